@@ -1,0 +1,59 @@
+# One command a target.  `make demo` and `make test` need Python 3.10 or newer and nothing else: they make .venv once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
+
+.PHONY: help demo test check format test-all clean
+help:
+	@echo "make demo      four providers stream an answer, in a for loop and in an async for loop"
+	@echo "make test      the whole suite, with branch coverage"
+	@echo "make check     ruff and mypy"
+	@echo "make format    ruff, rewriting"
+	@echo "make test-all  the suite on every CPython from 3.10 up that is found"
+
+demo: $(VENV)/core
+	@echo "== the four providers, against an emulator on a socket of this machine"
+	@$(BIN)/python examples/demo.py
+
+test: $(VENV)/tools
+	@echo "== the suite: sync, asyncio and trio, over real sockets"
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest -q
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report
+
+check: $(VENV)/tools
+	@echo "== ruff and mypy"
+	@$(BIN)/ruff check --output-format concise .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/tools
+	@$(BIN)/ruff check --fix --output-format concise .
+	@$(BIN)/ruff format .
+
+test-all:
+	@for minor in 10 11 12 13 14 15; do \
+	  for python in python3.$$minor $$HOME/.pyenv/versions/3.$$minor.*/bin/python; do \
+	    "$$python" -c 'import sys; sys.exit(sys.implementation.name != "cpython")' 2>/dev/null || continue; \
+	    echo "== $$("$$python" --version)"; \
+	    $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-3.$$minor || exit 1; \
+	    break; \
+	  done; \
+	done
+
+clean:
+	@rm -rf .venv .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(VENV)/core: setup.cfg pyproject.toml tests/constraints.txt
+	@echo "== making $(VENV): g4flite with httpx and anyio (a minute at most, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "g4flite needs Python 3.10 or newer: make PYTHON=python3.x")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/tools: $(VENV)/core
+	@echo "== adding the tools of test and check"
+	@$(PIP) --editable '.[test,check]'
+	@touch $@

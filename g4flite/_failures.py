@@ -1,0 +1,72 @@
+"""What went wrong in the network: httpx's exceptions, said in ours."""
+
+import os
+import ssl
+
+import httpx
+
+from ._errors import (
+    ConnectError,
+    G4fliteError,
+    MalformedReplyError,
+    OptionError,
+    ProxyError,
+    StreamTimeoutError,
+    TLSError,
+    TransportError,
+    TruncatedStreamError,
+)
+
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)  # the last: a host that is no IDNA
+
+
+def unsent(error: Exception, url: str) -> G4fliteError:
+    """What a failure before the head of the answer means; `url` is where the request was to go."""
+    place = url.split("/")[2]
+    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+        return StreamTimeoutError(f"no connection to {place} in time; check base_url= and the network")
+    if isinstance(error, httpx.TimeoutException):
+        return StreamTimeoutError(f"no answer from {place} in time; raise timeout=, or ask another provider")
+    if isinstance(error, httpx.ProxyError):
+        return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
+    if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
+        return TLSError(f"no TLS with {place}: {reason(error)}; check the host's certificate and that it speaks https")
+    if isinstance(error, httpx.ConnectError):
+        return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
+        return OptionError("base_url or proxy is a URL that httpx refuses; check its host")
+    if isinstance(error, httpx.LocalProtocolError):
+        return OptionError("a header of the client's own cannot be sent; check the client's headers")
+    return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
+
+
+def cut_off(error: Exception) -> G4fliteError:
+    """What a failure in the middle of the body means."""
+    if isinstance(error, httpx.TimeoutException):
+        return StreamTimeoutError("the reply stopped coming, and the time-out is over; raise timeout=, or try again")
+    if isinstance(error, httpx.DecodingError):
+        return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
+    return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")
+
+
+def shown(error: Exception) -> Exception | None:
+    """The exception as a cause to be shown; none where httpx quotes the header it could not send."""
+    return None if isinstance(error, httpx.LocalProtocolError) else error
+
+
+def causes(error: BaseException | None) -> list[BaseException]:
+    """The exception and everything it was raised from, outermost first; of a group, its first member."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        members = getattr(error, "exceptions", None)
+        error = members[0] if members else error.__cause__ or error.__context__
+    return chain
+
+
+def reason(error: Exception) -> str:
+    """The most telling line of the chain: what the operating system or TLS said, else what httpx says."""
+    said = [cause for cause in causes(error) if isinstance(cause, OSError) and cause.strerror]
+    if said and isinstance(said[-1], ConnectionError) and said[-1].errno:
+        return os.strerror(said[-1].errno)  # asyncio replaces the text by an address
+    return str(said[-1].strerror if said else error) or type(error).__name__

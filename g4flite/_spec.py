@@ -1,0 +1,133 @@
+"""The spec: what a provider is, as frozen data, and what one call to it knows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from os import urandom
+from typing import Any, Protocol, TypeAlias
+
+from ._checks import check_base_url, check_header, is_secret
+from ._errors import SpecError, StatusError
+from ._messages import Message, flatten
+
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+
+
+class ChunkParser(Protocol):
+    """A push decoder: bytes of a reply in, texts out.  One instance decodes one response.
+
+    Both methods raise a `ReplyError` where the bytes are not what the protocol says; texts decoded before that are
+    given out first.
+    """
+
+    def feed(self, data: bytes) -> Iterable[str]:
+        """The texts that `data` completes; never an empty one."""
+
+    def close(self) -> Iterable[str]:
+        """The texts still held back at the end of the reply."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRule:
+    """A service's own way to say something: `status` with a body that contains `contains` means `error`."""
+
+    status: int
+    contains: str
+    error: type[StatusError]
+
+
+def unsigned(call: "Call") -> Mapping[str, str | int]:  # noqa: ARG001 - a signer takes the call
+    """No fields: the signer of a provider that signs nothing."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Provider:
+    """One service, described.  It can be printed, compared, hashed, pickled and copied with `dataclasses.replace`.
+
+    `url` and the values of `headers` are templates (`str.format`): `{base_url}`, `{model}` and every field that
+    `signer` returns stand for their values, `{{` for a brace; in `url`, what is filled in is percent-encoded.
+    `signer` runs first, on each attempt anew; `payload` finds its fields in `call.signed`.  `parser` is called with
+    `max_frame` for each response.  `models` empty means any; the default model is `default_model`, or else the first.
+    `options` maps the name of each option to the types its value may have.  `retired` says since when the
+    public service is gone, or is empty.  Raises `SpecError` where the fields contradict one another.
+    """
+
+    name: str
+    url: str
+    base_url: str
+    headers: Mapping[str, str] = field(hash=False)
+    payload: Callable[["Call"], JSON]
+    signer: Callable[["Call"], Mapping[str, str | int]] = unsigned
+    parser: Callable[[int], ChunkParser]
+    models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    default_model: str | None = None
+    options: Mapping[str, tuple[type, ...]] = field(default_factory=dict, hash=False)
+    errors: tuple[ErrorRule, ...] = ()
+    max_frame: int = 16 * 2**20  # bytes of one line
+    retired: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()):
+            raise SpecError(f"a provider's name is made of letters, digits, - and _, not {self.name!r}")
+        try:
+            check_base_url(self.base_url)
+            for name, template in self.headers.items():
+                check_header(name, template)
+        except ValueError as error:
+            raise SpecError(str(error), provider=self.name) from None
+        for model in [*self.aliases.values(), self.default_model]:
+            if model is not None and self.models and model not in self.models:
+                raise SpecError(f"{model!r} is no model of its own; models lists it not", provider=self.name)
+
+    def __repr__(self) -> str:
+        """Every field; functions by name, and no header that holds a secret."""
+        shown = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown["headers"] = {n: "***" if is_secret(n, v) else v for n, v in self.headers.items()}
+        texts = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in shown.items()]
+        return f"Provider({', '.join(texts)})"
+
+
+def _below(limit: int) -> int:
+    return int.from_bytes(urandom(8), "big") % limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One attempt, as the signer and the payload builder see it.
+
+    `messages` are `{"role": str, "content": str}`, `now_ms` is Unix time in milliseconds, `signed` holds the signer's
+    fields (empty while it runs).  Time and randomness come from here alone, so that a test can freeze them.
+    """
+
+    provider: Provider
+    messages: tuple[Message, ...]
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    base_url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    now_ms: int = 0
+    random_below: Callable[[int], int] = _below
+    signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
+
+    @property
+    def prompt(self) -> str:
+        """The conversation as one text: see `flatten`."""
+        return flatten(self.messages)
+
+    def random_text(self, length: int, alphabet: str) -> str:
+        """`length` random characters of `alphabet`."""
+        return "".join(alphabet[self.random_below(len(alphabet))] for _ in range(length))
+
+    def random_hex(self, length: int) -> str:
+        """`length` random hexadecimal digits."""
+        return self.random_text(length, "0123456789abcdef")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, ready to send: a POST of `body` (JSON) to `url`."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)

@@ -1,0 +1,60 @@
+"""FlowGPT: NDJSON, in which objects of the event `text` carry the text; an MD5 of time and nonce goes in the headers.
+
+A clean HTTP end completes the reply.  Source: recorded traffic of https://flowgpt.com, upstream until December 2025.
+"""
+
+from hashlib import md5
+from typing import Any
+
+from .._errors import MalformedReplyError
+from .._parsers import JsonLinesParser
+from .._spec import JSON, Call, Provider
+
+SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
+GREETING: JSON = {"role": "assistant", "content": "Hello, how can I help you today?"}
+MODELS = """gpt-3.5-turbo gpt-3.5-long gpt-4-turbo google-gemini claude-instant claude-v1 claude-v2 llama2-13b
+mythalion-13b pygmalion-13b chronos-hermes-13b Mixtral-8x7B Dolphin-2.6-8x7B"""
+HEADERS = {
+    "user-agent": "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:122.0) Gecko/20100101 Firefox/122.0",
+    "accept": "*/*", "accept-language": "en-US;q=0.7,en;q=0.3", "content-type": "application/json",
+    "referer": "https://flowgpt.com/", "origin": "https://flowgpt.com", "authorization": "Bearer null",
+    "sec-fetch-dest": "empty", "sec-fetch-mode": "cors", "sec-fetch-site": "same-site",
+    "x-flow-device-id": "f-{device}", "x-nonce": "{nonce}", "x-signature": "{signature}", "x-timestamp": "{timestamp}",
+}  # fmt: skip
+
+
+def sign(call: Call) -> dict[str, str]:
+    """`signature`: md5_hex("{timestamp}-{nonce}-Bearer null"), the timestamp in whole seconds; `device` is random."""
+    timestamp, nonce = str(call.now_ms // 1000), call.random_hex(32)
+    signature = md5(f"{timestamp}-{nonce}-Bearer null".encode(), usedforsecurity=False).hexdigest()
+    device = call.random_text(19, "abcdefghijklmnopqrstuvwxyz0123456789")
+    return {"timestamp": timestamp, "nonce": nonce, "signature": signature, "device": device}
+
+
+def payload(call: Call) -> JSON:
+    """The last message is the `question`, the earlier ones the `history`; system messages go in `system` alone."""
+    system = [m["content"] for m in call.messages if m["role"] == "system"] or [SYSTEM]
+    history: list[Any] = [m for m in call.messages[:-1] if m["role"] != "system"]
+    question, temperature = call.messages[-1]["content"], call.options.get("temperature", 0.7)
+    return {"model": call.model, "nsfw": False, "question": question, "history": [GREETING, *history],
+            "system": "\n".join(system), "temperature": temperature, "promptId": f"model-{call.model}",
+            "documentIds": [], "chatFileDocumentIds": [], "generateImage": False, "generateAudio": False}  # fmt: skip
+
+
+def text_of(frame: Any) -> object:
+    """The `data` of an object whose `event` is `text`; every other object carries none."""
+    if not isinstance(frame, dict):
+        raise MalformedReplyError(f"a line of the reply is a {type(frame).__name__}, not an object")
+    return frame.get("data") if frame.get("event") == "text" else ""
+
+
+def parser(limit: int) -> JsonLinesParser:
+    return JsonLinesParser(text_of, limit)
+
+
+FLOWGPT = Provider(
+    name="flowgpt", base_url="https://prod-backend-k8s.flowgpt.com", url="{base_url}/v3/chat-anonymous",
+    headers=HEADERS, signer=sign, payload=payload, parser=parser, models=tuple(MODELS.split()),
+    aliases={"gemini": "google-gemini", "gemini-pro": "google-gemini"}, options={"temperature": (int, float)},
+    retired="December 2025",
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""Free2GPT: a raw text reply; the messages go out as given, signed with the time and the last of them.
+
+The model is not on the wire.  Status 500 with `Quota exceeded` in its body is a rate limit, as 429 is; a clean HTTP
+end completes the reply.  Source: recorded traffic of https://chat10.free2gpt.xyz, upstream until December 2025.
+"""
+
+from hashlib import sha256
+from typing import Any
+
+from .._errors import RateLimitError
+from .._parsers import TextParser
+from .._spec import JSON, Call, ErrorRule, Provider
+
+SITE = "https://chat10.free2gpt.xyz"
+
+
+def sign(call: Call) -> dict[str, str]:
+    """`sign`: sha256_hex("{time}:{content of the last message}:"), the time in milliseconds, the secret empty."""
+    return {"sign": sha256(f"{call.now_ms}:{call.messages[-1]['content']}:".encode()).hexdigest()}
+
+
+def payload(call: Call) -> JSON:
+    """`messages`, `time` in milliseconds, `pass` (null) and `sign`."""
+    messages: list[Any] = [*call.messages]
+    return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
+
+
+FREE2GPT = Provider(
+    name="free2gpt",
+    base_url=SITE,
+    url="{base_url}/api/generate",
+    headers={
+        "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/127.0.0.0 Safari/537.36",
+        "accept": "*/*",
+        "accept-language": "en-US,en;q=0.9",
+        "content-type": "text/plain;charset=UTF-8",  # the body is JSON all the same
+        "referer": f"{SITE}/",
+        "origin": SITE,
+    },
+    signer=sign,
+    payload=payload,
+    parser=TextParser,
+    models=("gemini-1.5-pro", "gemini-1.5-flash"),
+    errors=(ErrorRule(status=500, contains="Quota exceeded", error=RateLimitError),),
+    retired="December 2025",
+)

@@ -1,0 +1,44 @@
+"""GPROChat: a raw text reply; the flattened conversation goes out as one Gemini part, signed with a published constant.
+
+The model is not on the wire; a clean HTTP end completes the reply.  Source: recorded traffic of https://gprochat.com,
+upstream until December 2025.
+"""
+
+from hashlib import sha256
+
+from .._parsers import TextParser
+from .._spec import JSON, Call, Provider
+
+SITE = "https://gprochat.com"
+SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page publishes it
+
+
+def sign(call: Call) -> dict[str, str]:
+    """`sign`: sha256_hex("{time}:{prompt}:{secret}"), the time in milliseconds."""
+    return {"sign": sha256(f"{call.now_ms}:{call.prompt}:{SECRET}".encode()).hexdigest()}
+
+
+def payload(call: Call) -> JSON:
+    """`messages` (one, of one text part), `time` in milliseconds, `pass` (null) and `sign`."""
+    messages: JSON = [{"role": "user", "parts": [{"text": call.prompt}]}]
+    return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
+
+
+GPROCHAT = Provider(
+    name="gprochat",
+    base_url=SITE,
+    url="{base_url}/api/generate",
+    headers={
+        "accept": "*/*",
+        "origin": SITE,
+        "referer": f"{SITE}/",
+        "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/129.0.0.0 Safari/537.36",
+        "content-type": "text/plain;charset=UTF-8",  # the body is JSON all the same
+    },
+    signer=sign,
+    payload=payload,
+    parser=TextParser,
+    models=("gemini-1.5-pro",),
+    retired="December 2025",
+)

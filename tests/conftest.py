@@ -1,0 +1,78 @@
+"""One behaviour, three drivers: `driver` runs a test in sync, on asyncio and on trio."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from hypothesis import settings
+
+import g4flite
+from g4flite import _client
+from g4flite.emulator import Emulator
+
+settings.register_profile("suite", max_examples=60, deadline=None)
+settings.load_profile("suite")
+
+
+class Driver:
+    """Reads streams in one of the three ways, and keeps the last one as `stream` with its `chunks`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.chunks: list[str] = []
+        self.stream: g4flite.Stream
+
+    def collect(self, *args: Any, limit: int | None = None, **kwargs: Any) -> list[str]:
+        """The chunks of `g4flite.stream(*args, **kwargs)`, read inside `with`; the loop is left after `limit`."""
+        return self.read(g4flite.stream(*args, **kwargs), limit=limit)
+
+    def read(self, stream: g4flite.Stream, *, limit: int | None = None) -> list[str]:
+        self.stream, self.chunks = stream, []
+        if self.name == "sync":
+            self._read(limit)
+        else:
+            self.run(self._aread, limit)
+        return self.chunks
+
+    def run(self, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """What the coroutine function gives, on this driver's event loop."""
+        return anyio.run(work, *args, backend=self.name)
+
+    def client(self, **kwargs: Any) -> httpx.Client | httpx.AsyncClient:
+        return httpx.Client(**kwargs) if self.name == "sync" else httpx.AsyncClient(**kwargs)
+
+    def _read(self, limit: int | None) -> None:
+        with self.stream:
+            for chunk in self.stream:
+                self.chunks.append(chunk)
+                if len(self.chunks) == limit:
+                    break
+
+    async def _aread(self, limit: int | None) -> None:
+        async with self.stream:
+            async for chunk in self.stream:
+                self.chunks.append(chunk)
+                if len(self.chunks) == limit:
+                    break
+
+
+@pytest.fixture(params=["sync", "asyncio", "trio"])
+def driver(request: pytest.FixtureRequest) -> Driver:
+    return Driver(request.param)
+
+
+@pytest.fixture
+def server() -> Iterator[Emulator]:
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of the machine reaches a test, and no test's warning silences the next one's."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "G4FLITE_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setattr(_client, "_warned", set())

@@ -1,0 +1,271 @@
+"""What goes over real sockets: all providers, three drivers, against the emulator."""
+
+import gc
+import json
+import socket
+import threading
+import time
+import warnings
+from typing import Any
+
+import httpx
+import pytest
+
+import g4flite
+from g4flite import providers
+from g4flite.emulator import Emulator, Script
+from tests.conftest import Driver
+
+TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
+FOUR = ["cromicle", "free2gpt", "gprochat", "flowgpt"]
+CHAT = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "One?"},
+    {"role": "assistant", "content": "Yes."},
+    {"role": "user", "content": TEXT},
+]
+
+
+def wire(name: str) -> bytes:
+    """The body of a reply that says TEXT."""
+    frame = {"event": "text", "data": TEXT}
+    return json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else TEXT.encode()
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_a_strict_server_is_content_and_its_reply_comes_whole(name: str, driver: Driver, server: Emulator) -> None:
+    chunks = driver.collect(name, TEXT, base_url=server.url)
+    assert "".join(chunks) == driver.stream.partial == f"You said: {TEXT}"
+    assert len(chunks) > 1
+    assert server.exchanges[0].problem is None
+    assert (driver.stream.provider, driver.stream.model) == (name, providers.find(name).models[0])
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_a_conversation_is_accepted(name: str, driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: messages[-1]["content"]
+    flat = f"System: Be brief.\nUser: One?\nAssistant: Yes.\nUser: {TEXT}\nAssistant:"
+    answer = "".join(driver.collect(name, CHAT, base_url=server.url))
+    assert answer == (flat if name in ("cromicle", "gprochat") else TEXT)
+    if name in ("free2gpt", "flowgpt"):
+        assert server.exchanges[0].messages == CHAT
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driver, server: Emulator) -> None:
+    body = wire(name)
+    scripts = [Script(body=body, split=1)] + [Script(body=body, split=(place,)) for place in range(1, len(body))]
+    for script in scripts:
+        server.script = script
+        assert "".join(driver.collect(name, "Hi", base_url=server.url)) == TEXT
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_a_path_prefix_is_kept_and_the_site_s_headers_stay(name: str, driver: Driver) -> None:
+    with Emulator(prefix="/gateway/v1") as server:
+        assert driver.collect(name, "Hi", base_url=server.url + "/")
+        headers = dict(server.exchanges[0].headers)
+    spec = providers.find(name)
+    for header in ("origin", "referer"):
+        found = next((value for key, value in headers.items() if key.lower() == header), None)
+        assert found == spec.headers.get(header)
+
+
+def test_what_httpx_computes_is_left_to_httpx(driver: Driver, server: Emulator) -> None:
+    driver.collect("flowgpt", "Hi", base_url=server.url)
+    sent = {key.lower(): value for key, value in server.exchanges[0].headers}
+    assert sent["accept-encoding"] == httpx.Client().headers["accept-encoding"]
+    assert sent["content-length"] == str(len(server.exchanges[0].body))
+
+
+@pytest.mark.parametrize("name", FOUR)
+def test_leaving_early_is_seen_by_the_server_at_once(name: str, driver: Driver) -> None:
+    body = wire(name) + b"\n"
+    with Emulator(script=Script(body=body * 2, split=(len(body),), wait=30)) as server:
+        assert "".join(driver.collect(name, "Hi", base_url=server.url, limit=1)).strip() == TEXT
+        left = time.monotonic()
+        assert server.exchanges[0].disconnected.wait(2)
+        assert (server.exchanges[0].disconnected_at or 0) - left < 0.1
+    assert repr(driver.stream).endswith(f"closed, {len(driver.stream.partial)} characters>")
+
+
+def test_break_alone_closes_at_once_in_sync() -> None:
+    with Emulator(script=Script(wait=30)) as server:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+        for _ in stream:
+            break
+        left = time.monotonic()
+        assert server.exchanges[0].disconnected.wait(2)
+        assert (server.exchanges[0].disconnected_at or 0) - left < 0.1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_break_leaves_no_warning_and_no_generator_behind(backend: str) -> None:
+    import anyio
+
+    async def main() -> None:
+        async with g4flite.stream("cromicle", "Hi", base_url=server.url) as stream:
+            async for _ in stream:
+                break
+        gc.collect()
+        await anyio.sleep(0)
+
+    with Emulator(script=Script(wait=30, split=1)) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        anyio.run(main, backend=backend)
+        gc.collect()
+    assert [str(w.message) for w in caught] == []
+
+
+def test_an_exception_in_the_loop_closes_the_connection(driver: Driver) -> None:
+    class Oops(Exception):
+        pass
+
+    def read() -> None:
+        for _ in stream:
+            raise Oops
+
+    async def aread() -> None:
+        async with stream:
+            async for _ in stream:
+                raise Oops
+
+    with Emulator(script=Script(wait=30)) as server:
+        stream = g4flite.stream("free2gpt", "Hi", base_url=server.url)
+        with pytest.raises(Oops):
+            read() if driver.name == "sync" else driver.run(aread)
+        assert server.exchanges[0].disconnected.wait(2)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancelling_closes_the_connection(backend: str) -> None:
+    import anyio
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def read() -> None:
+                async for _ in stream:
+                    tasks.cancel_scope.cancel()
+
+            tasks.start_soon(read)
+
+    with Emulator(script=Script(wait=30)) as server:
+        stream = g4flite.stream("gprochat", "Hi", base_url=server.url)
+        anyio.run(main, backend=backend)
+        assert server.exchanges[0].disconnected.wait(2)
+    assert repr(stream).endswith("closed, 3 characters>")
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
+    name: str, reset: bool, driver: Driver, server: Emulator
+) -> None:
+    body = wire(name) + b"\n"
+    server.script = Script(body=body * 2, cut=len(body) + 3, reset=reset, split=(len(body),), wait=0.02)
+    with pytest.raises(g4flite.TruncatedStreamError, match=f"{name}: the reply was cut off: .*") as caught:
+        driver.collect(name, "Hi", base_url=server.url)
+    assert caught.value.partial.startswith(TEXT)
+    assert caught.value.partial == driver.stream.partial == "".join(driver.chunks)
+    assert repr(driver.stream).startswith(f"<Stream of {name}, model {driver.stream.model}: failed")
+
+
+def test_a_server_that_hangs_up_before_it_answers(driver: Driver, server: Emulator) -> None:
+    server.script = Script(raw=b"")
+    with pytest.raises(g4flite.TransportError, match="closed the connection before it answered: Server disconnected"):
+        driver.collect("cromicle", "Hi", base_url=server.url)
+
+
+def test_nothing_listens(driver: Driver) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(g4flite.ConnectError) as caught:
+            driver.collect("cromicle", "Hi", base_url=f"http://127.0.0.1:{port}")
+    assert f"cromicle: could not connect to 127.0.0.1:{port}: Connection refused; check base_url=" in str(caught.value)
+    assert caught.value.__cause__ is not None
+
+
+def test_an_unknown_host(driver: Driver) -> None:
+    with pytest.raises(g4flite.ConnectError, match=r"could not connect to nowhere\.invalid: "):
+        driver.collect("cromicle", "Hi", base_url="http://nowhere.invalid")
+
+
+@pytest.mark.parametrize("host", ["-\u00e9.test", "xn--zzzz--.test"])
+def test_a_host_that_httpx_refuses(host: str, driver: Driver) -> None:
+    with pytest.raises(g4flite.OptionError, match="a URL that httpx refuses"):
+        driver.collect("cromicle", "Hi", base_url=f"http://{host}")
+
+
+@pytest.mark.parametrize("moment", ["silence", "wait"])
+def test_a_service_that_falls_silent(moment: str, driver: Driver, server: Emulator) -> None:
+    server.script = Script(**{moment: 30})  # type: ignore[arg-type]
+    with pytest.raises(g4flite.StreamTimeoutError) as caught:
+        driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.1)
+    assert isinstance(caught.value, TimeoutError)
+    assert caught.value.partial == ("" if moment == "silence" else "You")
+    assert server.exchanges or server.connections
+    assert driver.name in ("sync", "asyncio", "trio")
+
+
+def test_a_connection_is_used_again_once_a_reply_is_read_to_its_end(driver: Driver, server: Emulator) -> None:
+    def read(client: g4flite.Client) -> None:
+        with client:
+            assert [client.stream("Hi").text() for _ in range(3)] == ["You said: Hi"] * 3
+
+    async def aread(client: g4flite.Client) -> None:
+        async with client:
+            assert [await client.stream("Hi").atext() for _ in range(3)] == ["You said: Hi"] * 3
+
+    client = g4flite.Client("flowgpt", base_url=server.url)
+    read(client) if driver.name == "sync" else driver.run(aread, client)
+    assert (len(server.exchanges), server.connections) == (3, 1)
+
+
+def test_a_status_over_the_wire(driver: Driver, server: Emulator) -> None:
+    server.script = Script(status=429, body='{"error": "slow down"}', headers={"retry-after": "7"})
+    with pytest.raises(g4flite.RateLimitError, match="slow down") as caught:
+        driver.collect("gprochat", "Hi", base_url=server.url)
+    assert (caught.value.status, caught.value.retry_after) == (429, 7)
+    assert caught.value.body == '{"error": "slow down"}'
+
+
+def test_a_redirect_is_not_followed(driver: Driver, server: Emulator) -> None:
+    server.script = Script(status=307, headers={"location": "http://elsewhere.test/"})
+    with pytest.raises(g4flite.StatusError, match="it redirects to elsewhere.test"):
+        driver.collect("gprochat", "Hi", base_url=server.url)
+    assert len(server.exchanges) == 1
+
+
+def test_tls_that_is_none(driver: Driver, server: Emulator) -> None:
+    with pytest.raises(g4flite.TLSError, match=r"no TLS with 127\.0\.0\.1:\d+: .*certificate"):
+        driver.collect("cromicle", "Hi", base_url=server.url.replace("http:", "https:"))
+
+
+def test_a_proxy_that_refuses(driver: Driver, server: Emulator) -> None:
+    with pytest.raises(g4flite.ProxyError, match=r"the proxy makes no connection to upstream\.test") as caught:
+        driver.collect("cromicle", "Hi", base_url="https://upstream.test", proxy=server.url)
+    assert caught.value.provider == "cromicle"
+
+
+def test_a_header_of_the_client_s_own_that_cannot_be_sent(driver: Driver, server: Emulator) -> None:
+    client = driver.client(headers={"authorization": "Bearer s3cret\r\n"})
+    with pytest.raises(g4flite.OptionError, match="check the client's headers") as caught:
+        driver.collect("cromicle", "Hi", base_url=server.url, client=client)
+    chain: list[Any] = [caught.value, caught.value.__cause__]
+    assert "s3cret" not in repr([str(e) for e in chain])
+    assert caught.value.__suppress_context__
+
+
+def test_sync_runs_without_event_loop_or_thread(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("an event loop or a thread was started")
+
+    with httpx.Client() as warm:
+        monkeypatch.setattr(asyncio, "new_event_loop", refuse)
+        before = threading.active_count()
+        for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, client=warm):
+            assert threading.active_count() <= before + 1  # the emulator's own for the connection

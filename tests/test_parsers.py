@@ -1,0 +1,177 @@
+import json
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import g4flite
+from g4flite import ChunkParser, JsonLinesParser, TextParser
+from g4flite.providers import FLOWGPT
+
+TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
+SPLITS = (1, 2, 3, 7, 10**6)
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    places = [0, *sorted(cuts), len(data)]
+    return [data[a:b] for a, b in pairwise(places)]
+
+
+def decode(parser: ChunkParser, chunks: Iterable[bytes]) -> list[str]:
+    texts = [text for chunk in chunks for text in parser.feed(chunk)]
+    return texts + list(parser.close())
+
+
+def lines(*frames: Any) -> bytes:
+    return b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames)
+
+
+def flow() -> ChunkParser:
+    return FLOWGPT.parser(2**24)
+
+
+def said(text: str) -> dict[str, str]:
+    return {"event": "text", "data": text}
+
+
+@pytest.mark.parametrize("size", SPLITS)
+def test_text_is_whole_at_every_split(size: int) -> None:
+    data = TEXT.encode()
+    chunks = decode(TextParser(), pieces(data, range(size, len(data), size)))
+    assert "".join(chunks) == TEXT
+    assert all(chunks)
+
+
+@given(st.text(), st.sets(st.integers(0, 60)))
+def test_any_text_is_whole_at_any_split(text: str, cuts: set[int]) -> None:
+    assert "".join(decode(TextParser(), pieces(text.encode(), cuts))) == text
+
+
+@given(st.binary(), st.sets(st.integers(0, 60)))
+def test_bytes_that_are_no_text_are_replaced_alike_at_any_split(data: bytes, cuts: set[int]) -> None:
+    def attempt(chunks: list[bytes]) -> str:
+        try:
+            return "".join(decode(TextParser(), chunks))
+        except g4flite.TruncatedStreamError as error:
+            return str(error)
+
+    assert attempt(pieces(data, cuts)) == attempt([data])
+    if not attempt([data]).startswith("the reply ends"):
+        assert attempt([data]) == data.decode("utf-8", "replace")
+
+
+def test_foreign_bytes_do_not_end_the_text() -> None:
+    assert "".join(decode(TextParser(), [b"a\xff", b"\xc3", b"b"])) == "a\ufffd\ufffdb"
+
+
+def test_a_reply_that_ends_inside_a_character_is_cut_off() -> None:
+    parser = TextParser()
+    assert list(parser.feed("a\u00e9".encode()[:-1])) == ["a"]
+    with pytest.raises(g4flite.TruncatedStreamError, match="inside a character"):
+        parser.close()
+
+
+@pytest.mark.parametrize("size", SPLITS)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n \r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_json_lines_are_whole_at_every_split(size: int, end: bytes, last: bool) -> None:
+    frames = [{"id": 1}, said("a\u2028b\x85"), said(""), {"event": "ping", "data": "no"}, said(TEXT), said("\n")]
+    data = lines(*frames).replace(b"\n", end)
+    data = data if last else data[: -len(end)]
+    chunks = decode(flow(), pieces(data, range(size, len(data), size)))
+    assert chunks == ["a\u2028b\x85", TEXT, "\n"]
+
+
+@given(st.lists(st.text()), st.sets(st.integers(0, 300)), st.booleans())
+def test_any_json_lines_are_whole_at_any_split(texts: list[str], cuts: set[int], ascii_only: bool) -> None:
+    data = b"".join(json.dumps(said(text), ensure_ascii=ascii_only).encode() + b"\n" for text in texts)
+    assert decode(flow(), pieces(data, cuts)) == [text for text in texts if text]
+
+
+@given(st.binary(), st.sets(st.integers(0, 60)))
+def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -> None:
+    try:
+        assert all(isinstance(text, str) for text in decode(flow(), pieces(data, cuts)))
+    except g4flite.ReplyError as error:
+        assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (b"oops", "a line of the reply is no JSON: 'oops'"),
+        (b"[1]", "is a list, not an object"),
+        (b'"text"', "is a str, not an object"),
+        (b'{"event": "text"}', "the text of a line is no string"),
+        (b'{"event": "text", "data": 3}', "the text of a line is no string"),
+        (b'{"event": "text", "data": null}', "the text of a line is no string"),
+        (b"[" * 100_000, "no JSON"),
+        (b"9" * 5000, "a line of the reply is"),
+    ],
+)
+def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: str) -> None:
+    texts = iter(flow().feed(lines(said("a"), said("b")) + line + b"\n"))
+    assert [next(texts), next(texts)] == ["a", "b"]
+    with pytest.raises(g4flite.MalformedReplyError) as caught:
+        next(texts)
+    assert complaint in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_reply_that_ends_inside_a_line_is_cut_off() -> None:
+    parser = flow()
+    assert list(parser.feed(lines(said("a")) + b'{"event": "te')) == ["a"]
+    with pytest.raises(g4flite.TruncatedStreamError, match='inside a line of JSON: \'{"event": "te\''):
+        list(parser.close())
+
+
+def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
+    parser = flow()
+    assert list(parser.feed(b"[1]")) == []
+    with pytest.raises(g4flite.MalformedReplyError, match="not an object"):
+        list(parser.close())
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["a\ud83d", "\udc4bb"], "a\U0001f44bb"),
+        (["\ud83d", "", "\udc4b"], "\U0001f44b"),
+        (["\ud83d", "b"], "\ufffdb"),
+        (["a\udc4b", "b"], "a\ufffdb"),
+        (["a\ud83d"], "a\ufffd"),
+        (["\ud83d\ud83d", "\udc4b"], "\ufffd\U0001f44b"),
+    ],
+)
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_surrogates_split_between_lines_are_joined(texts: list[str], whole: str, end: bytes) -> None:
+    data = b"\n".join(json.dumps(said(text)).encode() for text in texts) + end
+    chunks = decode(flow(), [data])
+    assert "".join(chunks) == whole
+    assert all(chunks)
+
+
+@pytest.mark.parametrize("size", [100, 10**6])
+def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -> None:
+    data = lines(said("a"), said("b" * 1000), said("c"))
+    parser, texts = FLOWGPT.parser(1000), []
+    with pytest.raises(g4flite.LimitError, match="longer than max_frame, 1000 bytes"):
+        for chunk in pieces(data, range(size, len(data), size)):
+            for text in parser.feed(chunk):
+                texts.append(text)  # one by one: what came before the error stays
+    assert texts == ["a"]
+
+
+def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line() -> None:
+    data = lines(said("b" * 900))[:-1]
+    assert decode(FLOWGPT.parser(len(data)), [data]) == ["b" * 900]
+    with pytest.raises(g4flite.LimitError):
+        decode(FLOWGPT.parser(len(data) - 1), [data])
+
+
+def test_json_lines_take_any_function_that_finds_the_text() -> None:
+    parser = JsonLinesParser(lambda frame: frame["t"], 100)
+    assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]

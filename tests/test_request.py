@@ -1,0 +1,225 @@
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Call, providers
+from g4flite._request import build, make_call
+from tests.acme import ACME
+
+
+def call(spec: g4flite.Provider = ACME, messages: Any = "Hi", **kwargs: Any) -> Call:
+    settings: dict[str, Any] = {"model": None, "base_url": None, "headers": None, "options": {}}
+    return make_call(spec, messages, **{**settings, **kwargs})
+
+
+@pytest.mark.parametrize(
+    ("asked", "resolved"),
+    [(None, "gpt-3.5-turbo"), ("gemini", "google-gemini"), ("gemini-pro", "google-gemini"), ("claude-v2", "claude-v2")],
+)
+def test_a_model_is_resolved(asked: str | None, resolved: str) -> None:
+    assert call(providers.FLOWGPT, model=asked).model == resolved
+
+
+def test_the_default_model_is_the_spec_s_own_where_it_names_one() -> None:
+    assert call(dataclasses.replace(providers.FLOWGPT, default_model="claude-v1")).model == "claude-v1"
+    assert call(ACME).model is None
+    assert call(ACME, model="anything").model == "anything"
+
+
+@pytest.mark.parametrize("model", ["", "a\r\nb", "a\x00", 3])
+def test_a_model_s_name_that_cannot_be_sent_is_refused(model: Any) -> None:
+    with pytest.raises(g4flite.ModelNotFoundError, match="flowgpt: a model's name is a string with no line break"):
+        g4flite.stream("flowgpt", "Hi", model=model)
+
+
+def test_an_unknown_model_is_refused_with_the_list() -> None:
+    with pytest.raises(g4flite.ModelNotFoundError) as caught:
+        g4flite.stream("flowgpt", "Hi", model="GPT-3.5-turbo")
+    assert "no model 'GPT-3.5-turbo' (did you mean 'gpt-3.5-turbo'?); the models are gpt-3.5-turbo" in str(caught.value)
+    assert "Dolphin-2.6-8x7B" in str(caught.value)
+
+
+def test_options_are_checked_by_name_and_type() -> None:
+    assert call(options={"temperature": 1, "tools": None, "debug": True}).options == {"temperature": 1, "debug": True}
+    with pytest.raises(
+        g4flite.OptionError, match=r"'temprature' \(did you mean 'temperature'\?\); it takes temperature"
+    ):
+        g4flite.stream("flowgpt", "Hi", temprature=1)
+    with pytest.raises(g4flite.OptionError, match="no option 'temperature'; it takes no options"):
+        g4flite.stream("cromicle", "Hi", temperature=1)
+    with pytest.raises(
+        g4flite.OptionError, match="acme: the option 'temperature' is of the type int or float, not str"
+    ):
+        call(options={"temperature": "hot"})
+    with pytest.raises(g4flite.OptionError, match="not bool"):
+        call(options={"temperature": True})
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://host.test/prefix/v1//", "https://host.test/prefix/v1"),
+        ("http://[::1]:80/", "http://[::1]:80"),
+    ],
+)
+def test_base_url_replaces_scheme_and_host(url: str, clean: str) -> None:
+    assert call(base_url=url).base_url == clean
+    assert build(call(base_url=url)).url == f"{clean}/chat"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "host.test", "ftp://host.test", "//host.test", "http://", "http:///x", "http://host.test:port",
+        "http://host.test:99999", "http://[::1", "http://host.test/?q=1", "http://host.test#x", "http://ho st.test",
+        "http://host.test/\r\nx", "http://host.test/\x00", "http://user:s3cret@host.test", "user:s3cret@host.test",
+        "s3cret://host.test?key=s3cret", 3, b"http://host.test",
+    ],
+)  # fmt: skip
+def test_a_base_url_that_is_none_is_refused(url: Any) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream("cromicle", "Hi", base_url=url)
+    assert "base_url" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.provider == "cromicle"
+
+
+def test_the_environment_replaces_the_base_url_and_the_argument_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = dataclasses.replace(ACME, name="my-acme")
+    monkeypatch.setenv("G4FLITE_MY_ACME_BASE_URL", "http://env.test/x/")
+    assert call(spec).base_url == "http://env.test/x"
+    assert call(spec, base_url="http://argument.test").base_url == "http://argument.test"
+    monkeypatch.setenv("G4FLITE_MY_ACME_BASE_URL", "nonsense")
+    with pytest.raises(g4flite.OptionError, match="from G4FLITE_MY_ACME_BASE_URL"):
+        call(spec)
+    monkeypatch.setenv("G4FLITE_MY_ACME_BASE_URL", "")
+    assert call(spec).base_url == "http://acme.test"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("x-a", "1\r\nx-b: 2", "line break"),
+        ("x-a", "1\n", "line break"),
+        ("x-a", "\x00", "control character"),
+        ("x-a", "\u00e9", "not ASCII"),
+        ("x-a", " 1", "white space"),
+        ("x-a", 3, "is a int, not a string"),
+        ("x a", "1", "no name of a header"),
+        ("x-a\r\nx-b", "1", "no name of a header"),
+        ("", "1", "no name of a header"),
+        (3, "1", "no name of a header"),
+        ("Accept-Encoding", "br", "computed by httpx"),
+        ("Transfer-Encoding", "chunked", "computed by httpx"),
+    ],
+)
+def test_a_header_that_cannot_be_sent_is_refused(name: Any, value: Any, complaint: str) -> None:
+    with pytest.raises(g4flite.OptionError, match=complaint):
+        g4flite.stream("cromicle", "Hi", headers={name: value})
+
+
+def test_no_message_quotes_a_header() -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream("cromicle", "Hi", headers={"authorization": "Bearer s3cret\n"})
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_caller_s_headers_win_in_any_case_of_letters() -> None:
+    request = build(call(headers={"Content-Type": "text/x", "X-Tab": "a\tb"}))
+    assert request.headers == {"content-type": "text/x", "x-tab": "a\tb"}
+
+
+def test_templates_are_filled_from_the_signer_and_quoted_in_the_url() -> None:
+    spec = dataclasses.replace(
+        ACME,
+        url="{base_url}/models/{model}?n={nonce}",
+        headers={"x-nonce": "{nonce}", "x-model": "{model}", "x-brace": "{{}}"},
+        signer=lambda call: {"nonce": "a/b&c"},
+    )
+    request = build(call(spec, model="m/1 x", base_url="http://host.test/p"))
+    assert request.url == "http://host.test/p/models/m%2F1%20x?n=a%2Fb%26c"
+    assert request.headers == {"x-nonce": "a/b&c", "x-model": "m/1 x", "x-brace": "{}"}
+
+
+def test_a_template_that_names_no_field_is_refused() -> None:
+    spec = dataclasses.replace(ACME, headers={"x-nonce": "{nonce}"})
+    with pytest.raises(g4flite.SpecError, match="names 'nonce', which is no field of its signer; .* base_url, model"):
+        build(call(spec))
+
+
+def test_a_filled_in_header_is_checked() -> None:
+    spec = dataclasses.replace(ACME, headers={"x-nonce": "{nonce}"}, signer=lambda call: {"nonce": "a\r\nb"})
+    with pytest.raises(g4flite.OptionError, match="x-nonce holds a line break"):
+        build(call(spec))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x"])
+def test_a_payload_that_is_no_json_is_refused(value: Any) -> None:
+    spec = dataclasses.replace(ACME, payload=lambda call: {"x": value})
+    with pytest.raises(g4flite.SpecError, match="the payload is no JSON"):
+        build(call(spec))
+
+
+def test_the_body_is_compact_utf_8() -> None:
+    assert (
+        build(call(messages="h\u00e9", options={"temperature": 0.5})).body
+        == '{"prompt":"h\u00e9","temperature":0.5}'.encode()
+    )
+
+
+def test_a_request_shows_no_header_and_no_body() -> None:
+    request = build(call(headers={"authorization": "Bearer s3cret"}, messages="private"))
+    assert repr(request) == "Request(url='http://acme.test/chat')"
+    assert "s3cret" not in repr(call(headers={"authorization": "Bearer s3cret"}))
+
+
+def test_flowgpt_s_body_follows_the_conversation() -> None:
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "system", "content": "Be kind."},
+        {"role": "user", "content": "Two?"},
+    ]
+    request = build(call(providers.FLOWGPT, messages, model="claude-v2", options={"temperature": 0.2}))
+    greeting = {"role": "assistant", "content": "Hello, how can I help you today?"}
+    assert json.loads(request.body) == {
+        "model": "claude-v2", "nsfw": False, "question": "Two?", "history": [greeting, *messages[1:3]],
+        "system": "Be brief.\nBe kind.", "temperature": 0.2, "promptId": "model-claude-v2", "documentIds": [],
+        "chatFileDocumentIds": [], "generateImage": False, "generateAudio": False,
+    }  # fmt: skip
+    assert json.loads(build(call(providers.FLOWGPT)).body)["system"].startswith("You are helpful assistant. Follow")
+
+
+HELLO = "Hello, how are you?"
+KNOWN = {
+    "cromicle": ("hash", "66601f525a6d5e4e39dc2ba1f992938c802ad8425b0fd7525a3c815eeaa8028b"),
+    "free2gpt": ("sign", "6fe214d37b1f534b76da125d14ff6766f1d9d64ea77691ebe39ce4dbadf3aaa8"),
+    "gprochat": ("sign", "7b2a7906c69596a62d857e5cf30e104ee1988bb13e62fc9482b972490ff5675c"),
+}
+
+
+@pytest.mark.parametrize(("name", "known"), KNOWN.items())
+def test_a_signature_in_the_body_is_the_known_one(name: str, known: tuple[str, str]) -> None:
+    request = build(dataclasses.replace(call(providers.find(name), HELLO), now_ms=1700000000123))
+    body = json.loads(request.body)
+    assert body[known[0]] == known[1]
+    assert body.get("time", 1700000000123) == 1700000000123
+
+
+def test_flowgpt_s_signature_is_the_known_one() -> None:
+    digits = iter("0123456789abcdef" * 2)
+    draws = {16: lambda: int(next(digits), 16), 36: lambda: 0}
+    frozen = dataclasses.replace(
+        call(providers.FLOWGPT, HELLO), now_ms=1700000000999, random_below=lambda n: draws[n]()
+    )
+    headers = build(frozen).headers
+    assert headers["x-signature"] == "14364f59379955fd3332f08d295b5712"
+    assert headers["x-nonce"] == "0123456789abcdef0123456789abcdef"
+    assert headers["x-timestamp"] == "1700000000"
+    assert headers["x-flow-device-id"] == "f-" + "a" * 19
+    assert headers["authorization"] == "Bearer null"

@@ -1,0 +1,97 @@
+import copy
+import dataclasses
+import pickle
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Call, ErrorRule, Provider, providers
+from tests.acme import ACME
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_a_spec_is_data(name: str) -> None:
+    spec = providers.find(name)
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert copy.deepcopy(spec) == spec
+    assert dataclasses.replace(spec) == spec
+    assert dataclasses.replace(spec, name="other") != spec
+    assert len({spec, dataclasses.replace(spec)}) == 1
+    assert repr(spec).startswith(f"Provider(name='{name}', url='{{base_url}}/")
+    assert "0x" not in repr(spec)
+
+
+def test_a_spec_is_frozen_and_has_no_other_fields() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ACME.name = "other"  # type: ignore[misc]
+    assert not hasattr(ACME, "__dict__")
+    with pytest.raises(TypeError):
+        Provider("acme")  # type: ignore[call-arg,misc]
+
+
+@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "cookie", "x-auth-token"])
+def test_a_spec_shows_no_secret(name: str) -> None:
+    spec = dataclasses.replace(ACME, headers={name: "Bearer s3cret", "x-plain": "{nonce}"})
+    assert "s3cret" not in repr(spec)
+    assert f"'{name}': '***', 'x-plain': '{{nonce}}'" in repr(spec)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"name": "no spaces"}, "letters, digits, - and _"),
+        ({"name": ""}, "letters, digits, - and _"),
+        ({"name": "n\u00f6"}, "letters, digits, - and _"),
+        ({"base_url": "ftp://acme.test"}, "begins with http:// or https://"),
+        ({"headers": {"accept-encoding": "br"}}, "accept-encoding is computed by httpx"),
+        ({"headers": {"Content-Length": "3"}}, "Content-Length is computed by httpx"),
+        ({"headers": {"x-a": "1\r\nx-b: 2"}}, "x-a holds a line break"),
+        ({"models": ("a",), "default_model": "b"}, "'b' is no model of its own"),
+        ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is no model of its own"),
+    ],
+)
+def test_a_spec_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(g4flite.SpecError, match=complaint):
+        dataclasses.replace(ACME, **fields)
+
+
+def test_register_gives_a_spec_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_TABLE", dict(providers._TABLE))
+    g4flite.register(ACME)
+    assert providers.find("acme") is ACME
+    assert providers.names()[-1] == "acme"
+    other = dataclasses.replace(ACME, base_url="http://other.test")
+    with pytest.raises(g4flite.SpecError, match="acme: the name is taken"):
+        g4flite.register(other)
+    assert providers.find("acme") is ACME
+    g4flite.register(other, replace=True)
+    assert providers.find("acme") is other
+
+
+def test_an_unknown_provider_suggests_the_nearest() -> None:
+    with pytest.raises(g4flite.ProviderNotFoundError) as caught:
+        providers.find("cromicel")
+    assert "there is no provider 'cromicel' (did you mean 'cromicle'?)" in str(caught.value)
+    assert "cromicle, free2gpt, gprochat, flowgpt" in str(caught.value)
+    with pytest.raises(g4flite.ProviderNotFoundError, match="there is no provider 'zzz'; the providers are"):
+        g4flite.stream("zzz", "Hi")
+    with pytest.raises(g4flite.ProviderNotFoundError, match="not int"):
+        g4flite.stream(3, "Hi")  # type: ignore[arg-type]
+
+
+def test_a_call_draws_its_randomness_from_one_place() -> None:
+    call = Call(provider=ACME, messages=(), random_below=lambda n: n - 1)
+    assert call.random_hex(4) == "ffff"
+    assert call.random_text(3, "ab") == "bbb"
+
+
+def test_a_call_is_random_where_nothing_is_frozen() -> None:
+    call = Call(provider=ACME, messages=())
+    assert call.random_hex(32) != call.random_hex(32)
+    assert set(call.random_text(200, "abc")) == set("abc")
+
+
+def test_an_error_rule_is_data() -> None:
+    rule = ErrorRule(status=500, contains="Quota", error=g4flite.RateLimitError)
+    assert pickle.loads(pickle.dumps(rule)) == rule

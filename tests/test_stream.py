@@ -1,0 +1,297 @@
+"""The one object: lazy, read once, closed by whoever leaves it."""
+
+import dataclasses
+import threading
+import warnings
+from typing import Any
+
+import httpx
+import pytest
+from pytest_httpx import HTTPXMock, IteratorStream
+
+import g4flite
+from g4flite import providers
+from g4flite.emulator import Emulator, Script
+from tests.acme import ACME
+from tests.conftest import Driver
+
+
+def reply(httpx_mock: HTTPXMock, *chunks: bytes, **kwargs: Any) -> None:
+    httpx_mock.add_response(stream=IteratorStream(list(chunks)), **kwargs)
+
+
+def test_a_stream_gives_its_chunks_in_order(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    reply(httpx_mock, b"he", b"llo")
+    assert driver.collect(ACME, "Hi") == ["he", "llo"]
+    request = httpx_mock.get_requests()[0]
+    assert (request.method, str(request.url), request.content) == ("POST", "http://acme.test/chat", b'{"prompt":"Hi"}')
+    assert request.headers["content-type"] == "application/json"
+
+
+def test_nothing_is_sent_before_the_iteration(httpx_mock: HTTPXMock) -> None:
+    stream = g4flite.stream(ACME, "Hi")
+    assert repr(stream) == "<Stream of acme, model None: new, 0 characters>"
+    assert stream.partial == ""
+    stream.close()
+    assert repr(stream) == "<Stream of acme, model None: closed, 0 characters>"
+    with pytest.raises(g4flite.StreamConsumed):
+        iter(stream)
+
+
+def test_a_stream_is_read_once(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    reply(httpx_mock, b"hello")
+    driver.collect(ACME, "Hi")
+    with pytest.raises(g4flite.StreamConsumed, match="acme: a stream is read once; call stream"):
+        iter(driver.stream)
+    with pytest.raises(g4flite.StreamConsumed):
+        aiter(driver.stream)
+    assert repr(driver.stream) == "<Stream of acme, model None: complete, 5 characters>"
+
+
+def test_partial_is_the_text_so_far(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    reply(httpx_mock, b"a", b"b", b"c")
+    stream = g4flite.stream(ACME, "Hi", model="m")
+    seen = []
+
+    def read() -> None:
+        for _ in stream:
+            seen.append((stream.partial, repr(stream)))
+
+    async def aread() -> None:
+        async for _ in stream:
+            seen.append((stream.partial, repr(stream)))
+
+    read() if driver.name == "sync" else driver.run(aread)
+    assert [partial for partial, _ in seen] == ["a", "ab", "abc"]
+    assert seen[1][1] == "<Stream of acme, model m: streaming, 2 characters>"
+    assert (stream.provider, stream.model, stream.partial) == ("acme", "m", "abc")
+
+
+def test_text_reads_to_the_end(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    reply(httpx_mock, b"he", b"llo")
+    stream = g4flite.stream(ACME, "Hi")
+    assert (stream.text() if driver.name == "sync" else driver.run(stream.atext)) == "hello"
+
+
+def test_a_reply_without_text_is_empty(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    reply(httpx_mock)
+    assert driver.collect(ACME, "Hi") == []
+
+
+def test_close_ends_the_loop(server: Emulator) -> None:
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    running = iter(stream)
+    assert next(running) == "You"
+    stream.close()
+    stream.close()
+    assert next(running, None) is None
+    assert server.exchanges[0].disconnected.wait(2)
+    assert "closed" in repr(stream)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_aclose_ends_the_loop(backend: str, server: Emulator) -> None:
+    async def main() -> None:
+        running = aiter(stream)
+        assert await anext(running) == "You"
+        with pytest.raises(TypeError, match="await aclose"):
+            stream.close()
+        await stream.aclose()
+        assert await anext(running, None) is None
+
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    Driver(backend).run(main)
+    assert server.exchanges[0].disconnected.wait(2)
+
+
+def test_aclose_ends_a_sync_loop_too(server: Emulator) -> None:
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    running = iter(stream)
+    next(running)
+    Driver("asyncio").run(stream.aclose)
+    assert next(running, None) is None
+
+
+def test_a_loop_that_never_began_is_closed(driver: Driver) -> None:
+    stream = g4flite.stream(ACME, "Hi")
+    if driver.name == "sync":
+        running = iter(stream)
+        stream.close()
+        assert next(running, None) is None
+    else:
+        arunning = aiter(stream)
+        driver.run(stream.aclose)
+        del arunning
+    assert repr(stream) == "<Stream of acme, model None: closed, 0 characters>"
+
+
+def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: Emulator) -> None:
+    async def work() -> None:
+        async with httpx.AsyncClient(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
+            for _ in range(2):
+                assert await g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).atext()
+            assert not client.is_closed
+
+    if driver.name == "sync":
+        with httpx.Client(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
+            for _ in range(2):
+                assert g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).text()
+            assert not client.is_closed
+    else:
+        driver.run(work)
+    headers = {name.lower(): value for name, value in server.exchanges[1].headers}
+    assert (headers["x-own"], headers["cookie"], headers["accept"]) == ("1", "c=2", "*/*")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("client", [httpx.Client(), httpx.AsyncClient(), "client"])
+def test_a_client_of_the_wrong_colour_is_a_type_error(client: Any, driver: Driver) -> None:
+    right = httpx.Client if driver.name == "sync" else httpx.AsyncClient
+    if not isinstance(client, right):
+        with pytest.raises(TypeError, match=f"needs an httpx.{right.__name__}; client= is of the type"):
+            driver.collect(ACME, "Hi", client=client)
+
+
+def test_a_proxy_next_to_a_client_is_refused() -> None:
+    with pytest.raises(g4flite.OptionError, match="acme: proxy= is for a client made here"):
+        g4flite.stream(ACME, "Hi", client=httpx.Client(), proxy="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["", "127.0.0.1:3128", "ftp://u:s3cret@host", "http://u:s3cret@[::1", "http://u:s3cret@host:port", "http://", 3,
+     "http://ho st:1", "socks4://u:s3cret@host"],
+)  # fmt: skip
+def test_a_proxy_that_is_none_is_refused_without_its_password(proxy: Any) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream(ACME, "Hi", proxy=proxy)
+    assert str(caught.value).startswith("acme: proxy is ")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_environment_names_the_proxy_and_the_argument_wins(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver, server: Emulator
+) -> None:
+    monkeypatch.setenv("G4FLITE_PROXY", server.url)
+    with pytest.raises(g4flite.StatusError):
+        driver.collect("cromicle", "Hi", base_url="http://upstream.test")
+    assert server.exchanges[0].path == "http://upstream.test/chat"
+    monkeypatch.setenv("G4FLITE_PROXY", "nonsense")
+    with pytest.raises(g4flite.OptionError, match="from G4FLITE_PROXY"):
+        g4flite.stream(ACME, "Hi")
+    with pytest.raises(g4flite.StatusError):
+        driver.collect("cromicle", "Hi", base_url="http://upstream.test", proxy=server.url)
+
+
+def test_a_retired_provider_s_public_host_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.warns(g4flite.RetiredProviderWarning, match=r"cromicle: retired upstream since May 2025") as caught:
+        g4flite.stream("cromicle", "Hi")
+        g4flite.stream("cromicle", "Hi")
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    with pytest.warns(g4flite.RetiredProviderWarning, match="flowgpt"):
+        g4flite.Client("flowgpt").stream("Hi")
+    monkeypatch.setenv("G4FLITE_GPROCHAT_BASE_URL", "http://127.0.0.1:1")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        g4flite.stream("free2gpt", "Hi", base_url="http://127.0.0.1:1")
+        g4flite.Client("free2gpt", base_url="http://127.0.0.1:1").stream("Hi")
+        g4flite.stream("gprochat", "Hi")
+        g4flite.stream(dataclasses.replace(providers.FREE2GPT, retired=""), "Hi")
+
+
+def test_a_custom_spec_streams_without_being_registered(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="made to measure")
+    assert "".join(driver.collect(ACME, "Hi", base_url=server.url, temperature=1)) == "made to measure"
+    assert "acme" not in providers.names()
+
+
+class TestClient:
+    def test_a_client_s_settings_are_the_defaults_of_its_streams(self, driver: Driver, server: Emulator) -> None:
+        client = g4flite.Client(
+            "flowgpt", model="claude-v1", base_url=server.url, headers={"X-A": "1", "x-b": "2"}, temperature=0.1
+        )
+        own = {"model": "gemini", "headers": {"X-B": "3"}, "temperature": 0.9}
+
+        async def read() -> None:
+            async with client:
+                assert await client.stream("Hi").atext() == await client.stream("Hi", **own).atext()
+
+        if driver.name == "sync":
+            with client:
+                assert client.stream("Hi").text() == client.stream("Hi", **own).text()
+        else:
+            driver.run(read)
+        first, second = server.exchanges
+        assert b'"model":"claude-v1"' in first.body
+        assert b'"temperature":0.1' in first.body
+        assert {"x-a": "1", "x-b": "2"}.items() <= dict(first.headers).items()
+        assert b'"model":"google-gemini"' in second.body
+        assert b'"temperature":0.9' in second.body
+        assert {"x-a": "1", "x-b": "3"}.items() <= dict(second.headers).items()
+
+    def test_a_closed_client_says_so(self, driver: Driver) -> None:
+        client = g4flite.Client(ACME)
+        assert repr(client) == "<Client of acme: open>"
+        driver.run(client.aclose) if driver.name != "sync" else client.close()
+        assert repr(client) == "<Client of acme: closed>"
+        with pytest.raises(g4flite.UsageError, match="acme: this Client is closed"):
+            driver.read(client.stream("Hi"))
+
+    def test_bad_settings_are_refused_at_once(self) -> None:
+        for settings in ({"model": "x"}, {"base_url": "x"}, {"proxy": "x"}, {"headers": {"a": "\n"}}, {"heat": 1}):
+            with pytest.raises(g4flite.UsageError):
+                g4flite.Client("cromicle", **settings)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_after_async_for_only_aclose_closes(self, backend: str, server: Emulator) -> None:
+        async def main() -> None:
+            client = g4flite.Client("cromicle", base_url=server.url)
+            await client.stream("Hi").atext()
+            client.stream("Hi").text()
+            with pytest.raises(TypeError, match="async with"):
+                client.close()
+            await client.aclose()
+
+        Driver(backend).run(main)
+        assert server.connections == 2
+
+    def test_many_threads_share_a_client(self, server: Emulator) -> None:
+        texts = []
+        with g4flite.Client("free2gpt", base_url=server.url) as client:
+            threads = [
+                threading.Thread(target=lambda n=n: texts.append(client.stream(f"{n}").text())) for n in range(16)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert sorted(texts) == sorted(f"You said: {n}" for n in range(16))
+
+
+def test_a_socks_proxy_without_its_package(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "socksio", None)
+    with pytest.raises(g4flite.OptionError, match="acme: a SOCKS proxy needs the package socksio"):
+        driver.collect(ACME, "Hi", proxy="socks5://127.0.0.1:1")
+
+
+def test_a_proxy_of_the_environment_that_httpx_refuses(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "gopher://u:s3cret@127.0.0.1")
+    with pytest.raises(g4flite.OptionError, match="is no URL that httpx can use") as caught:
+        driver.collect(ACME, "Hi")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_unknown_failure_of_httpx_is_still_ours(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_exception(httpx.ReadError(""))
+    with pytest.raises(g4flite.TransportError, match="acme.test closed the connection before it answered: ReadError"):
+        driver.collect(ACME, "Hi")
+
+
+def test_a_connection_that_takes_too_long(driver: Driver, httpx_mock: HTTPXMock) -> None:
+    httpx_mock.add_exception(httpx.ConnectTimeout("slow"))
+    with pytest.raises(g4flite.StreamTimeoutError, match="no connection to acme.test in time"):
+        driver.collect(ACME, "Hi")
