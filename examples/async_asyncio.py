@@ -1,0 +1,21 @@
+"""An `async for` loop on asyncio: three answers at once, and one that is left early."""
+
+import asyncio
+
+import g4flite
+from g4flite.emulator import Emulator
+
+
+async def main() -> None:
+    with Emulator() as server:
+        async with g4flite.Client("free2gpt", base_url=server.url) as client:
+            print(await asyncio.gather(*(client.stream(f"Question {n}").atext() for n in (1, 2, 3))))
+
+            async with client.stream("A long story, please") as stream:
+                async for chunk in stream:
+                    print(chunk, end="...\n")
+                    break  # the connection is closed at the end of the async with
+            print(stream)
+
+
+asyncio.run(main())

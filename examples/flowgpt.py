@@ -1,0 +1,14 @@
+"""flowgpt: NDJSON, signed in the headers, with an option.  The emulator answers: the service is retired upstream."""
+
+import g4flite
+from g4flite.emulator import Emulator
+
+MESSAGES = [
+    {"role": "system", "content": "Be brief."},
+    {"role": "user", "content": "Which is the largest ocean?"},
+]
+
+with Emulator() as server:
+    for chunk in g4flite.stream("flowgpt", MESSAGES, base_url=server.url, model="gemini", temperature=0.2):
+        print(chunk, end="", flush=True)
+    print()

@@ -1,0 +1,101 @@
+"""The package as others meet it: imported, vendored under another name, installed."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import g4flite
+from g4flite.emulator import Emulator
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = Path(g4flite.__file__).parent
+
+
+def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_importing_loads_nothing_heavy_and_opens_nothing() -> None:
+    heavy = {"httpx", "httpcore", "anyio", "ssl", "asyncio", "socket", "trio", "email", "http", "argparse", "logging"}
+    code = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
+import g4flite
+g4flite.providers.find("flowgpt")
+print(*sorted(set(sys.modules)), "|", *opened)
+"""
+    modules, opened = run(code).split("|")
+    assert heavy & set(modules.split()) == set()
+    assert opened.strip() == ""
+
+
+def test_a_vendored_copy_streams_and_pickles_under_its_own_name(tmp_path: Path) -> None:
+    copy = tmp_path / "myapp" / "_vendor" / "llm_stream"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    code = """
+import asyncio, pickle, sys, threading
+from myapp._vendor import llm_stream
+from myapp._vendor.llm_stream import providers
+
+for name in providers.names():
+    spec = providers.find(name)
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert llm_stream.stream(spec, "Hi", base_url=sys.argv[1]).text() == "You said: Hi"
+    assert asyncio.run(llm_stream.stream(name, "Hi", base_url=sys.argv[1]).atext()) == "You said: Hi"
+try:
+    llm_stream.stream("cromicel", "Hi")
+except llm_stream.ProviderNotFoundError as error:
+    assert type(pickle.loads(pickle.dumps(error))) is llm_stream.ProviderNotFoundError
+from myapp._vendor.llm_stream.emulator import Emulator
+with Emulator() as server:
+    print(llm_stream.stream("flowgpt", "Hi", base_url=server.url).text())
+print([name for name in sys.modules if name.split(".")[0] == "g4flite"])
+"""
+    with Emulator() as server:
+        assert run(code, server.url, cwd=tmp_path) == "You said: Hi\n[]\n"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_of_the_package_can_be_vendored_and_read(path: Path) -> None:
+    """Relative imports only, no data beside the code, no file of two ideas."""
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            assert (node.module or "").split(".")[0] != "g4flite"
+        if isinstance(node, ast.Import):
+            assert all(name.name.split(".")[0] != "g4flite" for name in node.names)
+        assert not (isinstance(node, ast.Name) and node.id == "__file__")
+    assert "importlib.metadata" not in source
+    assert len(source.splitlines()) <= 250
+
+
+def test_a_spec_file_and_the_engine_are_short() -> None:
+    for path in (PACKAGE / "providers").glob("[a-z]*.py"):
+        assert len(path.read_text().splitlines()) <= 60, path
+    assert sum(len((PACKAGE / name).read_text().splitlines()) for name in ("_engine.py", "_drivers.py")) <= 300
+
+
+def test_the_public_names_are_those_listed() -> None:
+    public = {name for name in vars(g4flite) if not name.startswith("_")} - {"emulator", "cli"}
+    assert public == set(g4flite.__all__)
+
+
+def test_the_version_stands_in_the_changelog() -> None:
+    assert re.match(r"\d+\.\d+\.\d+", g4flite.__version__)
+    assert f"## {g4flite.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_readme_s_python_is_python() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)

@@ -1,0 +1,28 @@
+"""Checked by mypy, never run: both loops infer `str`, and a spec is checked like any other value."""
+
+from typing_extensions import assert_type
+
+import g4flite
+
+
+def read() -> None:
+    for chunk in g4flite.stream("cromicle", "Hi"):
+        assert_type(chunk, str)
+    with g4flite.Client("cromicle") as client, client.stream([{"role": "user", "content": "Hi"}]) as stream:
+        assert_type(next(iter(stream)), str)
+        assert_type(stream.text(), str)
+        assert_type(stream.partial, str)
+        assert_type(stream.model, str | None)
+
+
+async def aread() -> None:
+    async for chunk in g4flite.stream("cromicle", "Hi"):
+        assert_type(chunk, str)
+    async with g4flite.Client("cromicle") as client, client.stream("Hi") as stream:
+        assert_type(await anext(aiter(stream)), str)
+        assert_type(await stream.atext(), str)
+
+
+def no_stream_of_that_kind() -> None:
+    g4flite.stream(3, "Hi")  # type: ignore[arg-type]
+    g4flite.Provider(name="x")  # type: ignore[call-arg]
