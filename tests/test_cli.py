@@ -1,0 +1,376 @@
+"""The command line: in this process where the words matter, in one of its own where pipes and signals do."""
+
+import importlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import cli, providers
+from g4flite.emulator import Emulator, Script
+from tests.acme import ACME
+
+NAME = cli.__package__
+COMMAND = [sys.executable, "-m", NAME]
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and broken pipes of POSIX")
+
+Captured = pytest.CaptureFixture[str]
+
+
+@contextmanager
+def running(*command: str, **settings: Any) -> Iterator[Any]:
+    """A process whose pipes are to be read; it ends with the test that fails, and after 30 s in any case."""
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
+    with ExitStack() as stack:
+        process = subprocess.Popen(command, text=True, encoding="utf-8", **pipes)
+        limit = threading.Timer(30, process.kill)
+        limit.start()
+        stack.callback(limit.cancel)
+        stack.enter_context(process)
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
+
+
+def run(command: list[str] | str, **settings: Any) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command, a str being one for the shell."""
+    done = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+        **settings,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def a_line(text: str, beginning: str) -> bool:
+    """Whether the text is one line that begins so."""
+    return text.startswith(f"{NAME}: {beginning}") and text.count("\n") == 1 and text.endswith("\n")
+
+
+class Gate:
+    """A reply of two pieces; the second one waits for the test."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+
+    def __call__(self, messages: object) -> Iterator[str]:
+        yield "Hello"
+        self.opened.wait(30)
+        yield " again"
+
+
+@pytest.fixture(autouse=True)
+def _buffered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output is buffered as for every user, so that only a flush shows what is wrong with it."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+
+
+@pytest.fixture
+def gate(server: Emulator) -> Iterator[Gate]:
+    server.reply = gate = Gate()
+    yield gate
+    gate.opened.set()
+
+
+@pytest.fixture
+def stream(server: Emulator) -> Callable[..., int]:
+    """The exit code of `stream cromicle Hello` with more arguments, against the server."""
+    return lambda *more: cli.main(["stream", "cromicle", "Hello", "--base-url", server.url, *more])
+
+
+@pytest.mark.parametrize("name", providers.names())
+def test_an_answer_is_printed_with_a_line_end(name: str, server: Emulator, capsys: Captured) -> None:
+    assert cli.main(["stream", name, "Hello", "--base-url", server.url]) == 0
+    assert capsys.readouterr() == ("You said: Hello\n", "")
+
+
+def test_a_line_end_of_the_answer_is_not_doubled(
+    server: Emulator, stream: Callable[..., int], capsys: Captured
+) -> None:
+    server.reply = lambda messages: "one\ntwo\n"
+    assert stream() == 0
+    assert capsys.readouterr().out == "one\ntwo\n"
+
+
+def test_every_flag_reaches_the_provider(server: Emulator, capsys: Captured) -> None:
+    flags = ["-s", "Be brief.", "-m", "gemini", "-H", "X-Trace: a: 7", "-o", "temperature=0.2", "--timeout", "5"]
+    assert cli.main(["stream", "flowgpt", "Hello", "--base-url", server.url, *flags]) == 0
+    sent = server.exchanges[0]
+    body = json.loads(sent.body)
+    assert sent.messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    assert (body["model"], body["temperature"]) == ("google-gemini", 0.2)
+    assert ("x-trace", "a: 7") in [(name.lower(), value) for name, value in sent.headers]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("debug=true", True), ("tools=[1]", [1]), ("name=warm", "warm"), ('name="7"', "7"), ("name=a=b", "a=b"),
+     ("name=", ""), ("name=null", None), ("name=" + "[" * 100_000, "[" * 100_000)],
+)  # fmt: skip
+def test_an_option_is_json_where_it_can_be(text: str, value: object) -> None:
+    assert cli.option(text) == (text.partition("=")[0], value)
+
+
+def test_a_prompt_comes_from_standard_input(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("two\nlines: ä\n"))
+    assert cli.main(["stream", "cromicle", "-", "--base-url", server.url]) == 0
+    assert server.exchanges[0].messages[0]["content"] == "two\nlines: ä"
+
+
+WRONG = {
+    "no command": ([], "the following arguments are required: COMMAND; see "),
+    "no prompt": (["stream", "cromicle"], "the following arguments are required: PROMPT; see "),
+    "empty prompt": (["stream", "cromicle", " "], "the prompt is empty; say what to send, as in: "),
+    "provider": (["stream", "cromicel", "Hi"], "there is no provider 'cromicel' (did you mean 'cromicle'?)"),
+    "model": (["stream", "cromicle", "Hi", "-m", "gpt-9"], "cromicle: there is no model 'gpt-9'"),
+    "base URL": (["stream", "cromicle", "Hi", "--base-url", "localhost"], "cromicle: base_url begins with http://"),
+    "proxy": (["stream", "cromicle", "Hi", "--proxy", "ftp://h:1", "--base-url", "http://h"], "cromicle: proxy is no"),
+    "header": (["stream", "cromicle", "Hi", "-H", "Bearer s3cret"], "argument -H/--header: it is of the form"),
+    "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: it is of the form name=value"),
+    "option unknown": (["stream", "flowgpt", "Hi", "-o", "top_k=1"], "flowgpt: there is no option 'top_k'"),
+    "option reserved": (["stream", "cromicle", "Hi", "-o", "client=1"], "argument -o/--option: 'client' is no option"),
+    "timeout": (["stream", "cromicle", "Hi", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
+    "timeout 0": (["stream", "cromicle", "Hi", "--timeout", "0", "--base-url", "http://h"], "timeout: "),
+    "timeout nan": (["stream", "cromicle", "Hi", "--timeout", "nan", "--base-url", "http://h"], "timeout: "),
+    "port": (["emulate", "--port", "65536"], "could not listen on 127.0.0.1:65536: "),
+    "host": (["emulate", "--host", "ä..b"], "could not listen on ä..b:0: "),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_usage_is_one_line_and_2(case: str, capsys: Captured) -> None:
+    arguments, message = WRONG[case]
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert a_line(err, f"error: {message}")
+    assert "s3cret" not in err
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [(io.StringIO("\n"), "the prompt is empty"), (None, "the prompt is empty"),
+     (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), "standard input is no text: 'utf-8' codec can't decode")],
+)  # fmt: skip
+def test_standard_input_without_a_prompt_is_wrong_usage(
+    stdin: object, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert cli.main(["stream", "cromicle", "-"]) == 2
+    assert a_line(capsys.readouterr().err, f"error: {message}")
+
+
+@pytest.mark.parametrize(
+    ("script", "out", "message"),
+    [(Script(status=404), "", "error: cromicle: "), (Script(status=400, body="line\r\nline\u2028line"), "", "error: "),
+     (Script(silence=30), "", "error: cromicle: "),
+     (Script(cut=9), "You said:\n", "error: cromicle: the reply was cut off")],
+)  # fmt: skip
+def test_an_error_of_the_provider_is_one_line_and_1(
+    script: Script, out: str, message: str, server: Emulator, stream: Callable[..., int], capsys: Captured
+) -> None:
+    server.script = script
+    assert stream("--timeout", "0.1" if script.silence else "10") == 1
+    captured = capsys.readouterr()
+    assert captured.out == out
+    assert a_line(captured.err, message)
+
+
+@pytest.mark.parametrize("action", ["error", "ignore"])
+def test_a_retired_service_is_warned_of_in_one_line(action: Any, capsys: Captured) -> None:
+    with socket.socket() as deaf, warnings.catch_warnings():
+        warnings.simplefilter(action, g4flite.RetiredProviderWarning)
+        deaf.bind(("127.0.0.1", 0))  # and no listen(): nothing leaves this machine
+        proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        assert cli.main(["stream", "cromicle", "Hello", "--proxy", proxy, "--timeout", "0.3"]) == 1
+    warning, error = capsys.readouterr().err.splitlines(keepends=True)
+    assert a_line(warning, "warning: cromicle: retired upstream since May 2025; ")
+    assert a_line(error, "error: cromicle: ")
+
+
+def test_the_table_lists_every_provider(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(providers._TABLE, "acme", ACME)
+    assert cli.main(["providers"]) == 0
+    rows = [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[0] == ["name", "status", "endpoint", "models"]
+    assert rows[1] == ["cromicle", "retired since May 2025", "https://cromicle.top/chat", "gpt-3.5-turbo"]
+    assert [row[0] for row in rows[1:]] == [*providers.names()]
+    assert rows[-1] == ["acme", "live", "http://acme.test/chat", "any"]
+
+
+def test_programs_read_the_list_as_json(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(providers._TABLE, "acme", ACME)
+    assert cli.main(["providers", "--json"]) == 0
+    *_, flowgpt, acme = json.loads(capsys.readouterr().out)
+    models = flowgpt.pop("models")
+    assert (len(models), models[0]) == (13, "gpt-3.5-turbo")
+    assert flowgpt == {
+        "name": "flowgpt",
+        "retired": "December 2025",
+        "base_url": "https://prod-backend-k8s.flowgpt.com",
+        "url": "https://prod-backend-k8s.flowgpt.com/v3/chat-anonymous",
+        "default_model": "gpt-3.5-turbo",
+        "aliases": {"gemini": "google-gemini", "gemini-pro": "google-gemini"},
+        "options": ["temperature"],
+    }
+    assert (acme["retired"], acme["default_model"], acme["models"]) == (None, None, [])
+
+
+def test_a_port_in_use_is_one_line_and_1(server: Emulator, capsys: Captured) -> None:
+    assert cli.main(["emulate", "--port", str(server.port)]) == 1
+    assert a_line(capsys.readouterr().err, f"error: could not listen on 127.0.0.1:{server.port}: ")
+
+
+def test_what_needs_no_network_imports_no_httpx() -> None:
+    code = f"""
+import sys
+from {NAME}.cli import main
+for arguments in ["--version"], ["--help"], ["stream", "--help"], ["providers"]:
+    try:
+        main(arguments)
+    except SystemExit as done:
+        assert done.code == 0
+print("httpx" in sys.modules, "{NAME}.emulator" in sys.modules)
+"""
+    code, out, err = run([sys.executable, "-c", code])
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{NAME} {g4flite.__version__}\nusage: ")
+    assert out.endswith("\nFalse False\n")
+
+
+def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert stream() == 0
+    assert sys.stdout.getvalue() == "You said: Hello\n"
+
+
+def test_what_the_terminal_cannot_show_is_replaced(
+    server: Emulator, stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply = lambda messages: "naïve €"
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), "ascii", newline="\n"))
+    assert stream() == 0
+    assert sys.stdout.buffer.getvalue() == b"na?ve ?\n"
+
+
+def test_a_chunk_is_printed_before_the_next_one_comes(server: Emulator, gate: Gate) -> None:
+    with running(*COMMAND, "stream", "cromicle", "Hello", "--base-url", server.url) as process:
+        assert process.stdout.read(5) == "Hello"
+        gate.opened.set()
+        assert process.communicate() == (" again\n", "")
+    assert process.returncode == 0
+
+
+@POSIX
+def test_ctrl_c_ends_an_answer_with_a_line_end_and_130(server: Emulator, gate: Gate) -> None:
+    with running(*COMMAND, "stream", "cromicle", "Hello", "--base-url", server.url) as process:
+        assert process.stdout.read(5) == "Hello"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("\n", "")
+    assert process.returncode == 130
+
+
+@POSIX
+def test_a_reader_that_leaves_ends_an_answer_in_silence(server: Emulator, gate: Gate) -> None:
+    with running(*COMMAND, "stream", "cromicle", "Hello", "--base-url", server.url) as process:
+        assert process.stdout.read(5) == "Hello"
+        process.stdout.close()
+        gate.opened.set()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+@POSIX
+@pytest.mark.parametrize("arguments", [["providers"], ["--help"]])
+def test_nobody_reading_is_silence(arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as unread, running(*COMMAND, *arguments, stdout=unread) as process:  # noqa: PTH123 - a descriptor
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_one_line_and_1() -> None:
+    with Path("/dev/full").open("w") as full, running(*COMMAND, "providers", stdout=full) as process:
+        assert a_line(process.stderr.read(), "error: [Errno 28] ")
+    assert process.returncode == 1
+
+
+def examples(*command: str, capsys: Captured) -> list[str]:
+    """The lines to type that the help of a command shows."""
+    with pytest.raises(SystemExit) as done:
+        cli.main([*command, "--help"])
+    assert done.value.code == 0
+    _, _, example = capsys.readouterr().out.partition("\nexample")
+    return re.findall(r"^  (.+)$", example, re.MULTILINE)
+
+
+@POSIX
+def test_the_examples_work_as_printed(capsys: Captured) -> None:
+    (emulate,) = examples("emulate", capsys=capsys)
+    assert emulate.endswith(" --port 8765")
+    command = shlex.split(emulate.replace(" 8765", " 0"))  # the port may be in use here
+    with running(*command) as process:
+        url = process.stdout.readline().rstrip("\n")
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+        assert "Ctrl-C" in process.stdout.readline()
+        lines = [process.stdout.readline(), *examples("stream", capsys=capsys)]
+        lines = [line.replace("http://127.0.0.1:8765", url) for line in lines]
+        lists = [*examples(capsys=capsys), *examples("providers", capsys=capsys)]
+        with ThreadPoolExecutor() as side_by_side:
+            answers, listed = side_by_side.map(run, lines), side_by_side.map(run, lists)
+            assert [*answers] == [(0, "You said: Hello\n", "")] * 3
+            assert [(code, "cromicle" in out, err) for code, out, err in listed] == [(0, True, "")] * 2
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("", "")
+    assert process.returncode == 130
+
+
+def test_the_program_is_named_as_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    for name in (NAME, "python"):
+        (folder / name).touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setattr(sys, "argv", [str(folder / "__main__.py")])
+    assert cli.program() == f"{shlex.quote(sys.executable)} -m {NAME}"
+    monkeypatch.setattr(sys, "argv", [str(folder / NAME)])
+    assert cli.program() == shlex.quote(sys.argv[0])
+    monkeypatch.setenv("PATH", str(folder))
+    assert cli.program() == NAME
+
+
+def test_a_vendored_copy_runs_under_its_own_name(tmp_path: Path, server: Emulator) -> None:
+    copy = tmp_path / "myapp" / "llm"
+    shutil.copytree(Path(g4flite.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    command = [sys.executable, "-m", "myapp.llm", "stream", "cromicle"]
+    assert run([*command, "Hello", "--base-url", server.url], cwd=tmp_path) == (0, "You said: Hello\n", "")
+    code, _, err = run([*command, ""], cwd=tmp_path)
+    assert (code, err.startswith("myapp.llm: error: ")) == (2, True)
+
+
+def test_importing_the_main_module_runs_nothing() -> None:
+    assert importlib.import_module(f"{NAME}.__main__").main is cli.main
