@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 
-.PHONY: help demo test check format test-all clean
+.PHONY: help demo test check format soak test-all clean
 help:
 	@echo "make demo      four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make test      the whole suite, with branch coverage"
 	@echo "make check     ruff and mypy"
 	@echo "make format    ruff, rewriting"
+	@echo "make soak      two minutes of 500 streams at a time, with faults: is anything left behind?"
 	@echo "make test-all  the suite on every CPython from 3.10 up that is found"
 
 demo: $(VENV)/core
@@ -19,7 +20,7 @@ demo: $(VENV)/core
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q
+	@$(BIN)/python -m coverage run -m pytest -q -n 4
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 
@@ -32,6 +33,9 @@ check: $(VENV)/tools
 format: $(VENV)/tools
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
+
+soak: $(VENV)/tools
+	@$(BIN)/python tests/soak.py
 
 test-all:
 	@for minor in 10 11 12 13 14 15; do \

@@ -7,15 +7,21 @@ async for chunk in g4flite.stream("cromicle", "Hello"): ...     # the same call:
 from . import providers
 from ._client import Client, stream
 from ._errors import (
+    AllFailedError,
     ChallengeError,
     ConnectError,
+    ConnectTimeoutError,
     EmptyReplyError,
+    FirstTokenTimeoutError,
     G4fliteError,
+    IdleTimeoutError,
+    InsecureTransportWarning,
     LimitError,
     MalformedReplyError,
     MessagesError,
     ModelNotFoundError,
     OptionError,
+    ProviderError,
     ProviderNotFoundError,
     ProxyError,
     RateLimitError,
@@ -23,31 +29,40 @@ from ._errors import (
     RetiredProviderWarning,
     SpecError,
     StatusError,
+    StreamClosedError,
     StreamConsumed,
     StreamTimeoutError,
     TLSError,
+    TotalTimeoutError,
     TransportError,
     TruncatedStreamError,
     UsageError,
 )
 from ._messages import Message
 from ._parsers import JsonLinesParser, TextParser
+from ._retry import Retry
 from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
 from ._stream import Stream
+from ._timeout import Timeout
 from .providers import register
 
 __version__ = "0.1.0"
 
 __all__ = [
     "JSON",
+    "AllFailedError",
     "Call",
     "ChallengeError",
     "ChunkParser",
     "Client",
     "ConnectError",
+    "ConnectTimeoutError",
     "EmptyReplyError",
     "ErrorRule",
+    "FirstTokenTimeoutError",
     "G4fliteError",
+    "IdleTimeoutError",
+    "InsecureTransportWarning",
     "JsonLinesParser",
     "LimitError",
     "MalformedReplyError",
@@ -56,18 +71,23 @@ __all__ = [
     "ModelNotFoundError",
     "OptionError",
     "Provider",
+    "ProviderError",
     "ProviderNotFoundError",
     "ProxyError",
     "RateLimitError",
     "ReplyError",
     "RetiredProviderWarning",
+    "Retry",
     "SpecError",
     "StatusError",
     "Stream",
+    "StreamClosedError",
     "StreamConsumed",
     "StreamTimeoutError",
     "TLSError",
     "TextParser",
+    "Timeout",
+    "TotalTimeoutError",
     "TransportError",
     "TruncatedStreamError",
     "UsageError",

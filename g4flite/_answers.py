@@ -4,22 +4,16 @@ from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 from ._checks import is_secret
-from ._errors import ChallengeError, RateLimitError, StatusError
-from ._parsers import excerpt
+from ._errors import ChallengeError, MalformedReplyError, RateLimitError, ReplyError, StatusError
+from ._parsers import excerpt, reported
+from ._reply import Head
 from ._spec import Provider, Request
 
 BODY_KEPT: Final = 2 * 1024  # characters of an error's body that the error keeps
-
-
-class Head(NamedTuple):
-    """The head of an answer; `headers` are found in any case of letters."""
-
-    status: int
-    headers: Mapping[str, str]
 
 
 def status_error(spec: Provider, request: Request, head: Head, body: bytes, now_ms: int) -> StatusError:
@@ -46,6 +40,16 @@ def status_error(spec: Provider, request: Request, head: Head, body: bytes, now_
         status=head.status,
         body=text[:BODY_KEPT],
         retry_after=retry_after(head.headers, now_ms),
+        should_retry={"true": True, "false": False}.get(head.headers.get("x-should-retry", "").lower()),
+    )
+
+
+def no_reply(request: Request, head: Head, body: bytes) -> ReplyError:
+    """The error that a 2xx answer of a content type in `error_types` means; it quotes the answer."""
+    text = redact(request, body)
+    kind = head.headers.get("content-type", "").partition(";")[0]
+    return reported(text) or MalformedReplyError(
+        f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and what stands in between"
     )
 
 
@@ -78,8 +82,7 @@ def redact(request: Request, body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     for name, value in request.headers.items():
         if is_secret(name, value):
-            for secret in {value, value.rpartition(" ")[2]} - {""}:
-                text = text.replace(secret, "***")
+            text = text.replace(value, "***").replace(value.rpartition(" ")[2], "***")
     return text
 
 

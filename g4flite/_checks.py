@@ -51,6 +51,12 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def is_loopback(url: str) -> bool:
+    """Whether a checked URL leads to this machine."""
+    host = urlsplit(url).hostname or ""
+    return host in ("localhost", "::1") or host.endswith(".localhost") or host.startswith("127.")
+
+
 def check_proxy(url: str) -> str:
     """The proxy's URL, of a scheme that httpx speaks; the message never quotes it, as it may hold a password."""
     if not isinstance(url, str):

@@ -4,83 +4,96 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from . import providers
-from ._checks import check_proxy
-from ._errors import OptionError, RetiredProviderWarning
+from ._checks import check_proxy, is_loopback, is_secret
+from ._errors import (
+    InsecureTransportWarning,
+    ModelNotFoundError,
+    OptionError,
+    ProviderNotFoundError,
+    RetiredProviderWarning,
+)
 from ._request import make_call
+from ._retry import Retry, as_retry
 from ._spec import Call, Provider
 from ._stream import Stream
+from ._timeout import Timeout, as_timeout
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
+
+    from ._pool import Connection
+    from ._run import Route
+
+Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
+Providers: TypeAlias = Union[str, Provider, "Client"]
 
 _warned: set[str] = set()  # retired providers whose public host was called in this process
 
 
 def stream(
-    provider: str | Provider,
-    messages: str | Sequence[Mapping[str, Any]],
+    provider: Providers | Sequence[Providers],
+    messages: Messages,
     *,
     model: str | None = None,
     base_url: str | None = None,
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
     client: "httpx.Client | httpx.AsyncClient | None" = None,
-    timeout: float | None = None,
+    timeout: Timeout | float | None = None,
+    retries: Retry | int = 2,
+    verify: "ssl.SSLContext | None" = None,
     **options: Any,
 ) -> Stream:
     """A `Stream` of the answer: the same call for `for` and for `async for` (asyncio and trio).
 
-    `provider` is a name or a `Provider`; `messages` a list of `{"role": str, "content": str}` or a string (one user
-    message); `content` may be a list of text parts.  `model` is one of the provider's, or an alias; None is its
-    default.  `base_url` replaces the scheme and host (and may carry a path) of the public service, `proxy` is a URL of
-    the scheme http, https, socks5 or socks5h, `headers` are added to the provider's own and win over them.  `client` is
-    a live httpx client of the caller's, which is never closed here.  `timeout` is the seconds that may pass without a
-    byte (None: 60).  `options` are the provider's own, like `temperature`; None leaves one out.
+    `provider` is a name, a `Provider`, a `Client` with settings of its own, or a list of these: the next one is asked
+    where one has failed for good before its first text, and one that lacks the model is passed over.  `messages` is a
+    list of `{"role": str, "content": str}` or a string (one user message); `content` may be a list of text parts.
 
-    Without `base_url`, the variable G4FLITE_<PROVIDER>_BASE_URL counts, and without `proxy`, G4FLITE_PROXY.
+    - `model` is one of the provider's, or an alias; None is its default.
+    - `base_url` replaces the scheme and host (and may carry a path) of the public service; without it, the variable
+      G4FLITE_<PROVIDER>_BASE_URL counts.
+    - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
+    - `headers` are added to the provider's own, and win over them.
+    - `client` is a live httpx client of the caller's, which is never closed here.
+    - `timeout` is a `Timeout`, or a number of seconds for the whole.
+    - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`.
+    - `verify` is the TLS context, for private certificates.
+    - `options` are the provider's own, like `temperature`; None leaves one out.
 
     Raises, before any socket: `ProviderNotFoundError`, `ModelNotFoundError`, `MessagesError`, `OptionError`.
-    Warns once a process (`RetiredProviderWarning`) where the public host of a retired provider would be called.
+    Warns where the public host of a retired provider would be called (once a process, `RetiredProviderWarning`), and
+    where a key would go over plain http to another machine (`InsecureTransportWarning`).
     """
-    spec = providers.find(provider)
-    call = make_call(spec, messages, model=model, base_url=base_url, headers=headers, options=options)
-    if base_url is None:
-        warn_if_retired(call)
-    proxy = resolve_proxy(spec, proxy, client)
-    from ._pool import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
-
-    return Stream(call, OneShot(call.base_url, proxy) if client is None else Given(client), timeout)
-
-
-def resolve_proxy(spec: Provider, proxy: str | None, client: object = None) -> str | None:
-    """The argument, else G4FLITE_PROXY, else None.  Raises `OptionError`, which quotes no URL."""
-    if client is not None and proxy is not None:
-        raise OptionError("proxy= is for a client made here; set it on the client= instead", provider=spec.name)
-    chosen = proxy if proxy is not None else os.environ.get("G4FLITE_PROXY") or None
-    try:
-        return None if chosen is None else check_proxy(chosen)
-    except ValueError as error:
-        source = " (from G4FLITE_PROXY)" if proxy is None else ""
-        raise OptionError(f"{error}{source}", provider=spec.name) from None
-
-
-def warn_if_retired(call: Call) -> None:
-    """Warns, once a process and provider, where the call goes to the public host of a service that is gone."""
-    spec = call.provider
-    if spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
-        _warned.add(spec.name)
-        message = (
-            f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
-            "else.  Pass base_url= to call a server of your own."
-        )
-        warnings.warn(message, RetiredProviderWarning, stacklevel=3)
+    one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
+    listed: Sequence[Any] = [provider] if one else list(provider)  # type: ignore[arg-type]  # mypy misses the last test
+    routes: list[Route] = []
+    lacking: list[ModelNotFoundError] = []
+    for item in listed:
+        try:
+            if isinstance(item, Client):
+                routes.append(item.route(messages, model=model, headers=headers, options=options))
+            else:
+                spec = providers.find(item)
+                call = make_call(spec, messages, model=model, base_url=base_url, headers=headers, options=options)
+                warn(call, public=base_url is None)
+                routes.append(_route(call, resolve(call, proxy, verify, client), client))
+        except ModelNotFoundError as error:
+            lacking.append(error)
+    if not listed:
+        raise ProviderNotFoundError("there are no providers in the list; name at least one")
+    if not routes:
+        raise lacking[0] if len(lacking) == 1 else ModelNotFoundError("; ".join(map(str, lacking)))
+    return _stream(routes, as_timeout(timeout), as_retry(retries))
 
 
 class Client:
-    """One provider and its settings, with a pool of connections that its streams share.
+    """One provider and its settings, with a pool of connections that its streams share, from any thread.
 
     Arguments as for `stream`; those of a call win over the client's.  The pool is made with the first iteration, and
     closed by `with` or `close()` after `for`, by `async with` or `aclose()` after `async for`.
@@ -100,28 +113,44 @@ class Client:
         base_url: str | None = None,
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: Timeout | float | None = None,
+        retries: Retry | int = 2,
+        verify: "ssl.SSLContext | None" = None,
         **options: Any,
     ) -> None:
         spec = providers.find(provider)
         self._call = make_call(spec, "", model=model, base_url=base_url, headers=headers, options=options)
         self._public = base_url is None
-        self._timeout = timeout
-        proxy = resolve_proxy(spec, proxy)
+        self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
+        connection = resolve(self._call, proxy, verify)
         from ._pool import Pool  # noqa: PLC0415 - httpx is imported with the first client
 
-        self._pool = Pool(self._call.base_url, proxy)
+        self._pool = Pool(connection)
 
     def stream(
         self,
-        messages: str | Sequence[Mapping[str, Any]],
+        messages: Messages,
         *,
         model: str | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: float | None = None,
+        timeout: Timeout | float | None = None,
+        retries: Retry | int | None = None,
         **options: Any,
     ) -> Stream:
         """A `Stream` of the answer, over the client's pool."""
+        route = self.route(messages, model=model, headers=headers, options=options)
+        return _stream(
+            [route],
+            self._timeout if timeout is None else as_timeout(timeout),
+            self._retry if retries is None else as_retry(retries),
+        )
+
+    def route(
+        self, messages: Messages, *, model: str | None, headers: Mapping[str, str] | None, options: Mapping[str, Any]
+    ) -> "Route":
+        """A call with the client's settings, over its pool; for `stream` with a list of providers."""
+        from ._run import Route  # noqa: PLC0415 - logging is imported with the first call
+
         own = self._call
         call = make_call(
             own.provider,
@@ -131,9 +160,8 @@ class Client:
             headers={**own.headers, **(headers or {})},
             options={**own.options, **options},
         )
-        if self._public:
-            warn_if_retired(call)
-        return Stream(call, self._pool, self._timeout if timeout is None else timeout)
+        warn(call, public=self._public, stacklevel=4)
+        return Route(call, self._pool)
 
     def close(self) -> None:
         """Closes the pool after `for`.  Raises `TypeError` after `async for`, which needs `aclose()`."""
@@ -161,3 +189,55 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self._call.provider.name}: {'closed' if self._pool.closed else 'open'}>"
+
+
+def resolve(call: Call, proxy: str | None, verify: object, client: object = None) -> "Connection":
+    """How to connect, checked: the proxy's URL is the argument, else G4FLITE_PROXY.  Raises `OptionError`."""
+    import ssl  # noqa: PLC0415 - imported with the first call
+
+    from ._pool import Connection  # noqa: PLC0415
+
+    spec = call.provider
+    if client is not None and (proxy is not None or verify is not None):
+        raise OptionError("proxy= and verify= are for a client made here; set them on client=", provider=spec.name)
+    if verify is not None and not isinstance(verify, ssl.SSLContext):
+        raise OptionError(
+            "verify is an ssl.SSLContext, like ssl.create_default_context(cafile=...); TLS is always verified",
+            provider=spec.name,
+        )
+    chosen = proxy if proxy is not None else os.environ.get("G4FLITE_PROXY") or None
+    try:
+        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify)
+    except ValueError as error:
+        source = " (from G4FLITE_PROXY)" if proxy is None else ""
+        raise OptionError(f"{error}{source}", provider=spec.name) from None
+
+
+def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
+    """Warns of a retired provider's public host (once a process), and of a key that goes over plain http."""
+    spec = call.provider
+    if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
+        _warned.add(spec.name)
+        message = (
+            f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
+            "else.  Pass base_url= to call a server of your own."
+        )
+        warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
+    secret = any(is_secret(name, value) for name, value in {**spec.headers, **call.headers}.items())
+    if secret and call.base_url.startswith("http:") and not is_loopback(call.base_url):
+        message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
+        warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
+
+
+def _route(call: Call, connection: "Connection", client: object) -> "Route":
+    from ._pool import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
+    from ._run import Route  # noqa: PLC0415
+
+    return Route(call, OneShot(connection) if client is None else Given(client))
+
+
+def _stream(routes: "Sequence[Route]", timeout: Timeout, retry: Retry) -> Stream:
+    from ._run import Run  # noqa: PLC0415 - logging is imported with the first call
+    from ._timers import Timers  # noqa: PLC0415
+
+    return Stream(Run(tuple(routes), retry, Timers(timeout)))

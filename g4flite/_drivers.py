@@ -1,156 +1,116 @@
 """The two drivers: the same lines, one without and one with `await`.  Only here does anything wait.
 
-Each runs an `exchange` up to its first text, then moves bytes into the parser and texts out of it, and closes what it
+Each runs an `exchange` up to its first text, then moves bytes into the reply and texts out of it, and closes what it
 opened, however it ends.
 """
 
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
 
 import anyio
 import httpx
 
-from ._answers import Head
-from ._engine import READ, Exchange, Opening
+from ._engine import READ, Opening, Send, Wait, exchange
 from ._errors import G4fliteError
-from ._failures import FAILURES, cut_off, shown, unsent
-from ._spec import Request
-
-if TYPE_CHECKING:
-    from ._pool import Source
-    from ._stream import Progress
-
-CLOSING = 2.0  # seconds that closing may take, whoever cancels it
+from ._inflate import is_plain
+from ._run import Run
+from ._steps import CLOSING, aclose, adrain, aread, asend, asleep, drain, head, read, send, sleep
 
 
-def iterate(
-    exchange: Exchange, source: "Source", progress: "Progress", timeout: float | None
-) -> Generator[str, None, None]:
+def iterate(run: Run) -> Generator[str, None, None]:
     """The texts of one stream, over an `httpx.Client`."""
-    body: Any = None
-    client = response = None
+    steps, timers = exchange(run), run.timers
+    response: httpx.Response | None = None
+    body: Any = None  # the bytes of the response
     try:
-        client, ours = source.client()
-        wanted = next(exchange)
+        wanted = next(steps)
         while not isinstance(wanted, Opening):
             try:
+                happened: Any = None
                 if wanted is READ:
-                    happened: Head | bytes = read(body)
-                else:
-                    response = send(client, wanted.request, timeout)
-                    body = response.iter_bytes() if "content-encoding" in response.headers else response.iter_raw()
-                    happened = Head(response.status_code, response.headers)
+                    happened = read(body, timers)
+                elif response is not None:
+                    response.close()
+                if isinstance(wanted, Wait):
+                    sleep(wanted.seconds, timers)
+                elif isinstance(wanted, Send):
+                    response = send(wanted.route.source.client(), wanted.request, timers)
+                    body = response.iter_raw() if is_plain(response.headers) else response.iter_bytes()
+                    happened = head(response)
             except G4fliteError as error:
-                wanted = exchange.throw(error)
+                wanted = steps.throw(error)
             else:
-                wanted = exchange.send(happened)
-        parser, texts, ended = wanted
+                wanted = steps.send(happened)
+        reply, texts, ended = wanted
         while True:
             for text in texts:
-                progress.texts.append(text)
+                timers.text()
+                run.texts.append(text)
                 yield text
             if ended:
                 break
-            data = read(body)
-            ended = not data
-            texts = parser.feed(data) if data else parser.close()
-        progress.state = "complete"
+            ended = reply.done or not (data := read(body, timers))
+            texts = reply.close() if ended else reply.feed(data)
+        if reply.done:
+            drain(body, timers)
+        run.end("complete")
     except G4fliteError as error:
-        progress.fail(error)
+        run.fail(error)
+        run.end("failed")
         raise
     finally:
-        progress.leave()
+        run.end("closed")
         if response is not None:
             response.close()
-        if client is not None and ours:
-            client.close()
+        for route in run.routes:
+            route.source.release()
 
 
-async def aiterate(
-    exchange: Exchange, source: "Source", progress: "Progress", timeout: float | None
-) -> AsyncGenerator[str, None]:
+async def aiterate(run: Run) -> AsyncGenerator[str, None]:
     """The texts of one stream, over an `httpx.AsyncClient`."""
-    body: Any = None
-    client = response = None
+    steps, timers = exchange(run), run.timers
+    response: httpx.Response | None = None
+    body: Any = None  # the bytes of the response
     try:
-        client, ours = source.async_client()
-        wanted = next(exchange)
+        wanted = next(steps)
         while not isinstance(wanted, Opening):
             try:
+                happened: Any = None
                 if wanted is READ:
-                    happened: Head | bytes = await aread(body)
-                else:
-                    response = await asend(client, wanted.request, timeout)
-                    body = response.aiter_bytes() if "content-encoding" in response.headers else response.aiter_raw()
-                    happened = Head(response.status_code, response.headers)
+                    happened = await aread(body, timers)
+                elif response is not None:
+                    await aclose(response, body)
+                if isinstance(wanted, Wait):
+                    await asleep(wanted.seconds, timers)
+                elif isinstance(wanted, Send):
+                    response = await asend(wanted.route.source.async_client(), wanted.request, timers)
+                    body = response.aiter_raw() if is_plain(response.headers) else response.aiter_bytes()
+                    happened = head(response)
             except G4fliteError as error:
-                wanted = exchange.throw(error)
+                wanted = steps.throw(error)
             else:
-                wanted = exchange.send(happened)
-        parser, texts, ended = wanted
+                wanted = steps.send(happened)
+        reply, texts, ended = wanted
         while True:
             for text in texts:
-                progress.texts.append(text)
+                timers.text()
+                run.texts.append(text)
                 yield text
             if ended:
                 break
-            data = await aread(body)
-            ended = not data
-            texts = parser.feed(data) if data else parser.close()
-        progress.state = "complete"
+            ended = reply.done or not (data := await aread(body, timers))
+            texts = reply.close() if ended else reply.feed(data)
+        if reply.done:
+            await adrain(body, timers)
+        run.end("complete")
     except G4fliteError as error:
-        progress.fail(error)
+        run.fail(error)
+        run.end("failed")
         raise
     finally:
-        progress.leave()
+        run.end("closed")
         with anyio.move_on_after(CLOSING, shield=True):
             if response is not None:
-                await response.aclose()
-                await exhaust(body)
-            if client is not None and ours:
-                await client.aclose()
-
-
-def send(client: httpx.Client, wanted: Request, timeout: float | None) -> httpx.Response:
-    """The response, its body unread.  Raises what a failure on the way means."""
-    try:
-        request = client.build_request("POST", wanted.url, headers=wanted.headers, content=wanted.body, timeout=timeout)
-        return client.send(request, stream=True, follow_redirects=False)
-    except FAILURES as error:
-        raise unsent(error, wanted.url) from shown(error)
-
-
-async def asend(client: httpx.AsyncClient, wanted: Request, timeout: float | None) -> httpx.Response:
-    """The response, its body unread.  Raises what a failure on the way means."""
-    try:
-        request = client.build_request("POST", wanted.url, headers=wanted.headers, content=wanted.body, timeout=timeout)
-        return await client.send(request, stream=True, follow_redirects=False)
-    except FAILURES as error:
-        raise unsent(error, wanted.url) from shown(error)
-
-
-def read(body: Iterator[bytes]) -> bytes:
-    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
-    try:
-        return next(body, b"")
-    except FAILURES as error:
-        raise cut_off(error) from error
-
-
-async def aread(body: AsyncIterator[bytes]) -> bytes:
-    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
-    try:
-        return await anext(body, b"")
-    except FAILURES as error:
-        raise cut_off(error) from error
-
-
-async def exhaust(body: AsyncIterator[bytes]) -> None:
-    """Ends httpx's generators below `body` by the error that a closed connection gives.
-
-    Left suspended they would be closed by the garbage collector: trio warns of each, asyncio starts a task for each.
-    """
-    with contextlib.suppress(*FAILURES):
-        async for _ in body:
-            pass
+                await aclose(response, body)
+            for route in run.routes:
+                await route.source.arelease()

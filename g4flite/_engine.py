@@ -1,29 +1,40 @@
-"""The engine: what is sent, and what an answer means.  It decides and waits for nothing: no I/O, no clock, no chance.
+"""The engine: what is sent, what an answer means, what is tried next.  It decides and waits for nothing: no I/O.
 
-`exchange` is a generator that yields what it wants done, a `Send` or `READ`, and is sent what happened, a `Head` or
-bytes; a failure is thrown into it.  The last thing it yields is an `Opening`, with the first text; from there on bytes
-go straight into the parser.  Two drivers run it: `iterate` and `aiterate`.
+`exchange` is a generator that yields what it wants done, a `Send`, `READ` or `Wait`, and is sent what happened, a
+`Head`, bytes or None; a failure is thrown into it.  The last thing it yields is an `Opening`, with the first text:
+until then it retries and falls back, after it nothing is ever sent again.  Two drivers run it: `iterate` and
+`aiterate`.
 """
 
 import enum
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from ._answers import Head, redact, status_error
-from ._errors import G4fliteError, MalformedReplyError
-from ._parsers import excerpt
+from ._answers import no_reply, status_error
+from ._errors import AllFailedError, EmptyReplyError, G4fliteError, StreamClosedError, TotalTimeoutError, UsageError
+from ._reply import Head, Reply, inflater
 from ._request import build
-from ._spec import Call, ChunkParser, Request
+from ._spec import Request
+
+if TYPE_CHECKING:
+    from ._run import Route, Run
 
 BODY_READ: Final = 16 * 1024  # bytes of an error's body that its rules may look at
 
 
 class Send(NamedTuple):
-    """Wanted: this request sent, and the head of the answer to it."""
+    """Wanted: this request sent, over a client from this route, and the `Head` of the answer."""
 
     request: Request
+    route: "Route"
+
+
+class Wait(NamedTuple):
+    """Wanted: so many seconds let pass."""
+
+    seconds: float
 
 
 class Wanted(enum.Enum):
@@ -34,45 +45,86 @@ READ: Final = Wanted.READ
 
 
 class Opening(NamedTuple):
-    """How a reply begins: the parser that goes on with it, its first texts, and whether that was all of it."""
+    """How a reply begins: its decoding, which goes on with it, its first texts, and whether that was all of it."""
 
-    parser: ChunkParser
+    reply: Reply
     texts: Iterable[str]
     ended: bool
 
 
-Exchange: TypeAlias = Generator[Send | Literal[Wanted.READ] | Opening, Any, None]
+Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ] | Opening, Any, None]
 
 
-def exchange(call: Call, now_ms: Callable[[], int]) -> Exchange:
+def exchange(run: "Run") -> Exchange:
+    """The providers of a run one after the other, until one of them answers.  Raises why none did."""
+    errors: list[G4fliteError] = []
+    for route in run.routes:
+        try:
+            yield from pursue(run, route)
+        except (UsageError, StreamClosedError, TotalTimeoutError):
+            raise  # no other provider would fare better
+        except G4fliteError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    lines = "".join(f"\n  {error}" for error in errors)
+    raise AllFailedError(f"none of {len(errors)} providers answered:{lines}", errors=tuple(errors)) from errors[-1]
+
+
+def pursue(run: "Run", route: "Route") -> Exchange:
+    """One provider, tried as often as it is worth it; each attempt is built and signed anew."""
+    failures = 0
+    while True:
+        run.begin(route.call)
+        try:
+            yield from attempt(run, route)
+        except G4fliteError as error:
+            run.fail(error)
+            failures += 1
+            wait = run.retry.wait(failures, error, run.chance)
+            if wait is None:
+                raise
+            seconds = wait
+        yield Wait(seconds)
+
+
+def attempt(run: "Run", route: "Route") -> Exchange:
     """One request and the beginning of its reply.  Raises what the answer means where it is not a reply."""
-    spec = call.provider
-    call = replace(call, now_ms=now_ms())
+    spec = route.call.provider
+    call = replace(route.call, now_ms=run.now_ms())
     request = build(call)
-    head: Head = yield Send(request)
+    head: Head = yield Send(request, route)
     if not 200 <= head.status < 300:
-        raise status_error(spec, request, head, (yield from read_body()), call.now_ms)
-    if head.headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml")):
-        page = redact(request, (yield from read_body()))
-        raise MalformedReplyError(
-            f"the reply is a web page, not an answer: {excerpt(page)}; check base_url and what stands in between"
-        )
-    parser = spec.parser(spec.max_frame)
+        raise status_error(spec, request, head, (yield from read_body(route, head)), call.now_ms)
+    if head.headers.get("content-type", "").lower().startswith(spec.error_types):
+        raise no_reply(request, head, (yield from read_body(route, head)))
+    reply = Reply(spec, head)
     data: bytes = yield READ
-    while data:
-        texts = iter(parser.feed(data))
+    while data and not reply.done:
+        texts = iter(reply.feed(data))
         for text in texts:
-            yield Opening(parser, chain((text,), texts), ended=False)
-        data = yield READ
-    yield Opening(parser, parser.close(), ended=True)
+            yield Opening(reply, chain((text,), texts), ended=False)
+        if not reply.done:
+            data = yield READ
+    texts = iter(reply.close())
+    for text in texts:
+        yield Opening(reply, chain((text,), texts), ended=True)
+    if not reply.done:
+        raise EmptyReplyError("the reply is complete and holds no text; try again, or ask another provider")
+    yield Opening(reply, (), ended=True)
 
 
-def read_body() -> Generator[Literal[Wanted.READ], bytes, bytes]:
-    """The first `BODY_READ` bytes of the body; what came of it where reading fails."""
-    body = bytearray()
+def read_body(route: "Route", head: Head) -> Generator[Literal[Wanted.READ], bytes, bytes]:
+    """The first `BODY_READ` bytes of the body, inflated; what came of it where reading fails."""
+    body, inflate = bytearray(), inflater(route.call.provider, head)
     try:
         while len(body) < BODY_READ and (data := (yield READ)):
-            body += data
+            for piece in (data,) if inflate is None else inflate.feed(data):
+                body += piece
+                if len(body) >= BODY_READ:
+                    break
+    except (StreamClosedError, TotalTimeoutError):
+        raise
     except G4fliteError:
         pass  # the status says more than how its explanation was lost
     return bytes(body[:BODY_READ])

@@ -11,18 +11,25 @@
     |-- TransportError          the network: the request or its answer was lost on the way
     |   |-- ConnectError
     |   |-- TLSError
-    |   `-- ProxyError
-    |-- StreamTimeoutError      too slow (also a TimeoutError)
+    |   |-- ProxyError
+    |   `-- StreamClosedError   close() was called elsewhere while the stream was waiting
+    |-- StreamTimeoutError      too slow (also a TimeoutError); one class for each timer of `Timeout`
+    |   |-- ConnectTimeoutError
+    |   |-- FirstTokenTimeoutError
+    |   |-- IdleTimeoutError
+    |   `-- TotalTimeoutError
     |-- StatusError             the service answered with a status that is no success
     |   |-- RateLimitError
     |   `-- ChallengeError      a page that asks for a browser stands in front of the service
-    `-- ReplyError              the reply is not what the protocol says
-        |-- MalformedReplyError
-        |-- TruncatedStreamError
-        |-- EmptyReplyError
-        `-- LimitError          larger than a limit of the spec
+    |-- ReplyError              the reply is not what the protocol says
+    |   |-- MalformedReplyError
+    |   |-- TruncatedStreamError
+    |   |-- EmptyReplyError
+    |   |-- LimitError          larger than a limit of the spec
+    |   `-- ProviderError       the service reports an error in the middle of a reply
+    `-- AllFailedError          every provider of a list failed; holds their errors
 
-`RetiredProviderWarning` is the one warning.
+Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`.
 """
 
 
@@ -87,15 +94,35 @@ class ProxyError(TransportError):
     """The proxy could not be reached, or refused to connect."""
 
 
+class StreamClosedError(TransportError):
+    """`close()` was called by another thread while this one was waiting for the reply."""
+
+
 class StreamTimeoutError(G4fliteError, TimeoutError):
-    """The service was slower than the time-out allows."""
+    """The service was slower than a timer allows; the message says which one, and after how long."""
+
+
+class ConnectTimeoutError(StreamTimeoutError):
+    """No connection stood in time."""
+
+
+class FirstTokenTimeoutError(StreamTimeoutError):
+    """No text came in time after the request was sent."""
+
+
+class IdleTimeoutError(StreamTimeoutError):
+    """No further text came in time after the last."""
+
+
+class TotalTimeoutError(StreamTimeoutError):
+    """The whole stream, retries and fallbacks included, took too long."""
 
 
 class StatusError(G4fliteError):
     """The service answered with a status outside 200-299.
 
     `status` is the code, `body` the first 2 KB of the body as text, `retry_after` the seconds that the service asks
-    its clients to wait (None where it names none).
+    its clients to wait, `should_retry` what it says of a second try (both None where it says nothing).
     """
 
     def __init__(
@@ -107,11 +134,13 @@ class StatusError(G4fliteError):
         status: int = 0,
         body: str = "",
         retry_after: float | None = None,
+        should_retry: bool | None = None,
     ) -> None:
         super().__init__(message, provider=provider, partial=partial)
         self.status = status
         self.body = body
         self.retry_after = retry_after
+        self.should_retry = should_retry
 
 
 class RateLimitError(StatusError):
@@ -140,6 +169,47 @@ class EmptyReplyError(ReplyError):
 
 class LimitError(ReplyError):
     """The reply is larger than a limit of the spec; the message names the limit."""
+
+
+class ProviderError(ReplyError):
+    """The service reports an error inside a reply of status 200.
+
+    `code` and `kind` are its own words for it (None where it has none); `passing` is whether a later try may succeed.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        partial: str = "",
+        code: str | int | None = None,
+        kind: str | None = None,
+        passing: bool = False,
+    ) -> None:
+        super().__init__(message, provider=provider, partial=partial)
+        self.code = code
+        self.kind = kind
+        self.passing = passing
+
+
+class AllFailedError(G4fliteError):
+    """Every provider of a list failed before its first text; `errors` holds what each one ended with, in order."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        partial: str = "",
+        errors: tuple[G4fliteError, ...] = (),
+    ) -> None:
+        super().__init__(message, provider=provider, partial=partial)
+        self.errors = errors
+
+
+class InsecureTransportWarning(UserWarning):
+    """A key would travel over plain http to another machine."""
 
 
 class RetiredProviderWarning(UserWarning):

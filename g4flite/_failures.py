@@ -8,25 +8,29 @@ import httpx
 from ._errors import (
     ConnectError,
     G4fliteError,
+    LimitError,
     MalformedReplyError,
     OptionError,
     ProxyError,
-    StreamTimeoutError,
+    StreamClosedError,
     TLSError,
     TransportError,
     TruncatedStreamError,
 )
+from ._timers import Timers
 
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)  # the last: a host that is no IDNA
 
 
-def unsent(error: Exception, url: str) -> G4fliteError:
+def unsent(error: Exception, url: str, timers: Timers) -> G4fliteError:
     """What a failure before the head of the answer means; `url` is where the request was to go."""
     place = url.split("/")[2]
+    if timers.closed:
+        return StreamClosedError("close() was called before the reply came")
     if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
-        return StreamTimeoutError(f"no connection to {place} in time; check base_url= and the network")
+        return timers.unconnected(place)
     if isinstance(error, httpx.TimeoutException):
-        return StreamTimeoutError(f"no answer from {place} in time; raise timeout=, or ask another provider")
+        return timers.expired()
     if isinstance(error, httpx.ProxyError):
         return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
@@ -37,13 +41,17 @@ def unsent(error: Exception, url: str) -> G4fliteError:
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host")
     if isinstance(error, httpx.LocalProtocolError):
         return OptionError("a header of the client's own cannot be sent; check the client's headers")
+    if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
+        return LimitError(f"the head of the answer is longer than httpx reads: {reason(error)}")
     return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
 
 
-def cut_off(error: Exception) -> G4fliteError:
+def cut_off(error: Exception, timers: Timers) -> G4fliteError:
     """What a failure in the middle of the body means."""
+    if timers.closed:
+        return StreamClosedError("close() was called while the reply was coming; what came is in .partial")
     if isinstance(error, httpx.TimeoutException):
-        return StreamTimeoutError("the reply stopped coming, and the time-out is over; raise timeout=, or try again")
+        return timers.expired()
     if isinstance(error, httpx.DecodingError):
         return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")

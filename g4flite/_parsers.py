@@ -1,48 +1,76 @@
 """Chunk parsers: frames to texts."""
 
 import json
+import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._errors import MalformedReplyError, TruncatedStreamError
+from ._errors import MalformedReplyError, ProviderError, TruncatedStreamError
 from ._framing import Lines
 
+PASSING = re.compile(
+    r"overload|unavailable|rate.?limit|time.?out|timed out|server.?error|internal|try again|\b(429|50[0234]|529)\b"
+)  # what a service says of an error that passes by itself
+HELD = 16 * 1024  # characters
 _Utf8 = getincrementaldecoder("utf-8")
 
 
 class TextParser:
-    """Raw UTF-8 text.  A character split between chunks comes out whole; bytes that are no UTF-8 become U+FFFD."""
+    """Raw UTF-8 text.  A character split between chunks comes out whole; bytes that are no UTF-8 become U+FFFD.
 
-    __slots__ = ("_decoder",)
+    A reply that is one JSON object with an `error`, from its first character to its last, is a `ProviderError`: as long
+    as it begins like one, up to `HELD` characters, it is held back.
+    """
+
+    __slots__ = ("_decoder", "_held")
+    done = False
 
     def __init__(self, limit: int = 0) -> None:  # noqa: ARG002 - text has no frames to limit
         self._decoder = _Utf8("replace")
+        self._held: str | None = ""
 
     def feed(self, data: bytes) -> tuple[str, ...]:
         text = self._decoder.decode(data)
+        if self._held is not None:
+            text, self._held = self._held + text, None
+            start = "".join(text[:64].split())[:8]
+            if len(text) < HELD and '{"error"'.startswith(start):
+                text, self._held = "", text
         return (text,) if text else ()
 
-    def close(self) -> tuple[str, ...]:
+    def close(self) -> Iterator[str]:
+        if self._held:
+            if error := reported(self._held):
+                raise error
+            yield self._held
         if self._decoder.getstate()[0]:
-            raise TruncatedStreamError("the reply ends inside a character")
-        return ()
+            raise TruncatedStreamError("the reply ends inside a character; what came is in .partial")
 
 
 class JsonLinesParser:
-    """One JSON value a line (NDJSON); `text_of` finds the text in it.
+    """One JSON object a line (NDJSON); `text_of` finds the text in it.
 
-    `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises
-    `MalformedReplyError` on a frame that the protocol does not know.  Blank lines are passed over, the last line
-    needs no LF, and a surrogate pair split between two frames is joined.
+    `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises a
+    `ReplyError` on a frame that means one.  `ends(frame)` says of a frame whether it is the
+    end marker, where the protocol has one.  Blank lines are passed over, the last line needs no LF, and a surrogate
+    pair split between two frames is joined.
     """
 
-    __slots__ = ("_high", "_lines", "_text_of")
+    __slots__ = ("_ends", "_high", "_lines", "_text_of", "done")
 
-    def __init__(self, text_of: Callable[[Any], object], limit: int) -> None:
+    def __init__(
+        self,
+        text_of: Callable[[dict[str, Any]], object],
+        limit: int,
+        *,
+        ends: Callable[[dict[str, Any]], bool] | None = None,
+    ) -> None:
         self._text_of = text_of
+        self._ends = ends
         self._lines = Lines(limit)
         self._high = ""
+        self.done = False
 
     def feed(self, data: bytes) -> Iterator[str]:
         for line in self._lines.feed(data):
@@ -56,7 +84,9 @@ class JsonLinesParser:
             try:
                 frame = self._frame(line)
             except MalformedReplyError as error:
-                raise TruncatedStreamError(f"the reply ends inside a line of JSON: {excerpt(line)}") from error
+                raise TruncatedStreamError(
+                    f"the reply ends inside a line of JSON: {excerpt(line)}; what came is in .partial"
+                ) from error
             text = self._text(frame, line)
         if text := text + ("\ufffd" if self._high else ""):
             yield text
@@ -69,7 +99,11 @@ class JsonLinesParser:
             raise MalformedReplyError(f"a line of the reply is no JSON: {excerpt(line)}") from error
 
     def _text(self, frame: Any, line: bytes) -> str:
+        if not isinstance(frame, dict):
+            raise MalformedReplyError(f"a line of the reply is a {type(frame).__name__}, not an object")
         text = self._text_of(frame)
+        if self._ends is not None and self._ends(frame):
+            self.done = True
         if not isinstance(text, str):
             raise MalformedReplyError(f"the text of a line is no string: {excerpt(line)}")
         if self._high and text:
@@ -92,3 +126,30 @@ def excerpt(data: bytes | str, limit: int = 200) -> str:
     text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
     text = " ".join(text.split())
     return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def reported(report: Any) -> ProviderError | None:
+    """The error that a service reports inside a reply: text that is a JSON object with `error`, or its value.
+
+    The value is a string, or an object with `message` and, where the service has them, `code` or `status`, and `type`.
+    None where nothing of the kind is there.
+    """
+    if isinstance(report, str):
+        try:
+            report = json.loads(report)
+        except (ValueError, RecursionError):
+            return None
+    if not isinstance(report, dict) or not report.get("error"):
+        return None
+    error = report["error"]
+    if not isinstance(error, dict):
+        error = {"message": error}
+    said, code, kind = error.get("message"), error.get("code"), error.get("type") or error.get("status")
+    passing = PASSING.search(f"{code} {kind} {said}".lower()) is not None
+    return ProviderError(
+        f"the service reports an error: {excerpt(said if isinstance(said, str) else json.dumps(error))}; "
+        + ("try again later, or ask another provider" if passing else "check the messages and options"),
+        code=code if isinstance(code, str | int) else None,
+        kind=kind if isinstance(kind, str) else None,
+        passing=passing,
+    )

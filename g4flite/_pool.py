@@ -1,10 +1,11 @@
 """Where a stream's httpx client comes from: the caller, a `Client`'s pool, or one of its own for one stream."""
 
+import os
 import ssl
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import httpx
 
@@ -15,24 +16,50 @@ LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 class Source(Protocol):
-    """Lends an httpx client, and says whether the stream is to close it."""
+    """Lends a stream an httpx client, and takes it back."""
 
-    def client(self) -> tuple[httpx.Client, bool]: ...
+    def client(self) -> httpx.Client: ...
 
-    def async_client(self) -> tuple[httpx.AsyncClient, bool]: ...
+    def async_client(self) -> httpx.AsyncClient: ...
+
+    def release(self) -> None: ...
+
+    async def arelease(self) -> None: ...
+
+
+class Connection(NamedTuple):
+    """How the clients made here connect."""
+
+    base_url: str
+    proxy: str | None
+    verify: ssl.SSLContext | None
 
 
 class OneShot:
     """A client for one stream, closed with it."""
 
-    def __init__(self, base_url: str, proxy: str | None) -> None:
-        self._base_url, self._proxy = base_url, proxy
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._client: httpx.Client | None = None
+        self._async_client: httpx.AsyncClient | None = None
 
-    def client(self) -> tuple[httpx.Client, bool]:
-        return connect(httpx.Client, self._base_url, self._proxy), True
+    def client(self) -> httpx.Client:
+        if self._client is None:
+            self._client = connect(httpx.Client, self._connection)
+        return self._client
 
-    def async_client(self) -> tuple[httpx.AsyncClient, bool]:
-        return connect(httpx.AsyncClient, self._base_url, self._proxy), True
+    def async_client(self) -> httpx.AsyncClient:
+        if self._async_client is None:
+            self._async_client = connect(httpx.AsyncClient, self._connection)
+        return self._async_client
+
+    def release(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+    async def arelease(self) -> None:
+        if self._async_client is not None:
+            await self._async_client.aclose()
 
 
 class Given:
@@ -41,44 +68,60 @@ class Given:
     def __init__(self, client: object) -> None:
         self._given = client
 
-    def client(self) -> tuple[httpx.Client, bool]:
+    def client(self) -> httpx.Client:
         if not isinstance(self._given, httpx.Client):
             raise TypeError(f"`for` needs an httpx.Client; client= is of the type {type(self._given).__name__}")
-        return self._given, False
+        return self._given
 
-    def async_client(self) -> tuple[httpx.AsyncClient, bool]:
+    def async_client(self) -> httpx.AsyncClient:
         if not isinstance(self._given, httpx.AsyncClient):
             raise TypeError(
                 f"`async for` needs an httpx.AsyncClient; client= is of the type {type(self._given).__name__}"
             )
-        return self._given, False
+        return self._given
+
+    def release(self) -> None:
+        """Leaves the client open."""
+
+    async def arelease(self) -> None:
+        """Leaves the client open."""
 
 
 class Pool:
     """The clients of a `g4flite.Client`, one of each colour, made when first wanted and kept until it is closed."""
 
-    def __init__(self, base_url: str, proxy: str | None) -> None:
-        self._base_url, self._proxy = base_url, proxy
-        self._lock = threading.Lock()
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._client: httpx.Client | None = None
         self._async_client: httpx.AsyncClient | None = None
+        self._lock, self._pid = threading.Lock(), os.getpid()
+        self._inherited: list[object] = []
         self.closed = False
 
-    def client(self) -> tuple[httpx.Client, bool]:
+    def client(self) -> httpx.Client:
+        self._renew()
         with self._lock:
             self._check_open()
             if self._client is None:
-                self._client = connect(httpx.Client, self._base_url, self._proxy)
-            return self._client, False
+                self._client = connect(httpx.Client, self._connection)
+            return self._client
 
-    def async_client(self) -> tuple[httpx.AsyncClient, bool]:
+    def async_client(self) -> httpx.AsyncClient:
+        self._renew()
         with self._lock:
             self._check_open()
             if self._async_client is None:
-                self._async_client = connect(httpx.AsyncClient, self._base_url, self._proxy)
-            return self._async_client, False
+                self._async_client = connect(httpx.AsyncClient, self._connection)
+            return self._async_client
+
+    def release(self) -> None:
+        """Keeps the client for the next stream."""
+
+    async def arelease(self) -> None:
+        """Keeps the client for the next stream."""
 
     def close(self) -> None:
+        self._renew()
         if self._async_client is not None:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
         self.closed = True
@@ -86,22 +129,30 @@ class Pool:
             self._client.close()
 
     async def aclose(self) -> None:
+        self._renew()
         self.closed = True
         if self._client is not None:
             self._client.close()
         if self._async_client is not None:
             await self._async_client.aclose()
 
+    def _renew(self) -> None:
+        """Begins anew in the child of a fork: the connections and locks are its parent's, and are kept but not used."""
+        if self._pid != os.getpid():
+            self._inherited.append((self._client, self._async_client))
+            self._client = self._async_client = None
+            self._lock, self._pid = threading.Lock(), os.getpid()
+
     def _check_open(self) -> None:
         if self.closed:
             raise UsageError("this Client is closed; make a new one")
 
 
-def connect(kind: Callable[..., C], base_url: str, proxy: str | None) -> C:
-    """An httpx client for that base URL.  Certificates are loaded only where TLS is to be spoken."""
-    context = trusting() if base_url.startswith("https:") else distrusting()
+def connect(kind: Callable[..., C], to: Connection) -> C:
+    """An httpx client.  Certificates are loaded only where TLS is to be spoken."""
+    context = to.verify or (trusting() if to.base_url.startswith("https:") else distrusting())
     try:
-        return kind(verify=context, proxy=proxy, limits=LIMITS)
+        return kind(verify=context, proxy=to.proxy, limits=LIMITS)
     except ImportError:
         raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
     except (httpx.InvalidURL, ValueError):

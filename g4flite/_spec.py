@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from os import urandom
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from ._checks import check_base_url, check_header, is_secret
 from ._errors import SpecError, StatusError
@@ -12,12 +12,18 @@ from ._messages import Message, flatten
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
+WEB_PAGE = ("text/html", "application/xhtml+xml")
+WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")  # where a reply is raw text
+
+
 class ChunkParser(Protocol):
     """A push decoder: bytes of a reply in, texts out.  One instance decodes one response.
 
     Both methods raise a `ReplyError` where the bytes are not what the protocol says; texts decoded before that are
     given out first.
     """
+
+    done: bool  # whether the end marker came; False for ever where the protocol has none
 
     def feed(self, data: bytes) -> Iterable[str]:
         """The texts that `data` completes; never an empty one."""
@@ -48,8 +54,11 @@ class Provider:
     `signer` returns stand for their values, `{{` for a brace; in `url`, what is filled in is percent-encoded.
     `signer` runs first, on each attempt anew; `payload` finds its fields in `call.signed`.  `parser` is called with
     `max_frame` for each response.  `models` empty means any; the default model is `default_model`, or else the first.
-    `options` maps the name of each option to the types its value may have.  `retired` says since when the
-    public service is gone, or is empty.  Raises `SpecError` where the fields contradict one another.
+    `options` maps the name of each option to the types its value may have.  `error_types` are the content types that
+    make a 2xx answer no reply.  `end` says what completes a reply: a clean end of the HTTP body, or a marker that the
+    parser notes as `done`.  `max_frame` limits the bytes of one line, `max_ratio` how many times a compressed reply may
+    grow.  `retired` says since when the public service is gone, or is empty.  Raises `SpecError` where the fields
+    contradict one another.
     """
 
     name: str
@@ -64,7 +73,10 @@ class Provider:
     default_model: str | None = None
     options: Mapping[str, tuple[type, ...]] = field(default_factory=dict, hash=False)
     errors: tuple[ErrorRule, ...] = ()
-    max_frame: int = 16 * 2**20  # bytes of one line
+    error_types: tuple[str, ...] = WEB_PAGE
+    end: Literal["http", "marker"] = "http"
+    max_frame: int = 16 * 2**20
+    max_ratio: int = 200
     retired: str = ""
 
     def __post_init__(self) -> None:

@@ -1,6 +1,8 @@
-"""A provider of the tests' own: raw text, unsigned."""
+"""Two providers of the tests' own: raw text, and JSON lines with an end marker."""
 
-from g4flite import JSON, Call, Provider, TextParser
+import dataclasses
+
+from g4flite import JSON, Call, JsonLinesParser, Provider, TextParser
 
 
 def payload(call: Call) -> JSON:
@@ -16,3 +18,10 @@ ACME = Provider(
     parser=TextParser,
     options={"temperature": (int, float), "tools": (list,), "debug": (bool,)},
 )
+
+
+def marked(limit: int) -> JsonLinesParser:
+    return JsonLinesParser(lambda frame: frame.get("text", ""), limit, ends=lambda frame: frame.get("done") is True)
+
+
+MARKED = dataclasses.replace(ACME, name="marked", parser=marked, end="marker")

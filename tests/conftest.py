@@ -25,8 +25,11 @@ class Driver:
         self.stream: g4flite.Stream
 
     def collect(self, *args: Any, limit: int | None = None, **kwargs: Any) -> list[str]:
-        """The chunks of `g4flite.stream(*args, **kwargs)`, read inside `with`; the loop is left after `limit`."""
-        return self.read(g4flite.stream(*args, **kwargs), limit=limit)
+        """The chunks of `g4flite.stream(*args, **kwargs)`, read inside `with`; the loop is left after `limit`.
+
+        Nothing is tried twice, unless `retries` says so.
+        """
+        return self.read(g4flite.stream(*args, **{"retries": 0, **kwargs}), limit=limit)
 
     def read(self, stream: g4flite.Stream, *, limit: int | None = None) -> list[str]:
         self.stream, self.chunks = stream, []

@@ -1,5 +1,8 @@
 """The engine, run by hand: what it wants, and what it makes of what happens.  No client, no socket."""
 
+import dataclasses
+import gzip
+import pickle
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -7,18 +10,28 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._answers import Head
 from g4flite._engine import READ, Opening, Send, exchange
+from g4flite._reply import Head
 from g4flite._request import make_call
-from tests.acme import ACME
+from g4flite._retry import Retry
+from g4flite._run import Route, Run
+from g4flite._timers import Timers
+from tests.acme import ACME, MARKED
 
 NOW = 1_700_000_000_123
 
 
+def run_of(*specs: g4flite.Provider, retry: Retry = Retry(times=0), **headers: str) -> Run:  # noqa: B008 - frozen
+    """A run whose clocks stand still and whose chance is 1/2."""
+    calls = [make_call(spec, "Hi", model=None, base_url=None, headers=headers, options={}) for spec in specs]
+    routes = tuple(Route(call, None) for call in calls)  # type: ignore[arg-type]  # nothing is sent
+    timers = Timers(g4flite.Timeout(), lambda: 0.0)
+    return Run(routes, retry, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)
+
+
 def play(spec: g4flite.Provider, head: Head, body: Iterable[bytes | Exception]) -> tuple[list[str], Any]:
     """Runs an exchange against `head` and `body`: the texts of its opening, and the opening itself."""
-    call = make_call(spec, "Hi", model=None, base_url=None, headers={"authorization": "Bearer s3cret"}, options={})
-    running, rest = exchange(call, lambda: NOW), iter(body)
+    running, rest = exchange(run_of(spec, authorization="Bearer s3cret")), iter(body)
     assert isinstance(next(running), Send)
     wanted = running.send(head)
     while not isinstance(wanted, Opening):
@@ -40,7 +53,7 @@ def failing(status: int, body: bytes = b"", spec: g4flite.Provider = ACME, **hea
 def test_a_reply_opens_with_its_first_text(status: int) -> None:
     texts, opening = play(ACME, Head(status, {}), [b"\xc3", b"\xa9", b"never read"])
     assert (texts, opening.ended) == (["\u00e9"], False)
-    assert list(opening.parser.feed(b"more")) == ["more"]
+    assert list(opening.reply.feed(b"more")) == ["more"]
 
 
 def test_a_reply_of_several_texts_opens_with_all_of_its_first_chunk() -> None:
@@ -55,8 +68,7 @@ def test_a_reply_may_hold_its_text_back_until_its_end() -> None:
 
 
 def test_each_request_is_signed_with_the_time_it_is_sent() -> None:
-    call = make_call(providers.FREE2GPT, "Hi", model=None, base_url=None, headers=None, options={})
-    wanted = next(exchange(call, lambda: NOW))
+    wanted = next(exchange(run_of(providers.FREE2GPT)))
     assert isinstance(wanted, Send)
     assert f'"time":{NOW}'.encode() in wanted.request.body
 
@@ -66,8 +78,8 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     assert type(error) is g4flite.StatusError
     assert error.body == '{"error":\n "overheated"}'
     assert str(error) == (
-        'status 500 Internal Server Error: \'{"error": "overheated"}\'; the service fails: try later, or ask another '
-        "provider"
+        'acme: status 500 Internal Server Error: \'{"error": "overheated"}\'; '
+        "the service fails: try later, or ask another provider"
     )
     assert error.retry_after is None
 
@@ -165,13 +177,161 @@ def test_a_challenge_page_is_told_from_a_refusal(
 
 @pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
 def test_a_web_page_is_no_answer(kind: str) -> None:
-    with pytest.raises(g4flite.MalformedReplyError, match="is a web page, not an answer: '<h1>Log in</h1>'"):
+    with pytest.raises(g4flite.MalformedReplyError, match=r"is (?i:[a-z/+]+ml), not an answer: '<h1>Log in</h1>'"):
         play(ACME, Head(200, {"content-type": kind}), [b"<h1>Log in</h1>\n"])
 
 
 def test_a_failure_to_send_is_raised_as_it_is() -> None:
-    call = make_call(ACME, "Hi", model=None, base_url=None, headers=None, options={})
-    running = exchange(call, lambda: NOW)
+    running = exchange(run_of(ACME))
     next(running)
     with pytest.raises(g4flite.ConnectError, match="refused"):
         running.throw(g4flite.ConnectError("refused"))
+
+
+class TestRetry:
+    """What is tried again, and what is wanted in between."""
+
+    OK = Head(200, {})
+    BUSY = Head(503, {})
+
+    def follow(self, run: Run, *answers: Any) -> list[Any]:
+        """Runs an exchange: each Send is answered by the next of `answers`, a head with its body or a failure.
+
+        Returns what was wanted: names of providers, waits, and the texts of the opening or the error at the end.
+        """
+        left, body, steps = iter(answers), iter(()), []
+        running = exchange(run)
+        try:
+            wanted = next(running)
+            while not isinstance(wanted, Opening):
+                if isinstance(wanted, Send):
+                    steps.append(wanted.route.call.provider.name)
+                    answer = next(left)
+                    if isinstance(answer, g4flite.G4fliteError):
+                        wanted = running.throw(answer)
+                        continue
+                    head, *chunks = answer
+                    body = iter(chunks)
+                    wanted = running.send(head)
+                elif wanted is READ:
+                    data = next(body, b"")
+                    wanted = running.throw(data) if isinstance(data, Exception) else running.send(data)
+                else:
+                    steps.append(wanted.seconds)
+                    wanted = running.send(None)
+            return [*steps, *wanted.texts]
+        except g4flite.G4fliteError as error:
+            return [*steps, error]
+
+    def test_a_passing_failure_is_tried_again_after_a_wait(self) -> None:
+        run = run_of(ACME, retry=Retry())
+        steps = self.follow(run, g4flite.ConnectError("refused"), (self.BUSY, b"busy"), (self.OK, b"hello"))
+        assert steps == ["acme", 0.25, "acme", 0.5, "acme", "hello"]
+        assert [(a.provider, a.outcome, a.seconds) for a in run.attempts] == [
+            ("acme", "ConnectError: refused", 0.0),
+            ("acme", "StatusError: status 503 Service Unavailable: 'busy'; " + run.attempts[1].outcome[53:], 0.0),
+        ]
+
+    def test_the_last_failure_is_raised(self) -> None:
+        steps = self.follow(run_of(ACME, retry=Retry(times=1)), *[(self.BUSY,)] * 2)
+        assert steps[:3] == ["acme", 0.25, "acme"]
+        assert isinstance(steps[3], g4flite.StatusError)
+        assert steps[3].provider == "acme"
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            (OK,),
+            (OK, b'{"error": "overloaded"}'),
+            (OK, g4flite.TruncatedStreamError("reset")),
+            (OK, g4flite.FirstTokenTimeoutError("slow")),
+            (Head(200, {"content-type": "application/json"}), b'{"error": "Overloaded"}'),
+        ],
+    )
+    def test_a_reply_that_fails_before_its_text_is_tried_again(self, answer: Any) -> None:
+        steps = self.follow(run_of(providers.CROMICLE, retry=Retry()), answer, (self.OK, b"hello"))
+        assert steps == ["cromicle", 0.25, "cromicle", "hello"]
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            g4flite.TLSError("bad certificate"),
+            (Head(400, {}),),
+            (Head(503, {"x-should-retry": "false"}),),
+            (Head(429, {"retry-after": "61"}),),
+            (OK, b'{"error": "no such thing"}'),
+            (OK, b"a", g4flite.TruncatedStreamError("never asked for")),
+        ],
+    )
+    def test_anything_else_is_not(self, answer: Any) -> None:
+        steps = self.follow(run_of(ACME, retry=Retry()), answer)
+        assert steps[0] == "acme"
+        assert len(steps) == 2
+
+    def test_the_service_may_ask_for_a_retry_and_for_a_wait(self) -> None:
+        answer = (Head(400, {"x-should-retry": "true", "retry-after": "3"}),)
+        assert self.follow(run_of(ACME, retry=Retry()), answer, (self.OK, b"x")) == ["acme", 3, "acme", "x"]
+
+    def test_each_attempt_is_signed_anew(self) -> None:
+        run = run_of(providers.FREE2GPT, retry=Retry())
+        times = iter([1, 2])
+        run.now_ms = lambda: next(times)
+        running, bodies = exchange(run), []
+        wanted: Any = next(running)
+        while not isinstance(wanted, Opening):
+            if isinstance(wanted, Send):
+                bodies.append(wanted.request.body)
+                wanted = running.throw(g4flite.ConnectError("x")) if len(bodies) == 1 else running.send(self.OK)
+            else:
+                wanted = running.send(b"hello")
+        assert b'"time":1,' in bodies[0]
+        assert b'"time":2,' in bodies[1]
+        assert bodies[0][-70:] != bodies[1][-70:]
+
+    def test_the_next_provider_is_asked_when_one_has_failed_for_good(self) -> None:
+        run = run_of(providers.FREE2GPT, providers.GPROCHAT, ACME, retry=Retry(times=1))
+        answers = [(Head(401, {}),), (self.BUSY,), (self.BUSY,), (self.OK, b"hello")]
+        assert self.follow(run, *answers) == ["free2gpt", "gprochat", 0.25, "gprochat", "acme", "hello"]
+        assert [attempt.provider for attempt in run.attempts] == ["free2gpt", "gprochat", "gprochat"]
+        assert run.call.provider is ACME
+
+    def test_when_all_fail_one_error_holds_them(self) -> None:
+        run = run_of(providers.FREE2GPT, ACME)
+        *_, error = self.follow(run, (Head(401, {}), b"no"), g4flite.ConnectError("refused"))
+        assert isinstance(error, g4flite.AllFailedError)
+        assert str(error).splitlines() == [
+            "none of 2 providers answered:",
+            "  free2gpt: status 401 Unauthorized: 'no'; it refuses this caller: check headers= and credentials",
+            "  acme: refused",
+        ]
+        assert [type(e) for e in error.errors] == [g4flite.StatusError, g4flite.ConnectError]
+        again = pickle.loads(pickle.dumps(error))
+        assert [str(e) for e in again.errors] == [str(e) for e in error.errors]
+
+    @pytest.mark.parametrize("kind", [g4flite.TotalTimeoutError, g4flite.StreamClosedError])
+    def test_an_end_for_all_is_not_passed_on(self, kind: type[g4flite.G4fliteError]) -> None:
+        for answer in (kind("end"), (Head(500, {}), kind("end"))):
+            [name, error] = self.follow(run_of(providers.FREE2GPT, ACME, retry=Retry()), answer)
+            assert (name, type(error)) == ("free2gpt", kind)
+
+    def test_a_mistake_of_the_caller_s_is_not_passed_on(self) -> None:
+        broken = dataclasses.replace(ACME, headers={"x": "{nonce}"})
+        [error] = self.follow(run_of(broken, ACME, retry=Retry()))
+        assert isinstance(error, g4flite.SpecError)
+
+    def test_an_error_page_that_is_compressed_is_read_no_further_than_needed(self) -> None:
+        bomb = gzip.compress(b"x" * 2**22)
+        [_, error] = self.follow(run_of(ACME), (Head(500, {"content-encoding": "gzip"}), bomb, bomb))
+        assert error.body == "x" * 2048
+
+    def test_an_end_marker_before_any_text_is_an_empty_answer_and_no_failure(self) -> None:
+        assert self.follow(run_of(MARKED), (self.OK, b'{"done": true}\n', b"never read")) == ["marked"]
+        assert self.follow(run_of(MARKED), (self.OK, b'{"done": true}')) == ["marked"]
+
+    def test_each_attempt_is_one_line_in_the_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level("DEBUG", logger="g4flite")
+        self.follow(run_of(ACME, authorization="Bearer s3cret"), (Head(401, {}), b"s3cret"))
+        assert [record.getMessage() for record in caplog.records] == [
+            "acme, model None: StatusError: status 401 Unauthorized: '***'; it refuses this caller: "
+            "check headers= and credentials after 0.000 s"
+        ]

@@ -18,7 +18,7 @@ PRINTS = {
         "ModelNotFoundError: cromicle: ",
     ],
     "async_asyncio": ["['You said: Question 1', 'You said: Question 2', 'You said: Question 3']", "closed, 3 char"],
-    "async_trio": ["You said:", "[out of time: 'You"],
+    "async_trio": ["[out of time: "],
     "custom_provider": ["Acme says hello."],
     "demo": [
         f"{name:<9} {loop}  You said: Hello! Can you stream"

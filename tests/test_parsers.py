@@ -71,7 +71,7 @@ def test_a_reply_that_ends_inside_a_character_is_cut_off() -> None:
     parser = TextParser()
     assert list(parser.feed("a\u00e9".encode()[:-1])) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match="inside a character"):
-        parser.close()
+        list(parser.close())
 
 
 @pytest.mark.parametrize("size", SPLITS)

@@ -7,7 +7,7 @@ clean HTTP end completes the reply.  Source: recorded traffic of https://cromicl
 from hashlib import sha256
 
 from .._parsers import TextParser
-from .._spec import JSON, Call, Provider
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
 
 TOKEN = "abc"  # noqa: S105 - the same for every caller
 
@@ -30,6 +30,7 @@ CROMICLE = Provider(
     signer=sign,
     payload=payload,
     parser=TextParser,
+    error_types=WEB_PAGE_OR_JSON,
     models=("gpt-3.5-turbo",),
     retired="May 2025",
 )

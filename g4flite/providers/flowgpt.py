@@ -6,8 +6,7 @@ A clean HTTP end completes the reply.  Source: recorded traffic of https://flowg
 from hashlib import md5
 from typing import Any
 
-from .._errors import MalformedReplyError
-from .._parsers import JsonLinesParser
+from .._parsers import JsonLinesParser, reported
 from .._spec import JSON, Call, Provider
 
 SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
@@ -41,10 +40,10 @@ def payload(call: Call) -> JSON:
             "documentIds": [], "chatFileDocumentIds": [], "generateImage": False, "generateAudio": False}  # fmt: skip
 
 
-def text_of(frame: Any) -> object:
-    """The `data` of an object whose `event` is `text`; every other object carries none."""
-    if not isinstance(frame, dict):
-        raise MalformedReplyError(f"a line of the reply is a {type(frame).__name__}, not an object")
+def text_of(frame: dict[str, Any]) -> object:
+    """The `data` of an object whose `event` is `text`; every other object carries none, but may report an error."""
+    if error := reported({"error": frame.get("data")} if frame.get("event") == "error" else frame):
+        raise error
     return frame.get("data") if frame.get("event") == "text" else ""
 
 

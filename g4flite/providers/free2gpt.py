@@ -9,7 +9,7 @@ from typing import Any
 
 from .._errors import RateLimitError
 from .._parsers import TextParser
-from .._spec import JSON, Call, ErrorRule, Provider
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, ErrorRule, Provider
 
 SITE = "https://chat10.free2gpt.xyz"
 
@@ -41,6 +41,7 @@ FREE2GPT = Provider(
     signer=sign,
     payload=payload,
     parser=TextParser,
+    error_types=WEB_PAGE_OR_JSON,
     models=("gemini-1.5-pro", "gemini-1.5-flash"),
     errors=(ErrorRule(status=500, contains="Quota exceeded", error=RateLimitError),),
     retired="December 2025",

@@ -7,7 +7,7 @@ upstream until December 2025.
 from hashlib import sha256
 
 from .._parsers import TextParser
-from .._spec import JSON, Call, Provider
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
 
 SITE = "https://gprochat.com"
 SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page publishes it
@@ -39,6 +39,7 @@ GPROCHAT = Provider(
     signer=sign,
     payload=payload,
     parser=TextParser,
+    error_types=WEB_PAGE_OR_JSON,
     models=("gemini-1.5-pro",),
     retired="December 2025",
 )

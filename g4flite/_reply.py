@@ -1,0 +1,64 @@
+"""`Reply`: the decoding of one response, from bytes to texts, and whether its end is an end.  No I/O."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from ._errors import TruncatedStreamError
+from ._inflate import Inflater, encoding, is_plain
+from ._spec import Provider
+
+
+class Head(NamedTuple):
+    """The head of an answer; `headers` are found in any case of letters.
+
+    `open_ended`: the body ends with the connection, so that its end cannot be told from a cut.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    open_ended: bool = False
+
+
+class Reply:
+    """Bytes of one response's body in, texts out.  `feed` and `close` as a `ChunkParser`'s, which it wraps."""
+
+    __slots__ = ("_head", "_inflater", "_parser", "_spec", "feed")
+
+    def __init__(self, spec: Provider, head: Head) -> None:
+        self._spec, self._head = spec, head
+        self._parser = spec.parser(spec.max_frame)
+        self._inflater = inflater(spec, head)
+        self.feed: Callable[[bytes], Iterable[str]] = (
+            self._parser.feed if self._inflater is None else partial(self._inflated, self._inflater)
+        )
+
+    @property
+    def done(self) -> bool:
+        """Whether the end marker came, where the protocol has one."""
+        return self._spec.end == "marker" and self._parser.done
+
+    def close(self) -> Iterator[str]:
+        """The texts held back; raises `TruncatedStreamError` where the body ended and the reply did not."""
+        yield from self._parser.close()
+        if self._spec.end == "marker":
+            if not self._parser.done:
+                raise TruncatedStreamError("the reply ends without its end marker; what came is in .partial")
+            return
+        if self._inflater is not None:
+            self._inflater.close()
+        if self._head.open_ended:
+            raise TruncatedStreamError(
+                "the reply has neither a length nor chunks, so that its end cannot be told from a cut; "
+                "what came is in .partial"
+            )
+
+    def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[str]:
+        for piece in inflater.feed(data):
+            yield from self._parser.feed(piece)
+
+
+def inflater(spec: Provider, head: Head) -> Inflater | None:
+    """The decoder of the body's compression, None where it needs none (or httpx has undone it)."""
+    coding = encoding(head.headers)
+    return Inflater(coding, spec.max_ratio) if coding and is_plain(head.headers) else None

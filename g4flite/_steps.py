@@ -1,0 +1,110 @@
+"""The single steps of a driver that wait, each in sync and in async, with httpx's failures said in ours."""
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Final
+
+import anyio
+import httpx
+
+from ._errors import G4fliteError
+from ._failures import FAILURES, cut_off, shown, unsent
+from ._reply import Head
+from ._spec import Request
+from ._timers import Timers, arm, awatch, deadlines, watch
+
+CLOSING: Final = 2.0  # seconds that closing may take, whoever cancels it
+LINGER: Final = 0.02  # seconds for the rest of a body behind the end marker, so that its connection can be used again
+NAP: Final = 0.05  # seconds until a wait in sync looks whether the stream was closed
+
+
+def send(client: httpx.Client, wanted: Request, timers: Timers) -> httpx.Response:
+    """The response, its body unread.  Raises what a failure on the way means."""
+    try:
+        extensions = {"timeout": deadlines(timers), "trace": watch}
+        request = client.build_request(
+            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=extensions
+        )
+        return client.send(request, stream=True, follow_redirects=False)
+    except FAILURES as error:
+        raise unsent(error, wanted.url, timers) from shown(error)
+
+
+async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> httpx.Response:
+    """The response, its body unread.  Raises what a failure on the way means."""
+    try:
+        extensions = {"timeout": deadlines(timers), "trace": awatch}
+        request = client.build_request(
+            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=extensions
+        )
+        return await client.send(request, stream=True, follow_redirects=False)
+    except FAILURES as error:
+        raise unsent(error, wanted.url, timers) from shown(error)
+
+
+def head(response: httpx.Response) -> Head:
+    """The head of a response, whose network stream asks the timers from here on."""
+    stream, headers = response.extensions.get("network_stream"), response.headers
+    if stream is not None:
+        arm(stream)
+    bounded = stream is None or "content-length" in headers or "transfer-encoding" in headers
+    bounded = bounded or response.status_code == 204  # which has no body (RFC 9110 15.3.5)
+    return Head(response.status_code, headers, not bounded and response.http_version.startswith("HTTP/1"))
+
+
+def read(body: Iterator[bytes], timers: Timers) -> bytes:
+    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
+    try:
+        return next(body, b"")
+    except FAILURES as error:
+        raise cut_off(error, timers) from error
+
+
+async def aread(body: AsyncIterator[bytes], timers: Timers) -> bytes:
+    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
+    try:
+        return await anext(body, b"")
+    except FAILURES as error:
+        raise cut_off(error, timers) from error
+
+
+def drain(body: Iterator[bytes], timers: Timers) -> None:
+    """Reads what is left of a body behind the end marker, if it is there already."""
+    timers.linger(LINGER)
+    with contextlib.suppress(G4fliteError):
+        while timers.stream is not None and read(body, timers):
+            pass
+
+
+async def adrain(body: AsyncIterator[bytes], timers: Timers) -> None:
+    """Reads what is left of a body behind the end marker, if it is there already."""
+    timers.linger(LINGER)
+    with contextlib.suppress(G4fliteError):
+        while timers.stream is not None and await aread(body, timers):
+            pass
+
+
+def sleep(seconds: float, timers: Timers) -> None:
+    """Lets the time pass.  Raises where `total` ends, or another thread closes the stream, in the meantime."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, NAP))
+        timers.check()
+
+
+async def asleep(seconds: float, timers: Timers) -> None:
+    """Lets the time pass.  Raises where `total` ends in the meantime."""
+    await anyio.sleep(min(seconds, timers.total_left()))
+    timers.check()
+
+
+async def aclose(response: httpx.Response, body: AsyncIterator[bytes]) -> None:
+    """Closes a response, and httpx's generators below `body` by the error that a closed connection gives.
+
+    Left suspended they would be closed by the garbage collector: trio warns of each, asyncio starts a task for each.
+    """
+    await response.aclose()
+    with contextlib.suppress(*FAILURES):
+        async for _ in body:
+            pass

@@ -1,0 +1,39 @@
+"""What httpx's exceptions mean, where no server of ours can cause them."""
+
+import httpx
+
+import g4flite
+from g4flite._failures import causes, cut_off, reason
+from g4flite._timers import Timers
+
+
+def test_a_decoding_that_httpx_itself_undoes_and_fails() -> None:
+    error = cut_off(httpx.DecodingError("brotli: corrupt"), Timers(g4flite.Timeout()))
+    assert isinstance(error, g4flite.MalformedReplyError)
+    assert "brotli: corrupt" in str(error)
+
+
+def test_the_reason_is_what_the_operating_system_said() -> None:
+    def failure(cause: BaseException) -> Exception:
+        error = httpx.ConnectError("All connection attempts failed")
+        error.__cause__ = cause
+        return error
+
+    assert reason(failure(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"))) == "Connection refused"
+    assert reason(failure(OSError(-2, "Name or service not known"))) == "Name or service not known"
+    assert reason(failure(ValueError("x"))) == "All connection attempts failed"
+    assert reason(httpx.ReadError("")) == "ReadError"
+
+
+def test_a_chain_of_causes_that_runs_in_a_circle_ends() -> None:
+    first, second = ValueError("1"), ValueError("2")
+    first.__cause__, second.__cause__ = second, first
+    assert causes(first) == [first, second]
+
+
+def test_of_a_group_the_first_member_counts() -> None:
+    class Group(Exception):
+        exceptions = (ValueError("1"), ValueError("2"))
+
+    group = Group()
+    assert [type(cause) for cause in causes(group)] == [Group, ValueError]

@@ -1,0 +1,306 @@
+"""Faults that really happen, on real sockets: provider x fault x driver.
+
+No stream ends in silence, in a foreign exception, or after its timers.
+"""
+
+import gzip
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Timeout
+from g4flite.emulator import Emulator, Exchange, Script
+from tests.acme import MARKED
+from tests.conftest import Driver
+from tests.test_drivers import FOUR, TEXT, wire
+
+LATE = 0.25  # seconds that a timer may fire late
+BRIEF = Timeout(connect=0.4, first_token=0.12, idle=0.12)
+
+
+def body(name: str) -> bytes:
+    return wire(name) + b"\n"
+
+
+def raw(name: str, *, head: bytes = b"", chunks: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + chunks
+
+
+def chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+CHUNKED = b"transfer-encoding: chunked\r\n"
+Fault = tuple[Callable[[str], Script], type[g4flite.G4fliteError], str, float]
+FAULTS: dict[str, Fault] = {
+    # what the server does, the error, what is in .partial (the beginning of the text, or all), the seconds it takes
+    "cut after the head": (lambda n: Script(body=body(n), cut=0), g4flite.TruncatedStreamError, "", 0),
+    "cut in the text": (
+        lambda n: Script(body=body(n) * 2, cut=len(body(n)), split=(len(body(n)),)),
+        g4flite.TruncatedStreamError, TEXT, 0,
+    ),
+    "cut before the last chunk": (lambda n: Script(body=body(n), cut=10**6), g4flite.TruncatedStreamError, TEXT, 0),
+    "reset in the text": (
+        lambda n: Script(body=body(n) * 2, cut=len(body(n)), split=(len(body(n)),), reset=True, wait=0.05),
+        g4flite.TruncatedStreamError, "", 0,
+    ),
+    "reset before the head": (lambda n: Script(raw=b"", reset=True), g4flite.TransportError, "", 0),
+    "closed before the head": (lambda n: Script(raw=b""), g4flite.TransportError, "", 0),
+    "closed inside the head": (lambda n: Script(raw=b"HTTP/1.1 200 OK\r\ncontent-"), g4flite.TransportError, "", 0),
+    "no HTTP at all": (lambda n: Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), g4flite.TransportError, "", 0),
+    "a head without end": (lambda n: Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "", 0),
+    "a chunk that is none": (
+        lambda n: Script(raw=raw(n, head=CHUNKED, chunks=chunk(body(n)) + b"zz\r\n")),
+        g4flite.TruncatedStreamError, "", 0,
+    ),
+    "a short content-length": (
+        lambda n: Script(raw=raw(n, head=b"content-length: 9999\r\n", chunks=body(n))),
+        g4flite.TruncatedStreamError, TEXT, 0,
+    ),
+    "an end by closing": (lambda n: Script(raw=raw(n, chunks=body(n))), g4flite.TruncatedStreamError, TEXT, 0),
+    "no text at all": (lambda n: Script(body=b""), g4flite.EmptyReplyError, "", 0),
+    "no content": (lambda n: Script(status=204), g4flite.EmptyReplyError, "", 0),
+    "a web page": (
+        lambda n: Script(body="<html>Log in</html>", headers={"content-type": "text/html"}),
+        g4flite.MalformedReplyError, "", 0,
+    ),
+    "an error as JSON": (
+        lambda n: Script(body='{"error": {"message": "no"}}', headers={"content-type": "application/json"}),
+        g4flite.ProviderError, "", 0,
+    ),
+    "an error as text": (lambda n: Script(body='{"error": "no"}'), g4flite.ProviderError, "", 0),
+    "a compression that breaks": (
+        lambda n: Script(body=b"no gzip", headers={"content-encoding": "gzip"}), g4flite.MalformedReplyError, "", 0,
+    ),
+    "a compression that is cut": (
+        lambda n: Script(body=gzip.compress(body(n))[:-9], headers={"content-encoding": "gzip"}),
+        g4flite.TruncatedStreamError, "", 0,
+    ),
+    "a bomb": (
+        lambda n: Script(body=gzip.compress(b" " * 2**24), headers={"content-encoding": "gzip"}),
+        g4flite.LimitError, "", 0,
+    ),
+    "an unknown status": (
+        lambda n: Script(raw=b"HTTP/1.1 700 Odd\r\ncontent-length: 0\r\n\r\n"), g4flite.StatusError, "", 0,
+    ),
+    "a server error": (lambda n: Script(status=500, body="overheated"), g4flite.StatusError, "", 0),
+    "an error cut off": (lambda n: Script(status=500, body="overheated", cut=4), g4flite.StatusError, "", 0),
+    "a rate limit": (lambda n: Script(status=429), g4flite.RateLimitError, "", 0),
+    "a redirect": (
+        lambda n: Script(status=302, headers={"location": "http://elsewhere.test"}), g4flite.StatusError, "", 0,
+    ),
+    "a redirect to nowhere": (lambda n: Script(status=301), g4flite.StatusError, "", 0),
+    "silence before the head": (lambda n: Script(silence=9), g4flite.FirstTokenTimeoutError, "", 0.12),
+    "silence after the head": (
+        lambda n: Script(raw=raw(n, head=CHUNKED) + b"1", split=(len(raw(n, head=CHUNKED)),), wait=9),
+        g4flite.FirstTokenTimeoutError, "", 0.12,
+    ),
+    "silence in the text": (
+        lambda n: Script(body=body(n) * 2, split=(len(body(n)),), wait=9), g4flite.IdleTimeoutError, TEXT, 0.12,
+    ),
+    "a head that drips": (
+        lambda n: Script(raw=raw(n, head=b"x: " + b"x" * 500 + b"\r\n"), split=1, wait=0.05),
+        g4flite.FirstTokenTimeoutError, "", 0.12,
+    ),
+    "a chunk's size that drips": (
+        lambda n: Script(
+            raw=raw(n, head=CHUNKED, chunks=b"0" * 500),
+            split=tuple(range(len(raw(n, head=CHUNKED)), len(raw(n, head=CHUNKED)) + 500)), wait=0.05,
+        ),
+        g4flite.FirstTokenTimeoutError, "", 0.12,
+    ),
+    "an error that drips": (
+        lambda n: Script(status=500, body="x" * 500, split=1, wait=0.05), g4flite.StatusError, "", 0.12,
+    ),
+}  # fmt: skip
+
+
+TRUTH = {"a bomb": " " * 2**24}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", FOUR)
+def test_a_fault_is_a_typed_error_in_time(name: str, fault: str, driver: Driver) -> None:
+    script, error, partial, seconds = FAULTS[fault]
+    with Emulator(script=script(name)) as server, pytest.raises(g4flite.G4fliteError) as caught:
+        begin = time.monotonic()
+        driver.collect(name, "Hi", base_url=server.url, timeout=BRIEF)
+    took = time.monotonic() - begin
+    assert isinstance(caught.value, error), repr(caught.value)
+    assert str(caught.value).startswith(f"{name}: ")
+    assert caught.value.partial == driver.stream.partial == "".join(driver.chunks)
+    assert caught.value.partial.startswith(partial)
+    assert TRUTH.get(fault, TEXT + "\n" + TEXT).startswith(caught.value.partial)
+    assert seconds <= took + 0.01
+    assert took < seconds + LATE + 0.75 * (seconds == 0)
+    assert "failed" in repr(driver.stream)
+    assert driver.stream.attempts[0].outcome.startswith(type(caught.value).__name__)
+
+
+KEEP_ALIVES = {"first": b"", "later": body("flowgpt")}
+
+
+@pytest.mark.parametrize("moment", KEEP_ALIVES)
+def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) -> None:
+    """Blank lines and events without text, for ever."""
+    begin, idle = KEEP_ALIVES[moment], b'\r\n{"event": "ping"}\n'
+    first = len(begin) or len(idle)
+    data = begin + idle * 500
+    script = Script(body=data, split=tuple(range(first, len(data), len(idle))), wait=0.02)
+    error = g4flite.IdleTimeoutError if begin else g4flite.FirstTokenTimeoutError
+    with Emulator(script=script) as server, pytest.raises(error):
+        start = time.monotonic()
+        driver.collect("flowgpt", "Hi", base_url=server.url, timeout=BRIEF)
+    assert 0.12 <= time.monotonic() - start < 0.12 + LATE
+
+
+def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
+    with Emulator(script=Script(body="x" * 500, split=1, wait=0.02)) as server:
+        start = time.monotonic()
+        with pytest.raises(g4flite.TotalTimeoutError, match="cromicle: total: not complete after 0.4 s") as caught:
+            driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.4)
+        assert 0.4 <= time.monotonic() - start < 0.4 + LATE
+    assert 2 < len(caught.value.partial) < 30
+
+
+def test_total_counts_the_waits_between_attempts(driver: Driver, server: Emulator) -> None:
+    server.script = Script(status=503, headers={"retry-after": "30"})
+    start = time.monotonic()
+    with pytest.raises(g4flite.TotalTimeoutError):
+        driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.3, retries=2)
+    assert 0.3 <= time.monotonic() - start < 0.3 + LATE
+    assert [attempt.outcome[:15] for attempt in driver.stream.attempts] == ["StatusError: st"]
+
+
+def test_the_time_that_the_loop_takes_is_not_idle(server: Emulator) -> None:
+    server.script = Script(split=3, wait=0.01)
+    for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=0.1)):
+        time.sleep(0.15)  # the loop's own time is what is tested
+
+
+@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
+def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str, reset: bool, driver: Driver) -> None:
+    """A short reply, its chunks and its head, cut after each byte."""
+    answer = "\u00e9 \U0001f44b"
+    frame = {"event": "text", "data": answer}
+    data = json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else answer.encode()
+    reply = raw(name, head=CHUNKED, chunks=chunk(data[:-3]) + chunk(data[-3:]) + b"0\r\n\r\n")
+    outcomes: list[str] = []
+
+    def judge(end: int, stream: g4flite.Stream, error: g4flite.G4fliteError | None) -> None:
+        assert answer.startswith(stream.partial)
+        if error is None:
+            assert (stream.partial, end) == (answer, len(reply))
+        else:
+            assert isinstance(error, g4flite.TransportError | g4flite.TruncatedStreamError), repr(error)
+            assert error.partial == stream.partial
+        outcomes.append("whole" if error is None else type(error).__name__)
+
+    def start(end: int) -> g4flite.Stream:
+        server.script = Script(raw=reply[:end], reset=reset)
+        return g4flite.stream(name, "Hi", base_url=server.url, retries=0)
+
+    def read() -> None:
+        for end in range(len(reply) + 1):
+            stream, failure = start(end), None
+            try:
+                stream.text()
+            except g4flite.G4fliteError as error:
+                failure = error
+            judge(end, stream, failure)
+
+    async def aread() -> None:
+        for end in range(len(reply) + 1):
+            stream, failure = start(end), None
+            try:
+                await stream.atext()
+            except g4flite.G4fliteError as error:
+                failure = error
+            judge(end, stream, failure)
+
+    with Emulator() as server:
+        read() if driver.name == "sync" else driver.run(aread)
+    assert len(outcomes) == len(reply) + 1
+    assert outcomes[-1] == "whole" or reset  # a reset may overtake the last bytes
+
+
+def test_a_failure_before_the_first_text_is_tried_again_over_the_wire(driver: Driver, server: Emulator) -> None:
+    scripts = [Script(raw=b"", reset=True), Script(status=503, headers={"retry-after": "0"}), Script(body="hello")]
+
+    class Next(list[Exchange]):
+        def append(self, exchange: Exchange) -> None:
+            super().append(exchange)
+            server.script = scripts[min(len(self), 2)]
+
+    server.script, server.exchanges = scripts[0], Next()
+    assert driver.collect("free2gpt", "Hi", base_url=server.url, retries=g4flite.Retry(base=0)) == ["hello"]
+    outcomes = [attempt.outcome.split(":")[0] for attempt in driver.stream.attempts]
+    assert outcomes == ["TransportError", "StatusError", "complete"]
+
+
+def test_nothing_is_tried_again_after_the_first_text(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body=TEXT, cut=5, split=1)
+    with pytest.raises(g4flite.TruncatedStreamError):
+        driver.collect(["cromicle", "free2gpt"], "Hi", base_url=server.url, retries=5)
+    assert len(server.exchanges) == 1
+
+
+def test_a_fallback_answers_in_place_of_what_failed(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="I am acme")
+    listed = ["cromicle", MARKED, g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)]
+    listed.reverse()
+    chunks = driver.collect(listed, "Hi", base_url=server.url)
+    assert "".join(chunks) == "I am acme"
+    assert [(a.provider, a.outcome.split(":")[0]) for a in driver.stream.attempts] == [
+        ("gprochat", "ConnectError"),
+        ("marked", "TruncatedStreamError"),
+        ("cromicle", "complete"),
+    ]
+    assert all(attempt.seconds < 5 for attempt in driver.stream.attempts)
+    assert driver.stream.provider == "cromicle"
+
+
+def test_a_provider_that_lacks_the_model_is_passed_over(driver: Driver, server: Emulator) -> None:
+    chunks = driver.collect(["cromicle", "free2gpt", "gprochat"], "Hi", base_url=server.url, model="gemini-1.5-flash")
+    assert "".join(chunks) == "You said: Hi"
+    assert driver.stream.provider == "free2gpt"
+    assert len(server.exchanges) == 1
+    with pytest.raises(g4flite.ModelNotFoundError) as caught:
+        g4flite.stream(["cromicle", "gprochat"], "Hi", base_url=server.url, model="gpt-9")
+    assert "cromicle: there is no model 'gpt-9'" in str(caught.value)
+    assert "gprochat: there is no model 'gpt-9'" in str(caught.value)
+    with pytest.raises(g4flite.ProviderNotFoundError, match="there are no providers in the list"):
+        g4flite.stream([], "Hi")
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"usage": 1}\n' * 50])
+def test_an_end_marker_gives_the_connection_back(rest: bytes, driver: Driver, server: Emulator) -> None:
+    marker = b'{"text": "a"}\n{"done": true}\n'
+    server.script = Script(body=marker + rest, split=(len(marker),))
+    client: Any = driver.client()
+
+    async def work() -> None:
+        async with client:
+            for _ in range(3):
+                await g4flite.stream(MARKED, "Hi", base_url=server.url, client=client).atext()
+
+    if driver.name == "sync":
+        with client:
+            for _ in range(3):
+                g4flite.stream(MARKED, "Hi", base_url=server.url, client=client).text()
+    else:
+        driver.run(work)
+    assert server.connections == 1
+
+
+def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
+    marker = b'{"text": "a"}\n{"done": true}\n'
+    with Emulator(script=Script(body=marker + b"\n", split=(len(marker),), wait=9)) as server:
+        start = time.monotonic()
+        assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
+        assert time.monotonic() - start < LATE

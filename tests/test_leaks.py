@@ -1,0 +1,255 @@
+"""Nothing is left behind, whoever ends a stream: sockets, pool slots, threads, tasks, warnings."""
+
+import contextlib
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+import g4flite
+from g4flite.emulator import Emulator, Script
+from tests.conftest import Driver
+
+SOON = 0.1  # seconds until the server sees that a client has gone
+
+
+def left(server: Emulator, since: float) -> None:
+    exchange = server.exchanges[-1]
+    assert exchange.disconnected.wait(2)
+    assert (exchange.disconnected_at or 0) - since < SOON
+
+
+@pytest.fixture
+def slow() -> Iterator[Emulator]:
+    """A server whose reply stops after its first word."""
+    with Emulator(script=Script(wait=30)) as server:
+        yield server
+
+
+def test_a_collected_stream_closes_its_connection(slow: Emulator) -> None:
+    running = iter(g4flite.stream("cromicle", "Hi", base_url=slow.url))
+    assert next(running) == "You"
+    since = time.monotonic()
+    del running
+    left(slow, since)
+
+
+def test_close_from_another_thread_ends_a_read_at_once(slow: Emulator) -> None:
+    stream = g4flite.stream("cromicle", "Hi", base_url=slow.url)
+    begun, ended = threading.Event(), []
+
+    def read() -> None:
+        try:
+            for _ in stream:
+                begun.set()
+        except g4flite.G4fliteError as error:
+            ended.append((error, time.monotonic()))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    assert begun.wait(5)
+    while thread.is_alive() and not ended:  # until it is back in its read, close() ends the generator itself
+        since = time.monotonic()
+        stream.close()
+        thread.join(0.5)
+    [(error, at)] = ended
+    assert isinstance(error, g4flite.StreamClosedError)
+    assert error.partial == "You"
+    assert at - since < SOON
+    left(slow, since)
+
+
+def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
+    with Emulator(script=Script(silence=30)) as server:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+        closer = threading.Thread(target=lambda: (arrived(server), stream.close()))
+        closer.start()
+        with pytest.raises(g4flite.StreamClosedError, match="cromicle: close"):
+            stream.text()
+        closer.join()
+        left(server, time.monotonic())
+
+
+def arrived(server: Emulator) -> None:
+    """Waits until a request is there and its client waits for the answer."""
+    while not server.exchanges:
+        time.sleep(0.005)  # no event tells of a request that is not answered yet
+    time.sleep(0.05)
+
+
+def test_close_from_another_thread_ends_the_wait_between_attempts() -> None:
+    with Emulator(script=Script(status=503, headers={"retry-after": "30"})) as server:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+        closer = threading.Thread(target=lambda: (arrived(server), stream.close()))
+        closer.start()
+        since = time.monotonic()
+        with pytest.raises(g4flite.StreamClosedError):
+            stream.text()
+        closer.join()
+        assert time.monotonic() - since < 5
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("moment", ["silence", "wait"])
+def test_a_cancelled_task_frees_the_pool_s_slot(backend: str, moment: str) -> None:
+    async def read(stream: g4flite.Stream) -> None:
+        async for _ in stream:
+            pass
+
+    async def main() -> None:
+        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
+            for _ in range(3):
+                with anyio.move_on_after(0.05) as scope:
+                    await read(g4flite.stream("cromicle", "Hi", base_url=server.url, client=client))
+                assert scope.cancelled_caught
+            server.script = Script()
+            assert await g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).atext()
+
+    with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
+        Driver(backend).run(main)
+        assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[:3])
+
+
+def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulator) -> None:
+    limits = httpx.Limits(max_connections=1)
+
+    async def work() -> None:
+        async with httpx.AsyncClient(limits=limits) as client:
+            for _ in range(3):
+                async with g4flite.stream("cromicle", "Hi", base_url=slow.url, client=client) as stream:
+                    async for _ in stream:
+                        break
+
+    if driver.name == "sync":
+        with httpx.Client(limits=limits) as client:
+            for _ in range(3):
+                for _ in g4flite.stream("cromicle", "Hi", base_url=slow.url, client=client):
+                    break
+    else:
+        driver.run(work)
+    assert len(slow.exchanges) == 3
+
+
+@pytest.mark.parametrize("driver", ["sync", "asyncio"])
+def test_ctrl_c_closes_the_connection(driver: str, slow: Emulator) -> None:
+    code = f"""
+import asyncio, g4flite, sys
+stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1])
+async def read():
+    async for chunk in stream:
+        print(chunk, flush=True)
+try:
+    if {driver!r} == "sync":
+        for chunk in stream:
+            print(chunk, flush=True)
+    else:
+        asyncio.run(read())
+except KeyboardInterrupt:
+    print(stream, flush=True)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-W", "error", "-c", code, slow.url]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "You\n"
+        since = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "<Stream of cromicle, model gpt-3.5-turbo: closed, 3 characters>\n"
+        left(slow, since + 0.1)  # the process is alive, and its socket is closed
+        assert process.communicate()[1] == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_makes_connections_of_its_own(server: Emulator) -> None:
+    with g4flite.Client("cromicle", base_url=server.url) as client:
+        assert client.stream("parent").text() == "You said: parent"
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                good = client.stream("child").text() == "You said: child"
+                client.close()
+                os._exit(0 if good else 1)
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert client.stream("parent again").text() == "You said: parent again"
+    assert server.connections == 2
+
+
+def test_a_process_that_ends_in_the_middle_ends_quietly(driver: Driver, slow: Emulator) -> None:
+    code = """
+import sys, anyio, g4flite
+client = g4flite.Client("cromicle", base_url=sys.argv[1])
+if sys.argv[2] == "sync":
+    running = iter(client.stream("Hi"))
+    print(next(running))
+else:
+    async def main():
+        async with client, client.stream("Hi") as stream:
+            async for chunk in stream:
+                print(chunk)
+                sys.exit()
+    anyio.run(main, backend=sys.argv[2])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, slow.url, driver.name], capture_output=True, text=True, timeout=20
+    )
+    assert done.stdout == "You\n"
+    if driver.name != "trio":  # trio wraps the SystemExit in a group of its own before 3.11
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver, server: Emulator) -> None:
+    def once() -> None:
+        driver.collect("flowgpt", "Hi", base_url=server.url)
+        driver.collect("flowgpt", "Hi", base_url=server.url, limit=1)
+
+    def count() -> tuple[int, int, int]:
+        gc.collect()
+        descriptors = len(list(Path("/proc/self/fd").iterdir())) if sys.platform == "linux" else 0
+        runs = sum(type(thing).__name__ in ("Run", "Stream") for thing in gc.get_objects())
+        return descriptors, threading.active_count(), runs
+
+    def settled() -> Any:
+        server.close()
+        result = count()
+        server.start()
+        return result
+
+    once()
+    before = settled()
+    for _ in range(20):
+        once()
+    assert settled() == before
+
+
+def test_a_stream_makes_no_cycle_for_the_garbage_collector(server: Emulator) -> None:
+    def once() -> None:
+        for _ in g4flite.stream("cromicle", "Hi", base_url=server.url):
+            break
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+        stream.text()
+
+    def count() -> int:
+        return sum(type(thing).__name__ in ("Run", "Stream", "Reply", "Opening") for thing in gc.get_objects())
+
+    once()
+    gc.collect()
+    gc.disable()
+    try:
+        before = count()
+        once()
+        assert count() == before
+    finally:
+        gc.enable()

@@ -1,0 +1,155 @@
+"""From bytes to texts: compression, end markers, ends that are none, errors inside a reply."""
+
+import dataclasses
+import gzip
+import json
+import tracemalloc
+import zlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import g4flite
+from g4flite import providers
+from g4flite._inflate import Inflater
+from g4flite._reply import Head, Reply
+from tests.acme import ACME, MARKED
+from tests.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
+
+CODINGS = {
+    "gzip": gzip.compress,
+    "x-gzip": lambda data: gzip.compress(data[:5]) + gzip.compress(data[5:]),
+    "deflate": zlib.compress,
+    "Deflate ": lambda data: zlib.compress(data)[2:-4],
+}
+
+
+def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
+    reply = Reply(spec, head)
+    return "".join(decode(reply, chunks))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", SPLITS)
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> None:
+    data = CODINGS[coding](TEXT.encode() * 50)
+    head = Head(200, {"content-encoding": coding})
+    assert read(ACME, head, pieces(data, range(size, len(data), size))) == TEXT * 50
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_compressed_reply_that_ends_early_is_cut_off(coding: str) -> None:
+    data = CODINGS[coding](TEXT.encode())
+    for end in range(1, len(data)):
+        with pytest.raises(g4flite.TruncatedStreamError):
+            read(ACME, Head(200, {"content-encoding": coding}), [data[:end]])
+
+
+def test_a_compression_that_is_none_is_malformed() -> None:
+    with pytest.raises(g4flite.MalformedReplyError, match="compression is broken"):
+        read(ACME, Head(200, {"content-encoding": "gzip"}), [b"no gzip"])
+
+
+@given(st.binary(), st.sets(st.integers(0, 60)), st.sampled_from(["gzip", "deflate"]))
+def test_any_bytes_inflate_or_fail_with_an_error_of_ours(data: bytes, cuts: set[int], coding: str) -> None:
+    try:
+        read(ACME, Head(200, {"content-encoding": coding}), pieces(data, cuts))
+    except g4flite.ReplyError as error:
+        assert str(error)
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
+    bomb = gzip.compress(b"\0" * (64 * 2**20), 6)
+    inflater = Inflater("gzip", 200)
+    tracemalloc.start()
+    try:
+        with pytest.raises(g4flite.LimitError, match="more than max_ratio, 200 times"):
+            for start in range(0, len(bomb), 65536):
+                for piece in inflater.feed(bomb[start : start + 65536]):
+                    assert len(piece) <= 65536
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+    spec = dataclasses.replace(ACME, max_ratio=5000)
+    assert len(read(spec, Head(200, {"content-encoding": "gzip"}), [gzip.compress(b"0" * 2**22)])) == 2**22
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "br"])
+def test_what_httpx_leaves_or_undoes_itself_is_not_touched(coding: str) -> None:
+    assert read(ACME, Head(200, {"content-encoding": coding}), [b"plain"]) == "plain"
+
+
+def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
+    reply = Reply(ACME, Head(200, {}, open_ended=True))
+    assert list(reply.feed(b"all of it?")) == ["all of it?"]
+    with pytest.raises(g4flite.TruncatedStreamError, match="neither a length nor chunks"):
+        list(reply.close())
+
+
+@pytest.mark.parametrize("size", SPLITS)
+def test_an_end_marker_completes_a_reply(size: int) -> None:
+    data = lines({"text": "a"}, {"text": "b", "done": True})
+    reply = Reply(MARKED, Head(200, {}, open_ended=True))
+    assert [t for chunk in pieces(data, range(size, len(data), size)) for t in reply.feed(chunk)] == ["a", "b"]
+    assert reply.done
+    assert list(reply.close()) == []
+
+
+def test_a_reply_without_its_end_marker_is_cut_off() -> None:
+    reply = Reply(MARKED, Head(200, {}))
+    assert list(reply.feed(lines({"text": "a"}))) == ["a"]
+    assert not reply.done
+    with pytest.raises(g4flite.TruncatedStreamError, match="without its end marker"):
+        list(reply.close())
+
+
+def test_a_last_line_without_its_end_may_be_the_marker() -> None:
+    assert read(MARKED, Head(200, {}), [b'{"text": "a", "done": true}']) == "a"
+
+
+REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
+    ({"error": "Overloaded"}, "'Overloaded'", None, None, True),
+    ({"error": {"message": "No tool", "code": "bad_tool", "type": "invalid"}}, "No tool", "bad_tool", "invalid", False),
+    ({"error": {"message": "Slow", "code": 429, "status": "EXHAUSTED"}}, "'Slow'", 429, "EXHAUSTED", True),
+    ({"error": {"detail": [1]}}, '{"detail": [1]}', None, None, False),
+    ({"error": ["x"]}, '["x"]', None, None, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("report", "said", "code", "kind", "passing"), REPORTS)
+@pytest.mark.parametrize("name", providers.names())
+@pytest.mark.parametrize("size", SPLITS)
+def test_an_error_inside_a_reply_is_no_answer(
+    report: Any, said: str, code: Any, kind: Any, passing: bool, name: str, size: int
+) -> None:
+    data = json.dumps(report, indent=1 if name != "flowgpt" else None).encode()
+    with pytest.raises(g4flite.ProviderError) as caught:
+        read(providers.find(name), Head(200, {}), pieces(data, range(size, len(data), size)))
+    error = caught.value
+    assert str(error).startswith("the service reports an error: ")
+    assert said in str(error)
+    assert (error.code, error.kind, error.passing) == (code, kind, passing)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"error', '{"error" is a key', '{"errors": 1}', "{", " \n", '{"error": null}', '{ "e', "[]"]
+)
+@pytest.mark.parametrize("size", SPLITS)
+def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> None:
+    data = text.encode()
+    assert read(providers.CROMICLE, Head(200, {}), pieces(data, range(size, len(data), size))) == text
+
+
+def test_no_more_than_a_bound_is_held_back() -> None:
+    reply = Reply(ACME, Head(200, {}))
+    assert list(reply.feed(b'{"error"')) == []
+    assert "".join(reply.feed(b" " * 20_000)) == '{"error"' + " " * 20_000
+    assert list(reply.feed(b"x")) == ["x"]
+
+
+def test_flowgpt_s_error_event_is_an_error() -> None:
+    with pytest.raises(g4flite.ProviderError, match="'quota'"):
+        read(providers.FLOWGPT, Head(200, {}), [lines(said("a"), {"event": "error", "data": "quota"})])
+    assert read(providers.FLOWGPT, Head(200, {}), [lines({"event": "error"}, said("a"))]) == "a"

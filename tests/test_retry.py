@@ -1,0 +1,71 @@
+import pickle
+
+import pytest
+
+import g4flite
+from g4flite import Retry
+from g4flite._retry import as_retry, passes
+
+
+def test_the_defaults_and_the_short_form() -> None:
+    assert as_retry(2) == Retry() == Retry(times=2, base=0.5, cap=8.0, longest=60.0)
+    assert as_retry(0).times == 0
+    assert as_retry(own := Retry(cap=1)) is own
+    assert pickle.loads(pickle.dumps(own)) == own
+
+
+@pytest.mark.parametrize("fields", [{"times": -1}, {"times": 1.5}, {"times": True}, {"base": -1}, {"longest": -0.1}])
+def test_a_retry_that_makes_no_sense_is_refused(fields: dict[str, float]) -> None:
+    with pytest.raises(g4flite.OptionError, match="retries"):
+        Retry(**fields)  # type: ignore[arg-type]
+
+
+def test_waiting_doubles_up_to_the_cap_with_full_jitter() -> None:
+    retry, error = Retry(times=9), g4flite.ConnectError("refused")
+    assert [retry.wait(n, error, lambda: 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
+    assert retry.wait(3, error, lambda: 0.25) == 0.5
+    assert retry.wait(3, error, lambda: 0.0) == 0
+    assert retry.wait(10, error, lambda: 1.0) is None
+    assert Retry(times=0).wait(1, error, lambda: 1.0) is None
+
+
+@pytest.mark.parametrize(("asked", "wait"), [(0, 0), (7.5, 7.5), (60, 60), (60.1, None), (3600, None)])
+def test_a_wait_that_the_service_asks_for_is_kept_up_to_a_limit(asked: float, wait: float | None) -> None:
+    error = g4flite.RateLimitError("slow down", status=429, retry_after=asked)
+    assert Retry().wait(1, error, lambda: 1.0) == wait
+    assert Retry(longest=1).wait(1, g4flite.StatusError(status=503, retry_after=2), lambda: 1.0) is None
+
+
+@pytest.mark.parametrize("status", range(300, 600))
+def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
+    passing = status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
+    assert passes(g4flite.StatusError(status=status)) is passing
+    assert passes(g4flite.StatusError(status=status, should_retry=True)) is True
+    assert passes(g4flite.StatusError(status=status, should_retry=False)) is False
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        (g4flite.ConnectError(), True),
+        (g4flite.TransportError(), True),
+        (g4flite.ConnectTimeoutError(), True),
+        (g4flite.FirstTokenTimeoutError(), True),
+        (g4flite.TruncatedStreamError(), True),
+        (g4flite.EmptyReplyError(), True),
+        (g4flite.RateLimitError(status=500), True),
+        (g4flite.ProviderError(passing=True), True),
+        (g4flite.ProviderError(), False),
+        (g4flite.TLSError(), False),
+        (g4flite.ProxyError(), False),
+        (g4flite.TotalTimeoutError(), False),
+        (g4flite.StreamClosedError(), False),
+        (g4flite.MalformedReplyError(), False),
+        (g4flite.LimitError(), False),
+        (g4flite.ChallengeError(status=403), False),
+        (g4flite.SpecError(), False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_passes_by_itself_or_it_does_not(error: g4flite.G4fliteError, passing: bool) -> None:
+    assert passes(error) is passing

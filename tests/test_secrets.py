@@ -1,0 +1,162 @@
+"""What must not be seen is not seen, and what must not be done is refused."""
+
+import dataclasses
+import logging
+import pickle
+import ssl
+import traceback
+import warnings
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite.emulator import Emulator, Script
+from tests.acme import ACME
+from tests.conftest import Driver
+
+SECRET = "sk-s3cret-s3cret"
+HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(status=401, body=f"wrong key: {SECRET}"),
+        Script(status=500, body=f'{{"error": "Bearer {SECRET}"}}'),
+        Script(body=f"<p>{SECRET}", headers={"content-type": "text/html"}),
+        Script(body=f'{{"error": "{SECRET}"}}', headers={"content-type": "application/json"}),
+        Script(raw=b"nonsense"),
+        Script(status=302, headers={"location": f"http://{SECRET}@elsewhere.test/?key={SECRET}"}),
+    ],
+)
+def test_a_key_is_in_no_error_log_or_repr(
+    script: Script, driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="g4flite")
+    server.script = script
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        driver.collect(["cromicle", "gprochat"], "Hi", base_url=server.url, headers=HEADERS)
+    error = caught.value
+    shown = [
+        str(error), repr(error), repr(driver.stream), repr(driver.stream.attempts), caplog.text,
+        pickle.dumps(error).decode("latin-1"), *traceback.format_exception(error),
+    ]  # fmt: skip
+    assert len(caplog.records) == 2
+    assert SECRET not in "".join(shown)
+
+
+def test_a_key_is_in_no_repr_of_ours() -> None:
+    client = g4flite.Client(
+        ACME, base_url="http://127.0.0.1:1", headers=HEADERS, proxy=f"http://user:{SECRET}@127.0.0.1:1"
+    )
+    stream = client.stream("Hi")
+    things: list[Any] = [client, stream, stream._run.call, dataclasses.replace(ACME, headers=HEADERS)]
+    assert SECRET not in repr(things)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://somewhere.test", True),
+        ("http://10.0.0.1:8000/v1", True),
+        ("https://somewhere.test", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://127.8.9.1", False),
+        ("http://localhost:1", False),
+        ("http://api.localhost:1", False),
+        ("http://[::1]:1", False),
+    ],
+)
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_key_over_plain_http_to_another_machine_is_warned_of(url: str, warned: bool, pooled: bool) -> None:
+    def call(headers: dict[str, str]) -> None:
+        if pooled:
+            g4flite.Client("cromicle", base_url=url, headers=headers).stream("Hi")
+        else:
+            g4flite.stream("cromicle", "Hi", base_url=url, headers=headers)
+
+    if warned:
+        with pytest.warns(g4flite.InsecureTransportWarning, match="cromicle: a key goes to another machine") as caught:
+            call(HEADERS)
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call({"x-plain": "1"})
+        if not warned:
+            call(HEADERS)
+
+
+def test_a_placeholder_is_no_key() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        g4flite.stream("flowgpt", "Hi", base_url="http://somewhere.test")
+
+
+@pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
+def test_tls_is_always_verified(verify: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext, .* TLS is always verified"):
+        g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+        g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
+
+
+def test_a_context_next_to_a_client_is_refused() -> None:
+    import httpx
+
+    context = ssl.create_default_context()
+    with pytest.raises(g4flite.OptionError, match="set them on client="):
+        g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
+
+
+def test_plain_http_loads_no_certificates_and_https_does_so_once(
+    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import httpx
+
+    from g4flite import _pool
+
+    made = []
+    create = httpx.create_ssl_context
+    monkeypatch.setattr(httpx, "create_ssl_context", lambda: made.append(1) or create())
+    _pool.trusting.cache_clear()
+    driver.collect("cromicle", "Hi", base_url=server.url)
+    assert made == []
+    for _ in range(2):
+        with pytest.raises(g4flite.TLSError):
+            driver.collect("cromicle", "Hi", base_url=server.url.replace("http:", "https:"))
+    assert made == [1]
+
+
+BAD: list[dict[str, Any]] = [
+    {"messages": []},
+    {"messages": [{"content": "no role"}]},
+    {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x.test"}}]}]},
+    {"provider": "nobody"},
+    {"model": "nothing"},
+    {"model": "gpt-3.5-turbo\r\nx: 1"},
+    {"headers": {"x-a": "1\r\nx-b: 2"}},
+    {"headers": {"x-a": "1\x00"}},
+    {"heat": 1},
+    {"base_url": "ftp://127.0.0.1"},
+    {"base_url": "127.0.0.1"},
+    {"base_url": "http://127.0.0.1/\r\n"},
+    {"proxy": "nonsense"},
+    {"timeout": -1},
+    {"retries": -1},
+    {"verify": False},
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_bad_input_is_refused_before_a_socket_opens(bad: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    good = {"provider": "cromicle", "messages": "Hi", "base_url": "http://127.0.0.1:1"}
+    with pytest.raises(g4flite.UsageError):
+        g4flite.stream(**{**good, **bad})
