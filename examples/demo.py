@@ -24,7 +24,7 @@ async def aread(name: str, url: str) -> None:
     print()
 
 
-with Emulator(script=Script(wait=0.03)) as server:
+with Emulator(script=Script(wait=0.02)) as server:
     print(f"The emulator stands for the four services at {server.url}, and checks what they would check.\n")
     for provider in g4flite.providers.names():
         read(provider, server.url)

@@ -201,27 +201,31 @@ def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str
             assert error.partial == stream.partial
         outcomes.append("whole" if error is None else type(error).__name__)
 
+    client: Any = driver.client()
+
     def start(end: int) -> g4flite.Stream:
         server.script = Script(raw=reply[:end], reset=reset)
-        return g4flite.stream(name, "Hi", base_url=server.url, retries=0)
+        return g4flite.stream(name, "Hi", base_url=server.url, retries=0, client=client)
 
     def read() -> None:
-        for end in range(len(reply) + 1):
-            stream, failure = start(end), None
-            try:
-                stream.text()
-            except g4flite.G4fliteError as error:
-                failure = error
-            judge(end, stream, failure)
+        with client:
+            for end in range(len(reply) + 1):
+                stream, failure = start(end), None
+                try:
+                    stream.text()
+                except g4flite.G4fliteError as error:
+                    failure = error
+                judge(end, stream, failure)
 
     async def aread() -> None:
-        for end in range(len(reply) + 1):
-            stream, failure = start(end), None
-            try:
-                await stream.atext()
-            except g4flite.G4fliteError as error:
-                failure = error
-            judge(end, stream, failure)
+        async with client:
+            for end in range(len(reply) + 1):
+                stream, failure = start(end), None
+                try:
+                    await stream.atext()
+                except g4flite.G4fliteError as error:
+                    failure = error
+                judge(end, stream, failure)
 
     with Emulator() as server:
         read() if driver.name == "sync" else driver.run(aread)

@@ -229,7 +229,7 @@ def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver, serve
 
     once()
     before = settled()
-    for _ in range(20):
+    for _ in range(8):
         once()
     assert settled() == before
 
