@@ -1,4 +1,6 @@
 # One command a target.  `make demo` and `make test` need Python 3.10 or newer and nothing else: they make .venv once.
+unexport PYTHONDONTWRITEBYTECODE  # each of the many processes of a test run would compile everything anew
+
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -20,9 +22,11 @@ demo: $(VENV)/core
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q -n 4
+	@$(BIN)/python -m coverage run -m pytest -q -n 4 -m "not heavy"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
+	@echo "== every fault, every cut, every flood, the examples"
+	@$(BIN)/python -m pytest -q -n 4 -m heavy
 
 check: $(VENV)/tools
 	@echo "== ruff and mypy"

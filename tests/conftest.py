@@ -1,5 +1,6 @@
 """One behaviour, three drivers: `driver` runs a test in sync, on asyncio and on trio."""
 
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,11 @@ from g4flite.emulator import Emulator
 
 settings.register_profile("suite", max_examples=60, deadline=None)
 settings.load_profile("suite")
+
+
+def bare_environment() -> dict[str, str]:
+    """The environment for a process whose coverage is not asked for: it starts twice as fast."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
 class Driver:

@@ -1,11 +1,14 @@
 """Every example runs as it stands, in a process of its own, and prints what it is for."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import bare_environment
+
+pytestmark = pytest.mark.heavy
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 PRINTS = {
@@ -30,7 +33,7 @@ PRINTS = {
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs(path: Path) -> None:
-    environment = {**os.environ, "NO_PROXY": "127.0.0.1"}
+    environment = {**bare_environment(), "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(
         [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=30, env=environment
     )

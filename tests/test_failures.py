@@ -3,7 +3,7 @@
 import httpx
 
 import g4flite
-from g4flite._failures import causes, cut_off, reason
+from g4flite._failures import causes, cut_off, reason, unsent
 from g4flite._timers import Timers
 
 
@@ -11,6 +11,12 @@ def test_a_decoding_that_httpx_itself_undoes_and_fails() -> None:
     error = cut_off(httpx.DecodingError("brotli: corrupt"), Timers(g4flite.Timeout()))
     assert isinstance(error, g4flite.MalformedReplyError)
     assert "brotli: corrupt" in str(error)
+
+
+def test_a_head_that_is_too_long_meets_a_limit() -> None:
+    error = unsent(httpx.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", Timers(g4flite.Timeout()))
+    assert isinstance(error, g4flite.LimitError)
+    assert "head of the answer" in str(error)
 
 
 def test_the_reason_is_what_the_operating_system_said() -> None:

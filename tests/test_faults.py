@@ -13,10 +13,11 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
-from g4flite.emulator import Emulator, Exchange, Script
-from tests.acme import MARKED
+from g4flite.emulator import Emulator, Script
 from tests.conftest import Driver
 from tests.test_drivers import FOUR, TEXT, wire
+
+pytestmark = pytest.mark.heavy
 
 LATE = 0.25  # seconds that a timer may fire late
 BRIEF = Timeout(connect=0.4, first_token=0.12, idle=0.12)
@@ -158,30 +159,6 @@ def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) 
     assert 0.12 <= time.monotonic() - start < 0.12 + LATE
 
 
-def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
-    with Emulator(script=Script(body="x" * 500, split=1, wait=0.02)) as server:
-        start = time.monotonic()
-        with pytest.raises(g4flite.TotalTimeoutError, match="cromicle: total: not complete after 0.4 s") as caught:
-            driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.4)
-        assert 0.4 <= time.monotonic() - start < 0.4 + LATE
-    assert 2 < len(caught.value.partial) < 30
-
-
-def test_total_counts_the_waits_between_attempts(driver: Driver, server: Emulator) -> None:
-    server.script = Script(status=503, headers={"retry-after": "30"})
-    start = time.monotonic()
-    with pytest.raises(g4flite.TotalTimeoutError):
-        driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.3, retries=2)
-    assert 0.3 <= time.monotonic() - start < 0.3 + LATE
-    assert [attempt.outcome[:15] for attempt in driver.stream.attempts] == ["StatusError: st"]
-
-
-def test_the_time_that_the_loop_takes_is_not_idle(server: Emulator) -> None:
-    server.script = Script(split=3, wait=0.01)
-    for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=0.1)):
-        time.sleep(0.15)  # the loop's own time is what is tested
-
-
 @pytest.mark.parametrize("name", FOUR)
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str, reset: bool, driver: Driver) -> None:
@@ -231,80 +208,3 @@ def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str
         read() if driver.name == "sync" else driver.run(aread)
     assert len(outcomes) == len(reply) + 1
     assert outcomes[-1] == "whole" or reset  # a reset may overtake the last bytes
-
-
-def test_a_failure_before_the_first_text_is_tried_again_over_the_wire(driver: Driver, server: Emulator) -> None:
-    scripts = [Script(raw=b"", reset=True), Script(status=503, headers={"retry-after": "0"}), Script(body="hello")]
-
-    class Next(list[Exchange]):
-        def append(self, exchange: Exchange) -> None:
-            super().append(exchange)
-            server.script = scripts[min(len(self), 2)]
-
-    server.script, server.exchanges = scripts[0], Next()
-    assert driver.collect("free2gpt", "Hi", base_url=server.url, retries=g4flite.Retry(base=0)) == ["hello"]
-    outcomes = [attempt.outcome.split(":")[0] for attempt in driver.stream.attempts]
-    assert outcomes == ["TransportError", "StatusError", "complete"]
-
-
-def test_nothing_is_tried_again_after_the_first_text(driver: Driver, server: Emulator) -> None:
-    server.script = Script(body=TEXT, cut=5, split=1)
-    with pytest.raises(g4flite.TruncatedStreamError):
-        driver.collect(["cromicle", "free2gpt"], "Hi", base_url=server.url, retries=5)
-    assert len(server.exchanges) == 1
-
-
-def test_a_fallback_answers_in_place_of_what_failed(driver: Driver, server: Emulator) -> None:
-    server.script = Script(body="I am acme")
-    listed = ["cromicle", MARKED, g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)]
-    listed.reverse()
-    chunks = driver.collect(listed, "Hi", base_url=server.url)
-    assert "".join(chunks) == "I am acme"
-    assert [(a.provider, a.outcome.split(":")[0]) for a in driver.stream.attempts] == [
-        ("gprochat", "ConnectError"),
-        ("marked", "TruncatedStreamError"),
-        ("cromicle", "complete"),
-    ]
-    assert all(attempt.seconds < 5 for attempt in driver.stream.attempts)
-    assert driver.stream.provider == "cromicle"
-
-
-def test_a_provider_that_lacks_the_model_is_passed_over(driver: Driver, server: Emulator) -> None:
-    chunks = driver.collect(["cromicle", "free2gpt", "gprochat"], "Hi", base_url=server.url, model="gemini-1.5-flash")
-    assert "".join(chunks) == "You said: Hi"
-    assert driver.stream.provider == "free2gpt"
-    assert len(server.exchanges) == 1
-    with pytest.raises(g4flite.ModelNotFoundError) as caught:
-        g4flite.stream(["cromicle", "gprochat"], "Hi", base_url=server.url, model="gpt-9")
-    assert "cromicle: there is no model 'gpt-9'" in str(caught.value)
-    assert "gprochat: there is no model 'gpt-9'" in str(caught.value)
-    with pytest.raises(g4flite.ProviderNotFoundError, match="there are no providers in the list"):
-        g4flite.stream([], "Hi")
-
-
-@pytest.mark.parametrize("rest", [b"", b'{"usage": 1}\n' * 50])
-def test_an_end_marker_gives_the_connection_back(rest: bytes, driver: Driver, server: Emulator) -> None:
-    marker = b'{"text": "a"}\n{"done": true}\n'
-    server.script = Script(body=marker + rest, split=(len(marker),))
-    client: Any = driver.client()
-
-    async def work() -> None:
-        async with client:
-            for _ in range(3):
-                await g4flite.stream(MARKED, "Hi", base_url=server.url, client=client).atext()
-
-    if driver.name == "sync":
-        with client:
-            for _ in range(3):
-                g4flite.stream(MARKED, "Hi", base_url=server.url, client=client).text()
-    else:
-        driver.run(work)
-    assert server.connections == 1
-
-
-def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
-    marker = b'{"text": "a"}\n{"done": true}\n'
-    with Emulator(script=Script(body=marker + b"\n", split=(len(marker),), wait=9)) as server:
-        start = time.monotonic()
-        assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
-        assert time.monotonic() - start < LATE

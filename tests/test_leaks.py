@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
@@ -18,7 +17,7 @@ import pytest
 
 import g4flite
 from g4flite.emulator import Emulator, Script
-from tests.conftest import Driver
+from tests.conftest import Driver, bare_environment
 
 SOON = 0.1  # seconds until the server sees that a client has gone
 
@@ -160,7 +159,7 @@ except KeyboardInterrupt:
 """
     command = [sys.executable, "-W", "error", "-c", code, slow.url]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=bare_environment()) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "You\n"
         since = time.monotonic()
@@ -202,9 +201,8 @@ else:
                 sys.exit()
     anyio.run(main, backend=sys.argv[2])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code, slow.url, driver.name], capture_output=True, text=True, timeout=20
-    )
+    command = [sys.executable, "-c", code, slow.url, driver.name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=bare_environment())
     assert done.stdout == "You\n"
     if driver.name != "trio":  # trio wraps the SystemExit in a group of its own before 3.11
         assert (done.returncode, done.stderr) == (0, "")
@@ -221,7 +219,7 @@ def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver, serve
         runs = sum(type(thing).__name__ in ("Run", "Stream") for thing in gc.get_objects())
         return descriptors, threading.active_count(), runs
 
-    def settled() -> Any:
+    def settled() -> tuple[int, int, int]:
         server.close()
         result = count()
         server.start()
@@ -231,7 +229,7 @@ def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver, serve
     before = settled()
     for _ in range(8):
         once()
-    assert settled() == before
+    assert all(after <= was for after, was in zip(settled(), before, strict=True))  # earlier tests may free theirs
 
 
 def test_a_stream_makes_no_cycle_for_the_garbage_collector(server: Emulator) -> None:

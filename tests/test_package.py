@@ -11,6 +11,7 @@ import pytest
 
 import g4flite
 from g4flite.emulator import Emulator
+from tests.conftest import bare_environment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(g4flite.__file__).parent
@@ -18,7 +19,7 @@ PACKAGE = Path(g4flite.__file__).parent
 
 def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
     command = [sys.executable, "-W", "error", "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd, env=bare_environment())
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
