@@ -42,7 +42,7 @@ from ._messages import Message
 from ._parsers import JsonLinesParser, TextParser
 from ._retry import Retry
 from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
-from ._stream import Stream
+from ._stream import Attempt, Stream
 from ._timeout import Timeout
 from .providers import register
 
@@ -51,6 +51,7 @@ __version__ = "0.1.0"
 __all__ = [
     "JSON",
     "AllFailedError",
+    "Attempt",
     "Call",
     "ChallengeError",
     "ChunkParser",

@@ -11,14 +11,14 @@ from ._checks import is_secret
 from ._errors import ChallengeError, MalformedReplyError, RateLimitError, ReplyError, StatusError
 from ._parsers import excerpt, reported
 from ._reply import Head
-from ._spec import Provider, Request
+from ._spec import Call, Provider, Request
 
+HARMLESS: Final = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
 BODY_KEPT: Final = 2 * 1024  # characters of an error's body that the error keeps
 
 
-def status_error(spec: Provider, request: Request, head: Head, body: bytes, now_ms: int) -> StatusError:
-    """The error that a status outside 200-299 means: the spec's own rules first, then what holds for all."""
-    text = redact(request, body)
+def status_error(spec: Provider, head: Head, text: str, now_ms: int) -> StatusError:
+    """The error that a status outside 200-299, with this text, means: the spec's own rules first, then the rest."""
     kind = next((rule.error for rule in spec.errors if rule.status == head.status and rule.contains in text), None)
     advice = "check the messages and options"
     if kind is not None or head.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -44,9 +44,8 @@ def status_error(spec: Provider, request: Request, head: Head, body: bytes, now_
     )
 
 
-def no_reply(request: Request, head: Head, body: bytes) -> ReplyError:
+def no_reply(head: Head, text: str) -> ReplyError:
     """The error that a 2xx answer of a content type in `error_types` means; it quotes the answer."""
-    text = redact(request, body)
     kind = head.headers.get("content-type", "").partition(";")[0]
     return reported(text) or MalformedReplyError(
         f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and what stands in between"
@@ -72,18 +71,19 @@ def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
             return float(value) / unit
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        seconds = date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now_ms / 1000
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now_ms / 1000)
+    return max(0.0, seconds)
 
 
-def redact(request: Request, body: bytes) -> str:
-    """The body as text, without the secrets of the request, should the service say them back."""
-    text = body.decode("utf-8", "replace")
-    for name, value in request.headers.items():
-        if is_secret(name, value):
-            text = text.replace(value, "***").replace(value.rpartition(" ")[2], "***")
-    return text
+def secrets(call: Call, request: Request) -> tuple[str, ...]:
+    """What no message may repeat: the values, whole and without a scheme like `Bearer`, of the headers that the caller
+    gave or that hold a secret by their name; the longest first.
+    """
+    values = [v for n, v in request.headers.items() if is_secret(n, v) or (n in call.headers and n not in HARMLESS)]
+    found = {*values, *(value.rpartition(" ")[2] for value in values)}
+    return tuple(sorted((value for value in found if len(value) > 5), key=len, reverse=True))
 
 
 def _host(head: Head) -> str:

@@ -1,23 +1,15 @@
 """`stream()`, one call, and `Client`, the pooled form for many."""
 
-import os
-import warnings
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from . import providers
-from ._checks import check_proxy, is_loopback, is_secret
-from ._errors import (
-    InsecureTransportWarning,
-    ModelNotFoundError,
-    OptionError,
-    ProviderNotFoundError,
-    RetiredProviderWarning,
-)
-from ._request import make_call
+from ._errors import ModelNotFoundError, OptionError, ProviderNotFoundError
+from ._request import check_mapping, make_call
 from ._retry import Retry, as_retry
-from ._spec import Call, Provider
+from ._routes import resolve, route, start, warn
+from ._spec import Provider
 from ._stream import Stream
 from ._timeout import Timeout, as_timeout
 
@@ -26,13 +18,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from ._pool import Connection
     from ._run import Route
 
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 Providers: TypeAlias = Union[str, Provider, "Client"]
-
-_warned: set[str] = set()  # retired providers whose public host was called in this process
 
 
 def stream(
@@ -45,7 +34,7 @@ def stream(
     headers: Mapping[str, str] | None = None,
     client: "httpx.Client | httpx.AsyncClient | None" = None,
     timeout: Timeout | float | None = None,
-    retries: Retry | int = 2,
+    retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
     **options: Any,
 ) -> Stream:
@@ -61,8 +50,9 @@ def stream(
     - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
     - `headers` are added to the provider's own, and win over them.
     - `client` is a live httpx client of the caller's, which is never closed here.
-    - `timeout` is a `Timeout`, or a number of seconds for the whole.
-    - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`.
+    - `timeout` is a `Timeout`, or a number of seconds for the whole; None is a `Client`'s own, else `Timeout()`.
+    - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
+      `Client`'s own, else 2.
     - `verify` is the TLS context, for private certificates.
     - `options` are the provider's own, like `temperature`; None leaves one out.
 
@@ -72,24 +62,28 @@ def stream(
     """
     one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
     listed: Sequence[Any] = [provider] if one else list(provider)  # type: ignore[arg-type]  # mypy misses the last test
+    own = (base_url, proxy, client, verify)
+    if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 4:
+        raise OptionError("base_url=, proxy=, client= and verify= are settings of the Client; set them there")
     routes: list[Route] = []
     lacking: list[ModelNotFoundError] = []
     for item in listed:
         try:
             if isinstance(item, Client):
-                routes.append(item.route(messages, model=model, headers=headers, options=options))
-            else:
-                spec = providers.find(item)
-                call = make_call(spec, messages, model=model, base_url=base_url, headers=headers, options=options)
-                warn(call, public=base_url is None)
-                routes.append(_route(call, resolve(call, proxy, verify, client), client))
+                routes.append(item._route(messages, model, headers, timeout, retries, options))
+                continue
+            call = make_call(
+                providers.find(item), messages, model=model, base_url=base_url, headers=headers, options=options
+            )
+            warn(call, public=base_url is None)
+            routes.append(route(call, resolve(call, proxy, verify, client), client, timeout, retries))
         except ModelNotFoundError as error:
             lacking.append(error)
     if not listed:
         raise ProviderNotFoundError("there are no providers in the list; name at least one")
     if not routes:
         raise lacking[0] if len(lacking) == 1 else ModelNotFoundError("; ".join(map(str, lacking)))
-    return _stream(routes, as_timeout(timeout), as_retry(retries))
+    return start(routes)
 
 
 class Client:
@@ -138,17 +132,17 @@ class Client:
         **options: Any,
     ) -> Stream:
         """A `Stream` of the answer, over the client's pool."""
-        route = self.route(messages, model=model, headers=headers, options=options)
-        return _stream(
-            [route],
-            self._timeout if timeout is None else as_timeout(timeout),
-            self._retry if retries is None else as_retry(retries),
-        )
+        return start([self._route(messages, model, headers, timeout, retries, options)])
 
-    def route(
-        self, messages: Messages, *, model: str | None, headers: Mapping[str, str] | None, options: Mapping[str, Any]
+    def _route(
+        self,
+        messages: Messages,
+        model: str | None,
+        headers: Mapping[str, str] | None,
+        timeout: Timeout | float | None,
+        retries: Retry | int | None,
+        options: Mapping[str, Any],
     ) -> "Route":
-        """A call with the client's settings, over its pool; for `stream` with a list of providers."""
         from ._run import Route  # noqa: PLC0415 - logging is imported with the first call
 
         own = self._call
@@ -157,11 +151,16 @@ class Client:
             messages,
             model=own.model if model is None else model,
             base_url=own.base_url,
-            headers={**own.headers, **(headers or {})},
+            headers={**own.headers, **check_mapping(headers)},
             options={**own.options, **options},
         )
         warn(call, public=self._public, stacklevel=4)
-        return Route(call, self._pool)
+        return Route(
+            call,
+            self._pool,
+            self._timeout if timeout is None else as_timeout(timeout),
+            self._retry if retries is None else as_retry(retries),
+        )
 
     def close(self) -> None:
         """Closes the pool after `for`.  Raises `TypeError` after `async for`, which needs `aclose()`."""
@@ -189,55 +188,3 @@ class Client:
 
     def __repr__(self) -> str:
         return f"<Client of {self._call.provider.name}: {'closed' if self._pool.closed else 'open'}>"
-
-
-def resolve(call: Call, proxy: str | None, verify: object, client: object = None) -> "Connection":
-    """How to connect, checked: the proxy's URL is the argument, else G4FLITE_PROXY.  Raises `OptionError`."""
-    import ssl  # noqa: PLC0415 - imported with the first call
-
-    from ._pool import Connection  # noqa: PLC0415
-
-    spec = call.provider
-    if client is not None and (proxy is not None or verify is not None):
-        raise OptionError("proxy= and verify= are for a client made here; set them on client=", provider=spec.name)
-    if verify is not None and not isinstance(verify, ssl.SSLContext):
-        raise OptionError(
-            "verify is an ssl.SSLContext, like ssl.create_default_context(cafile=...); TLS is always verified",
-            provider=spec.name,
-        )
-    chosen = proxy if proxy is not None else os.environ.get("G4FLITE_PROXY") or None
-    try:
-        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify)
-    except ValueError as error:
-        source = " (from G4FLITE_PROXY)" if proxy is None else ""
-        raise OptionError(f"{error}{source}", provider=spec.name) from None
-
-
-def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
-    """Warns of a retired provider's public host (once a process), and of a key that goes over plain http."""
-    spec = call.provider
-    if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
-        _warned.add(spec.name)
-        message = (
-            f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
-            "else.  Pass base_url= to call a server of your own."
-        )
-        warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
-    secret = any(is_secret(name, value) for name, value in {**spec.headers, **call.headers}.items())
-    if secret and call.base_url.startswith("http:") and not is_loopback(call.base_url):
-        message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
-        warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
-
-
-def _route(call: Call, connection: "Connection", client: object) -> "Route":
-    from ._pool import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
-    from ._run import Route  # noqa: PLC0415
-
-    return Route(call, OneShot(connection) if client is None else Given(client))
-
-
-def _stream(routes: "Sequence[Route]", timeout: Timeout, retry: Retry) -> Stream:
-    from ._run import Run  # noqa: PLC0415 - logging is imported with the first call
-    from ._timers import Timers  # noqa: PLC0415
-
-    return Stream(Run(tuple(routes), retry, Timers(timeout)))

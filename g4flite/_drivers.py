@@ -5,6 +5,7 @@ opened, however it ends.
 """
 
 from collections.abc import AsyncGenerator, Generator
+from threading import get_ident
 from typing import Any
 
 import anyio
@@ -12,14 +13,13 @@ import httpx
 
 from ._engine import READ, Opening, Send, Wait, exchange
 from ._errors import G4fliteError
-from ._inflate import is_plain
 from ._run import Run
-from ._steps import CLOSING, aclose, adrain, aread, asend, asleep, drain, head, read, send, sleep
+from ._steps import CLOSING, aclose, adrain, aread, asend, asleep, drain, head, is_undone, read, send, sleep
 
 
 def iterate(run: Run) -> Generator[str, None, None]:
     """The texts of one stream, over an `httpx.Client`."""
-    steps, timers = exchange(run), run.timers
+    steps, timers, run.thread = exchange(run), run.timers, get_ident()
     response: httpx.Response | None = None
     body: Any = None  # the bytes of the response
     try:
@@ -30,13 +30,14 @@ def iterate(run: Run) -> Generator[str, None, None]:
                 if wanted is READ:
                     happened = read(body, timers)
                 elif response is not None:
+                    timers.release()
                     response.close()
                 if isinstance(wanted, Wait):
                     sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = send(wanted.route.source.client(), wanted.request, timers)
-                    body = response.iter_raw() if is_plain(response.headers) else response.iter_bytes()
-                    happened = head(response)
+                    response = send(wanted.route.source.client(), wanted.request, run)
+                    body = response.iter_bytes() if is_undone(response) else response.iter_raw()
+                    happened = head(response, timers)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -60,6 +61,7 @@ def iterate(run: Run) -> Generator[str, None, None]:
         raise
     finally:
         run.end("closed")
+        timers.release()
         if response is not None:
             response.close()
         for route in run.routes:
@@ -79,13 +81,14 @@ async def aiterate(run: Run) -> AsyncGenerator[str, None]:
                 if wanted is READ:
                     happened = await aread(body, timers)
                 elif response is not None:
+                    timers.release()
                     await aclose(response, body)
                 if isinstance(wanted, Wait):
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = await asend(wanted.route.source.async_client(), wanted.request, timers)
-                    body = response.aiter_raw() if is_plain(response.headers) else response.aiter_bytes()
-                    happened = head(response)
+                    response = await asend(wanted.route.source.async_client(), wanted.request, run)
+                    body = response.aiter_bytes() if is_undone(response) else response.aiter_raw()
+                    happened = head(response, timers)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -109,6 +112,7 @@ async def aiterate(run: Run) -> AsyncGenerator[str, None]:
         raise
     finally:
         run.end("closed")
+        timers.release()
         with anyio.move_on_after(CLOSING, shield=True):
             if response is not None:
                 await aclose(response, body)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
-from ._answers import no_reply, status_error
+from ._answers import no_reply, secrets, status_error
 from ._errors import AllFailedError, EmptyReplyError, G4fliteError, StreamClosedError, TotalTimeoutError, UsageError
 from ._reply import Head, Reply, inflater
 from ._request import build
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._run import Route, Run
 
 BODY_READ: Final = 16 * 1024  # bytes of an error's body that its rules may look at
+BODY_TIME: Final = 1.0  # seconds that reading them may take
 
 
 class Send(NamedTuple):
@@ -68,21 +69,24 @@ def exchange(run: "Run") -> Exchange:
     if len(errors) == 1:
         raise errors[0]
     lines = "".join(f"\n  {error}" for error in errors)
-    raise AllFailedError(f"none of {len(errors)} providers answered:{lines}", errors=tuple(errors)) from errors[-1]
+    names = ", ".join(route.call.provider.name for route in run.routes)
+    raise AllFailedError(
+        f"none of {len(errors)} providers answered:{lines}", provider=names, errors=tuple(errors)
+    ) from errors[-1]
 
 
 def pursue(run: "Run", route: "Route") -> Exchange:
     """One provider, tried as often as it is worth it; each attempt is built and signed anew."""
     failures = 0
     while True:
-        run.begin(route.call)
+        run.begin(route)
         try:
             yield from attempt(run, route)
         except G4fliteError as error:
             run.fail(error)
             failures += 1
-            wait = run.retry.wait(failures, error, run.chance)
-            if wait is None:
+            wait = route.retry.wait(failures, error, run.chance)
+            if wait is None or wait >= run.timers.total_left():
                 raise
             seconds = wait
         yield Wait(seconds)
@@ -93,11 +97,12 @@ def attempt(run: "Run", route: "Route") -> Exchange:
     spec = route.call.provider
     call = replace(route.call, now_ms=run.now_ms())
     request = build(call)
+    run.secrets = secrets(call, request)
     head: Head = yield Send(request, route)
     if not 200 <= head.status < 300:
-        raise status_error(spec, request, head, (yield from read_body(route, head)), call.now_ms)
+        raise status_error(spec, head, run.redact((yield from read_body(run, head))), call.now_ms)
     if head.headers.get("content-type", "").lower().startswith(spec.error_types):
-        raise no_reply(request, head, (yield from read_body(route, head)))
+        raise no_reply(head, run.redact((yield from read_body(run, head))))
     reply = Reply(spec, head)
     data: bytes = yield READ
     while data and not reply.done:
@@ -114,10 +119,12 @@ def attempt(run: "Run", route: "Route") -> Exchange:
     yield Opening(reply, (), ended=True)
 
 
-def read_body(route: "Route", head: Head) -> Generator[Literal[Wanted.READ], bytes, bytes]:
-    """The first `BODY_READ` bytes of the body, inflated; what came of it where reading fails."""
-    body, inflate = bytearray(), inflater(route.call.provider, head)
+def read_body(run: "Run", head: Head) -> Generator[Literal[Wanted.READ], bytes, str]:
+    """The first `BODY_READ` bytes of the body, inflated, as text; what came of it where reading fails or is slow."""
+    body = bytearray()
+    run.timers.linger(BODY_TIME)
     try:
+        inflate = inflater(run.call.provider, head)
         while len(body) < BODY_READ and (data := (yield READ)):
             for piece in (data,) if inflate is None else inflate.feed(data):
                 body += piece
@@ -127,4 +134,4 @@ def read_body(route: "Route", head: Head) -> Generator[Literal[Wanted.READ], byt
         raise
     except G4fliteError:
         pass  # the status says more than how its explanation was lost
-    return bytes(body[:BODY_READ])
+    return body[:BODY_READ].decode("utf-8", "replace")

@@ -2,6 +2,8 @@
 
 import os
 import ssl
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,24 +19,37 @@ from ._errors import (
     TransportError,
     TruncatedStreamError,
 )
+from ._run import Run
 from ._timers import Timers
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)  # the last: a host that is no IDNA
+FAILURES: tuple[type[Exception], ...] = (
+    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
+    UnicodeError,  # a host that is no IDNA
+    ssl.SSLError,  # httpcore lets it through where asyncio reads a bad record
+)  # fmt: skip
+with suppress(ImportError):
+    import socksio
+
+    FAILURES += (socksio.ProtocolError,)  # httpcore lets it through where a SOCKS proxy speaks something else
 
 
-def unsent(error: Exception, url: str, timers: Timers) -> G4fliteError:
+def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
     """What a failure before the head of the answer means; `url` is where the request was to go."""
-    place = url.split("/")[2]
+    place, timers = urlsplit(url).netloc, run.timers
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
-    if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+    if isinstance(error, httpx.ConnectTimeout):
         return timers.unconnected(place)
+    if isinstance(error, httpx.PoolTimeout):
+        return timers.unconnected(f"{place} was free in the pool of client=, none made")
     if isinstance(error, httpx.TimeoutException):
         return timers.expired()
-    if isinstance(error, httpx.ProxyError):
+    if isinstance(error, httpx.ProxyError) or type(error).__module__.startswith("socksio"):
         return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         return TLSError(f"no TLS with {place}: {reason(error)}; check the host's certificate and that it speaks https")
+    if isinstance(error, httpx.ConnectError) and run.proxied:
+        return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if isinstance(error, httpx.ConnectError):
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
@@ -42,7 +57,9 @@ def unsent(error: Exception, url: str, timers: Timers) -> G4fliteError:
     if isinstance(error, httpx.LocalProtocolError):
         return OptionError("a header of the client's own cannot be sent; check the client's headers")
     if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
-        return LimitError(f"the head of the answer is longer than httpx reads: {reason(error)}")
+        return LimitError("the head of the answer is longer than the 100 kB that httpx reads of one")
+    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+        return MalformedReplyError(f"{place} gave no valid HTTP answer: {reason(error)}; check base_url=")
     return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
 
 
@@ -52,14 +69,17 @@ def cut_off(error: Exception, timers: Timers) -> G4fliteError:
         return StreamClosedError("close() was called while the reply was coming; what came is in .partial")
     if isinstance(error, httpx.TimeoutException):
         return timers.expired()
+    if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
+        return LimitError("a chunk's own head is longer than the 100 kB that httpx reads of one")
     if isinstance(error, httpx.DecodingError):
         return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")
 
 
-def shown(error: Exception) -> Exception | None:
-    """The exception as a cause to be shown; none where httpx quotes the header it could not send."""
-    return None if isinstance(error, httpx.LocalProtocolError) else error
+def shown(error: Exception, run: Run) -> Exception | None:
+    """The exception as a cause to be shown; none where it quotes a secret, or a header that could not be sent."""
+    quotes = any(secret in str(cause) for cause in causes(error) for secret in run.secrets)
+    return None if quotes or isinstance(error, httpx.LocalProtocolError) else error
 
 
 def causes(error: BaseException | None) -> list[BaseException]:

@@ -13,14 +13,8 @@ BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # zlib's wbits
 
 def encoding(headers: Mapping[str, str]) -> str:
     """The content coding of a reply, empty where there is none (RFC 9110 8.4)."""
-    coding = headers.get("content-encoding", "").strip().lower()
-    return "" if coding == "identity" else coding
-
-
-def is_plain(headers: Mapping[str, str]) -> bool:
-    """Whether the raw body can be read here: uncompressed, or in a coding of `Inflater`'s."""
-    coding = encoding(headers)
-    return not coding or coding in BITS
+    codings = headers.get("content-encoding", "").lower().replace(" ", "").split(",")
+    return ",".join(coding for coding in codings if coding not in ("", "identity"))
 
 
 class Inflater:
@@ -41,7 +35,9 @@ class Inflater:
         while data or full:
             if self._zlib is None:  # deflate comes with zlib's header, or (against RFC 9110 8.4.1.2) without
                 self._zlib = zlib.decompressobj(15 if data[0] & 0x0F == 8 else -15)
-            elif self._zlib.eof and data:  # gzip may have several members (RFC 1952 2.2)
+            elif self._zlib.eof and data:  # gzip may have several members (RFC 1952 2.2), and padding behind them
+                if not (data := data.lstrip(b"\0")):
+                    break
                 self._zlib = zlib.decompressobj(self._bits)
             try:
                 piece = self._zlib.decompress(data, PIECE)

@@ -8,9 +8,10 @@ from typing import Any
 
 from ._errors import MalformedReplyError, ProviderError, TruncatedStreamError
 from ._framing import Lines
+from ._retry import PASSING
 
-PASSING = re.compile(
-    r"overload|unavailable|rate.?limit|time.?out|timed out|server.?error|internal|try again|\b(429|50[0234]|529)\b"
+PASSING_WORDS = re.compile(
+    "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again"
 )  # what a service says of an error that passes by itself
 HELD = 16 * 1024  # characters
 _Utf8 = getincrementaldecoder("utf-8")
@@ -34,7 +35,7 @@ class TextParser:
         text = self._decoder.decode(data)
         if self._held is not None:
             text, self._held = self._held + text, None
-            start = "".join(text[:64].split())[:8]
+            start = "".join(text.lstrip()[:64].split())[:8]
             if len(text) < HELD and '{"error"'.startswith(start):
                 text, self._held = "", text
         return (text,) if text else ()
@@ -74,6 +75,8 @@ class JsonLinesParser:
 
     def feed(self, data: bytes) -> Iterator[str]:
         for line in self._lines.feed(data):
+            if self.done:
+                return  # whatever follows the end marker
             if line and not line.isspace() and (text := self._text(self._frame(line), line)):
                 yield text
 
@@ -101,7 +104,10 @@ class JsonLinesParser:
     def _text(self, frame: Any, line: bytes) -> str:
         if not isinstance(frame, dict):
             raise MalformedReplyError(f"a line of the reply is a {type(frame).__name__}, not an object")
-        text = self._text_of(frame)
+        try:
+            text = self._text_of(frame)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise MalformedReplyError(f"a line of the reply has another shape: {excerpt(line)}") from error
         if self._ends is not None and self._ends(frame):
             self.done = True
         if not isinstance(text, str):
@@ -145,7 +151,7 @@ def reported(report: Any) -> ProviderError | None:
     if not isinstance(error, dict):
         error = {"message": error}
     said, code, kind = error.get("message"), error.get("code"), error.get("type") or error.get("status")
-    passing = PASSING.search(f"{code} {kind} {said}".lower()) is not None
+    passing = str(code) in map(str, PASSING) or PASSING_WORDS.search(f"{code} {kind} {said}".lower()) is not None
     return ProviderError(
         f"the service reports an error: {excerpt(said if isinstance(said, str) else json.dumps(error))}; "
         + ("try again later, or ask another provider" if passing else "check the messages and options"),

@@ -4,10 +4,12 @@ import os
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import httpx
+from anyio.lowlevel import RunVar
 
 from ._errors import OptionError, UsageError
 
@@ -16,7 +18,10 @@ LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 class Source(Protocol):
-    """Lends a stream an httpx client, and takes it back."""
+    """Lends a stream an httpx client, and takes it back; `proxied`: one that goes through a proxy of the caller's."""
+
+    @property
+    def proxied(self) -> bool: ...
 
     def client(self) -> httpx.Client: ...
 
@@ -27,11 +32,12 @@ class Source(Protocol):
     async def arelease(self) -> None: ...
 
 
-class Connection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Connection:
     """How the clients made here connect."""
 
     base_url: str
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     verify: ssl.SSLContext | None
 
 
@@ -42,6 +48,7 @@ class OneShot:
         self._connection = connection
         self._client: httpx.Client | None = None
         self._async_client: httpx.AsyncClient | None = None
+        self.proxied = connection.proxy is not None
 
     def client(self) -> httpx.Client:
         if self._client is None:
@@ -65,7 +72,13 @@ class OneShot:
 class Given:
     """A client of the caller's, which only the caller closes."""
 
+    proxied = False  # as far as is known
+
     def __init__(self, client: object) -> None:
+        if not isinstance(client, httpx.Client | httpx.AsyncClient):
+            raise TypeError(f"client= is an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
+        if client.is_closed:
+            raise OptionError("client= is closed; open a new one")
         self._given = client
 
     def client(self) -> httpx.Client:
@@ -92,8 +105,10 @@ class Pool:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
-        self._async_client: httpx.AsyncClient | None = None
+        self._async_clients: RunVar[httpx.AsyncClient | None] = RunVar("async_client")  # one for each event loop
+        self._used_async = False
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._inherited: list[object] = []
         self.closed = False
@@ -110,9 +125,12 @@ class Pool:
         self._renew()
         with self._lock:
             self._check_open()
-            if self._async_client is None:
-                self._async_client = connect(httpx.AsyncClient, self._connection)
-            return self._async_client
+            client = self._async_clients.get(None)
+            if client is None:
+                client = connect(httpx.AsyncClient, self._connection)
+                self._async_clients.set(client)
+                self._used_async = True
+            return client
 
     def release(self) -> None:
         """Keeps the client for the next stream."""
@@ -122,7 +140,7 @@ class Pool:
 
     def close(self) -> None:
         self._renew()
-        if self._async_client is not None:
+        if self._used_async:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
         self.closed = True
         if self._client is not None:
@@ -133,14 +151,14 @@ class Pool:
         self.closed = True
         if self._client is not None:
             self._client.close()
-        if self._async_client is not None:
-            await self._async_client.aclose()
+        if (client := self._async_clients.get(None)) is not None:
+            await client.aclose()
 
     def _renew(self) -> None:
         """Begins anew in the child of a fork: the connections and locks are its parent's, and are kept but not used."""
         if self._pid != os.getpid():
-            self._inherited.append((self._client, self._async_client))
-            self._client = self._async_client = None
+            self._inherited.append((self._client, self._async_clients))
+            self._client, self._async_clients, self._used_async = None, RunVar("async_client"), False
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _check_open(self) -> None:
@@ -150,9 +168,11 @@ class Pool:
 
 def connect(kind: Callable[..., C], to: Connection) -> C:
     """An httpx client.  Certificates are loaded only where TLS is to be spoken."""
-    context = to.verify or (trusting() if to.base_url.startswith("https:") else distrusting())
     try:
+        context = to.verify or (trusting() if to.base_url.startswith("https:") else distrusting())
         return kind(verify=context, proxy=to.proxy, limits=LIMITS)
+    except OSError as error:
+        raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
     except ImportError:
         raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
     except (httpx.InvalidURL, ValueError):

@@ -4,29 +4,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from ._errors import TruncatedStreamError
-from ._inflate import Inflater, encoding, is_plain
+from ._errors import MalformedReplyError, TruncatedStreamError
+from ._inflate import BITS, Inflater
 from ._spec import Provider
 
 
 class Head(NamedTuple):
     """The head of an answer; `headers` are found in any case of letters.
 
-    `open_ended`: the body ends with the connection, so that its end cannot be told from a cut.
+    `coding` is the compression that is still to be undone.  `open_ended`: the body ends with the connection, so that
+    its end cannot be told from a cut.
     """
 
     status: int
     headers: Mapping[str, str]
+    coding: str = ""
     open_ended: bool = False
 
 
 class Reply:
     """Bytes of one response's body in, texts out.  `feed` and `close` as a `ChunkParser`'s, which it wraps."""
 
-    __slots__ = ("_head", "_inflater", "_parser", "_spec", "feed")
+    __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "feed")
 
     def __init__(self, spec: Provider, head: Head) -> None:
-        self._spec, self._head = spec, head
+        self._marked, self._open_ended = spec.end == "marker", head.open_ended
         self._parser = spec.parser(spec.max_frame)
         self._inflater = inflater(spec, head)
         self.feed: Callable[[bytes], Iterable[str]] = (
@@ -36,18 +38,19 @@ class Reply:
     @property
     def done(self) -> bool:
         """Whether the end marker came, where the protocol has one."""
-        return self._spec.end == "marker" and self._parser.done
+        return self._marked and self._parser.done
 
     def close(self) -> Iterator[str]:
         """The texts held back; raises `TruncatedStreamError` where the body ended and the reply did not."""
-        yield from self._parser.close()
-        if self._spec.end == "marker":
-            if not self._parser.done:
-                raise TruncatedStreamError("the reply ends without its end marker; what came is in .partial")
+        if not self.done:
+            yield from self._parser.close()
+        if self.done:
             return
+        if self._marked:
+            raise TruncatedStreamError("the reply ends without its end marker; what came is in .partial")
         if self._inflater is not None:
             self._inflater.close()
-        if self._head.open_ended:
+        if self._open_ended:
             raise TruncatedStreamError(
                 "the reply has neither a length nor chunks, so that its end cannot be told from a cut; "
                 "what came is in .partial"
@@ -59,6 +62,7 @@ class Reply:
 
 
 def inflater(spec: Provider, head: Head) -> Inflater | None:
-    """The decoder of the body's compression, None where it needs none (or httpx has undone it)."""
-    coding = encoding(head.headers)
-    return Inflater(coding, spec.max_ratio) if coding and is_plain(head.headers) else None
+    """The decoder of the body's compression, None where it has none.  Raises `MalformedReplyError` for an unknown."""
+    if head.coding and head.coding not in BITS:
+        raise MalformedReplyError(f"the reply is compressed with {head.coding}, which nobody asked for")
+    return Inflater(head.coding, spec.max_ratio) if head.coding else None

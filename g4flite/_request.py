@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
@@ -30,11 +31,18 @@ def make_call(
             model=resolve_model(spec, model),
             options=_options(spec, options),
             base_url=resolve_base_url(spec, base_url),
-            headers=_headers(headers or {}),
+            headers=_headers(check_mapping(headers)),
         )
     except UsageError as error:
         error.provider = spec.name
         raise
+
+
+def check_mapping(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The headers, none as an empty mapping.  Raises `OptionError` for what is no mapping."""
+    if headers is not None and not isinstance(headers, Mapping):
+        raise OptionError(f"headers are a mapping of names to values, not {type(headers).__name__}")
+    return headers or {}
 
 
 def nearest(word: str, words: Sequence[str]) -> str:
@@ -49,7 +57,7 @@ def resolve_model(spec: Provider, model: str | None) -> str | None:
     """The model's name on the wire: an alias resolved, the default where none is asked for."""
     if model is None:
         return spec.default_model or (spec.models[0] if spec.models else None)
-    if not isinstance(model, str) or not model.isprintable() or not model:
+    if not isinstance(model, str) or not model.isprintable() or model in ("", ".", ".."):
         raise ModelNotFoundError("a model's name is a string with no line break or control character, and not empty")
     model = spec.aliases.get(model, model)
     if spec.models and model not in spec.models:
@@ -83,6 +91,8 @@ def _options(spec: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
             raise OptionError(f"the option {name!r} is of the type {names}, not {type(value).__name__}")
+        if isinstance(value, float) and not isfinite(value):
+            raise OptionError(f"the option {name!r} is a number, not {value}")
     return given
 
 
@@ -108,7 +118,7 @@ def build(call: Call) -> Request:
     try:
         url = spec.url.format_map(quoted)
         headers = {name.lower(): value.format_map(fields) for name, value in spec.headers.items()}
-    except KeyError as error:
+    except KeyError as error:  # templates name plain fields: the spec has checked that
         raise SpecError(
             f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
         ) from None

@@ -39,7 +39,8 @@ class Retry:
     def __post_init__(self) -> None:
         if isinstance(self.times, bool) or not isinstance(self.times, int) or self.times < 0:
             raise OptionError(f"retries is a whole number from 0, or a Retry, not {self.times!r}")
-        if min(self.base, self.cap, self.longest) < 0:
+        patience = (self.base, self.cap, self.longest)
+        if not all(isinstance(seconds, int | float) and 0 <= seconds <= 1e9 for seconds in patience):
             raise OptionError("retries: base, cap and longest are seconds, 0 or more")
 
     def wait(self, failures: int, error: G4fliteError, chance: Callable[[], float]) -> float | None:
@@ -52,7 +53,7 @@ class Retry:
         asked = error.retry_after if isinstance(error, StatusError) else None
         if asked is not None:
             return asked if asked <= self.longest else None
-        return min(self.cap, self.base * 2.0 ** (failures - 1)) * chance()
+        return min(self.cap, self.base * 2.0 ** min(failures - 1, 60)) * chance()
 
 
 def as_retry(retries: "Retry | int") -> Retry:

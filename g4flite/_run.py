@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ._errors import G4fliteError
 from ._retry import Retry
 from ._spec import Call
+from ._stream import Attempt
+from ._timeout import Timeout
 from ._timers import Timers
 
 if TYPE_CHECKING:
@@ -18,20 +20,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__package__)
 
 
-class Attempt(NamedTuple):
-    """One attempt of a stream: `outcome` is "complete", "closed" (left early) or an error's class and message."""
-
-    provider: str
-    model: str | None
-    outcome: str
-    seconds: float
-
-
 class Route(NamedTuple):
-    """One way to an answer: a call, and where its httpx client comes from."""
+    """One way to an answer: a call, where its httpx client comes from, and how patient it is."""
 
     call: Call
     source: "Source"
+    timeout: Timeout
+    retry: Retry
 
 
 @dataclass(slots=True)
@@ -39,7 +34,6 @@ class Run:
     """One stream.  `texts` are those delivered so far, `attempts` those that have ended."""
 
     routes: tuple[Route, ...]
-    retry: Retry
     timers: Timers
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     clock: Callable[[], float] = time.monotonic
@@ -48,6 +42,8 @@ class Run:
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
     call: Call = field(init=False)
+    thread: int = 0  # the one that reads, in sync
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # what the request of this attempt holds
     _began: float | None = None
 
     def __post_init__(self) -> None:
@@ -55,21 +51,33 @@ class Run:
 
     @property
     def partial(self) -> str:
-        """The text delivered so far."""
-        if len(self.texts) > 1:
-            self.texts[:] = ["".join(self.texts)]
-        return self.texts[0] if self.texts else ""
+        """The text delivered so far; any thread may ask."""
+        return "".join(self.texts)
 
-    def begin(self, call: Call) -> None:
+    def begin(self, route: Route) -> None:
         """An attempt begins."""
-        self.call, self._began = call, self.clock()
-        self.timers.sent()
+        self.call, self._began, self.secrets = route.call, self.clock(), ()
+        self.timers.attempt(route.timeout)
 
     def fail(self, error: G4fliteError) -> None:
-        """The attempt, or the whole stream, has failed: writes on the error what only the stream knows."""
+        """The attempt, or the whole stream, has failed: writes on the error what only the stream knows, and blots out
+        the secrets that the service, or whatever stands in between, has said back.
+        """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
+        error.args = tuple(self.redact(argument) for argument in error.args)
         self._note(f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}")
+
+    @property
+    def proxied(self) -> bool:
+        """Whether this attempt goes through a proxy that was given for it."""
+        return next(route.source.proxied for route in self.routes if route.call is self.call)
+
+    def redact(self, text: str) -> str:
+        """The text without the secrets of this attempt's request."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
         """The stream has ended; the first end counts."""

@@ -1,15 +1,15 @@
 """The spec: what a provider is, as frozen data, and what one call to it knows."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import urandom
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ._checks import check_base_url, check_header, is_secret
+from ._checks import check_base_url, check_header, check_template, is_secret
 from ._errors import SpecError, StatusError
 from ._messages import Message, flatten
 
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
+JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None  # as far as types can tell
 
 
 WEB_PAGE = ("text/html", "application/xhtml+xml")
@@ -80,14 +80,28 @@ class Provider:
     retired: str = ""
 
     def __post_init__(self) -> None:
-        if not (self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()):
+        if not (
+            isinstance(self.name, str) and self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()
+        ):
             raise SpecError(f"a provider's name is made of letters, digits, - and _, not {self.name!r}")
         try:
             check_base_url(self.base_url)
+            check_template("url", self.url)
             for name, template in self.headers.items():
                 check_header(name, template)
+                check_template(f"the header {name}", template)
         except ValueError as error:
             raise SpecError(str(error), provider=self.name) from None
+        if not self.url.startswith(("{base_url}", "https://", "http://")):
+            raise SpecError("url begins with {base_url}, http:// or https://", provider=self.name)
+        if self.end not in ("http", "marker"):
+            raise SpecError(f"end is 'http' or 'marker', not {self.end!r}", provider=self.name)
+        for name in ("models", "errors", "error_types"):
+            if not isinstance(getattr(self, name), tuple):
+                raise SpecError(f"{name} is a tuple", provider=self.name)
+        for option, kinds in self.options.items():
+            if not isinstance(kinds, tuple):
+                raise SpecError(f"options: the types of {option!r} are a tuple, like (int, float)", provider=self.name)
         for model in [*self.aliases.values(), self.default_model]:
             if model is not None and self.models and model not in self.models:
                 raise SpecError(f"{model!r} is no model of its own; models lists it not", provider=self.name)

@@ -10,47 +10,81 @@ import httpx
 
 from ._errors import G4fliteError
 from ._failures import FAILURES, cut_off, shown, unsent
+from ._inflate import BITS, encoding
 from ._reply import Head
+from ._run import Run
 from ._spec import Request
-from ._timers import Timers, arm, awatch, deadlines, watch
+from ._timers import Timers, arm, awatch, extensions, watch
 
 CLOSING: Final = 2.0  # seconds that closing may take, whoever cancels it
-LINGER: Final = 0.02  # seconds for the rest of a body behind the end marker, so that its connection can be used again
+LINGER: Final = 0.05  # seconds for the rest of a body behind the end marker, so that its connection can be used again
 NAP: Final = 0.05  # seconds until a wait in sync looks whether the stream was closed
 
 
-def send(client: httpx.Client, wanted: Request, timers: Timers) -> httpx.Response:
+class Body(httpx.AsyncByteStream):
+    """A request's body.  httpx's own is an async generator, which trio warns of where its sending is cancelled."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._left = [body]
+
+    def __aiter__(self) -> "Body":
+        return Body(self._body)
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
+def send(client: httpx.Client, wanted: Request, run: Run) -> httpx.Response:
     """The response, its body unread.  Raises what a failure on the way means."""
     try:
-        extensions = {"timeout": deadlines(timers), "trace": watch}
+        hooks = extensions(run.timers, watch)
         request = client.build_request(
-            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=extensions
+            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=hooks
         )
         return client.send(request, stream=True, follow_redirects=False)
     except FAILURES as error:
-        raise unsent(error, wanted.url, timers) from shown(error)
+        failed = error
+    raise unsent(failed, wanted.url, run) from shown(
+        failed, run
+    )  # outside of `except`: no context that quotes a header
 
 
-async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> httpx.Response:
+async def asend(client: httpx.AsyncClient, wanted: Request, run: Run) -> httpx.Response:
     """The response, its body unread.  Raises what a failure on the way means."""
     try:
-        extensions = {"timeout": deadlines(timers), "trace": awatch}
+        hooks = extensions(run.timers, awatch)
         request = client.build_request(
-            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=extensions
+            "POST", wanted.url, headers=wanted.headers, content=wanted.body, extensions=hooks
         )
+        request.stream = Body(wanted.body)
         return await client.send(request, stream=True, follow_redirects=False)
     except FAILURES as error:
-        raise unsent(error, wanted.url, timers) from shown(error)
+        failed = error
+    raise unsent(failed, wanted.url, run) from shown(
+        failed, run
+    )  # outside of `except`: no context that quotes a header
 
 
-def head(response: httpx.Response) -> Head:
+def head(response: httpx.Response, timers: Timers) -> Head:
     """The head of a response, whose network stream asks the timers from here on."""
     stream, headers = response.extensions.get("network_stream"), response.headers
     if stream is not None:
-        arm(stream)
+        arm(stream, timers)
     bounded = stream is None or "content-length" in headers or "transfer-encoding" in headers
     bounded = bounded or response.status_code == 204  # which has no body (RFC 9110 15.3.5)
-    return Head(response.status_code, headers, not bounded and response.http_version.startswith("HTTP/1"))
+    coding = "" if is_undone(response) else encoding(headers)
+    return Head(response.status_code, headers, coding, not bounded and response.http_version.startswith("HTTP/1"))
+
+
+def is_undone(response: httpx.Response) -> bool:
+    """Whether httpx undoes the compression: one that it offered, and that is none of ours."""
+    coding = encoding(response.headers)
+    return coding not in BITS and coding in response.request.headers.get("accept-encoding", "").replace(" ", "").split(
+        ","
+    )
 
 
 def read(body: Iterator[bytes], timers: Timers) -> bytes:
@@ -86,7 +120,7 @@ async def adrain(body: AsyncIterator[bytes], timers: Timers) -> None:
 
 
 def sleep(seconds: float, timers: Timers) -> None:
-    """Lets the time pass.  Raises where `total` ends, or another thread closes the stream, in the meantime."""
+    """Lets the time pass.  Raises where another thread closes the stream in the meantime."""
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, NAP))
@@ -94,8 +128,8 @@ def sleep(seconds: float, timers: Timers) -> None:
 
 
 async def asleep(seconds: float, timers: Timers) -> None:
-    """Lets the time pass.  Raises where `total` ends in the meantime."""
-    await anyio.sleep(min(seconds, timers.total_left()))
+    """Lets the time pass.  Raises where another task closes the stream in the meantime."""
+    await anyio.sleep(seconds)
     timers.check()
 
 

@@ -2,13 +2,23 @@
 
 import weakref
 from collections.abc import AsyncGenerator, Generator
+from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._errors import StreamConsumed
 
 if TYPE_CHECKING:
-    from ._run import Attempt, Run
+    from ._run import Run
+
+
+class Attempt(NamedTuple):
+    """One attempt of a stream: `outcome` is "complete", "closed" (left early) or an error's class and message."""
+
+    provider: str
+    model: str | None
+    outcome: str
+    seconds: float
 
 
 class Stream:
@@ -43,7 +53,7 @@ class Stream:
         return self._run.partial
 
     @property
-    def attempts(self) -> "tuple[Attempt, ...]":
+    def attempts(self) -> tuple[Attempt, ...]:
         """What was tried and has ended: (provider, model, outcome, seconds) each, in order."""
         return tuple(self._run.attempts)
 
@@ -84,22 +94,27 @@ class Stream:
         self._end(running)
 
     async def aclose(self) -> None:
-        """Ends an `async for` (or a `for`) and closes its connection.  A stream that has ended stays as it is."""
+        """Ends an `async for` (or a `for`) and closes its connection, also from another task (whose loop raises
+        `StreamClosedError`).  A stream that has ended stays as it is.
+        """
         running = self._running() if self._running is not None else None
         self._kept = None
         if isinstance(running, AsyncGeneratorType):
-            await running.aclose()
-            running = None
-        self._end(running)
+            if running.ag_running:
+                self._run.timers.abort()  # another task waits in it: its loop raises, and closes it
+            else:
+                await running.aclose()
+                self._run.end("closed")
+        else:
+            self._end(running)
 
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
-        try:
-            if running is not None:
-                running.close()
-        except ValueError:  # "generator already executing": another thread waits in it, and closes it in its turn
-            self._run.timers.abort()
-        else:
-            self._run.end("closed")
+        if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
+            self._run.timers.abort()  # another thread reads: its loop raises, and closes it
+            return
+        if running is not None:
+            running.close()
+        self._run.end("closed")
 
     def __enter__(self) -> "Stream":
         return self

@@ -1,6 +1,5 @@
 """`Timeout`: the four timers, as a setting."""
 
-import math
 from dataclasses import dataclass, fields
 
 from ._errors import OptionError
@@ -10,8 +9,9 @@ from ._errors import OptionError
 class Timeout:
     """The four timers, in seconds; None switches one off.  Raises `OptionError` for what is no positive number.
 
-    - `connect`: until a connection stands (TCP and TLS each).
-    - `first_token`: from the request being sent to the first text.
+    - `connect`: until a connection stands, TLS included.  In sync, looking a name up has no limit, and each of its
+      addresses is given the time anew.
+    - `first_token`: from the first byte of the request to the first text.
     - `idle`: between two texts; bytes that carry none do not count, nor does the time that the loop takes.
     - `total`: from the first socket to the end, with all retries and fallbacks.
     """
@@ -26,7 +26,7 @@ class Timeout:
             seconds = getattr(self, field.name)
             if seconds is None:
                 continue
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 1e9:
                 raise OptionError(f"timeout: {field.name} is a positive number of seconds or None, not {seconds!r}")
 
 

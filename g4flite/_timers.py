@@ -5,12 +5,14 @@ allowed what the timers leave at that moment.  The time-out that httpx passes do
 `Deadline`, and the stream, once armed, asks it.  Nothing runs beside the stream: no thread, no task, no scope.
 """
 
+import inspect
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, Final
 
 from ._errors import (
     ConnectTimeoutError,
@@ -22,145 +24,195 @@ from ._errors import (
 )
 from ._timeout import Timeout
 
+PIECE: Final = 4096  # bytes that a blocking write sends at a time
+
 
 class Timers:
     """The timers of one stream, running.  `clock` gives seconds."""
 
-    __slots__ = ("_at", "_clock", "_kind", "_limit", "_pending", "_started", "_total_at", "closed", "stream", "timeout")
+    __slots__ = ("_at", "_clock", "_connect_at", "_kind", "_limit", "_lock", "_pending", "_total_at", "closed",
+                 "stream", "timeout", "total")  # fmt: skip
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
-        self.timeout = timeout
+        self.total = timeout.total
         self.stream: Any = None  # httpcore's network stream that is read from
-        self.closed = False  # by another thread
+        self.closed = False  # by another thread or task
         self._clock = clock
-        self._started: float | None = None
-        self._total_at = math.inf
+        self._lock = threading.Lock()
+        self._total_at: float | None = None
         self._kind: type[FirstTokenTimeoutError | IdleTimeoutError]
-        self.sent()
+        self.attempt(timeout)
 
-    def sent(self) -> None:
-        """An attempt begins: `first_token` runs from its first read, when the request is out."""
-        self._limit, self._kind, self._pending = self.timeout.first_token, FirstTokenTimeoutError, True
+    def attempt(self, timeout: Timeout) -> None:
+        """An attempt begins: `connect` runs from its first socket, `first_token` from its first byte sent."""
+        self.timeout = timeout
+        self._limit, self._kind, self._pending = timeout.first_token, FirstTokenTimeoutError, True
         self._at = math.inf
+        self._connect_at: float | None = None
 
     def text(self) -> None:
         """Text came: `idle` runs from the next read."""
         self._limit, self._kind, self._pending = self.timeout.idle, IdleTimeoutError, True
 
     def linger(self, seconds: float) -> None:
-        """The reply is complete: what is left of its body may take this long."""
-        self._limit, self._kind, self._pending = seconds, IdleTimeoutError, True
+        """Nothing more is needed: what is left of the body may take this long at most."""
+        self._limit = min(seconds, self._limit or math.inf)
+        self._pending = True
 
     def connecting(self) -> float | None:
-        """The seconds left for a connection; the first call starts `total`."""
-        if self._started is None:
-            self._started = self._clock()
-            self._total_at = self._started + (self.timeout.total or math.inf)
+        """The seconds left for a connection; the first call starts `total`.  Raises where they are over."""
+        now = self._clock()
+        if self._total_at is None:
+            self._total_at = now + (self.total or math.inf)
+        if self._connect_at is None:
+            self._connect_at = now + (self.timeout.connect or math.inf)
         self.check()
-        left = min(self.timeout.connect or math.inf, self._total_at - self._clock())
-        return None if left == math.inf else left
+        at = min(self._connect_at, self._total_at)
+        if now >= at:
+            raise self.unconnected("the service")
+        return None if at == math.inf else at - now
 
     def left(self) -> float | None:
-        """The seconds left for a read, None without end.  Raises the error of the timer that is over."""
+        """The seconds left for a read or write, None without end.  Raises the error of the timer that is over."""
         now = self._clock()
         if self._pending:
             self._pending = False
             self._at = now + (self._limit or math.inf)
-        at = min(self._at, self._total_at)
+        at = min(self._at, self._total_at or math.inf)
         if self.closed:
             raise StreamClosedError("close() was called while the reply was coming; what came is in .partial")
         if now >= at:
             raise self.expired()
         return None if at == math.inf else at - now
 
+    def total_left(self) -> float:
+        """The seconds left of `total`, infinite where there is none."""
+        return (self._total_at or math.inf) - self._clock()
+
     def check(self) -> None:
         """Raises where `total` is over or the stream was closed, with no read under way."""
         if self.closed:
             raise StreamClosedError("close() was called while the stream was waiting")
-        if self._clock() >= self._total_at:
-            raise self._total()
-
-    def total_left(self) -> float:
-        """The seconds left of `total`, infinite where there is none."""
-        return self._total_at - self._clock()
+        if self.total_left() <= 0:
+            raise self._over()
 
     def expired(self) -> StreamTimeoutError:
         """The error of the timer that ends the read under way."""
-        if min(self._clock(), self._at) >= self._total_at:
-            return self._total()
+        if min(self._clock(), self._at) >= (self._total_at or math.inf):
+            return self._over()
         name = "first_token" if self._kind is FirstTokenTimeoutError else "idle"
         wanted = "no text came" if name == "first_token" else "no more text came"
         return self._kind(
-            f"{name}: {wanted} for {self._limit:g} s; raise it with timeout=Timeout({name}=...), or retry"
+            f"{name}: {wanted} for {self._limit or 0:g} s; raise it with timeout=Timeout({name}=...), or retry"
         )
 
     def unconnected(self, place: str) -> StreamTimeoutError:
         """The error of the timer that ends a connection in the making."""
-        if self._clock() >= self._total_at:
-            return self._total()
+        if self.total_left() <= 0:
+            return self._over()
         return ConnectTimeoutError(
             f"connect: no connection to {place} in {self.timeout.connect or 0:g} s; check base_url= and the network"
         )
 
+    def hold(self, stream: Any) -> None:
+        """Notes the network stream that is read and written from here on; a former holder has lost it."""
+        with self._lock:
+            self.stream, stream.timers = stream, self
+
+    def release(self) -> None:
+        """Lets go of the network stream: its connection may serve another stream now."""
+        with self._lock:
+            self.stream = None
+
     def abort(self) -> None:
-        """Ends the read of another thread by shutting its socket down."""
+        """Ends the read of another thread or task by shutting its socket down."""
         self.closed = True
-        if self.stream is not None:
-            import socket  # noqa: PLC0415 - heavy, and seldom needed
+        with self._lock:
+            if self.stream is not None and self.stream.timers is self:
+                import socket  # noqa: PLC0415 - heavy, and seldom needed
 
-            with suppress(OSError):  # the TLS layer belongs to the other thread: past it
-                socket.socket.shutdown(self.stream.get_extra_info("socket"), socket.SHUT_RDWR)
+                own = self.stream.get_extra_info("socket")
+                with suppress(OSError):
+                    if isinstance(own, socket.socket):  # the TLS layer belongs to whoever reads: past it
+                        socket.socket.shutdown(own, socket.SHUT_RDWR)
+                    else:  # asyncio's and trio's wrapping
+                        own.shutdown(socket.SHUT_RDWR)
 
-    def _total(self) -> StreamTimeoutError:
-        return TotalTimeoutError(
-            f"total: not complete after {self.timeout.total:g} s; raise timeout= if that is too short"
-        )
+    def _over(self) -> StreamTimeoutError:
+        return TotalTimeoutError(f"total: not complete after {self.total:g} s; raise timeout= if that is too short")
 
 
 class Deadline(float):
-    """A read's time-out: a number of seconds to any transport, the timers themselves to an armed stream."""
+    """A time-out: a number of seconds to any transport, a timer to an armed stream, which asks for what is `left`."""
 
-    __slots__ = ("timers",)
+    __slots__ = ("left", "timers")
+    left: Callable[[], float | None]
     timers: Timers
 
 
-def deadlines(timers: Timers) -> dict[str, float | None]:
-    """httpx's `timeout` extension for one request.  Source: https://www.python-httpx.org/advanced/extensions/"""
-    connect = timers.connecting()
-    seconds = timers.timeout.first_token or timers.timeout.total or 1e6  # a float where no stream asks the timers
-    read = Deadline(seconds)
-    read.timers = timers
-    return {"connect": connect, "pool": connect, "write": seconds, "read": read}
+def deadline(timers: Timers, seconds: float | None, left: Callable[[], float | None]) -> Deadline:
+    """A `Deadline` of so many seconds where no stream asks for more."""
+    made = Deadline(1e6 if seconds is None else seconds)
+    made.timers, made.left = timers, left
+    return made
 
 
-def watch(event: str, info: Mapping[str, Any]) -> None:
+def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
+    """httpx's extensions of one request.  Source: https://www.python-httpx.org/advanced/extensions/"""
+    connect = deadline(timers, timers.connecting(), timers.connecting)
+    both = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
+    return {
+        "timeout": {"connect": connect, "pool": connect, "write": both, "read": both},
+        "trace": partial(trace, timers),
+    }
+
+
+def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """httpx's `trace` extension: arms each network stream as it is made."""
     if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
-        arm(info["return_value"])
+        arm(info["return_value"], timers)
 
 
-async def awatch(event: str, info: Mapping[str, Any]) -> None:
+async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """httpx's `trace` extension: arms each network stream as it is made."""
-    watch(event, info)
+    watch(timers, event, info)
 
 
-def arm(stream: Any) -> None:
-    """Makes a network stream ask a `Deadline` how long it may wait; done twice, it changes nothing."""
+def arm(stream: Any, timers: Timers) -> None:
+    """Makes a network stream ask a `Deadline` how long it may wait."""
     if type(stream).__name__ != "Timed":
-        with suppress(TypeError):  # a stream that is no plain object keeps its own time-outs
+        try:
             stream.__class__ = timed(stream.__class__)
+        except TypeError:  # a stream that is no plain object keeps its own time-outs
+            return
+    timers.hold(stream)
 
 
 @cache
 def timed(kind: type[Any]) -> type[Any]:
-    """The same class of network stream, sync or async, its `read` asking a `Deadline`."""
+    """The same class of network stream, sync or async, whose waits ask a `Deadline`."""
 
     class Timed(kind):  # type: ignore[misc]
+        timers: Timers
+
         def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+            return super().read(max_bytes, self._left(timeout))
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> Any:
+            if len(buffer) <= PIECE or inspect.iscoroutinefunction(kind.write):
+                return super().write(buffer, self._left(timeout))
+            for start in range(0, len(buffer), PIECE):  # httpcore gives each piece that goes out the whole time
+                super().write(buffer[start : start + PIECE], self._left(timeout))
+            return None
+
+        def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
+            return super().start_tls(ssl_context, server_hostname, self._left(timeout))
+
+        def _left(self, timeout: float | None) -> float | None:
             if isinstance(timeout, Deadline):
-                timers = timeout.timers
-                timers.stream = self
-                timeout = timers.left()
-            return super().read(max_bytes, timeout)
+                if self.timers is not timeout.timers or timeout.timers.stream is not self:
+                    timeout.timers.hold(self)
+                return timeout.left()
+            return self.timers.connecting() if timeout is None else timeout  # a SOCKS handshake names no time-out
 
     return Timed

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 import g4flite
-from g4flite import _client
+from g4flite import _routes
 from g4flite.emulator import Emulator
 
 settings.register_profile("suite", max_examples=60, deadline=None)
@@ -84,4 +84,4 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "G4FLITE_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    monkeypatch.setattr(_client, "_warned", set())
+    monkeypatch.setattr(_routes, "_warned", set())

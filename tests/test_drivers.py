@@ -177,6 +177,11 @@ def test_a_server_that_hangs_up_before_it_answers(driver: Driver, server: Emulat
         driver.collect("cromicle", "Hi", base_url=server.url)
 
 
+def test_no_proxy_listens(driver: Driver) -> None:
+    with pytest.raises(g4flite.ProxyError, match="cromicle: could not connect to the proxy: Connection refused"):
+        driver.collect("cromicle", "Hi", base_url="http://upstream.test", proxy="http://127.0.0.1:1")
+
+
 def test_nothing_listens(driver: Driver) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

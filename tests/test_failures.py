@@ -5,6 +5,8 @@ import httpx
 import g4flite
 from g4flite._failures import causes, cut_off, reason, unsent
 from g4flite._timers import Timers
+from tests.acme import ACME
+from tests.test_engine import run_of
 
 
 def test_a_decoding_that_httpx_itself_undoes_and_fails() -> None:
@@ -14,9 +16,17 @@ def test_a_decoding_that_httpx_itself_undoes_and_fails() -> None:
 
 
 def test_a_head_that_is_too_long_meets_a_limit() -> None:
-    error = unsent(httpx.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", Timers(g4flite.Timeout()))
+    error = unsent(httpx.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", run_of(ACME))
     assert isinstance(error, g4flite.LimitError)
     assert "head of the answer" in str(error)
+    error = cut_off(httpx.RemoteProtocolError("Receive buffer too long"), Timers(g4flite.Timeout()))
+    assert isinstance(error, g4flite.LimitError)
+
+
+def test_a_pool_that_is_full_is_said_to_be() -> None:
+    error = unsent(httpx.PoolTimeout("x"), "http://h.test/x", run_of(ACME))
+    assert isinstance(error, g4flite.ConnectTimeoutError)
+    assert "h.test was free in the pool of client=" in str(error)
 
 
 def test_the_reason_is_what_the_operating_system_said() -> None:

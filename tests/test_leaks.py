@@ -4,10 +4,12 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +68,69 @@ def test_close_from_another_thread_ends_a_read_at_once(slow: Emulator) -> None:
     assert error.partial == "You"
     assert at - since < SOON
     left(slow, since)
+
+
+def test_close_from_another_thread_is_no_end_of_the_reply(server: Emulator) -> None:
+    """Also where the loop is busy with a chunk, and not waiting."""
+    server.script = Script(split=1, wait=0.01)
+    stream, chunks = g4flite.stream("cromicle", "Hi", base_url=server.url), []
+    with pytest.raises(g4flite.StreamClosedError) as caught:
+        for chunk in stream:
+            chunks.append(chunk)
+            if len(chunks) == 2:
+                closer = threading.Thread(target=stream.close)
+                closer.start()
+                closer.join()
+    assert caught.value.partial == "".join(chunks) == "Yo"
+    assert "failed" in repr(stream)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_aclose_from_another_task_ends_a_read_at_once(backend: str, slow: Emulator) -> None:
+    async def main() -> None:
+        stream, begun = g4flite.stream("cromicle", "Hi", base_url=slow.url), anyio.Event()
+
+        async def read() -> None:
+            with pytest.raises(g4flite.StreamClosedError) as caught:
+                async for _ in stream:
+                    begun.set()
+            assert caught.value.partial == "You"
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await begun.wait()
+            await anyio.lowlevel.checkpoint()
+            await stream.aclose()
+
+    Driver(backend).run(main)
+    left(slow, time.monotonic())
+
+
+def test_a_client_serves_one_event_loop_after_another(server: Emulator) -> None:
+    async def ask() -> str:
+        return await client.stream("Hi").atext()
+
+    client = g4flite.Client("cromicle", base_url=server.url)
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # the first loop ends with its connection open: nobody closed it
+        assert [Driver(loop).run(ask) for loop in ("asyncio", "asyncio", "trio")] == ["You said: Hi"] * 3
+        gc.collect()
+
+
+def test_a_server_that_does_not_read_holds_no_stream(driver: Driver) -> None:
+    """Its request is larger than what the sockets between hold."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for timeout, error in (
+            (g4flite.Timeout(total=0.3), g4flite.TotalTimeoutError),
+            (g4flite.Timeout(first_token=0.3), g4flite.FirstTokenTimeoutError),
+        ):
+            start = time.monotonic()
+            with pytest.raises(error):
+                driver.collect("cromicle", "x" * 2**24, base_url=url, timeout=timeout)
+            assert time.monotonic() - start < 1.5  # making the body takes a while
 
 
 def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
@@ -162,10 +227,9 @@ except KeyboardInterrupt:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=bare_environment()) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "You\n"
-        since = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "<Stream of cromicle, model gpt-3.5-turbo: closed, 3 characters>\n"
-        left(slow, since + 0.1)  # the process is alive, and its socket is closed
+        left(slow, time.monotonic())  # the process is alive, and its socket is closed
         assert process.communicate()[1] == ""
 
 

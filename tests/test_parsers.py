@@ -172,6 +172,12 @@ def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line(
         decode(FLOWGPT.parser(len(data) - 1), [data])
 
 
+@pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])
+def test_a_line_of_another_shape_is_malformed(find: Any) -> None:
+    with pytest.raises(g4flite.MalformedReplyError, match="a line of the reply has another shape: '{\"t\": 1}'"):
+        decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
+
+
 def test_json_lines_take_any_function_that_finds_the_text() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 100)
     assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]

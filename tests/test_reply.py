@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import providers
-from g4flite._inflate import Inflater
+from g4flite._inflate import Inflater, encoding
 from g4flite._reply import Head, Reply
 from tests.acme import ACME, MARKED
 from tests.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
@@ -22,7 +22,7 @@ CODINGS = {
     "gzip": gzip.compress,
     "x-gzip": lambda data: gzip.compress(data[:5]) + gzip.compress(data[5:]),
     "deflate": zlib.compress,
-    "Deflate ": lambda data: zlib.compress(data)[2:-4],
+    "deflate-raw": lambda data: zlib.compress(data)[2:-4],
 }
 
 
@@ -35,7 +35,7 @@ def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> None:
     data = CODINGS[coding](TEXT.encode() * 50)
-    head = Head(200, {"content-encoding": coding})
+    head = Head(200, {}, coding.removesuffix("-raw"))
     assert read(ACME, head, pieces(data, range(size, len(data), size))) == TEXT * 50
 
 
@@ -44,18 +44,18 @@ def test_a_compressed_reply_that_ends_early_is_cut_off(coding: str) -> None:
     data = CODINGS[coding](TEXT.encode())
     for end in range(1, len(data)):
         with pytest.raises(g4flite.TruncatedStreamError):
-            read(ACME, Head(200, {"content-encoding": coding}), [data[:end]])
+            read(ACME, Head(200, {}, coding), [data[:end]])
 
 
 def test_a_compression_that_is_none_is_malformed() -> None:
     with pytest.raises(g4flite.MalformedReplyError, match="compression is broken"):
-        read(ACME, Head(200, {"content-encoding": "gzip"}), [b"no gzip"])
+        read(ACME, Head(200, {}, "gzip"), [b"no gzip"])
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)), st.sampled_from(["gzip", "deflate"]))
 def test_any_bytes_inflate_or_fail_with_an_error_of_ours(data: bytes, cuts: set[int], coding: str) -> None:
     try:
-        read(ACME, Head(200, {"content-encoding": coding}), pieces(data, cuts))
+        read(ACME, Head(200, {}, coding), pieces(data, cuts))
     except g4flite.ReplyError as error:
         assert str(error)
 
@@ -73,12 +73,32 @@ def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
     finally:
         tracemalloc.stop()
     spec = dataclasses.replace(ACME, max_ratio=5000)
-    assert len(read(spec, Head(200, {"content-encoding": "gzip"}), [gzip.compress(b"0" * 2**22)])) == 2**22
+    assert len(read(spec, Head(200, {}, "gzip"), [gzip.compress(b"0" * 2**22)])) == 2**22
 
 
-@pytest.mark.parametrize("coding", ["", "identity", "br"])
-def test_what_httpx_leaves_or_undoes_itself_is_not_touched(coding: str) -> None:
-    assert read(ACME, Head(200, {"content-encoding": coding}), [b"plain"]) == "plain"
+@pytest.mark.parametrize("coding", ["br", "gzip,gzip", "nonsense"])
+def test_a_compression_that_nobody_asked_for_is_no_text(coding: str) -> None:
+    with pytest.raises(g4flite.MalformedReplyError, match=f"compressed with {coding}, which nobody asked for"):
+        read(ACME, Head(200, {}, coding), [b"noise"])
+
+
+@pytest.mark.parametrize(
+    ("header", "coding"),
+    [
+        ("", ""),
+        ("identity", ""),
+        ("GZIP", "gzip"),
+        ("identity, gzip", "gzip"),
+        ("gzip , identity", "gzip"),
+        ("a, b", "a,b"),
+    ],
+)
+def test_a_content_encoding_is_read_as_a_list(header: str, coding: str) -> None:
+    assert encoding({"content-encoding": header}) == coding
+
+
+def test_padding_behind_the_compressed_data_is_passed_over() -> None:
+    assert read(ACME, Head(200, {}, "gzip"), [gzip.compress(b"a") + b"\0" * 8, b"\0\0"]) == "a"
 
 
 def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
@@ -105,6 +125,13 @@ def test_a_reply_without_its_end_marker_is_cut_off() -> None:
         list(reply.close())
 
 
+@pytest.mark.parametrize("size", SPLITS)
+@pytest.mark.parametrize("rest", [b'{"text": "b"}\n', b"no JSON\n", b'{"half', b"\xff" * 20])
+def test_what_follows_an_end_marker_is_no_answer(rest: bytes, size: int) -> None:
+    data = lines({"text": "a"}, {"done": True}) + rest
+    assert read(MARKED, Head(200, {}), pieces(data, range(size, len(data), size))) == "a"
+
+
 def test_a_last_line_without_its_end_may_be_the_marker() -> None:
     assert read(MARKED, Head(200, {}), [b'{"text": "a", "done": true}']) == "a"
 
@@ -115,6 +142,9 @@ REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
     ({"error": {"message": "Slow", "code": 429, "status": "EXHAUSTED"}}, "'Slow'", 429, "EXHAUSTED", True),
     ({"error": {"detail": [1]}}, '{"detail": [1]}', None, None, False),
     ({"error": ["x"]}, '["x"]', None, None, False),
+    ({"error": {"message": "longer than 500 words", "code": "400"}}, "500 words", "400", None, False),
+    ({"error": "blocked by internal policy"}, "internal policy", None, None, False),
+    ({"error": {"message": "x", "type": "internal_server_error"}}, "'x'", None, "internal_server_error", True),
 ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def test_the_default_model_is_the_spec_s_own_where_it_names_one() -> None:
     assert call(ACME, model="anything").model == "anything"
 
 
-@pytest.mark.parametrize("model", ["", "a\r\nb", "a\x00", 3])
+@pytest.mark.parametrize("model", ["", ".", "..", "a\r\nb", "a\x00", 3])
 def test_a_model_s_name_that_cannot_be_sent_is_refused(model: Any) -> None:
     with pytest.raises(g4flite.ModelNotFoundError, match="flowgpt: a model's name is a string with no line break"):
         g4flite.stream("flowgpt", "Hi", model=model)
@@ -56,6 +56,14 @@ def test_options_are_checked_by_name_and_type() -> None:
         call(options={"temperature": "hot"})
     with pytest.raises(g4flite.OptionError, match="not bool"):
         call(options={"temperature": True})
+    with pytest.raises(g4flite.OptionError, match="the option 'temperature' is a number, not nan"):
+        call(options={"temperature": float("nan")})
+
+
+@pytest.mark.parametrize("headers", [[("a", "b")], "a: b", 3])
+def test_headers_are_a_mapping(headers: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="headers are a mapping of names to values, not"):
+        g4flite.stream("cromicle", "Hi", headers=headers)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,18 @@ def test_the_defaults_and_the_short_form() -> None:
     assert pickle.loads(pickle.dumps(own)) == own
 
 
-@pytest.mark.parametrize("fields", [{"times": -1}, {"times": 1.5}, {"times": True}, {"base": -1}, {"longest": -0.1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"times": -1},
+        {"times": 1.5},
+        {"times": True},
+        {"base": -1},
+        {"longest": -0.1},
+        {"base": "x"},
+        {"cap": float("nan")},
+    ],
+)
 def test_a_retry_that_makes_no_sense_is_refused(fields: dict[str, float]) -> None:
     with pytest.raises(g4flite.OptionError, match="retries"):
         Retry(**fields)  # type: ignore[arg-type]
@@ -25,6 +36,7 @@ def test_waiting_doubles_up_to_the_cap_with_full_jitter() -> None:
     assert [retry.wait(n, error, lambda: 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
     assert retry.wait(3, error, lambda: 0.25) == 0.5
     assert retry.wait(3, error, lambda: 0.0) == 0
+    assert Retry(times=5000).wait(5000, error, lambda: 1.0) == 8
     assert retry.wait(10, error, lambda: 1.0) is None
     assert Retry(times=0).wait(1, error, lambda: 1.0) is None
 

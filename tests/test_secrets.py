@@ -1,6 +1,7 @@
 """What must not be seen is not seen, and what must not be done is refused."""
 
 import dataclasses
+import json
 import logging
 import pickle
 import ssl
@@ -16,7 +17,7 @@ from tests.acme import ACME
 from tests.conftest import Driver
 
 SECRET = "sk-s3cret-s3cret"
-HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET}
+HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Own": SECRET}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,8 @@ HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Api-Key": SECRET}
         Script(body=f"<p>{SECRET}", headers={"content-type": "text/html"}),
         Script(body=f'{{"error": "{SECRET}"}}', headers={"content-type": "application/json"}),
         Script(raw=b"nonsense"),
+        Script(raw=b"HTTP/1.1 200 OK\r\n" + SECRET.encode() + b"\r\n\r\n"),
+        Script(body=f'{{"error": "{SECRET}"}}'),
         Script(status=302, headers={"location": f"http://{SECRET}@elsewhere.test/?key={SECRET}"}),
     ],
 )
@@ -46,12 +49,27 @@ def test_a_key_is_in_no_error_log_or_repr(
     assert SECRET not in "".join(shown)
 
 
+@pytest.mark.parametrize("value", ["", "short", "br{ace}s3cret", "two words"])
+def test_any_header_of_the_caller_s_is_a_secret_worth_the_name(value: str, driver: Driver, server: Emulator) -> None:
+    server.script = Script(body=json.dumps({"event": "error", "data": f"no abc: {value}"}))
+    with pytest.raises(g4flite.ProviderError) as caught:
+        driver.collect("flowgpt", "Hi", base_url=server.url, headers={"x-anything": value})
+    said = {"": "no abc: ", "short": "no abc: short"}.get(value, "no abc: ***")
+    assert f"the service reports an error: {said.strip()!r};" in str(caught.value)
+
+
 def test_a_key_is_in_no_repr_of_ours() -> None:
     client = g4flite.Client(
         ACME, base_url="http://127.0.0.1:1", headers=HEADERS, proxy=f"http://user:{SECRET}@127.0.0.1:1"
     )
     stream = client.stream("Hi")
-    things: list[Any] = [client, stream, stream._run.call, dataclasses.replace(ACME, headers=HEADERS)]
+    things: list[Any] = [
+        client._pool._connection,
+        client,
+        stream,
+        stream._run.call,
+        dataclasses.replace(ACME, headers={"X-Api-Key": SECRET}),
+    ]
     assert SECRET not in repr(things)
 
 
@@ -60,6 +78,9 @@ def test_a_key_is_in_no_repr_of_ours() -> None:
     [
         ("http://somewhere.test", True),
         ("http://10.0.0.1:8000/v1", True),
+        ("http://127.0.0.1.evil.test", True),
+        ("http://127.evil.test", True),
+        ("http://localhost.:1", False),
         ("https://somewhere.test", False),
         ("http://127.0.0.1:8000", False),
         ("http://127.8.9.1", False),
@@ -99,6 +120,15 @@ def test_tls_is_always_verified(verify: Any) -> None:
         g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
     with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
         g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
+
+
+def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    from g4flite import _pool
+
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    _pool.trusting.cache_clear()
+    with pytest.raises(g4flite.OptionError, match="cromicle: the certificates cannot be read: .*SSL_CERT_FILE"):
+        driver.collect("cromicle", "Hi", base_url="https://127.0.0.1:1")
 
 
 def test_a_context_next_to_a_client_is_refused() -> None:

@@ -148,12 +148,21 @@ def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: 
     assert server.connections == 1
 
 
-@pytest.mark.parametrize("client", [httpx.Client(), httpx.AsyncClient(), "client"])
+@pytest.mark.parametrize("client", [httpx.Client(), httpx.AsyncClient()])
 def test_a_client_of_the_wrong_colour_is_a_type_error(client: Any, driver: Driver) -> None:
     right = httpx.Client if driver.name == "sync" else httpx.AsyncClient
     if not isinstance(client, right):
         with pytest.raises(TypeError, match=f"needs an httpx.{right.__name__}; client= is of the type"):
             driver.collect(ACME, "Hi", client=client)
+
+
+def test_a_client_that_is_none_or_closed_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"client= is an httpx.Client or httpx.AsyncClient, not int"):
+        g4flite.stream(ACME, "Hi", client=5)  # type: ignore[arg-type]
+    client = httpx.Client()
+    client.close()
+    with pytest.raises(g4flite.OptionError, match="client= is closed"):
+        g4flite.stream(ACME, "Hi", client=client)
 
 
 def test_a_proxy_next_to_a_client_is_refused() -> None:

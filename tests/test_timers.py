@@ -8,7 +8,7 @@ import pytest
 import g4flite
 from g4flite import Timeout
 from g4flite._timeout import as_timeout
-from g4flite._timers import Deadline, Timers, arm, deadlines, watch
+from g4flite._timers import Deadline, Timers, arm, extensions, watch
 
 
 class Clock:
@@ -31,7 +31,7 @@ def test_the_defaults_and_the_short_form() -> None:
     assert pickle.loads(pickle.dumps(own)) == own
 
 
-@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), "5", True])
+@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e10, "5", True])
 @pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
 def test_a_timer_is_a_positive_number_or_none(name: str, value: Any) -> None:
     with pytest.raises(g4flite.OptionError, match=f"timeout: {name} is a positive number of seconds or None"):
@@ -48,7 +48,8 @@ def test_a_bad_timeout_is_refused_before_any_socket() -> None:
 def test_first_token_runs_from_the_first_read(clock: Clock) -> None:
     timers = Timers(Timeout(first_token=2, idle=3), clock)
     assert timers.connecting() == 10
-    clock.now += 50
+    clock.now += 5
+    assert timers.connecting() == 5
     assert timers.left() == 2
     clock.now += 1.5
     assert timers.left() == 0.5
@@ -78,7 +79,7 @@ def test_total_runs_from_the_first_socket_through_every_attempt(clock: Clock) ->
     assert timers.total_left() == float("inf")
     assert timers.connecting() == 5
     clock.now += 2
-    timers.sent()
+    timers.attempt(timers.timeout)
     assert timers.connecting() == 3
     assert timers.left() == 3
     clock.now += 3
@@ -110,6 +111,26 @@ def test_the_timer_that_a_socket_noticed_is_named(clock: Clock) -> None:
     )
 
 
+def test_connecting_ends_with_its_own_timer(clock: Clock) -> None:
+    timers = Timers(Timeout(connect=2), clock)
+    timers.connecting()
+    clock.now += 2
+    with pytest.raises(g4flite.ConnectTimeoutError, match="connect: no connection to the service in 2 s"):
+        timers.connecting()
+    timers.attempt(timers.timeout)
+    assert timers.connecting() == 2
+
+
+def test_what_nobody_needs_may_linger_for_a_while(clock: Clock) -> None:
+    timers = Timers(Timeout(first_token=5), clock)
+    timers.left()
+    timers.linger(1)
+    assert timers.left() == 1
+    timers.attempt(Timeout(first_token=0.5))
+    timers.linger(1)
+    assert timers.left() == 0.5
+
+
 def test_a_closed_stream_reads_no_more(clock: Clock) -> None:
     timers = Timers(Timeout(), clock)
     timers.abort()
@@ -118,33 +139,75 @@ def test_a_closed_stream_reads_no_more(clock: Clock) -> None:
             call()
 
 
-def test_an_armed_stream_asks_the_timers_and_any_other_reads_a_number(clock: Clock) -> None:
-    class Stream:
-        def read(self, max_bytes: int, timeout: float | None = None) -> tuple[int, float | None]:
-            return max_bytes, timeout
+class Stream:
+    """Stands for httpcore's: notes what it was asked."""
 
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> None:
+        self.calls.append(("read", max_bytes, timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self.calls.append(("write", len(buffer), timeout))
+
+    def start_tls(self, context: Any, server_hostname: str | None = None, timeout: float | None = None) -> None:
+        self.calls.append(("start_tls", server_hostname, timeout))
+
+
+def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clock) -> None:
     timers = Timers(Timeout(connect=4, first_token=2), clock)
-    settings = deadlines(timers)
-    assert (settings["connect"], settings["pool"], settings["write"], settings["read"]) == (4, 4, 2, 2)
-    deadline = settings["read"]
-    assert isinstance(deadline, Deadline)
-    stream = Stream()
-    stream.read(1, deadline)
+    made = extensions(timers, watch)
+    deadlines = made["timeout"]
+    assert all(isinstance(value, Deadline) for value in deadlines.values())
+    assert deadlines == {"connect": 4, "pool": 4, "write": 2, "read": 2}
+    stream: Any = Stream()
+    stream.read(1, deadlines["read"])
     clock.now += 1
-    watch("connection.connect_tcp.started", {"host": "x"})
-    watch("connection.connect_tcp.complete", {"return_value": stream})
-    kind = type(stream)
-    arm(stream)
-    assert type(stream) is kind
-    assert stream.read(7, deadline) == (7, 2)
-    clock.now += 1.5
-    assert stream.read(7, deadline) == (7, 0.5)
+    made["trace"]("connection.connect_tcp.started", {"host": "x"})
+    made["trace"]("connection.connect_tcp.complete", {"return_value": stream})
     assert timers.stream is stream
-    assert stream.read(7, 3.0) == (7, 3.0)
-    assert stream.read(7) == (7, None)
+    kind = type(stream)
+    arm(stream, timers)
+    assert type(stream) is kind
+    stream.start_tls(None, "host", deadlines["connect"])
+    stream.read(5)  # as the handshake with a SOCKS proxy does
+    stream.write(b"x", deadlines["write"])
+    clock.now += 1.5
+    stream.write(b"x" * 5000, deadlines["write"])
+    stream.read(7, deadlines["read"])
+    stream.read(7, 3.0)
+    assert stream.calls == [
+        ("read", 1, 2), ("start_tls", "host", 3), ("read", 5, 3), ("write", 1, 2), ("write", 4096, 0.5),
+        ("write", 904, 0.5), ("read", 7, 0.5), ("read", 7, 3.0),
+    ]  # fmt: skip
 
 
-def test_a_stream_that_cannot_be_armed_keeps_its_own_time_outs() -> None:
+def test_a_stream_that_cannot_be_armed_keeps_its_own_time_outs(clock: Clock) -> None:
     stream = object()
-    arm(stream)
+    timers = Timers(Timeout(), clock)
+    arm(stream, timers)
     assert type(stream) is object
+    assert timers.stream is None
+
+
+def test_a_connection_that_serves_another_stream_is_not_shut_down(clock: Clock) -> None:
+    stream: Any = Stream()
+    first, second = Timers(Timeout(), clock), Timers(Timeout(), clock)
+    arm(stream, first)
+    arm(stream, second)
+    first.abort()  # Stream has no socket: shutting it down would raise
+    second.release()
+    second.abort()
+    assert first.closed
+    assert second.closed
+
+
+def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
+    timers = Timers(Timeout(connect=None, first_token=None, idle=None), clock)
+    made = extensions(timers, watch)
+    stream: Any = Stream()
+    arm(stream, timers)
+    stream.read(1, made["timeout"]["read"])
+    stream.start_tls(None, None, made["timeout"]["connect"])
+    assert [call[2] for call in stream.calls] == [None, None]

@@ -38,6 +38,8 @@ def find(provider: str | Provider) -> Provider:
 
 def register(spec: Provider, *, replace: bool = False) -> None:
     """Makes `spec` available under its name.  Raises `SpecError` where the name is taken, unless `replace`."""
+    if not isinstance(spec, Provider):
+        raise SpecError(f"a provider is a Provider, not {type(spec).__name__}")
     if spec.name in _TABLE and not replace:
         raise SpecError("the name is taken; choose another one or pass replace=True", provider=spec.name)
     _TABLE[spec.name] = spec

@@ -5,7 +5,6 @@ end completes the reply.  Source: recorded traffic of https://chat10.free2gpt.xy
 """
 
 from hashlib import sha256
-from typing import Any
 
 from .._errors import RateLimitError
 from .._parsers import TextParser
@@ -21,8 +20,7 @@ def sign(call: Call) -> dict[str, str]:
 
 def payload(call: Call) -> JSON:
     """`messages`, `time` in milliseconds, `pass` (null) and `sign`."""
-    messages: list[Any] = [*call.messages]
-    return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
+    return {"messages": call.messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 
 
 FREE2GPT = Provider(

@@ -20,7 +20,7 @@ def sign(call: Call) -> dict[str, str]:
 
 def payload(call: Call) -> JSON:
     """`messages` (one, of one text part), `time` in milliseconds, `pass` (null) and `sign`."""
-    messages: JSON = [{"role": "user", "parts": [{"text": call.prompt}]}]
+    messages = [{"role": "user", "parts": [{"text": call.prompt}]}]
     return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 
 

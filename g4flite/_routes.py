@@ -1,0 +1,81 @@
+"""From a call to the routes of a stream: how to connect, how patient to be, and what to warn of."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ._checks import check_proxy, is_loopback, is_secret
+from ._errors import InsecureTransportWarning, OptionError, RetiredProviderWarning
+from ._retry import Retry, as_retry
+from ._spec import Call
+from ._stream import Stream
+from ._timeout import Timeout, as_timeout
+
+if TYPE_CHECKING:
+    from ._pool import Connection
+    from ._run import Route
+
+_warned: set[str] = set()  # retired providers whose public host was called in this process
+
+
+def resolve(call: Call, proxy: str | None, verify: object, client: object = None) -> "Connection":
+    """How to connect, checked: the proxy's URL is the argument, else G4FLITE_PROXY.  Raises `OptionError`."""
+    import ssl  # noqa: PLC0415 - imported with the first call
+
+    from ._pool import Connection  # noqa: PLC0415
+
+    spec = call.provider
+    if client is not None and (proxy is not None or verify is not None):
+        raise OptionError("proxy= and verify= are for a client made here; set them on client=", provider=spec.name)
+    if verify is not None and not isinstance(verify, ssl.SSLContext):
+        raise OptionError(
+            "verify is an ssl.SSLContext, like ssl.create_default_context(cafile=...); TLS is always verified",
+            provider=spec.name,
+        )
+    environment = None if client is not None else os.environ.get("G4FLITE_PROXY") or None
+    chosen = proxy if proxy is not None else environment
+    try:
+        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify)
+    except ValueError as error:
+        source = " (from G4FLITE_PROXY)" if proxy is None else ""
+        raise OptionError(f"{error}{source}", provider=spec.name) from None
+
+
+def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
+    """Warns of a retired provider's public host (once a process), and of a key that goes over plain http."""
+    spec = call.provider
+    if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
+        message = (
+            f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
+            "else.  Pass base_url= to call a server of your own."
+        )
+        warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
+        _warned.add(spec.name)  # not where the warning is made an error
+    secret = any(is_secret(name, value) for name, value in {**spec.headers, **call.headers}.items())
+    if secret and call.base_url.startswith("http:") and not is_loopback(call.base_url):
+        message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
+        warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
+
+
+def route(
+    call: Call,
+    connection: "Connection",
+    client: object,
+    timeout: Timeout | float | None,
+    retries: Retry | int | None,
+) -> "Route":
+    """The way to one provider, over the caller's client or one made for the stream."""
+    from ._pool import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
+    from ._run import Route  # noqa: PLC0415
+
+    source = OneShot(connection) if client is None else Given(client)
+    return Route(call, source, as_timeout(timeout), Retry() if retries is None else as_retry(retries))
+
+
+def start(routes: "Sequence[Route]") -> Stream:
+    """A stream over these routes; the `total` of the first one counts for all."""
+    from ._run import Run  # noqa: PLC0415 - logging is imported with the first call
+    from ._timers import Timers  # noqa: PLC0415
+
+    return Stream(Run(tuple(routes), Timers(routes[0].timeout)))
