@@ -24,7 +24,7 @@ from ._timers import Timers
 
 FAILURES: tuple[type[Exception], ...] = (
     httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
-    UnicodeError,  # a host that is no IDNA
+    UnicodeError, OverflowError,  # a host that is no IDNA, or longer than SOCKS can say
     ssl.SSLError,  # httpcore lets it through where asyncio reads a bad record
 )  # fmt: skip
 with suppress(ImportError):
@@ -52,8 +52,8 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if isinstance(error, httpx.ConnectError):
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError):
-        return OptionError("base_url or proxy is a URL that httpx refuses; check its host")
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError | OverflowError):
+        return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
     if isinstance(error, httpx.LocalProtocolError):
         return OptionError("a header of the client's own cannot be sent; check the client's headers")
     if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):

@@ -170,7 +170,9 @@ def connect(kind: Callable[..., C], to: Connection) -> C:
     """An httpx client.  Certificates are loaded only where TLS is to be spoken."""
     try:
         context = to.verify or (trusting() if to.base_url.startswith("https:") else distrusting())
-        return kind(verify=context, proxy=to.proxy, limits=LIMITS)
+        own = to.verify if (to.proxy or "").startswith("https:") else None  # a proxy that is itself reached by TLS
+        proxy = None if to.proxy is None else httpx.Proxy(to.proxy, ssl_context=own)
+        return kind(verify=context, proxy=proxy, limits=LIMITS)
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
     except ImportError:

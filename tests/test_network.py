@@ -1,0 +1,611 @@
+"""Real proxies and real TLS, in three drivers: what passes, and what is said where nothing does.
+
+`upstream.test` is a name that only the proxies resolve: a text from there has come through one.
+"""
+
+import base64
+import gc
+import json
+import logging
+import os
+import pickle
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from email.message import Message
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingTCPServer
+from typing import Any
+
+import pytest
+import trustme
+
+import g4flite
+from g4flite.emulator import Emulator
+from tests.conftest import Driver, bare_environment
+
+USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
+HELLO = HEAD + b"5\r\nhello\r\n"  # the last chunk of the body is still to come
+WHOLE = HELLO + b"0\r\n\r\n"
+
+PROXIES = """
+import json, multiprocessing, socket, sys
+import anyio, proxy, tiny_proxy
+
+ask = socket.getaddrinfo
+socket.getaddrinfo = lambda host, *rest, **more: ask(
+    "127.0.0.1" if host in ("upstream.test", b"upstream.test") else host, *rest, **more
+)
+multiprocessing.set_start_method("fork", force=True)  # proxy.py's own processes inherit the name
+user, password, certificate, key = sys.argv[1:]
+plain = ["--hostname", "127.0.0.1", "--port", "0", "--num-workers", "1", "--num-acceptors", "1"]
+lock, tls = ["--basic-auth", f"{user}:{password}"], ["--cert-file", certificate, "--key-file", key]
+
+async def main(ports):
+    async with anyio.create_task_group() as tasks:
+        for name, handler in {
+            "socks5": tiny_proxy.Socks5ProxyHandler(),
+            "socks5, locked": tiny_proxy.Socks5ProxyHandler(username=user, password=password),
+        }.items():
+            listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+            tasks.start_soon(listener.serve, handler.handle)
+            ports[name] = listener.extra(anyio.abc.SocketAttribute.local_port)
+        print(json.dumps(ports), flush=True)
+        await anyio.to_thread.run_sync(sys.stdin.read)  # until the tests close it
+        tasks.cancel_scope.cancel()
+
+with proxy.Proxy(plain) as open_, proxy.Proxy(plain + lock) as locked, proxy.Proxy(plain + tls) as over_tls:
+    anyio.run(main, {"http": open_.flags.port, "http, locked": locked.flags.port, "https": over_tls.flags.port})
+"""
+
+Proxy = Callable[..., str]
+
+pytestmark = pytest.mark.heavy
+
+
+def littered(test: Any) -> Any:
+    """Marks a test after which httpcore leaves the socket of a failed handshake to the garbage collection."""
+    return pytest.mark.filterwarnings("ignore::ResourceWarning")(pytest.mark.usefixtures("collection")(test))
+
+
+@pytest.fixture
+def collection() -> Iterator[None]:
+    gc.freeze()  # what was there before: the collection is short without it
+    yield
+    gc.enable()
+    gc.collect()
+    gc.unfreeze()
+
+
+class Service(ThreadingTCPServer):
+    """A TLS service with one answer.  Each connection ends without a close_notify: at once, or when its client leaves.
+
+    `requests` are the heads that came; `left` is set, and `left_at` known, once a client has left.
+    """
+
+    def __init__(self, certificate: trustme.LeafCert, answer: bytes, *, stays: bool) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.answer, self.stays = answer, stays
+        self.requests: list[Message] = []
+        self.left, self.left_at = threading.Event(), 0.0
+
+    def url(self, host: str = "127.0.0.1") -> str:
+        return f"https://{host}:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Service
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append(self.headers)
+        self.wfile.write(self.server.answer)
+        if self.server.stays:
+            self.connection.recv(1)
+            self.server.left_at = time.monotonic()
+            self.server.left.set()
+        self.close_connection = True
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(certificate: trustme.LeafCert, answer: bytes = WHOLE, *, stays: bool = False) -> Iterator[Service]:
+    with Service(certificate, answer, stays=stays) as service:
+        thread = threading.Thread(target=service.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield service
+        finally:
+            service.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def certificate(ca: trustme.CA) -> trustme.LeafCert:
+    return ca.issue_cert("127.0.0.1", "upstream.test")
+
+
+@pytest.fixture(scope="session")
+def faulty(ca: trustme.CA) -> Mapping[str, trustme.LeafCert]:
+    """Certificates for 127.0.0.1 with which something is wrong."""
+    return {
+        "authority": trustme.CA().issue_cert("127.0.0.1"),
+        "host": ca.issue_cert("elsewhere.test"),
+        "date": ca.issue_cert("127.0.0.1", not_after=datetime(2020, 1, 1, tzinfo=timezone.utc)),
+    }
+
+
+@pytest.fixture(scope="session")
+def trusting(ca: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def service(certificate: trustme.LeafCert) -> Iterator[Service]:
+    with serving(certificate) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def proxy(certificate: trustme.LeafCert, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    """The URL of a running proxy, by its kind; given a password, of the one that asks for it."""
+    folder = tmp_path_factory.mktemp("proxies")
+    files = [str(folder / "certificate.pem"), str(folder / "key.pem")]
+    certificate.cert_chain_pems[0].write_to_path(files[0])
+    certificate.private_key_pem.write_to_path(files[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", PROXIES, USER, PASSWORD, *files],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=bare_environment() | {"HOME": str(folder)},  # where proxy.py makes a folder of its own
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        ports = json.loads(process.stdout.readline())
+
+        def url(kind: str, password: str | None = None, *, locked: bool = False) -> str:
+            login = f"{USER}:{password}@" if password else ""
+            port = ports[kind.replace("5h", "5") + (", locked" if locked or password else "")]
+            return f"{kind}://{login}127.0.0.1:{port}"
+
+        yield url
+        os.killpg(process.pid, signal.SIGKILL)  # with its children, which take their time otherwise
+
+
+@contextmanager
+def listening(*answers: bytes, patience: float = 0.45) -> Iterator[tuple[int, threading.Thread]]:
+    """The port of a server for one client, and its thread, which ends when the client has left (or lost `patience`).
+
+    It answers a message with the next of `answers`, and hangs up after the last; without any it stays silent.
+    """
+
+    def serve() -> None:
+        with suppress(OSError), listener.accept()[0] as link:
+            link.settimeout(patience)
+            for answer in answers:
+                link.recv(4096)
+                link.sendall(answer)
+            while not answers and link.recv(4096):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], thread
+        finally:
+            thread.join()
+
+
+@contextmanager
+def nobody() -> Iterator[int]:
+    """A port of this machine at which nothing listens."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
+def far(server: Emulator) -> str:
+    return f"http://upstream.test:{server.port}"
+
+
+def failure(driver: Driver, base_url: str, **kwargs: Any) -> g4flite.G4fliteError:
+    """What a stream ends with; a class that is none of g4flite's fails the test."""
+    try:
+        driver.collect("cromicle", "Hi", base_url=base_url, **kwargs)
+    except g4flite.G4fliteError as error:
+        return error
+    except Exception as error:
+        ending = f"{type(error).__module__}.{type(error).__name__}: {error}"
+    else:
+        ending = "a whole reply"
+    gc.collect()
+    pytest.fail(f"it ends with {ending}")
+
+
+def told(driver: Driver, error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
+    """Everything that may be shown or stored of a stream that has failed."""
+    shown = [error, vars(error), pickle.dumps(error), driver.stream, driver.stream.attempts]
+    return "\n".join([str(error), *map(repr, shown), *traceback.format_exception(error), caplog.text])
+
+
+def secret(text: str) -> list[str]:
+    """The logins that a text gives away, as they are or as the wire has them."""
+    logins = [f"{USER}:{password}" for password in (PASSWORD, WRONG)]
+    return [s for s in (PASSWORD, WRONG, *(base64.b64encode(s.encode()).decode() for s in logins)) if s in text]
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["open", "locked"])
+@pytest.mark.parametrize("kind", ["http", "socks5", "socks5h"])
+def test_text_comes_through_a_proxy(
+    kind: str, password: str | None, driver: Driver, server: Emulator, proxy: Proxy
+) -> None:
+    chunks = driver.collect("flowgpt", "Hi", base_url=far(server), proxy=proxy(kind, password))
+    assert "".join(chunks) == "You said: Hi"
+    assert server.exchanges[0].problem is None
+    assert "proxy-authorization" not in {name.lower() for name, _ in server.exchanges[0].headers}
+
+
+@pytest.mark.parametrize("password", [None, PASSWORD], ids=["open", "locked"])
+@pytest.mark.parametrize("kind", ["http", "socks5", "socks5h"])
+def test_text_comes_over_tls_through_a_proxy(
+    kind: str, password: str | None, driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext
+) -> None:
+    url, through = service.url("upstream.test"), proxy(kind, password)
+    assert driver.collect("cromicle", "Hi", base_url=url, proxy=through, verify=trusting) == ["hello"]
+    assert "proxy-authorization" not in service.requests[-1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "kind", "password"),
+    [
+        ("G4FLITE_PROXY", "http", PASSWORD),
+        ("G4FLITE_PROXY", "socks5", PASSWORD),
+        ("HTTP_PROXY", "http", PASSWORD),
+        ("ALL_PROXY", "http", None),
+        ("all_proxy", "socks5", PASSWORD),
+    ],
+)
+def test_a_proxy_of_the_environment(
+    variable: str,
+    kind: str,
+    password: str | None,
+    driver: Driver,
+    server: Emulator,
+    proxy: Proxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(variable, proxy(kind, password))
+    assert "".join(driver.collect("gprochat", "Hi", base_url=far(server))) == "You said: Hi"
+
+
+def test_an_https_proxy_of_the_environment(
+    driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy("http", PASSWORD))
+    assert driver.collect("cromicle", "Hi", base_url=service.url("upstream.test"), verify=trusting) == ["hello"]
+
+
+def test_the_nearest_of_three_proxies_counts(
+    driver: Driver, server: Emulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nobody() as port:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("G4FLITE_PROXY", proxy("socks5"))
+        assert driver.collect("cromicle", "Hi", base_url=far(server))
+        monkeypatch.setenv("G4FLITE_PROXY", f"http://127.0.0.1:{port}")
+        assert driver.collect("cromicle", "Hi", base_url=far(server), proxy=proxy("http"))
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+def test_a_client_uses_its_way_through_a_proxy_again(kind: str, driver: Driver, server: Emulator, proxy: Proxy) -> None:
+    async def read(client: g4flite.Client) -> None:
+        async with client:
+            assert [await client.stream("Hi").atext() for _ in range(3)] == ["You said: Hi"] * 3
+
+    client = g4flite.Client("free2gpt", base_url=far(server), proxy=proxy(kind, PASSWORD))
+    if driver.name == "sync":
+        with client:
+            assert [client.stream("Hi").text() for _ in range(3)] == ["You said: Hi"] * 3
+    else:
+        driver.run(read, client)
+    assert (len(server.exchanges), server.connections) == (3, 1)
+
+
+@littered
+@pytest.mark.parametrize("password", [None, WRONG], ids=["none", "wrong"])
+@pytest.mark.parametrize(
+    ("scheme", "kind", "expected", "reason"),
+    [
+        ("http", "http", g4flite.StatusError, "status 407 Proxy Authentication Required"),
+        ("https", "http", g4flite.ProxyError, "the proxy makes no connection to upstream.test: 407 "),
+        ("http", "socks5", g4flite.ProxyError, "the proxy makes no connection to upstream.test: "),
+        ("https", "socks5h", g4flite.ProxyError, "the proxy makes no connection to upstream.test: "),
+    ],
+)
+def test_a_locked_proxy_refuses_and_the_password_is_told_to_nobody(
+    scheme: str,
+    kind: str,
+    expected: type[g4flite.G4fliteError],
+    reason: str,
+    password: str | None,
+    driver: Driver,
+    proxy: Proxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "g4flite")
+    through = proxy(kind, password, locked=True)
+    error = failure(driver, f"{scheme}://upstream.test", proxy=through, retries=2)
+    assert (type(error), len(driver.stream.attempts)) == (expected, 1)
+    assert str(error).startswith(f"cromicle: {reason}")
+    assert caplog.records
+    assert secret(told(driver, error, caplog)) == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
+def test_a_proxy_that_is_not_there(kind: str, scheme: str, driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "g4flite")
+    with nobody() as port:
+        through = f"{kind}://{USER}:{WRONG}@127.0.0.1:{port}"
+        error = failure(driver, f"{scheme}://upstream.test", proxy=through)
+    assert isinstance(error, g4flite.ConnectError | g4flite.ProxyError)
+    assert "Connection refused" in str(error)
+    assert secret(told(driver, error, caplog)) == []
+
+
+@littered
+@pytest.mark.parametrize(
+    ("scheme", "kind", "expected"),
+    [
+        ("http", "http", g4flite.StatusError),  # 502: nothing tells it from the service's own
+        ("https", "http", g4flite.ProxyError),
+        ("http", "socks5", g4flite.ProxyError),
+    ],
+)
+def test_nobody_answers_behind_the_proxy(
+    scheme: str,
+    kind: str,
+    expected: type[g4flite.G4fliteError],
+    driver: Driver,
+    proxy: Proxy,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with nobody() as port:
+        error = failure(driver, f"{scheme}://127.0.0.1:{port}", proxy=proxy(kind, PASSWORD))
+    assert type(error) is expected
+    assert secret(told(driver, error, caplog)) == []
+
+
+@littered
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([b"\5\0", b"\5\5\0\1\0\0\0\0\0\0"], id="refuses"),
+        pytest.param([b"\5\0", b"\5\x63\0\1\0\0\0\0\0\0"], id="unknown code"),
+        pytest.param([b"\5\0", b"\5\0\0"], id="cut short"),
+        pytest.param([b"\5\0", b""], id="hangs up later"),
+        pytest.param([b""], id="hangs up"),
+        pytest.param([b"HTTP/1.1 400 Bad Request\r\n\r\n"], id="HTTP"),
+    ],
+)
+def test_a_socks_proxy_that_misbehaves(answers: list[bytes], driver: Driver) -> None:
+    with listening(*answers) as (port, _):
+        error = failure(driver, "https://upstream.test", proxy=f"socks5://127.0.0.1:{port}")
+    assert type(error) is g4flite.ProxyError
+
+
+@littered
+@pytest.mark.parametrize(
+    ("host", "login"), [("upstream.test", "u" * 256 + ":p@"), (".".join(["a" * 60] * 5), "")], ids=["user", "host"]
+)
+def test_names_that_socks_cannot_carry(host: str, login: str, driver: Driver, proxy: Proxy) -> None:
+    through = proxy("socks5", locked=bool(login)).replace("//", f"//{login}")
+    error = failure(driver, f"http://{host}", proxy=through)
+    assert isinstance(error, g4flite.OptionError | g4flite.ProxyError)
+
+
+@littered
+@pytest.mark.xfail(strict=True, reason="the handshake with a proxy is timed as, or said to be, the wait for a text")
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+def test_a_proxy_that_says_nothing(kind: str, driver: Driver) -> None:
+    timeout = g4flite.Timeout(connect=0.1, first_token=0.25)
+    with listening() as (port, _):
+        began = time.monotonic()
+        ending = type(failure(driver, "https://upstream.test", proxy=f"{kind}://127.0.0.1:{port}", timeout=timeout))
+        assert ending is g4flite.ConnectTimeoutError
+        assert time.monotonic() - began < 0.35
+
+
+@littered
+@pytest.mark.xfail(strict=True, reason="httpcore leaves the socket to the garbage collection")
+def test_a_refused_login_closes_the_socket(driver: Driver, proxy: Proxy) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/dev/fd").iterdir()))
+
+    failure(driver, "http://upstream.test", proxy=proxy("socks5", WRONG))
+    gc.disable()
+    before = descriptors()
+    failure(driver, "http://upstream.test", proxy=proxy("socks5", WRONG))
+    assert descriptors() <= before
+
+
+def test_a_proxy_behind_tls(
+    driver: Driver,
+    service: Service,
+    proxy: Proxy,
+    ca: trustme.CA,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    url = service.url("upstream.test")
+    assert driver.collect("cromicle", "Hi", base_url=url, proxy=proxy("https"), verify=trusting) == ["hello"]
+
+
+def test_verify_counts_for_the_proxy_too(
+    driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext
+) -> None:
+    url = service.url("upstream.test")
+    assert driver.collect("cromicle", "Hi", base_url=url, proxy=proxy("https"), verify=trusting) == ["hello"]
+
+
+def test_a_known_authority_is_trusted(driver: Driver, service: Service, trusting: ssl.SSLContext) -> None:
+    assert driver.collect("cromicle", "Hi", base_url=service.url(), verify=trusting) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason", "kind"),
+    [
+        ("authority", "unable to get local issuer certificate", None),
+        ("authority", "unable to get local issuer certificate", "http"),
+        ("authority", "unable to get local issuer certificate", "socks5"),
+        ("host", "certificate is not valid for '127.0.0.1'", None),
+        ("date", "certificate has expired", None),
+    ],
+)
+def test_a_certificate_that_does_not_hold(
+    fault: str,
+    reason: str,
+    kind: str | None,
+    driver: Driver,
+    faulty: Mapping[str, trustme.LeafCert],
+    proxy: Proxy,
+    trusting: ssl.SSLContext,
+) -> None:
+    with serving(faulty[fault]) as service:
+        through = None if kind is None else proxy(kind)
+        error = failure(driver, service.url(), verify=trusting, retries=2, proxy=through)
+        assert type(error) is g4flite.TLSError
+        assert f"cromicle: no TLS with {service.url()[8:]}: " in str(error)
+        assert reason in str(error)
+        assert len(driver.stream.attempts) == 1
+        assert service.requests == []
+
+
+@pytest.mark.parametrize("length", [None, 9])
+def test_tls_that_ends_without_a_word(
+    length: int | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext
+) -> None:
+    answer = HELLO if length is None else HEAD.replace(b"transfer-encoding: chunked", b"content-length: 9") + b"hello"
+    with serving(certificate, answer) as service:
+        error = failure(driver, service.url(), verify=trusting, retries=2)
+    assert type(error) is g4flite.TruncatedStreamError
+    assert error.partial == "hello"
+
+
+@pytest.mark.parametrize("verify", [False, True, "/etc/ssl/certs", ""])
+def test_verify_is_a_context_and_nothing_else(verify: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+        g4flite.stream("cromicle", "Hi", base_url="https://upstream.test", verify=verify)
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+        g4flite.Client("cromicle", base_url="https://upstream.test", verify=verify)
+
+
+@pytest.mark.parametrize("kind", [None, "http", "socks5"])
+def test_leaving_early_over_tls_is_seen_at_once(
+    kind: str | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
+) -> None:
+    with serving(certificate, HELLO, stays=True) as service:
+        url = service.url("127.0.0.1" if kind is None else "upstream.test")
+        through = None if kind is None else proxy(kind)
+        assert driver.collect("cromicle", "Hi", base_url=url, verify=trusting, proxy=through, limit=1) == ["hello"]
+        left = time.monotonic()
+        assert service.left.wait(2)
+        assert service.left_at - left < 0.1
+
+
+@pytest.mark.parametrize("kind", [None, "http", "socks5"])
+def test_silence_over_tls_is_timed(
+    kind: str | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
+) -> None:
+    with serving(certificate, HELLO, stays=True) as service:
+        url = service.url("127.0.0.1" if kind is None else "upstream.test")
+        through = None if kind is None else proxy(kind)
+        error = failure(driver, url, verify=trusting, proxy=through, timeout=g4flite.Timeout(idle=0.05))
+    assert type(error) is g4flite.IdleTimeoutError
+    assert error.partial == "hello"
+
+
+@pytest.mark.parametrize("kind", [None, "http", "socks5"])
+def test_close_in_another_thread_over_tls(
+    kind: str | None, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
+) -> None:
+    with serving(certificate, HELLO, stays=True) as service:
+        url = service.url("127.0.0.1" if kind is None else "upstream.test")
+        through = None if kind is None else proxy(kind)
+        stream = g4flite.stream("cromicle", "Hi", base_url=url, verify=trusting, proxy=through)
+        with pytest.raises(g4flite.StreamClosedError) as caught:
+            for _ in stream:
+                threading.Timer(0.05, stream.close).start()
+        assert caught.value.partial == "hello"
+        assert service.left.wait(2)
+
+
+@pytest.mark.parametrize(("kind", "seconds"), [(None, 0.3), ("http", 0.1), ("socks5", 0.1)])
+def test_a_handshake_that_is_never_answered(
+    kind: str | None, seconds: float, driver: Driver, trusting: ssl.SSLContext, proxy: Proxy
+) -> None:
+    with listening(patience=1) as (port, _):
+        began = time.monotonic()
+        error = failure(
+            driver,
+            f"https://127.0.0.1:{port}",
+            verify=trusting,
+            proxy=None if kind is None else proxy(kind),
+            timeout=g4flite.Timeout(connect=seconds),
+        )
+        late = time.monotonic() - began - seconds
+    assert type(error) is g4flite.ConnectTimeoutError
+    assert late < 0.25
+
+
+@littered
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("kind", [None, "http", "socks5"])
+def test_cancelling_a_handshake_closes_its_socket(
+    kind: str | None, backend: str, trusting: ssl.SSLContext, request: pytest.FixtureRequest
+) -> None:
+    import anyio
+
+    if kind is None or (kind, backend) == ("socks5", "asyncio"):
+        request.applymarker(pytest.mark.xfail(strict=True, reason="httpcore leaves it to the garbage collection"))
+
+    async def main() -> bool:
+        with anyio.move_on_after(0.1):
+            await stream.atext()
+        await anyio.to_thread.run_sync(thread.join, 0.2)
+        return thread.is_alive()
+
+    gc.disable()
+    with listening() as (port, thread):
+        url = f"https://127.0.0.1:{port}" if kind is None else "https://upstream.test"
+        through = None if kind is None else f"{kind}://127.0.0.1:{port}"
+        stream = g4flite.stream("cromicle", "Hi", base_url=url, proxy=through, verify=trusting)
+        assert not anyio.run(main, backend=backend)
