@@ -27,7 +27,7 @@ def status_error(spec: Provider, head: Head, text: str, now_ms: int) -> StatusEr
         kind, advice = ChallengeError, "a challenge page wants a browser: try another network, proxy= or provider"
     elif 300 <= head.status < 400:
         advice = f"it redirects to {_host(head)}, which is not followed: set base_url= if the service has moved there"
-    elif head.status in (401, 403, 407):
+    elif head.status in (401, 403):
         advice = "it refuses this caller: check headers= and credentials"
     elif head.status in (404, 405):
         advice = "nothing is served there: check base_url= and the model"

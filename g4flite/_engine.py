@@ -13,7 +13,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from ._answers import no_reply, secrets, status_error
-from ._errors import AllFailedError, EmptyReplyError, G4fliteError, StreamClosedError, TotalTimeoutError, UsageError
+from ._errors import (
+    AllFailedError,
+    EmptyReplyError,
+    G4fliteError,
+    ProxyError,
+    StreamClosedError,
+    TotalTimeoutError,
+    UsageError,
+)
 from ._reply import Head, Reply, inflater
 from ._request import build
 from ._spec import Request
@@ -99,6 +107,8 @@ def attempt(run: "Run", route: "Route") -> Exchange:
     request = build(call)
     run.secrets = secrets(call, request)
     head: Head = yield Send(request, route)
+    if head.status == 407:
+        raise ProxyError("the proxy wants a login; check the user name and password in proxy=")
     if not 200 <= head.status < 300:
         raise status_error(spec, head, run.redact((yield from read_body(run, head))), call.now_ms)
     if head.headers.get("content-type", "").lower().startswith(spec.error_types):

@@ -38,7 +38,7 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
     place, timers = urlsplit(url).netloc, run.timers
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
-    if isinstance(error, httpx.ConnectTimeout):
+    if isinstance(error, httpx.TimeoutException) and not timers.connected and not isinstance(error, httpx.PoolTimeout):
         return timers.unconnected(place)
     if isinstance(error, httpx.PoolTimeout):
         return timers.unconnected(f"{place} was free in the pool of client=, none made")

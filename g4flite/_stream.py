@@ -104,16 +104,18 @@ class Stream:
                 self._run.timers.abort()  # another task waits in it: its loop raises, and closes it
             else:
                 await running.aclose()
-                self._run.end("closed")
+            self._run.end("closed")
         else:
             self._end(running)
 
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
         if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
             self._run.timers.abort()  # another thread reads: its loop raises, and closes it
-            return
-        if running is not None:
-            running.close()
+        elif running is not None:
+            try:
+                running.close()
+            except ValueError:  # another thread has just begun to read
+                self._run.timers.abort()
         self._run.end("closed")
 
     def __enter__(self) -> "Stream":

@@ -14,6 +14,8 @@ from contextlib import suppress
 from functools import cache, partial
 from typing import Any, Final
 
+from anyio import CancelScope
+
 from ._errors import (
     ConnectTimeoutError,
     FirstTokenTimeoutError,
@@ -24,6 +26,8 @@ from ._errors import (
 )
 from ._timeout import Timeout
 
+MADE: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")  # httpcore leaves these streams open
 PIECE: Final = 4096  # bytes that a blocking write sends at a time
 
 
@@ -31,7 +35,7 @@ class Timers:
     """The timers of one stream, running.  `clock` gives seconds."""
 
     __slots__ = ("_at", "_clock", "_connect_at", "_kind", "_limit", "_lock", "_pending", "_total_at", "closed",
-                 "stream", "timeout", "total")  # fmt: skip
+                 "connected", "stream", "timeout", "total")  # fmt: skip
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = timeout.total
@@ -49,6 +53,7 @@ class Timers:
         self._limit, self._kind, self._pending = timeout.first_token, FirstTokenTimeoutError, True
         self._at = math.inf
         self._connect_at: float | None = None
+        self.connected = False  # the request itself is on its way
 
     def text(self) -> None:
         """Text came: `idle` runs from the next read."""
@@ -74,6 +79,8 @@ class Timers:
 
     def left(self) -> float | None:
         """The seconds left for a read or write, None without end.  Raises the error of the timer that is over."""
+        if not self.connected:  # a proxy is spoken to
+            return self.connecting()
         now = self._clock()
         if self._pending:
             self._pending = False
@@ -168,14 +175,22 @@ def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """httpx's `trace` extension: arms each network stream as it is made."""
-    if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
+    """httpx's `trace` extension: notes how far a request is, arms its stream, closes one that httpcore forgets."""
+    if event.endswith(".send_request_headers.started"):
+        timers.connected = info["request"].method != b"CONNECT"
+    elif event.endswith(MADE):
         arm(info["return_value"], timers)
+    elif event.endswith(FAILED) and timers.stream is not None:
+        timers.stream.close()
 
 
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """httpx's `trace` extension: arms each network stream as it is made."""
-    watch(timers, event, info)
+    """httpx's `trace` extension: notes how far a request is, arms its stream, closes one that httpcore forgets."""
+    if event.endswith(FAILED) and timers.stream is not None:
+        with CancelScope(shield=True):
+            await timers.stream.aclose()
+    else:
+        watch(timers, event, info)
 
 
 def arm(stream: Any, timers: Timers) -> None:

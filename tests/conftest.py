@@ -13,7 +13,7 @@ import g4flite
 from g4flite import _routes
 from g4flite.emulator import Emulator
 
-settings.register_profile("suite", max_examples=60, deadline=None)
+settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
 
 

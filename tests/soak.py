@@ -311,8 +311,6 @@ def main() -> int:
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as servers,
     ):
         warnings.simplefilter("always")
-        # httpx's generator for the body of a request that is cancelled while it goes out: nothing is behind it
-        warnings.filterwarnings("ignore", ".*httpx._content.ByteStream", ResourceWarning)
         assert servers.stdout is not None
         urls = json.loads(servers.stdout.readline())
         for name in PARTS:

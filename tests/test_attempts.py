@@ -17,12 +17,12 @@ LATE = 0.25  # seconds that a timer may fire late
 
 def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: Emulator) -> None:
     """The failure itself is raised, at once, and not a time-out after it."""
-    server.script = Script(status=503, headers={"retry-after": "0.2"})
+    server.script = Script(status=503, headers={"retry-after": "50"})
     start = time.monotonic()
     with pytest.raises(g4flite.StatusError):
-        driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.5, retries=9)
-    assert time.monotonic() - start < 0.5
-    assert [attempt.outcome[:15] for attempt in driver.stream.attempts] == ["StatusError: st"] * 3
+        driver.collect("cromicle", "Hi", base_url=server.url, timeout=20, retries=9)
+    assert time.monotonic() - start < 10
+    assert [attempt.outcome[:15] for attempt in driver.stream.attempts] == ["StatusError: st"]
 
 
 def test_a_failure_before_the_first_text_is_tried_again_over_the_wire(driver: Driver, server: Emulator) -> None:

@@ -6,7 +6,7 @@ No stream ends in silence, in a foreign exception, or after its timers.
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -123,13 +123,20 @@ FAULTS: dict[str, Fault] = {
 TRUTH = {"a bomb": " " * 2**24}
 
 
+@pytest.fixture(scope="module")
+def faulty() -> Iterator[Emulator]:
+    with Emulator() as server:
+        yield server
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", FOUR)
-def test_a_fault_is_a_typed_error_in_time(name: str, fault: str, driver: Driver) -> None:
+def test_a_fault_is_a_typed_error_in_time(name: str, fault: str, driver: Driver, faulty: Emulator) -> None:
     script, error, partial, seconds = FAULTS[fault]
-    with Emulator(script=script(name)) as server, pytest.raises(g4flite.G4fliteError) as caught:
+    faulty.script = script(name)
+    with pytest.raises(g4flite.G4fliteError) as caught:
         begin = time.monotonic()
-        driver.collect(name, "Hi", base_url=server.url, timeout=BRIEF if seconds else None)
+        driver.collect(name, "Hi", base_url=faulty.url, timeout=BRIEF if seconds else None)
     took = time.monotonic() - begin
     assert isinstance(caught.value, error), repr(caught.value)
     assert str(caught.value).startswith(f"{name}: ")

@@ -1,6 +1,7 @@
 """The timers, by a clock that the test winds."""
 
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,13 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def started(timeout: Timeout, clock: Clock) -> Timers:
+    """Timers of an attempt whose request is on its way."""
+    timers = Timers(timeout, clock)
+    timers.connected = True
+    return timers
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def test_a_bad_timeout_is_refused_before_any_socket() -> None:
 
 
 def test_first_token_runs_from_the_first_read(clock: Clock) -> None:
-    timers = Timers(Timeout(first_token=2, idle=3), clock)
+    timers = started(Timeout(first_token=2, idle=3), clock)
     assert timers.connecting() == 10
     clock.now += 5
     assert timers.connecting() == 5
@@ -59,7 +67,7 @@ def test_first_token_runs_from_the_first_read(clock: Clock) -> None:
 
 
 def test_idle_runs_from_the_read_after_the_last_text(clock: Clock) -> None:
-    timers = Timers(Timeout(first_token=2, idle=3), clock)
+    timers = started(Timeout(first_token=2, idle=3), clock)
     timers.left()
     timers.text()
     clock.now += 50  # the loop's own time
@@ -74,12 +82,13 @@ def test_idle_runs_from_the_read_after_the_last_text(clock: Clock) -> None:
 
 
 def test_total_runs_from_the_first_socket_through_every_attempt(clock: Clock) -> None:
-    timers = Timers(Timeout(total=5), clock)
+    timers = started(Timeout(total=5), clock)
     clock.now += 50
     assert timers.total_left() == float("inf")
     assert timers.connecting() == 5
     clock.now += 2
     timers.attempt(timers.timeout)
+    timers.connected = True
     assert timers.connecting() == 3
     assert timers.left() == 3
     clock.now += 3
@@ -93,7 +102,7 @@ def test_total_runs_from_the_first_socket_through_every_attempt(clock: Clock) ->
 
 
 def test_a_timer_switched_off_never_ends(clock: Clock) -> None:
-    timers = Timers(Timeout(connect=None, first_token=None, idle=None), clock)
+    timers = started(Timeout(connect=None, first_token=None, idle=None), clock)
     assert timers.connecting() is None
     assert timers.left() is None
     timers.text()
@@ -102,7 +111,7 @@ def test_a_timer_switched_off_never_ends(clock: Clock) -> None:
 
 
 def test_the_timer_that_a_socket_noticed_is_named(clock: Clock) -> None:
-    timers = Timers(Timeout(first_token=2, total=5), clock)
+    timers = started(Timeout(first_token=2, total=5), clock)
     timers.connecting()
     timers.left()
     assert type(timers.expired()) is g4flite.FirstTokenTimeoutError
@@ -122,17 +131,18 @@ def test_connecting_ends_with_its_own_timer(clock: Clock) -> None:
 
 
 def test_what_nobody_needs_may_linger_for_a_while(clock: Clock) -> None:
-    timers = Timers(Timeout(first_token=5), clock)
+    timers = started(Timeout(first_token=5), clock)
     timers.left()
     timers.linger(1)
     assert timers.left() == 1
     timers.attempt(Timeout(first_token=0.5))
+    timers.connected = True
     timers.linger(1)
     assert timers.left() == 0.5
 
 
 def test_a_closed_stream_reads_no_more(clock: Clock) -> None:
-    timers = Timers(Timeout(), clock)
+    timers = started(Timeout(), clock)
     timers.abort()
     for call in (timers.left, timers.check, timers.connecting):
         with pytest.raises(g4flite.StreamClosedError):
@@ -172,14 +182,16 @@ def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clo
     assert type(stream) is kind
     stream.start_tls(None, "host", deadlines["connect"])
     stream.read(5)  # as the handshake with a SOCKS proxy does
-    stream.write(b"x", deadlines["write"])
+    for method in (b"CONNECT", b"POST"):
+        made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=method)})
+        stream.write(b"x", deadlines["write"])
     clock.now += 1.5
     stream.write(b"x" * 5000, deadlines["write"])
     stream.read(7, deadlines["read"])
     stream.read(7, 3.0)
     assert stream.calls == [
-        ("read", 1, 2), ("start_tls", "host", 3), ("read", 5, 3), ("write", 1, 2), ("write", 4096, 0.5),
-        ("write", 904, 0.5), ("read", 7, 0.5), ("read", 7, 3.0),
+        ("read", 1, 2), ("start_tls", "host", 3), ("read", 5, 3), ("write", 1, 3), ("write", 1, 2),
+        ("write", 4096, 0.5), ("write", 904, 0.5), ("read", 7, 0.5), ("read", 7, 3.0),
     ]  # fmt: skip
 
 
@@ -208,6 +220,7 @@ def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
     made = extensions(timers, watch)
     stream: Any = Stream()
     arm(stream, timers)
+    timers.connected = True
     stream.read(1, made["timeout"]["read"])
     stream.start_tls(None, None, made["timeout"]["connect"])
     assert [call[2] for call in stream.calls] == [None, None]
