@@ -184,6 +184,11 @@ def test_a_web_page_is_no_answer(kind: str) -> None:
         play(ACME, Head(200, {"content-type": kind}), [b"<h1>Log in</h1>\n"])
 
 
+def test_a_proxy_that_wants_a_login_is_no_answer_of_the_service() -> None:
+    with pytest.raises(g4flite.ProxyError, match="check the user name and password in proxy="):
+        play(ACME, Head(407, {}), [])
+
+
 def test_a_failure_to_send_is_raised_as_it_is() -> None:
     running = exchange(run_of(ACME))
     next(running)

@@ -116,6 +116,21 @@ def test_aclose_ends_a_sync_loop_too(server: Emulator) -> None:
     assert next(running, None) is None
 
 
+def test_close_from_inside_of_a_read_is_an_error_of_the_loop(server: Emulator) -> None:
+    """As where another thread closes the stream in its very first step."""
+
+    class Closing(g4flite.TextParser):
+        def feed(self, data: bytes) -> tuple[str, ...]:
+            stream.close()
+            return super().feed(data)
+
+    server.script = Script(body="ab", split=1, wait=0.01)
+    stream = g4flite.stream(dataclasses.replace(ACME, parser=Closing), "Hi", base_url=server.url)
+    with pytest.raises(g4flite.StreamClosedError) as caught:
+        stream.text()
+    assert caught.value.partial == "a"
+
+
 def test_a_loop_that_never_began_is_closed(driver: Driver) -> None:
     stream = g4flite.stream(ACME, "Hi")
     if driver.name == "sync":
