@@ -61,6 +61,7 @@ class Stream:
         from ._drivers import iterate  # noqa: PLC0415 - httpx is imported with the first call
 
         self._begin()
+        self._run.thread = get_ident()
         running = iterate(self._run)
         self._running = weakref.ref(running)
         return running
@@ -114,7 +115,7 @@ class Stream:
         elif running is not None:
             try:
                 running.close()
-            except ValueError:  # another thread has just begun to read
+            except ValueError:  # it is running, in whatever thread
                 self._run.timers.abort()
         self._run.end("closed")
 
