@@ -6,10 +6,11 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 
-.PHONY: help demo test check format soak test-all clean
+.PHONY: help demo test cover check format soak test-all clean
 help:
 	@echo "make demo      four providers stream an answer, in a for loop and in an async for loop"
-	@echo "make test      the whole suite, with branch coverage"
+	@echo "make test      the whole suite"
+	@echo "make cover     branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check     ruff and mypy"
 	@echo "make format    ruff, rewriting"
 	@echo "make soak      two minutes of 500 streams at a time, with faults: is anything left behind?"
@@ -20,13 +21,15 @@ demo: $(VENV)/core
 	@$(BIN)/python examples/demo.py
 
 test: $(VENV)/tools
-	@echo "== the suite: sync, asyncio and trio, over real sockets"
+	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"
+	@$(BIN)/python -m pytest -q -n 4
+
+cover: $(VENV)/tools
+	@echo "== branch coverage, which is to be whole"
 	@rm -f .coverage .coverage.*
 	@$(BIN)/python -m coverage run -m pytest -q -n 4 -m "not heavy"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
-	@echo "== every fault, every cut, every flood, the examples"
-	@$(BIN)/python -m pytest -q -n 4 -m heavy
 
 check: $(VENV)/tools
 	@echo "== ruff and mypy"

@@ -20,7 +20,11 @@ from tests.test_drivers import FOUR, TEXT, wire
 pytestmark = pytest.mark.heavy
 
 LATE = 0.25  # seconds that a timer may fire late
-BRIEF = Timeout(connect=0.4, first_token=0.12, idle=0.12)
+BRIEF = {
+    g4flite.IdleTimeoutError: Timeout(idle=0.12),
+    g4flite.FirstTokenTimeoutError: Timeout(first_token=0.12),
+    g4flite.StatusError: Timeout(first_token=0.12),
+}
 
 
 def body(name: str) -> bytes:
@@ -134,17 +138,20 @@ def faulty() -> Iterator[Emulator]:
 def test_a_fault_is_a_typed_error_in_time(name: str, fault: str, driver: Driver, faulty: Emulator) -> None:
     script, error, partial, seconds = FAULTS[fault]
     faulty.script = script(name)
-    with pytest.raises(g4flite.G4fliteError) as caught:
-        begin = time.monotonic()
-        driver.collect(name, "Hi", base_url=faulty.url, timeout=BRIEF if seconds else None)
-    took = time.monotonic() - begin
+    for _ in range(3):  # the machine may be late, even twice; a timer that is late is so each time
+        with pytest.raises(g4flite.G4fliteError) as caught:
+            begin = time.monotonic()
+            driver.collect(name, "Hi", base_url=faulty.url, timeout=BRIEF[error] if seconds else None)
+        took = time.monotonic() - begin
+        if took < seconds + LATE:
+            break
     assert isinstance(caught.value, error), repr(caught.value)
     assert str(caught.value).startswith(f"{name}: ")
     assert caught.value.partial == driver.stream.partial == "".join(driver.chunks)
     assert caught.value.partial.startswith(partial)
     assert TRUTH.get(fault, TEXT + "\n" + TEXT).startswith(caught.value.partial)
     assert seconds <= took + 0.01
-    assert took < seconds + LATE + 0.75 * (seconds == 0)
+    assert took < seconds + LATE
     assert "failed" in repr(driver.stream)
     assert driver.stream.attempts[0].outcome.startswith(type(caught.value).__name__)
 
@@ -162,7 +169,7 @@ def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) 
     error = g4flite.IdleTimeoutError if begin else g4flite.FirstTokenTimeoutError
     with Emulator(script=script) as server, pytest.raises(error):
         start = time.monotonic()
-        driver.collect("flowgpt", "Hi", base_url=server.url, timeout=BRIEF)
+        driver.collect("flowgpt", "Hi", base_url=server.url, timeout=BRIEF[error])
     assert 0.12 <= time.monotonic() - start < 0.12 + LATE
 
 
