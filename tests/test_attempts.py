@@ -153,8 +153,10 @@ def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
 
 def test_the_time_that_the_loop_takes_is_not_idle(server: Emulator) -> None:
     server.script = Script(split=3, wait=0.01)
-    for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=0.1)):
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=0.1))
+    for _ in stream:
         time.sleep(0.15)  # the loop's own time is what is tested
+    assert stream.partial == "You said: Hi"
 
 
 def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
