@@ -80,10 +80,15 @@ class Run:
         return text
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
-        """The stream has ended; the first end counts."""
+        """The stream has ended; the first end counts.  For the thread that reads, or where none does."""
         if self.state in ("new", "streaming"):
             self.state = state
-            self._note(state)
+        self._note(state)
+
+    def abort(self) -> None:
+        """Another thread or task, which may not touch what the reading one writes, wants the stream to end."""
+        self.state = "closed"
+        self.timers.abort()
 
     def _note(self, outcome: str) -> None:
         if self._began is not None:

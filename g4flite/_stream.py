@@ -102,22 +102,23 @@ class Stream:
         self._kept = None
         if isinstance(running, AsyncGeneratorType):
             if running.ag_running:
-                self._run.timers.abort()  # another task waits in it: its loop raises, and closes it
-            else:
-                await running.aclose()
-            self._run.end("closed")
-        else:
-            self._end(running)
+                self._run.abort()  # another task waits in it: its loop raises, and closes it
+                return
+            await running.aclose()
+            running = None
+        self._end(running)
 
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
         if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
-            self._run.timers.abort()  # another thread reads: its loop raises, and closes it
-        elif running is not None:
-            try:
+            self._run.abort()  # another thread reads: its loop raises, and closes it
+            return
+        try:
+            if running is not None:
                 running.close()
-            except ValueError:  # it is running, in whatever thread
-                self._run.timers.abort()
-        self._run.end("closed")
+        except ValueError:  # it is running, in whatever thread
+            self._run.abort()
+        else:
+            self._run.end("closed")
 
     def __enter__(self) -> "Stream":
         return self
