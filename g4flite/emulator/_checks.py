@@ -25,7 +25,7 @@ class Service:
     content_type: str
     headers: Mapping[str, Rule]
     fields: Mapping[str, Rule]
-    messages: Callable[[Values], list[dict[str, str]]]  # raises Refusal 422 where one field contradicts another
+    messages: Callable[[Values], list[dict[str, Any]]]  # raises Refusal 422 where one field contradicts another
     time: tuple[str, int] | None = None  # the value that holds Unix time, and its ticks a second
     signature: str  # the value that holds it
     sign: Callable[[Values], str]  # what it has to be
@@ -33,14 +33,17 @@ class Service:
     reply_type: str = "text/plain; charset=utf-8"
 
 
-def match(services: Iterable[Service], method: str, path: str, headers: Headers, prefix: str) -> Service:
+def match(
+    services: Iterable[Service], method: str, path: str, headers: Headers, prefix: str, others: Iterable[str] = ()
+) -> Service:
     """The service that a request is meant for. Raises `Refusal`: 404 path, 405 method, 400 origin.
 
-    Where services share a path, `Origin` tells them apart: it names the public site, whatever host is asked.
+    Where services share a path, `Origin` tells them apart: it names the public site, whatever host is asked. `others`
+    are the paths that are served besides.
     """
     found = [service for service in services if prefix + service.path == path]
     if not found:
-        known = dict.fromkeys(prefix + service.path for service in services)
+        known = dict.fromkeys(prefix + path for path in (*(service.path for service in services), *others))
         raise Refusal(404, f"path: expected one of {', '.join(known)}")
     if method != "POST":
         raise Refusal(405, "method: expected POST", {"allow": "POST"})
@@ -54,7 +57,7 @@ def match(services: Iterable[Service], method: str, path: str, headers: Headers,
     raise Refusal(400, f"header origin (once): expected {origins}")
 
 
-def check(service: Service, headers: Headers, body: bytes, now: float) -> list[dict[str, str]]:
+def check(service: Service, headers: Headers, body: bytes, now: float) -> list[dict[str, Any]]:
     """The messages of a well-formed request, `[{"role": str, "content": str}]`; `now` is Unix time in seconds.
 
     Raises `Refusal` at the first fault: 415 content type, 400 header or JSON, 422 body, 401 time, 403 signature.

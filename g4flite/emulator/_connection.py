@@ -56,9 +56,7 @@ class Connection(BaseHTTPRequestHandler):
         try:
             try:
                 self._read_body(exchange)
-                answer = decide(
-                    exchange, script, emulator.reply, prefix=emulator.prefix, clock=emulator.clock, error=self.error
-                )
+                answer = decide(exchange, emulator.policy(script), self.error)
             finally:
                 emulator.exchanges.append(exchange)
             self._send(answer, script, exchange)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from threading import Event
+from typing import Any
+from urllib.parse import parse_qsl
 
-from ._checks import Service, check, match
+from ._checks import check, match
+from ._framing import unterminated
+from ._protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
+from ._protocols import PROTOCOLS
 from ._rules import Refusal
 from ._script import Script
 from ._services import SERVICES
+from ._speech import Messages, Reply, begin, complete, plain, speak
 
-Messages = list[dict[str, str]]
-Reply = Callable[[Messages], str | Iterable[str]]
+SHOWN = [protocol.shown for protocol in PROTOCOLS]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -32,8 +36,10 @@ class Exchange:
     headers: list[tuple[str, str]]  # in order of arrival, names as written
     started: float = field(default_factory=time.monotonic)  # seconds
     body: bytes = b""
-    service: str | None = None  # "cromicle", ...; None if no service fits
+    service: str | None = None  # "cromicle", ..., or the protocol: chat, responses, ...; None if none fits
+    model: str | None = None  # what an open protocol's request names
     messages: Messages = field(default_factory=list)  # what the server understood; empty if it refused
+    options: dict[str, Any] = field(default_factory=dict)  # of an open protocol, in common names, as far as known
     problem: str | None = None  # why the request was refused, or what failed
     status: int = 0  # HTTP status sent; 0 until then, and for a raw answer
     finished: Event = field(default_factory=Event)  # the server is through with it, however it ended
@@ -50,48 +56,90 @@ class Answer:
     body: Iterable[bytes]
 
 
-def decide(
-    exchange: Exchange, script: Script, reply: Reply, *, prefix: str, clock: Callable[[], float], error: Refusal | None
-) -> Answer:
-    """What the server answers; writes service, messages and problem into the exchange.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What the emulator has been told about its answers, as of one request; `keys`: whether one is demanded."""
+
+    script: Script
+    reply: Reply
+    prefix: str
+    clock: Callable[[], float]
+    keys: bool
+
+
+def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
+    """What the server answers; writes service, model, messages, options and problem into the exchange.
 
     `error` is what was wrong with the request before its body could be read.
     """
-    service: Service | None = None
+    script, kind, refuse = policy.script, "text/plain; charset=utf-8", _refuse
     try:
         if error:
             raise error
-        service = match(SERVICES, exchange.method, exchange.path, exchange.headers, prefix)
-        exchange.service = service.name
-        exchange.messages = check(service, exchange.headers, exchange.body, clock())
-        if not script.fixed:
-            pieces = speak(reply, exchange.messages)
-            return Answer(200, {"content-type": service.reply_type}, service.frame(pieces))
+        if found := find(PROTOCOLS, exchange.method, exchange.path, policy.prefix):
+            protocol, path, query = found
+            post = _post(exchange, policy, path, query)
+            kind, refuse = protocol.head(post)["content-type"], partial(_fault, protocol, post)
+            exchange.service = protocol.name
+            turn = replace(protocol.read(post), now=policy.clock())
+            exchange.model, exchange.messages, exchange.options = turn.model, turn.messages, turn.options
+            if not script.fixed:
+                return _converse(protocol, post, turn, policy)
+        else:
+            service = match(SERVICES, exchange.method, exchange.path, exchange.headers, policy.prefix, SHOWN)
+            exchange.service, kind = service.name, service.reply_type
+            exchange.messages = check(service, exchange.headers, exchange.body, policy.clock())
+            if not script.fixed:
+                return Answer(200, {"content-type": kind}, service.frame(_speak_plainly(policy, exchange.messages)))
     except Refusal as refusal:
         exchange.problem = refusal.problem
         if not script.fixed:
-            text = json.dumps({"error": refusal.problem}).encode()
-            headers = {"content-type": "application/json", "content-length": str(len(text)), **refusal.headers}
-            return Answer(refusal.status, headers, [text])
+            return refuse(refusal)
     body = script.raw if script.raw is not None else script.body or b""
-    kind = service.reply_type if service else "text/plain; charset=utf-8"
     return Answer(script.status or 200, {"content-type": kind}, [body.encode() if isinstance(body, str) else body])
 
 
-def speak(reply: Reply, messages: Messages) -> Iterator[str]:
-    """The pieces of a reply: a str word by word, an iterable as it comes; the first one is asked for at once.
+def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
+    usual = "azure" if "/openai/deployments/" in path else "openai"
+    return Post(
+        path=path,
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        headers=exchange.headers,
+        body=exchange.body,
+        dialect=policy.script.dialect or usual,
+        keyless=not policy.keys,
+    )
 
-    Raises `Refusal` 500 for whatever fails in `reply`, here or at a later piece.
-    """
-    pieces = _pieces(reply, messages)
-    return chain(list(islice(pieces, 1)), pieces)
+
+def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Answer:
+    """The reply of an open protocol. Raises `Refusal` 500: the reply function failed before its first piece."""
+    script = policy.script
+    if script.problem:
+        return _tell(protocol, post, script.problem, None)
+    body = protocol.write(turn, begin(complete(speak(policy.reply, turn.messages), turn.tally)))
+    return Answer(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 
-def _pieces(reply: Reply, messages: Messages) -> Iterator[str]:
-    try:
-        text = reply(messages)
-        for piece in re.findall(r"\s*\S+|\s+", text) if isinstance(text, str) else text:
-            piece.encode()  # what cannot be sent is the reply's fault as well
-            yield piece
-    except Exception as error:
-        raise Refusal(500, f"reply function failed: {error!r}") from error
+def _speak_plainly(policy: Policy, messages: Messages) -> Iterator[str]:
+    if policy.script.problem:
+        raise Refusal(500, "script: expected no problem, which this service cannot tell")
+    return begin(plain(speak(policy.reply, messages)))
+
+
+def _refuse(refusal: Refusal) -> Answer:
+    return _json(refusal.status, {"error": refusal.problem}, refusal.headers)
+
+
+def _fault(protocol: Protocol, post: Post, refusal: Refusal) -> Answer:
+    return _tell(protocol, post, REFUSED_AS[refusal.status], refusal.problem)
+
+
+def _tell(protocol: Protocol, post: Post, kind: str, problem: str | None) -> Answer:
+    fault = protocol.fault(post, kind, problem)
+    headers = {name: value for name, value in protocol.head(post).items() if name != "content-type"}
+    return _json(fault.status, fault.body, headers | RETRY.get(kind, {}))
+
+
+def _json(status: int, value: Any, headers: Mapping[str, str]) -> Answer:
+    text = json.dumps(value).encode()
+    return Answer(status, {"content-type": "application/json", "content-length": str(len(text)), **headers}, [text])

@@ -95,13 +95,19 @@ def body_length(method: str, headers: Headers) -> int:
     return int(declared)
 
 
-def json_object(body: bytes, names: Iterable[str]) -> dict[str, Any]:
-    """The object that the body holds. Raises `Refusal`: 400 not JSON in UTF-8, 422 not an object of exactly `names`."""
+def json_data(body: bytes) -> Any:
+    """The value that the body holds. Raises `Refusal` 400: not JSON in UTF-8."""
     try:
         data = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
         json.dumps(data, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair, which no UTF-8 can carry
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "body: expected JSON in UTF-8") from error
+    return data
+
+
+def json_object(body: bytes, names: Iterable[str]) -> dict[str, Any]:
+    """The object that the body holds. Raises `Refusal`: 400 not JSON in UTF-8, 422 not an object of exactly `names`."""
+    data = json_data(body)
     expected = f"body: expected an object with exactly the fields {', '.join(names)}"
     if not isinstance(data, dict):
         raise Refusal(422, expected)

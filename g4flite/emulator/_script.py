@@ -6,13 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 
+from ._speech import Problem
+
+DIALECTS = (
+    "openai", "azure", "openrouter", "deepseek", "vllm", "groq", "zai", "huggingface", "llamacpp", "transformers",
+    "litellm", "mistral",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
     """How the server answers a request; as it stands, a well-behaved reply.
 
     What it says counts for refusals too. A `status` or a `body` is the answer to any request, well formed or not,
-    and `raw` more so; the reply function is not called then. Raises `ValueError` for a number that makes no sense.
+    and `raw` more so; the reply function is not called then. Raises `ValueError` for a number that makes no sense
+    and for a problem or dialect that is none.
     """
 
     split: int | tuple[int, ...] | None = None
@@ -40,6 +48,17 @@ class Script:
     reset: bool = False
     """Makes the close of `cut` and `raw` a TCP RST instead of a FIN."""
 
+    problem: str | None = None
+    """Answers a well-formed request of an open protocol with this error, as the service would: a kind of `Problem`.
+    The reply function is not called then. The retired services know no such errors and refuse it."""
+
+    dialect: str | None = None
+    """Whose habits the reply has, where several services share a protocol: openai, azure, openrouter, deepseek, vllm,
+    groq, zai, huggingface, llamacpp, transformers, litellm, mistral. None: by the path, azure or openai."""
+
+    unterminated: bool = False
+    """Leaves out the last line end of an open protocol's reply: the blank line behind the last event."""
+
     raw: bytes | None = None
     """The whole response, status line and all; then the connection closes. `cut` counts its bytes."""
 
@@ -51,6 +70,10 @@ class Script:
             raise ValueError(f"status: expected 200-599, not {self.status!r}")
         if min(self.wait, self.silence, self.cut or 0) < 0:
             raise ValueError("wait, silence, cut: expected 0 or more")
+        if self.problem is not None:
+            Problem(self.problem)
+        if self.dialect not in {None, *DIALECTS}:
+            raise ValueError(f"dialect: expected one of {', '.join(DIALECTS)}; not {self.dialect!r}")
 
     @property
     def fixed(self) -> bool:

@@ -12,22 +12,28 @@ from threading import Event, Thread
 from typing import Any
 
 from ._connection import Connection
-from ._exchange import Exchange, Messages, Reply
+from ._exchange import Exchange, Policy
 from ._script import Script
+from ._speech import Messages, Reply, text_of
 
 
 def echo(messages: Messages) -> str:
     """Says back what was understood: `You said: Hello`."""
-    return f"You said: {messages[-1]['content']}"
+    return f"You said: {text_of(messages[-1])}"
 
 
 class Emulator:
-    """Serves Cromicle, Free2GPT, GPROChat and FlowGPT below one URL, as strictly as a real server would.
+    """Serves Cromicle, Free2GPT, GPROChat and FlowGPT below one URL, as strictly as a real server would, and six open
+    protocols: OpenAI Chat Completions (`url + "/v1"`, and Azure's and others' paths), Responses (the same), Anthropic
+    Messages, Gemini, Ollama and Cohere v2 (`url`).
 
-    `reply` makes the answer from the messages that the server understood, `[{"role": str, "content": str}]`; a str is
-    streamed word by word, an iterable of str piece by piece. It is called in the thread of the connection. `clock` is
-    Unix time in seconds. `port` 0 takes a free one. What is not as it should be is refused by a JSON object
-    `{"error": "<field>: expected ..."}`.
+    `reply` makes the answer from the messages that the server understood, in OpenAI's form whatever the protocol; a str
+    is streamed word by word, an iterable piece by piece: str, and for the open protocols `Think`, `Call`, `Stop` and
+    `Problem`. It is called in the thread of the connection. A word of the prompt counts as a token, and so does a piece
+    of text or reasoning.
+
+    `clock` is Unix time in seconds. `port` 0 takes a free one. Without `keys` none is demanded. What is not as it
+    should be is refused by a JSON object `{"error": "<field>: expected ..."}`, or in the open protocol's own form.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class Emulator:
         prefix: str = "",
         script: Script = Script(),  # noqa: B008 - immutable
         clock: Callable[[], float] = time.time,
+        keys: bool = True,
     ) -> None:
         self.reply = reply
         self.host = host
@@ -46,6 +53,7 @@ class Emulator:
         self.prefix = prefix
         self.script = script  # counts for requests that arrive after the assignment
         self.clock = clock
+        self.keys = keys
         self.exchanges: list[Exchange] = []  # in order of arrival
         self.connections = 0  # accepted so far
         self._server: Server | None = None
@@ -56,6 +64,10 @@ class Emulator:
         if not self.port:
             raise RuntimeError("the emulator has no port yet: call start(), or use it in a with statement")
         return f"http://{self.host}:{self.port}{self.prefix}"
+
+    def policy(self, script: Script) -> Policy:
+        """What holds for one request."""
+        return Policy(script=script, reply=self.reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
 
     def start(self) -> None:
         """Binds the port and serves in the background; no effect if it serves already. Raises `OSError`: port in use.

@@ -19,7 +19,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _user(text: str) -> list[dict[str, str]]:
+def _user(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 
@@ -92,7 +92,7 @@ _GREETING = {"role": "assistant", "content": "Hello, how can I help you today?"}
 _NO_SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
 
 
-def _flowgpt_messages(got: Values) -> list[dict[str, str]]:
+def _flowgpt_messages(got: Values) -> list[dict[str, Any]]:
     exactly("model-" + got["model"]).check(422, "promptId", got["promptId"])
     system = [] if got["system"] == _NO_SYSTEM else [{"role": "system", "content": got["system"]}]
     return [*system, *got["history"][1:], *_user(got["question"])]

@@ -1,0 +1,135 @@
+"""Cohere's chat, version 2.
+
+Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ._chat import CONTENT, read_messages
+from ._common import COUNT, NAME, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, options
+from ._framing import sse
+from ._protocol import Fault, Post, Protocol, Turn, as_problem
+from ._rules import INTEGER, NUMBER, one_of
+from ._speech import Call, Piece, Problem, Stop, Think
+
+FAULTS = {
+    "invalid": (400, "invalid request"),
+    "authentication": (401, "invalid api token"),
+    "permission": (403, "your api token lacks permission for this request"),
+    "not_found": (404, "model 'no-such-model' not found, make sure the correct model ID was used"),
+    "rate_limit": (429, "You are past the per minute request limit, please wait and try again later."),
+    "overloaded": (503, "the service is currently unavailable, please try again later"),
+    "context_length": (400, "too many tokens: size limit exceeded by 1000 tokens"),
+    "content_filter": (498, "blocked input"),
+    "server": (500, "internal server error"),
+}
+FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
+CHOICES = {"REQUIRED": "required", "NONE": "none"}
+KNOWN = {
+    "temperature": ("temperature", NUMBER),
+    "max_tokens": ("max_tokens", COUNT),
+    "p": ("top_p", NUMBER),
+    "stop_sequences": ("stop", STRINGS),
+    "seed": ("seed", INTEGER),
+    "tools": ("tools", TOOLS),
+}
+ROLE = one_of(("system", "user", "assistant", "tool"))
+
+
+def read(post: Post) -> Turn:
+    """The request in common terms; without an assistant's thinking and tool plan; a result's documents are text."""
+    post.demand_key("authorization")
+    data = post.data()
+    model = need(data, "model", NAME)
+    given = need(data, "messages", OBJECTS)
+    messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
+    need(data, "stream", TRUE)
+    found = options(data, KNOWN)
+    if choice := may(data, "tool_choice", one_of(CHOICES)):
+        found["tool_choice"] = CHOICES[choice]
+    if form := may(data, "response_format", OBJECT):
+        schema = form.get("json_schema")
+        named = {"type": "json_schema", "json_schema": {"schema": schema}}
+        found["response_format"] = named if schema else {"type": "json_object"}
+    return Turn(model=model, messages=messages, options=found, dialect=post.dialect)
+
+
+def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The message as OpenAI would have it, to be read as such."""
+    need(given, "role", ROLE, where)
+    content = may(given, "content", CONTENT, where)
+    if isinstance(content, list):
+        content = [_part(part, where + "content: ") for part in content if part.get("type") != "thinking"]
+    return {**given, "content": content}
+
+
+def _part(given: dict[str, Any], where: str) -> dict[str, Any]:
+    if given.get("type") != "document":
+        return given
+    document = need(given, "document", OBJECT, where)
+    return {"type": "text", "text": document.get("data")}
+
+
+def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+    """Yields the events; an error is the finish reason ERROR."""
+    for event in _events(turn, pieces):
+        yield sse(event, event=event["type"])
+
+
+def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
+    begin = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    yield {"id": "msg-1", "type": "message-start", "delta": {"message": begin}}
+    index, calls, kind = -1, 0, ""
+    for piece in (as_problem(piece, "content_filter") for piece in pieces):
+        wanted = {str: "text", Think: "thinking"}.get(type(piece), "")
+        if kind not in {"", wanted}:
+            yield {"type": "content-end", "index": index}
+            kind = ""
+        if wanted and not kind:
+            index, kind = index + 1, wanted
+            yield _content("content-start", index, {"type": kind, kind: ""})
+        match piece:
+            case Problem():
+                yield _end(turn, {"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]})
+            case Stop():
+                yield _end(turn, {"finish_reason": FINISH[piece.reason]})
+            case Call():
+                called = {"name": piece.name, "arguments": ""}
+                start = {"id": piece.id or f"call_{calls + 1}", "type": "function", "function": called}
+                yield _call("tool-call-start", calls, start)
+                for fragment in piece.fragments:
+                    yield _call("tool-call-delta", calls, {"function": {"arguments": fragment}})
+                yield {"type": "tool-call-end", "index": calls}
+                calls += 1
+            case Think():
+                yield _content("content-delta", index, {"thinking": piece.text})
+            case _:
+                yield _content("content-delta", index, {"text": piece})
+
+
+def _content(type_: str, index: int, content: dict[str, str]) -> dict[str, Any]:
+    return {"type": type_, "index": index, "delta": {"message": {"content": content}}}
+
+
+def _call(type_: str, index: int, call: dict[str, Any]) -> dict[str, Any]:
+    return {"type": type_, "index": index, "delta": {"message": {"tool_calls": call}}}
+
+
+def _end(turn: Turn, delta: dict[str, Any]) -> dict[str, Any]:
+    tokens = {"input_tokens": turn.prompt_tokens, "output_tokens": turn.tally.texts + turn.tally.thoughts}
+    return {"type": "message-end", "delta": {**delta, "usage": {"billed_units": tokens, "tokens": tokens}}}
+
+
+def fault(_: Post, kind: str, problem: str | None) -> Fault:
+    status, message = FAULTS[kind]
+    return Fault(status, {"message": problem or message})
+
+
+def head(_: Post) -> dict[str, str]:
+    return {"content-type": "text/event-stream"}
+
+
+COHERE = Protocol(name="cohere", path="/v2/chat", shown="/v2/chat", read=read, write=write, fault=fault, head=head)

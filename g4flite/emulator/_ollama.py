@@ -1,0 +1,147 @@
+"""Ollama's chat: NDJSON, and no key.
+
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md and docs/api/errors.mdx, August 2026.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from ._common import (
+    NAME,
+    OBJECT,
+    OBJECTS,
+    STOP,
+    STRINGS,
+    TOOLS,
+    TRUE,
+    assistant,
+    data_url,
+    image_part,
+    joined,
+    may,
+    need,
+    options,
+    picked,
+    text_part,
+    tool_call,
+)  # fmt: skip
+from ._framing import compact
+from ._protocol import Fault, Post, Protocol, Turn, as_problem
+from ._rules import INTEGER, NUMBER, TEXT, Rule, one_of
+from ._speech import Call, Piece, Problem, Stop, Think
+
+FAULTS = {
+    "invalid": (400, "invalid request"),
+    "authentication": (401, "unauthorized"),
+    "permission": (403, "this model requires a subscription, upgrade for access"),
+    "not_found": (404, "model 'no-such-model' not found"),
+    "rate_limit": (429, "you've reached your hourly usage limit, please try again later"),
+    "overloaded": (503, "server busy, please try again.  maximum pending requests exceeded"),
+    "context_length": (400, "the input length exceeds the context length"),
+    "content_filter": (400, "the prompt was refused by the content filter"),
+    "server": (500, "llama runner process has terminated: exit status 2"),
+}
+ROLE = one_of(("system", "user", "assistant", "tool"))
+FORMAT = Rule('"json" or a JSON schema', lambda got: got == "json" or isinstance(got, dict))
+THINK = Rule("true, false or a string", lambda got: isinstance(got, bool | str))
+KNOWN = {
+    "temperature": ("temperature", NUMBER),
+    "num_predict": ("max_tokens", INTEGER),
+    "top_p": ("top_p", NUMBER),
+    "seed": ("seed", INTEGER),
+    "stop": ("stop", STOP),
+}
+MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
+"""How the base64 of an image begins: the protocol names no media type."""
+
+
+def read(post: Post) -> Turn:
+    """The request in common terms. A tool's message has its name, and an id only if the client gave one."""
+    data = post.data()
+    model = need(data, "model", NAME)
+    given = enumerate(need(data, "messages", OBJECTS))
+    messages = [_message(message, f"messages[{number}].") for number, message in given]
+    need({"stream": True, **data}, "stream", TRUE)
+    may(data, "think", THINK)
+    found = options(may(data, "options", OBJECT) or {}, KNOWN, "options.")
+    if tools := may(data, "tools", TOOLS):
+        for tool in tools:
+            need(need(tool, "function", OBJECT, "tools: "), "name", NAME, "tools: function.")
+        found["tools"] = tools
+    if form := may(data, "format", FORMAT):
+        schema = {"type": "json_schema", "json_schema": {"schema": form}}
+        found["response_format"] = {"type": "json_object"} if form == "json" else schema
+    return Turn(model=model, messages=messages, options=found, dialect=post.dialect)
+
+
+def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    role = need(given, "role", ROLE, where)
+    content = may(given, "content", TEXT, where) or ""
+    images = [image_part(_image(image)) for image in may(given, "images", STRINGS, where) or ()]
+    if role == "assistant":
+        asked = may(given, "tool_calls", OBJECTS, where) or ()
+        return assistant(content, [_call(call, where + "tool_calls: ") for call in asked])
+    extra = picked({**given, "name": given.get("tool_name")}, "name", "tool_call_id") if role == "tool" else {}
+    return {"role": role, "content": joined([text_part(content), *images]) if images else content, **extra}
+
+
+def _image(data: str) -> str:
+    found = (media_type for start, media_type in MAGIC.items() if data.startswith(start))
+    return data_url(next(found, "application/octet-stream"), data)
+
+
+def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    asked = need(given, "function", OBJECT, where)
+    return tool_call(need(asked, "name", NAME, where), need(asked, "arguments", OBJECT, where), given.get("id"))
+
+
+def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+    """Yields one object a line, the last one with the counts, or one with an error."""
+    for piece in (as_problem(piece, "error", "content_filter") for piece in pieces):
+        match piece:
+            case Problem():
+                line: dict[str, Any] = {"error": FAULTS[piece.kind][1]}
+            case Stop():
+                reason = "length" if piece.reason == "length" else "stop"
+                line = _line(turn, {"content": ""}) | {"done": True, "done_reason": reason, **_counts(turn)}
+            case Call():
+                asked = {"function": {"name": piece.name, "arguments": json.loads(piece.text)}}
+                line = _line(turn, {"content": "", "tool_calls": [({"id": piece.id} if piece.id else {}) | asked]})
+            case Think():
+                line = _line(turn, {"content": "", "thinking": piece.text})
+            case _:
+                line = _line(turn, {"content": piece})
+        yield compact(line).encode() + b"\n"
+
+
+def _line(turn: Turn, said: dict[str, Any]) -> dict[str, Any]:
+    created = datetime.fromtimestamp(turn.now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"model": turn.model, "created_at": created, "message": {"role": "assistant", **said}, "done": False}
+
+
+def _counts(turn: Turn) -> dict[str, int]:
+    """Tokens, and durations in nanoseconds; thinking is counted with the rest."""
+    return {
+        "total_duration": 3000000,
+        "load_duration": 1000000,
+        "prompt_eval_count": turn.prompt_tokens,
+        "prompt_eval_duration": 1000000,
+        "eval_count": turn.tally.texts + turn.tally.thoughts,
+        "eval_duration": 1000000,
+    }
+
+
+def fault(_: Post, kind: str, problem: str | None) -> Fault:
+    status, message = FAULTS[kind]
+    return Fault(status, {"error": problem or message})
+
+
+def head(_: Post) -> dict[str, str]:
+    return {"content-type": "application/x-ndjson"}
+
+
+OLLAMA = Protocol(name="ollama", path="/api/chat", shown="/api/chat", read=read, write=write, fault=fault, head=head)
