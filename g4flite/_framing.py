@@ -1,8 +1,16 @@
 """Framing: bytes to frames.  Push decoders that hold back what is not complete yet, in linear time."""
 
+import re
 from collections.abc import Iterator
 
 from ._errors import LimitError
+
+_LF, _CR = b"\n\r"  # as numbers, for `in`: it finds them four times faster than bytes of one
+
+_BLANK = b" \t\r\n"
+_TOP = re.compile(rb'["{}\[\],]')  # where a JSON array is read on: between its elements and in a number,
+_NESTED = re.compile(rb'["{}\[\]]')  # in an object or array of its own, which may hold many commas,
+_QUOTED = re.compile(rb'"|(?:\\.[^"\\]*){1,999}|\\', re.DOTALL)  # and in a string, whose escapes come in runs
 
 
 class Lines:
@@ -38,3 +46,169 @@ class Lines:
     def _check(self, line: bytes | bytearray) -> None:
         if len(line) > self._limit:
             raise LimitError(f"a line of the reply is longer than max_frame, {self._limit} bytes")
+
+
+class ServerSentEvents:
+    """Bytes to server-sent events: their name ("" where they have none) and their data, its lines joined by LF.
+
+    As https://html.spec.whatwg.org/multipage/server-sent-events.html says (2026), but for the last event: services
+    omit the blank line that ends it, so `close` gives it out all the same unless `flush` is false.  `last_event_id` is
+    the last `id` of an event that is out ("" without one), `retry` the milliseconds of the last `retry` line.
+    An event that takes more than `limit` bytes, data and unfinished line, raises `LimitError`, once those before it
+    are out.
+    """
+
+    __slots__ = ("_data", "_flush", "_id", "_idle", "_limit", "_name", "_skip", "_tail", "last_event_id", "retry")
+
+    def __init__(self, limit: int, *, flush: bool = True) -> None:
+        self._limit = limit
+        self._flush = flush
+        self._skip = b"\xef\xbb\xbf"  # what is passed over where the next bytes begin with it: a BOM, the LF of a CRLF
+        self._tail = bytearray()  # of an unfinished line
+        self._idle = True  # between two events
+        self._name = ""
+        self._data: bytes | bytearray | None = None
+        self._id = self.last_event_id = ""
+        self.retry: int | None = None
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        """The events that `data` completes, as (name, data)."""
+        if self._skip:
+            data = self._begin(data)
+        usual = self._idle and data.startswith(b"data: ") and data.endswith(b"\n\n") and len(data) <= self._limit
+        if usual and _CR not in data:
+            for text in data[6:-2].split(b"\n\ndata: "):  # whole events, of one line each
+                if _LF in text:
+                    yield from self._events(b"data: " + text + b"\n\n")
+                else:
+                    yield "", text
+        else:
+            yield from self._events(data)
+
+    def close(self) -> Iterator[tuple[str, bytes]]:
+        """The last event, where the reply does not end in a blank line."""
+        if self._flush:
+            yield from self._events(b"\n\n")
+
+    def _begin(self, data: bytes) -> bytes:
+        data = bytes(self._tail) + data
+        self._tail.clear()
+        if len(data) < len(self._skip) and self._skip.startswith(data):
+            self._tail += data
+            return b""
+        data = data.removeprefix(self._skip)
+        self._skip = b""
+        return data
+
+    def _events(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        self._idle = False
+        lines = data.splitlines()  # of bytes: at LF, CR and CRLF alone
+        last = lines.pop() if data and data[-1] not in b"\r\n" else b""
+        if lines and self._tail:
+            lines[0] = bytes(self._tail + lines[0])
+            self._tail.clear()
+        self._tail += last
+        if data.endswith(b"\r"):
+            self._skip = b"\n"
+        for line in lines:
+            if self._data is None and line.startswith(b"data: ") and len(line) <= self._limit:
+                self._data = line[6:]  # the usual line, with no call
+            elif line:
+                self._field(line)
+            else:
+                self.last_event_id = self._id
+                name, held, self._name, self._data = self._name, self._data, "", None
+                if held is not None:
+                    yield name, bytes(held)
+        self._check(self._tail)
+        self._idle = not self._tail and self._data is None and not self._name and self._id == self.last_event_id
+
+    def _field(self, line: bytes) -> None:
+        self._check(line)
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            held = self._data
+            if held is None:
+                self._data = value
+                return
+            if not isinstance(held, bytearray):
+                held = self._data = bytearray(held)
+            held += b"\n" + value
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif field == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        elif field == b"retry" and value.isdigit() and len(value) < 19:  # int() refuses thousands of digits
+            self.retry = int(value)
+
+    def _check(self, line: bytes | bytearray) -> None:
+        if len(line) + len(self._data or b"") > self._limit:
+            raise LimitError(f"an event of the reply is longer than max_frame, {self._limit} bytes")
+
+
+class JsonArray:
+    """Bytes to the elements of one JSON array (RFC 8259), each given out once it is complete: an object at its last
+    brace, a number at what follows it.  White space around an element is dropped; an object that stands in no array
+    is an element, too.
+
+    Whether an element is JSON is left to whoever reads it: what stands between two elements and is no comma goes out
+    with the second.  An element longer than `limit` bytes raises `LimitError`, once those before it are out.
+    """
+
+    __slots__ = ("_depth", "_escaped", "_inside", "_limit", "_quoted", "_tail")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._tail = bytearray()  # of an unfinished element
+        self._inside = False  # the array is open
+        self._depth = 0  # brackets open inside the element
+        self._quoted = False  # a string is open
+        self._escaped = False  # and its last byte was a backslash
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The elements that `data` completes."""
+        begin, place = 0, 0
+        if self._escaped and data:
+            place, self._escaped = 1, False
+        while found := (_QUOTED if self._quoted else _NESTED if self._depth else _TOP).search(data, place):
+            mark, end, place = found.group(), found.end(), found.end()
+            complete = False
+            if mark == b'"':
+                self._quoted = not self._quoted
+                complete = not self._quoted and not self._depth
+            elif self._quoted:
+                self._escaped = mark == b"\\"
+            elif mark in b"{[":
+                if mark == b"[" and not self._inside and not self._depth and not self._element(data[begin : end - 1]):
+                    self._inside, begin = True, place
+                else:
+                    self._depth += 1
+            elif self._depth:
+                self._depth -= 1
+                complete = not self._depth
+            elif self._inside and mark != b"}":
+                self._inside, complete, end = mark == b",", True, end - 1
+            if complete:
+                element = self._element(data[begin:end])
+                self._tail.clear()
+                begin = place
+                if element:
+                    self._check(element)
+                    yield element.rstrip(_BLANK)
+        rest = data[begin:]
+        self._tail += rest if self._tail else rest.lstrip(_BLANK)
+        self._check(self._tail)
+
+    def close(self) -> bytes:
+        """What came of an element that is cut off, b"" where there is none."""
+        element = self._element(b"")
+        self._tail.clear()
+        return element.rstrip(_BLANK)
+
+    def _element(self, rest: bytes) -> bytes:
+        return (bytes(self._tail) + rest).lstrip(_BLANK)
+
+    def _check(self, element: bytes | bytearray) -> None:
+        if len(element) > self._limit:
+            raise LimitError(f"an element of the reply is longer than max_frame, {self._limit} bytes")

@@ -1,0 +1,461 @@
+"""Framing.  The tests named `format_...` say of the standard's text what the web platform tests of that name ask."""
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import g4flite
+from g4flite._framing import JsonArray, ServerSentEvents
+
+SPLITS = (1, 2, 3, 7, 10**6)
+BOM = b"\xef\xbb\xbf"
+at_every_split = pytest.mark.parametrize("size", SPLITS)
+
+
+class Event(NamedTuple):
+    """What a browser would dispatch: the event's name, its data, and the last event id at that moment."""
+
+    name: str
+    data: bytes
+    id: str
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    return [data[a:b] for a, b in pairwise([0, *sorted(cuts), len(data)])]
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return pieces(data, range(size, len(data), size))
+
+
+def decode(decoder: ServerSentEvents, chunks: Iterable[bytes]) -> list[Event]:
+    events = [Event(*event, decoder.last_event_id) for chunk in chunks for event in decoder.feed(chunk)]
+    return events + [Event(*event, decoder.last_event_id) for event in decoder.close()]
+
+
+def data_of(data: bytes, size: int) -> list[bytes]:
+    """The data of the events that the standard dispatches, which are all messages."""
+    events = decode(ServerSentEvents(2**20, flush=False), cut(data, size))
+    assert {event.name for event in events} <= {""}
+    return [event.data for event in events]
+
+
+# The web platform tests of EventSource
+
+
+@at_every_split
+def test_format_bom(size: int) -> None:
+    """One BOM is passed over at the start of the stream; elsewhere it makes an unknown field of `data`."""
+    assert data_of(BOM + b"data:1\n\n" + BOM + b"data:2\n\ndata:3\n\n", size) == [b"1", b"3"]
+
+
+@at_every_split
+def test_format_bom_2(size: int) -> None:
+    """Only one: of two, the second belongs to the name of the field."""
+    assert data_of(BOM + BOM + b"data:1\n\ndata:2\n\ndata:3\n\n", size) == [b"2", b"3"]
+
+
+@at_every_split
+def test_format_comments(size: int) -> None:
+    stream = b"data:1\r:\0\n:\r\ndata:2\n:" + b"long" * 99 + b"\rdata:3\n:data:not this\r: nor this\ndata:4\n\n"
+    assert data_of(stream, size) == [b"1\n2\n3\n4"]
+
+
+@at_every_split
+def test_format_data_before_final_empty_line(size: int) -> None:
+    """An event that no blank line ends is none, and its id is not remembered."""
+    decoder = ServerSentEvents(2**20, flush=False)
+    events = decode(decoder, cut(b"retry:1000\ndata:whole\n\nid:cut\nevent:cut\ndata:off", size))
+    assert events == [("", b"whole", "")]
+    assert decoder.last_event_id == ""
+    assert decoder.retry == 1000
+
+
+@at_every_split
+def test_format_field_data(size: int) -> None:
+    """A field without data appends an empty line, and so one alone dispatches empty data."""
+    assert data_of(b"data:\n\ndata\ndata\n\ndata:test\n\n", size) == [b"", b"\n", b"test"]
+
+
+@at_every_split
+def test_format_field_event(size: int) -> None:
+    events = decode(ServerSentEvents(2**20), cut(b"event:test\ndata:x\n\ndata:y\n\n", size))
+    assert [event[:2] for event in events] == [("test", b"x"), ("", b"y")]
+
+
+@at_every_split
+@pytest.mark.parametrize("field", [b"event", b"event:", b"event: "])
+def test_format_field_event_empty(field: bytes, size: int) -> None:
+    events = decode(ServerSentEvents(2**20), cut(b"event:test\n" + field + b"\ndata:data\n\n", size))
+    assert events == [("", b"data", "")]
+
+
+@at_every_split
+def test_format_field_id(size: int) -> None:
+    """The id is UTF-8, and stands once its event is dispatched."""
+    decoder = ServerSentEvents(2**20)
+    stream = "id: \u2026\ndata:1\n\n".encode()
+    assert decode(decoder, cut(stream, size)) == [("", b"1", "\u2026")]
+    assert decoder.last_event_id == "\u2026"
+
+
+@at_every_split
+def test_format_field_id_2(size: int) -> None:
+    """An id is remembered until the next one, also one in a block without data."""
+    stream = b"id:1\ndata:a\n\ndata:b\n\nid:2\n\ndata:c\n\n"
+    events = decode(ServerSentEvents(2**20), cut(stream, size))
+    assert [(event.data, event.id) for event in events] == [(b"a", "1"), (b"b", "1"), (b"c", "2")]
+
+
+@at_every_split
+@pytest.mark.parametrize("field", [b"id", b"id:", b"id: "])
+def test_format_field_id_3(field: bytes, size: int) -> None:
+    """An empty id takes the last one back."""
+    stream = b"id:1\ndata:a\n\ndata:b\n" + field + b"\n\ndata:c\n\n"
+    events = decode(ServerSentEvents(2**20), cut(stream, size))
+    assert [(event.data, event.id) for event in events] == [(b"a", "1"), (b"b", ""), (b"c", "")]
+
+
+@at_every_split
+@pytest.mark.parametrize("value", [b"\0\0", b"a\0", b"\0a"])
+def test_format_field_id_null(value: bytes, size: int) -> None:
+    stream = b"id:1\nid:" + value + b"\ndata:hello\n\n"
+    assert decode(ServerSentEvents(2**20), cut(stream, size)) == [("", b"hello", "1")]
+
+
+@at_every_split
+def test_format_field_parsing(size: int) -> None:
+    """Names are exact, a value loses one space at most, and a line without a colon is all name."""
+    stream = (
+        b"data:\0\ndata:  2\rData:no\ndata\0:no\ndata:1\r\0data:no\n"
+        b"da-ta:no\rdata_no\ndata:3\rdata:\r\n data:no\ndata:4\ndata :no\ndata:a: b\n\n"
+    )
+    assert data_of(stream, size) == [b"\0\n 2\n1\n3\n\n4\na: b"]
+
+
+@at_every_split
+def test_format_field_retry(size: int) -> None:
+    decoder = ServerSentEvents(2**20)
+    assert decoder.retry is None
+    assert decode(decoder, cut(b"retry:03000\n\ndata:x\n\n", size)) == [("", b"x", "")]
+    assert decoder.retry == 3000
+
+
+@at_every_split
+@pytest.mark.parametrize("value", [b"1000x", b"1 000", b"-1", b"+1", b"1.5", b" 1", "\u0663".encode(), b"9" * 5000])
+def test_format_field_retry_bogus(value: bytes, size: int) -> None:
+    decoder = ServerSentEvents(2**20)
+    assert decode(decoder, cut(b"retry:3000\nretry: " + value + b"\ndata:x\n\n", size)) == [("", b"x", "")]
+    assert decoder.retry == 3000
+
+
+@at_every_split
+@pytest.mark.parametrize("field", [b"retry", b"retry:", b"retry: "])
+def test_format_field_retry_empty(field: bytes, size: int) -> None:
+    decoder = ServerSentEvents(2**20)
+    assert decode(decoder, cut(field + b"\ndata:test\n\n", size)) == [("", b"test", "")]
+    assert decoder.retry is None
+
+
+@at_every_split
+def test_format_field_unknown(size: int) -> None:
+    stream = b"data:test\n data\ndata\nfoobar:xxx\njustsomething\n:thisisacommentyay\n\n"
+    assert data_of(stream, size) == [b"test\n"]
+
+
+@at_every_split
+def test_format_leading_space(size: int) -> None:
+    stream = b"data:\ttest\rdata: \ndata:  two\r\ndata:test\n\n"
+    assert data_of(stream, size) == [b"\ttest\n\n two\ntest"]
+
+
+@at_every_split
+def test_format_newlines(size: int) -> None:
+    """Lines end in LF, CR and CRLF, and in nothing else that Unicode calls a line break."""
+    assert data_of(b"data:test\r\ndata\ndata:test\r\n\r", size) == [b"test\n\ntest"]
+    line = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei".encode()
+    assert data_of(b"data:" + line + b"\r\rdata:" + line + b"\n\r", size) == [line, line]
+
+
+@at_every_split
+def test_format_null_character(size: int) -> None:
+    assert data_of(b"data:\0\n\n\n\n", size) == [b"\0"]
+
+
+@at_every_split
+def test_format_utf_8(size: int) -> None:
+    """Data stay bytes, also those that are no UTF-8; a name and an id have U+FFFD for what is none."""
+    stream = "data:ok\u2026 \U0001f44b\n\n".encode() + b"event:\xff\nid:\xfe\ndata:\xfd\n\n"
+    assert decode(ServerSentEvents(2**20), cut(stream, size)) == [
+        ("", "ok\u2026 \U0001f44b".encode(), ""),
+        ("\ufffd", b"\xfd", "\ufffd"),
+    ]
+
+
+# Beyond those
+
+
+@at_every_split
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\n"])
+def test_the_last_event_is_given_out_without_its_blank_line(end: bytes, size: int) -> None:
+    decoder = ServerSentEvents(2**20)
+    events = decode(decoder, cut(b"data: 1\n\nevent: e\nid: 7\ndata: 2" + end, size))
+    assert events == [("", b"1", ""), ("e", b"2", "7")]
+    assert list(decoder.close()) == []
+
+
+@pytest.mark.parametrize("rest", [b"", b"\n", b": ping", b"event: e\nid: 1", BOM[:1], BOM[:2], BOM])
+def test_an_end_without_data_gives_nothing(rest: bytes) -> None:
+    assert decode(ServerSentEvents(2**20), cut(rest, 1)) == []
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\n\r", b"\r\n\r", b"\r\n\n"])
+@at_every_split
+def test_an_event_comes_out_with_the_last_byte_that_it_needs(end: bytes, size: int) -> None:
+    """A CR at the end of a feed ends its line at once; an LF that follows belongs to it."""
+    decoder = ServerSentEvents(2**20)
+    outputs = [list(decoder.feed(chunk)) for chunk in cut(b"data: 1" + end, size)]
+    assert outputs == [[]] * (len(outputs) - 1) + [[("", b"1")]]
+    assert list(decoder.feed(b"")) == []
+    assert list(decoder.feed(b"\ndata: 2\n\n")) == [("", b"2")]
+
+
+def test_an_event_that_was_given_out_does_not_come_again() -> None:
+    """The loop over `feed` may be left at an event: whatever follows the end marker is of no interest."""
+    decoder = ServerSentEvents(2**20)
+    assert next(decoder.feed(b"event: e\ndata: [DONE]\n\n")) == ("e", b"[DONE]")
+    assert list(decoder.close()) == []
+
+
+def test_an_event_of_several_lines_is_found_among_others() -> None:
+    stream = b"data: 1\n\ndata: 2\ndata: 3\n\n\ndata: 4\n\ndata: 5\nevent: e\n\ndata: 6\n\n"
+    events = [("", b"1"), ("", b"2\n3"), ("", b"4"), ("e", b"5"), ("", b"6")]
+    assert list(ServerSentEvents(2**20).feed(stream)) == events
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"data: 12345\n\n",
+        b"data: 12345",
+        b"data:\ndata:\ndata:\ndata:\ndata:\ndata:\ndata: 1\n\n",
+        b":" + b"x" * 10,
+        b":" + b"x" * 10 + b"\n\n",
+        b"event: 1234\n\n",
+        b"id: 1234567",
+        b"data: 123\ndata: 123",
+    ],
+)
+@at_every_split
+def test_an_event_above_the_limit_raises_after_those_before_it(stream: bytes, size: int) -> None:
+    decoder = ServerSentEvents(10)
+    events = []
+    with pytest.raises(g4flite.LimitError, match="max_frame, 10 bytes"):
+        for chunk in cut(b"data: 1234\n\ndata: 5678\n\n" + stream, size):
+            for event in decoder.feed(chunk):
+                events.append(event)
+    assert events == [("", b"1234"), ("", b"5678")]
+
+
+@at_every_split
+def test_events_up_to_the_limit_pass(size: int) -> None:
+    stream = b"data: 1234\n\n" * 99 + b":234567890\n" * 99 + b"data:\ndata:1\n\n"
+    events = decode(ServerSentEvents(10), cut(stream, size))
+    assert [event.data for event in events] == [b"1234"] * 99 + [b"\n1"]
+
+
+def browser(data: bytes, *, flush: bool) -> tuple[list[Event], str, int | None]:
+    """The standard's own algorithm, on the whole stream at once: events, last event id, reconnection time."""
+    lines = re.split(b"\r\n|\r|\n", data.removeprefix(BOM))
+    last = lines.pop()
+    lines += [last, b""] if flush else []
+    events, name, buffer, new_id, last_id, retry = [], "", b"", "", "", None
+    for line in lines:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            last_id = new_id
+            if buffer:
+                events.append(Event(name, buffer[:-1], last_id))
+            name, buffer = "", b""
+        elif field == b"event":
+            name = value.decode(errors="replace")
+        elif field == b"data":
+            buffer += value + b"\n"
+        elif field == b"id" and b"\0" not in value:
+            new_id = value.decode(errors="replace")
+        elif field == b"retry" and re.fullmatch(b"[0-9]+", value):
+            retry = int(value)
+    return events, last_id, retry
+
+
+TOKENS = [
+    b"data",
+    b"data: ",
+    b"event",
+    b"id",
+    b"retry",
+    b":",
+    b" ",
+    b"1",
+    b"\0",
+    b"\n",
+    b"\n\n",
+    b"\r",
+    b"\r\n",
+    b"\xc3",
+]
+WORDS = [b"data: {}\n\n", b"data: x\r\n\r\n", b": ping\n", b"event: e\n", BOM, "\u2028".encode()]
+STREAMS = st.lists(st.sampled_from(TOKENS + WORDS), max_size=30).map(b"".join)
+
+
+@given(STREAMS, st.sets(st.integers(0, 80)), st.booleans())
+def test_any_stream_is_read_as_the_standard_says_at_any_split(data: bytes, cuts: set[int], flush: bool) -> None:
+    decoder = ServerSentEvents(2**20, flush=flush)
+    events = decode(decoder, pieces(data, cuts))
+    assert (events, decoder.last_event_id, decoder.retry) == browser(data, flush=flush)
+
+
+LINE = st.binary(max_size=9).map(lambda text: re.sub(b"[\r\n]", b"", text))
+ENDS = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n"]), min_size=1)
+
+
+@given(st.lists(st.lists(LINE, min_size=1)), ENDS, st.sets(st.integers(0, 99)))
+def test_any_events_are_whole_at_any_split_with_any_line_ends(
+    events: list[list[bytes]], ends: list[bytes], cuts: set[int]
+) -> None:
+    lines = [line for event in events for line in [*(b"data: " + text for text in event), b""]]
+    stream = b""
+    for number, line in enumerate(lines):
+        end = ends[number % len(ends)]
+        joined = not line and stream.endswith(b"\r") and end == b"\n"  # the two would be one line end
+        stream += line + (b"\r" if joined else end)
+    got = decode(ServerSentEvents(2**20, flush=False), pieces(stream, cuts))
+    assert [event.data for event in got] == [b"\n".join(event) for event in events]
+
+
+# A JSON array
+
+
+def elements(data: bytes, chunks: list[bytes], limit: int = 2**20) -> list[bytes]:
+    decoder = JsonArray(limit)
+    whole = [element for chunk in chunks for element in decoder.feed(chunk)]
+    rest = decoder.close()
+    return [*whole, rest] if rest else whole
+
+
+VALUES: list[Any] = [
+    {"a": [1, {"b": "]}\\"}], "c": {}},
+    {},
+    [[], [1, 2]],
+    'x"],[{\\',
+    "\\",
+    "",
+    -1.5e3,
+    True,
+    None,
+    {"\\": "\\\\\\", '"': "\u2028\U0001f44b\n\t"},
+    7,
+]
+LAYOUTS: list[dict[str, Any]] = [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}]
+
+
+@at_every_split
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_elements_of_an_array_come_out_whole(layout: dict[str, Any], size: int) -> None:
+    data = json.dumps(VALUES, **layout).encode()
+    assert [json.loads(element) for element in elements(data, cut(data, size))] == VALUES
+
+
+@at_every_split
+def test_the_layout_of_gemini(size: int) -> None:
+    data = b'[{\r\n  "a": 1\r\n}\r\n,\r\n{\r\n  "b": [2,3]\r\n}\r\n]\r\n'
+    assert elements(data, cut(data, size)) == [b'{\r\n  "a": 1\r\n}', b'{\r\n  "b": [2,3]\r\n}']
+
+
+@pytest.mark.parametrize(
+    ("data", "last"),
+    [(b'[{"a":[{}]}', b'{"a":[{}]}'), (b'["a,\\""', b'"a,\\""'), (b"[[[]]", b"[[]]"), (b"[12,", b"12")],
+)
+def test_an_element_comes_out_with_its_last_byte(data: bytes, last: bytes) -> None:
+    decoder = JsonArray(2**20)
+    outputs = [list(decoder.feed(data[place : place + 1])) for place in range(len(data))]
+    assert outputs == [[]] * (len(data) - 1) + [[last]]
+    assert decoder.close() == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"", []),
+        (b" \r\n\t", []),
+        (b"[]", []),
+        (b" [ ] ", []),
+        (b' {"error": [1]} ', [b'{"error": [1]}']),
+        (b'{"a":1}\n{"b":2}', [b'{"a":1}', b'{"b":2}']),
+        (b"[1][2]", [b"1", b"2"]),
+        (b"[1,]", [b"1"]),
+        (b'[{"a":1},{"b', [b'{"a":1}', b'{"b']),
+        (b'["a\\', [b'"a\\']),
+        (b"[1,2 ", [b"1", b"2"]),
+        (b"null ", [b"null"]),
+        (b"<html>[", [b"<html>["]),
+        (b"[x{}]", [b"x{}"]),
+        (b"[}{},1]", [b"}{}", b"1"]),
+        (b"[1]],{}", [b"1", b"],{}"]),
+    ],
+)
+@at_every_split
+def test_what_stands_in_and_around_an_array(data: bytes, expected: list[bytes], size: int) -> None:
+    """No byte is lost but white space, the array's brackets and its commas; nor is an element that is cut off."""
+    assert elements(data, cut(data, size)) == expected
+
+
+def test_an_empty_feed_changes_nothing() -> None:
+    decoder = JsonArray(2**20)
+    assert [list(decoder.feed(data)) for data in (b'["\\', b"", b'"', b"", b'"')] == [[], [], [], [], [b'"\\""']]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b'{"a":123456}]', b'"123456789"', b"1" * 11 + b",", b"[" * 11, b'"\\\\\\\\\\\\\\\\\\\\', b"1" + b" " * 10 + b"]"],
+)
+@at_every_split
+def test_an_element_above_the_limit_raises_after_those_before_it(rest: bytes, size: int) -> None:
+    decoder = JsonArray(10)
+    whole = []
+    with pytest.raises(g4flite.LimitError, match="max_frame, 10 bytes"):
+        for chunk in cut(b'[{"a":1234},      ' + rest, size):
+            for element in decoder.feed(chunk):
+                whole.append(element)
+    assert whole == [b'{"a":1234}']
+
+
+@at_every_split
+def test_white_space_between_elements_is_no_element(size: int) -> None:
+    data = b" " * 99 + b"[" + b" " * 99 + b'{"a":1234}' + b"\r\n" * 99 + b"," + b" " * 99 + b"]" + b"\n" * 99
+    assert elements(data, cut(data, size), limit=10) == [b'{"a":1234}']
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.sampled_from('a"\\[]{},: \n\u00e9')),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4),
+)
+
+
+@given(st.lists(JSONS, max_size=5), st.sampled_from(LAYOUTS), st.sets(st.integers(0, 200)))
+def test_any_array_is_whole_at_any_split(values: list[Any], layout: dict[str, Any], cuts: set[int]) -> None:
+    data = json.dumps(values, **layout).encode()
+    assert [json.loads(element) for element in elements(data, pieces(data, cuts))] == values
+
+
+@given(st.text(st.sampled_from('ab"\\[]{},: \n')), st.sets(st.integers(0, 60)))
+def test_any_bytes_give_the_same_at_any_split(text: str, cuts: set[int]) -> None:
+    data = text.encode()
+    assert elements(data, pieces(data, cuts)) == elements(data, [data])
