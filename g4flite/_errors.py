@@ -18,35 +18,47 @@
     |   |-- FirstTokenTimeoutError
     |   |-- IdleTimeoutError
     |   `-- TotalTimeoutError
-    |-- StatusError             the service answered with a status that is no success
+    |-- StatusError             the service refuses: by its status, or by an error of these classes inside a reply
+    |   |-- AuthenticationError
+    |   |-- PermissionDeniedError
+    |   |-- NotFoundError
     |   |-- RateLimitError
+    |   |-- OverloadedError
+    |   |-- ContextLengthError
+    |   |-- ContentFilterError
     |   `-- ChallengeError      a page that asks for a browser stands in front of the service
     |-- ReplyError              the reply is not what the protocol says
     |   |-- MalformedReplyError
     |   |-- TruncatedStreamError
     |   |-- EmptyReplyError
     |   |-- LimitError          larger than a limit of the spec
-    |   `-- ProviderError       the service reports an error in the middle of a reply
+    |   `-- ProviderError       the service reports another error inside a reply
     `-- AllFailedError          every provider of a list failed; holds their errors
 
 Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`.
 """
 
+from typing import Any
+
 
 class G4fliteError(Exception):
     """Base of every error of this package.
 
-    `provider` is the provider's name (None where none was found), `partial` the text delivered before the error.
-    Both survive `pickle` and `copy.deepcopy`.
+    `provider` is the provider's name (None where none was found), `partial` the text delivered before the error,
+    `request_id` what the service calls the request that failed (None where it names none); the message ends with it.
+    Every class takes them as keywords; they survive `pickle` and `copy.deepcopy`.
     """
 
-    def __init__(self, message: str = "", *, provider: str | None = None, partial: str = "") -> None:
+    def __init__(
+        self, message: str = "", *, provider: str | None = None, partial: str = "", request_id: str | None = None
+    ) -> None:
         super().__init__(message)
         self.provider = provider
         self.partial = partial
+        self.request_id = request_id
 
     def __str__(self) -> str:
-        message = super().__str__()
+        message = super().__str__() + (f" (request id {self.request_id})" if self.request_id else "")
         return f"{self.provider}: {message}" if self.provider else message
 
 
@@ -119,32 +131,60 @@ class TotalTimeoutError(StreamTimeoutError):
 
 
 class StatusError(G4fliteError):
-    """The service answered with a status outside 200-299.
+    """The service refuses: by a status outside 200-299, or (status 200) by an error inside its reply that has a class.
 
-    `status` is the code, `body` the first 2 KB of the body as text, `retry_after` the seconds that the service asks
-    its clients to wait, `should_retry` what it says of a second try (both None where it says nothing).
+    `status` is the HTTP status, `body` the first 2 KB of the body, or of the error inside it, as text; `code` and
+    `kind` are the service's words for it, `retry_after` the seconds that it asks its clients to wait, `should_retry`
+    what it says of a second try (each None where it says nothing).
     """
 
     def __init__(
         self,
         message: str = "",
         *,
-        provider: str | None = None,
-        partial: str = "",
         status: int = 0,
         body: str = "",
         retry_after: float | None = None,
         should_retry: bool | None = None,
+        code: str | int | None = None,
+        kind: str | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(message, provider=provider, partial=partial)
+        super().__init__(message, **common)
         self.status = status
         self.body = body
         self.retry_after = retry_after
         self.should_retry = should_retry
+        self.code = code
+        self.kind = kind
+
+
+class AuthenticationError(StatusError):
+    """The key is missing, wrong or expired (401)."""
+
+
+class PermissionDeniedError(StatusError):
+    """The key is known, and may not use this (403)."""
+
+
+class NotFoundError(StatusError):
+    """The service has no such model, or nothing at this URL (404)."""
 
 
 class RateLimitError(StatusError):
-    """Too many requests, or a quota used up."""
+    """Too many requests (429), or a quota used up: then `code` or `kind` is `insufficient_quota`."""
+
+
+class OverloadedError(StatusError):
+    """The service has more to do than it can (529, or 503 where it says so)."""
+
+
+class ContextLengthError(StatusError):
+    """The messages, or they and the answer, are longer than the model's context."""
+
+
+class ContentFilterError(StatusError):
+    """The messages, or the answer to them, are against the service's rules of content."""
 
 
 class ChallengeError(StatusError):
@@ -172,7 +212,7 @@ class LimitError(ReplyError):
 
 
 class ProviderError(ReplyError):
-    """The service reports an error inside a reply of status 200.
+    """The service reports an error inside a reply of status 200, one without a class among the `StatusError`s.
 
     `code` and `kind` are its own words for it (None where it has none); `passing` is whether a later try may succeed.
     """
@@ -181,13 +221,12 @@ class ProviderError(ReplyError):
         self,
         message: str = "",
         *,
-        provider: str | None = None,
-        partial: str = "",
         code: str | int | None = None,
         kind: str | None = None,
         passing: bool = False,
+        **common: Any,
     ) -> None:
-        super().__init__(message, provider=provider, partial=partial)
+        super().__init__(message, **common)
         self.code = code
         self.kind = kind
         self.passing = passing
@@ -196,15 +235,8 @@ class ProviderError(ReplyError):
 class AllFailedError(G4fliteError):
     """Every provider of a list failed before its first text; `errors` holds what each one ended with, in order."""
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        provider: str | None = None,
-        partial: str = "",
-        errors: tuple[G4fliteError, ...] = (),
-    ) -> None:
-        super().__init__(message, provider=provider, partial=partial)
+    def __init__(self, message: str = "", *, errors: tuple[G4fliteError, ...] = (), **common: Any) -> None:
+        super().__init__(message, **common)
         self.errors = errors
 
 

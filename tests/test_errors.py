@@ -18,11 +18,12 @@ def depth(kind: type[BaseException]) -> int:
 @pytest.mark.parametrize("kind", CLASSES)
 @pytest.mark.parametrize("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy, copy.copy])
 def test_an_error_survives_pickle_and_copy(kind: type[g4flite.G4fliteError], twin: Any) -> None:
-    error = kind("it failed", provider="acme", partial="so f\u00e4r")
+    error = kind("it failed", provider="acme", partial="so f\u00e4r", request_id="req_1")
     again = twin(error)
     assert type(again) is kind
-    assert str(again) == "acme: it failed"
+    assert str(again) == "acme: it failed (request id req_1)"
     assert (again.provider, again.partial, again.args) == ("acme", "so f\u00e4r", ("it failed",))
+    assert again.request_id == "req_1"
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -33,10 +34,17 @@ def test_every_class_is_public_documented_and_at_most_two_levels_deep(kind: type
     assert depth(kind) <= 2
 
 
-def test_a_status_error_keeps_its_facts_through_pickle() -> None:
-    error = g4flite.RateLimitError("slow down", provider="acme", status=429, body="{}", retry_after=1.5)
-    again = pickle.loads(pickle.dumps(error))
-    assert (again.status, again.body, again.retry_after) == (429, "{}", 1.5)
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, g4flite.StatusError)])
+@pytest.mark.parametrize("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy])
+def test_a_status_error_keeps_its_facts(kind: type[g4flite.StatusError], twin: Any) -> None:
+    facts = {"status": 429, "body": "{}", "retry_after": 1.5, "should_retry": False, "code": 1302, "kind": "slow"}
+    again = twin(kind("slow down", provider="acme", **facts))
+    assert {name: getattr(again, name) for name in facts} == facts
+
+
+def test_what_the_service_does_not_say_is_none() -> None:
+    error = g4flite.StatusError("no")
+    assert (error.code, error.kind, error.retry_after, error.should_retry, error.request_id) == (None,) * 5
 
 
 def test_the_families_are_also_the_built_in_ones() -> None:
@@ -48,3 +56,4 @@ def test_an_error_without_provider_or_message_is_still_readable() -> None:
     assert str(g4flite.G4fliteError("plain")) == "plain"
     assert str(g4flite.G4fliteError(provider="acme")) == "acme: "
     assert str(g4flite.StreamTimeoutError("slow")) == "slow"
+    assert str(g4flite.StatusError("no", request_id="req_1")) == "no (request id req_1)"
