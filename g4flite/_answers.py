@@ -1,5 +1,6 @@
-"""What an answer that is no reply means: statuses, challenge pages, `retry-after`.  No I/O."""
+"""What an answer that is no reply means: statuses, challenge pages, `retry-after`, request ids.  No I/O."""
 
+import re
 from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -8,48 +9,67 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ._checks import is_secret
-from ._errors import ChallengeError, MalformedReplyError, RateLimitError, ReplyError, StatusError
-from ._parsers import excerpt, reported
+from ._errors import ChallengeError, G4fliteError, MalformedReplyError, StatusError
 from ._reply import Head
+from ._reports import ADVICE, KEPT, Report, as_id, classify, excerpt, report_of, reported
 from ._spec import Call, Provider, Request
 
 HARMLESS: Final = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
-BODY_KEPT: Final = 2 * 1024  # characters of an error's body that the error keeps
+REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ms-request-id")
+PHRASES: Final = {status.value: f" {status.phrase}" for status in HTTPStatus}
+WORD: Final = re.compile(r"[A-Za-z][\w.-]{0,79}")  # a code or kind that is worth its place in a message
 
 
 def status_error(spec: Provider, head: Head, text: str, now_ms: int) -> StatusError:
     """The error that a status outside 200-299, with this text, means: the spec's own rules first, then the rest."""
+    report = report_of(text, bare=True)
     kind = next((rule.error for rule in spec.errors if rule.status == head.status and rule.contains in text), None)
-    advice = "check the messages and options"
-    if kind is not None or head.status == HTTPStatus.TOO_MANY_REQUESTS:
-        kind, advice = kind or RateLimitError, "wait before the next call, or ask another provider"
-    elif head.status in (403, 503) and is_challenge(head, text):
-        kind, advice = ChallengeError, "a challenge page wants a browser: try another network, proxy= or provider"
-    elif 300 <= head.status < 400:
-        advice = f"it redirects to {_host(head)}, which is not followed: set base_url= if the service has moved there"
-    elif head.status in (401, 403):
-        advice = "it refuses this caller: check headers= and credentials"
-    elif head.status in (404, 405):
-        advice = "nothing is served there: check base_url= and the model"
-    elif head.status >= 500:
-        advice = "the service fails: try later, or ask another provider"
-    phrase = HTTPStatus(head.status).phrase if head.status in HTTPStatus._value2member_map_ else ""
-    said = f": {excerpt(text)}" if text.strip() else ""
-    return (kind or StatusError)(
-        " ".join(["status", str(head.status), phrase]).rstrip() + f"{said}; {advice}",
+    if kind is None and head.status in (403, 503) and is_challenge(head, text):
+        kind = ChallengeError
+    elif kind is None and head.status >= 400:
+        kind = classify(head.status, report or Report(text))
+    kind, report = kind or StatusError, report or Report("")
+    said = f": {excerpt(report.message or text)}" if text.strip() else ""
+    word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
+    return kind(
+        f"status {head.status}{PHRASES.get(head.status, '')}{said}{word}; {ADVICE.get(kind) or _advice(head)}",
         status=head.status,
-        body=text[:BODY_KEPT],
+        body=text[:KEPT],
         retry_after=retry_after(head.headers, now_ms),
         should_retry={"true": True, "false": False}.get(head.headers.get("x-should-retry", "").lower()),
+        code=report.code,
+        kind=report.kind,
+        request_id=report.request_id or request_id(head.headers),
     )
 
 
-def no_reply(head: Head, text: str) -> ReplyError:
+def _advice(head: Head) -> str:
+    """What to try next after a status whose error has no class of its own."""
+    if head.status < 400:
+        return f"it redirects to {_host(head)}, which is not followed: set base_url= if the service has moved there"
+    if head.status >= 500:
+        return "the service fails: try later, or ask another provider"
+    return {
+        402: "the account has nothing left to spend: add to it, or ask another provider",
+        405: "nothing is served there: check base_url= and the model",
+        413: "the request is too large: shorten the messages",
+    }.get(head.status, "check the messages and options")
+
+
+def no_reply(head: Head, text: str) -> G4fliteError:
     """The error that a 2xx answer of a content type in `error_types` means; it quotes the answer."""
     kind = head.headers.get("content-type", "").partition(";")[0]
     return reported(text) or MalformedReplyError(
         f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and what stands in between"
     )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """What the service calls this request, by the first of `REQUEST_IDS`; None where it names none.
+
+    `cf-ray` and the like are not among them: those name a passage through a proxy, which the service knows nothing of.
+    """
+    return next(filter(None, (as_id(headers.get(name)) for name in REQUEST_IDS)), None)
 
 
 def is_challenge(head: Head, page: str) -> bool:

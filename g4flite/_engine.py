@@ -107,6 +107,7 @@ def attempt(run: "Run", route: "Route") -> Exchange:
     request = build(call)
     run.secrets = secrets(call, request)
     head: Head = yield Send(request, route)
+    run.head = head
     if head.status == 407:
         raise ProxyError("the proxy wants a login; check the user name and password in proxy=")
     if not 200 <= head.status < 300:

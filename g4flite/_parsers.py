@@ -1,18 +1,14 @@
 """Chunk parsers: frames to texts."""
 
 import json
-import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._errors import MalformedReplyError, ProviderError, TruncatedStreamError
+from ._errors import MalformedReplyError, TruncatedStreamError
 from ._framing import Lines
-from ._retry import PASSING
+from ._reports import excerpt, reported
 
-PASSING_WORDS = re.compile(
-    "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again"
-)  # what a service says of an error that passes by itself
 HELD = 16 * 1024  # characters
 _Utf8 = getincrementaldecoder("utf-8")
 
@@ -20,8 +16,8 @@ _Utf8 = getincrementaldecoder("utf-8")
 class TextParser:
     """Raw UTF-8 text.  A character split between chunks comes out whole; bytes that are no UTF-8 become U+FFFD.
 
-    A reply that is one JSON object with an `error`, from its first character to its last, is a `ProviderError`: as long
-    as it begins like one, up to `HELD` characters, it is held back.
+    A reply that is one JSON object with an `error`, from its first character to its last, is that error: as long as it
+    begins like one, up to `HELD` characters, it is held back.
     """
 
     __slots__ = ("_decoder", "_held")
@@ -52,10 +48,9 @@ class TextParser:
 class JsonLinesParser:
     """One JSON object a line (NDJSON); `text_of` finds the text in it.
 
-    `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises a
-    `ReplyError` on a frame that means one.  `ends(frame)` says of a frame whether it is the
-    end marker, where the protocol has one.  Blank lines are passed over, the last line needs no LF, and a surrogate
-    pair split between two frames is joined.
+    `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises the
+    error that a frame means.  `ends(frame)` says of a frame whether it is the end marker, where the protocol has one.
+    Blank lines are passed over, the last line needs no LF, and a surrogate pair split between two frames is joined.
     """
 
     __slots__ = ("_ends", "_high", "_lines", "_text_of", "done")
@@ -125,37 +120,3 @@ class JsonLinesParser:
                 text, self._high = text[:-1], text[-1]
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text
-
-
-def excerpt(data: bytes | str, limit: int = 200) -> str:
-    """The beginning of `data` on one line, as it may stand in a message."""
-    text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
-    text = " ".join(text.split())
-    return repr(text if len(text) <= limit else text[:limit] + "...")
-
-
-def reported(report: Any) -> ProviderError | None:
-    """The error that a service reports inside a reply: text that is a JSON object with `error`, or its value.
-
-    The value is a string, or an object with `message` and, where the service has them, `code` or `status`, and `type`.
-    None where nothing of the kind is there.
-    """
-    if isinstance(report, str):
-        try:
-            report = json.loads(report)
-        except (ValueError, RecursionError):
-            return None
-    if not isinstance(report, dict) or not report.get("error"):
-        return None
-    error = report["error"]
-    if not isinstance(error, dict):
-        error = {"message": error}
-    said, code, kind = error.get("message"), error.get("code"), error.get("type") or error.get("status")
-    passing = str(code) in map(str, PASSING) or PASSING_WORDS.search(f"{code} {kind} {said}".lower()) is not None
-    return ProviderError(
-        f"the service reports an error: {excerpt(said if isinstance(said, str) else json.dumps(error))}; "
-        + ("try again later, or ask another provider" if passing else "check the messages and options"),
-        code=code if isinstance(code, str | int) else None,
-        kind=kind if isinstance(kind, str) else None,
-        passing=passing,
-    )

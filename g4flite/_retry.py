@@ -4,9 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ._errors import (
+    AuthenticationError,
+    ContentFilterError,
+    ContextLengthError,
     EmptyReplyError,
     G4fliteError,
+    NotFoundError,
     OptionError,
+    OverloadedError,
+    PermissionDeniedError,
     ProviderError,
     ProxyError,
     RateLimitError,
@@ -20,6 +26,7 @@ from ._errors import (
 )
 
 PASSING = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+LASTING = (AuthenticationError, PermissionDeniedError, NotFoundError, ContextLengthError, ContentFilterError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +73,9 @@ def passes(error: G4fliteError) -> bool:
     if isinstance(error, StatusError):
         if error.should_retry is not None:
             return error.should_retry
-        return error.status in PASSING or isinstance(error, RateLimitError)
+        if isinstance(error, RateLimitError | OverloadedError):
+            return "insufficient_quota" not in (error.code, error.kind)  # a quota that is used up stays so
+        return error.status in PASSING and not isinstance(error, LASTING)
     if isinstance(error, ProviderError):
         return error.passing
     if isinstance(error, TLSError | ProxyError | StreamClosedError | TotalTimeoutError):

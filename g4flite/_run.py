@@ -5,9 +5,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from ._answers import request_id
 from ._errors import G4fliteError
+from ._reply import Head
 from ._retry import Retry
 from ._spec import Call
 from ._stream import Attempt
@@ -17,6 +19,7 @@ from ._timers import Timers
 if TYPE_CHECKING:
     from ._pool import Source
 
+SAID: Final = ("request_id", "body", "code", "kind")  # the facts of an error that are the service's own words
 log = logging.getLogger(__package__)
 
 
@@ -43,6 +46,7 @@ class Run:
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
     call: Call = field(init=False)
     thread: int = 0  # the one that reads, in sync
+    head: Head | None = None  # of the answer to this attempt
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what the request of this attempt holds
     _began: float | None = None
 
@@ -56,7 +60,7 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """An attempt begins."""
-        self.call, self._began, self.secrets = route.call, self.clock(), ()
+        self.call, self._began, self.secrets, self.head = route.call, self.clock(), (), None
         self.timers.attempt(route.timeout)
 
     def fail(self, error: G4fliteError) -> None:
@@ -65,7 +69,12 @@ class Run:
         """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
+        if self._began is not None and self.head is not None:  # else the error is of no one attempt
+            error.request_id = error.request_id or request_id(self.head.headers)
         error.args = tuple(self.redact(argument) for argument in error.args)
+        for name in SAID:
+            if isinstance(said := getattr(error, name, None), str):
+                setattr(error, name, self.redact(said))
         self._note(f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}")
 
     @property

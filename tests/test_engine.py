@@ -79,19 +79,25 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     assert type(error) is g4flite.StatusError
     assert error.body == '{"error":\n "overheated"}'
     assert str(error) == (
-        'acme: status 500 Internal Server Error: \'{"error": "overheated"}\'; '
-        "the service fails: try later, or ask another provider"
+        "acme: status 500 Internal Server Error: 'overheated'; the service fails: try later, or ask another provider"
     )
     assert error.retry_after is None
+    assert "'some text of { its own'" in str(failing(500, b"some text of\n{ its own"))
 
 
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
         (400, "Bad Request; check the messages and options"),
-        (401, "Unauthorized; it refuses this caller"),
+        (401, "Unauthorized; check api_key= or the environment variable that holds it"),
+        (402, "Payment Required; the account has nothing left to spend"),
+        (403, "Forbidden; it refuses this caller"),
         (404, "Not Found; nothing is served there"),
+        (405, "Method Not Allowed; nothing is served there"),
+        (413, "; the request is too large: shorten the messages"),
+        (429, "Too Many Requests; wait before the next call"),
         (503, "Service Unavailable; the service fails"),
+        (529, "status 529; try again later, or ask another provider"),
         (799, "status 799; the service fails"),
         (304, "Not Modified; it redirects to another path, which is not followed"),
     ],
@@ -168,8 +174,8 @@ def test_a_spec_s_own_rule_comes_first() -> None:
         (403, b"<script src=/cdn-cgi/challenge-platform/x.js>", {}, g4flite.ChallengeError),
         (503, b"<form id=cf-chl-x>", {}, g4flite.ChallengeError),
         (403, b"", {"cf_mitigated": "challenge"}, g4flite.ChallengeError),
-        (403, b"you are not allowed", {}, g4flite.StatusError),
-        (404, b"Just a moment...", {}, g4flite.StatusError),
+        (403, b"you are not allowed", {}, g4flite.PermissionDeniedError),
+        (404, b"Just a moment...", {}, g4flite.NotFoundError),
     ],
 )
 def test_a_challenge_page_is_told_from_a_refusal(
@@ -309,10 +315,10 @@ class TestRetry:
         assert isinstance(error, g4flite.AllFailedError)
         assert str(error).splitlines() == [
             "free2gpt, acme: none of 2 providers answered:",
-            "  free2gpt: status 401 Unauthorized: 'no'; it refuses this caller: check headers= and credentials",
+            "  free2gpt: status 401 Unauthorized: 'no'; check api_key= or the environment variable that holds it",
             "  acme: refused",
         ]
-        assert [type(e) for e in error.errors] == [g4flite.StatusError, g4flite.ConnectError]
+        assert [type(e) for e in error.errors] == [g4flite.AuthenticationError, g4flite.ConnectError]
         again = pickle.loads(pickle.dumps(error))
         assert [str(e) for e in again.errors] == [str(e) for e in error.errors]
 
@@ -340,6 +346,6 @@ class TestRetry:
         caplog.set_level("DEBUG", logger="g4flite")
         self.follow(run_of(ACME, authorization="Bearer s3cret"), (Head(401, {}), b"s3cret"))
         assert [record.getMessage() for record in caplog.records] == [
-            "acme, model None: StatusError: status 401 Unauthorized: '***'; it refuses this caller: "
-            "check headers= and credentials after 0.000 s"
+            "acme, model None: AuthenticationError: status 401 Unauthorized: '***'; check api_key= or the "
+            "environment variable that holds it after 0.000 s"
         ]

@@ -6,7 +6,8 @@ A clean HTTP end completes the reply.  Source: recorded traffic of https://flowg
 from hashlib import md5
 from typing import Any
 
-from .._parsers import JsonLinesParser, reported
+from .._parsers import JsonLinesParser
+from .._reports import reported
 from .._spec import JSON, Call, Provider
 
 SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
