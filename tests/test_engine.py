@@ -202,6 +202,24 @@ def test_a_failure_to_send_is_raised_as_it_is() -> None:
         running.throw(g4flite.ConnectError("refused"))
 
 
+REPORTED = b'{"error": {"message": "s3cret", "code": "s3cret", "type": "overloaded_error"}, "request_id": "s3cret-1"}'
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_secret_in_any_of_a_report_s_words_is_not_repeated(status: int) -> None:
+    run = run_of(ACME, authorization="Bearer s3cret")
+    running = exchange(run)
+    next(running)
+    running.send(Head(status, {}))
+    with pytest.raises(g4flite.OverloadedError) as caught:
+        running.send(REPORTED)
+        running.send(b"")
+    error = caught.value
+    assert (error.code, error.kind, error.request_id) == ("***", "overloaded_error", "***-1")
+    assert '{"message": "***", "code": "***"' in error.body
+    assert b"s3cret" not in pickle.dumps(error)
+
+
 class TestRetry:
     """What is tried again, and what is wanted in between."""
 
@@ -285,6 +303,42 @@ class TestRetry:
     def test_the_service_may_ask_for_a_retry_and_for_a_wait(self) -> None:
         answer = (Head(400, {"x-should-retry": "true", "retry-after": "3"}),)
         assert self.follow(run_of(ACME, retry=Retry()), answer, (self.OK, b"x")) == ["acme", 3, "acme", "x"]
+
+    @pytest.mark.parametrize(
+        ("answer", "name"),
+        [
+            ((Head(500, {"x-request-id": "r1"}),), "r1"),
+            ((Head(200, {"request-id": "r1"}), b'{"error": "no such thing"}'), "r1"),
+            ((Head(200, {"request-id": "r1"}), b'{"error": "no", "request_id": "r2"}'), "r2"),
+            ((Head(200, {"request-id": "r1", "content-type": "text/html"}), b"<p>"), "r1"),
+            ((Head(200, {"request-id": "r1"}), g4flite.TruncatedStreamError("reset")), "r1"),
+            ((Head(407, {"request-id": "r1"}),), "r1"),
+            ((Head(200, {}), b'{"error": "no such thing"}'), None),
+            (g4flite.ConnectError("refused"), None),
+        ],
+    )
+    def test_an_error_names_the_request_that_failed(self, answer: Any, name: str | None) -> None:
+        [_, error] = self.follow(run_of(ACME), answer)
+        assert error.request_id == name
+        assert str(error).endswith(f" (request id {name})") is (name is not None)
+
+    def test_an_error_names_no_request_of_another_attempt(self) -> None:
+        known = (Head(503, {"x-request-id": "r1"}),)
+        *_, error = self.follow(run_of(ACME, retry=Retry(times=1)), known, g4flite.ConnectError("refused"))
+        assert error.request_id is None
+        run = run_of(providers.FREE2GPT, ACME)
+        *_, error = self.follow(run, known, (Head(503, {"x-request-id": "r2"}),))
+        run.fail(error)
+        assert [e.request_id for e in error.errors] == ["r1", "r2"]
+        assert error.request_id is None
+
+    def test_a_refusal_inside_a_reply_is_tried_again_or_it_is_not(self) -> None:
+        busy, spent = b'{"error": {"code": 429}}', b'{"error": {"code": "insufficient_quota"}}'
+        answers = [(self.OK, busy), (self.OK, spent)]
+        *steps, error = self.follow(run_of(ACME, retry=Retry()), *answers)
+        assert steps == ["acme", 0.25, "acme"]
+        assert type(error) is g4flite.RateLimitError
+        assert error.code == "insufficient_quota"
 
     def test_each_attempt_is_signed_anew(self) -> None:
         run = run_of(providers.FREE2GPT, retry=Retry())

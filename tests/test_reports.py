@@ -1,0 +1,502 @@
+"""What services say went wrong: each form with its source, as the body of a status and inside a reply of status 200."""
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import g4flite
+from g4flite import (
+    AuthenticationError,
+    ContentFilterError,
+    ContextLengthError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    ProviderError,
+    RateLimitError,
+    StatusError,
+)
+from g4flite._answers import request_id, status_error
+from g4flite._reply import Head
+from g4flite._reports import ADVICE, Report, classify, report_of, reported
+from tests.acme import ACME
+
+REFUSALS = {kind for kind in vars(g4flite).values() if isinstance(kind, type) and StatusError in kind.__bases__}
+SPENT = "You exceeded your current quota, please check your plan and billing details."
+LONG = "This model's maximum context length is 4097 tokens. Please reduce the length of the messages."
+FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
+KEY_INFO = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
+NO_KEY = {"code": 400, "message": "Please renew it.", "status": "INVALID_ARGUMENT", "details": ["x", KEY_INFO]}
+FULL = {"code": 503, "message": "Try again later.", "status": "UNAVAILABLE"}
+UPSTREAM = {"code": 429, "message": "Provider returned error", "metadata": {"raw": "slow down", "provider_name": "Q"}}
+GROQ = {"message": "Failed to call", "type": "invalid_request_error", "code": "tool_use_failed", "status_code": 401}
+SMALL = {"code": 400, "message": "the request exceeds the available context size", "type": "exceed_context_size_error"}
+
+
+def anthropic(kind: str, message: str) -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_011C"}
+
+
+def openai(message: str, kind: str | None, code: str | None) -> dict[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+# status, report, what of its message is quoted, code, kind, class by status, class inside a reply (None: no error)
+ANYWHERE: dict[str, tuple[Any, ...]] = {
+    # WIRE B1: {"error": {"message", "type", "param", "code"}}; the words: platform.openai.com/docs/guides/error-codes
+    "openai 400 length": (
+        400, openai(LONG, "invalid_request_error", "context_length_exceeded"), "maximum context length is 4097",
+        "context_length_exceeded", "invalid_request_error", ContextLengthError, ContextLengthError,
+    ),
+    "openai 400": (
+        400, openai("Missing 'model'.", "invalid_request_error", None), "Missing 'model'.",
+        None, "invalid_request_error", StatusError, ProviderError,
+    ),
+    "openai 401": (
+        401, openai("Incorrect API key provided", "invalid_request_error", "invalid_api_key"), "Incorrect API key",
+        "invalid_api_key", "invalid_request_error", AuthenticationError, AuthenticationError,
+    ),
+    "openai 403": (
+        403, openai("Not in your country", "unsupported", None), "Not in your country",
+        None, "unsupported", PermissionDeniedError, ProviderError,
+    ),
+    "openai 404": (
+        404, openai("The model `x` does not exist", "invalid_request_error", "model_not_found"), "does not exist",
+        "model_not_found", "invalid_request_error", NotFoundError, NotFoundError,
+    ),
+    "openai 429": (
+        429, openai("Rate limit reached", "requests", "rate_limit_exceeded"), "Rate limit reached",
+        "rate_limit_exceeded", "requests", RateLimitError, RateLimitError,
+    ),
+    "openai 429 quota": (
+        429, openai(SPENT, "insufficient_quota", "insufficient_quota"), "exceeded your current quota",
+        "insufficient_quota", "insufficient_quota", RateLimitError, RateLimitError,
+    ),
+    "openai 503 slow": (
+        503, openai("The engine is currently overloaded", "server_error", None), "currently overloaded",
+        None, "server_error", OverloadedError, OverloadedError,
+    ),
+    "openai 500": (
+        500, openai("The server had an error", "server_error", None), "had an error",
+        None, "server_error", StatusError, ProviderError,
+    ),
+    # openai/openai-python#331: Azure, with `status` a number
+    "azure 400 filter": (
+        400, {"error": {"message": FILTERED, "type": None, "param": "prompt", "code": "content_filter", "status": 400}},
+        "filtered due to the prompt", "content_filter", None, ContentFilterError, ContentFilterError,
+    ),
+    # BerriAI/litellm#16231: the same words behind a proxy, whose code is a string of digits
+    "litellm 400 filter": (
+        400, openai(FILTERED, None, "400"), "filtered due", "400", None, ContentFilterError, ContentFilterError,
+    ),
+    # WIRE B1 (OpenRouter): error {code, message, metadata}; open-webui/computer#293 for `raw`
+    "openrouter 429": (
+        429, {"error": UPSTREAM}, "Provider returned error: slow down", 429, None, RateLimitError, RateLimitError,
+    ),
+    "openrouter 403 flagged": (
+        403, {"error": {"code": 403, "message": "Your input was flagged"}}, "Your input was flagged",
+        403, None, ContentFilterError, ContentFilterError,
+    ),
+    "openrouter metadata": (  # digiogithub/pando#8: metadata.error_type
+        502, {"error": {"code": 502, "message": "Provider returned error", "metadata": {"error_type": "rate_limited"}}},
+        "'Provider returned error'", 502, "rate_limited", RateLimitError, RateLimitError,
+    ),
+    # WIRE B1 (Groq): type, code, failed_generation, status_code
+    "groq": (
+        400, {"error": GROQ}, "Failed to call", "tool_use_failed", "invalid_request_error",
+        AuthenticationError, AuthenticationError,
+    ),
+    # WIRE B1 (Hugging Face): {"error": "text", "error_type"?}
+    "tgi 422": (
+        422, {"error": "Input validation error", "error_type": "validation"}, "Input validation error",
+        None, "validation", StatusError, ProviderError,
+    ),
+    "tgi 424": (
+        424, {"error": "Model is overloaded", "error_type": "overloaded"}, "Model is overloaded",
+        None, "overloaded", OverloadedError, OverloadedError,
+    ),
+    # WIRE B1 (llama.cpp), ggml-org/llama.cpp#15780, #19774
+    "llama.cpp 400": (
+        400, {"error": SMALL}, "exceeds the available context", 400, "exceed_context_size_error",
+        ContextLengthError, ContextLengthError,
+    ),
+    "llama.cpp 500": (
+        500, {"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}},
+        "has been exceeded", 500, "server_error", ContextLengthError, ContextLengthError,
+    ),
+    # WIRE B2 (Responses): flat, as its type is declared, and nested, as it was recorded
+    "responses flat": (
+        429, {"type": "error", "code": "rate_limit_exceeded", "message": "Slow", "param": None}, "'Slow'",
+        "rate_limit_exceeded", None, RateLimitError, RateLimitError,
+    ),
+    "responses nested": (
+        400, {"type": "error", "sequence_number": 2, **openai("Too long", "invalid", "context_length_exceeded")},
+        "Too long", "context_length_exceeded", "invalid", ContextLengthError, ContextLengthError,
+    ),
+    # WIRE B3: {"type": "error", "error": {"type", "message"}, "request_id"}; docs.claude.com/en/api/errors
+    "anthropic 400 length": (
+        400, anthropic("invalid_request_error", "prompt is too long: 200251 tokens > 200000 maximum"),
+        "prompt is too long: 200251", None, "invalid_request_error", ContextLengthError, ContextLengthError,
+    ),
+    "anthropic 400": (
+        400, anthropic("invalid_request_error", "max_tokens: 10000 > 4096, which is the maximum allowed number"),
+        "max_tokens: 10000", None, "invalid_request_error", StatusError, ProviderError,
+    ),
+    "anthropic 400 filter": (
+        400, anthropic("invalid_request_error", "Output blocked by content filtering policy"),
+        "Output blocked", None, "invalid_request_error", ContentFilterError, ContentFilterError,
+    ),
+    "anthropic 401": (
+        401, anthropic("authentication_error", "invalid x-api-key"), "invalid x-api-key",
+        None, "authentication_error", AuthenticationError, AuthenticationError,
+    ),
+    "anthropic 403": (
+        403, anthropic("permission_error", "no access"), "no access", None, "permission_error",
+        PermissionDeniedError, PermissionDeniedError,
+    ),
+    "anthropic 404": (
+        404, anthropic("not_found_error", "model: x"), "model: x", None, "not_found_error",
+        NotFoundError, NotFoundError,
+    ),
+    "anthropic 413": (
+        413, anthropic("request_too_large", "too large"), "too large", None, "request_too_large",
+        StatusError, ProviderError,
+    ),
+    "anthropic 429": (
+        429, anthropic("rate_limit_error", "Too many tokens a minute"), "a minute", None, "rate_limit_error",
+        RateLimitError, RateLimitError,
+    ),
+    "anthropic 500": (
+        500, anthropic("api_error", "Internal server error"), "Internal server", None, "api_error",
+        StatusError, ProviderError,
+    ),
+    "anthropic 529": (
+        529, anthropic("overloaded_error", "Overloaded"), "'Overloaded'", None, "overloaded_error",
+        OverloadedError, OverloadedError,
+    ),
+    # WIRE B4: {"error": {"code", "message", "status", "details"}}, or a list of one; karateboy's report in
+    # cequence-io/openai-scala-client#109, google-gemini/gemini-cli#6678
+    "gemini 400 key, by its reason": (
+        400, {"error": NO_KEY}, "Please renew it.", 400, "INVALID_ARGUMENT", AuthenticationError, AuthenticationError,
+    ),
+    "gemini 400 key, by its message": (
+        400, {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "details": {}}},
+        "API key not valid", 400, None, AuthenticationError, AuthenticationError,
+    ),
+    "gemini 400 length": (
+        400, [{"error": {"code": 400, "message": "The count (2) exceeds the maximum number of tokens allowed (1)",
+                         "status": "INVALID_ARGUMENT"}}],
+        "The count (2) exceeds", 400, "INVALID_ARGUMENT", ContextLengthError, ContextLengthError,
+    ),
+    "gemini 403": (
+        403, {"error": {"code": 403, "message": "Your API key was reported as leaked", "status": "PERMISSION_DENIED"}},
+        "reported as leaked", 403, "PERMISSION_DENIED", PermissionDeniedError, PermissionDeniedError,
+    ),
+    "gemini 404": (
+        404, [{"error": {"code": 404, "message": "models/x is not found", "status": "NOT_FOUND"}}],
+        "models/x is not found", 404, "NOT_FOUND", NotFoundError, NotFoundError,
+    ),
+    "gemini 429": (
+        429, {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}},
+        "Quota exceeded", 429, "RESOURCE_EXHAUSTED", RateLimitError, RateLimitError,
+    ),
+    "gemini 503": (  # googleapis/python-genai#2604: in a stream too
+        503, {"error": FULL}, "Try again later.", 503, "UNAVAILABLE", OverloadedError, OverloadedError,
+    ),
+    "gemini 401": (
+        401, {"error": {"code": 401, "message": "No credentials", "status": "UNAUTHENTICATED"}},
+        "No credentials", 401, "UNAUTHENTICATED", AuthenticationError, AuthenticationError,
+    ),
+    # WIRE B5 (Ollama): {"error": "..."}, and the same as a line of a reply
+    "ollama 404": (
+        404, {"error": "model 'x' not found"}, "model 'x' not found", None, None, NotFoundError, ProviderError,
+    ),
+    "ollama 500": (
+        500, {"error": "an error was encountered"}, "encountered", None, None, StatusError, ProviderError,
+    ),
+    # WIRE B7 (Mistral): {"object": "error", "message", "type", "code"}; raycast/extensions#31107
+    "mistral 429": (
+        429, {"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "code": "1300"},
+        "Rate limit exceeded", "1300", "rate_limited", RateLimitError, RateLimitError,
+    ),
+    "vllm 400": (
+        400, {"object": "error", "message": LONG, "type": "BadRequestError", "param": None, "code": 400},
+        "maximum context length", 400, "BadRequestError", ContextLengthError, ContextLengthError,
+    ),
+    # No service of WIRE's: the words alone, and what frameworks make of them
+    "a word for a text": (
+        500, {"error": "rate_limit_exceeded"}, "rate_limit_exceeded", None, None, RateLimitError, RateLimitError,
+    ),
+    "a title and a text": (
+        400, {"error": "Unauthorized", "message": "Log in"}, "'Log in'", None, "Unauthorized",
+        AuthenticationError, AuthenticationError,
+    ),
+    "true and a text": (400, {"error": True, "message": "No"}, "'No'", None, None, StatusError, ProviderError),
+    "a class of Python's": (
+        500, {"error": {"type": "RateLimitError", "message": "No"}}, "'No'", None, "RateLimitError",
+        RateLimitError, RateLimitError,
+    ),
+    "safety": (
+        400, {"error": {"code": "SAFETY", "message": "No", "type": ""}}, "'No'", "SAFETY", None,
+        ContentFilterError, ContentFilterError,
+    ),
+    "a reply's end": (
+        400, {"error": {"code": "model_context_window_exceeded"}}, '{"code": ', "model_context_window_exceeded", None,
+        ContextLengthError, ContextLengthError,
+    ),
+}  # fmt: skip
+BODIES: dict[str, tuple[Any, ...]] = {
+    # WIRE B6 (Cohere): {"message": "..."}; cohere-ai/sandbox-topically#4
+    "cohere 400": (
+        400, {"message": "too many tokens: total number of tokens cannot exceed 2048"}, "too many tokens",
+        None, None, ContextLengthError, None,
+    ),
+    "cohere 401": (401, {"message": "invalid api token"}, "invalid api token", None, None, AuthenticationError, None),
+    "cohere 429": (429, {"message": "You are using a trial key"}, "a trial key", None, None, RateLimitError, None),
+    # WIRE B7: 422 {"detail": [...]}; Gitlawb/openclaude#739
+    "mistral 422": (
+        422, {"detail": [{"type": "extra", "loc": ["body", "store"], "msg": "Extra inputs", "input": "too many tokens"},
+                         {"loc": ["body", 0], "msg": "Odd"}, {"loc": 3, "msg": "x"}, "y"]},
+        "'body.store: Extra inputs; body.0: Odd'", None, None, StatusError, None,
+    ),
+    "fastapi 404": (404, {"detail": "Not Found"}, "'Not Found'", None, None, NotFoundError, None),
+    "an object as detail": (
+        400, {"detail": {"message": "No", "code": "content_filter"}}, "'No'", "content_filter", None,
+        ContentFilterError, None,
+    ),
+}  # fmt: skip
+EVERY = {**ANYWHERE, **BODIES}
+
+
+def refused(status: int, body: Any, **headers: str) -> StatusError:
+    text = body if isinstance(body, str) else json.dumps(body)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return status_error(ACME, Head(status, named), text, 0)
+
+
+@pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
+def test_a_status_with_a_report_has_its_class_and_words(
+    status: int, report: Any, said: str, code: Any, kind: Any, error: type[StatusError], inside: Any
+) -> None:
+    caught = refused(status, report)
+    assert type(caught) is error
+    assert said in str(caught)
+    assert str(caught).startswith(f"status {status}")
+    assert (caught.status, caught.code, caught.kind, caught.body) == (status, code, kind, json.dumps(report))
+
+
+@pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
+@pytest.mark.parametrize("shape", [json.dumps, lambda report: report])
+def test_a_report_inside_a_reply_has_its_class_and_words(
+    shape: Any, status: int, report: Any, said: str, code: Any, kind: Any, error: Any, inside: Any
+) -> None:
+    caught: Any = reported(shape(report))
+    if inside is None:
+        assert caught is None
+        return
+    assert type(caught) is inside
+    assert str(caught).startswith("the service reports an error: ")
+    assert said in str(caught)
+    assert (caught.code, caught.kind) == (code, kind)
+    if isinstance(caught, StatusError):
+        assert (caught.status, caught.body) == (200, json.dumps(report))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "the function f is overloaded"),
+        (400, "the tool is unavailable"),
+        (500, "the disk is unavailable"),
+        (404, "no API key of that name"),
+        (400, "the limit of n is 4"),
+        (400, "safety is no parameter"),
+        (400, "the title is too long"),
+        (400, "set rate_limit to a number"),
+        (400, "the content of a message is a string"),
+        (400, "maximum length is 4 contexts"),
+        (400, "length 429 is over 401"),
+        (503, "busy"),
+        (400, ""),
+    ],
+)
+def test_an_ordinary_message_is_not_misread(status: int, message: str) -> None:
+    kind = None if status != 404 else NotFoundError
+    assert classify(status, Report(message)) is kind
+    assert classify(status, Report(message, code="unknown", kind="invalid_request_error")) is kind
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (503, None), (418, None), (200, None)])
+def test_a_status_without_a_report_has_the_class_that_its_number_means(status: int, kind: Any) -> None:
+    assert classify(status, None) is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (503, "<h1>503 Service Temporarily Unavailable</h1>", OverloadedError),
+        (500, "Model overloaded", OverloadedError),
+        (503, "<h1>Down</h1>", StatusError),
+        (400, "prompt is too long", ContextLengthError),
+        (429, "prompt is too long", RateLimitError),
+        (302, "prompt is too long", StatusError),
+        (400, '{"errors": [{"code": 5}]}', StatusError),
+        (400, "[]", StatusError),
+        (400, "[" * 100_000, StatusError),
+    ],
+)
+def test_a_body_of_no_known_shape_is_searched_for_words_and_quoted(status: int, body: str, kind: Any) -> None:
+    error = refused(status, body)
+    assert type(error) is kind
+    assert f": '{body[:20]}" in str(error)
+    assert (error.code, error.kind) == (None, None)
+
+
+def test_the_specific_word_wins_over_the_status_and_the_rate_limit_over_all() -> None:
+    assert classify(403, Report("It violates our content policy", kind="permission_error")) is ContentFilterError
+    assert classify(500, Report("x", code="invalid_api_key")) is AuthenticationError
+    assert classify(429, Report("x", code="context_length_exceeded")) is RateLimitError
+    assert classify(200, Report("Too many tokens, wait", code=429)) is RateLimitError
+    assert classify(200, Report("the function f is overloaded", code=400)) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "advice"),
+    [
+        (openai("x", None, "invalid_api_key"), "check api_key= or the environment variable that holds it"),
+        (openai("x", None, "context_length_exceeded"), "shorten the messages, or ask a model with a larger context"),
+        (openai("x", None, "content_filter"), "change the messages, or ask another provider"),
+        (openai("x", "overloaded_error", None), "try again later, or ask another provider"),
+        (openai("x", "server_error", None), "try again later, or ask another provider"),
+        ({"error": {"message": "x", "code": 502}}, "try again later, or ask another provider"),
+        (openai("x", "odd", None), "check the messages and options"),
+    ],
+)
+def test_an_error_inside_a_reply_says_what_to_try(report: Any, advice: str) -> None:
+    assert str(reported(report)) == f"the service reports an error: 'x'; {advice}"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "shown"),
+    [
+        ("unknown_url", "invalid_request_error", " (unknown_url)"),
+        ("1302", "odd.kind-1", " (odd.kind-1)"),
+        (400, "INVALID_ARGUMENT", " (INVALID_ARGUMENT)"),
+        ("two words", None, ""),
+        ("x" * 81, "y" * 80, f" ({'y' * 80})"),
+        ("line\n", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_a_status_shows_the_word_that_the_service_has_for_it(code: Any, kind: Any, shown: str) -> None:
+    error = refused(400, {"error": {"message": "No", "code": code, "type": kind}})
+    assert str(error) == f"status 400 Bad Request: 'No'{shown}; check the messages and options"
+
+
+NO_ERRORS: list[Any] = [
+    {}, {"error": None}, {"error": ""}, {"error": {}}, {"error": False}, {"message": "hi"}, {"detail": "x"}, [], 3,
+    None, "text", [{"error": "a"}, {"error": "b"}], {"type": "response.failed", "response": {"error": {"code": "x"}}},
+    {"type": "message", "message": "hi"}, "[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NO_ERRORS, ids=lambda value: repr(value)[:40])
+def test_what_reports_no_error_is_none(value: Any) -> None:
+    assert report_of(value) is None
+    assert reported(value) is None
+
+
+@pytest.mark.parametrize("value", [{"message": 3}, {"message": None, "detail": ""}, {"message": ["x"]}, {"detail": []}])
+def test_a_body_without_a_message_is_no_report(value: Any) -> None:
+    assert report_of(value, bare=True) is None
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        ({"error": {"message": " \n", "why": 1}}, '{"message": " \\n", "why": 1}'),
+        ({"error": {"message": 3}}, '{"message": 3}'),
+        ({"error": [{"msg": "no place"}]}, '[{"msg": "no place"}]'),
+        ({"type": "error"}, '{"type": "error"}'),
+        ({"error": {"message": "Provider returned error", "metadata": "x"}}, "Provider returned error"),
+        ({"error": {"message": "Provider returned error", "metadata": {"raw": 3}}}, "Provider returned error"),
+    ],
+)
+def test_a_report_without_words_of_its_own_is_quoted_whole(report: Any, said: str) -> None:
+    assert report_of(report) == Report(said)
+
+
+def test_codes_that_are_none_are_left_out_and_long_ones_are_cut() -> None:
+    report = report_of({"error": {"message": "x", "code": True, "type": "k" * 5000, "status": ["s"]}})
+    assert report == Report("x", code=None, kind="k" * 2048)
+    assert report_of({"error": {"message": "x", "code": "c" * 5000}}) == Report("x", code="c" * 2048)
+
+
+def test_two_kilobytes_of_an_error_inside_a_reply_are_kept() -> None:
+    error = reported({"error": {"message": "m" * 100_000, "code": 429}})
+    assert isinstance(error, RateLimitError)
+    assert error.body == '{"error": {"message": "' + "m" * 2025
+    assert len(str(error)) < 400
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([
+        "error", "message", "detail", "type", "code", "status", "details", "metadata", "raw", "reason", "loc", "msg",
+        "request_id", "object", "error_type", "status_code",
+    ]), inner),
+)  # fmt: skip
+
+
+@given(JSON, st.sampled_from([200, 400, 503]))
+def test_any_json_is_an_error_of_ours_or_none(value: Any, status: int) -> None:
+    for bare in (False, True):
+        report = report_of(value, bare=bare)
+        assert report is None or report.message
+        assert classify(status, report) in {None, *REFUSALS}
+    error = reported(value)
+    assert (error is None) is (report_of(value) is None)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_the_request_s_id_is_the_body_s_or_else_the_header_s() -> None:
+    body = anthropic("api_error", "No")
+    assert refused(500, body, request_id="req_header").request_id == "req_011C"
+    assert str(refused(500, body)).endswith(" (request id req_011C)")
+    assert refused(500, "No", request_id="req_header").request_id == "req_header"
+    assert refused(500, "No").request_id is None
+    assert getattr(reported(body), "request_id", None) == "req_011C"
+    assert getattr(reported(anthropic("overloaded_error", "No")), "request_id", None) == "req_011C"
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"x-request-id": "a", "request-id": "b"}, "a"),
+        ({"request-id": "b", "x-generation-id": "c"}, "b"),
+        ({"x-generation-id": "c"}, "c"),
+        ({"apim-request-id": "d", "x-ms-request-id": "e"}, "d"),
+        ({"x-ms-request-id": "e"}, "e"),
+        ({"x-request-id": "", "request-id": "b"}, "b"),
+        ({"x-request-id": "a" * 201, "request-id": "a\tb"}, None),
+        ({"cf-ray": "f"}, None),
+        ({}, None),
+    ],
+)
+def test_a_request_s_id_is_in_one_of_these_headers(headers: dict[str, str], name: str | None) -> None:
+    assert request_id(headers) == name
+
+
+@pytest.mark.parametrize("name", ["a\nb", "", 7, None, "i" * 201])
+def test_an_id_that_cannot_stand_in_a_message_is_none(name: Any) -> None:
+    report = report_of({"error": "x", "request_id": name})
+    assert report is not None
+    assert report.request_id is None
+
+
+def test_every_class_of_a_refusal_has_an_advice() -> None:
+    assert set(ADVICE) == REFUSALS
