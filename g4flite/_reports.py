@@ -128,7 +128,7 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     inner: dict[str, Any] = error if isinstance(error, dict) else value
     more, details = inner.get("metadata"), inner.get("details")
     more = more if isinstance(more, dict) else {}
-    said = _text(inner.get("message")) or _text(error) or json.dumps(error or value)
+    said = _text(inner.get("message")) or _text(error) or _json(error or value)
     if said == "Provider returned error" and (raw := _text(more.get("raw"))):
         said = f"{said}: {raw}"  # a router quotes the provider behind it
     title = value.get("error") if error != said else None  # {"error": "Unauthorized", "message": "no such key"}
@@ -173,7 +173,7 @@ def reported(report: Any) -> G4fliteError | None:
         return error(
             f"{said}; {ADVICE[error]}",
             status=200,
-            body=(report if isinstance(report, str) else json.dumps(report))[:KEPT],
+            body=(report if isinstance(report, str) else _json(report))[:KEPT],
             code=found.code,
             kind=found.kind,
             request_id=found.request_id,
@@ -199,6 +199,13 @@ def excerpt(data: bytes | str, limit: int = 200) -> str:
 def as_id(value: object) -> str | None:
     """The value where it can stand in a message as an id: a string on one line, of at most 200 characters."""
     return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
+
+
+def _json(value: object) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:  # it was parsed a frame or two above
+        return "JSON that is nested too deep"
 
 
 def _text(value: object) -> str:

@@ -443,6 +443,16 @@ def test_two_kilobytes_of_an_error_inside_a_reply_are_kept() -> None:
     assert len(str(error)) < 400
 
 
+def test_a_report_that_is_nested_too_deep_is_an_error_of_ours_all_the_same() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    error = reported({"error": {"message": deep, "code": 429}})
+    assert isinstance(error, RateLimitError)
+    assert "'JSON that is nested too deep'; wait" in str(error)
+    assert error.body == "JSON that is nested too deep"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([
