@@ -3,18 +3,21 @@ unexport PYTHONDONTWRITEBYTECODE  # each of the many processes of a test run wou
 
 PYTHON ?= python3
 VENV ?= .venv
+CLIENTS ?= .venv-clients
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
+INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
+PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo test cover check format soak test-all clean
+.PHONY: help demo test test-clients cover check format soak test-all clean
 help:
-	@echo "make demo      four providers stream an answer, in a for loop and in an async for loop"
-	@echo "make test      the whole suite"
-	@echo "make cover     branch coverage of the package, without the heavy tests, which add none"
-	@echo "make check     ruff and mypy"
-	@echo "make format    ruff, rewriting"
-	@echo "make soak      two minutes of 500 streams at a time, with faults: is anything left behind?"
-	@echo "make test-all  the suite on every CPython from 3.10 up that is found"
+	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
+	@echo "make test          the whole suite"
+	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
+	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
+	@echo "make check         ruff and mypy"
+	@echo "make format        ruff, rewriting"
+	@echo "make soak          two minutes of 500 streams at a time, with faults: is anything left behind?"
+	@echo "make test-all      the suite on every CPython from 3.10 up that is found"
 
 demo: $(VENV)/core
 	@echo "== the four providers, against an emulator on a socket of this machine"
@@ -23,6 +26,10 @@ demo: $(VENV)/core
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"
 	@$(BIN)/python -m pytest -q -n 4
+
+test-clients: $(CLIENTS)/tools
+	@echo "== the official clients, against the emulator on a socket of this machine"
+	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
 
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
@@ -67,4 +74,10 @@ $(VENV)/core: setup.cfg pyproject.toml tests/constraints.txt
 $(VENV)/tools: $(VENV)/core
 	@echo "== adding the tools of test and check"
 	@$(PIP) --editable '.[test,check]'
+	@touch $@
+
+$(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
+	@echo "== making $(CLIENTS): g4flite and the official clients (a minute or two, once)"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
 	@touch $@

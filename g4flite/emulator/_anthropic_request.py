@@ -1,6 +1,8 @@
-"""Anthropic Messages: what a request says.
+"""Anthropic Messages: what a request says, in either of the two versions of the API.
 
-Source: https://platform.claude.com/docs/en/api/messages, August 2026.
+Source: https://platform.claude.com/docs/en/api/messages, August 2026, and .../api/migration-2026-10-21: since then
+the official clients name that version and send the key as a Bearer token; `temperature`, `top_p`, `top_k` and citations
+in a user's text are errors there. The older version stays as it was.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ BLOCKS = {
     "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use")),
 }
 ROLE = one_of(BLOCKS)
+OLD, NEW = "2023-06-01", "2026-10-21"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 KNOWN = {
     "max_tokens": ("max_tokens", COUNT),
@@ -52,8 +55,12 @@ KNOWN = {
 def read(post: Post) -> Turn:
     """The request in common terms; the top-level `system` is the first message."""
     post.demand_key("x-api-key", "authorization")
-    exactly("2023-06-01").check(400, "header anthropic-version (once)", sole(post.headers, "anthropic-version"))
+    version = sole(post.headers, "anthropic-version")
+    one_of((OLD, NEW)).check(400, "header anthropic-version (once)", version)
     data = post.data()
+    for name in ("temperature", "top_p", "top_k") if version == NEW else ():
+        if name in data:
+            raise Refusal(400, f"{name}: expected none as of {NEW}")
     model = need(data, "model", NAME)
     need(data, "max_tokens", COUNT)
     messages: Messages = []
@@ -62,10 +69,16 @@ def read(post: Post) -> Turn:
             {"role": "system", "content": system if isinstance(system, str) else joined(map(_text, system))}
         )
     for number, given in enumerate(need(data, "messages", OBJECTS)):
+        if version == NEW and given.get("role") == "user" and _cites(given.get("content")):
+            raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
         _add(messages, given, f"messages[{number}].")
     check_tools(messages)
     need(data, "stream", TRUE)
     return Turn(model=model, messages=messages, options=_options(data), dialect=post.dialect)
+
+
+def _cites(content: Any) -> bool:
+    return OBJECTS.holds(content) and any(block.get("citations") for block in content)
 
 
 def _text(block: Mapping[str, Any]) -> dict[str, Any]:

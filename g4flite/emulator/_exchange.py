@@ -18,7 +18,7 @@ from ._protocols import PROTOCOLS
 from ._rules import Refusal
 from ._script import Script
 from ._services import SERVICES
-from ._speech import Messages, Reply, begin, complete, plain, speak
+from ._speech import Messages, Problem, Reply, begin, complete, plain, speak
 
 SHOWN = [protocol.shown for protocol in PROTOCOLS]
 
@@ -114,9 +114,10 @@ def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
 def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Answer:
     """The reply of an open protocol. Raises `Refusal` 500: the reply function failed before its first piece."""
     script = policy.script
-    if script.problem:
+    if script.problem and protocol.fault(post, script.problem, None).status != 200:
         return _tell(protocol, post, script.problem, None)
-    body = protocol.write(turn, begin(complete(speak(policy.reply, turn.messages), turn.tally)))
+    reply: Reply = (lambda _: [Problem(script.problem)]) if script.problem else policy.reply
+    body = protocol.write(turn, begin(complete(speak(reply, turn.messages), turn.tally)))
     return Answer(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 

@@ -93,8 +93,7 @@ def _error(kind: str, problem: str | None = None) -> dict[str, Any]:
 def fault(post: Post, kind: str, problem: str | None) -> Fault:
     """The error, in a list of one where an array was asked for; a blocked prompt is no error but a reply of 200."""
     if kind == "content_filter":
-        feedback = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
-        return Fault(200, feedback if post.query.get("alt") == "sse" else [feedback])
+        return Fault(200, None)
     error = _error(kind, problem)
     return Fault(error["code"], {"error": error} if post.query.get("alt") == "sse" else [{"error": error}])
 

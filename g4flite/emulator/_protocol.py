@@ -69,7 +69,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A problem as a status and a JSON value, in the service's own form."""
+    """A problem as a status and a JSON value, in the service's own form; of status 200 it is told in the stream."""
 
     status: int
     body: Any
