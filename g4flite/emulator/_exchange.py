@@ -113,11 +113,12 @@ def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
 
 def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Answer:
     """The reply of an open protocol. Raises `Refusal` 500: the reply function failed before its first piece."""
-    script = policy.script
-    if script.problem and protocol.fault(post, script.problem, None).status != 200:
-        return _tell(protocol, post, script.problem, None)
-    reply: Reply = (lambda _: [Problem(script.problem)]) if script.problem else policy.reply
-    body = protocol.write(turn, begin(complete(speak(reply, turn.messages), turn.tally)))
+    script, pieces = policy.script, speak(policy.reply, turn.messages)
+    if script.problem:
+        if protocol.fault(post, script.problem, None).status != 200:
+            return _tell(protocol, post, script.problem, None)
+        pieces = iter([Problem(script.problem)])
+    body = protocol.write(turn, begin(complete(pieces, turn.tally)))
     return Answer(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 

@@ -5,6 +5,7 @@ Source: https://ai.google.dev/api/generate-content and .../api/caching#Content, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -42,6 +43,7 @@ KNOWN = {
     "seed": ("seed", INTEGER),
 }
 MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
+OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
 KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 
 
@@ -51,7 +53,7 @@ def read(post: Post) -> Turn:
     Calls and results have an id only if the client gave one; a result has the tool's `name` besides.
     """
     post.demand_key("x-goog-api-key")
-    data = post.data()
+    data = _camel(post.data())
     messages: Messages = []
     if system := may(data, "systemInstruction", OBJECT):
         parts = [text_part(need(part, "text", TEXT, "systemInstruction.")) for part in need(system, "parts", OBJECTS)]
@@ -62,6 +64,18 @@ def read(post: Post) -> Turn:
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
     form = "sse" if post.query.get("alt") == "sse" else "array"
     return Turn(model=model, messages=messages, options=_options(data), dialect=post.dialect, form=form)
+
+
+def _camel(value: Any) -> Any:
+    """The value with its fields in camel case: protobuf's JSON takes `mime_type` for `mimeType` too, and the official
+    client sends both. What belongs to the caller stays as it is.
+    """
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {re.sub("_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+    return {name: item if name in OPAQUE else _camel(item) for name, item in named.items()}
 
 
 def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:
