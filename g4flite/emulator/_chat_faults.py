@@ -55,21 +55,24 @@ AZURE_FILTER = (
 )
 
 
-def field_of(problem: str | None) -> str | None:
-    """The field that a refusal speaks of: what stands before its first colon, without an index."""
-    return problem.partition(":")[0].partition("[")[0] if problem else None
+def field_of(problem: str) -> str | None:
+    """The field that a refusal speaks of: what stands before its first colon, without an index; None for a header."""
+    name = problem.partition(":")[0].partition("[")[0]
+    return None if name.startswith("header ") else name
 
 
 def error(kind: str, problem: str | None = None) -> dict[str, Any]:
     """OpenAI's own error object, which its Responses API gives too."""
     _, type_, code, message = FAULTS[kind]
-    param = "messages" if kind == "context_length" else field_of(problem)
+    param = "messages" if kind == "context_length" else None
+    if problem and kind == "invalid":
+        param = field_of(problem)
     return {"message": problem or message, "type": type_, "param": param, "code": code}
 
 
 def fault(post: Post, kind: str, problem: str | None) -> Fault:
     """The HTTP error of the dialect; Mistral answers a wrong shape with 422."""
-    if post.dialect == "mistral" and kind == "invalid":
+    if post.dialect == "mistral" and problem and kind == "invalid":
         entry = {"type": "value_error", "loc": ["body", field_of(problem)], "msg": problem, "input": None}
         return Fault(422, {"detail": [entry]})
     return Fault(FAULTS[kind][0], form(post.dialect, kind, problem))

@@ -155,7 +155,7 @@ def complete(pieces: Iterable[Piece], tally: Tally) -> Iterator[Piece]:
 def text_of(message: Mapping[str, Any]) -> str:
     """The text of one message of the common form, without its images."""
     content = message["content"] or ""
-    return content if isinstance(content, str) else " ".join(part.get("text", "") for part in content).strip()
+    return content if isinstance(content, str) else " ".join(part["text"] for part in content if "text" in part)
 
 
 def words(messages: Messages) -> int:
