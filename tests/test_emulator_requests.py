@@ -356,6 +356,7 @@ FULL = [
     tool("", tool_call_id="d"),
     assistant(None, call(id="e")),
     tool("Sun", tool_call_id="e"),
+    assistant("Sunny."),
     user("And?"),
 ]
 RESULTS = [
@@ -371,7 +372,9 @@ ANTHROPIC_FULL = [
     ),
     user(RESULTS),
     assistant([USE | {"id": "e"}]),
-    user([{"type": "tool_result", "tool_use_id": "e", "content": "Sun"}, text("And?")]),
+    user([{"type": "tool_result", "tool_use_id": "e", "content": "Sun"}]),
+    assistant("Sunny."),
+    user("And?"),
 ]
 FUNCTION = {"type": "function_call", "name": "weather", "arguments": '{"city":"Oslo"}'}
 RESPONSES_FULL = [
@@ -389,6 +392,7 @@ RESPONSES_FULL = [
     {"type": "function_call_output", "call_id": "d", "output": ""},
     FUNCTION | {"call_id": "e"},
     {"type": "function_call_output", "call_id": "e", "output": "Sun"},
+    {"role": "assistant", "content": "Sunny."},
     user("And?"),
 ]
 
@@ -431,6 +435,7 @@ def test_gemini_s_conversation_is_translated_back(shared: Emulator) -> None:
             ],
         },
     ]
+    contents += [{"role": "model", "parts": [{"text": "Sunny."}]}, {"role": "user", "parts": [{"text": "Ah"}]}]
     hear(shared, GEMINI.field(systemInstruction={"parts": [{"text": "Be "}, {"text": "brief."}]}, contents=contents))
     assert last(shared).messages == [
         SYSTEM,
@@ -440,6 +445,8 @@ def test_gemini_s_conversation_is_translated_back(shared: Emulator) -> None:
         assistant(None, call("{}", id="e")),
         tool('{"result":{"is_snow":1}}', name="weather", tool_call_id="e"),
         user([text("And?"), image("https://x/y.png")]),
+        assistant("Sunny."),
+        user("Ah"),
     ]
 
 
@@ -452,6 +459,7 @@ def test_ollama_s_conversation_is_translated_back(shared: Emulator) -> None:
         tool(tool_name="weather"),
         assistant("So", {**asked_for, "id": "c"}),
         tool(tool_call_id="c"),
+        assistant("Sunny."),
         user("And?"),
     ]
     hear(shared, OLLAMA.field(messages=messages))
@@ -463,6 +471,7 @@ def test_ollama_s_conversation_is_translated_back(shared: Emulator) -> None:
         tool(name="weather"),
         assistant("So", call(id="c")),
         tool(tool_call_id="c"),
+        assistant("Sunny."),
         user("And?"),
     ]
 
@@ -482,8 +491,8 @@ def test_what_else_a_message_says(shared: Emulator) -> None:
     hear(shared, ANTHROPIC.field(messages=[user([source])]))
     assert last(shared).messages == [user([image("https://x/y.png")])]
     shown = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "image", "source": SOURCE}]}
-    hear(shared, ANTHROPIC.field(messages=[user("?"), assistant([USE | {"id": "c"}]), user([shown])]))
-    assert last(shared).messages[2:] == [tool([image()], tool_call_id="c")]
+    hear(shared, ANTHROPIC.field(messages=[user("?"), assistant([USE | {"id": "c"}]), user([shown, text("And?")])]))
+    assert last(shared).messages[2:] == [tool([image()], tool_call_id="c"), user("And?")]
     document = {"type": "document", "document": {"data": "Rain"}}
     thought = {"type": "thinking", "thinking": "Hm"}
     messages = [assistant([thought, text("So")], call(id="c")), tool([document], tool_call_id="c")]
