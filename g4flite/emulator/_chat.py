@@ -54,9 +54,7 @@ DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
 
 def read(post: Post) -> Turn:
     """The request in common terms; `form`: `usage` where it is asked for, `plain` without padding."""
-    azure, local = post.dialect == "azure", DIALECTS[post.dialect].local
-    if not local:
-        post.demand_key(*(("api-key",) if azure else ()), "authorization")
+    post.demand_key(*(("api-key",) if post.dialect == "azure" else ()), "authorization")
     data = post.data()
     deployment = DEPLOYMENT.search(post.path)
     if deployment and "api-version" not in post.query:

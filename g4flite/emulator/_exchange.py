@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ._checks import check, match
+from ._dialects import DIALECTS
 from ._framing import unterminated
 from ._protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
 from ._protocols import PROTOCOLS
@@ -100,14 +101,14 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
 
 
 def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
-    usual = "azure" if "/openai/deployments/" in path else "openai"
+    dialect = policy.script.dialect or ("azure" if "/openai/deployments/" in path else "openai")
     return Post(
         path=path,
         query=dict(parse_qsl(query, keep_blank_values=True)),
         headers=exchange.headers,
         body=exchange.body,
-        dialect=policy.script.dialect or usual,
-        keyless=not policy.keys,
+        dialect=dialect,
+        keyless=not policy.keys or DIALECTS[dialect].local,
     )
 
 

@@ -6,12 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 
+from ._dialects import DIALECTS
 from ._speech import Problem
-
-DIALECTS = (
-    "openai", "azure", "openrouter", "deepseek", "vllm", "groq", "zai", "huggingface", "llamacpp", "transformers",
-    "litellm", "mistral",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +50,8 @@ class Script:
 
     dialect: str | None = None
     """Whose habits the reply has, where several services share a protocol: openai, azure, openrouter, deepseek, vllm,
-    groq, zai, huggingface, llamacpp, transformers, litellm, mistral. None: by the path, azure or openai."""
+    groq, zai, huggingface, llamacpp, transformers, litellm, mistral. None: by the path, azure or openai. Of
+    these vllm, llamacpp and transformers demand no key."""
 
     unterminated: bool = False
     """Leaves out the last line end of an open protocol's reply: the blank line behind the last event."""
