@@ -590,7 +590,7 @@ GEMINI_STATUS = {
 }
 STATUS = {
     "ollama": {kind: status for kind, (status, *_) in OPENAI.items()},
-    "cohere": {kind: status for kind, (status, *_) in OPENAI.items()} | {"content_filter": 498},
+    "cohere": {kind: status for kind, (status, *_) in OPENAI.items()},
 }
 
 
@@ -723,7 +723,7 @@ FORMS: dict[str, tuple[str, Any]] = {
     "openrouter": ("rate_limit", {"error": {"code": 429, "metadata": {"provider_name": "Emulator"}}}),
     "vllm": ("context_length", {"error": {"type": "BadRequestError", "code": 400, "param": "messages"}}),
     "groq": ("authentication", {"error": {"type": "invalid_request_error", "code": "invalid_api_key"}}),
-    "zai": ("rate_limit", {"error": {"code": "1302"}}),
+    "zai": ("overloaded", {"error": {"code": "1312"}}),
     "llamacpp": ("context_length", {"error": {"code": 400, "type": "exceed_context_size_error"}}),
     "litellm": ("rate_limit", {"error": {"type": "requests", "param": None, "code": "429"}}),
     "mistral": ("server", {"object": "error", "type": "server_error", "param": None, "code": None}),

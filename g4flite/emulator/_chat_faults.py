@@ -1,6 +1,7 @@
 """The errors of OpenAI's API, and the forms in which those who speak its protocol give them.
 
-Source: https://platform.openai.com/docs/guides/error-codes and recorded answers; the dialects' documentation.
+Source: https://platform.openai.com/docs/guides/error-codes and the dialects' documentation, August 2026. The messages
+are in the vendor's style and not always its words; a dialect has OpenAI's status and type where its own is not known.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ FAULTS: dict[str, tuple[int, str, str | None, str]] = {  # status, type, code, m
 
 ZAI = {
     "invalid": "1214", "authentication": "1000", "permission": "1220", "not_found": "1211", "rate_limit": "1302",
-    "overloaded": "1305", "context_length": "1261", "content_filter": "1301", "server": "500",
+    "overloaded": "1312", "context_length": "1261", "content_filter": "1301", "server": "500",
 }  # fmt: skip
-"""https://docs.z.ai/api-reference/api-code"""
+"""https://docs.bigmodel.cn/cn/api/api-code"""
 
 VLLM = {
     400: "BadRequestError", 401: "Unauthorized", 403: "Forbidden", 404: "NotFoundError", 429: "RateLimitError",

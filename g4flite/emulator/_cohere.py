@@ -1,6 +1,7 @@
 """Cohere's chat, version 2.
 
-Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026.
+Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026; the errors there know neither
+403 nor 503 nor a content filter, and those here are made up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FAULTS = {
     "rate_limit": (429, "You are past the per minute request limit, please wait and try again later."),
     "overloaded": (503, "the service is currently unavailable, please try again later"),
     "context_length": (400, "too many tokens: size limit exceeded by 1000 tokens"),
-    "content_filter": (498, "blocked input"),
+    "content_filter": (400, "blocked input"),
     "server": (500, "internal server error"),
 }
 FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}

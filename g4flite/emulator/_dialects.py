@@ -1,7 +1,7 @@
 """The dialects of Chat Completions: each a handful of habits, and everything else as OpenAI has it.
 
-Sources: each service's documentation and recorded traffic, August 2026; vLLM's [DONE] behind an error is from its
-server's behaviour.
+Sources: each service's documentation and recorded traffic, August 2026; vllm-project/vllm#40986 for its [DONE] behind
+an error. Not verified: that transformers sends no [DONE], and the `error_type` values of Hugging Face.
 """
 
 from __future__ import annotations

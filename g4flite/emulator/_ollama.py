@@ -1,6 +1,7 @@
 """Ollama's chat: NDJSON, and no key.
 
-Source: https://github.com/ollama/ollama/blob/main/docs/api.md and docs/api/errors.mdx, August 2026.
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md and docs/api/errors.mdx, August 2026; the
+messages of its errors are in their style, and the one of a content filter is made up.
 """
 
 from __future__ import annotations
