@@ -1,7 +1,7 @@
 """Cohere's chat, version 2.
 
-Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026; the errors there know neither
-403 nor 503 nor a content filter, and those here are made up.
+Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026; 403, 503 and the content
+filter's error are not documented there and made up here.
 """
 
 from __future__ import annotations
