@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
-from g4flite.emulator import Call, Problem, Script, Stop, Think
+from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
 from tests.open_protocols import (
     ANTHROPIC,
     CHAT,
@@ -936,3 +937,13 @@ def test_a_retired_service_refuses_a_scripted_problem() -> None:
             500,
             "script: expected no problem, which this service cannot tell",
         )
+
+
+def test_the_models_are_listed() -> None:
+    with Emulator(prefix="/sub") as server:
+        connection = HTTPConnection(server.host, server.port, timeout=5)
+        connection.request("GET", "/sub/v1/models")
+        answer = connection.getresponse()
+        assert (answer.status, [model["id"] for model in json.load(answer)["data"]]) == (200, ["emulated"])
+        assert server.exchanges[-1].service == "models"
+        connection.close()

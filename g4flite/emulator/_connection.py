@@ -107,10 +107,8 @@ class Connection(BaseHTTPRequestHandler):
     def _pause(self, seconds: float) -> None:
         """Lets the time pass. Raises `OSError` the moment the client closes its side."""
         end = time.monotonic() + seconds
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.connection, selectors.EVENT_READ)
-            if not selector.select(seconds):
-                return
+        if not self.selector.select(seconds):
+            return
         if not self.connection.recv(1, socket.MSG_PEEK):
             raise ConnectionResetError
         self.server.closing.wait(end - time.monotonic())  # behind a request sent ahead no close can be seen
@@ -123,11 +121,18 @@ class Connection(BaseHTTPRequestHandler):
         self.rfile.close()  # shares the socket, which stays open as long as one of the two is
         self.connection.close()
 
+    def setup(self) -> None:
+        """Makes ready to see the client's side closed."""
+        super().setup()
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.connection, selectors.EVENT_READ)
+
     def finish(self) -> None:
         """Closes this side, then waits for the client to close its own.
 
         A close with bytes still unread is a RST, and the client may then lose the answer it has not yet read.
         """
+        self.selector.close()
         with suppress(OSError):
             self.connection.shutdown(socket.SHUT_WR)
             self.connection.settimeout(1)

@@ -22,6 +22,7 @@ from ._services import SERVICES
 from ._speech import Messages, Problem, Reply, begin, complete, plain, speak
 
 SHOWN = [protocol.shown for protocol in PROTOCOLS]
+MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -77,6 +78,9 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
     try:
         if error:
             raise error
+        if (exchange.method, exchange.path) == ("GET", f"{policy.prefix}/v1/models") and not script.fixed:
+            exchange.service = "models"  # of OpenAI and of every local server
+            return _json(200, MODELS, {})
         if found := find(PROTOCOLS, exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
             post = _post(exchange, policy, path, query)
