@@ -8,9 +8,10 @@ BIN = $(VENV)/bin
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo test test-clients cover check format soak test-all clean
+.PHONY: help demo demo-local test test-clients cover check format soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
+	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
 	@echo "make test          the whole suite"
 	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
@@ -22,6 +23,9 @@ help:
 demo: $(VENV)/core
 	@echo "== the four providers, against an emulator on a socket of this machine"
 	@$(BIN)/python examples/demo.py
+
+demo-local: $(VENV)/core
+	@$(BIN)/python examples/local.py
 
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"

@@ -26,6 +26,6 @@ async def aread(name: str, url: str) -> None:
 
 with Emulator(script=Script(wait=0.02)) as server:
     print(f"The emulator stands for the four services at {server.url}, and checks what they would check.\n")
-    for provider in g4flite.providers.names():
+    for provider in ("cromicle", "free2gpt", "gprochat", "flowgpt"):
         read(provider, server.url)
         asyncio.run(aread(provider, server.url))

@@ -44,6 +44,7 @@ from ._errors import (
     TruncatedStreamError,
     UsageError,
 )
+from ._events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
 from ._messages import Message
 from ._parsers import JsonLinesParser, TextParser
 from ._retry import Retry
@@ -69,6 +70,7 @@ __all__ = [
     "ContextLengthError",
     "EmptyReplyError",
     "ErrorRule",
+    "Finish",
     "FirstTokenTimeoutError",
     "G4fliteError",
     "IdleTimeoutError",
@@ -88,10 +90,12 @@ __all__ = [
     "ProviderNotFoundError",
     "ProxyError",
     "RateLimitError",
+    "Reasoning",
     "ReplyError",
     "RetiredProviderWarning",
     "Retry",
     "SpecError",
+    "Start",
     "StatusError",
     "Stream",
     "StreamClosedError",
@@ -100,9 +104,12 @@ __all__ = [
     "TLSError",
     "TextParser",
     "Timeout",
+    "ToolCall",
+    "ToolCallDelta",
     "TotalTimeoutError",
     "TransportError",
     "TruncatedStreamError",
+    "Usage",
     "UsageError",
     "providers",
     "register",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from . import providers
 from ._errors import ModelNotFoundError, OptionError, ProviderNotFoundError
-from ._request import check_mapping, make_call
+from ._request import check_mapping, make_call, merged, rehearse
 from ._retry import Retry, as_retry
 from ._routes import resolve, route, start, warn
 from ._spec import Provider
@@ -29,6 +29,7 @@ def stream(
     messages: Messages,
     *,
     model: str | None = None,
+    api_key: str | None = None,
     base_url: str | None = None,
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
@@ -36,17 +37,21 @@ def stream(
     timeout: Timeout | float | None = None,
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
+    extra: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Stream:
     """A `Stream` of the answer: the same call for `for` and for `async for` (asyncio and trio).
 
     `provider` is a name, a `Provider`, a `Client` with settings of its own, or a list of these: the next one is asked
     where one has failed for good before its first text, and one that lacks the model is passed over.  `messages` is a
-    list of `{"role": str, "content": str}` or a string (one user message); `content` may be a list of text parts.
+    string (one user message) or a list in the OpenAI form: `{"role": str, "content": str}` with the roles system,
+    developer, user, assistant and tool; `content` may be a list of text and image parts, an assistant message may hold
+    `tool_calls`, a tool message answers the one of its `tool_call_id`.
 
-    - `model` is one of the provider's, or an alias; None is its default.
-    - `base_url` replaces the scheme and host (and may carry a path) of the public service; without it, the variable
-      G4FLITE_<PROVIDER>_BASE_URL counts.
+    - `model` is one of the provider's, or an alias; None is its default, where it has one.
+    - `api_key` travels in a header; without it, the provider's own variable counts, like OPENAI_API_KEY.
+    - `base_url` replaces the public one, as the vendor's own client means it; without it, the variable
+      G4FLITE_<PROVIDER>_BASE_URL counts, and the vendor's own, like OPENAI_BASE_URL.
     - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
     - `headers` are added to the provider's own, and win over them.
     - `client` is a live httpx client of the caller's, which is never closed here.
@@ -54,7 +59,9 @@ def stream(
     - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
       `Client`'s own, else 2.
     - `verify` is the TLS context, for private certificates.
-    - `options` are the provider's own, like `temperature`; None leaves one out.
+    - `extra` goes into the payload as it is, for what has no option here; an object goes into the object of its name.
+    - `options` are those that the provider takes, by common names: temperature, max_tokens, top_p, stop, seed, tools,
+      tool_choice, response_format; None leaves one out.
 
     Raises, before any socket: `ProviderNotFoundError`, `ModelNotFoundError`, `MessagesError`, `OptionError`.
     Warns where the public host of a retired provider would be called (once a process, `RetiredProviderWarning`), and
@@ -65,16 +72,26 @@ def stream(
     own = (base_url, proxy, client, verify)
     if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 4:
         raise OptionError("base_url=, proxy=, client= and verify= are settings of the Client; set them there")
+    if api_key is not None and (len(listed) > 1 or isinstance(listed[0], Client)):
+        raise OptionError("api_key= belongs to one provider; set it in its Client, or in its environment variable")
     routes: list[Route] = []
     lacking: list[ModelNotFoundError] = []
     for item in listed:
         try:
             if isinstance(item, Client):
-                routes.append(item._route(messages, model, headers, timeout, retries, options))
+                routes.append(item._route(messages, model, headers, timeout, retries, extra, options))
                 continue
             call = make_call(
-                providers.find(item), messages, model=model, base_url=base_url, headers=headers, options=options
+                providers.find(item),
+                messages,
+                model=model,
+                base_url=base_url,
+                headers=headers,
+                options=options,
+                api_key=api_key,
+                extra=extra,
             )
+            rehearse(call)
             warn(call, public=base_url is None)
             routes.append(route(call, resolve(call, proxy, verify, client), client, timeout, retries))
         except ModelNotFoundError as error:
@@ -104,16 +121,20 @@ class Client:
         provider: str | Provider,
         *,
         model: str | None = None,
+        api_key: str | None = None,
         base_url: str | None = None,
         proxy: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: Timeout | float | None = None,
         retries: Retry | int = 2,
         verify: "ssl.SSLContext | None" = None,
+        extra: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         spec = providers.find(provider)
-        self._call = make_call(spec, "", model=model, base_url=base_url, headers=headers, options=options)
+        self._call = make_call(
+            spec, "", model=model, base_url=base_url, headers=headers, options=options, api_key=api_key, extra=extra
+        )
         self._public = base_url is None
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
         connection = resolve(self._call, proxy, verify)
@@ -129,10 +150,11 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: Timeout | float | None = None,
         retries: Retry | int | None = None,
+        extra: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Stream:
         """A `Stream` of the answer, over the client's pool."""
-        return start([self._route(messages, model, headers, timeout, retries, options)])
+        return start([self._route(messages, model, headers, timeout, retries, extra, options)])
 
     def _route(
         self,
@@ -141,6 +163,7 @@ class Client:
         headers: Mapping[str, str] | None,
         timeout: Timeout | float | None,
         retries: Retry | int | None,
+        extra: Mapping[str, Any] | None,
         options: Mapping[str, Any],
     ) -> "Route":
         from ._run import Route  # noqa: PLC0415 - logging is imported with the first call
@@ -153,7 +176,10 @@ class Client:
             base_url=own.base_url,
             headers={**own.headers, **check_mapping(headers)},
             options={**own.options, **options},
+            api_key=own.api_key or None,
+            extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
         )
+        rehearse(call)
         warn(call, public=self._public, stacklevel=4)
         return Route(
             call,

@@ -1,7 +1,7 @@
 """The two drivers: the same lines, one without and one with `await`.  Only here does anything wait.
 
-Each runs an `exchange` up to its first text, then moves bytes into the reply and texts out of it, and closes what it
-opened, however it ends.
+Each runs an `exchange` up to its first text, then moves bytes into the reply and texts and events out of it, and
+closes what it opened, however it ends.
 """
 
 from collections.abc import AsyncGenerator, Generator
@@ -17,8 +17,8 @@ from ._run import Run
 from ._steps import CLOSING, aclose, adrain, aread, asend, asleep, drain, head, is_undone, read, send, sleep
 
 
-def iterate(run: Run) -> Generator[str, None, None]:
-    """The texts of one stream, over an `httpx.Client`."""
+def iterate(run: Run) -> Generator[Any, None, None]:
+    """The texts of one stream, and its events where they are asked for, over an `httpx.Client`."""
     steps, timers, run.thread = exchange(run), run.timers, get_ident()
     response: httpx.Response | None = None
     body: Any = None  # the bytes of the response
@@ -28,7 +28,7 @@ def iterate(run: Run) -> Generator[str, None, None]:
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = read(body, timers)
+                    happened = read(body, run)
                 elif response is not None:
                     timers.release()
                     response.close()
@@ -42,18 +42,21 @@ def iterate(run: Run) -> Generator[str, None, None]:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
-        reply, texts, ended = wanted
+        reply, items, ended = wanted
         while True:
-            for text in texts:
-                timers.text()
-                run.texts.append(text)
-                yield text
+            for item in items:
+                if isinstance(item, str):
+                    timers.text()
+                    run.texts.append(item)
+                elif not run.collect(item):
+                    continue
+                yield item
             if ended:
                 break
-            ended = reply.done or not (data := read(body, timers))
-            texts = reply.close() if ended else reply.feed(data)
+            ended = reply.done or not (data := read(body, run))
+            items = reply.close() if ended else reply.feed(data)
         if reply.done:
-            drain(body, timers)
+            drain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -68,8 +71,8 @@ def iterate(run: Run) -> Generator[str, None, None]:
             route.source.release()
 
 
-async def aiterate(run: Run) -> AsyncGenerator[str, None]:
-    """The texts of one stream, over an `httpx.AsyncClient`."""
+async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
+    """The texts of one stream, and its events where they are asked for, over an `httpx.AsyncClient`."""
     steps, timers = exchange(run), run.timers
     response: httpx.Response | None = None
     body: Any = None  # the bytes of the response
@@ -79,7 +82,7 @@ async def aiterate(run: Run) -> AsyncGenerator[str, None]:
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = await aread(body, timers)
+                    happened = await aread(body, run)
                 elif response is not None:
                     timers.release()
                     await aclose(response, body)
@@ -93,18 +96,21 @@ async def aiterate(run: Run) -> AsyncGenerator[str, None]:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
-        reply, texts, ended = wanted
+        reply, items, ended = wanted
         while True:
-            for text in texts:
-                timers.text()
-                run.texts.append(text)
-                yield text
+            for item in items:
+                if isinstance(item, str):
+                    timers.text()
+                    run.texts.append(item)
+                elif not run.collect(item):
+                    continue
+                yield item
             if ended:
                 break
-            ended = reply.done or not (data := await aread(body, timers))
-            texts = reply.close() if ended else reply.feed(data)
+            ended = reply.done or not (data := await aread(body, run))
+            items = reply.close() if ended else reply.feed(data)
         if reply.done:
-            await adrain(body, timers)
+            await adrain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)

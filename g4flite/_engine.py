@@ -1,9 +1,9 @@
 """The engine: what is sent, what an answer means, what is tried next.  It decides and waits for nothing: no I/O.
 
 `exchange` is a generator that yields what it wants done, a `Send`, `READ` or `Wait`, and is sent what happened, a
-`Head`, bytes or None; a failure is thrown into it.  The last thing it yields is an `Opening`, with the first text:
-until then it retries and falls back, after it nothing is ever sent again.  Two drivers run it: `iterate` and
-`aiterate`.
+`Head`, bytes or None; a failure is thrown into it.  The last thing it yields is an `Opening`, with the first text (or
+reasoning, or tool call): until then it retries and falls back, after it nothing is ever sent again.  Two drivers run
+it: `iterate` and `aiterate`.
 """
 
 import enum
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from ._answers import no_reply, secrets, status_error
 from ._errors import (
     AllFailedError,
+    ContentFilterError,
     EmptyReplyError,
     G4fliteError,
     ProxyError,
@@ -22,6 +23,7 @@ from ._errors import (
     TotalTimeoutError,
     UsageError,
 )
+from ._events import CONTENT, Event, Finish
 from ._reply import Head, Reply, inflater
 from ._request import build
 from ._spec import Request
@@ -54,10 +56,10 @@ READ: Final = Wanted.READ
 
 
 class Opening(NamedTuple):
-    """How a reply begins: its decoding, which goes on with it, its first texts, and whether that was all of it."""
+    """How a reply begins: its decoding, which goes on with it, its first items, and whether that was all of it."""
 
     reply: Reply
-    texts: Iterable[str]
+    items: Iterable[str | Event]
     ended: bool
 
 
@@ -114,20 +116,20 @@ def attempt(run: "Run", route: "Route") -> Exchange:
         raise status_error(spec, head, run.redact((yield from read_body(run, head))), call.now_ms)
     if head.headers.get("content-type", "").lower().startswith(spec.error_types):
         raise no_reply(head, run.redact((yield from read_body(run, head))))
-    reply = Reply(spec, head)
-    data: bytes = yield READ
-    while data and not reply.done:
-        texts = iter(reply.feed(data))
-        for text in texts:
-            yield Opening(reply, chain((text,), texts), ended=False)
-        if not reply.done:
-            data = yield READ
-    texts = iter(reply.close())
-    for text in texts:
-        yield Opening(reply, chain((text,), texts), ended=True)
+    reply, early, ended = Reply(spec, head), list[str | Event](), False
+    while not ended:
+        data: bytes = b"" if reply.done else (yield READ)
+        ended = not data
+        items = iter(reply.close() if ended else reply.feed(data))
+        for item in items:
+            if isinstance(item, CONTENT):
+                yield Opening(reply, chain(early, (item,), items), ended)
+            early.append(item)
     if not reply.done:
         raise EmptyReplyError("the reply is complete and holds no text; try again, or ask another provider")
-    yield Opening(reply, (), ended=True)
+    if any(isinstance(item, Finish) and item.reason == "content_filter" for item in early):
+        raise ContentFilterError("a content filter kept the whole answer back; change the messages", status=head.status)
+    yield Opening(reply, early, ended)
 
 
 def read_body(run: "Run", head: Head) -> Generator[Literal[Wanted.READ], bytes, str]:

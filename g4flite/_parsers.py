@@ -1,13 +1,13 @@
 """Chunk parsers: frames to texts."""
 
-import json
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ._errors import MalformedReplyError, TruncatedStreamError
+from ._errors import TruncatedStreamError
+from ._frames import FrameParser, Unnamed
 from ._framing import Lines
-from ._reports import excerpt, reported
+from ._reports import reported
 
 HELD = 16 * 1024  # characters
 _Utf8 = getincrementaldecoder("utf-8")
@@ -53,7 +53,7 @@ class JsonLinesParser:
     Blank lines are passed over, the last line needs no LF, and a surrogate pair split between two frames is joined.
     """
 
-    __slots__ = ("_ends", "_high", "_lines", "_text_of", "done")
+    __slots__ = ("_frames", "close", "feed")
 
     def __init__(
         self,
@@ -62,61 +62,31 @@ class JsonLinesParser:
         *,
         ends: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
-        self._text_of = text_of
-        self._ends = ends
-        self._lines = Lines(limit)
-        self._high = ""
-        self.done = False
+        self._frames = FrameParser(Unnamed(Lines(limit)), _Texts(text_of, ends), "a line")
+        self.feed, self.close = self._frames.feed, self._frames.close
 
-    def feed(self, data: bytes) -> Iterator[str]:
-        for line in self._lines.feed(data):
-            if self.done:
-                return  # whatever follows the end marker
-            if line and not line.isspace() and (text := self._text(self._frame(line), line)):
-                yield text
+    @property
+    def done(self) -> bool:
+        return self._frames.done
 
-    def close(self) -> Iterator[str]:
-        line = self._lines.close()
-        text = ""
-        if line and not line.isspace():
-            try:
-                frame = self._frame(line)
-            except MalformedReplyError as error:
-                raise TruncatedStreamError(
-                    f"the reply ends inside a line of JSON: {excerpt(line)}; what came is in .partial"
-                ) from error
-            text = self._text(frame, line)
-        if text := text + ("\ufffd" if self._high else ""):
-            yield text
 
-    @staticmethod
-    def _frame(line: bytes) -> Any:
-        try:
-            return json.loads(line.decode("utf-8", "replace"))
-        except (ValueError, RecursionError) as error:
-            raise MalformedReplyError(f"a line of the reply is no JSON: {excerpt(line)}") from error
+class _Texts:
+    """The reader of frames whose text a function finds."""
 
-    def _text(self, frame: Any, line: bytes) -> str:
-        if not isinstance(frame, dict):
-            raise MalformedReplyError(f"a line of the reply is a {type(frame).__name__}, not an object")
-        try:
-            text = self._text_of(frame)
-        except (LookupError, TypeError, AttributeError) as error:
-            raise MalformedReplyError(f"a line of the reply has another shape: {excerpt(line)}") from error
+    __slots__ = ("_ends", "_text_of", "done")
+
+    def __init__(
+        self, text_of: Callable[[dict[str, Any]], object], ends: Callable[[dict[str, Any]], bool] | None
+    ) -> None:
+        self._text_of, self._ends, self.done = text_of, ends, False
+
+    def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
+        text = self._text_of(frame)
+        if not isinstance(text, str):
+            raise TypeError(f"the text is a {type(text).__name__}")
         if self._ends is not None and self._ends(frame):
             self.done = True
-        if not isinstance(text, str):
-            raise MalformedReplyError(f"the text of a line is no string: {excerpt(line)}")
-        if self._high and text:
-            text, self._high = self._high + text, ""
-        return text if text.isascii() else self._whole(text)
+        return (text,)
 
-    def _whole(self, text: str) -> str:
-        """The text with its surrogates joined; a last high one waits for its other half, a lone one is U+FFFD."""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            if "\ud800" <= text[-1] <= "\udbff":
-                text, self._high = text[:-1], text[-1]
-            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return text
+    def end(self, *, marked: bool) -> tuple[()]:  # noqa: ARG002 - `ends` says what the marker is
+        return ()

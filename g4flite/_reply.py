@@ -1,10 +1,11 @@
-"""`Reply`: the decoding of one response, from bytes to texts, and whether its end is an end.  No I/O."""
+"""`Reply`: the decoding of one response, from bytes to texts and events, and whether its end is an end.  No I/O."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import NamedTuple
 
 from ._errors import MalformedReplyError, TruncatedStreamError
+from ._events import Event
 from ._inflate import BITS, Inflater
 from ._spec import Provider
 
@@ -23,7 +24,7 @@ class Head(NamedTuple):
 
 
 class Reply:
-    """Bytes of one response's body in, texts out.  `feed` and `close` as a `ChunkParser`'s, which it wraps."""
+    """Bytes of one response's body in, texts and events out: a `ChunkParser` around the provider's own."""
 
     __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "feed")
 
@@ -31,7 +32,7 @@ class Reply:
         self._marked, self._open_ended = spec.end == "marker", head.open_ended
         self._parser = spec.parser(spec.max_frame)
         self._inflater = inflater(spec, head)
-        self.feed: Callable[[bytes], Iterable[str]] = (
+        self.feed: Callable[[bytes], Iterable[str | Event]] = (
             self._parser.feed if self._inflater is None else partial(self._inflated, self._inflater)
         )
 
@@ -40,8 +41,8 @@ class Reply:
         """Whether the end marker came, where the protocol has one."""
         return self._marked and self._parser.done
 
-    def close(self) -> Iterator[str]:
-        """The texts held back; raises `TruncatedStreamError` where the body ended and the reply did not."""
+    def close(self) -> Iterator[str | Event]:
+        """What was held back; raises `TruncatedStreamError` where the body ended and the reply did not."""
         if not self.done:
             yield from self._parser.close()
         if self.done:
@@ -56,7 +57,7 @@ class Reply:
                 "what came is in .partial"
             )
 
-    def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[str]:
+    def _inflated(self, inflater: Inflater, data: bytes) -> Iterator[str | Event]:
         for piece in inflater.feed(data):
             yield from self._parser.feed(piece)
 

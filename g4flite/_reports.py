@@ -59,7 +59,7 @@ RULES: Final = (
         RateLimitError, (429,),
         r"(\w+_)?rate_limit(s|ed|_\w+)?|too_many_requests|resource_exhausted|insufficient_quota|quota_exceeded"
         r"|throttling(_exception)?",
-        r"^429 ",
+        r"^429 |^(200|5\d\d) .*\b(rate limit (reached|exceeded)|(usage|request) limit)\b",
     ),
     Rule(
         ContextLengthError, (),
@@ -73,23 +73,31 @@ RULES: Final = (
         ContentFilterError, (),
         r"content_filter(ed|_\w+)?|content_policy(_violation)?|responsible_ai_policy_violation|(image_)?safety"
         r"|prohibited_content|data_inspection_failed",
-        r"\b(content management policy|content filter(ing)? policy|content policy|content_policy_violation"
+        r"\b(content management policy|content filter(ing)?|content policy|content_policy_violation"
         r"|prohibited_content|input was flagged|flagged as potentially violating)\b",
     ),
     Rule(
         AuthenticationError, (401,),
         r"authentication(_error)?|invalid_authentication|unauthenticated|unauthorized(_error)?"
         r"|(invalid|incorrect|missing)_api_key|api_key_invalid",
-        r"^(200|40[013]) .*\b(api key (is )?(not valid|invalid|expired|missing)"
-        r"|(invalid|incorrect|expired|missing|no) api key)\b",
+        r"^(200|40[013]) .*\b(api (key|token) (is )?(not valid|invalid|expired|missing)"
+        r"|(invalid|incorrect|expired|missing|no) api (key|token))\b",
     ),
     Rule(
         OverloadedError, (529, 503),
         r"(\w+_)?overloaded(_error)?|(service_)?unavailable(_error)?",
-        r"^((200|5\d\d) .*\b(overloaded|over capacity)|503 .*\bunavailable)\b",
+        r"^((200|5\d\d) .*\b(overloaded|over capacity|server busy|currently unavailable)|503 .*\bunavailable)\b",
     ),
-    Rule(PermissionDeniedError, (403,), r"permission(_denied)?(_error)?|forbidden(_error)?|access_denied", r"(?!)"),
-    Rule(NotFoundError, (404,), r"(model_|deployment_)?not_found(_error)?", r"(?!)"),
+    Rule(
+        PermissionDeniedError, (403,),
+        r"permission(_denied)?(_error)?|(request_)?forbidden(_error)?|access_denied|unsupported_country_region_territory",
+        r"(?!)",
+    ),
+    Rule(
+        NotFoundError, (404,),
+        r"(model_|deployment_)?not_found(_error)?",
+        r"^200 .*\bmodel\b.* (not found|does not exist)\b",
+    ),
 )  # fmt: skip
 ADVICE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationError: "check api_key= or the environment variable that holds it",

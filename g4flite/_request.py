@@ -2,11 +2,12 @@
 
 import json
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ._checks import check_base_url, check_header
 from ._errors import ModelNotFoundError, OptionError, SpecError, UsageError
@@ -22,27 +23,44 @@ def make_call(
     base_url: str | None,
     headers: Mapping[str, str] | None,
     options: Mapping[str, Any],
+    api_key: str | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Call:
-    """What was asked, checked whole: a `Call` that every attempt starts from.  Raises a `UsageError`."""
+    """What was asked, checked: a `Call` that every attempt starts from.  Raises a `UsageError`."""
     try:
+        own = _headers(check_mapping(headers))
         return Call(
             provider=spec,
             messages=normalise(messages),
             model=resolve_model(spec, model),
             options=_options(spec, options),
             base_url=resolve_base_url(spec, base_url),
-            headers=_headers(check_mapping(headers)),
+            headers=own,
+            api_key=resolve_key(spec, api_key, own),
+            extra=check_mapping(extra, "extra is a mapping of fields to values"),
         )
     except UsageError as error:
         error.provider = spec.name
         raise
 
 
-def check_mapping(headers: Mapping[str, str] | None) -> Mapping[str, str]:
-    """The headers, none as an empty mapping.  Raises `OptionError` for what is no mapping."""
-    if headers is not None and not isinstance(headers, Mapping):
-        raise OptionError(f"headers are a mapping of names to values, not {type(headers).__name__}")
-    return headers or {}
+def rehearse(call: Call) -> Call:
+    """The call, whose request was built once: what a protocol cannot carry fails here.  Raises a `UsageError`."""
+    try:
+        build(replace(call, now_ms=time.time_ns() // 1_000_000))
+    except UsageError as error:
+        error.provider = call.provider.name
+        raise
+    return call
+
+
+def check_mapping(
+    mapping: Mapping[str, Any] | None, wanted: str = "headers are a mapping of names to values"
+) -> Mapping[str, Any]:
+    """The mapping, none as an empty one.  Raises `OptionError` for what is no mapping."""
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise OptionError(f"{wanted}, not {type(mapping).__name__}")
+    return mapping or {}
 
 
 def nearest(word: str, words: Sequence[str]) -> str:
@@ -73,12 +91,52 @@ def base_url_variable(spec: Provider) -> str:
 
 def resolve_base_url(spec: Provider, base_url: str | None) -> str:
     """The argument, else the environment's, else the provider's public one; without trailing slashes."""
-    variable = base_url_variable(spec)
-    source = "" if base_url is not None else f" (from {variable})"
+    own, chosen, source = base_url_variable(spec), base_url, ""
+    for variable in (own, *spec.base_url_variables) if base_url is None else ():
+        if chosen := os.environ.get(variable):
+            source = f" (from {variable})"
+            chosen = chosen if variable == own else with_scheme(chosen, spec.base_url)
+            break
+    chosen = chosen if base_url is not None else chosen or spec.base_url
+    if not chosen:
+        raise OptionError(
+            f"it has no public address; pass base_url= or set {' or '.join((*spec.base_url_variables, own))}"
+        )
     try:
-        return check_base_url(base_url if base_url is not None else os.environ.get(variable) or spec.base_url)
+        return check_base_url(chosen)
     except ValueError as error:
         raise OptionError(f"{error}{source}") from None
+
+
+def with_scheme(host: str, base_url: str) -> str:
+    """The URL of a host named without scheme, as `localhost` or `0.0.0.0:8080`: what it lacks is as in `base_url`."""
+    if "://" in host or not base_url:
+        return host
+    base, (name, slash, path) = urlsplit(base_url), host.partition("/")
+    if name.startswith(":"):
+        name = f"{base.hostname}{name}"
+    if base.port and not name.rpartition("]")[2].rpartition(":")[1]:
+        name = f"{name}:{base.port}"
+    return f"{base.scheme}://{name}{slash}{path}"
+
+
+def resolve_key(spec: Provider, api_key: str | None, headers: Mapping[str, str]) -> str:
+    """The API key: the argument, else the first of the spec's variables that is set, else none ("").
+
+    Raises `OptionError` where one is needed, and for what no key can be; the message never quotes it.
+    """
+    own = [name.lower() for name, template in spec.headers.items() if "{api_key}" in template]
+    if not own and api_key is not None:
+        raise OptionError("it takes no key; leave api_key= out")
+    found = next((name for name in spec.key_variables if api_key is None and os.environ.get(name)), None)
+    key, source = (api_key, "api_key") if found is None else (os.environ[found], found)
+    if key is None:
+        if spec.key_variables and spec.key_needed and not any(name in headers for name in own):
+            raise OptionError(f"there is no API key; pass api_key= or set {' or '.join(spec.key_variables)}")
+        return ""
+    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise OptionError(f"{source} is no key: it is empty, or holds a space, a line break or what is not ASCII")
+    return key
 
 
 def _options(spec: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,22 +166,36 @@ def _headers(headers: Mapping[str, str]) -> dict[str, str]:
 def build(call: Call) -> Request:
     """The request of one attempt: signs, fills in the templates, serialises the payload; the caller's headers win.
 
-    Raises `SpecError` where a template names a field that does not exist or the payload is no JSON, and `OptionError`
-    where a filled-in header cannot be sent.
+    Raises `SpecError` where a template names a field that does not exist or the payload is no JSON, `OptionError`
+    where a filled-in header cannot be sent, and what the payload builder raises of a call that it cannot carry.
     """
     spec = call.provider
+    if call.model is None and "{model}" in spec.url:
+        raise ModelNotFoundError("there is no default model; name one with model=")
     call = replace(call, signed=spec.signer(call))
-    fields = {"base_url": call.base_url, "model": call.model or "", **call.signed}
+    fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
     quoted = {name: quote(str(value), safe="") for name, value in fields.items()} | {"base_url": call.base_url}
     try:
         url = spec.url.format_map(quoted)
-        headers = {name.lower(): value.format_map(fields) for name, value in spec.headers.items()}
+        headers = {
+            name.lower(): value.format_map(fields)
+            for name, value in spec.headers.items()
+            if call.api_key or "{api_key}" not in value
+        }
     except KeyError as error:  # templates name plain fields: the spec has checked that
         raise SpecError(
             f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
         ) from None
+    payload = merged(spec.payload(call), call.extra) if call.extra else spec.payload(call)
     try:
-        body = json.dumps(spec.payload(call), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise SpecError(f"the payload is no JSON: {error}") from error
     return Request(url, _headers({**headers, **call.headers}), body)
+
+
+def merged(payload: Any, extra: Any) -> Any:
+    """The payload with the fields of `extra`, which win; an object inside goes into the object of that name."""
+    if not isinstance(payload, Mapping) or not isinstance(extra, Mapping):
+        return extra
+    return {**payload, **{name: merged(payload.get(name), value) for name, value in extra.items()}}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ._answers import request_id
 from ._errors import G4fliteError
+from ._events import Event, Finish, Reasoning, Start, ToolCall, Usage
 from ._reply import Head
 from ._retry import Retry
 from ._spec import Call
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SAID: Final = ("request_id", "body", "code", "kind")  # the facts of an error that are the service's own words
 log = logging.getLogger(__package__)
+
+EPILOGUE: Final = 2.0  # seconds for the usage that may follow a complete answer
 
 
 class Route(NamedTuple):
@@ -41,12 +44,18 @@ class Run:
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
+    everything: bool = False  # whether events are delivered, or only text
     texts: list[str] = field(default_factory=list)
+    reasoning: list[str] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
+    start: Start = field(default_factory=Start)
+    usage: Usage | None = None
+    finish: Finish | None = None
+    head: Head | None = None  # of the answer to this attempt
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
     call: Call = field(init=False)
     thread: int = 0  # the one that reads, in sync
-    head: Head | None = None  # of the answer to this attempt
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what the request of this attempt holds
     _began: float | None = None
 
@@ -58,10 +67,32 @@ class Run:
         """The text delivered so far; any thread may ask."""
         return "".join(self.texts)
 
+    @property
+    def whole(self) -> bool:
+        """Whether the answer is complete, so that an end of whatever kind is none too early."""
+        return self.finish is not None and not self.timers.closed
+
     def begin(self, route: Route) -> None:
         """An attempt begins."""
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), (), None
         self.timers.attempt(route.timeout)
+
+    def collect(self, event: Event) -> bool:
+        """Keeps what an event says; True where events are delivered."""
+        if isinstance(event, Finish):
+            self.finish = event
+            self.timers.linger(EPILOGUE)
+        elif isinstance(event, Usage):
+            self.usage = event
+        elif isinstance(event, Start):
+            self.start = event
+        else:
+            self.timers.text()
+            if isinstance(event, Reasoning):
+                self.reasoning.append(event.text)
+            elif isinstance(event, ToolCall):
+                self.tool_calls.append(event)
+        return self.everything
 
     def fail(self, error: G4fliteError) -> None:
         """The attempt, or the whole stream, has failed: writes on the error what only the stream knows, and blots out

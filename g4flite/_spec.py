@@ -7,7 +7,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from ._checks import check_base_url, check_header, check_template, is_secret
 from ._errors import SpecError, StatusError
-from ._messages import Message, flatten
+from ._events import Event
+from ._messages import Message, flatten, texts
 
 JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None  # as far as types can tell
 
@@ -19,17 +20,19 @@ WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")  # where a reply is raw text
 class ChunkParser(Protocol):
     """A push decoder: bytes of a reply in, texts out.  One instance decodes one response.
 
-    Both methods raise a `ReplyError` where the bytes are not what the protocol says; texts decoded before that are
-    given out first.
+    Events (`Usage`, `Finish`, ...) come out between the texts, where the protocol has them.  Both methods raise a
+    `ReplyError` where the bytes are not what the protocol says; what was decoded before that is given out first.
     """
 
-    done: bool  # whether the end marker came; False for ever where the protocol has none
+    @property
+    def done(self) -> bool:
+        """Whether the end marker came; False for ever where the protocol has none."""
 
-    def feed(self, data: bytes) -> Iterable[str]:
-        """The texts that `data` completes; never an empty one."""
+    def feed(self, data: bytes) -> Iterable[str | Event]:
+        """The texts and events that `data` completes; never an empty text."""
 
-    def close(self) -> Iterable[str]:
-        """The texts still held back at the end of the reply."""
+    def close(self) -> Iterable[str | Event]:
+        """What is still held back at the end of the reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +54,17 @@ class Provider:
     """One service, described.  It can be printed, compared, hashed, pickled and copied with `dataclasses.replace`.
 
     `url` and the values of `headers` are templates (`str.format`): `{base_url}`, `{model}` and every field that
-    `signer` returns stand for their values, `{{` for a brace; in `url`, what is filled in is percent-encoded.
-    `signer` runs first, on each attempt anew; `payload` finds its fields in `call.signed`.  `parser` is called with
-    `max_frame` for each response.  `models` empty means any; the default model is `default_model`, or else the first.
-    `options` maps the name of each option to the types its value may have.  `error_types` are the content types that
-    make a 2xx answer no reply.  `end` says what completes a reply: a clean end of the HTTP body, or a marker that the
-    parser notes as `done`.  `max_frame` limits the bytes of one line, `max_ratio` how many times a compressed reply may
-    grow.  `retired` says since when the public service is gone, or is empty.  Raises `SpecError` where the fields
-    contradict one another.
+    `signer` returns stand for their values, `{{` for a brace; in `url`, what is filled in is percent-encoded.  A header
+    that names `{api_key}` is left out where there is no key.  `signer` runs first, on each attempt anew; `payload`
+    finds its fields in `call.signed`.  `parser` is called with `max_frame` for each response.  `models` empty means
+    any; the default model is `default_model`, or else the first.  `options` maps the name of each option to the types
+    its value may have.  `error_types` are the content types that make a 2xx answer no reply.  `key_variables` are the
+    environment variables that may hold the API key, the first one set counts; where they are named and `key_needed`, a
+    call without a key is refused.  `base_url_variables` are those that may hold another base URL; `base_url` may be
+    empty, and one has to be given then.  `end` says what completes a reply: a clean end of the HTTP body, or a marker
+    that the parser notes as `done`.  `max_frame` limits the bytes of one frame, `max_ratio` how many times a compressed
+    reply may grow.  `retired` says since when the public service is gone, or is empty.  Raises `SpecError` where the
+    fields contradict one another.
     """
 
     name: str
@@ -75,6 +81,9 @@ class Provider:
     errors: tuple[ErrorRule, ...] = ()
     error_types: tuple[str, ...] = WEB_PAGE
     end: Literal["http", "marker"] = "http"
+    key_variables: tuple[str, ...] = ()
+    key_needed: bool = True
+    base_url_variables: tuple[str, ...] = ()
     max_frame: int = 16 * 2**20
     max_ratio: int = 200
     retired: str = ""
@@ -85,8 +94,11 @@ class Provider:
         ):
             raise SpecError(f"a provider's name is made of letters, digits, - and _, not {self.name!r}")
         try:
-            check_base_url(self.base_url)
+            if self.base_url:
+                check_base_url(self.base_url)
             check_template("url", self.url)
+            if "{api_key}" in self.url:
+                raise ValueError("url names the key, and URLs are logged everywhere; name it in a header")
             for name, template in self.headers.items():
                 check_header(name, template)
                 check_template(f"the header {name}", template)
@@ -96,7 +108,7 @@ class Provider:
             raise SpecError("url begins with {base_url}, http:// or https://", provider=self.name)
         if self.end not in ("http", "marker"):
             raise SpecError(f"end is 'http' or 'marker', not {self.end!r}", provider=self.name)
-        for name in ("models", "errors", "error_types"):
+        for name in ("models", "errors", "error_types", "key_variables", "base_url_variables"):
             if not isinstance(getattr(self, name), tuple):
                 raise SpecError(f"{name} is a tuple", provider=self.name)
         for option, kinds in self.options.items():
@@ -122,8 +134,9 @@ def _below(limit: int) -> int:
 class Call:
     """One attempt, as the signer and the payload builder see it.
 
-    `messages` are `{"role": str, "content": str}`, `now_ms` is Unix time in milliseconds, `signed` holds the signer's
-    fields (empty while it runs).  Time and randomness come from here alone, so that a test can freeze them.
+    `messages` are in the form of `Message`, checked, `now_ms` is Unix time in milliseconds, `signed` holds the signer's
+    fields (empty while it runs), `extra` goes into the payload as it is.  Time and randomness come from here alone, so
+    that a test can freeze them.
     """
 
     provider: Provider
@@ -132,13 +145,20 @@ class Call:
     options: Mapping[str, Any] = field(default_factory=dict)
     base_url: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    api_key: str = field(default="", repr=False)
+    extra: Mapping[str, Any] = field(default_factory=dict)
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
 
     @property
+    def texts(self) -> tuple[dict[str, str], ...]:
+        """The messages as `{"role": str, "content": str}`.  Raises `MessagesError` where they hold more than text."""
+        return texts(self.messages)
+
+    @property
     def prompt(self) -> str:
-        """The conversation as one text: see `flatten`."""
+        """The conversation as one text: see `flatten`.  Raises `MessagesError` where it holds more than text."""
         return flatten(self.messages)
 
     def random_text(self, length: int, alphabet: str) -> str:

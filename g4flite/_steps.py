@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 import httpx
 
-from ._errors import G4fliteError
+from ._errors import G4fliteError, StreamTimeoutError
 from ._failures import FAILURES, cut_off, shown, unsent
 from ._inflate import BITS, encoding
 from ._reply import Head
@@ -87,35 +87,45 @@ def is_undone(response: httpx.Response) -> bool:
     )
 
 
-def read(body: Iterator[bytes], timers: Timers) -> bytes:
-    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
+def read(body: Iterator[bytes], run: Run) -> bytes:
+    """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return next(body, b"")
+    except StreamTimeoutError:
+        if not run.whole:
+            raise
     except FAILURES as error:
-        raise cut_off(error, timers) from error
+        if not run.whole:
+            raise cut_off(error, run.timers) from error
+    return b""
 
 
-async def aread(body: AsyncIterator[bytes], timers: Timers) -> bytes:
-    """The next bytes of the body, b"" at its end.  Raises what a cut means."""
+async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
+    """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return await anext(body, b"")
+    except StreamTimeoutError:
+        if not run.whole:
+            raise
     except FAILURES as error:
-        raise cut_off(error, timers) from error
+        if not run.whole:
+            raise cut_off(error, run.timers) from error
+    return b""
 
 
-def drain(body: Iterator[bytes], timers: Timers) -> None:
+def drain(body: Iterator[bytes], run: Run) -> None:
     """Reads what is left of a body behind the end marker, if it is there already."""
-    timers.linger(LINGER)
+    run.timers.linger(LINGER)
     with contextlib.suppress(G4fliteError):
-        while timers.stream is not None and read(body, timers):
+        while run.timers.stream is not None and read(body, run):
             pass
 
 
-async def adrain(body: AsyncIterator[bytes], timers: Timers) -> None:
+async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
     """Reads what is left of a body behind the end marker, if it is there already."""
-    timers.linger(LINGER)
+    run.timers.linger(LINGER)
     with contextlib.suppress(G4fliteError):
-        while timers.stream is not None and await aread(body, timers):
+        while run.timers.stream is not None and await aread(body, run):
             pass
 
 

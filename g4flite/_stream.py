@@ -1,12 +1,13 @@
 """`Stream`: the answer to one call.  One lazy object, two protocols."""
 
 import weakref
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._errors import StreamConsumed
+from ._events import Event, FinishReason, ToolCall, Usage
 
 if TYPE_CHECKING:
     from ._run import Run
@@ -19,6 +20,19 @@ class Attempt(NamedTuple):
     model: str | None
     outcome: str
     seconds: float
+
+
+class Events:
+    """Everything that a stream holds, in order, for `for` and for `async for`: see `Stream.events`."""
+
+    def __init__(self, stream: "Stream") -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Generator[str | Event, None, None]:
+        return self._stream._read(everything=True)
+
+    def __aiter__(self) -> AsyncGenerator[str | Event, None]:
+        return self._stream._aread(everything=True)
 
 
 class Stream:
@@ -57,19 +71,73 @@ class Stream:
         """What was tried and has ended: (provider, model, outcome, seconds) each, in order."""
         return tuple(self._run.attempts)
 
+    @property
+    def finish_reason(self) -> FinishReason | None:
+        """Why the answer ended: stop, length, tool_calls, content_filter, error or other; None before it did."""
+        return self._run.finish.reason if self._run.finish is not None else None
+
+    @property
+    def native_finish_reason(self) -> str | None:
+        """The service's own word for it."""
+        return self._run.finish.native if self._run.finish is not None else None
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the service counted so far, None where it says nothing."""
+        return self._run.usage
+
+    @property
+    def reasoning(self) -> str:
+        """What the model said to itself so far."""
+        return "".join(self._run.reasoning)
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls that are whole, in order."""
+        return tuple(self._run.tool_calls)
+
+    @property
+    def response_id(self) -> str | None:
+        """The reply's id, as the service names it."""
+        return self._run.start.response_id
+
+    @property
+    def response_model(self) -> str | None:
+        """The model that answers, as the service names it: often a dated version of the one asked for."""
+        return self._run.start.model
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the answer, found in any case of letters; empty before it comes."""
+        return self._run.head.headers if self._run.head is not None else {}
+
+    def events(self) -> "Events":
+        """Everything in order, for `for` and for `async for`: text as `str`, and `Start`, `Reasoning`,
+        `ToolCallDelta`, `ToolCall`, `Usage` and `Finish`.  The stream is read once, in this way or as text.
+        """
+        return Events(self)
+
     def __iter__(self) -> Generator[str, None, None]:
+        return self._read()
+
+    def __aiter__(self) -> AsyncGenerator[str, None]:
+        return self._aread()
+
+    def _read(self, *, everything: bool = False) -> Generator[Any, None, None]:
         from ._drivers import iterate  # noqa: PLC0415 - httpx is imported with the first call
 
         self._begin()
+        self._run.everything = everything
         self._run.thread = get_ident()
         running = iterate(self._run)
         self._running = weakref.ref(running)
         return running
 
-    def __aiter__(self) -> AsyncGenerator[str, None]:
+    def _aread(self, *, everything: bool = False) -> AsyncGenerator[Any, None]:
         from ._drivers import aiterate  # noqa: PLC0415 - httpx is imported with the first call
 
         self._begin()
+        self._run.everything = everything
         running = aiterate(self._run)
         self._running = weakref.ref(running)
         self._kept = running if self._entered else None

@@ -25,3 +25,5 @@ def marked(limit: int) -> JsonLinesParser:
 
 
 MARKED = dataclasses.replace(ACME, name="marked", parser=marked, end="marker")
+
+FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import settings
 
 import g4flite
-from g4flite import _routes
+from g4flite import _routes, providers
+from g4flite._request import base_url_variable
 from g4flite.emulator import Emulator
 
 settings.register_profile("suite", max_examples=40, deadline=None)
@@ -36,6 +37,18 @@ class Driver:
         Nothing is tried twice, unless `retries` says so.
         """
         return self.read(g4flite.stream(*args, **{"retries": 0, **kwargs}), limit=limit)
+
+    def events(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """Everything that `g4flite.stream(*args, **kwargs)` holds, in order."""
+        self.stream = g4flite.stream(*args, **{"retries": 0, **kwargs})
+        if self.name == "sync":
+            with self.stream:
+                return list(self.stream.events())
+        return list(self.run(self._aevents))
+
+    async def _aevents(self) -> list[Any]:
+        async with self.stream:
+            return [event async for event in self.stream.events()]
 
     def read(self, stream: g4flite.Stream, *, limit: int | None = None) -> list[str]:
         self.stream, self.chunks = stream, []
@@ -84,4 +97,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "G4FLITE_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    for spec in map(providers.find, providers.names()):
+        for name in (*spec.key_variables, *spec.base_url_variables, base_url_variable(spec)):
+            monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_routes, "_warned", set())

@@ -39,7 +39,7 @@ def play(spec: g4flite.Provider, head: Head, body: Iterable[bytes | Exception]) 
         assert wanted is READ
         data = next(rest, b"")
         wanted = running.throw(data) if isinstance(data, Exception) else running.send(data)
-    return list(wanted.texts), wanted
+    return list(wanted.items), wanted
 
 
 def failing(status: int, body: bytes = b"", spec: g4flite.Provider = ACME, **headers: str) -> g4flite.StatusError:
@@ -251,7 +251,7 @@ class TestRetry:
                 else:
                     steps.append(wanted.seconds)
                     wanted = running.send(None)
-            return [*steps, *wanted.texts]
+            return [*steps, *wanted.items]
         except g4flite.G4fliteError as error:
             return [*steps, error]
 

@@ -1,9 +1,31 @@
+import copy
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 import g4flite
-from g4flite._messages import flatten, normalise
+from g4flite import providers
+from g4flite._messages import ROLES, flatten, normalise, texts
+from g4flite._request import build, make_call
+from tests.acme import FOUNDERS
+
+PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()
+IMAGE = {"type": "image_url", "image_url": {"url": PNG}}
+CALL = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+ASKING = {"role": "assistant", "content": "", "tool_calls": [CALL]}
+ANSWER = {"role": "tool", "content": "2", "tool_call_id": "call_1"}
+HALF = "ab\ud83d"
+
+
+def image(url: Any, **more: Any) -> list[dict[str, Any]]:
+    """Messages of one image."""
+    return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url, **more}}]}]
+
+
+def asking(**call: Any) -> list[dict[str, Any]]:
+    """Messages of one tool call."""
+    return [{"role": "assistant", "tool_calls": [{**CALL, **call}]}]
 
 
 def test_a_string_is_one_user_message() -> None:
@@ -23,10 +45,65 @@ def test_text_parts_are_joined_as_they_are() -> None:
     assert normalise([{"role": "user", "content": parts}])[0]["content"] == "a b"
 
 
-def test_a_surplus_key_without_a_value_is_passed_over() -> None:
-    assert normalise([{"role": "assistant", "content": "x", "tool_calls": None}]) == (
-        {"role": "assistant", "content": "x"},
+@pytest.mark.parametrize("value", [None, [], "", {}])
+def test_a_surplus_key_without_a_value_is_passed_over(value: Any) -> None:
+    message = {"role": "assistant", "content": "x", "tool_calls": value, "name": value, "audio": value}
+    assert normalise([message]) == ({"role": "assistant", "content": "x"},)
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "tool"])
+def test_every_role_may_have_a_name(role: str) -> None:
+    message = {"role": role, "content": "x", "name": "Ann"}
+    assert normalise([message]) == (message,)
+
+
+def test_images_stay_parts_beside_their_texts() -> None:
+    content = [
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": "https://acme.test/a.png?x=1"},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}, "cache": None},
+        {"type": "image_url", "image_url": {"url": "HTTP://acme.test", "detail": None}},
+    ]
+    assert normalise([{"role": "user", "content": tuple(content)}])[0]["content"] == [
+        content[0],
+        {"type": "image_url", "image_url": {"url": "https://acme.test/a.png?x=1"}},
+        {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": "HTTP://acme.test"}},
+    ]
+
+
+@pytest.mark.parametrize("head", ["data:image/svg+xml;charset=utf-8;base64,", "DATA:image/JPEG;Base64,"])
+def test_a_data_url_may_have_parameters_and_any_case(head: str) -> None:
+    assert normalise(image(head + "QUI="))[0]["content"][0]["image_url"] == {"url": head + "QUI="}
+
+
+def test_a_tool_is_called_and_answers() -> None:
+    messages = [
+        {"role": "user", "content": "1 + 1?"},
+        {"role": "assistant", "tool_calls": ({"id": "call_1", "function": CALL["function"], "index": None},)},
+        {"role": "tool", "content": [{"type": "text", "text": "2"}], "tool_call_id": "call_1", "name": "add"},
+        {"role": "assistant", "content": "One moment", "tool_calls": [{**CALL, "id": "call_2", "type": None}]},
+        {"role": "tool", "content": "again", "tool_call_id": "call_1"},
+    ]
+    assert normalise(messages) == (
+        messages[0],
+        ASKING,
+        {**ANSWER, "name": "add"},
+        {"role": "assistant", "content": "One moment", "tool_calls": [{**CALL, "id": "call_2"}]},
+        {**ANSWER, "content": "again"},
     )
+
+
+def test_what_is_taken_is_independent_of_what_was_given() -> None:
+    given: list[dict[str, Any]] = copy.deepcopy([{"role": "user", "content": [IMAGE]}, ASKING, ANSWER])
+    taken = normalise(given)
+    before = copy.deepcopy(taken)
+    given[0]["content"][0]["image_url"]["url"] = "changed"
+    given[0]["content"].clear()
+    given[1]["tool_calls"][0]["function"]["name"] = "changed"
+    given[1]["tool_calls"].clear()
+    assert taken == before
+    assert normalise(taken) == taken
 
 
 @pytest.mark.parametrize(
@@ -44,14 +121,64 @@ def test_a_surplus_key_without_a_value_is_passed_over() -> None:
         ([{"role": ["user"], "content": "x"}], "the role ['user']"),
         ([{"role": "user"}], "content of NoneType"),
         ([{"role": "user", "content": 3}], "content of int"),
-        ([{"role": "user", "content": "x", "name": "Ann"}], "has 'name', which cannot be sent"),
+        ([{"role": "user", "content": "x", "audio": {"id": 1}}], "1 has 'audio', which cannot be sent; it takes role"),
+        ([{"role": "user", "content": "x", "cached": False}], "has 'cached', which cannot be sent"),
+        ([{"role": "user", "content": "x", "tool_calls": [CALL]}], "has 'tool_calls', which cannot be sent"),
+        ([{"role": "user", "content": "x", "tool_call_id": "call_1"}], "has 'tool_call_id', which cannot be sent"),
+        ([ASKING, {**ANSWER, "tool_calls": [CALL]}], "message 2 has 'tool_calls', which cannot be sent"),
+        ([{"role": "user", "content": "x", "name": 3}], "message 1 has no name of type str"),
         (
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
-            "part 1 is of the type 'image",
+            [{"role": "user", "content": [{"type": "input_audio"}]}],
+            "part 1 is of the type 'input_audio'; only text and",
         ),
         ([{"role": "user", "content": ["x"]}], "part 1 is of the type 'str'"),
         ([{"role": "user", "content": [{"type": "text"}]}], "part 1 has no text"),
-        ([{"role": "user", "content": "ab\ud83d"}], "half a surrogate pair at character 2"),
+        ([{"role": "user", "content": HALF}], "message 1 has half a surrogate pair at character 2"),
+        ([{"role": "user", "content": [{"type": "text", "text": HALF}]}], "part 1 has half a surrogate pair at"),
+        ([{"role": "user", "content": [IMAGE, {"type": "text", "text": HALF}]}], "part 2 has half a surrogate pair at"),
+        ([{"role": "user", "content": "x", "name": HALF}], "message 1 has half a surrogate pair"),
+        (asking(id=HALF), "tool call 1 has half a surrogate pair"),
+        (asking(function={"name": HALF, "arguments": ""}), "tool call 1 has half a surrogate pair"),
+        (asking(function={"name": "add", "arguments": HALF}), "tool call 1 has half a surrogate pair"),
+        (image("https://acme.test/" + HALF), "part 1 has half a surrogate pair at character 20"),
+        (image(PNG, detail=HALF), "part 1 has half a surrogate pair"),
+        ([{"role": "user", "content": [{"type": "image_url"}]}], "part 1 has an image_url of NoneType"),
+        ([{"role": "user", "content": [{**IMAGE, "text": "x"}]}], "part 1 has 'text', which cannot be sent; it takes"),
+        (image(3), "part 1 has no url of type str"),
+        (image(""), "part 1 has no url of type str"),
+        (image(PNG, size=3), "part 1 has 'size', which cannot be sent; it takes url, detail"),
+        (image(PNG, detail=3), "part 1 has no detail of type str"),
+        (image("a.png"), "part 1 has an image at no URL of the form https://host/... or data:image/png;base64,..."),
+        (image("file:///etc/passwd"), "at no URL of the form"),
+        (image("https://"), "at no URL of the form"),
+        (image("https://[acme"), "at no URL of the form"),
+        (image("https://acme.test/a b"), "at no URL of the form"),
+        (image("https://acme.test/a\tb"), "at no URL of the form"),
+        (image("data:text/plain;base64,QUI="), "at no URL of the form"),
+        (image("data:image/png,QUI="), "at no URL of the form"),
+        (image("data:image/png;base64,Q*I="), "part 1 has an image whose data are no base64"),
+        (image("data:image/png;base64,QUI"), "no base64"),
+        (image("data:image/png;base64,\u00e9"), "no base64"),
+        (image("data:image/png;base64,"), "part 1 has an image without data"),
+        ([ASKING, {**ANSWER, "content": None}], "message 2 has a content of NoneType"),
+        ([ASKING, {**ANSWER, "content": [IMAGE]}], "part 1 is of the type 'image_url'; only text parts can be sent"),
+        ([ASKING, {**ANSWER, "tool_call_id": None}], "message 2 has no tool_call_id of type str"),
+        ([ASKING, {**ANSWER, "tool_call_id": "x"}], "message 2 answers the tool call 'x', which no assistant message"),
+        ([ANSWER, ASKING], "message 1 answers the tool call 'call_1', which no"),
+        ([{"role": "assistant", "content": None, "tool_calls": []}], "content of NoneType"),
+        ([{"role": "assistant", "content": 3, "tool_calls": [CALL]}], "content of int"),
+        ([{"role": "assistant", "tool_calls": CALL}], "message 1 has tool_calls of dict; they are a list"),
+        ([{"role": "assistant", "tool_calls": [CALL, "x"]}], "message 1, tool call 2 is a str"),
+        (asking(id=None), "tool call 1 has no id of type str"),
+        (asking(index=1), "tool call 1 has 'index', which cannot be sent; it takes id, type, function"),
+        (asking(type="custom"), "tool call 1 is of the type 'custom'; only function"),
+        (asking(function=None), "tool call 1 has a function of NoneType"),
+        (asking(function={"arguments": ""}), "tool call 1 has no name of type str"),
+        (
+            asking(function={"name": "add", "arguments": {}}),
+            "has arguments of dict; they are the text of a JSON object",
+        ),
+        (asking(function={"name": "add", "arguments": "", "strict": True}), "tool call 1 has 'strict', which cannot"),
     ],
 )
 def test_bad_messages_are_named(messages: Any, complaint: str) -> None:
@@ -69,3 +196,48 @@ def test_a_conversation_is_flattened_line_by_line() -> None:
     roles = ("system", "user", "assistant", "user")
     messages = normalise([{"role": role, "content": text} for role, text in zip(roles, "abcd", strict=True)])
     assert flatten(messages) == "System: a\nUser: b\nAssistant: c\nUser: d\nAssistant:"
+
+
+def test_texts_are_of_three_roles() -> None:
+    messages = normalise([{"role": role, "content": role} for role in ("developer", "system", "user", "assistant")])
+    assert texts(messages) == (
+        {"role": "system", "content": "developer"},
+        {"role": "system", "content": "system"},
+        {"role": "user", "content": "user"},
+        {"role": "assistant", "content": "assistant"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("message", "what"),
+    [
+        ({"role": "user", "content": [IMAGE]}, "an image"),
+        (ASKING, "tool calls"),
+        (ANSWER, "the answer of a tool"),
+        ({"role": "user", "content": "x", "name": "Ann"}, "a name"),
+    ],
+)
+def test_texts_are_refused_what_they_cannot_carry(message: Any, what: str) -> None:
+    with pytest.raises(g4flite.MessagesError) as caught:
+        texts([{"role": "user", "content": "x"}, message])
+    assert str(caught.value) == (
+        f"message 2 holds {what}, which this service cannot carry; ask a provider that can, like openai"
+    )
+
+
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_a_service_of_text_alone_is_sent_no_image(name: str) -> None:
+    messages = [{"role": "user", "content": "x"}, {"role": "user", "content": [IMAGE]}]
+    call = make_call(providers.find(name), messages, model=None, base_url=None, headers=None, options={})
+    with pytest.raises(g4flite.MessagesError, match="message 2 holds an image"):
+        build(call)
+
+
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_a_developer_is_a_system_to_a_service_of_text_alone(name: str) -> None:
+    def body(role: str) -> bytes:
+        messages = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+        call = make_call(providers.find(name), messages, model=None, base_url=None, headers=None, options={})
+        return build(call).body
+
+    assert body("developer") == body("system")

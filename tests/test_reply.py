@@ -16,7 +16,7 @@ from g4flite import providers
 from g4flite._inflate import Inflater, encoding
 from g4flite._reply import Head, Reply
 from g4flite._retry import passes
-from tests.acme import ACME, MARKED
+from tests.acme import ACME, FOUNDERS, MARKED
 from tests.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
 
 CODINGS = {
@@ -150,7 +150,7 @@ REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("report", "said", "code", "kind", "passing"), REPORTS)
-@pytest.mark.parametrize("name", providers.names())
+@pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("size", SPLITS)
 def test_an_error_inside_a_reply_is_no_answer(
     report: Any, said: str, code: Any, kind: Any, passing: bool, name: str, size: int

@@ -213,7 +213,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
     ),
     # WIRE B5 (Ollama): {"error": "..."}, and the same as a line of a reply
     "ollama 404": (
-        404, {"error": "model 'x' not found"}, "model 'x' not found", None, None, NotFoundError, ProviderError,
+        404, {"error": "model 'x' not found"}, "model 'x' not found", None, None, NotFoundError, NotFoundError,
     ),
     "ollama 500": (
         500, {"error": "an error was encountered"}, "encountered", None, None, StatusError, ProviderError,

@@ -41,7 +41,7 @@ def keep_a_client(kept: list[Any]) -> None:
 
 
 def keep_memory(kept: list[Any]) -> None:
-    kept.append(b"x" * 20_000_000)
+    kept.append(b"x" * 60_000_000)
 
 
 @pytest.mark.parametrize(

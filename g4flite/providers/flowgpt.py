@@ -33,9 +33,9 @@ def sign(call: Call) -> dict[str, str]:
 
 def payload(call: Call) -> JSON:
     """The last message is the `question`, the earlier ones but the system messages the `history`."""
-    system = [m["content"] for m in call.messages if m["role"] == "system"] or [SYSTEM]
-    history = [m for m in call.messages[:-1] if m["role"] != "system"]
-    question, temperature = call.messages[-1]["content"], call.options.get("temperature", 0.7)
+    system = [m["content"] for m in call.texts if m["role"] == "system"] or [SYSTEM]
+    history = [m for m in call.texts[:-1] if m["role"] != "system"]
+    question, temperature = call.texts[-1]["content"], call.options.get("temperature", 0.7)
     return {"model": call.model, "nsfw": False, "question": question, "history": [GREETING, *history],
             "system": "\n".join(system), "temperature": temperature, "promptId": f"model-{call.model}",
             "documentIds": [], "chatFileDocumentIds": [], "generateImage": False, "generateAudio": False}  # fmt: skip

@@ -15,12 +15,12 @@ SITE = "https://chat10.free2gpt.xyz"
 
 def sign(call: Call) -> dict[str, str]:
     """`sign`: sha256_hex("{time}:{content of the last message}:"), the time in milliseconds, the secret empty."""
-    return {"sign": sha256(f"{call.now_ms}:{call.messages[-1]['content']}:".encode()).hexdigest()}
+    return {"sign": sha256(f"{call.now_ms}:{call.texts[-1]['content']}:".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
     """`messages`, `time` in milliseconds, `pass` (null) and `sign`."""
-    return {"messages": call.messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
+    return {"messages": call.texts, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 
 
 FREE2GPT = Provider(

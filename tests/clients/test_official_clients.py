@@ -18,6 +18,7 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
+import g4flite
 from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
 
 
@@ -129,6 +130,27 @@ def read_ollama(e: Emulator) -> Answer:
     return Answer(text, calls, (chunk.prompt_eval_count, chunk.eval_count))
 
 
+OURS = {
+    "chat": "openai",
+    "responses": "openai-responses",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "ollama": "ollama",
+}
+
+
+def read_ours(e: Emulator, name: str) -> Answer:
+    """What g4flite reads of the same protocol."""
+    base_url = f"{e.url}/v1" if name in ("chat", "responses") else e.url
+    key = None if name == "ollama" else "sk-test"
+    with g4flite.stream(OURS[name], PROMPT, model="m", base_url=base_url, api_key=key) as stream:
+        text = "".join(stream)
+    calls = [(call.name, json.loads(call.arguments)) for call in stream.tool_calls]
+    assert stream.usage
+    assert stream.finish_reason == "tool_calls"
+    return Answer(text, calls, (stream.usage.prompt_tokens or 0, stream.usage.completion_tokens or 0))
+
+
 CLIENTS: dict[str, Callable[[Emulator], Answer]] = {
     "chat": read_chat,
     "responses": read_responses,
@@ -165,7 +187,7 @@ def e() -> Iterator[Emulator]:
 @pytest.mark.parametrize("split", [None, 1, 7])
 def test_every_client_reads_the_same_answer(e: Emulator, name: str, split: int | None) -> None:
     e.script = Script(split=split)
-    assert CLIENTS[name](e) == EXPECTED
+    assert CLIENTS[name](e) == read_ours(e, name) == EXPECTED
     exchange = e.exchanges[-1]
     assert (exchange.service, exchange.model) == (name, "m")
     assert exchange.messages == [{"role": "user", "content": PROMPT}]

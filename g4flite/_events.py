@@ -1,0 +1,121 @@
+"""What a reply holds besides its text, as small frozen values, in the order in which it comes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The reply begins: its id and the model that answers, as the service names them (None where it does not)."""
+
+    response_id: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model says to itself before it answers."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call: `arguments` goes on where the last piece of the same `index` (from 0) ended.
+
+    `id` and `name` are whole in each piece.  Every tool call comes in pieces, one where the service sends it whole.
+    """
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A whole tool call; `arguments` is JSON text, as the model wrote it ({} where it wrote none).
+
+    `id` is the service's; where it has none, `call_<index>_<name>`.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens counted so far, None for what the service does not count; `raw` is its own object.
+
+    `completion_tokens` holds the answer and the reasoning, `reasoning_tokens` the reasoning alone.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    total_tokens: int | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The answer is complete: `reason` in the one vocabulary for all services, `native` in the service's own word.
+
+    Nothing but usage follows.
+    """
+
+    reason: FinishReason
+    native: str | None = None
+
+
+Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Usage | Finish
+CONTENT = (str, Reasoning, ToolCallDelta, ToolCall)  # what opens a reply: behind it no attempt is made again
+
+
+class ToolCalls:
+    """Fragments of tool calls in, `ToolCallDelta`s out; `whole` joins them."""
+
+    __slots__ = ("_count", "_open")
+
+    def __init__(self) -> None:
+        self._open: dict[object, tuple[ToolCallDelta, list[str]]] = {}
+        self._count = 0
+
+    def add(self, key: object, *, id: str | None = None, name: str | None = None, text: str = "") -> ToolCallDelta:  # noqa: A002
+        """The next piece of the call that the service knows as `key`; the first one brings the name."""
+        first, texts = self._open.get(key) or (None, [])
+        if first is not None and id and name and id != first.id:  # some servers number all calls 0
+            self._open[key, first.id] = self._open.pop(key)
+            first, texts = None, []
+        if first is None:
+            if not isinstance(name, str):
+                raise TypeError("a tool call begins without its name")
+            first = ToolCallDelta(self._count, id or f"call_{self._count}_{name}", name, "")
+            self._open[key] = first, texts
+            self._count += 1
+        delta = ToolCallDelta(first.index, first.id, first.name, text)
+        texts.append(delta.arguments)
+        return delta
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._open
+
+    def said(self, key: object) -> str:
+        """The arguments of this call so far."""
+        return "".join(self._open[key][1]) if key in self._open else ""
+
+    def whole(self, *keys: object) -> Iterator[ToolCall]:
+        """The calls of these keys, or else all, that have not come out yet; surrogates split over pieces are joined."""
+        for key in keys or tuple(self._open):
+            if key in self._open:
+                first, texts = self._open.pop(key)
+                yield ToolCall(first.id, first.name, joined("".join(texts)) or "{}")
+
+
+def joined(text: str) -> str:
+    """The text with the halves of its surrogate pairs joined; a lone half is U+FFFD."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

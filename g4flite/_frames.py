@@ -1,0 +1,183 @@
+"""Frames of JSON to texts and events: what all protocols share.  What one frame says, a protocol's reader knows."""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, TypeAlias
+
+from ._errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
+from ._events import Event, Reasoning
+from ._framing import JsonArray, Lines, ServerSentEvents
+from ._reports import excerpt
+
+Items: TypeAlias = Iterable[str | Event | G4fliteError | None]  # None is nothing
+DONE = b"[DONE]"  # https://platform.openai.com/docs/api-reference/chat/streaming, and whoever speaks like it
+
+
+class Framing(Protocol):
+    """A push decoder of frames: the name of each (an SSE event's, else empty) and its bytes."""
+
+    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]: ...
+    def close(self) -> Iterable[tuple[str, bytes]]: ...
+
+
+class Reader(Protocol):
+    """What the frames of one protocol say.
+
+    An error among the items is raised once those before it are out.  A frame of another shape may raise LookupError,
+    TypeError or AttributeError: the reply is malformed then.
+    """
+
+    done: bool  # the reply is complete, and what follows is not read
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        """What a frame holds."""
+
+    def end(self, *, marked: bool) -> Items:
+        """What was held back: the marker `[DONE]` came, or else the body has ended."""
+
+
+class Unnamed:
+    """A framing without names; blank frames are passed over."""
+
+    __slots__ = ("_framing",)
+
+    def __init__(self, framing: Lines | JsonArray) -> None:
+        self._framing = framing
+
+    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        for frame in self._framing.feed(data):
+            if frame and not frame.isspace():
+                yield "", frame
+
+    def close(self) -> Iterator[tuple[str, bytes]]:
+        frame = self._framing.close()
+        if frame and not frame.isspace():
+            yield "", frame
+
+
+class EventsOrArray:
+    """Server-sent events or a JSON array, as the first byte that is not blank says."""
+
+    __slots__ = ("_framing", "_limit")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._framing: Framing | None = None
+
+    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
+        if self._framing is None and (start := data.lstrip()):
+            array = start.startswith((b"[", b"{"))
+            self._framing = Unnamed(JsonArray(self._limit)) if array else ServerSentEvents(self._limit)
+        return self._framing.feed(data) if self._framing is not None else ()
+
+    def close(self) -> Iterable[tuple[str, bytes]]:
+        return self._framing.close() if self._framing is not None else ()
+
+
+class Halves:
+    """Texts in, the same with the surrogate pairs joined that were split between two of them."""
+
+    __slots__ = ("high",)
+
+    def __init__(self) -> None:
+        self.high = ""
+
+    def join(self, text: str) -> str:
+        """The text with its surrogates joined; a last high one waits for its other half, a lone one is U+FFFD."""
+        if self.high and text:
+            text, self.high = self.high + text, ""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            if "\ud800" <= text[-1] <= "\udbff":
+                text, self.high = text[:-1], text[-1]
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return text
+
+
+class FrameParser:
+    """The chunk parser of every protocol whose frames are JSON objects: `framing` splits them, `reader` reads them.
+
+    `unit` is what a message calls a frame: an event, a line.
+    """
+
+    __slots__ = ("_framing", "_reader", "_reasoning", "_text", "_unit")
+
+    def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
+        self._framing, self._reader, self._unit = framing, reader, unit
+        self._text, self._reasoning = Halves(), Halves()
+
+    @property
+    def done(self) -> bool:
+        return self._reader.done
+
+    def feed(self, data: bytes) -> Iterator[str | Event]:
+        for name, frame in self._framing.feed(data):
+            if self._reader.done:
+                return  # whatever follows the end marker
+            yield from self._items(name, frame)
+
+    def close(self) -> Iterator[str | Event]:
+        for name, frame in self._framing.close():
+            yield from self._items(name, frame, last=True)
+        if not self._reader.done:
+            yield from self._whole(self._reader.end(marked=False))
+        if self._text.high:
+            yield "\ufffd"
+
+    def _items(self, name: str, frame: bytes, *, last: bool = False) -> Iterator[str | Event]:
+        marker = frame.strip()
+        if marker == DONE:
+            yield from self._whole(self._reader.end(marked=True))
+        if marker in (DONE, b""):
+            return
+        value = self._value(frame, last)
+        try:
+            items = self._reader.read(name, value)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise MalformedReplyError(
+                f"{self._unit} of the reply has another shape: {excerpt(frame)}; check base_url= and the provider"
+            ) from error
+        yield from self._whole(items)
+
+    def _value(self, frame: bytes, last: bool) -> dict[str, Any]:
+        try:
+            value = json.loads(frame.decode("utf-8", "replace"))
+        except (ValueError, RecursionError) as error:
+            if last:
+                raise TruncatedStreamError(
+                    f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; what came is in .partial"
+                ) from error
+            raise MalformedReplyError(f"{self._unit} of the reply is no JSON: {excerpt(frame)}") from error
+        if not isinstance(value, dict):
+            raise MalformedReplyError(f"{self._unit} of the reply is a {type(value).__name__}, not an object")
+        return value
+
+    def _whole(self, items: Items) -> Iterator[str | Event]:
+        """The items, empty texts left out, with their surrogates joined."""
+        for item in items:
+            if isinstance(item, str):
+                if text := item if item.isascii() and not self._text.high else self._text.join(item):
+                    yield text
+            elif isinstance(item, Reasoning):
+                if text := self._reasoning.join(item.text):
+                    yield Reasoning(text)
+            elif isinstance(item, G4fliteError):
+                raise item
+            elif item is not None:
+                yield item
+
+
+def words(value: object) -> str:
+    """The value, which is a string; None is an empty one.  Raises `TypeError` for anything else."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"a {type(value).__name__} where text should be")
+    return value
+
+
+def refusal(text: str) -> ContentFilterError:
+    """What a model says in place of an answer."""
+    said = f"the model refuses: {excerpt(text)}; its words are in .body, and another question may help"
+    return ContentFilterError(said, status=200, body=text, code="refusal")

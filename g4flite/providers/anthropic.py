@@ -1,0 +1,145 @@
+"""Anthropic Messages: server-sent events, each named as the `type` of its JSON; `message_stop` completes a reply.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/streaming and the types of anthropic-sdk-python (August
+2026): `system` stands at the top, `max_tokens` is required, tools are `tool_use` and `tool_result` blocks.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._frames import FrameParser, Items, words
+from .._framing import ServerSentEvents
+from .._messages import Message
+from .._options import choice, model_of, present, renamed, stops, taking
+from .._parts import arguments, check_tools, inline, parts, split_system
+from .._reports import reported
+from .._spec import JSON, Call, Provider
+
+MAX_TOKENS = 8192  # of an answer, where the caller says nothing: the protocol wants a number
+REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls", "refusal": "content_filter",
+}  # fmt: skip
+CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
+
+
+def payload(call: Call) -> JSON:
+    """The messages as turns of blocks; the system messages are the top-level `system`."""
+    system, messages = split_system(call.messages)
+    kind, name = choice(call) or ("", "")
+    tools = [
+        {"input_schema": {"type": "object", "properties": {}}}
+        | present(name=tool["name"], description=tool.get("description"), input_schema=tool.get("parameters"))
+        for tool in check_tools(call.options.get("tools", ()))
+    ]
+    return (
+        {"model": model_of(call), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
+        | renamed(call, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
+        | present(system=system, stop_sequences=stops(call), tools=tools)
+        | present(tool_choice=present(type=CHOICES.get(kind), name=name))
+    )
+
+
+def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages in the protocol's form; tool results that follow one another are one turn of the user's."""
+    made: list[dict[str, Any]] = []
+    answered = False  # whether the last turn holds tool results
+    for message in messages:
+        if message["role"] == "tool":
+            result = {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"]}
+            if not answered:
+                made.append({"role": "user", "content": []})
+            made[-1]["content"].append(result)
+        else:
+            made.append({"role": message["role"], "content": blocks(message)})
+        answered = message["role"] == "tool"
+    return made
+
+
+def blocks(message: Message) -> Any:
+    """The content of a turn: text alone as it is, else blocks."""
+    calls = message.get("tool_calls", ())
+    if isinstance(message["content"], str) and not calls:
+        return message["content"]
+    made: list[dict[str, Any]] = []
+    for part in parts(message):
+        if part["type"] == "text":
+            made.append({"type": "text", "text": part["text"]})
+        else:
+            url = part["image_url"]["url"]
+            media, data = inline(url) or ("", "")
+            source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
+            made.append({"type": "image", "source": source})
+    for made_call in calls:
+        name, given = made_call["function"]["name"], arguments(made_call)
+        made.append({"type": "tool_use", "id": made_call["id"], "name": name, "input": given})
+    return made
+
+
+class MessagesReader:
+    """The events of one reply; unknown ones are passed over, as the documentation asks."""
+
+    __slots__ = ("_calls", "_stop", "_usage", "done")
+
+    def __init__(self) -> None:
+        self._calls, self._usage, self.done = ToolCalls(), dict[str, Any](), False
+        self._stop: str | None = None
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        kind = frame.get("type") or name
+        if kind == "content_block_delta":
+            return self._delta(frame["index"], frame["delta"])
+        if kind == "message_start":
+            message = frame["message"]
+            return Start(message.get("id"), message.get("model")), self._count(message.get("usage"))
+        if kind == "content_block_start" and frame["content_block"].get("type") == "tool_use":
+            block = frame["content_block"]
+            return (self._calls.add(frame["index"], id=block["id"], name=block["name"]),)
+        if kind == "content_block_start":
+            return (words(frame["content_block"].get("text")),)
+        if kind == "content_block_stop":
+            return tuple(self._calls.whole(frame["index"]))
+        if kind == "message_delta":
+            self._stop = frame["delta"].get("stop_reason") or self._stop
+            return (self._count(frame.get("usage")),)
+        if kind == "message_stop":
+            self.done = True
+            return (Finish(REASONS.get(self._stop or "", "other"), self._stop),)
+        return (reported(frame),) if kind == "error" or frame.get("error") else ()
+
+    def _delta(self, index: int, delta: dict[str, Any]) -> Items:
+        kind = delta.get("type")
+        if kind == "text_delta":
+            return (words(delta["text"]),)
+        if kind == "thinking_delta":
+            return (Reasoning(words(delta["thinking"])),)
+        if kind == "input_json_delta" and index in self._calls:  # not of a tool that the service runs itself
+            return (self._calls.add(index, text=words(delta["partial_json"])),)
+        return ()
+
+    def _count(self, usage: dict[str, Any] | None) -> Usage | None:
+        """The tokens so far: those of the answer are counted anew in each `message_delta`."""
+        if usage is None:
+            return None
+        self._usage |= {name: count for name, count in usage.items() if count is not None}
+        cached = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        prompt, answer = sum(self._usage.get(name, 0) for name in cached), self._usage.get("output_tokens", 0)
+        return Usage(prompt, answer, None, prompt + answer, dict(self._usage))
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
+        return ()
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
+
+
+ANTHROPIC = Provider(
+    name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
+    headers={"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}",
+             "anthropic-version": "2023-06-01"},
+    parser=parser, end="marker",
+    options=taking("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
+    key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
+)  # fmt: skip

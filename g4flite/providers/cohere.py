@@ -1,0 +1,101 @@
+"""Cohere (v2 chat): server-sent events, each named as the `type` of its JSON; `message-end` completes a reply.
+
+Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python (August 2026).
+"""
+
+from typing import Any
+
+from .._errors import OptionError, ProviderError
+from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._frames import FrameParser, Items, words
+from .._framing import ServerSentEvents
+from .._options import choice, model_of, present, renamed, schema, stops, taking
+from .._parts import check_tools, nameless
+from .._reports import reported
+from .._spec import JSON, Call, Provider
+
+REASONS: dict[str, FinishReason] = {
+    "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",
+    "ERROR": "error", "TIMEOUT": "error",
+}  # fmt: skip
+
+
+def payload(call: Call) -> JSON:
+    """The messages as they are, but for developer ones, which are system ones here."""
+    messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in nameless(call.messages)]
+    kind, name = choice(call) or ("auto", "")
+    if name:
+        raise OptionError('tool_choice is "auto", "none" or "required" here: one tool cannot be demanded')
+    wanted, tools = schema(call), call.options.get("tools", ())
+    check_tools(tools)
+    return (
+        {"model": model_of(call), "messages": messages, "stream": True}
+        | renamed(call, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
+        | present(stop_sequences=stops(call), tools=list(tools), tool_choice=kind.upper() if kind != "auto" else None)
+        | present(response_format=None if wanted is None else {
+            "type": "json_object", **present(json_schema=wanted.get("schema"))})
+    )  # fmt: skip
+
+
+class CohereReader:
+    """The events of one reply; unknown ones are passed over."""
+
+    __slots__ = ("_calls", "done")
+
+    def __init__(self) -> None:
+        self._calls, self.done = ToolCalls(), False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        kind = frame.get("type") or name
+        if kind == "content-delta":
+            content = frame["delta"]["message"]["content"]
+            return Reasoning(words(content.get("thinking"))), words(content.get("text"))
+        if kind == "message-start":
+            return (Start(frame.get("id")),)
+        if kind == "tool-plan-delta":
+            return (Reasoning(words(frame["delta"]["message"]["tool_plan"])),)
+        if kind == "tool-call-start":
+            made = frame["delta"]["message"]["tool_calls"]
+            function = made["function"]
+            text = words(function.get("arguments"))
+            return (self._calls.add(frame["index"], id=made.get("id"), name=function["name"], text=text),)
+        if kind == "tool-call-delta":
+            text = words(frame["delta"]["message"]["tool_calls"]["function"]["arguments"])
+            return (self._calls.add(frame["index"], text=text),)
+        if kind == "tool-call-end":
+            return tuple(self._calls.whole(frame["index"]))
+        if kind == "message-end":
+            return tuple(self._finish(frame["delta"]))
+        return (reported(frame),) if frame.get("error") else ()
+
+    def _finish(self, delta: dict[str, Any]) -> Items:
+        self.done = True
+        usage, native = delta.get("usage") or {}, words(delta.get("finish_reason"))
+        if tokens := usage.get("tokens"):
+            prompt, answer = int(tokens.get("input_tokens") or 0), int(tokens.get("output_tokens") or 0)
+            yield Usage(prompt, answer, None, prompt + answer, usage)
+        reason = REASONS.get(native, "other")
+        yield Finish(reason, native)
+        if reason == "error":
+            said = delta.get("error") or f"the answer ended with {native}"
+            yield reported({"error": said}) or ProviderError(said, code=native)
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message-end ends a reply
+        return ()
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(ServerSentEvents(limit), CohereReader(), "an event")
+
+
+COHERE = Provider(
+    name="cohere",
+    base_url="https://api.cohere.com",
+    url="{base_url}/v2/chat",
+    headers={"content-type": "application/json", "accept": "text/event-stream", "authorization": "Bearer {api_key}"},
+    payload=payload,
+    parser=parser,
+    end="marker",
+    options=taking("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format"),
+    key_variables=("CO_API_KEY", "COHERE_API_KEY"),
+)

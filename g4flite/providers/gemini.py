@@ -1,0 +1,148 @@
+"""Google Gemini (streamGenerateContent): server-sent events without names; a `finishReason` completes a reply.
+
+Asked without `alt=sse`, or through a proxy that drops it, the reply is one JSON array: that is read as well.
+Source: https://ai.google.dev/api/generate-content and the types of python-genai (August 2026).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .._errors import ContentFilterError, ProviderError
+from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._frames import EventsOrArray, FrameParser, Items, words
+from .._messages import Message
+from .._options import OPTIONS, choice, present, renamed, schema, stops
+from .._parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names
+from .._reports import reported
+from .._spec import JSON, Call, Provider
+
+REASONS: dict[str, FinishReason] = {
+    "STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(
+        "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT "
+        "IMAGE_RECITATION".split(), "content_filter"),
+    **dict.fromkeys("MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS".split(), "error"),
+}  # fmt: skip
+MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
+
+
+def payload(call: Call) -> JSON:
+    """The messages as `contents`; the system messages are the `systemInstruction`."""
+    system, messages = split_system(call.messages)
+    wanted, (kind, name) = schema(call), choice(call) or ("", "")
+    names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
+    config = renamed(call, **names) | present(
+        stopSequences=stops(call),
+        responseMimeType=None if wanted is None else "application/json",
+        responseJsonSchema=(wanted or {}).get("schema"),
+    )
+    functions = [
+        present(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
+        for tool in check_tools(call.options.get("tools", ()))
+    ]
+    mode = present(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
+    return present(
+        contents=contents(messages),
+        systemInstruction=present(parts=[{"text": system}] if system else None),
+        generationConfig=config,
+        tools=[{"functionDeclarations": functions}] if functions else None,
+        toolConfig=present(functionCallingConfig=mode),
+    )
+
+
+def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages in the protocol's form; those of one role that follow one another are one content."""
+    names, made = tool_names(messages), list[dict[str, Any]]()
+    for message in messages:
+        role = "model" if message["role"] == "assistant" else "user"
+        if not made or made[-1]["role"] != role:
+            made.append({"role": role, "parts": []})
+        made[-1]["parts"] += pieces(message, names)
+    return made
+
+
+def pieces(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The parts of one message."""
+    if message["role"] == "tool":
+        yield {"functionResponse": {"name": names[message["tool_call_id"]], "response": answer(message["content"])}}
+        return
+    for part in parts(message):
+        if part["type"] == "text":
+            yield {"text": part["text"]}
+            continue
+        media, data = embedded(part)
+        yield {"inlineData": {"mimeType": media, "data": data}}
+    for made in message.get("tool_calls", ()):
+        yield {"functionCall": {"name": made["function"]["name"], "args": arguments(made)}}
+
+
+class GeminiReader:
+    """The chunks of one reply; the first candidate is read."""
+
+    __slots__ = ("_called", "_calls", "_finished", "_started", "done")
+
+    def __init__(self) -> None:
+        self._calls = ToolCalls()
+        self._called = self._finished = self._started = self.done = False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
+        if frame.get("error"):
+            return (reported(frame),)
+        return tuple(self._read(frame))
+
+    def _read(self, frame: dict[str, Any]) -> Items:
+        if not self._started:
+            self._started = True
+            yield Start(frame.get("responseId"), frame.get("modelVersion"))
+        blocked = (frame.get("promptFeedback") or {}).get("blockReason")
+        reason = None
+        for candidate in (frame.get("candidates") or ())[:1]:
+            for part in (candidate.get("content") or {}).get("parts") or ():
+                yield from self._part(part)
+            reason = candidate.get("finishReason")
+        usage = frame.get("usageMetadata")
+        if usage and (reason or blocked or self._finished):  # each chunk counts anew: the last one is enough
+            prompt, answer, thought = (usage.get(f"{name}TokenCount") for name in ("prompt", "candidates", "thoughts"))
+            yield Usage(prompt, (answer or 0) + (thought or 0), thought, usage.get("totalTokenCount"), usage)
+        if blocked:
+            body = json.dumps(frame["promptFeedback"])
+            said = f"the prompt was blocked ({blocked}); change the messages"
+            yield ContentFilterError(said, status=200, code=blocked, body=body)
+        if reason and not self._finished:
+            self._finished = True
+            yield from self._finish(reason)
+
+    def _finish(self, native: str) -> Items:
+        reason = REASONS.get(native, "other")
+        yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
+        if reason == "content_filter":
+            said = f"the answer was stopped ({native}); what came is in .partial, and other messages may help"
+            yield ContentFilterError(said, status=200, code=native)
+        if reason == "error":
+            yield ProviderError(f"the model called a tool wrongly ({native}); try again", code=native, passing=True)
+
+    def _part(self, part: dict[str, Any]) -> Items:
+        if call := part.get("functionCall"):
+            self._called = True
+            yield self._calls.add(object(), id=call.get("id"), name=call["name"], text=json.dumps(call.get("args", {})))
+            yield from self._calls.whole()
+        text = words(part.get("text"))
+        yield Reasoning(text) if part.get("thought") else text
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - a finishReason alone ends a reply
+        self.done = self._finished
+        return ()
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(EventsOrArray(limit), GeminiReader(), "an event")
+
+
+GEMINI = Provider(
+    name="gemini",
+    base_url="https://generativelanguage.googleapis.com",
+    url="{base_url}/v1beta/models/{model}:streamGenerateContent?alt=sse",
+    headers={"content-type": "application/json", "accept": "text/event-stream", "x-goog-api-key": "{api_key}"},
+    payload=payload, parser=parser, end="marker", options=dict(OPTIONS),
+    key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+)  # fmt: skip

@@ -1,0 +1,106 @@
+"""Ollama (/api/chat): NDJSON; an object with `done: true` completes a reply.
+
+The server of this machine wants no key, the cloud does.  Source: ollama's docs/api.md, docs/api/streaming.mdx and
+docs/api/errors.mdx (August 2026).
+"""
+
+import json
+from typing import Any
+
+from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._frames import FrameParser, Items, Unnamed, words
+from .._framing import Lines
+from .._messages import Message
+from .._options import model_of, present, renamed, schema, taking
+from .._parts import arguments, check_tools, embedded, nameless, parts, tool_names
+from .._reports import reported
+from .._spec import JSON, Call, Provider
+
+REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+
+
+def payload(call: Call) -> JSON:
+    """The messages with their images beside the text; most options go into `options`, `max_tokens` as `num_predict`."""
+    names = tool_names(call.messages)
+    wanted, tools = schema(call), call.options.get("tools", ())
+    check_tools(tools)
+    same = {name: name for name in ("temperature", "top_p", "seed", "stop")}
+    options = renamed(call, max_tokens="num_predict", **same)
+    messages = [turn(message, names) for message in nameless(call.messages)]
+    return {"model": model_of(call), "messages": messages, "stream": True} | present(
+        options=options, tools=list(tools), format=None if wanted is None else wanted.get("schema", "json")
+    )
+
+
+def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
+    """One message in the protocol's form: content is text, images are base64, the arguments of a call an object."""
+    texts, images = [], []
+    for part in parts(message):
+        if part["type"] == "text":
+            texts.append(part["text"])
+            continue
+        images.append(embedded(part)[1])
+    role = "system" if message["role"] == "developer" else message["role"]
+    calls = [
+        {"function": {"name": made["function"]["name"], "arguments": arguments(made)}}
+        for made in message.get("tool_calls", ())
+    ]
+    answered = names[message["tool_call_id"]] if role == "tool" else None
+    return {"role": role, "content": "".join(texts)} | present(images=images, tool_calls=calls, tool_name=answered)
+
+
+class OllamaReader:
+    """The lines of one reply."""
+
+    __slots__ = ("_called", "_calls", "_started", "done")
+
+    def __init__(self) -> None:
+        self._calls = ToolCalls()
+        self._called = self._started = self.done = False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - lines have no names
+        return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
+
+    def _read(self, frame: dict[str, Any]) -> Items:
+        if not self._started:
+            self._started = True
+            yield Start(None, frame.get("model"))
+        message = frame.get("message") or {}
+        yield Reasoning(words(message.get("thinking")))
+        yield words(message.get("content"))
+        for made in message.get("tool_calls") or ():
+            self._called, function = True, made["function"]
+            text = json.dumps(function.get("arguments", {}))
+            yield self._calls.add(object(), id=made.get("id"), name=function["name"], text=text)
+            yield from self._calls.whole()
+        if frame.get("done"):
+            self.done = True
+            prompt, answer = frame.get("prompt_eval_count"), frame.get("eval_count")
+            if prompt is not None or answer is not None:
+                counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
+                yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), counts)
+            native = frame.get("done_reason")
+            reason = REASONS.get(native or "stop", "other")
+            yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only `done: true` ends a reply
+        return ()
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(Unnamed(Lines(limit)), OllamaReader(), "a line")
+
+
+OLLAMA = Provider(
+    name="ollama",
+    base_url="http://127.0.0.1:11434",
+    url="{base_url}/api/chat",
+    headers={"content-type": "application/json", "authorization": "Bearer {api_key}"},
+    payload=payload,
+    parser=parser,
+    end="marker",
+    options=taking("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format"),
+    key_variables=("OLLAMA_API_KEY",),
+    key_needed=False,
+    base_url_variables=("OLLAMA_HOST",),
+)

@@ -1,0 +1,137 @@
+"""OpenAI Chat Completions: server-sent events of `chat.completion.chunk` objects, then `[DONE]`.
+
+The messages and tools go out as they are.  A `finish_reason` or `[DONE]` completes a reply; usage may stand between the
+two.  The reader understands the dialects as well, whose rows are in `dialects.py`.
+Source: https://platform.openai.com/docs/api-reference/chat/streaming and the types of openai-openapi (August 2026).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from .._errors import G4fliteError, ProviderError
+from .._events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, ToolCalls, Usage
+from .._frames import FrameParser, Items, refusal, words
+from .._framing import ServerSentEvents
+from .._options import OPTIONS, model_of, present, renamed
+from .._parts import check_tools
+from .._reports import reported
+from .._spec import JSON, Call, Provider
+from .._think import Think
+
+REASONS: dict[str, FinishReason] = {
+    "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
+    "content_filter": "content_filter", "error": "error",
+}  # fmt: skip
+SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
+
+
+def chat(call: Call, **names: str) -> dict[str, Any]:
+    """The payload that all dialects share; `names` are the common options that one of them names otherwise."""
+    tools = call.options.get("tools", ())
+    check_tools(tools)
+    return (
+        {"model": model_of(call), "messages": call.messages, "stream": True}
+        | renamed(call, **{**SAME, "max_tokens": "max_tokens", **names})
+        | present(tools=list(tools))
+    )
+
+
+def payload(call: Call) -> JSON:
+    """`max_tokens` is `max_completion_tokens`, usage is asked for, and no padding against eavesdroppers."""
+    usage = {"include_usage": True, "include_obfuscation": False}
+    return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": usage}
+
+
+class ChatReader:
+    """The chunks of one reply, of OpenAI or of a dialect; of several choices the first is read."""
+
+    __slots__ = ("_calls", "_reason", "_refusal", "_started", "_think", "done")
+
+    def __init__(self) -> None:
+        self._calls, self._think = ToolCalls(), Think()
+        self._reason = self._refusal = ""
+        self._started = self.done = False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        items: list[str | Event | G4fliteError | None] = []
+        if not self._started and frame.get("id"):  # the first chunk of Azure has none yet
+            self._started = True
+            items.append(Start(frame["id"], frame.get("model") or None))
+        for choice in frame.get("choices") or ():
+            if choice.get("index"):
+                continue
+            items += self._delta(choice.get("delta") or {})
+            if (reason := choice.get("finish_reason")) and not self._reason:
+                items += self._finish(reason, choice.get("native_finish_reason") or reason)
+        usage = frame.get("usage") or (frame.get("x_groq") or {}).get("usage")
+        if usage:
+            items.append(counted(usage))
+        if name == "error" or frame.get("error") or frame.get("object") == "error":
+            items.append(reported(frame if frame.get("error") else {"error": frame}))
+        elif self._reason == "error":
+            items.append(ProviderError("the service ends its reply with an error and says no more; try again"))
+        elif self._refusal and self._reason:
+            items.append(refusal(self._refusal))
+        return items
+
+    def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event]:
+        reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if reasoning:
+            yield Reasoning(words(reasoning))
+        content = delta.get("content")
+        if isinstance(content, list):  # Mistral's reasoning models
+            for part in content:
+                if part.get("type") == "thinking":
+                    yield from (Reasoning(words(piece["text"])) for piece in part["thinking"])
+                else:
+                    yield words(part.get("text"))
+        elif content:
+            yield from (words(content),) if self._think.off else self._think.feed(words(content))
+        self._refusal += words(delta.get("refusal"))
+        for fragment in delta.get("tool_calls") or ():
+            yield self._fragment(fragment, fragment.get("index", fragment.get("id")))
+        if delta.get("function_call"):  # the form before tools
+            yield self._fragment({"function": delta["function_call"]}, "function_call")
+
+    def _fragment(self, fragment: dict[str, Any], key: object) -> ToolCallDelta:
+        function = fragment.get("function") or {}
+        return self._calls.add(
+            key, id=fragment.get("id"), name=function.get("name"), text=words(function.get("arguments"))
+        )
+
+    def _finish(self, reason: str | None, native: str | None) -> Items:
+        self._reason = reason or "none"
+        yield from self._think.close()
+        yield from self._calls.whole()
+        yield Finish(REASONS.get(self._reason, "other"), native)
+
+    def end(self, *, marked: bool) -> Items:
+        self.done = marked or bool(self._reason)
+        if marked and not self._reason:
+            return self._finish(None, None)
+        return self._think.close()
+
+
+def counted(usage: dict[str, Any]) -> Usage:
+    """The tokens of an OpenAI `usage` object."""
+    details = usage.get("completion_tokens_details") or {}
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return Usage(prompt, completion, details.get("reasoning_tokens"), usage.get("total_tokens"), usage)
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
+
+
+OPENAI = Provider(
+    name="openai",
+    base_url="https://api.openai.com/v1",
+    url="{base_url}/chat/completions",
+    headers={"content-type": "application/json", "accept": "text/event-stream", "authorization": "Bearer {api_key}"},
+    payload=payload,
+    parser=parser,
+    end="marker",
+    options=dict(OPTIONS),
+    key_variables=("OPENAI_API_KEY",),
+    base_url_variables=("OPENAI_BASE_URL",),
+)

@@ -1,0 +1,126 @@
+"""OpenAI Responses: server-sent events named as the `type` of their JSON; `response.completed` or `.incomplete` ends.
+
+The messages are `input` items.  Source: https://platform.openai.com/docs/api-reference/responses-streaming; a real
+`error` event nests its error where the documentation has it flat (recorded, August 2026): both are read.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._frames import FrameParser, Items, refusal, words
+from .._framing import ServerSentEvents
+from .._messages import Message
+from .._options import choice, model_of, present, renamed, schema, taking
+from .._parts import check_tools, nameless, parts
+from .._reports import reported
+from .._spec import JSON, Call
+from .openai import OPENAI
+
+REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
+
+
+def payload(call: Call) -> JSON:
+    """The messages as `input` items, the tools flat."""
+    (kind, name), wanted = choice(call) or ("", ""), schema(call)
+    tools = [{"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()))]
+    form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
+    return (
+        {"model": model_of(call), "input": [item for m in nameless(call.messages) for item in items(m)], "stream": True}
+        | renamed(call, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
+        | present(tools=tools, tool_choice={"type": "function", "name": name} if name else kind)
+        | present(text=present(format=form))
+    )
+
+
+def items(message: Message) -> Iterator[dict[str, Any]]:
+    """The items of one message: its content, and one for each of its tool calls."""
+    if message["role"] == "tool":
+        yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]}
+        return
+    kind = "output_text" if message["role"] == "assistant" else "input_text"
+    content = [
+        {"type": kind, "text": part["text"]}
+        if part["type"] == "text"
+        else {"type": "input_image", "image_url": part["image_url"]["url"]}
+        | {"detail": part["image_url"].get("detail", "auto")}
+        for part in parts(message)
+    ]
+    if content:
+        yield {"role": message["role"], "content": content}
+    for made in message.get("tool_calls", ()):
+        function = made["function"]
+        yield {"type": "function_call", "call_id": made["id"], "name": function["name"],
+               "arguments": function["arguments"]}  # fmt: skip
+
+
+class ResponsesReader:
+    """The events of one reply; of the 57 names those that are not known here are passed over."""
+
+    __slots__ = ("_called", "_calls", "_refusal", "done")
+
+    def __init__(self) -> None:
+        self._calls, self._refusal = ToolCalls(), ""
+        self._called = self.done = False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        kind = frame.get("type") or name
+        if kind == "response.output_text.delta":
+            return (words(frame["delta"]),)
+        if kind in REASONING:
+            return (Reasoning(words(frame["delta"])),)
+        if kind == "response.refusal.delta":
+            self._refusal += words(frame["delta"])
+        elif kind == "response.created":
+            return (Start(frame["response"].get("id"), frame["response"].get("model")),)
+        elif kind == "response.output_item.added" and frame["item"].get("type") == "function_call":
+            item, self._called = frame["item"], True
+            return (self._calls.add(frame["output_index"], id=item["call_id"], name=item["name"]),)
+        elif kind == "response.function_call_arguments.delta":
+            return (self._calls.add(frame["output_index"], text=words(frame["delta"])),)
+        elif kind == "response.output_item.done" and frame["item"].get("type") == "function_call":
+            return tuple(self._done(frame["output_index"], frame["item"]))
+        elif kind in ("response.completed", "response.incomplete"):
+            return tuple(self._finish(frame["response"]))
+        elif kind == "response.failed":
+            return (reported({"error": frame["response"].get("error") or "the response failed"}),)
+        elif kind == "error" or frame.get("error"):
+            return (reported(frame if frame.get("error") else {"error": frame}),)
+        return ()
+
+    def _done(self, key: object, item: dict[str, Any]) -> Items:
+        if not self._calls.said(key):  # a server that sends the call whole
+            self._called = True
+            yield self._calls.add(key, id=item["call_id"], name=item["name"], text=words(item.get("arguments")))
+        yield from self._calls.whole(key)
+
+    def _finish(self, response: dict[str, Any]) -> Items:
+        self.done = True
+        native = (response.get("incomplete_details") or {}).get("reason") or response.get("status")
+        yield from self._calls.whole()
+        if usage := response.get("usage"):
+            details = usage.get("output_tokens_details") or {}
+            yield Usage(usage.get("input_tokens"), usage.get("output_tokens"), details.get("reasoning_tokens"),
+                        usage.get("total_tokens"), usage)  # fmt: skip
+        complete: FinishReason = "tool_calls" if self._called else "stop"
+        yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
+        yield refusal(self._refusal) if self._refusal else None
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds [DONE], which ends nothing here
+        return ()
+
+
+def parser(limit: int) -> FrameParser:
+    return FrameParser(ServerSentEvents(limit), ResponsesReader(), "an event")
+
+
+OPENAI_RESPONSES = replace(
+    OPENAI,
+    name="openai-responses",
+    url="{base_url}/responses",
+    payload=payload,
+    parser=parser,
+    options=taking("temperature", "max_tokens", "top_p", "tools", "tool_choice", "response_format"),
+)

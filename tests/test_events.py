@@ -1,0 +1,235 @@
+"""Events, and what they mean for the stream: order, timers, retries, and an answer that is complete before its end."""
+
+import json
+import threading
+import time
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, _run
+from g4flite._events import ToolCalls
+from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
+from tests.conftest import Driver
+
+FINISH = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}
+
+
+@pytest.fixture(autouse=True)
+def _keyless(server: Emulator) -> None:
+    server.keys = False
+
+
+def ask(server: Emulator, **more: Any) -> dict[str, Any]:
+    return {"model": "m", "base_url": f"{server.url}/v1", **more}
+
+
+def text(content: str) -> dict[str, Any]:
+    return {"id": "c1", "model": "m-1", "choices": [{"index": 0, "delta": {"content": content}}]}
+
+
+def wire(*chunks: Any) -> bytes:
+    return b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks)
+
+
+def script(body: bytes, **more: Any) -> Script:
+    return Script(body=body, headers={"content-type": "text/event-stream"}, **more)
+
+
+def test_everything_comes_in_order(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: [Think("hm"), "a", "b", Call("now", {}, "id-1")]
+    server.script = Script(dialect="vllm")
+    items = driver.events("vllm", "Hi", **ask(server))
+    assert items[1:6] == [
+        Reasoning("hm"),
+        "a",
+        "b",
+        ToolCallDelta(0, "id-1", "now", ""),
+        ToolCallDelta(0, "id-1", "now", "{}"),
+    ]
+    assert items[6:8] == [ToolCall("id-1", "now", "{}"), Finish("tool_calls", "tool_calls")]
+    assert [type(item) for item in (items[0], *items[8:])] == [Start, Usage]
+    stream = driver.stream
+    assert (stream.partial, stream.reasoning, stream.finish_reason) == ("ab", "hm", "tool_calls")
+    assert (stream.native_finish_reason, stream.response_model) == ("tool_calls", "m")
+    assert isinstance(stream.response_id, str)
+    assert stream.headers["Content-Type"].startswith("text/event-stream")
+    assert stream.usage == items[-1]
+    assert stream.attempts[0].outcome == "complete"
+
+
+def test_before_the_answer_there_is_nothing_to_say_of_it(server: Emulator) -> None:
+    stream = g4flite.stream("llamacpp", "Hi", **ask(server))
+    told = (stream.finish_reason, stream.native_finish_reason, stream.usage, stream.response_id, stream.response_model)
+    assert told == (None,) * 5
+    assert (stream.reasoning, stream.tool_calls, stream.headers) == ("", (), {})
+
+
+def test_a_stream_is_read_once_in_either_way(driver: Driver, server: Emulator) -> None:
+    assert driver.collect("llamacpp", "Hi", **ask(server))
+    with pytest.raises(g4flite.StreamConsumed):
+        if driver.name == "sync":
+            iter(driver.stream.events())
+        else:
+            aiter(driver.stream.events())
+
+
+def test_leaving_the_events_early_closes_the_connection(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: (text for _ in range(10_000) for text in ["word "])
+    stream = g4flite.stream("llamacpp", "Hi", **ask(server))
+    if driver.name == "sync":
+        for event in stream.events():
+            if isinstance(event, str):
+                break
+    else:
+
+        async def leave() -> None:
+            async with stream:
+                async for event in stream.events():
+                    if isinstance(event, str):
+                        break
+
+        driver.run(leave)
+    assert server.exchanges[-1].disconnected.wait(5)
+    assert stream.attempts[0].outcome == "closed"
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_cut_behind_the_finish_reason_takes_nothing_away(reset: bool, driver: Driver, server: Emulator) -> None:
+    body = wire(text("a"), FINISH, USAGE)
+    server.script = script(body, cut=len(body), reset=reset, split=50, wait=0.01)
+    assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
+    assert driver.stream.finish_reason == "stop"
+    assert driver.stream.attempts[0].outcome == "complete"
+
+
+def test_a_cut_before_it_does(driver: Driver, server: Emulator) -> None:
+    body = wire(text("a"), USAGE)
+    server.script = script(body, cut=len(body))
+    with pytest.raises(g4flite.TruncatedStreamError) as caught:
+        driver.collect("llamacpp", "Hi", **ask(server))
+    assert caught.value.partial == "a"
+    assert driver.stream.usage is not None
+
+
+@pytest.mark.parametrize("timeout", [None, 0.6])
+def test_a_service_that_hangs_behind_the_finish_reason_is_waited_for_no_longer_than_its_usage(
+    timeout: float | None, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run, "EPILOGUE", 0.3 if timeout is None else 30.0)
+    head = wire(text("a"), FINISH)
+    server.script = script(head + wire(USAGE), split=(len(head),), wait=20)
+    began = time.monotonic()
+    assert driver.collect("llamacpp", "Hi", timeout=timeout, **ask(server)) == ["a"]
+    assert time.monotonic() - began < 10
+    assert driver.stream.usage is None
+    assert driver.stream.attempts[0].outcome == "complete"
+
+
+@pytest.mark.parametrize("kind", [Finish, str])
+def test_the_total_that_is_over_while_the_caller_thinks_takes_no_whole_answer_away(
+    kind: type, driver: Driver, server: Emulator
+) -> None:
+    head = wire(text("a"), FINISH) if kind is Finish else wire(text("a"))
+    server.script = script(head + wire(FINISH, USAGE), split=(len(head),), wait=20)
+    stream = g4flite.stream("llamacpp", "Hi", timeout=0.4, retries=0, **ask(server))
+
+    def read() -> None:
+        for item in stream.events():
+            if isinstance(item, kind):
+                time.sleep(0.5)
+
+    async def aread() -> None:
+        async with stream:
+            async for item in stream.events():
+                if isinstance(item, kind):
+                    time.sleep(0.5)  # noqa: ASYNC251 - a caller that blocks
+
+    with nullcontext() if kind is Finish else pytest.raises(g4flite.TotalTimeoutError):
+        read() if driver.name == "sync" else driver.run(aread)
+    assert stream.partial == "a"
+
+
+def test_usage_may_come_a_little_later(driver: Driver, server: Emulator) -> None:
+    head = wire(text("a"), FINISH)
+    server.script = script(head + wire(USAGE), split=(len(head),), wait=0.2)
+    assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
+    assert driver.stream.usage == Usage(3, 5, None, 8, USAGE["usage"])  # type: ignore[arg-type]
+
+
+def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(server: Emulator) -> None:
+    head = wire(text("a"), FINISH)
+    server.script = script(head + wire(USAGE), split=(len(head),), wait=20)
+    stream = g4flite.stream("llamacpp", "Hi", **ask(server))
+    reading = iter(stream.events())
+    while not isinstance(next(reading), Finish):
+        pass
+    closer = threading.Timer(0.1, stream.close)
+    closer.start()
+    with pytest.raises(g4flite.StreamClosedError):
+        next(reading)
+    closer.join()
+
+
+def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: [*map(Think, "abcdef"), "g"]
+    server.script = Script(wait=0.15, dialect="vllm")
+    timeout = g4flite.Timeout(first_token=0.5, idle=0.5)
+    assert driver.collect("vllm", "Hi", timeout=timeout, **ask(server)) == ["g"]
+    assert driver.stream.reasoning == "abcdef"
+
+
+def test_an_error_that_passes_before_any_content_is_tried_again(driver: Driver, server: Emulator) -> None:
+    replies = iter([[Problem("overloaded")], ["a"]])
+    server.reply = lambda messages: next(replies)
+    retries = g4flite.Retry(times=1, base=0)
+    call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
+    items = driver.events("anthropic", "Hi", retries=retries, **call)  # its first event names the tokens already
+    assert [item for item in items if isinstance(item, str)] == ["a"]
+    assert len([item for item in items if isinstance(item, Start)]) == 1
+    assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["OverloadedError", "complete"]
+
+
+@pytest.mark.parametrize("first", [Think("hm"), Call("now", {}), "a"])
+def test_nothing_is_tried_again_behind_any_content(first: Any, driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: [first, Problem("overloaded")]
+    server.script = Script(dialect="vllm")
+    with pytest.raises(g4flite.OverloadedError) as caught:
+        driver.events("vllm", "Hi", retries=g4flite.Retry(times=1, base=0), **ask(server))
+    assert caught.value.partial == ("a" if first == "a" else "")
+    assert len(driver.stream.attempts) == len(server.exchanges) == 1
+
+
+def test_an_empty_answer_says_why_it_ended(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: [Stop("length")]
+    items = driver.events("llamacpp", "Hi", **ask(server))
+    assert [type(item) for item in items] == [Start, Finish, Usage]
+    assert driver.stream.finish_reason == "length"
+
+
+def test_an_answer_that_a_filter_kept_back_is_asked_of_the_next_provider(driver: Driver, server: Emulator) -> None:
+    replies = iter([[Stop("content_filter")], ["a"]])
+    server.reply = lambda messages: next(replies)
+    assert driver.collect(["llamacpp", "vllm"], "Hi", **ask(server)) == ["a"]
+    assert driver.stream.attempts[0].outcome.startswith("ContentFilterError: a content filter kept the whole answer")
+    server.reply = lambda messages: ["b", Stop("content_filter")]
+    assert driver.collect("llamacpp", "Hi", **ask(server)) == ["b"]
+    assert driver.stream.finish_reason == "content_filter"
+
+
+def test_fragments_of_tool_calls_are_joined() -> None:
+    calls = ToolCalls()
+    assert calls.add("k", name="a", text="\ud83d") == ToolCallDelta(0, "call_0_a", "a", "\ud83d")
+    calls.add("k", text="\udc4b")
+    calls.add("l", id="i", name="b")
+    assert (calls.said("k"), calls.said("none"), "k" in calls, "none" in calls) == ("\ud83d\udc4b", "", True, False)
+    assert list(calls.whole("none")) == []
+    assert list(calls.whole("k")) == [ToolCall("call_0_a", "a", "\U0001f44b")]
+    assert list(calls.whole()) == [ToolCall("i", "b", "{}")]
+    assert list(calls.whole()) == []
+    assert calls.add("k", name="c").index == 2
+    with pytest.raises(TypeError, match="without its name"):
+        calls.add("new", text="{}")

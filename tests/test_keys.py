@@ -1,0 +1,246 @@
+"""API keys, vendors' variables, `extra`: resolved and checked before any socket opens."""
+
+import dataclasses
+import json
+import warnings
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import providers
+from g4flite._request import build, make_call
+from tests.acme import ACME
+
+KEY = "sk-0123456789"
+KEYED = [name for name in providers.names() if providers.find(name).key_variables and providers.find(name).key_needed]
+EXPECTED = {
+    "openai": "OPENAI_API_KEY",
+    "openai-responses": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "gemini": "GEMINI_API_KEY or GOOGLE_API_KEY",
+    "cohere": "CO_API_KEY or COHERE_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "groq": "GROQ_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+    "mistral": "MISTRAL_API_KEY",
+    "huggingface": "HF_TOKEN",
+    "pollinations": "POLLINATIONS_API_KEY",
+    "together": "TOGETHER_API_KEY",
+    "xai": "XAI_API_KEY",
+    "azure-openai": "AZURE_OPENAI_API_KEY",
+}
+
+
+def request(name: Any, **more: Any) -> Any:
+    """The request that a call sends, its body as a value."""
+    settings = {"model": "m", "base_url": None, "headers": None, "options": {}, **more}
+    built = build(make_call(providers.find(name), "Hi", **settings))
+    return dataclasses.replace(built, body=json.loads(built.body))
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_missing_key_names_its_variable(name: str) -> None:
+    base_url = "https://own.test" if name == "azure-openai" else None
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream(name, "Hi", model="m", base_url=base_url)
+    assert str(caught.value) == f"{name}: there is no API key; pass api_key= or set {EXPECTED[name]}"
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_key_travels_in_a_header_and_nowhere_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    base_url = "https://own.test" if name == "azure-openai" else None
+    header = {"anthropic": "x-api-key", "gemini": "x-goog-api-key", "azure-openai": "api-key"}.get(
+        name, "authorization"
+    )
+    value = KEY if header != "authorization" else f"Bearer {KEY}"
+    given = request(name, api_key=KEY, base_url=base_url)
+    for variable in EXPECTED[name].split(" or "):
+        with monkeypatch.context() as patch:
+            patch.setenv(variable, KEY)
+            found = request(name, base_url=base_url)
+        assert found == given
+    assert given.headers[header] == value
+    assert KEY not in given.url + json.dumps(given.body)
+    assert KEY not in "".join(v for n, v in given.headers.items() if n != header)
+
+
+def test_the_argument_wins_over_the_variable_and_the_first_variable_over_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GOOGLE_API_KEY", "second-key")
+    assert request("gemini").headers["x-goog-api-key"] == "second-key"
+    monkeypatch.setenv("GEMINI_API_KEY", "first-key")
+    assert request("gemini").headers["x-goog-api-key"] == "first-key"
+    assert request("gemini", api_key=KEY).headers["x-goog-api-key"] == KEY
+
+
+@pytest.mark.parametrize("name", ["ollama", "llamacpp", "vllm", "lmstudio"])
+def test_a_local_server_wants_no_key_and_takes_one(name: str) -> None:
+    assert "authorization" not in request(name).headers
+    assert request(name, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", ["", "two words", "line\n", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
+def test_what_is_no_key_is_refused_and_not_quoted(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        g4flite.OptionError, match="^openai: api_key is no key: it is empty, or holds a space"
+    ) as caught:
+        g4flite.stream("openai", "Hi", model="m", api_key=key)
+    assert not key or str(key) not in str(caught.value)
+    if isinstance(key, str) and key:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+        with pytest.raises(g4flite.OptionError, match="^openai: OPENAI_API_KEY is no key"):
+            g4flite.stream("openai", "Hi", model="m")
+
+
+def test_a_header_of_the_caller_s_own_stands_for_the_key() -> None:
+    assert request("openai", headers={"Authorization": "Bearer other"}).headers["authorization"] == "Bearer other"
+    with pytest.raises(g4flite.OptionError, match="there is no API key"):
+        request("openai", headers={"x-other": "Bearer other"})
+
+
+def test_a_key_for_who_takes_none_is_refused() -> None:
+    with pytest.raises(g4flite.OptionError, match="cromicle: it takes no key; leave api_key= out"):
+        g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1", api_key=KEY)
+
+
+def test_a_key_is_for_one_provider() -> None:
+    with g4flite.Client("openai", model="m", api_key=KEY) as client:
+        for listed in (["openai", "groq"], [client], client):
+            with pytest.raises(g4flite.OptionError, match="api_key= belongs to one provider"):
+                g4flite.stream(listed, "Hi", model="m", api_key=KEY)  # type: ignore[arg-type]
+        client.stream("Hi")
+        assert KEY not in repr(client)
+
+
+def test_a_key_goes_into_no_url() -> None:
+    with pytest.raises(g4flite.SpecError, match="url names the key"):
+        dataclasses.replace(ACME, url="{base_url}/chat?key={api_key}")
+
+
+@pytest.mark.parametrize("api_key", [None, KEY])
+def test_a_key_over_plain_http_to_another_machine_is_warned_of(api_key: str | None) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        g4flite.stream("llamacpp", "Hi", base_url="http://10.0.0.5:8080/v1", api_key=api_key)
+    assert [w.category for w in caught] == ([g4flite.InsecureTransportWarning] if api_key else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "value", "url"),
+    [
+        ("openai", "OPENAI_BASE_URL", "https://own.test/v1", "https://own.test/v1/chat/completions"),
+        ("openai-responses", "OPENAI_BASE_URL", "https://own.test/v1/", "https://own.test/v1/responses"),
+        ("anthropic", "ANTHROPIC_BASE_URL", "https://own.test", "https://own.test/v1/messages"),
+        ("ollama", "OLLAMA_HOST", "http://own.test:1234", "http://own.test:1234/api/chat"),
+        ("ollama", "OLLAMA_HOST", "https://own.test/sub", "https://own.test/sub/api/chat"),
+        ("ollama", "OLLAMA_HOST", "own.test", "http://own.test:11434/api/chat"),
+        ("ollama", "OLLAMA_HOST", "own.test/sub", "http://own.test:11434/sub/api/chat"),
+        ("ollama", "OLLAMA_HOST", "0.0.0.0:8080", "http://0.0.0.0:8080/api/chat"),
+        ("ollama", "OLLAMA_HOST", ":8080", "http://127.0.0.1:8080/api/chat"),
+        ("ollama", "OLLAMA_HOST", "[::1]", "http://[::1]:11434/api/chat"),
+        ("ollama", "OLLAMA_HOST", "[::1]:80", "http://[::1]:80/api/chat"),
+        ("anthropic", "ANTHROPIC_BASE_URL", "own.test", "https://own.test/v1/messages"),
+        ("ollama", "G4FLITE_OLLAMA_BASE_URL", "http://own.test", "http://own.test/api/chat"),
+        (
+            "azure-openai",
+            "AZURE_OPENAI_ENDPOINT",
+            "https://own.test/",
+            "https://own.test/openai/deployments/m/chat/completions?api-version=2024-10-21",
+        ),
+    ],
+)
+def test_a_vendor_s_own_variable_names_the_server(
+    name: str, variable: str, value: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert request(name, api_key=KEY).url == url
+    assert request(name, api_key=KEY, base_url="https://given.test").url.startswith("https://given.test/")
+
+
+def test_our_variable_wins_over_the_vendor_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://vendor.test")
+    monkeypatch.setenv("G4FLITE_OPENAI_BASE_URL", "https://ours.test")
+    assert request("openai", api_key=KEY).url == "https://ours.test/chat/completions"
+
+
+def test_a_variable_that_holds_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "ftp://own.test")
+    with pytest.raises(g4flite.OptionError, match=r"begins with http:// or https://.*\(from OPENAI_BASE_URL\)"):
+        request("openai", api_key=KEY)
+
+
+def test_a_provider_without_a_public_address_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = "azure-openai: it has no public address; pass base_url= or set AZURE_OPENAI_ENDPOINT"
+    with pytest.raises(g4flite.OptionError, match=wanted):
+        g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
+    monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "own.test")  # no scheme to complete it with
+    with pytest.raises(g4flite.OptionError, match=r"begins with http:// or https://.*\(from AZURE_OPENAI_ENDPOINT\)"):
+        g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "azure-openai"]
+)
+def test_a_model_has_to_be_named_where_there_is_no_default(name: str) -> None:
+    key = None if name == "ollama" else KEY
+    with pytest.raises(g4flite.ModelNotFoundError, match=f"^{name}: there is no default model; name one with model="):
+        g4flite.stream(name, "Hi", api_key=key, base_url="http://127.0.0.1:9")
+
+
+def test_a_provider_that_lacks_a_default_model_is_passed_over_in_a_list() -> None:
+    stream = g4flite.stream(["ollama", "llamacpp"], "Hi")
+    assert (stream.provider, stream.model) == ("llamacpp", "default")
+
+
+def test_extra_goes_into_the_payload_and_into_the_objects_inside() -> None:
+    extra = {"think": "high", "options": {"num_ctx": 8192, "temperature": 1}, "model": "other", "keep_alive": None}
+    body = request("ollama", options={"temperature": 0.2, "seed": 3}, extra=extra).body
+    assert body["options"] == {"temperature": 1, "seed": 3, "num_ctx": 8192}
+    assert (body["think"], body["model"], body["keep_alive"]) == ("high", "other", None)
+    assert request("ollama", extra={"options": 5}).body["options"] == 5
+    for nothing in (None, {}):
+        assert request("ollama", extra=nothing) == request("ollama")
+    with pytest.raises(g4flite.OptionError, match="extra is a mapping of fields to values, not list"):
+        request("ollama", extra=[1])
+    with pytest.raises(g4flite.SpecError, match="the payload is no JSON"):
+        g4flite.stream("ollama", "Hi", model="m", extra={"a": object()})
+
+
+def test_the_extra_of_a_call_goes_into_that_of_its_client() -> None:
+    with g4flite.Client("ollama", model="m", extra={"options": {"num_ctx": 1, "top_k": 2}, "think": True}) as client:
+        run = client.stream("Hi", extra={"options": {"num_ctx": 3}})._run
+    assert run.call.extra == {"options": {"num_ctx": 3, "top_k": 2}, "think": True}
+
+
+@pytest.mark.parametrize("name", ["openai-responses", "anthropic", "gemini", "cohere"])
+@pytest.mark.parametrize("wrong", ["any", {"type": "function"}, {"type": "function", "function": {"name": 5}}])
+def test_a_tool_choice_that_is_none_is_refused(name: str, wrong: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match='tool_choice is "auto", "none", "required" or'):
+        g4flite.stream(name, "Hi", model="m", api_key=KEY, tool_choice=wrong)
+
+
+@pytest.mark.parametrize("name", ["openai-responses", "gemini", "cohere", "ollama"])
+@pytest.mark.parametrize(
+    "wrong", [{}, {"type": "xml"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}]
+)
+def test_a_response_format_that_is_none_is_refused(name: str, wrong: Any) -> None:
+    key = None if name == "ollama" else KEY
+    with pytest.raises(g4flite.OptionError, match='response_format is {"type": "json_object"} or'):
+        g4flite.stream(name, "Hi", model="m", api_key=key, response_format=wrong)
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"])
+def test_a_tool_that_is_none_is_refused(name: str) -> None:
+    key = None if name == "ollama" else KEY
+    with pytest.raises(g4flite.OptionError, match=f"^{name}: tool 1 is no"):
+        g4flite.stream(name, "Hi", model="m", api_key=key, tools=[{"name": "add"}])
+
+
+def test_an_assistant_that_only_calls_tools_says_nothing() -> None:
+    calls = [{"id": "a", "function": {"name": "now", "arguments": "{}"}}]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}]
+    built = build(make_call(providers.find("openai-responses"), messages, model="m", base_url=None, headers=None,
+                            options={}, api_key=KEY))  # fmt: skip
+    assert [item.get("type", item.get("role")) for item in json.loads(built.body)["input"]] == ["user", "function_call"]

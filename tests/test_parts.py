@@ -1,0 +1,116 @@
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite._messages import Message, normalise
+from g4flite._parts import arguments, check_tools, inline, parts, split_system, tool_names
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}
+
+
+def call(name: str, text: str, call_id: str = "call_1") -> dict[str, Any]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+def test_every_content_is_a_list_of_parts() -> None:
+    assert parts({"role": "user", "content": "Hi"}) == [{"type": "text", "text": "Hi"}]
+    assert parts({"role": "user", "content": ""}) == []
+    message = normalise([{"role": "user", "content": [{"type": "text", "text": "a"}, IMAGE]}])[0]
+    assert parts(message) == [{"type": "text", "text": "a"}, IMAGE]
+
+
+def test_the_list_of_parts_is_one_s_own() -> None:
+    message: Message = {"role": "user", "content": [IMAGE]}
+    parts(message).clear()
+    assert message["content"] == [IMAGE]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("data:image/png;base64,QUI=", ("image/png", "QUI=")),
+        ("data:image/svg+xml;charset=utf-8;base64,QUI=", ("image/svg+xml", "QUI=")),
+        ("Data:image/JPEG;base64,QUI=", ("image/jpeg", "QUI=")),
+        ("https://acme.test/data:image/png;base64,QUI=", None),
+    ],
+)
+def test_a_data_url_is_taken_apart(url: str, expected: tuple[str, str] | None) -> None:
+    assert inline(url) == expected
+
+
+def test_arguments_are_an_object() -> None:
+    assert arguments(call("add", ' {"a": [1.5, null], "b": "\\u00e9"}')) == {"a": [1.5, None], "b": "\u00e9"}
+    assert arguments(call("add", "")) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", "null", " ", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', '{"a":' * 10**5]
+)
+def test_arguments_that_are_no_object_name_the_tool(text: str) -> None:
+    with pytest.raises(g4flite.MessagesError, match="the arguments of the call of the tool 'add' are no JSON object"):
+        arguments(call("add", text))
+
+
+def test_system_messages_are_split_off() -> None:
+    messages = normalise(
+        [
+            {"role": "system", "content": "a"},
+            {"role": "user", "content": "b"},
+            {"role": "developer", "content": [{"type": "text", "text": "c\n"}]},
+            {"role": "system", "content": ""},
+            {"role": "assistant", "content": "d"},
+        ]
+    )
+    assert split_system(messages) == ("a\n\nc\n", [messages[1], messages[4]])
+    assert split_system(messages[1:2]) == ("", [messages[1]])
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_system_message_holds_no_image(role: str) -> None:
+    messages = normalise([{"role": "user", "content": [IMAGE]}, {"role": role, "content": [IMAGE]}])
+    with pytest.raises(g4flite.MessagesError, match="message 2 holds an image; put it into a user message"):
+        split_system(messages)
+
+
+def test_tool_calls_are_named_by_their_ids() -> None:
+    messages = normalise(
+        [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "tool_calls": [call("add", "{}", "call_1"), call("sub", "{}", "call_2")]},
+            {"role": "assistant", "tool_calls": [call("add", "{}", "call_3")]},
+        ]
+    )
+    assert tool_names(messages) == {"call_1": "add", "call_2": "sub", "call_3": "add"}
+
+
+def test_tools_are_unwrapped() -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "number"}}}
+    add = {"name": "add", "description": "Adds", "parameters": schema, "strict": True}
+    tools = [{"type": "function", "function": add}, {"function": {"name": "now", "description": None}}]
+    assert check_tools(tools) == [add, {"name": "now"}]
+    assert check_tools(()) == []
+
+
+@pytest.mark.parametrize(
+    ("tools", "complaint"),
+    [
+        ({"name": "add"}, "tools are a list, not dict"),
+        ("add", "tools are a list, not str"),
+        (["add"], 'tool 1 is no {"type": "function", "function": {"name", "parameters"}}'),
+        ([{"name": "add"}], 'tool 1 is no {"type"'),
+        ([{"type": "web_search", "function": {"name": "add"}}], 'tool 1 is no {"type"'),
+        ([{"function": "add"}], 'tool 1 is no {"type"'),
+        ([{"function": {"name": "add"}}, {"function": {}}], "tool 2 has no name of type str"),
+        ([{"function": {"name": ""}}], "tool 1 has no name"),
+        ([{"function": {"name": 3}}], "tool 1 has no name"),
+        ([{"function": {"name": "add", "parameters": []}}], "tool 1, 'add': parameters is an object, not list"),
+        ([{"function": {"name": "add", "description": 3}}], "description is of the type str, not int"),
+        ([{"function": {"name": "add", "strict": 1}}], "strict is of the type bool, not int"),
+        ([{"function": {"name": "add", "handler": print}}], "'add', has 'handler'; it takes name, description, param"),
+    ],
+)
+def test_tools_that_cannot_be_sent_are_refused(tools: Any, complaint: str) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        check_tools(tools)
+    assert complaint in str(caught.value)
