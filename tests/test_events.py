@@ -176,8 +176,8 @@ def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(server: Emul
 
 def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [*map(Think, "abcdef"), "g"]
-    server.script = Script(wait=0.15, dialect="vllm")
-    timeout = g4flite.Timeout(first_token=0.5, idle=0.5)
+    server.script = Script(wait=0.1, dialect="vllm")
+    timeout = g4flite.Timeout(first_token=0.45, idle=0.45)
     assert driver.collect("vllm", "Hi", timeout=timeout, **ask(server)) == ["g"]
     assert driver.stream.reasoning == "abcdef"
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,25 @@ def test_a_spec_file_and_the_engine_are_short() -> None:
         translating = path.stem in ("anthropic", "cohere", "gemini", "ollama", "openai", "responses")
         assert len(path.read_text().splitlines()) <= (150 if translating else 60), path
     assert sum(len((PACKAGE / name).read_text().splitlines()) for name in ("_engine.py", "_drivers.py")) <= 300
+
+
+def test_the_engine_and_the_drivers_know_no_vendor() -> None:
+    for name in ("_engine", "_drivers", "_steps", "_run", "_reply", "_timers", "_pool", "_retry", "_stream"):
+        text = (PACKAGE / f"{name}.py").read_text().lower()
+        assert [vendor for vendor in (*g4flite.providers.names(), "google", "azure") if vendor in text] == []
+
+
+def test_the_three_lines_of_the_readme_make_a_provider() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if "MINE = " in block]
+    assert len(block.replace("\n\n", "\n").splitlines()) == 3
+    made: dict[str, Any] = {}
+    exec(block, made)  # the README's own words
+    with Emulator() as server:
+        base_url = f"{server.url}/v1"
+        stream = g4flite.stream(made["MINE"], "Hi", base_url=base_url, api_key="sk-mine-1")
+        assert stream.text() == "You said: Hi"
+        assert ("authorization", "Bearer sk-mine-1") in [(n.lower(), v) for n, v in server.exchanges[-1].headers]
 
 
 def test_the_public_names_are_those_listed() -> None:
