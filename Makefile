@@ -30,7 +30,7 @@ demo-local: $(VENV)/core
 
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"
-	@$(BIN)/python -m pytest -q -n 4
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 test-clients: $(CLIENTS)/tools
 	@echo "== the official clients, against the emulator on a socket of this machine"
@@ -39,7 +39,7 @@ test-clients: $(CLIENTS)/tools
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q -n 4 -m "not heavy"
+	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 

@@ -102,6 +102,7 @@ def secrets(call: Call, request: Request) -> tuple[str, ...]:
     gave or that hold a secret by their name; the longest first.
     """
     values = [v for n, v in request.headers.items() if is_secret(n, v) or (n in call.headers and n not in HARMLESS)]
+    values.append(call.api_key)
     found = {*values, *(value.rpartition(" ")[2] for value in values)}
     return tuple(sorted((value for value in found if len(value) > 5), key=len, reverse=True))
 

@@ -53,7 +53,7 @@ def stream(
     - `base_url` replaces the public one, as the vendor's own client means it; without it, the variable
       G4FLITE_<PROVIDER>_BASE_URL counts, and the vendor's own, like OPENAI_BASE_URL.
     - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
-    - `headers` are added to the provider's own, and win over them.
+    - `headers` are added to the provider's own, and win over them; to each one's, where several are named.
     - `client` is a live httpx client of the caller's, which is never closed here.
     - `timeout` is a `Timeout`, or a number of seconds for the whole; None is a `Client`'s own, else `Timeout()`.
     - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
@@ -72,6 +72,8 @@ def stream(
     own = (base_url, proxy, client, verify)
     if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 4:
         raise OptionError("base_url=, proxy=, client= and verify= are settings of the Client; set them there")
+    if not listed:
+        raise ProviderNotFoundError("there are no providers in the list; name at least one")
     if api_key is not None and (len(listed) > 1 or isinstance(listed[0], Client)):
         raise OptionError("api_key= belongs to one provider; set it in its Client, or in its environment variable")
     routes: list[Route] = []
@@ -96,8 +98,6 @@ def stream(
             routes.append(route(call, resolve(call, proxy, verify, client), client, timeout, retries))
         except ModelNotFoundError as error:
             lacking.append(error)
-    if not listed:
-        raise ProviderNotFoundError("there are no providers in the list; name at least one")
     if not routes:
         raise lacking[0] if len(lacking) == 1 else ModelNotFoundError("; ".join(map(str, lacking)))
     return start(routes)

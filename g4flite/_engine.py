@@ -125,6 +125,8 @@ def attempt(run: "Run", route: "Route") -> Exchange:
             if isinstance(item, CONTENT):
                 yield Opening(reply, chain(early, (item,), items), ended)
             early.append(item)
+            if isinstance(item, Finish):
+                run.collect(item)  # nothing but usage is waited for
     if not reply.done:
         raise EmptyReplyError("the reply is complete and holds no text; try again, or ask another provider")
     if any(isinstance(item, Finish) and item.reason == "content_filter" for item in early):

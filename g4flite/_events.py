@@ -1,5 +1,6 @@
 """What a reply holds besides its text, as small frozen values, in the order in which it comes."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -88,7 +89,7 @@ class ToolCalls:
     def add(self, key: object, *, id: str | None = None, name: str | None = None, text: str = "") -> ToolCallDelta:  # noqa: A002
         """The next piece of the call that the service knows as `key`; the first one brings the name."""
         first, texts = self._open.get(key) or (None, [])
-        if first is not None and id and name and id != first.id:  # some servers number all calls 0
+        if first is not None and name and (id or name) != (first.id if id else first.name):  # all are numbered 0
             self._open[key, first.id] = self._open.pop(key)
             first, texts = None, []
         if first is None:
@@ -100,6 +101,12 @@ class ToolCalls:
         delta = ToolCallDelta(first.index, first.id, first.name, text)
         texts.append(delta.arguments)
         return delta
+
+    def once(self, name: str, arguments: object, id: str | None = None) -> Iterator[ToolCallDelta | ToolCall]:  # noqa: A002
+        """A call that the service sends whole, its arguments as an object or as JSON text."""
+        text, key = arguments if isinstance(arguments, str) else json.dumps(arguments or {}), object()
+        yield self.add(key, id=id, name=name, text=text)
+        yield from self.whole(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._open

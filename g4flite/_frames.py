@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
 from ._errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
-from ._events import Event, Reasoning
+from ._events import Event, Finish, Reasoning
 from ._framing import JsonArray, Lines, ServerSentEvents
 from ._reports import excerpt
 
@@ -25,7 +25,7 @@ class Reader(Protocol):
     """What the frames of one protocol say.
 
     An error among the items is raised once those before it are out.  A frame of another shape may raise LookupError,
-    TypeError or AttributeError: the reply is malformed then.
+    TypeError, ValueError or AttributeError: the reply is malformed then.
     """
 
     done: bool  # the reply is complete, and what follows is not read
@@ -124,14 +124,19 @@ class FrameParser:
                     yield from self._whole(item)
 
     def close(self) -> Iterator[str | Event]:
-        for name, frame in self._framing.close():
-            for item in self._read(name, frame, last=True):
-                yield from self._whole(item)
+        cut: TruncatedStreamError | None = None
+        try:
+            for name, frame in self._framing.close():
+                for item in self._read(name, frame, last=True):
+                    yield from self._whole(item)
+        except TruncatedStreamError as error:
+            cut = error  # which takes nothing from an answer that is complete
         if not self._reader.done:
             for item in self._reader.end(marked=False):
                 yield from self._whole(item)
-        if self._text.high:
-            yield "\ufffd"
+        yield from self._halves()
+        if cut is not None and not self._reader.done:
+            raise cut
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> Iterable[Any]:
         """What a frame holds; `last`: it is what the reply ends with, whole or not."""
@@ -143,7 +148,7 @@ class FrameParser:
         value = self._value(frame, last)
         try:
             return self._reader.read(name, value)
-        except (LookupError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
                 f"{self._unit} of the reply has another shape: {excerpt(frame)}; check base_url= and the provider"
             ) from error
@@ -175,7 +180,22 @@ class FrameParser:
         elif isinstance(item, G4fliteError):
             raise item
         elif item is not None:
+            if isinstance(item, Finish):
+                yield from self._halves()
             yield item
+
+    def _halves(self) -> Iterator[str | Event]:
+        """What is left of a surrogate pair where nothing more comes."""
+        if self._reasoning.high:
+            yield Reasoning("\ufffd")
+        if self._text.high:
+            yield "\ufffd"
+        self._text.high = self._reasoning.high = ""
+
+
+def number(value: object) -> int | None:
+    """The value where it is a count."""
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def words(value: object) -> str:

@@ -42,9 +42,12 @@ def present(**fields: Any) -> dict[str, Any]:
 
 
 def stops(call: Call) -> list[str]:
-    """The option `stop` as a list."""
+    """The option `stop` as a list of texts.  Raises `OptionError`."""
     stop = call.options.get("stop", ())
-    return [stop] if isinstance(stop, str) else list(stop)
+    found = [stop] if isinstance(stop, str) else list(stop)
+    if not all(isinstance(text, str) and text for text in found):
+        raise OptionError("stop is a text or a list of texts, none of them empty")
+    return found
 
 
 def choice(call: Call) -> tuple[str, str] | None:

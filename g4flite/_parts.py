@@ -63,16 +63,14 @@ def nameless(messages: Sequence[Message]) -> Sequence[Message]:
     """The messages.  Raises `MessagesError` where one names its speaker, which Chat Completions alone can carry."""
     for number, message in enumerate(messages, 1):
         if "name" in message and message["role"] != "tool":
-            raise MessagesError(
-                f"message {number} has a name, which this protocol cannot carry; put it into the content"
-            )
+            raise MessagesError(f"message {number} has a name, which cannot be sent here; say it in the content")
     return messages
 
 
 def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
     """The texts of the system and developer messages, joined by an empty line, and the other messages.
 
-    Raises `MessagesError` where a system message holds an image, and where one names its speaker.
+    Raises `MessagesError` where a system message holds an image or is all there is, and where one names its speaker.
     """
     system, others = [], []
     for number, message in enumerate(nameless(messages), 1):
@@ -82,6 +80,8 @@ def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
             raise MessagesError(f"message {number} holds an image; put it into a user message, this one is text alone")
         elif message["content"]:
             system.append(message["content"])
+    if not others:
+        raise MessagesError("there are system messages alone; add what the user says")
     return "\n\n".join(system), others
 
 

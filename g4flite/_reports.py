@@ -65,7 +65,8 @@ RULES: Final = (
         ContextLengthError, (),
         r"context_length_exceeded|exceed_context_size(_error)?|(model_)?context_window_exceeded|tokens_limit_reached",
         r"\b(maximum (context|prompt) length|prompt is too long|input is too long for|too many tokens"
-        r"|context size has been exceeded|exceeds the maximum number of tokens|prompt token count of \d+ exceeds"
+        r"|context size has been exceeded|context length of only|max_new_tokens` must be"
+        r"|exceeds the maximum number of tokens|prompt token count of \d+ exceeds"
         r"|reduce the length of the (messages|prompt|input)"
         r"|exceeds? (the |your |this )?(model's )?(available |maximum )?context (length|limit|size|window))\b",
     ),

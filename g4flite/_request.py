@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -33,11 +34,11 @@ def make_call(
             provider=spec,
             messages=normalise(messages),
             model=resolve_model(spec, model),
-            options=_options(spec, options),
+            options=_copy(_options(spec, options)),
             base_url=resolve_base_url(spec, base_url),
             headers=own,
             api_key=resolve_key(spec, api_key, own),
-            extra=check_mapping(extra, "extra is a mapping of fields to values"),
+            extra=_copy(dict(check_mapping(extra, "extra is a mapping of fields to values"))),
         )
     except UsageError as error:
         error.provider = spec.name
@@ -93,7 +94,7 @@ def resolve_base_url(spec: Provider, base_url: str | None) -> str:
     """The argument, else the environment's, else the provider's public one; without trailing slashes."""
     own, chosen, source = base_url_variable(spec), base_url, ""
     for variable in (own, *spec.base_url_variables) if base_url is None else ():
-        if chosen := os.environ.get(variable):
+        if chosen := os.environ.get(variable, "").strip():
             source = f" (from {variable})"
             chosen = chosen if variable == own else with_scheme(chosen, spec.base_url)
             break
@@ -128,8 +129,8 @@ def resolve_key(spec: Provider, api_key: str | None, headers: Mapping[str, str])
     own = [name.lower() for name, template in spec.headers.items() if "{api_key}" in template]
     if not own and api_key is not None:
         raise OptionError("it takes no key; leave api_key= out")
-    found = next((name for name in spec.key_variables if api_key is None and os.environ.get(name)), None)
-    key, source = (api_key, "api_key") if found is None else (os.environ[found], found)
+    found = next((name for name in spec.key_variables if api_key is None and os.environ.get(name, "").strip()), None)
+    key, source = (api_key, "api_key") if found is None else (os.environ[found].strip(), found)
     if key is None:
         if spec.key_variables and spec.key_needed and not any(name in headers for name in own):
             raise OptionError(f"there is no API key; pass api_key= or set {' or '.join(spec.key_variables)}")
@@ -152,6 +153,14 @@ def _options(spec: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, float) and not isfinite(value):
             raise OptionError(f"the option {name!r} is a number, not {value}")
     return given
+
+
+def _copy(values: dict[str, Any]) -> dict[str, Any]:
+    """The same values, independent of the caller's, who may change them before the next attempt."""
+    try:
+        return deepcopy(values)
+    except (TypeError, RecursionError) as error:
+        raise OptionError(f"an option or a field of extra is no JSON: {error}") from error
 
 
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -186,10 +195,11 @@ def build(call: Call) -> Request:
         raise SpecError(
             f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
         ) from None
-    payload = merged(spec.payload(call), call.extra) if call.extra else spec.payload(call)
+    payload = spec.payload(call)
     try:
+        payload = merged(payload, call.extra) if call.extra else payload
         body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is no JSON: {error}") from error
     return Request(url, _headers({**headers, **call.headers}), body)
 

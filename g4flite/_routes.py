@@ -52,9 +52,9 @@ def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
         )
         warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
         _warned.add(spec.name)  # not where the warning is made an error
-    templates = {name: value for name, value in spec.headers.items() if call.api_key or "{api_key}" not in value}
-    secret = any(is_secret(name, value) for name, value in {**templates, **call.headers}.items())
-    if secret and call.base_url.startswith("http:") and not is_loopback(call.base_url):
+    fixed = {name: value for name, value in spec.headers.items() if "{api_key}" not in value}
+    secret = any(is_secret(name, value) for name, value in {**fixed, **call.headers}.items())
+    if (secret or call.api_key) and call.base_url.startswith("http:") and not is_loopback(call.base_url):
         message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
         warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
 

@@ -75,6 +75,7 @@ class Run:
     def begin(self, route: Route) -> None:
         """An attempt begins."""
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), (), None
+        self.start, self.usage, self.finish = Start(), None, None
         self.timers.attempt(route.timeout)
 
     def collect(self, event: Event) -> bool:
@@ -114,9 +115,13 @@ class Run:
         return next(route.source.proxied for route in self.routes if route.call is self.call)
 
     def redact(self, text: str) -> str:
-        """The text without the secrets of this attempt's request."""
+        """The text without the secrets of this attempt's request, whole or cut off where an excerpt ends."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
+            for length in range(len(secret) - 1, 5, -1):
+                text = text.replace(f"{secret[:length]}...", "***...")
+                if text.endswith(secret[:length]):
+                    text = f"{text[:-length]}***"
         return text
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:

@@ -1,5 +1,6 @@
 """Events, and what they mean for the stream: order, timers, retries, and an answer that is complete before its end."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, _run
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, _run, providers
 from g4flite._events import ToolCalls
 from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
@@ -233,3 +234,51 @@ def test_fragments_of_tool_calls_are_joined() -> None:
     assert calls.add("k", name="c").index == 2
     with pytest.raises(TypeError, match="without its name"):
         calls.add("new", text="{}")
+
+
+def test_an_empty_answer_whose_service_hangs_behind_it_is_complete(
+    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_run, "EPILOGUE", 0.2)
+    server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=20)
+    assert driver.collect("llamacpp", "Hi", timeout=g4flite.Timeout(first_token=5), **ask(server)) == []
+    assert driver.stream.finish_reason == "stop"
+
+
+@pytest.mark.parametrize("name", ["llamacpp", "openai", "openai-responses", "anthropic", "cohere"])
+def test_json_where_events_should_be_is_no_answer(name: str, server: Emulator) -> None:
+    error = {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
+    key = None if name == "llamacpp" else "sk-test-1"
+    for value, expected in ((error, g4flite.AuthenticationError), ({"choices": []}, g4flite.MalformedReplyError)):
+        server.script = Script(body=json.dumps(value), headers={"content-type": "application/json"})
+        with pytest.raises(expected):
+            g4flite.stream(name, "Hi", **ask(server, api_key=key)).text()
+    assert len(server.exchanges) == 2
+
+
+@pytest.mark.parametrize("echo", [
+    '{"error": {"message": "%s bad key KEY"}}' % ("x" * 180), "x" * 170 + " KEY", '{"error": {"message": "bad KEY"}}',
+])  # fmt: skip
+@pytest.mark.parametrize("status", [200, 401])
+@pytest.mark.parametrize("header", ["authorization", "x-acme"])
+def test_a_key_said_back_is_blotted_out_even_where_it_is_cut_off(
+    echo: str, status: int, header: str, server: Emulator
+) -> None:
+    key = "sk-SECRETSECRETSECRETSECRETSECRET1234"
+    mine = dataclasses.replace(providers.OPENAI, name="mine", headers={header: "{api_key}"})
+    body = f"data: {echo}\n\n" if status == 200 else echo.rjust(2048)
+    server.script = Script(status=status, body=body.replace("KEY", key), headers={"content-type": "text/event-stream"})
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        g4flite.stream(mine, "Hi", **ask(server, api_key=key)).text()
+    error = caught.value
+    assert "sk-SEC" not in f"{error!r} {error} {getattr(error, 'body', '')}"
+
+
+def test_a_key_cut_off_where_the_kept_body_ends_is_blotted_out(server: Emulator) -> None:
+    key = "sk-SECRETSECRETSECRETSECRETSECRET1234"
+    start = '{"error": {"message": "invalid api key", "seen": "'
+    server.script = script(f'data: {start.ljust(2030, "x")}{key}"}}}}\n\n'.encode())
+    with pytest.raises(g4flite.AuthenticationError) as caught:
+        g4flite.stream("llamacpp", "Hi", **ask(server, api_key=key)).text()
+    assert len(caught.value.body) > 2000
+    assert caught.value.body.endswith("x***")

@@ -81,7 +81,7 @@ def test_a_local_server_wants_no_key_and_takes_one(name: str) -> None:
     assert request(name, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("key", ["", "two words", "line\n", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
+@pytest.mark.parametrize("key", ["", "two words", "li\nne", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
 def test_what_is_no_key_is_refused_and_not_quoted(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         g4flite.OptionError, match="^openai: api_key is no key: it is empty, or holds a space"
@@ -244,3 +244,53 @@ def test_an_assistant_that_only_calls_tools_says_nothing() -> None:
     built = build(make_call(providers.find("openai-responses"), messages, model="m", base_url=None, headers=None,
                             options={}, api_key=KEY))  # fmt: skip
     assert [item.get("type", item.get("role")) for item in json.loads(built.body)["input"]] == ["user", "function_call"]
+
+
+def test_what_the_caller_changes_later_is_not_sent() -> None:
+    tools = [{"type": "function", "function": {"name": "now"}}]
+    extra: dict[str, Any] = {"metadata": {}}
+    call = g4flite.stream("ollama", "Hi", model="m", tools=tools, extra=extra)._run.call
+    tools[0]["function"]["name"] = "changed"  # type: ignore[index]
+    extra["metadata"]["leak"] = 1
+    body = json.loads(build(call).body)
+    assert (body["tools"][0]["function"]["name"], body["metadata"]) == ("now", {})
+
+
+def test_a_nest_too_deep_for_json_is_an_error_of_ours() -> None:
+    nest: list[Any] = []
+    for _ in range(100_000):
+        nest = [nest]
+    with pytest.raises(g4flite.OptionError, match="an option or a field of extra is no JSON"):
+        g4flite.stream("ollama", "Hi", model="m", extra={"a": nest})
+
+
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "OPENAI_BASE_URL"])
+def test_blanks_around_a_variable_s_value_are_none_of_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv(variable, f" {KEY if variable == 'OPENAI_API_KEY' else 'https://own.test/v1'}\n")
+    assert request("openai").headers["authorization"] == f"Bearer {KEY}"
+    monkeypatch.setenv(variable, "  ")
+    assert g4flite.stream("llamacpp", "Hi").provider == "llamacpp"
+
+
+def test_an_empty_list_of_providers_is_one_with_a_key_too() -> None:
+    with pytest.raises(g4flite.ProviderNotFoundError):
+        g4flite.stream([], "Hi", api_key=KEY)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "gemini"])
+def test_a_system_message_alone_asks_nothing(name: str) -> None:
+    with pytest.raises(g4flite.MessagesError, match=f"^{name}: there are system messages alone"):
+        g4flite.stream(name, [{"role": "system", "content": "Be brief."}], model="m", api_key=KEY)
+
+
+@pytest.mark.parametrize("stop", [[1], [""], ""])
+def test_a_stop_that_is_no_text_is_refused(stop: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="stop is a text or a list of texts"):
+        g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
+
+
+def test_the_providers_are_listed_by_their_constants() -> None:
+    assert {"OPENAI", "AZURE_OPENAI", "find"} <= {*dir(providers)}
+    with pytest.raises(AttributeError, match="has no attribute 'openai_'"):
+        providers.openai_  # noqa: B018

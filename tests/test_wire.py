@@ -74,7 +74,7 @@ class TestChat:
     def test_a_whole_reply(self) -> None:
         first = chunk({"role": "assistant", "content": "", "refusal": None}, finish_reason=None, usage=None)
         last = {"id": "c1", "choices": [], "usage": USAGE}
-        data = sse(first, said("He"), said("llo \u00e9\u2028"), said(None), STOP, last, DONE)
+        data = sse(first, "data:", said("He"), said("llo \u00e9\u2028"), said(None), STOP, last, DONE)
         assert read("openai", data) == [BEGIN, "He", "llo \u00e9\u2028", Finish("stop", "stop"), COUNTED, "done"]
 
     @pytest.mark.parametrize(
@@ -157,6 +157,57 @@ class TestChat:
             assert isinstance(raised, g4flite.OverloadedError)
             assert "Overloaded" in str(raised)
 
+    def test_an_answer_that_is_complete_is_taken_from_by_nothing_behind_it(self) -> None:
+        whole = [BEGIN, "a", Finish("stop", "stop")]
+        assert read("openai", sse(said("a"), STOP) + b'data: {"id": "c1", "cho') == [*whole, "done"]
+        assert read("openai", sse(said("a"), STOP, {"choices": [], "usage": {"prompt_tokens": "many"}}, DONE)) == [
+            *whole, Usage(raw={"prompt_tokens": "many"}), "done",
+        ]  # fmt: skip
+
+    def test_what_is_held_back_comes_out_before_a_cut(self) -> None:
+        *items, error = read("openai", sse(said("<thi")) + b'data: {"id"')
+        assert items == [BEGIN, "<thi"]
+        assert type(error) is g4flite.TruncatedStreamError
+
+    def test_half_a_surrogate_pair_comes_out_before_the_finish(self) -> None:
+        halves = ["data: " + json.dumps(chunk({name: "\ud83d"})) for name in ("reasoning", "content")]
+        assert read("openai", sse(*halves, STOP, DONE)) == [
+            BEGIN, Reasoning("\ufffd"), "\ufffd", Finish("stop", "stop"), "done",
+        ]  # fmt: skip
+
+    def test_fragments_without_a_number_are_told_apart_by_id_and_name(self) -> None:
+        def part(**more: Any) -> dict[str, Any]:
+            function = {key: more.pop(key) for key in ("name", "arguments") if key in more}
+            return chunk({"tool_calls": [{**more, "function": function}]})
+
+        parts = [
+            part(id="a1", name="add", arguments="{"),
+            part(arguments="}"),
+            part(id="b2", name="now", arguments="{}"),
+        ]
+        items = read("openai", sse(*parts, STOP))
+        assert [i for i in items if isinstance(i, ToolCall)] == [
+            ToolCall("a1", "add", "{}"),
+            ToolCall("b2", "now", "{}"),
+        ]
+        parts = [part(index=0, name="add", arguments="{}"), part(index=0, name="now", arguments="{}")]
+        items = read("openai", sse(*parts, STOP))
+        assert [i.name for i in items if isinstance(i, ToolCall)] == ["add", "now"]
+
+    def test_text_held_back_comes_before_a_tool_call(self) -> None:
+        call = {"index": 0, "id": "a", "function": {"name": "now", "arguments": "{}"}}
+        items = read("openai", sse(said("<thi"), chunk({"tool_calls": [call]}), STOP))
+        assert items[1:3] == ["<thi", ToolCallDelta(0, "a", "now", "{}")]
+
+    @pytest.mark.parametrize("index", [0, "0", None])
+    def test_the_first_choice_may_be_numbered_in_any_way(self, index: Any) -> None:
+        odd = said("a")
+        odd["choices"][0]["index"] = index
+        assert "a" in read("openai", sse(odd, STOP))
+
+    def test_what_is_no_text_is_no_id(self) -> None:
+        assert read("openai", sse({**said("a"), "id": 5, "model": {}}, STOP))[0] == Start(None, None)
+
     def test_a_refusal_is_no_answer(self) -> None:
         data = sse(chunk({"refusal": "I can't "}), chunk({"refusal": "help."}), STOP)
         *items, error = read("openai", data)
@@ -236,6 +287,13 @@ class TestDialects:
         data = sse(": keep-alive", chunk({"content": None, "reasoning_content": "hm"}), ": keep-alive",
                    chunk({"content": "a", "reasoning_content": None}), STOP, DONE)  # fmt: skip
         assert read("deepseek", data) == [BEGIN, Reasoning("hm"), "a", Finish("stop", "stop"), "done"]
+
+    def test_deepseek_interrupts_an_answer(self) -> None:
+        """https://api-docs.deepseek.com/api/create-chat-completion"""
+        *items, error = read("deepseek", sse(said("a"), chunk(finish_reason="insufficient_system_resource")))
+        assert items[-1] == Finish("error", "insufficient_system_resource")
+        assert isinstance(error, g4flite.ProviderError)
+        assert error.passing
 
     def test_vllm_says_it_by_both_names(self) -> None:
         """https://docs.vllm.ai/en/stable/features/reasoning_outputs/, vLLM #27752"""
@@ -526,6 +584,16 @@ class TestAnthropic:
             assert type(raised) is g4flite.OverloadedError
             assert (raised.kind, raised.request_id) == ("overloaded_error", "req_1")
 
+    def test_an_error_that_is_not_wrapped_is_one(self) -> None:
+        *_, raised = read("anthropic", sse(("error", {"message": "Overloaded"})))
+        assert isinstance(raised, g4flite.OverloadedError)
+
+    def test_a_tool_call_without_its_stop_or_its_pieces_is_whole(self) -> None:
+        start, _ = self.block(0, {"type": "tool_use", "id": "a1", "name": "add", "input": {}})
+        assert ToolCall("a1", "add", "{}") in read("anthropic", sse(start, *self.end("tool_use")))
+        data = sse(*self.block(0, {"type": "tool_use", "id": "a1", "name": "add", "input": {"x": 1}}), *self.end())
+        assert ToolCall("a1", "add", '{"x": 1}') in read("anthropic", data)
+
     def test_an_event_without_what_it_needs_is_malformed(self) -> None:
         for event in ("message_start", "content_block_delta", "content_block_start", "message_delta"):
             *_, raised = read("anthropic", sse(self.named(event)))
@@ -690,6 +758,11 @@ class TestOllama:
         ]
         assert items[-2] == Finish("tool_calls", "stop")
 
+    @pytest.mark.parametrize(("given", "text"), [(None, "{}"), ('{"x": 1}', '{"x": 1}'), ({}, "{}")])
+    def test_arguments_may_be_text_or_nothing(self, given: Any, text: str) -> None:
+        call = {"function": {"name": "add", "arguments": given}}
+        assert ToolCall("call_0_add", "add", text) in read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
+
     def test_an_error_in_the_middle(self) -> None:
         *items, raised = read("ollama", self.wire(self.line(content="a"), {"error": "an error was encountered"}))
         assert items == [Start(None, "m-1"), "a"]
@@ -766,6 +839,21 @@ class TestCohere:
     def test_a_reply_may_count_nothing(self) -> None:
         end = self.named("message-end", delta={"finish_reason": "COMPLETE"})
         assert read("cohere", sse(self.text(text="a"), end)) == ["a", Finish("stop", "COMPLETE"), "done"]
+
+    def test_a_tool_call_without_its_end_is_whole(self) -> None:
+        start = {"id": "a1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+        data = sse(self.named("tool-call-start", {"tool_calls": start}, index=0), self.end("TOOL_CALL"))
+        assert ToolCall("a1", "add", "{}") in read("cohere", data)
+
+    @pytest.mark.parametrize("count", ["n/a", None, True])
+    def test_a_count_that_is_none_is_unknown(self, count: Any) -> None:
+        end = self.named(
+            "message-end", delta={"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": count}}}
+        )
+        (usage,) = [i for i in read("cohere", sse(self.text(text="a"), end)) if isinstance(i, Usage)]
+        assert (usage.prompt_tokens, usage.completion_tokens) == (None, None)
+        odd = self.named("message-end", delta={"usage": {"tokens": {"input_tokens": float("inf")}}})
+        assert isinstance(read("cohere", sse(odd))[-1], g4flite.MalformedReplyError)
 
     def test_an_error_event_is_an_error(self) -> None:
         *_, raised = read("cohere", sse(self.text(text="a"), {"error": "too many tokens"}))

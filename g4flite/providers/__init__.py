@@ -69,7 +69,7 @@ def find(provider: str | Provider) -> Provider:
                 f"there is no provider {provider!r}{nearest(provider, names())}; the providers are {', '.join(names())}"
             )
         module = import_module(f".{_MODULES[provider]}", __name__)
-        _TABLE[provider] = getattr(module, provider.upper().replace("-", "_"))
+        _TABLE.setdefault(provider, getattr(module, provider.upper().replace("-", "_")))
     return _TABLE[provider]
 
 
@@ -80,6 +80,10 @@ def register(spec: Provider, *, replace: bool = False) -> None:
     if spec.name in names() and not replace:
         raise SpecError("the name is taken; choose another one or pass replace=True", provider=spec.name)
     _TABLE[spec.name] = spec
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(constant: str) -> Provider:

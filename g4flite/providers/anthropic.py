@@ -4,17 +4,18 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming and the 
 2026): `system` stands at the top, `max_tokens` is required, tools are `tool_use` and `tool_result` blocks.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, words
+from .._frames import FrameParser, Items, number, words
 from .._framing import ServerSentEvents
 from .._messages import Message
 from .._options import choice, model_of, present, renamed, stops, taking
 from .._parts import arguments, check_tools, inline, parts, split_system
-from .._reports import reported
-from .._spec import JSON, Call, Provider
+from .._reports import as_id, reported
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
 
 MAX_TOKENS = 8192  # of an answer, where the caller says nothing: the protocol wants a number
 REASONS: dict[str, FinishReason] = {
@@ -64,27 +65,25 @@ def blocks(message: Message) -> Any:
         return message["content"]
     made: list[dict[str, Any]] = []
     for part in parts(message):
-        if part["type"] == "text":
-            made.append({"type": "text", "text": part["text"]})
-        else:
-            url = part["image_url"]["url"]
-            media, data = inline(url) or ("", "")
-            source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
-            made.append({"type": "image", "source": source})
-    for made_call in calls:
-        name, given = made_call["function"]["name"], arguments(made_call)
-        made.append({"type": "tool_use", "id": made_call["id"], "name": name, "input": given})
+        url = part["image_url"]["url"] if part["type"] == "image_url" else ""
+        media, data = inline(url) or ("", "")
+        source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
+        made.append({"type": "image", "source": source} if url else part)
+    made += [
+        {"type": "tool_use", "id": one["id"], "name": one["function"]["name"], "input": arguments(one)} for one in calls
+    ]
     return made
 
 
 class MessagesReader:
     """The events of one reply; unknown ones are passed over, as the documentation asks."""
 
-    __slots__ = ("_calls", "_stop", "_usage", "done")
+    __slots__ = ("_calls", "_input", "_stop", "_usage", "done")
 
     def __init__(self) -> None:
         self._calls, self._usage, self.done = ToolCalls(), dict[str, Any](), False
         self._stop: str | None = None
+        self._input: object = None  # of the tool call that has begun
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -92,21 +91,27 @@ class MessagesReader:
             return self._delta(frame["index"], frame["delta"])
         if kind == "message_start":
             message = frame["message"]
-            return Start(message.get("id"), message.get("model")), self._count(message.get("usage"))
-        if kind == "content_block_start" and frame["content_block"].get("type") == "tool_use":
-            block = frame["content_block"]
-            return (self._calls.add(frame["index"], id=block["id"], name=block["name"]),)
+            return Start(as_id(message.get("id")), as_id(message.get("model"))), self._count(message.get("usage"))
         if kind == "content_block_start":
-            return (words(frame["content_block"].get("text")),)
+            block, self._input = frame["content_block"], frame["content_block"].get("input")
+            if block.get("type") != "tool_use":
+                return (words(block.get("text")),)
+            return (self._calls.add(frame["index"], id=block["id"], name=block["name"]),)
         if kind == "content_block_stop":
-            return tuple(self._calls.whole(frame["index"]))
+            return tuple(self._stopped(frame["index"]))
         if kind == "message_delta":
             self._stop = frame["delta"].get("stop_reason") or self._stop
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
             self.done = True
-            return (Finish(REASONS.get(self._stop or "", "other"), self._stop),)
-        return (reported(frame),) if kind == "error" or frame.get("error") else ()
+            return *self._calls.whole(), Finish(REASONS.get(self._stop or "", "other"), self._stop)
+        failed = "error" in (kind, name, *frame)
+        return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
+
+    def _stopped(self, index: int) -> Items:
+        if index in self._calls and self._input and not self._calls.said(index):  # it came whole, with its start
+            yield self._calls.add(index, text=json.dumps(self._input))
+        yield from self._calls.whole(index)
 
     def _delta(self, index: int, delta: dict[str, Any]) -> Items:
         kind = delta.get("type")
@@ -124,7 +129,8 @@ class MessagesReader:
             return None
         self._usage |= {name: count for name, count in usage.items() if count is not None}
         cached = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        prompt, answer = sum(self._usage.get(name, 0) for name in cached), self._usage.get("output_tokens", 0)
+        prompt = sum(number(self._usage.get(name)) or 0 for name in cached)
+        answer = number(self._usage.get("output_tokens")) or 0
         return Usage(prompt, answer, None, prompt + answer, dict(self._usage))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
@@ -135,11 +141,10 @@ def parser(limit: int) -> FrameParser:
     return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
 
 
+HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}"}
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
-    headers={"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}",
-             "anthropic-version": "2023-06-01"},
-    parser=parser, end="marker",
+    headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
     options=taking("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
     key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
 )  # fmt: skip

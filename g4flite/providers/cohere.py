@@ -7,12 +7,12 @@ from typing import Any
 
 from .._errors import OptionError, ProviderError
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, words
+from .._frames import FrameParser, Items, number, words
 from .._framing import ServerSentEvents
 from .._options import choice, model_of, present, renamed, schema, stops, taking
 from .._parts import check_tools, nameless
-from .._reports import reported
-from .._spec import JSON, Call, Provider
+from .._reports import as_id, reported
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
 
 REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",
@@ -51,7 +51,7 @@ class CohereReader:
             content = frame["delta"]["message"]["content"]
             return Reasoning(words(content.get("thinking"))), words(content.get("text"))
         if kind == "message-start":
-            return (Start(frame.get("id")),)
+            return (Start(as_id(frame.get("id"))),)
         if kind == "tool-plan-delta":
             return (Reasoning(words(frame["delta"]["message"]["tool_plan"])),)
         if kind == "tool-call-start":
@@ -70,10 +70,11 @@ class CohereReader:
 
     def _finish(self, delta: dict[str, Any]) -> Items:
         self.done = True
+        yield from self._calls.whole()
         usage, native = delta.get("usage") or {}, words(delta.get("finish_reason"))
         if tokens := usage.get("tokens"):
-            prompt, answer = int(tokens.get("input_tokens") or 0), int(tokens.get("output_tokens") or 0)
-            yield Usage(prompt, answer, None, prompt + answer, usage)
+            prompt, answer = number(tokens.get("input_tokens")), number(tokens.get("output_tokens"))
+            yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), usage)
         reason = REASONS.get(native, "other")
         yield Finish(reason, native)
         if reason == "error":
@@ -96,6 +97,7 @@ COHERE = Provider(
     payload=payload,
     parser=parser,
     end="marker",
+    error_types=WEB_PAGE_OR_JSON,
     options=taking("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format"),
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

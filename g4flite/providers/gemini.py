@@ -10,11 +10,11 @@ from typing import Any
 
 from .._errors import ContentFilterError, ProviderError
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import EventsOrArray, FrameParser, Items, words
+from .._frames import EventsOrArray, FrameParser, Items, number, words
 from .._messages import Message
 from .._options import OPTIONS, choice, present, renamed, schema, stops
 from .._parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names
-from .._reports import reported
+from .._reports import as_id, reported
 from .._spec import JSON, Call, Provider
 
 REASONS: dict[str, FinishReason] = {
@@ -93,7 +93,7 @@ class GeminiReader:
     def _read(self, frame: dict[str, Any]) -> Items:
         if not self._started:
             self._started = True
-            yield Start(frame.get("responseId"), frame.get("modelVersion"))
+            yield Start(as_id(frame.get("responseId")), as_id(frame.get("modelVersion")))
         blocked = (frame.get("promptFeedback") or {}).get("blockReason")
         reason = None
         for candidate in (frame.get("candidates") or ())[:1]:
@@ -102,8 +102,9 @@ class GeminiReader:
             reason = candidate.get("finishReason")
         usage = frame.get("usageMetadata")
         if usage and (reason or blocked or self._finished):  # each chunk counts anew: the last one is enough
-            prompt, answer, thought = (usage.get(f"{name}TokenCount") for name in ("prompt", "candidates", "thoughts"))
-            yield Usage(prompt, (answer or 0) + (thought or 0), thought, usage.get("totalTokenCount"), usage)
+            names = ("prompt", "candidates", "thoughts", "total")
+            prompt, answer, thought, total = (number(usage.get(f"{name}TokenCount")) for name in names)
+            yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, usage)
         if blocked:
             body = json.dumps(frame["promptFeedback"])
             said = f"the prompt was blocked ({blocked}); change the messages"
@@ -124,8 +125,7 @@ class GeminiReader:
     def _part(self, part: dict[str, Any]) -> Items:
         if call := part.get("functionCall"):
             self._called = True
-            yield self._calls.add(object(), id=call.get("id"), name=call["name"], text=json.dumps(call.get("args", {})))
-            yield from self._calls.whole()
+            yield from self._calls.once(call["name"], call.get("args"), call.get("id"))
         text = words(part.get("text"))
         yield Reasoning(text) if part.get("thought") else text
 

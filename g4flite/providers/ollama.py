@@ -4,16 +4,15 @@ The server of this machine wants no key, the cloud does.  Source: ollama's docs/
 docs/api/errors.mdx (August 2026).
 """
 
-import json
 from typing import Any
 
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, Unnamed, words
+from .._frames import FrameParser, Items, Unnamed, number, words
 from .._framing import Lines
 from .._messages import Message
 from .._options import model_of, present, renamed, schema, taking
 from .._parts import arguments, check_tools, embedded, nameless, parts, tool_names
-from .._reports import reported
+from .._reports import as_id, reported
 from .._spec import JSON, Call, Provider
 
 REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
@@ -64,18 +63,16 @@ class OllamaReader:
     def _read(self, frame: dict[str, Any]) -> Items:
         if not self._started:
             self._started = True
-            yield Start(None, frame.get("model"))
+            yield Start(None, as_id(frame.get("model")))
         message = frame.get("message") or {}
         yield Reasoning(words(message.get("thinking")))
         yield words(message.get("content"))
         for made in message.get("tool_calls") or ():
             self._called, function = True, made["function"]
-            text = json.dumps(function.get("arguments", {}))
-            yield self._calls.add(object(), id=made.get("id"), name=function["name"], text=text)
-            yield from self._calls.whole()
+            yield from self._calls.once(function["name"], function.get("arguments"), made.get("id"))
         if frame.get("done"):
             self.done = True
-            prompt, answer = frame.get("prompt_eval_count"), frame.get("eval_count")
+            prompt, answer = number(frame.get("prompt_eval_count")), number(frame.get("eval_count"))
             if prompt is not None or answer is not None:
                 counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
                 yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), counts)

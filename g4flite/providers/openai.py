@@ -10,17 +10,17 @@ from typing import Any
 
 from .._errors import G4fliteError, ProviderError
 from .._events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, ToolCalls, Usage
-from .._frames import FrameParser, Items, refusal, words
+from .._frames import FrameParser, Items, number, refusal, words
 from .._framing import ServerSentEvents
-from .._options import OPTIONS, model_of, present, renamed
+from .._options import OPTIONS, choice, model_of, present, renamed, stops
 from .._parts import check_tools
-from .._reports import reported
-from .._spec import JSON, Call, Provider
+from .._reports import as_id, reported
+from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._think import Think
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
-    "content_filter": "content_filter", "error": "error",
+    "content_filter": "content_filter", "error": "error", "insufficient_system_resource": "error",  # DeepSeek's
 }  # fmt: skip
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 
@@ -28,7 +28,7 @@ SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 def chat(call: Call, **names: str) -> dict[str, Any]:
     """The payload that all dialects share; `names` are the common options that one of them names otherwise."""
     tools = call.options.get("tools", ())
-    check_tools(tools)
+    check_tools(tools), choice(call), stops(call)
     return (
         {"model": model_of(call), "messages": call.messages, "stream": True}
         | renamed(call, **{**SAME, "max_tokens": "max_tokens", **names})
@@ -45,31 +45,33 @@ def payload(call: Call) -> JSON:
 class ChatReader:
     """The chunks of one reply, of OpenAI or of a dialect; of several choices the first is read."""
 
-    __slots__ = ("_calls", "_reason", "_refusal", "_started", "_think", "done")
+    __slots__ = ("_calls", "_key", "_reason", "_refusal", "_started", "_think", "done")
 
     def __init__(self) -> None:
         self._calls, self._think = ToolCalls(), Think()
         self._reason = self._refusal = ""
+        self._key: object = None  # of the tool call that a fragment belongs to
         self._started = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         items: list[str | Event | G4fliteError | None] = []
         if not self._started and frame.get("id"):  # the first chunk of Azure has none yet
             self._started = True
-            items.append(Start(frame["id"], frame.get("model") or None))
-        for choice in frame.get("choices") or ():
-            if choice.get("index"):
+            items.append(Start(as_id(frame["id"]), as_id(frame.get("model"))))
+        for one in frame.get("choices") or ():
+            if one.get("index") not in (None, 0, "0"):
                 continue
-            items += self._delta(choice.get("delta") or {})
-            if (reason := choice.get("finish_reason")) and not self._reason:
-                items += self._finish(reason, choice.get("native_finish_reason") or reason)
+            items += self._delta(one.get("delta") or {})
+            if (reason := one.get("finish_reason")) and not self._reason:
+                items += self._finish(reason, one.get("native_finish_reason") or reason)
         usage = frame.get("usage") or (frame.get("x_groq") or {}).get("usage")
         if usage:
             items.append(counted(usage))
         if name == "error" or frame.get("error") or frame.get("object") == "error":
             items.append(reported(frame if frame.get("error") else {"error": frame}))
-        elif self._reason == "error":
-            items.append(ProviderError("the service ends its reply with an error and says no more; try again"))
+        elif REASONS.get(self._reason) == "error":
+            said = f"the service ends its reply with {self._reason} and says no more; try again"
+            items.append(ProviderError(said, code=self._reason, passing=True))
         elif self._refusal and self._reason:
             items.append(refusal(self._refusal))
         return items
@@ -88,8 +90,11 @@ class ChatReader:
         elif content:
             yield from (words(content),) if self._think.off else self._think.feed(words(content))
         self._refusal += words(delta.get("refusal"))
+        if delta.get("tool_calls"):
+            yield from self._think.close()
         for fragment in delta.get("tool_calls") or ():
-            yield self._fragment(fragment, fragment.get("index", fragment.get("id")))
+            self._key = fragment.get("index", fragment.get("id", self._key))  # without either it goes on with the last
+            yield self._fragment(fragment, self._key)
         if delta.get("function_call"):  # the form before tools
             yield self._fragment({"function": delta["function_call"]}, "function_call")
 
@@ -115,8 +120,8 @@ class ChatReader:
 def counted(usage: dict[str, Any]) -> Usage:
     """The tokens of an OpenAI `usage` object."""
     details = usage.get("completion_tokens_details") or {}
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Usage(prompt, completion, details.get("reasoning_tokens"), usage.get("total_tokens"), usage)
+    prompt, completion = number(usage.get("prompt_tokens")), number(usage.get("completion_tokens"))
+    return Usage(prompt, completion, number(details.get("reasoning_tokens")), number(usage.get("total_tokens")), usage)
 
 
 def parser(limit: int) -> FrameParser:
@@ -131,6 +136,7 @@ OPENAI = Provider(
     payload=payload,
     parser=parser,
     end="marker",
+    error_types=WEB_PAGE_OR_JSON,
     options=dict(OPTIONS),
     key_variables=("OPENAI_API_KEY",),
     base_url_variables=("OPENAI_BASE_URL",),

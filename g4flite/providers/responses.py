@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, refusal, words
+from .._frames import FrameParser, Items, number, refusal, words
 from .._framing import ServerSentEvents
 from .._messages import Message
 from .._options import choice, model_of, present, renamed, schema, taking
 from .._parts import check_tools, nameless, parts
-from .._reports import reported
+from .._reports import as_id, reported
 from .._spec import JSON, Call
 from .openai import OPENAI
 
@@ -74,7 +74,7 @@ class ResponsesReader:
         if kind == "response.refusal.delta":
             self._refusal += words(frame["delta"])
         elif kind == "response.created":
-            return (Start(frame["response"].get("id"), frame["response"].get("model")),)
+            return (Start(as_id(frame["response"].get("id")), as_id(frame["response"].get("model"))),)
         elif kind == "response.output_item.added" and frame["item"].get("type") == "function_call":
             item, self._called = frame["item"], True
             return (self._calls.add(frame["output_index"], id=item["call_id"], name=item["name"]),)
@@ -102,8 +102,10 @@ class ResponsesReader:
         yield from self._calls.whole()
         if usage := response.get("usage"):
             details = usage.get("output_tokens_details") or {}
-            yield Usage(usage.get("input_tokens"), usage.get("output_tokens"), details.get("reasoning_tokens"),
-                        usage.get("total_tokens"), usage)  # fmt: skip
+            prompt, answer = number(usage.get("input_tokens")), number(usage.get("output_tokens"))
+            yield Usage(
+                prompt, answer, number(details.get("reasoning_tokens")), number(usage.get("total_tokens")), usage
+            )
         complete: FinishReason = "tool_calls" if self._called else "stop"
         yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
         yield refusal(self._refusal) if self._refusal else None
