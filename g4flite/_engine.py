@@ -127,9 +127,9 @@ def attempt(run: "Run", route: "Route") -> Exchange:
             early.append(item)
             if isinstance(item, Finish):
                 run.collect(item)  # nothing but usage is waited for
-    if not reply.done:
+    if not reply.done or run.finish == Finish("other"):  # an end without a word of why is none to an empty answer
         raise EmptyReplyError("the reply is complete and holds no text; try again, or ask another provider")
-    if any(isinstance(item, Finish) and item.reason == "content_filter" for item in early):
+    if run.finish is not None and run.finish.reason == "content_filter":
         raise ContentFilterError("a content filter kept the whole answer back; change the messages", status=head.status)
     yield Opening(reply, early, ended)
 

@@ -66,7 +66,7 @@ class Usage:
 class Finish:
     """The answer is complete: `reason` in the one vocabulary for all services, `native` in the service's own word.
 
-    Nothing but usage follows.
+    Usage may follow.
     """
 
     reason: FinishReason

@@ -204,6 +204,13 @@ def test_nothing_is_tried_again_behind_any_content(first: Any, driver: Driver, s
     assert len(driver.stream.attempts) == len(server.exchanges) == 1
 
 
+def test_an_end_without_an_answer_or_a_reason_is_an_empty_reply(driver: Driver, server: Emulator) -> None:
+    server.script = script(b"data: [DONE]\n\n")
+    with pytest.raises(g4flite.EmptyReplyError):
+        driver.collect("llamacpp", "Hi", retries=g4flite.Retry(times=1, base=0), **ask(server))
+    assert len(server.exchanges) == 2
+
+
 def test_an_empty_answer_says_why_it_ended(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [Stop("length")]
     items = driver.events("llamacpp", "Hi", **ask(server))
