@@ -91,7 +91,7 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
 
 
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
-    kinds = ("text",) if role == "tool" else ("text", "image_url")
+    kinds = ("text", "image_url") if role == "user" else ("text",)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
         raise MessagesError(f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent")

@@ -70,14 +70,12 @@ def nameless(messages: Sequence[Message]) -> Sequence[Message]:
 def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
     """The texts of the system and developer messages, joined by an empty line, and the other messages.
 
-    Raises `MessagesError` where a system message holds an image or is all there is, and where one names its speaker.
+    Raises `MessagesError` where there are system messages alone, and where one names its speaker.
     """
     system, others = [], []
-    for number, message in enumerate(nameless(messages), 1):
+    for message in nameless(messages):
         if message["role"] not in ("system", "developer"):
             others.append(message)
-        elif not isinstance(message["content"], str):
-            raise MessagesError(f"message {number} holds an image; put it into a user message, this one is text alone")
         elif message["content"]:
             system.append(message["content"])
     if not others:

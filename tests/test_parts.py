@@ -66,11 +66,12 @@ def test_system_messages_are_split_off() -> None:
     assert split_system(messages[1:2]) == ("", [messages[1]])
 
 
-@pytest.mark.parametrize("role", ["system", "developer"])
-def test_a_system_message_holds_no_image(role: str) -> None:
-    messages = normalise([{"role": "user", "content": [IMAGE]}, {"role": role, "content": [IMAGE]}])
-    with pytest.raises(g4flite.MessagesError, match="message 2 holds an image; put it into a user message"):
-        split_system(messages)
+@pytest.mark.parametrize("role", ["system", "developer", "assistant"])
+def test_an_image_is_the_user_s_alone(role: str) -> None:
+    with pytest.raises(
+        g4flite.MessagesError, match="message 2, part 1 is of the type 'image_url'; only text parts can"
+    ):
+        normalise([{"role": "user", "content": "Hi"}, {"role": role, "content": [IMAGE]}])
 
 
 def test_tool_calls_are_named_by_their_ids() -> None:
