@@ -22,7 +22,7 @@ class Framing(Protocol):
 
 
 class Reader(Protocol):
-    """What the frames of one protocol say.
+    """What the frames of one protocol say; blank frames never come to it.
 
     An error among the items is raised once those before it are out.  A frame of another shape may raise LookupError,
     TypeError, ValueError or AttributeError: the reply is malformed then.
@@ -38,7 +38,7 @@ class Reader(Protocol):
 
 
 class Unnamed:
-    """A framing without names; blank frames are passed over."""
+    """A framing without names."""
 
     __slots__ = ("_framing",)
 
@@ -47,13 +47,10 @@ class Unnamed:
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
         for frame in self._framing.feed(data):
-            if frame and not frame.isspace():
-                yield "", frame
+            yield "", frame
 
     def close(self) -> Iterator[tuple[str, bytes]]:
-        frame = self._framing.close()
-        if frame and not frame.isspace():
-            yield "", frame
+        yield "", self._framing.close()
 
 
 class EventsOrArray:
