@@ -2,56 +2,60 @@
 
 for chunk in g4flite.stream("cromicle", "Hello"): ...
 async for chunk in g4flite.stream("cromicle", "Hello"): ...     # the same call: asyncio or trio
+
+A name is imported when it is first asked for: the package alone costs a millisecond.
 """
 
-from . import providers
-from ._client import Client, stream
-from ._errors import (
-    AllFailedError,
-    AuthenticationError,
-    ChallengeError,
-    ConnectError,
-    ConnectTimeoutError,
-    ContentFilterError,
-    ContextLengthError,
-    EmptyReplyError,
-    FirstTokenTimeoutError,
-    G4fliteError,
-    IdleTimeoutError,
-    InsecureTransportWarning,
-    LimitError,
-    MalformedReplyError,
-    MessagesError,
-    ModelNotFoundError,
-    NotFoundError,
-    OptionError,
-    OverloadedError,
-    PermissionDeniedError,
-    ProviderError,
-    ProviderNotFoundError,
-    ProxyError,
-    RateLimitError,
-    ReplyError,
-    RetiredProviderWarning,
-    SpecError,
-    StatusError,
-    StreamClosedError,
-    StreamConsumed,
-    StreamTimeoutError,
-    TLSError,
-    TotalTimeoutError,
-    TransportError,
-    TruncatedStreamError,
-    UsageError,
-)
-from ._events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
-from ._messages import Message
-from ._parsers import JsonLinesParser, TextParser
-from ._retry import Retry
-from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
-from ._stream import Attempt, Stream
-from ._timeout import Timeout
-from .providers import register
+TYPE_CHECKING = False  # typing's own would cost more than all of this module
+if TYPE_CHECKING:
+    from . import providers
+    from ._client import Client, stream
+    from ._errors import (
+        AllFailedError,
+        AuthenticationError,
+        ChallengeError,
+        ConnectError,
+        ConnectTimeoutError,
+        ContentFilterError,
+        ContextLengthError,
+        EmptyReplyError,
+        FirstTokenTimeoutError,
+        G4fliteError,
+        IdleTimeoutError,
+        InsecureTransportWarning,
+        LimitError,
+        MalformedReplyError,
+        MessagesError,
+        ModelNotFoundError,
+        NotFoundError,
+        OptionError,
+        OverloadedError,
+        PermissionDeniedError,
+        ProviderError,
+        ProviderNotFoundError,
+        ProxyError,
+        RateLimitError,
+        ReplyError,
+        RetiredProviderWarning,
+        SpecError,
+        StatusError,
+        StreamClosedError,
+        StreamConsumed,
+        StreamTimeoutError,
+        TLSError,
+        TotalTimeoutError,
+        TransportError,
+        TruncatedStreamError,
+        UsageError,
+    )
+    from ._events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._messages import Message
+    from ._parsers import JsonLinesParser, TextParser
+    from ._retry import Retry
+    from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
+    from ._stream import Attempt, Stream
+    from ._timeout import Timeout
+    from .providers import register
 
 __version__ = "0.1.0"
 
@@ -115,3 +119,26 @@ __all__ = [
     "register",
     "stream",
 ]
+
+_HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
+    **dict.fromkeys(("Client", "stream"), "_client"),
+    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "ToolCallDelta", "Usage"), "_events"),
+    **dict.fromkeys(("JsonLinesParser", "TextParser"), "_parsers"),
+    **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_spec"),
+    **dict.fromkeys(("Attempt", "Stream"), "_stream"),
+    "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout", "providers": "", "register": "providers",
+}  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - of no use to who asks for nothing
+
+    module = import_module(f".{_HOME[name] or name}", __name__)
+    found = globals()[name] = getattr(module, name) if _HOME[name] else module
+    return found

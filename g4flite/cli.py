@@ -12,6 +12,8 @@ import shlex
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
@@ -22,6 +24,7 @@ from ._errors import G4fliteError, UsageError
 from ._request import resolve_model
 from ._spec import Provider
 
+TOOLS: tuple[str, ...] = ()  # a module each, whose `add` adds its commands; a vendored copy may lack some
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
@@ -113,6 +116,10 @@ def make_parser() -> Parser:
     command.set_defaults(run=emulate)
     command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
     command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free one")
+
+    for tool in TOOLS:
+        if find_spec(f".{tool}", __package__) is not None:
+            import_module(f".{tool}", __package__).add(commands)
     return parser
 
 

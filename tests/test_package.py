@@ -27,15 +27,18 @@ def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
 
 def test_importing_loads_nothing_heavy_and_opens_nothing() -> None:
     heavy = {"httpx", "httpcore", "anyio", "ssl", "asyncio", "socket", "trio", "email", "http", "argparse", "logging"}
+    barred = {"typing", "dataclasses", "inspect", "re", "json", "enum"}  # by the package alone
     code = """
 import sys
 opened, before = [], set(sys.modules)
 sys.addaudithook(lambda event, args: opened.append(event) if event.startswith("socket.") else None)
 import g4flite
-g4flite.providers.find("flowgpt")
+print(*sorted(set(sys.modules) - before), "|")
+g4flite.stream, g4flite.providers.find("flowgpt")
 print(*sorted(set(sys.modules) - before), "|", *opened)
 """
-    modules, opened = run(code).split("|")
+    alone, modules, opened = run(code).split("|")
+    assert (heavy | barred) & set(alone.split()) == set()
     assert heavy & set(modules.split()) == set()
     assert opened.strip() == ""
 
@@ -106,9 +109,20 @@ def test_the_three_lines_of_the_readme_make_a_provider() -> None:
         assert ("authorization", "Bearer sk-mine-1") in [(n.lower(), v) for n, v in server.exchanges[-1].headers]
 
 
-def test_the_public_names_are_those_listed() -> None:
-    public = {name for name in vars(g4flite) if not name.startswith("_")} - {"emulator", "cli"}
-    assert public == set(g4flite.__all__)
+def test_the_public_names_are_those_listed_and_each_is_there_when_asked_for() -> None:
+    for name in g4flite.__all__:
+        assert getattr(g4flite, name) is not None
+    public = {name for name in dir(g4flite) if not name.startswith("_")}
+    assert public - {"emulator", "cli", "TYPE_CHECKING"} == set(g4flite.__all__)
+    with pytest.raises(AttributeError, match="module 'g4flite' has no attribute 'streams'"):
+        g4flite.streams  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_a_type_checker_is_told_of_the_very_names_that_are_there() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    told = {alias.name: node.module or "" for node in block.body for alias in node.names}  # type: ignore[attr-defined]
+    assert told == g4flite._HOME
 
 
 def test_the_version_stands_in_the_changelog() -> None:
