@@ -38,6 +38,7 @@ def stream(
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
     extra: Mapping[str, Any] | None = None,
+    keep_partial: bool = True,
     **options: Any,
 ) -> Stream:
     """A `Stream` of the answer: the same call for `for` and for `async for` (asyncio and trio).
@@ -60,6 +61,7 @@ def stream(
       `Client`'s own, else 2.
     - `verify` is the TLS context, for private certificates.
     - `extra` goes into the payload as it is, for what has no option here; an object goes into the object of its name.
+    - `keep_partial` False keeps no text and no reasoning, for an answer larger than memory: `.partial` stays empty.
     - `options` are those that the provider takes, by common names: temperature, max_tokens, top_p, stop, seed, tools,
       tool_choice, response_format; None leaves one out.
 
@@ -100,7 +102,7 @@ def stream(
             lacking.append(error)
     if not routes:
         raise lacking[0] if len(lacking) == 1 else ModelNotFoundError("; ".join(map(str, lacking)))
-    return start(routes)
+    return start(routes, keep_partial=keep_partial)
 
 
 class Client:
@@ -151,10 +153,12 @@ class Client:
         timeout: Timeout | float | None = None,
         retries: Retry | int | None = None,
         extra: Mapping[str, Any] | None = None,
+        keep_partial: bool = True,
         **options: Any,
     ) -> Stream:
         """A `Stream` of the answer, over the client's pool."""
-        return start([self._route(messages, model, headers, timeout, retries, extra, options)])
+        one = self._route(messages, model, headers, timeout, retries, extra, options)
+        return start([one], keep_partial=keep_partial)
 
     def _route(
         self,

@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import httpx
 
+from . import _steps
 from ._engine import READ, Opening, Send, Wait, exchange
 from ._errors import G4fliteError
 from ._run import Run
-from ._steps import CLOSING, aclose, adrain, aread, asend, asleep, drain, head, is_undone, read, send, sleep
 
 
 def iterate(run: Run) -> Generator[Any, None, None]:
@@ -28,35 +28,45 @@ def iterate(run: Run) -> Generator[Any, None, None]:
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = read(body, run)
+                    happened = _steps.read(body, run)
                 elif response is not None:
                     timers.release()
                     response.close()
                 if isinstance(wanted, Wait):
-                    sleep(wanted.seconds, timers)
+                    _steps.sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = send(wanted.route.source.client(), wanted.request, run)
-                    body = response.iter_bytes() if is_undone(response) else response.iter_raw()
-                    happened = head(response, timers)
+                    response = _steps.send(wanted.route.source.client(), wanted.request, run)
+                    body = _steps.content(response)
+                    happened = _steps.head(response, timers)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
+        feed, texts, full = reply.feed, run.texts, run.join()
         while True:
+            heard = False
             for item in items:
                 if isinstance(item, str):
-                    timers.text()
-                    run.texts.append(item)
+                    texts.append(item)
+                    heard = True
                 elif not run.collect(item):
                     continue
                 yield item
             if ended:
                 break
-            ended = reply.done or not (data := read(body, run))
-            items = reply.close() if ended else reply.feed(data)
+            if heard:
+                timers.heard = True
+                if len(texts) >= full:
+                    full = run.join()
+            try:
+                data = b"" if reply.done else next(body, b"")
+            except _steps.LOSSES as error:
+                data = _steps.lost(error, run)
+            ended = not data
+            items = reply.close() if ended else feed(data)
         if reply.done:
-            drain(body, run)
+            _steps.drain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -82,35 +92,45 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = await aread(body, run)
+                    happened = await _steps.aread(body, run)
                 elif response is not None:
                     timers.release()
-                    await aclose(response, body)
+                    await _steps.aclose(response, body)
                 if isinstance(wanted, Wait):
-                    await asleep(wanted.seconds, timers)
+                    await _steps.asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = await asend(wanted.route.source.async_client(), wanted.request, run)
-                    body = response.aiter_bytes() if is_undone(response) else response.aiter_raw()
-                    happened = head(response, timers)
+                    response = await _steps.asend(wanted.route.source.async_client(), wanted.request, run)
+                    body = _steps.acontent(response)
+                    happened = _steps.head(response, timers)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
+        feed, texts, full = reply.feed, run.texts, run.join()
         while True:
+            heard = False
             for item in items:
                 if isinstance(item, str):
-                    timers.text()
-                    run.texts.append(item)
+                    texts.append(item)
+                    heard = True
                 elif not run.collect(item):
                     continue
                 yield item
             if ended:
                 break
-            ended = reply.done or not (data := await aread(body, run))
-            items = reply.close() if ended else reply.feed(data)
+            if heard:
+                timers.heard = True
+                if len(texts) >= full:
+                    full = run.join()
+            try:
+                data = b"" if reply.done else await anext(body, b"")
+            except _steps.LOSSES as error:
+                data = _steps.lost(error, run)
+            ended = not data
+            items = reply.close() if ended else feed(data)
         if reply.done:
-            await adrain(body, run)
+            await _steps.adrain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -119,8 +139,8 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
     finally:
         run.end("closed")
         timers.release()
-        with anyio.move_on_after(CLOSING, shield=True):
+        with anyio.move_on_after(_steps.CLOSING, shield=True):
             if response is not None:
-                await aclose(response, body)
+                await _steps.aclose(response, body)
             for route in run.routes:
                 await route.source.arelease()

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ._halves import joined
+
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
 
@@ -121,8 +123,3 @@ class ToolCalls:
             if key in self._open:
                 first, texts = self._open.pop(key)
                 yield ToolCall(first.id, first.name, joined("".join(texts)) or "{}")
-
-
-def joined(text: str) -> str:
-    """The text with the halves of its surrogate pairs joined; a lone half is U+FFFD."""
-    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

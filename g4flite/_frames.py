@@ -2,21 +2,32 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any, Protocol, TypeAlias
 
+from ._alike import Around, around, between, with_rest
 from ._errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
 from ._events import Event, Finish, Reasoning
 from ._framing import JsonArray, Lines, ServerSentEvents
+from ._halves import Halves
 from ._reports import excerpt
 
 Items: TypeAlias = Iterable[str | Event | G4fliteError | None]  # None is nothing
 scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # a third less time than `json.loads` takes
+VAIN = 16  # frames with a number or a time of their own each are not compared any more
 DONE = b"[DONE]"  # https://platform.openai.com/docs/api-reference/chat/streaming, and whoever speaks like it
 
 
 class Framing(Protocol):
-    """A push decoder of frames: the name of each (an SSE event's, else empty) and its bytes."""
+    """A push decoder of frames: the name of each (an SSE event's, else empty) and its bytes.
 
+    `idle` says that nothing is held back, `limit` is the longest frame, in bytes.
+    """
+
+    @property
+    def idle(self) -> bool: ...
+    @property
+    def limit(self) -> int: ...
     def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]: ...
     def close(self) -> Iterable[tuple[str, bytes]]: ...
 
@@ -30,6 +41,12 @@ class Reader(Protocol):
 
     done: bool  # the reply is complete, and what follows is not read
 
+    @property
+    def verbatim(self) -> bool:
+        """Whether, where a text is all that a frame says, it is a string of that frame, unchanged, and nothing depends
+        on what it says.
+        """
+
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         """What a frame holds."""
 
@@ -40,14 +57,17 @@ class Reader(Protocol):
 class Unnamed:
     """A framing without names."""
 
-    __slots__ = ("_framing",)
+    __slots__ = ("_framing", "limit")
 
     def __init__(self, framing: Lines | JsonArray) -> None:
-        self._framing = framing
+        self._framing, self.limit = framing, framing.limit
+
+    @property
+    def idle(self) -> bool:
+        return self._framing.idle
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        for frame in self._framing.feed(data):
-            yield "", frame
+        return zip(repeat(""), self._framing.feed(data))
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         yield "", self._framing.close()
@@ -56,69 +76,85 @@ class Unnamed:
 class EventsOrArray:
     """Server-sent events or a JSON array, as the first byte that is not blank says."""
 
-    __slots__ = ("_framing", "_limit")
+    __slots__ = ("_framing", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._framing: Framing | None = None
+
+    @property
+    def idle(self) -> bool:
+        return self._framing is not None and self._framing.idle
 
     def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
         if self._framing is None and (start := data.lstrip()):
             array = start.startswith((b"[", b"{"))
-            self._framing = Unnamed(JsonArray(self._limit)) if array else ServerSentEvents(self._limit)
+            self._framing = Unnamed(JsonArray(self.limit)) if array else ServerSentEvents(self.limit)
         return self._framing.feed(data) if self._framing is not None else ()
 
     def close(self) -> Iterable[tuple[str, bytes]]:
         return self._framing.close() if self._framing is not None else ()
 
 
-class Halves:
-    """Texts in, the same with the surrogate pairs joined that were split between two of them."""
-
-    __slots__ = ("high",)
-
-    def __init__(self) -> None:
-        self.high = ""
-
-    def join(self, text: str) -> str:
-        """The text with its surrogates joined; a last high one waits for its other half, a lone one is U+FFFD."""
-        if self.high and text:
-            text, self.high = self.high + text, ""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            if "\ud800" <= text[-1] <= "\udbff":
-                text, self.high = text[:-1], text[-1]
-            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return text
-
-
 class FrameParser:
     """The chunk parser of every protocol whose frames are JSON objects: `framing` splits them, `reader` reads them.
 
     `unit` is what a message calls a frame: an event, a line.
+
+    Most frames of a reply differ in their text alone, and often each comes by itself.  Such a frame is not parsed, nor
+    split off where it comes alone: it is like the last one, and what stands where the text was is one JSON string.
     """
 
-    __slots__ = ("_framing", "_reader", "_reasoning", "_text", "_unit")
+    __slots__ = ("_data", "_frame", "_framing", "_name", "_reader", "_reasoning", "_text", "_unit", "_vain")
 
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
         self._text, self._reasoning = Halves(), Halves()
+        self._data: Around | None = None  # of the last bytes fed, where they were one frame, and
+        self._frame: Around | None = None  # of the last frame, where it was a text
+        self._name = ""  # its name
+        self._vain = 0  # how often in a row nothing was like them
 
     @property
     def done(self) -> bool:
         return self._reader.done
 
-    def feed(self, data: bytes) -> Iterator[str | Event]:
-        for name, frame in self._framing.feed(data):
+    def feed(self, data: bytes) -> Iterable[str | Event]:
+        if self._data is None or (text := between(data, self._data)) is None or len(data) > self._framing.limit:
+            return self._feed(data)
+        self._vain = 0
+        return (text,) if text.isascii() and text and not self._text.high else self._whole(text)
+
+    def _feed(self, data: bytes) -> Iterator[str | Event]:
+        framing, alone, count, parsed, frame = self._framing, self._framing.idle, 0, 0, b""
+        known, like, halves, self._data = self._frame, self._name, self._text, None
+        for name, frame in framing.feed(data):
+            count += 1
+            if known is not None and name == like and (text := between(frame, known)) is not None:
+                if text.isascii() and text and not halves.high:  # the usual item, with no call
+                    yield text
+                else:
+                    yield from self._whole(text)
+                continue
             if self._reader.done:
                 return  # whatever follows the end marker
-            for item in self._read(name, frame):
-                if item.__class__ is str and item.isascii() and not self._text.high:  # the usual item, with no call
-                    if item:
-                        yield item
-                else:
-                    yield from self._whole(item)
+            items = self._read(name, frame)
+            parsed += 1
+            known, like = self._frame, self._name = self._learn(frame, items), name
+            for item in items:
+                yield from self._whole(item)
+        if count > parsed:
+            self._vain = 0
+        if alone and count == 1 and known is not None and framing.idle:
+            self._data = with_rest(data, frame, known)
+
+    def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Around | None:
+        """What the next frame may be like, unless none ever was."""
+        text = items[0] if len(items) == 1 else None
+        if not isinstance(text, str) or not text or not self._reader.verbatim or self._reader.done:
+            return None
+        self._vain += 1
+        return around(frame, text) if self._vain <= VAIN else None
 
     def close(self) -> Iterator[str | Event]:
         cut: TruncatedStreamError | None = None
@@ -135,16 +171,16 @@ class FrameParser:
         if cut is not None and not self._reader.done:
             raise cut
 
-    def _read(self, name: str, frame: bytes, *, last: bool = False) -> Iterable[Any]:
+    def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
         """What a frame holds; `last`: it is what the reply ends with, whole or not."""
         frame = frame.strip()
         if frame == DONE:
-            return self._reader.end(marked=True)
+            return tuple(self._reader.end(marked=True))
         if not frame:
             return ()
         value = self._value(frame, last)
         try:
-            return self._reader.read(name, value)
+            return tuple(self._reader.read(name, value))
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
                 f"{self._unit} of the reply has another shape: {excerpt(frame)}; check base_url= and the provider"

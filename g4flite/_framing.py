@@ -1,7 +1,8 @@
 """Framing: bytes to frames.  Push decoders that hold back what is not complete yet, in linear time."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 
 from ._errors import LimitError
 
@@ -19,23 +20,26 @@ class Lines:
     A line longer than `limit` bytes raises `LimitError`, once the lines before it are out.
     """
 
-    __slots__ = ("_limit", "_tail")
+    __slots__ = ("_tail", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._tail = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held back."""
+        return not self._tail
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
         """The lines that `data` completes, without their LF."""
+        size = len(self._tail) + len(data)
         lines = data.split(b"\n")
         if len(lines) > 1 and self._tail:
             lines[0] = bytes(self._tail + lines[0])
             self._tail.clear()
         self._tail += lines.pop()
-        for line in lines:
-            self._check(line)
-            yield line
-        self._check(self._tail)
+        return lines if size <= self.limit else self._checked(lines)
 
     def close(self) -> bytes:
         """The last line, where the reply does not end in LF."""
@@ -43,9 +47,15 @@ class Lines:
         self._tail.clear()
         return line
 
+    def _checked(self, lines: list[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            self._check(line)
+            yield line
+        self._check(self._tail)
+
     def _check(self, line: bytes | bytearray) -> None:
-        if len(line) > self._limit:
-            raise LimitError(f"a line of the reply is longer than max_frame, {self._limit} bytes")
+        if len(line) > self.limit:
+            raise LimitError(f"a line of the reply is longer than max_frame, {self.limit} bytes")
 
 
 class ServerSentEvents:
@@ -58,10 +68,10 @@ class ServerSentEvents:
     are out.
     """
 
-    __slots__ = ("_data", "_flush", "_id", "_idle", "_limit", "_name", "_skip", "_tail", "last_event_id", "retry")
+    __slots__ = ("_data", "_flush", "_id", "_idle", "_name", "_skip", "_tail", "last_event_id", "limit", "retry")
 
     def __init__(self, limit: int, *, flush: bool = True) -> None:
-        self._limit = limit
+        self.limit = limit
         self._flush = flush
         self._skip = b"\xef\xbb\xbf"  # what is passed over where the next bytes begin with it: a BOM, the LF of a CRLF
         self._tail = bytearray()  # of an unfinished line
@@ -71,19 +81,35 @@ class ServerSentEvents:
         self._id = self.last_event_id = ""
         self.retry: int | None = None
 
-    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is held back, between two events."""
+        return self._idle and not self._skip
+
+    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
         """The events that `data` completes, as (name, data)."""
         if self._skip:
             data = self._begin(data)
-        usual = self._idle and data.startswith(b"data: ") and data.endswith(b"\n\n") and len(data) <= self._limit
-        if usual and _CR not in data:
-            for text in data[6:-2].split(b"\n\ndata: "):  # whole events, of one line each
-                if _LF in text:
-                    yield from self._events(b"data: " + text + b"\n\n")
-                else:
-                    yield "", text
-        else:
-            yield from self._events(data)
+        if self._idle and data.endswith(b"\n\n") and len(data) <= self.limit and _CR not in data:  # whole events,
+            if data.startswith(b"data: "):
+                texts = data[6:-2].split(b"\n\ndata: ")
+                if data.count(b"\n") == 2 * len(texts):  # of one line each,
+                    return zip(repeat(""), texts)
+            elif data.startswith(b"event: "):  # or of two
+                return self._named(data[7:-2].split(b"\n\nevent: "))
+        return self._events(data)
+
+    def _named(self, events: list[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Events of a name and one line of data each, most of them."""
+        last, said = b"", ""
+        for event in events:
+            name, _, text = event.partition(b"\ndata: ")
+            if name != last:
+                last, said = name, name.decode("utf-8", "replace")
+            if not text or _LF in text or _LF in name:
+                yield from self._events(b"event: " + event + b"\n\n")
+            else:
+                yield said, text
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         """The last event, where the reply does not end in a blank line."""
@@ -111,7 +137,7 @@ class ServerSentEvents:
         if data.endswith(b"\r"):
             self._skip = b"\n"
         for line in lines:
-            if self._data is None and line.startswith(b"data: ") and len(line) <= self._limit:
+            if self._data is None and line.startswith(b"data: ") and len(line) <= self.limit:
                 self._data = line[6:]  # the usual line, with no call
             elif line:
                 self._field(line)
@@ -143,8 +169,8 @@ class ServerSentEvents:
             self.retry = int(value)
 
     def _check(self, line: bytes | bytearray) -> None:
-        if len(line) + len(self._data or b"") > self._limit:
-            raise LimitError(f"an event of the reply is longer than max_frame, {self._limit} bytes")
+        if len(line) + len(self._data or b"") > self.limit:
+            raise LimitError(f"an event of the reply is longer than max_frame, {self.limit} bytes")
 
 
 class JsonArray:
@@ -156,10 +182,11 @@ class JsonArray:
     with the second.  An element longer than `limit` bytes raises `LimitError`, once those before it are out.
     """
 
-    __slots__ = ("_depth", "_escaped", "_inside", "_limit", "_quoted", "_tail")
+    __slots__ = ("_depth", "_escaped", "_inside", "_quoted", "_tail", "limit")
+    idle = False  # there is more to an array than what is held back
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._tail = bytearray()  # of an unfinished element
         self._inside = False  # the array is open
         self._depth = 0  # brackets open inside the element
@@ -210,5 +237,5 @@ class JsonArray:
         return (bytes(self._tail) + rest).lstrip(_BLANK)
 
     def _check(self, element: bytes | bytearray) -> None:
-        if len(element) > self._limit:
-            raise LimitError(f"an element of the reply is longer than max_frame, {self._limit} bytes")
+        if len(element) > self.limit:
+            raise LimitError(f"an element of the reply is longer than max_frame, {self.limit} bytes")

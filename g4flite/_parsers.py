@@ -20,15 +20,20 @@ class TextParser:
     begins like one, up to `HELD` characters, it is held back.
     """
 
-    __slots__ = ("_decoder", "_held")
+    __slots__ = ("_decoder", "_held", "_split")
     done = False
 
     def __init__(self, limit: int = 0) -> None:  # noqa: ARG002 - text has no frames to limit
         self._decoder = _Utf8("replace")
         self._held: str | None = ""
+        self._split = False  # the decoder holds the first bytes of a character
 
     def feed(self, data: bytes) -> tuple[str, ...]:
-        text = self._decoder.decode(data)
+        if data.isascii() and not self._split:
+            text = data.decode()
+        else:
+            text = self._decoder.decode(data)
+            self._split = bool(self._decoder.getstate()[0])
         if self._held is not None:
             text, self._held = self._held + text, None
             start = "".join(text.lstrip()[:64].split())[:8]
@@ -41,7 +46,7 @@ class TextParser:
             if error := reported(self._held):
                 raise error
             yield self._held
-        if self._decoder.getstate()[0]:
+        if self._split:
             raise TruncatedStreamError("the reply ends inside a character; what came is in .partial")
 
 
@@ -50,6 +55,8 @@ class JsonLinesParser:
 
     `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises the
     error that a frame means.  `ends(frame)` says of a frame whether it is the end marker, where the protocol has one.
+    `verbatim` promises that a text is a string of its frame, unchanged, and that nothing depends on what it says: a
+    frame that differs from the last one in its text alone is then not parsed as a whole.
     Blank lines are passed over, the last line needs no LF, and a surrogate pair split between two frames is joined.
     """
 
@@ -61,8 +68,9 @@ class JsonLinesParser:
         limit: int,
         *,
         ends: Callable[[dict[str, Any]], bool] | None = None,
+        verbatim: bool = False,
     ) -> None:
-        self._frames = FrameParser(Unnamed(Lines(limit)), _Texts(text_of, ends), "a line")
+        self._frames = FrameParser(Unnamed(Lines(limit)), _Texts(text_of, ends, verbatim), "a line")
         self.feed, self.close = self._frames.feed, self._frames.close
 
     @property
@@ -73,12 +81,15 @@ class JsonLinesParser:
 class _Texts:
     """The reader of frames whose text a function finds."""
 
-    __slots__ = ("_ends", "_text_of", "done")
+    __slots__ = ("_ends", "_text_of", "done", "verbatim")
 
     def __init__(
-        self, text_of: Callable[[dict[str, Any]], object], ends: Callable[[dict[str, Any]], bool] | None
+        self,
+        text_of: Callable[[dict[str, Any]], object],
+        ends: Callable[[dict[str, Any]], bool] | None,
+        verbatim: bool,
     ) -> None:
-        self._text_of, self._ends, self.done = text_of, ends, False
+        self._text_of, self._ends, self.verbatim, self.done = text_of, ends, verbatim, False
 
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         text = self._text_of(frame)

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -74,9 +75,12 @@ def route(
     return Route(call, source, as_timeout(timeout), Retry() if retries is None else as_retry(retries))
 
 
-def start(routes: "Sequence[Route]") -> Stream:
+def start(routes: "Sequence[Route]", *, keep_partial: bool = True) -> Stream:
     """A stream over these routes; the `total` of the first one counts for all."""
     from ._run import Run  # noqa: PLC0415 - logging is imported with the first call
     from ._timers import Timers  # noqa: PLC0415
 
-    return Stream(Run(tuple(routes), Timers(routes[0].timeout)))
+    run = Run(tuple(routes), Timers(routes[0].timeout))
+    if not keep_partial:
+        run.texts = run.reasoning = deque(maxlen=0)
+    return Stream(run)

@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from ._answers import request_id
 from ._errors import G4fliteError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SAID: Final = ("request_id", "body", "code", "kind")  # the facts of an error that are the service's own words
 log = logging.getLogger(__package__)
 
+JOINED: Final = 64  # texts, each of which takes 57 bytes beside its characters
 EPILOGUE: Final = 2.0  # seconds for the usage that may follow a complete answer
 
 
@@ -45,8 +46,8 @@ class Run:
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     everything: bool = False  # whether events are delivered, or only text
-    texts: list[str] = field(default_factory=list)
-    reasoning: list[str] = field(default_factory=list)
+    texts: Any = field(default_factory=list)  # of str, as is `reasoning`; a `deque` of none where none are kept
+    reasoning: Any = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
@@ -58,6 +59,7 @@ class Run:
     thread: int = 0  # the one that reads, in sync
     secrets: tuple[str, ...] = field(default=(), repr=False)  # what the request of this attempt holds
     _began: float | None = None
+    _joined: int = 0  # how many of `texts` are joined already
 
     def __post_init__(self) -> None:
         self.call = self.routes[0].call
@@ -88,12 +90,19 @@ class Run:
         elif isinstance(event, Start):
             self.start = event
         else:
-            self.timers.text()
+            self.timers.heard = True
             if isinstance(event, Reasoning):
                 self.reasoning.append(event.text)
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
         return self.everything
+
+    def join(self) -> int:
+        """Keeps many short texts as one; how many of `texts` are too many from here on."""
+        if self.texts:
+            self.texts[self._joined :] = ["".join(self.texts[self._joined :])]
+            self._joined += 1
+        return self._joined + JOINED
 
     def fail(self, error: G4fliteError) -> None:
         """The attempt, or the whole stream, has failed: writes on the error what only the stream knows, and blots out

@@ -16,6 +16,7 @@ from ._run import Run
 from ._spec import Request
 from ._timers import Timers, arm, awatch, extensions, watch
 
+LOSSES: tuple[type[Exception], ...] = (*FAILURES, StreamTimeoutError)  # of a read: the network's, or a timer's
 CLOSING: Final = 2.0  # seconds that closing may take, whoever cancels it
 LINGER: Final = 0.05  # seconds for the rest of a body behind the end marker, so that its connection can be used again
 NAP: Final = 0.05  # seconds until a wait in sync looks whether the stream was closed
@@ -79,8 +80,20 @@ def head(response: httpx.Response, timers: Timers) -> Head:
     return Head(response.status_code, headers, coding, not bounded and response.http_version.startswith("HTTP/1"))
 
 
+def content(response: httpx.Response) -> Iterator[bytes]:
+    """The bytes of the body as they come: one layer of httpx below `iter_raw`, which counts them."""
+    return response.iter_bytes() if is_undone(response) else iter(response.stream)  # type: ignore[arg-type]
+
+
+def acontent(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The bytes of the body as they come: one layer of httpx below `aiter_raw`, which counts them."""
+    return response.aiter_bytes() if is_undone(response) else aiter(response.stream)  # type: ignore[arg-type]
+
+
 def is_undone(response: httpx.Response) -> bool:
-    """Whether httpx undoes the compression: one that it offered, and that is none of ours."""
+    """Whether httpx undoes the compression, one that it offered and that is none of ours, or a hook has read it all."""
+    if response.is_stream_consumed:
+        return True
     coding = encoding(response.headers)
     return coding not in BITS and coding in response.request.headers.get("accept-encoding", "").replace(" ", "").split(
         ","
@@ -91,26 +104,25 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return next(body, b"")
-    except StreamTimeoutError:
-        if not run.whole:
-            raise
-    except FAILURES as error:
-        if not run.whole:
-            raise cut_off(error, run.timers) from error
-    return b""
+    except LOSSES as error:
+        return lost(error, run)
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return await anext(body, b"")
-    except StreamTimeoutError:
-        if not run.whole:
-            raise
-    except FAILURES as error:
-        if not run.whole:
-            raise cut_off(error, run.timers) from error
-    return b""
+    except LOSSES as error:
+        return lost(error, run)
+
+
+def lost(error: Exception, run: Run) -> bytes:
+    """What a failed read leaves of the body: nothing, where the answer is complete.  Raises what it means elsewhere."""
+    if run.whole:
+        return b""
+    if isinstance(error, StreamTimeoutError):
+        raise error
+    raise cut_off(error, run.timers) from error
 
 
 def drain(body: Iterator[bytes], run: Run) -> None:

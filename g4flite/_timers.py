@@ -7,6 +7,7 @@ allowed what the timers leave at that moment.  The time-out that httpx passes do
 
 import inspect
 import math
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,8 +35,8 @@ PIECE: Final = 4096  # bytes that a blocking write sends at a time
 class Timers:
     """The timers of one stream, running.  `clock` gives seconds."""
 
-    __slots__ = ("_at", "_clock", "_connect_at", "_kind", "_limit", "_lock", "_pending", "_total_at", "closed",
-                 "connected", "stream", "timeout", "total")  # fmt: skip
+    __slots__ = ("_at", "_clock", "_connect_at", "_ending", "_kind", "_limit", "_lock", "_pending", "_total_at",
+                 "closed", "connected", "heard", "stream", "timeout", "total")  # fmt: skip
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = timeout.total
@@ -54,13 +55,12 @@ class Timers:
         self._at = math.inf
         self._connect_at: float | None = None
         self.connected = False  # the request itself is on its way
-
-    def text(self) -> None:
-        """Text came: `idle` runs from the next read."""
-        self._limit, self._kind, self._pending = self.timeout.idle, IdleTimeoutError, True
+        self.heard = False  # text came: `idle` runs from the next read
+        self._ending = False
 
     def linger(self, seconds: float) -> None:
         """Nothing more is needed: what is left of the body may take this long at most."""
+        self._ending = True
         self._limit = min(seconds, self._limit or math.inf)
         self._pending = True
 
@@ -81,13 +81,18 @@ class Timers:
         """The seconds left for a read or write, None without end.  Raises the error of the timer that is over."""
         if not self.connected:  # a proxy is spoken to
             return self.connecting()
-        now = self._clock()
+        if self.closed:
+            raise StreamClosedError("close() was called while the reply was coming; what came is in .partial")
+        now, end = self._clock(), self._total_at or math.inf
+        if self.heard and not self._ending:
+            self.heard = False
+            self._limit, self._kind, self._pending = self.timeout.idle, IdleTimeoutError, True
         if self._pending:
             self._pending = False
             self._at = now + (self._limit or math.inf)
-        at = min(self._at, self._total_at or math.inf)
-        if self.closed:
-            raise StreamClosedError("close() was called while the reply was coming; what came is in .partial")
+            if self._at < end:
+                return self._limit  # the same each time, so that a socket need not be told
+        at = min(self._at, end)
         if now >= at:
             raise self.expired()
         return None if at == math.inf else at - now
@@ -206,12 +211,24 @@ def arm(stream: Any, timers: Timers) -> None:
 @cache
 def timed(kind: type[Any]) -> type[Any]:
     """The same class of network stream, sync or async, whose waits ask a `Deadline`."""
+    plain, core = kind.__name__ == "SyncStream", sys.modules[kind.__module__.partition(".")[0]]
 
     class Timed(kind):  # type: ignore[misc]
         timers: Timers
 
         def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-            return super().read(max_bytes, self._left(timeout))
+            left = self._left(timeout)
+            if not plain:
+                return super().read(max_bytes, left)
+            own = self._sock  # httpcore's own lines, without a context manager and with fewer system calls
+            try:
+                if own.gettimeout() != left:
+                    own.settimeout(left)
+                return own.recv(max_bytes)
+            except TimeoutError as error:
+                raise core.ReadTimeout(error) from error
+            except OSError as error:
+                raise core.ReadError(error) from error
 
         def write(self, buffer: bytes, timeout: float | None = None) -> Any:
             if len(buffer) <= PIECE or inspect.iscoroutinefunction(kind.write):

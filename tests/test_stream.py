@@ -336,3 +336,22 @@ def test_a_connection_that_takes_too_long(driver: Driver, httpx_mock: HTTPXMock)
     httpx_mock.add_exception(httpx.ConnectTimeout("slow"))
     with pytest.raises(g4flite.ConnectTimeoutError, match="connect: no connection to acme.test in 10 s"):
         driver.collect(ACME, "Hi")
+
+
+def test_partial_is_the_whole_text_however_many_its_chunks(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: ["".join(chr(0x100 + n) for n in range(1000))]
+    server.script = Script(split=2)
+    driver.collect("cromicle", "Hi", base_url=server.url)
+    assert len(driver.chunks) == 1000
+    assert driver.stream.partial == "".join(driver.chunks)
+    assert len(driver.stream._run.texts) < 100
+
+
+def test_no_text_is_kept_where_none_is_wanted(driver: Driver, server: Emulator) -> None:
+    server.script = Script(cut=3)
+    client = g4flite.Client("cromicle", base_url=server.url, retries=0)
+    stream = client.stream("Hi", keep_partial=False)
+    with pytest.raises(g4flite.TruncatedStreamError) as caught:
+        driver.read(stream)
+    assert driver.chunks != []
+    assert (stream.partial, stream.reasoning, caught.value.partial) == ("", "", "")

@@ -69,12 +69,12 @@ def test_first_token_runs_from_the_first_read(clock: Clock) -> None:
 def test_idle_runs_from_the_read_after_the_last_text(clock: Clock) -> None:
     timers = started(Timeout(first_token=2, idle=3), clock)
     timers.left()
-    timers.text()
+    timers.heard = True
     clock.now += 50  # the loop's own time
     assert timers.left() == 3
     clock.now += 2
     assert timers.left() == 1  # bytes without text do not count
-    timers.text()
+    timers.heard = True
     assert timers.left() == 3
     clock.now += 3
     with pytest.raises(g4flite.IdleTimeoutError, match="idle: no more text came for 3 s"):
@@ -105,7 +105,7 @@ def test_a_timer_switched_off_never_ends(clock: Clock) -> None:
     timers = started(Timeout(connect=None, first_token=None, idle=None), clock)
     assert timers.connecting() is None
     assert timers.left() is None
-    timers.text()
+    timers.heard = True
     clock.now += 1e9
     assert timers.left() is None
 

@@ -79,10 +79,10 @@ class MessagesReader:
     """The events of one reply; unknown ones are passed over, as the documentation asks."""
 
     __slots__ = ("_calls", "_input", "_stop", "_usage", "done")
+    verbatim = True
 
     def __init__(self) -> None:
-        self._calls, self._usage, self.done = ToolCalls(), dict[str, Any](), False
-        self._stop: str | None = None
+        self._calls, self._usage, self._stop, self.done = ToolCalls(), dict[str, Any](), "", False
         self._input: object = None  # of the tool call that has begun
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -104,7 +104,7 @@ class MessagesReader:
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
             self.done = True
-            return *self._calls.whole(), Finish(REASONS.get(self._stop or "", "other"), self._stop)
+            return *self._calls.whole(), Finish(REASONS.get(self._stop, "other"), self._stop or None)
         failed = "error" in (kind, name, *frame)
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 

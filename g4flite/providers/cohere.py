@@ -41,6 +41,7 @@ class CohereReader:
     """The events of one reply; unknown ones are passed over."""
 
     __slots__ = ("_calls", "done")
+    verbatim = True
 
     def __init__(self) -> None:
         self._calls, self.done = ToolCalls(), False
@@ -49,7 +50,8 @@ class CohereReader:
         kind = frame.get("type") or name
         if kind == "content-delta":
             content = frame["delta"]["message"]["content"]
-            return Reasoning(words(content.get("thinking"))), words(content.get("text"))
+            thought = words(content.get("thinking"))
+            return (*((Reasoning(thought),) if thought else ()), words(content.get("text")))
         if kind == "message-start":
             return (Start(as_id(frame.get("id"))),)
         if kind == "tool-plan-delta":

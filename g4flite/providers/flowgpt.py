@@ -49,7 +49,7 @@ def text_of(frame: dict[str, Any]) -> object:
 
 
 def parser(limit: int) -> JsonLinesParser:
-    return JsonLinesParser(text_of, limit)
+    return JsonLinesParser(text_of, limit, verbatim=True)
 
 
 FLOWGPT = Provider(

@@ -80,6 +80,7 @@ class GeminiReader:
     """The chunks of one reply; the first candidate is read."""
 
     __slots__ = ("_called", "_calls", "_finished", "_started", "done")
+    verbatim = True
 
     def __init__(self) -> None:
         self._calls = ToolCalls()

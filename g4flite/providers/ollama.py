@@ -52,6 +52,7 @@ class OllamaReader:
     """The lines of one reply."""
 
     __slots__ = ("_called", "_calls", "_started", "done")
+    verbatim = True
 
     def __init__(self) -> None:
         self._calls = ToolCalls()
@@ -65,7 +66,8 @@ class OllamaReader:
             self._started = True
             yield Start(None, as_id(frame.get("model")))
         message = frame.get("message") or {}
-        yield Reasoning(words(message.get("thinking")))
+        if message.get("thinking"):
+            yield Reasoning(words(message["thinking"]))
         yield words(message.get("content"))
         for made in message.get("tool_calls") or ():
             self._called, function = True, made["function"]

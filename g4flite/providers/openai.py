@@ -53,6 +53,10 @@ class ChatReader:
         self._key: object = None  # of the tool call that a fragment belongs to
         self._started = self.done = False
 
+    @property
+    def verbatim(self) -> bool:
+        return self._think.off
+
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         items: list[str | Event | G4fliteError | None] = []
         if not self._started and frame.get("id"):  # the first chunk of Azure has none yet

@@ -60,6 +60,7 @@ class ResponsesReader:
     """The events of one reply; of the 57 names those that are not known here are passed over."""
 
     __slots__ = ("_called", "_calls", "_refusal", "done")
+    verbatim = True
 
     def __init__(self) -> None:
         self._calls, self._refusal = ToolCalls(), ""

@@ -1,0 +1,190 @@
+"""Frames that differ in their text alone are not parsed anew, and nobody can tell."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from g4flite import JsonLinesParser, _frames
+from g4flite._alike import around, between, with_rest
+from g4flite._errors import G4fliteError
+from g4flite.providers import anthropic, cohere, flowgpt, ollama, openai
+
+TEXTS = st.one_of(
+    st.sampled_from(["hi", "text", "content", "a", ",", ":", "", "}", '"', '","', "\\", "\n", "\u2028", "é", "😀",
+                     "\ud83d", "\ude00", "<think>", "</think>", "[DONE]", '"},"finish_reason":"stop', "0"]),
+    st.text(max_size=5),
+)  # fmt: skip
+
+
+def chat(text: str, reason: object = None, key: str = "content", more: object = None) -> dict[str, Any]:
+    return {"id": "a", "choices": [{"index": 0, "delta": {key: text}, "finish_reason": reason}], "more": more}
+
+
+FRAMES = st.one_of(
+    st.builds(chat, TEXTS),
+    st.builds(chat, TEXTS, more=st.sampled_from(["a", "b", 1])),
+    st.builds(chat, TEXTS, st.sampled_from(["stop", "length", "error"])),
+    st.builds(chat, TEXTS, key=st.sampled_from(["reasoning", "refusal", "content"])),
+)
+NAMED = st.builds(
+    lambda text, index, kind: {"type": "content_block_delta", "index": index, "delta": {"type": kind, "text": text}},
+    TEXTS,
+    st.integers(0, 1),
+    st.sampled_from(["text_delta", "text_delta", "text_delta", "other"]),
+)
+
+
+def dumped(frame: object, ascii_only: bool) -> bytes:
+    return json.dumps(frame, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+
+
+def outcome(parser: Any, pieces: list[bytes]) -> list[object]:
+    """What comes out, and the error it ends with; texts are joined by nothing, so that their number counts too."""
+    out: list[object] = []
+    try:
+        for piece in pieces:
+            out += parser.feed(piece)
+        out += parser.close()
+    except G4fliteError as error:
+        out.append((type(error), str(error)))
+    return out
+
+
+def compare(make: Any, pieces: list[bytes]) -> None:
+    """The same as a parser that parses each frame."""
+    quick = outcome(make(4000), pieces)
+    kept, _frames.VAIN = _frames.VAIN, 0
+    try:
+        assert quick == outcome(make(4000), pieces)
+    finally:
+        _frames.VAIN = kept
+
+
+@given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=12), st.data())
+def test_the_events_of_a_reply_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
+    events = [b"data: " + dumped(*frame) + b"\n\n" for frame in frames]
+    compare(openai.parser, events)
+    compare(openai.parser, [b"".join(events)])
+    whole = b"".join(events)
+    cut = data.draw(st.integers(0, len(whole)))
+    compare(openai.parser, [whole[:cut], whole[cut:]])
+
+
+@given(st.lists(NAMED, max_size=12), st.data())
+def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
+    events = [
+        b"event: " + str(frame["type"]).encode() + b"\ndata: " + dumped(frame, True) + b"\n\n" for frame in frames
+    ]
+    compare(anthropic.parser, events)
+    whole = b"".join(events)
+    cut = data.draw(st.integers(0, len(whole)))
+    compare(anthropic.parser, [whole[:cut], whole[cut:]])
+
+
+@given(
+    st.lists(st.tuples(TEXTS, st.sampled_from(["text", "text", "text", "done", "error"])), max_size=12),
+    st.integers(1, 90),
+)
+def test_lines_say_the_same_however_they_are_read(frames: list[Any], size: int) -> None:
+    whole = b"".join(dumped({"event": event, "data": text}, True) + b"\n" for text, event in frames)
+    compare(flowgpt.parser, whole.splitlines(keepends=True))
+    compare(flowgpt.parser, [whole[at : at + size] for at in range(0, len(whole), size)])
+
+
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The frames that are parsed from here on."""
+    seen: list[str] = []
+    scan = _frames.scan
+    monkeypatch.setattr(_frames, "scan", lambda text, at: (seen.append(text), scan(text, at))[1])
+    return seen
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("make", "frame", "wire"),
+    [
+        (openai.parser, chat("{}"), b"data: %b\n\n"),
+        (anthropic.parser, {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "{}"}},
+         b"event: content_block_delta\ndata: %b\n\n"),
+        (cohere.parser, {"type": "content-delta", "delta": {"message": {"content": {"text": "{}"}}}}, b"data: %b\n\n"),
+        (flowgpt.parser, {"event": "text", "data": "{}"}, b"%b\n"),
+        (ollama.parser, {"model": "m", "message": {"role": "assistant", "content": "{}"}, "done": False}, b"%b\n"),
+    ],
+)  # fmt: skip
+def test_only_the_first_frames_are_parsed(
+    monkeypatch: pytest.MonkeyPatch, make: Any, frame: object, wire: bytes, alone: bool
+) -> None:
+    seen, parser = parsed(monkeypatch), make(10_000)
+    texts = ["one", "two", "three", *(f'{n} é " \\ \n' for n in range(50))]
+    pieces = [wire % json.dumps(frame).replace("{}", json.dumps(text)[1:-1]).encode() for text in texts]
+    out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
+    assert [item for item in out if isinstance(item, str)] == texts
+    assert len(seen) <= 3
+
+
+def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, parser = parsed(monkeypatch), JsonLinesParser(lambda frame: frame["t"].removesuffix("$"), 100)
+    assert [*parser.feed(b'{"t": "a"}\n'), *parser.feed(b'{"t": "b$"}\n')] == ["a", "b"]
+    assert len(seen) == 2
+
+
+def test_frames_with_a_time_of_their_own_are_not_compared_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[bytes] = []
+    monkeypatch.setattr(_frames, "around", lambda frame, text: (compared.append(frame), around(frame, text))[1])
+    parser = flowgpt.parser(1000)
+    for at in range(100):
+        assert list(parser.feed(b'{"event": "text", "data": "a", "at": %d}\n' % at)) == ["a"]
+    assert len(compared) == _frames.VAIN
+
+
+def test_what_follows_the_end_marker_is_not_read_however_like_it_is() -> None:
+    parser = JsonLinesParser(lambda f: f["t"], 100, ends=lambda f: f["t"] == "end", verbatim=True)
+    assert list(parser.feed(b'{"t": "end"}\n{"t": "more"}\n')) == ["end"]
+    assert parser.done
+
+
+def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
+    parser = flowgpt.parser(100)
+    for _ in range(3):
+        assert list(parser.feed(b'{"event": "text", "data": "a"}\n')) == ["a"]
+    with pytest.raises(G4fliteError, match="longer than max_frame, 100 bytes"):
+        list(parser.feed(b'{"event": "text", "data": "%b"}\n' % (b"a" * 100)))
+
+
+@pytest.mark.parametrize(
+    ("piece", "text"),
+    [
+        (b'{"a": "x", "b": "x"}', "x"),  # at two places
+        (b'{"a":"b",",":1}', ","),  # which overlaps what stands between two strings
+        (b'{"a": "\\u0078"}', "x"),  # escaped
+        (b'{"a": "y\\n", "b": "x"}', "x"),  # something else is
+        (b'{"a": "\xff"}', "\ufffd"),  # no UTF-8
+        (b'{"a": 1}', "x"),
+    ],
+)
+def test_a_text_whose_place_is_not_sure_is_not_compared(piece: bytes, text: str) -> None:
+    assert around(piece, text) is None
+
+
+def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
+    known = around(b'{"a": "x"}', "x")
+    assert known is not None
+    assert between(b'{"a": "long \\"text\\""}', known) == 'long "text"'
+    assert between(b'{"a": ""}', known) == ""
+    for other in (
+        b'{"a": "x"} ',
+        b'{"b": "x"}',
+        b'{"a": "x", "b": "y"}',
+        b'{"a": "}',
+        b'{"a": "x\n"}',
+        b'{"a": "x\\"}',
+    ):
+        assert between(other, known) is None
+    whole = with_rest(b': a\n{"a": "x"}\n', b'{"a": "x"}', known)
+    assert whole is not None
+    assert between(b': a\n{"a": "z"}\n', whole) == "z"
+    assert with_rest(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
+    assert with_rest(b'{"a": "x', b'{"a": "x"}', known) is None
