@@ -17,7 +17,7 @@ class TextParser:
     """Raw UTF-8 text.  A character split between chunks comes out whole; bytes that are no UTF-8 become U+FFFD.
 
     A reply that is one JSON object with an `error`, from its first character to its last, is that error: as long as it
-    begins like one, up to `HELD` characters, it is held back.
+    begins like one, up to 16384 characters (`HELD`), it is held back.
     """
 
     __slots__ = ("_decoder", "_held", "_split")
@@ -51,7 +51,7 @@ class TextParser:
 
 
 class JsonLinesParser:
-    """One JSON object a line (NDJSON); `text_of` finds the text in it.
+    """NDJSON: one JSON object a line, in which `text_of` finds the text.
 
     `text_of(frame)` returns the text (empty: the frame carries none; no str: the reply is malformed) and raises the
     error that a frame means.  `ends(frame)` says of a frame whether it is the end marker, where the protocol has one.

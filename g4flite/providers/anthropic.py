@@ -1,7 +1,6 @@
-"""Anthropic Messages: server-sent events, each named as the `type` of its JSON; `message_stop` completes a reply.
+"""Anthropic Messages: `system` stands at the top, `max_tokens` is required, tools are blocks inside the messages.
 
-Source: https://platform.claude.com/docs/en/build-with-claude/streaming and the types of anthropic-sdk-python (August
-2026): `system` stands at the top, `max_tokens` is required, tools are `tool_use` and `tool_result` blocks.
+Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types of anthropic-sdk-python (August 2026).
 """
 
 import json
@@ -26,14 +25,12 @@ CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"
 
 
 def payload(call: Call) -> JSON:
-    """The messages as turns of blocks; the system messages are the top-level `system`."""
+    """The messages go out as turns of text or blocks, the system messages as the top-level `system`."""
     system, messages = split_system(call.messages)
     kind, name = choice(call) or ("", "")
-    tools = [
-        {"input_schema": {"type": "object", "properties": {}}}
-        | present(name=tool["name"], description=tool.get("description"), input_schema=tool.get("parameters"))
-        for tool in check_tools(call.options.get("tools", ()))
-    ]
+    tools = [{"input_schema": {"type": "object", "properties": {}}, "name": tool["name"],
+              **present(description=tool.get("description"), input_schema=tool.get("parameters"))}
+             for tool in check_tools(call.options.get("tools", ()))]  # fmt: skip
     return (
         {"model": model_of(call), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
         | renamed(call, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
@@ -138,6 +135,9 @@ class MessagesReader:
 
 
 def parser(limit: int) -> FrameParser:
+    """Anthropic Messages: server-sent events, named as the `type` of their JSON.  `content_block_delta` holds text,
+    reasoning and pieces of tool calls, `message_delta` the tokens; `error` raises, `message_stop` completes the reply.
+    """
     return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
 
 

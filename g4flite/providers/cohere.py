@@ -21,7 +21,7 @@ REASONS: dict[str, FinishReason] = {
 
 
 def payload(call: Call) -> JSON:
-    """The messages as they are, but for developer ones, which are system ones here."""
+    """The messages go out as they are, but for developer messages, which are system messages here."""
     messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in nameless(call.messages)]
     kind, name = choice(call) or ("auto", "")
     if name:
@@ -88,6 +88,11 @@ class CohereReader:
 
 
 def parser(limit: int) -> FrameParser:
+    """Cohere v2 chat: server-sent events, named as the `type` of their JSON; unknown names are passed over.
+
+    `content-delta` is text or reasoning, `tool-plan-delta` reasoning, `tool-call-delta` a piece of a tool call.
+    `message-end` completes the reply, and counts the tokens; its `finish_reason` `ERROR` or `TIMEOUT` raises.
+    """
     return FrameParser(ServerSentEvents(limit), CohereReader(), "an event")
 
 

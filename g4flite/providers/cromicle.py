@@ -13,12 +13,12 @@ TOKEN = "abc"  # noqa: S105 - the same for every caller
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`hash`: sha256_hex(token + prompt)."""
+    """`hash`: `sha256_hex("abc" + prompt)`."""
     return {"hash": sha256((TOKEN + call.prompt).encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """`message`, `token` and `hash`."""
+    """The fields `message`, `token` and `hash`."""
     return {"message": call.prompt, "token": TOKEN, "hash": call.signed["hash"]}
 
 

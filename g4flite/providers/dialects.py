@@ -1,6 +1,10 @@
-"""Those who speak OpenAI's Chat Completions: rows of data.  What they say otherwise, `openai.ChatReader` understands.
+"""Services and servers that speak OpenAI's Chat Completions, each with habits of its own, which one reader understands.
 
-Sources: each vendor's documentation (August 2026), named in its row.
+Sources (August 2026): https://openrouter.ai/docs/api/reference/streaming, https://console.groq.com/docs/openai,
+https://api-docs.deepseek.com, https://docs.mistral.ai/api, https://huggingface.co/docs/inference-providers,
+https://enter.pollinations.ai/api/docs/llm.txt, https://docs.together.ai, https://docs.x.ai,
+https://learn.microsoft.com/azure/ai-foundry/openai/reference, https://github.com/ggml-org/llama.cpp (tools/server),
+https://docs.vllm.ai/en/stable/serving/openai_compatible_server, https://lmstudio.ai/docs/developer
 """
 
 from dataclasses import replace
@@ -10,25 +14,20 @@ from .openai import OPENAI, chat
 
 
 def payload(call: Call) -> JSON:
-    """As most have it: `max_tokens`, and usage for the asking."""
+    """The messages and tools go out as they are; usage is asked for."""
     return {**chat(call), "stream_options": {"include_usage": True}}
 
 
 def azure_payload(call: Call) -> JSON:
-    """As Azure has it: OpenAI's own `max_completion_tokens`."""
+    """The messages and tools go out as they are, to the deployment that is named as the model; usage is asked for."""
     return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": {"include_usage": True}}
 
 
 def mistral_payload(call: Call) -> JSON:
-    """As Mistral has it: `random_seed`, and usage without asking; fields that it does not know it refuses."""
+    """The messages and tools go out as they are; usage comes without asking, and a field that is unknown is refused."""
     return chat(call, seed="random_seed")
 
 
-# https://openrouter.ai/docs/api/reference/streaming, https://console.groq.com/docs/openai,
-# https://api-docs.deepseek.com, https://docs.mistral.ai/api, https://huggingface.co/docs/inference-providers,
-# https://enter.pollinations.ai/api/docs/llm.txt, https://docs.together.ai, https://docs.x.ai,
-# https://learn.microsoft.com/azure/ai-foundry/openai/reference, https://github.com/ggml-org/llama.cpp (tools/server),
-# https://docs.vllm.ai/en/stable/serving/openai_compatible_server, https://lmstudio.ai/docs/developer
 OTHER = replace(OPENAI, payload=payload, base_url_variables=())
 OPENROUTER = replace(
     OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", key_variables=("OPENROUTER_API_KEY",)

@@ -24,7 +24,7 @@ HEADERS = {
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`signature`: md5_hex("{timestamp}-{nonce}-Bearer null"), the timestamp in whole seconds; `device` is random."""
+    """`signature`: `md5_hex("{timestamp}-{nonce}-Bearer null")`, the timestamp in whole seconds."""
     timestamp, nonce = str(call.now_ms // 1000), call.random_hex(32)
     signature = md5(f"{timestamp}-{nonce}-Bearer null".encode(), usedforsecurity=False).hexdigest()
     device = call.random_text(19, "abcdefghijklmnopqrstuvwxyz0123456789")
@@ -42,13 +42,13 @@ def payload(call: Call) -> JSON:
 
 
 def text_of(frame: dict[str, Any]) -> object:
-    """The `data` of an object whose `event` is `text`; every other object carries none, but may report an error."""
     if error := reported({"error": frame.get("data")} if frame.get("event") == "error" else frame):
         raise error
     return frame.get("data") if frame.get("event") == "text" else ""
 
 
 def parser(limit: int) -> JsonLinesParser:
+    """NDJSON: `data` of an object whose `event` is `text` is text; every other object has none, or reports an error."""
     return JsonLinesParser(text_of, limit, verbatim=True)
 
 

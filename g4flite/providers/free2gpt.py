@@ -14,12 +14,12 @@ SITE = "https://chat10.free2gpt.xyz"
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`sign`: sha256_hex("{time}:{content of the last message}:"), the time in milliseconds, the secret empty."""
+    """`sign`: `sha256_hex("{time}:{content of the last message}:")`, the time in milliseconds, the secret empty."""
     return {"sign": sha256(f"{call.now_ms}:{call.texts[-1]['content']}:".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """`messages`, `time` in milliseconds, `pass` (null) and `sign`."""
+    """The fields `messages`, `time` in milliseconds, `pass` (null) and `sign`."""
     return {"messages": call.texts, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 
 

@@ -1,6 +1,5 @@
 """Google Gemini (streamGenerateContent): server-sent events without names; a `finishReason` completes a reply.
 
-Asked without `alt=sse`, or through a proxy that drops it, the reply is one JSON array: that is read as well.
 Source: https://ai.google.dev/api/generate-content and the types of python-genai (August 2026).
 """
 
@@ -27,7 +26,7 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 
 
 def payload(call: Call) -> JSON:
-    """The messages as `contents`; the system messages are the `systemInstruction`."""
+    """The messages go out as `contents`, one for each change of role; the system messages are `systemInstruction`."""
     system, messages = split_system(call.messages)
     wanted, (kind, name) = schema(call), choice(call) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
@@ -136,6 +135,9 @@ class GeminiReader:
 
 
 def parser(limit: int) -> FrameParser:
+    """Gemini streamGenerateContent: server-sent events, or one JSON array where `alt=sse` was lost on the way; in
+    `candidates[0].content.parts` are text, reasoning (`thought`) and tool calls, and a `finishReason` completes it.
+    """
     return FrameParser(EventsOrArray(limit), GeminiReader(), "an event")
 
 

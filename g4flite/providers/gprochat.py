@@ -14,12 +14,12 @@ SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page pub
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`sign`: sha256_hex("{time}:{prompt}:{secret}"), the time in milliseconds."""
+    """`sign`: `sha256_hex("{time}:{prompt}:2BC120D4-BB36-1B60-26DE-DB630472A3D8")`, the time in milliseconds."""
     return {"sign": sha256(f"{call.now_ms}:{call.prompt}:{SECRET}".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """`messages` (one, of one text part), `time` in milliseconds, `pass` (null) and `sign`."""
+    """The fields `messages` (one, of one text part), `time` in milliseconds, `pass` (null) and `sign`."""
     messages = [{"role": "user", "parts": [{"text": call.prompt}]}]
     return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 

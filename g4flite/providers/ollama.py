@@ -1,6 +1,6 @@
 """Ollama (/api/chat): NDJSON; an object with `done: true` completes a reply.
 
-The server of this machine wants no key, the cloud does.  Source: ollama's docs/api.md, docs/api/streaming.mdx and
+The server of this machine wants no key, the cloud wants one.  Source: ollama's docs/api.md, docs/api/streaming.mdx and
 docs/api/errors.mdx (August 2026).
 """
 
@@ -19,7 +19,7 @@ REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
 def payload(call: Call) -> JSON:
-    """The messages with their images beside the text; most options go into `options`, `max_tokens` as `num_predict`."""
+    """Each message goes out with its images beside its text, and most options inside `options`."""
     names = tool_names(call.messages)
     wanted, tools = schema(call), call.options.get("tools", ())
     check_tools(tools)
@@ -87,6 +87,11 @@ class OllamaReader:
 
 
 def parser(limit: int) -> FrameParser:
+    """Ollama chat: NDJSON, one object a line.
+
+    `message.content` is text, `message.thinking` reasoning, `message.tool_calls` whole tool calls; an `error` raises.
+    The object with `done: true` completes the reply, and counts the tokens.
+    """
     return FrameParser(Unnamed(Lines(limit)), OllamaReader(), "a line")
 
 

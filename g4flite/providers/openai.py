@@ -1,7 +1,7 @@
 """OpenAI Chat Completions: server-sent events of `chat.completion.chunk` objects, then `[DONE]`.
 
-The messages and tools go out as they are.  A `finish_reason` or `[DONE]` completes a reply; usage may stand between the
-two.  The reader understands the dialects as well, whose rows are in `dialects.py`.
+The messages and tools go out as they are.  What other services that speak the same (`dialects.py`) have added to the
+reply is read as well.
 Source: https://platform.openai.com/docs/api-reference/chat/streaming and the types of openai-openapi (August 2026).
 """
 
@@ -37,7 +37,7 @@ def chat(call: Call, **names: str) -> dict[str, Any]:
 
 
 def payload(call: Call) -> JSON:
-    """`max_tokens` is `max_completion_tokens`, usage is asked for, and no padding against eavesdroppers."""
+    """`max_tokens` goes out as `max_completion_tokens`; usage is asked for, padding against eavesdroppers is not."""
     usage = {"include_usage": True, "include_obfuscation": False}
     return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": usage}
 
@@ -129,6 +129,11 @@ def counted(usage: dict[str, Any]) -> Usage:
 
 
 def parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each a chunk of whose `choices` the first is read.
+
+    `delta.content` is text, `delta.reasoning_content`, `delta.reasoning` and what a first `<think>` encloses reasoning,
+    `delta.tool_calls` a piece of a tool call, `usage` the tokens.  A `finish_reason` or `[DONE]` completes the reply.
+    """
     return FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
 
 

@@ -23,7 +23,7 @@ REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.d
 
 
 def payload(call: Call) -> JSON:
-    """The messages as `input` items, the tools flat."""
+    """The messages go out as `input` items, the tools flat."""
     (kind, name), wanted = choice(call) or ("", ""), schema(call)
     tools = [{"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()))]
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
@@ -116,6 +116,12 @@ class ResponsesReader:
 
 
 def parser(limit: int) -> FrameParser:
+    """OpenAI Responses: server-sent events, named as the `type` of their JSON; unknown names are passed over.
+
+    `response.output_text.delta` is text, `response.reasoning_summary_text.delta` and `response.reasoning_text.delta`
+    reasoning, `response.function_call_arguments.delta` a piece of a tool call; `error` and `response.failed` raise.
+    `response.completed` or `response.incomplete` completes the reply, and counts the tokens.
+    """
     return FrameParser(ServerSentEvents(limit), ResponsesReader(), "an event")
 
 
