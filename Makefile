@@ -8,10 +8,11 @@ BIN = $(VENV)/bin
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local test test-clients cover check format bench soak test-all clean
+.PHONY: help demo demo-local guides test test-clients cover check format bench soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
+	@echo "make guides        the guide of each provider (examples/guides) and the tables of README.md, written anew"
 	@echo "make test          the whole suite"
 	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
@@ -27,6 +28,9 @@ demo: $(VENV)/core
 
 demo-local: $(VENV)/core
 	@$(BIN)/python examples/local.py
+
+guides: $(VENV)/core
+	@$(BIN)/python tests/pages.py
 
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
     from ._stream import Attempt, Stream
     from ._timeout import Timeout
+    from .guides import guide
     from .providers import register
 
 __version__ = "0.1.0"
@@ -115,6 +116,7 @@ __all__ = [
     "TruncatedStreamError",
     "Usage",
     "UsageError",
+    "guide",
     "providers",
     "register",
     "stream",
@@ -126,7 +128,8 @@ _HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_parsers"),
     **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_spec"),
     **dict.fromkeys(("Attempt", "Stream"), "_stream"),
-    "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout", "providers": "", "register": "providers",
+    "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout",
+    "guide": "guides", "providers": "", "register": "providers",
 }  # fmt: skip
 
 

@@ -1,0 +1,32 @@
+"""Writes what is generated: the guide of each provider, and the README's tables.  `make guides` runs it."""
+
+from pathlib import Path
+
+import g4flite
+from g4flite.guides import table
+
+ROOT = Path(__file__).parents[1]
+GUIDES = ROOT / "examples" / "guides"
+TABLES = {"providers": False, "founding providers": True}  # the mark in the README: whether they are retired
+
+
+def pages() -> dict[Path, str]:
+    """The text that each generated file should have."""
+    made = {GUIDES / f"{name}.md": g4flite.guide(name) for name in g4flite.providers.names()}
+    readme = (ROOT / "README.md").read_text()
+    for mark, retired in TABLES.items():
+        start, end = f"<!-- {mark}: make guides -->\n", f"<!-- /{mark} -->"
+        before, _, rest = readme.partition(start)
+        _, _, after = rest.partition(end)
+        readme = f"{before}{start}{table(retired=retired)}{end}{after}"
+    return made | {ROOT / "README.md": readme}
+
+
+if __name__ == "__main__":
+    GUIDES.mkdir(exist_ok=True)
+    made = pages()
+    for path in {*GUIDES.iterdir()} - made.keys():
+        path.unlink()  # of a provider that is no more
+    for path, text in made.items():
+        path.write_text(text)
+    print(f"{len(made) - len(TABLES) + 1} guides in {GUIDES.relative_to(ROOT)}, {len(TABLES)} tables in README.md")
