@@ -42,12 +42,12 @@ FAULT = json.dumps({"error": {"message": "the server is overloaded", "type": "ov
 FRAMED = (FAULT, f"{FAULT}\n", f"data: {FAULT}\n\n", f"[{FAULT}]")  # as text, a line, an event, an element
 
 
-def sample(spec: Provider, messages: Sequence[Mapping[str, Any]] = MESSAGES, **more: Any) -> Call:
+def sample(spec: Provider, messages: Sequence[Mapping[str, Any]] = MESSAGES) -> Call:
     """A call of that spec, at a fixed time and without chance; what the caller chooses is named in braces."""
     return Call(
         provider=spec, messages=normalise(messages), model=resolve_model(spec, None) or "{model}",
         base_url=spec.base_url or "{base_url}", api_key="{api_key}", now_ms=NOW,
-        **{"random_below": lambda _: 0, **more},
+        random_below=lambda _: 0,
     )  # fmt: skip
 
 

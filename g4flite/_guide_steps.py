@@ -103,7 +103,7 @@ def looped(spec: Provider) -> Steps:
     timeout = Timeout()
     if signed := list(signature(spec)):
         yield "Signs the attempt", "\n".join(signed)
-    yield "Fills in the URL and the headers", " ".join(head(spec)).replace(" .", ".").replace(" \n", "\n")
+    yield "Fills in the URL and the headers", head(spec)
     yield "Builds the body", "\n".join(payload(spec))
     yield (
         "Sends the request",
@@ -142,17 +142,19 @@ def signature(spec: Provider) -> Iterator[str]:
     yield from (f"- `{name}`: {made_of(one)}" for name, one in made.items())
 
 
-def head(spec: Provider) -> Iterator[str]:
+def head(spec: Provider) -> str:
     """The request line and the headers, as templates."""
     lines = [f"POST {facts.endpoint(spec)}"]
     lines += [f"{name.lower()}: {veiled(name, text)}" for name, text in spec.headers.items()]
+    template = "\n".join(lines)
     own = {name.lower() for name in spec.headers}
     left = [f"`{name}`" for name in ("accept", "user-agent") if name not in own]
-    if any("{" in line for line in lines):
-        yield "What stands in braces is filled in."
-    yield "The headers of `headers=` win. httpx adds `host`, `content-length`, `connection` and `accept-encoding`"
-    yield f"and, where `headers=` has none, {listed(left, 'and')}." if left else "."
-    yield "\n\n```http\n{}\n```\n".format("\n".join(lines))
+    return (
+        ("What stands in braces is filled in. " if "{" in template else "")
+        + "The headers of `headers=` win. httpx adds `host`, `content-length`, `connection` and `accept-encoding`"
+        + (f" and, where `headers=` has none, {listed(left, 'and')}." if left else ".")
+        + f"\n\n```http\n{template}\n```\n"
+    )
 
 
 def payload(spec: Provider) -> Iterator[str]:
