@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ._stream import Attempt, Stream
     from ._timeout import Timeout
     from .guides import guide
+    from .probe import working
     from .providers import register
 
 __version__ = "0.1.0"
@@ -120,6 +121,7 @@ __all__ = [
     "providers",
     "register",
     "stream",
+    "working",
 ]
 
 _HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
@@ -129,7 +131,7 @@ _HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
     **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_spec"),
     **dict.fromkeys(("Attempt", "Stream"), "_stream"),
     "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout",
-    "guide": "guides", "providers": "", "register": "providers",
+    "guide": "guides", "providers": "", "register": "providers", "working": "probe",
 }  # fmt: skip
 
 

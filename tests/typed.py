@@ -13,6 +13,8 @@ def read() -> None:
         assert_type(stream.text(), str)
         assert_type(stream.partial, str)
         assert_type(stream.model, str | None)
+    for chunk in g4flite.stream(g4flite.working(["openai"], model={"openai": "m"}), "Hi"):
+        assert_type(chunk, str)
 
 
 async def aread() -> None:
