@@ -257,9 +257,9 @@ def test_what_is_asked_later_is_judged_too(case: str, faulty: Staged) -> None:
 
 
 def test_a_client_that_leaves_is_seen_to_leave(faulty: Staged) -> None:
-    """What the report calls the server's stopping is the server's stopping."""
+    """Where the report says that the server noticed, it did."""
     faulty.stages = {1: Script(split=1000, wait=30)}
-    assert ask(faulty)["disconnect"].says.startswith("the server stopped ")
+    assert ask(faulty)["disconnect"].says.startswith("the server closed the connection ")
     _, left, following, refused = faulty.exchanges
     assert left.disconnected.is_set()
     assert (following.problem, refused.problem) == (None, "body: expected JSON in UTF-8")
@@ -333,7 +333,7 @@ SLOW = g4flite.IdleTimeoutError("idle: no more text came for 3 s; raise it")
         (recorded(*EVENTS), Recording(error=SLOW), "fail"),
     ],
 )
-def test_only_a_server_that_is_seen_to_stop_has_noticed(left: Recording, following: Recording, verdict: str) -> None:
+def test_only_a_server_that_is_seen_to_close_has_noticed(left: Recording, following: Recording, verdict: str) -> None:
     found = judged("openai", recorded(*EVENTS), left, following)
     assert found["disconnect"].verdict == verdict
     assert found["error body"].verdict == "unknown"

@@ -47,8 +47,9 @@ def keep_alive(case: Case) -> Line:
 def disconnect(case: Case) -> Line:
     """What becomes of a reply that is left at its first text.
 
-    Left is one half of the connection, so that the other shows whether the server stops.  Where it goes on, that may
-    mean that it ignores the half, or that the rest was on its way: only a server that answers no more is at fault.
+    Left is one half of the connection, so that the other shows whether the server notices; what it goes on to compute
+    cannot be seen.  A server that sends on may ignore the half, or have sent the rest already: only one that answers no
+    more is at fault.
     """
     left, following = case.left, case.following
     if left is None or following is None or not case.complete:
@@ -60,9 +61,9 @@ def disconnect(case: Case) -> Line:
         return "unknown", "the reply that was to be left, or the next one, holds no text", following.line
     if left.error is not None and not isinstance(left.error, StreamTimeoutError):
         seconds = left.ended - heard.content[0][0]
-        return "pass", f"the server stopped {seconds:.3f} s after the client left", last(heard.body)
+        return "pass", f"the server closed the connection {seconds:.3f} s after the client left", last(heard.body)
     times = f"the next text came after {again[0][0]:.3f} s, the first one after {case.heard.content[0][0]:.3f} s"
-    return "unknown", f"whether the server stops cannot be seen from here; {times}", b""
+    return "unknown", f"whether the server notices cannot be seen from here; {times}", b""
 
 
 def error_body(case: Case) -> Line:
