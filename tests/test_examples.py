@@ -1,17 +1,28 @@
-"""Every example runs as it stands, in a process of its own, and prints what it is for."""
+"""Every example runs as it stands, and prints what it is for: the short ones here, the rest in a process each."""
 
+import asyncio
+import hashlib
+import hmac
+import json
+import runpy
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+import uvicorn
 
-from g4flite.emulator import Emulator
+from g4flite import NotFoundError
+from g4flite.emulator import Emulator, Script
 from tests.conftest import bare_environment
 
-pytestmark = pytest.mark.heavy
-
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+HERE = ("chat_bot", "custom_signer", "notebook", "thread_pool")  # run in this process
+APART = [path for path in EXAMPLES if path.stem not in (*HERE, "web_service")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
 NOBODY = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in LOCAL}  # no server of the machine's is asked
 PRINTS = {
@@ -27,6 +38,10 @@ PRINTS = {
     "async_trio": ["[out of time: "],
     "custom_provider": ["Acme says hello."],
     "local": ["llamacpp at http://127.0.0.1:", ", model emulated:\nYou said: In one", "[stop, 10 tokens counted]"],
+    "chat_bot": ["'You...'\n", "'You said: Say it word by word, one after the other, please'\n"],
+    "custom_signer": ["Acme says hello."],
+    "notebook": ["Why is the sky blue?   [stop; message 1]", "And in the evening?   [stop; message 3]"],
+    "thread_pool": ["What is 1 times 1?     You said: What is 1 times 1?\nWhat is 2 times 2?     You said: What is 2"],
     "demo": [
         f"{name:<9} {loop}  You said: Hello! Can you stream"
         for name in ("cromicle", "free2gpt", "gprochat", "flowgpt")
@@ -35,8 +50,14 @@ PRINTS = {
 }
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs(path: Path, server: Emulator) -> None:
+def run(name: str) -> None:
+    """Runs an example as a program, in this process."""
+    runpy.run_path(str(EXAMPLES[0].with_name(f"{name}.py")), run_name="__main__")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("path", APART, ids=lambda path: path.stem)
+def test_an_example_runs_in_a_process_of_its_own(path: Path, server: Emulator) -> None:
     server.keys = False
     environment = {**bare_environment(), "NO_PROXY": "127.0.0.1"}
     environment |= NOBODY | {"G4FLITE_LLAMACPP_BASE_URL": f"{server.url}/v1"}
@@ -48,6 +69,87 @@ def test_an_example_runs(path: Path, server: Emulator) -> None:
         assert text in done.stdout
 
 
+@pytest.mark.parametrize("name", HERE)
+def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BASE_URL", raising=False)
+    run(name)
+    printed, complaints = capsys.readouterr()
+    for text in PRINTS[name]:
+        assert text in printed
+    assert complaints == ""
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_an_example_asks_the_server_that_it_is_told_of(
+    name: str, server: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That one refuses, so that a loop over many questions goes on, and what has nobody to tell raises."""
+    server.keys, server.script = False, Script(status=None if name == "notebook" else 404)
+    monkeypatch.setenv("BASE_URL", f"{server.url}/v1" if name == "notebook" else server.url)
+    if name == "custom_signer":
+        with pytest.raises(NotFoundError):
+            run(name)
+    else:
+        run(name)
+        assert ("[NotFoundError" in capsys.readouterr().out) is (name != "notebook")
+    assert len(server.exchanges) == {"notebook": 2, "thread_pool": 8}.get(name, 1)
+
+
+def test_the_signature_of_the_custom_signer_is_what_it_says(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.script = Script(body="Hi")
+    monkeypatch.setenv("BASE_URL", server.url)
+    run("custom_signer")
+    (exchange,) = server.exchanges
+    headers, body = dict(exchange.headers), json.loads(exchange.body)
+    text = f"{headers['x-time']}\n{body['nonce']}\nHello"
+    assert headers["x-signature"] == hmac.new(b"known to both sides", text.encode(), hashlib.sha256).hexdigest()
+
+
+def visit(monkeypatch: pytest.MonkeyPatch, hangs_up: Callable[[], object] | None = None) -> list[str]:
+    """The lines that a client reads from the web service; with `hangs_up` it leaves after the first, and calls that."""
+    lines: list[str] = []
+
+    async def serve(app: Any) -> None:
+        link = socket.create_server(("127.0.0.1", 0))
+        service = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none", lifespan="off"))
+        serving = asyncio.create_task(service.serve(sockets=[link]))
+        url = f"http://127.0.0.1:{link.getsockname()[1]}/"
+        async with httpx.AsyncClient() as client, client.stream("POST", url, content="Hi") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            async for line in response.aiter_lines():
+                lines.append(line)
+                if hangs_up:
+                    break
+        if hangs_up:
+            await asyncio.to_thread(hangs_up)
+        service.should_exit = True
+        await serving
+
+    monkeypatch.setattr(uvicorn, "run", lambda app: asyncio.run(serve(app)))
+    run("web_service")
+    return lines
+
+
+def test_the_web_service_streams_on_and_tells_of_an_error(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BASE_URL", raising=False)
+    assert visit(monkeypatch) == ['data: "You"', "", 'data: " said:"', "", 'data: " Hi"', ""]
+    server.script = Script(status=404)
+    monkeypatch.setenv("BASE_URL", server.url)
+    lines = visit(monkeypatch)
+    assert lines[0] == "event: error"
+    assert lines[1].startswith('data: "gprochat: status 404')
+
+
+def test_who_hangs_up_on_the_web_service_ends_the_answer_upstream(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.script = Script(wait=30)
+    monkeypatch.setenv("BASE_URL", server.url)
+    assert visit(monkeypatch, lambda: server.exchanges[0].disconnected.wait(10)) == ['data: "You"']
+    assert server.exchanges[0].disconnected.is_set()
+
+
+@pytest.mark.heavy
 def test_the_local_demo_says_what_to_start() -> None:
     path = Path(__file__).parents[1] / "examples" / "local.py"
     environment = bare_environment() | NOBODY

@@ -1,0 +1,25 @@
+"""Many prompts over a pool of threads: one `Client` for all of them, the answers in the order of the prompts."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import g4flite
+from g4flite.emulator import Emulator
+
+QUESTIONS = [f"What is {n} times {n}?" for n in range(1, 9)]
+
+
+def answer(question: str) -> str:
+    try:
+        return client.stream(question, timeout=60).text()
+    except g4flite.G4fliteError as error:  # one that fails is no end of the others
+        return f"[{type(error).__name__}: {error}]"
+
+
+with ExitStack() as stack:
+    url = os.environ.get("BASE_URL") or f"{stack.enter_context(Emulator(keys=False)).url}/v1"
+    client = stack.enter_context(g4flite.Client("llamacpp", base_url=url))
+    with ThreadPoolExecutor(4) as pool:
+        for question, text in zip(QUESTIONS, pool.map(answer, QUESTIONS), strict=True):
+            print(f"{question:<22} {text}")
