@@ -51,7 +51,7 @@ def record(route: Route, *, leave: Literal["", "half", "wholly"] = "", broken: b
                     raise LimitError(f"the reply is longer than {LARGEST} bytes, and was not read further")
                 if listening is None or not opens(listening, data):
                     continue
-                run.timers.text()
+                run.timers.heard = True
                 if leave == "wholly":
                     break
                 if leave == "half":

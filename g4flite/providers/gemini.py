@@ -86,9 +86,7 @@ class GeminiReader:
         self._called = self._finished = self._started = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
-        if frame.get("error"):
-            return (reported(frame),)
-        return tuple(self._read(frame))
+        return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
 
     def _read(self, frame: dict[str, Any]) -> Items:
         if not self._started:

@@ -103,10 +103,8 @@ class ChatReader:
             yield self._fragment({"function": delta["function_call"]}, "function_call")
 
     def _fragment(self, fragment: dict[str, Any], key: object) -> ToolCallDelta:
-        function = fragment.get("function") or {}
-        return self._calls.add(
-            key, id=fragment.get("id"), name=function.get("name"), text=words(function.get("arguments"))
-        )
+        made = fragment.get("function") or {}
+        return self._calls.add(key, id=fragment.get("id"), name=made.get("name"), text=words(made.get("arguments")))
 
     def _finish(self, reason: str | None, native: str | None) -> Items:
         self._reason = reason or "none"
