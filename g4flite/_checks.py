@@ -1,5 +1,6 @@
 """Checks of what goes into a request, made before any socket; each raises `ValueError` (with no secret in it)."""
 
+from functools import lru_cache
 from string import Formatter
 from urllib.parse import urlsplit
 
@@ -38,13 +39,24 @@ def check_template(what: str, template: str) -> None:
 
 def is_secret(name: str, value: str) -> bool:
     """Whether a header's value is not to be shown, by the header's name; `Bearer null` is a public placeholder."""
-    return value != "Bearer null" and any(word in name.lower() for word in SECRET)
+    return value != "Bearer null" and sounds_secret(name)
+
+
+@lru_cache(256)
+def sounds_secret(name: str) -> bool:
+    """Whether a header of this name holds a secret."""
+    return any(word in name.lower() for word in SECRET)
 
 
 def check_base_url(url: str) -> str:
     """The URL without trailing slashes; it is http(s), with a host, and without user info, query or fragment."""
     if not isinstance(url, str):
         raise ValueError(f"base_url is a {type(url).__name__}, not a string")
+    return _checked(url)
+
+
+@lru_cache(64)
+def _checked(url: str) -> str:
     if not url.isprintable() or " " in url:
         raise ValueError("base_url holds white space or a control character")
     try:
@@ -61,6 +73,7 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+@lru_cache(64)
 def is_loopback(url: str) -> bool:
     """Whether a checked URL leads to this machine."""
     from ipaddress import ip_address  # noqa: PLC0415 - needed only where a key goes over plain http

@@ -95,7 +95,7 @@ def stream(
                 api_key=api_key,
                 extra=extra,
             )
-            rehearse(call)
+            call = rehearse(call)
             warn(call, public=base_url is None)
             routes.append(route(call, resolve(call, proxy, verify, client), client, timeout, retries))
         except ModelNotFoundError as error:
@@ -183,7 +183,7 @@ class Client:
             api_key=own.api_key or None,
             extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
         )
-        rehearse(call)
+        call = rehearse(call)
         warn(call, public=self._public, stacklevel=4)
         return Route(
             call,

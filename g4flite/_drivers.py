@@ -36,8 +36,8 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                     _steps.sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = _steps.send(wanted.route.source.client(), wanted.request, run)
-                    body = _steps.content(response)
                     happened = _steps.head(response, timers)
+                    body = _steps.content(response, happened)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -100,8 +100,8 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                     await _steps.asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = await _steps.asend(wanted.route.source.async_client(), wanted.request, run)
-                    body = _steps.acontent(response)
                     happened = _steps.head(response, timers)
+                    body = _steps.acontent(response, happened)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:

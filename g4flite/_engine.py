@@ -8,7 +8,6 @@ it: `iterate` and `aiterate`.
 
 import enum
 from collections.abc import Generator, Iterable
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -25,7 +24,7 @@ from ._errors import (
 )
 from ._events import CONTENT, Event, Finish
 from ._reply import Head, Reply, inflater
-from ._request import build
+from ._request import ready
 from ._spec import Request
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def pursue(run: "Run", route: "Route") -> Exchange:
     while True:
         run.begin(route)
         try:
-            yield from attempt(run, route)
+            yield from attempt(run, route, first=not failures)
         except G4fliteError as error:
             run.fail(error)
             failures += 1
@@ -102,11 +101,10 @@ def pursue(run: "Run", route: "Route") -> Exchange:
         yield Wait(seconds)
 
 
-def attempt(run: "Run", route: "Route") -> Exchange:
+def attempt(run: "Run", route: "Route", *, first: bool) -> Exchange:
     """One request and the beginning of its reply.  Raises what the answer means where it is not a reply."""
     spec = route.call.provider
-    call = replace(route.call, now_ms=run.now_ms())
-    request = build(call)
+    call, request = ready(route.call, run.now_ms(), first=first)
     run.secrets = secrets(call, request)
     head: Head = yield Send(request, route)
     run.head = head

@@ -8,7 +8,7 @@ from . import _guide_facts as facts
 from ._engine import BODY_READ, BODY_TIME
 from ._guide_words import blotted, listed, made_of, name_of, pretty, said, told, veiled
 from ._reports import RULES, Report, classify
-from ._request import base_url_variable, resolve_model
+from ._request import FRESH, base_url_variable, resolve_model
 from ._retry import PASSING, Retry
 from ._spec import Provider
 from ._timeout import Timeout
@@ -50,8 +50,9 @@ def called(spec: Provider) -> Steps:
     yield "Resolves the key", key(spec)
     yield (
         "Rehearses the request",
-        "Copies `extra=`, builds the request once, as the steps below say, and discards it: messages or options that "
-        "this provider cannot carry raise `MessagesError` or `OptionError` here.",
+        "Copies `extra=`, builds the first request, as the steps below say, and keeps it for a loop that begins within "
+        f"{FRESH / 1000:g} s: messages or options that this provider cannot carry raise `MessagesError` or "
+        "`OptionError` here.",
     )
     yield "Warns", " ".join(warned(spec))
     yield (

@@ -77,8 +77,8 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
 def read(run: "Run", url: str, headers: Mapping[str, str]) -> bytes:
     """The body of the list, as far as it is read; empty where nothing is served there.  Raises what a refusal means."""
     from ._answers import status_error  # noqa: PLC0415
+    from ._armed import extensions, watch  # noqa: PLC0415
     from ._steps import head  # noqa: PLC0415
-    from ._timers import extensions, watch  # noqa: PLC0415
 
     headers = {**headers, "accept": "application/json", "accept-encoding": "identity"}
     client = run.routes[0].source.client()

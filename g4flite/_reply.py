@@ -14,13 +14,14 @@ class Head(NamedTuple):
     """The head of an answer; `headers` are found in any case of letters.
 
     `coding` is the compression that is still to be undone.  `open_ended`: the body ends with the connection, so that
-    its end cannot be told from a cut.
+    its end cannot be told from a cut.  `undone`: httpx undoes the compression, or a hook of the client has read it all.
     """
 
     status: int
     headers: Mapping[str, str]
     coding: str = ""
     open_ended: bool = False
+    undone: bool = False
 
 
 class Reply:

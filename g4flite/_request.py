@@ -13,7 +13,10 @@ from urllib.parse import quote, urlsplit
 from ._checks import check_base_url, check_header
 from ._errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from ._messages import normalise
-from ._spec import Call, Provider, Request
+from ._spec import Call, Provider, Request, unsigned
+
+FRESH = 1000  # milliseconds after which a request is signed anew, though it was never sent
+encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def make_call(
@@ -46,13 +49,21 @@ def make_call(
 
 
 def rehearse(call: Call) -> Call:
-    """The call, whose request was built once: what a protocol cannot carry fails here.  Raises a `UsageError`."""
+    """The call with its first request, so that what a protocol cannot carry fails here.  Raises a `UsageError`."""
+    call = replace(call, now_ms=time.time_ns() // 1_000_000)
     try:
-        build(replace(call, now_ms=time.time_ns() // 1_000_000))
+        return replace(call, rehearsed=build(call))
     except UsageError as error:
         error.provider = call.provider.name
         raise
-    return call
+
+
+def ready(call: Call, now_ms: int, *, first: bool) -> tuple[Call, Request]:
+    """An attempt's call and request: the first one's is the rehearsed one, unless it has grown old."""
+    if first and call.rehearsed is not None and 0 <= now_ms - call.now_ms < FRESH:
+        return call, call.rehearsed
+    call = replace(call, now_ms=now_ms)
+    return call, build(call)
 
 
 def check_mapping(
@@ -158,7 +169,7 @@ def _options(spec: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
 def _copy(values: dict[str, Any]) -> dict[str, Any]:
     """The same values, independent of the caller's, who may change them before the next attempt."""
     try:
-        return deepcopy(values)
+        return deepcopy(values) if values else values
     except (TypeError, RecursionError) as error:
         raise OptionError(f"an option or a field of extra is no JSON: {error}") from error
 
@@ -181,7 +192,8 @@ def build(call: Call) -> Request:
     spec = call.provider
     if call.model is None and "{model}" in spec.url:
         raise ModelNotFoundError("there is no default model; name one with model=")
-    call = replace(call, signed=spec.signer(call))
+    if spec.signer is not unsigned:
+        call = replace(call, signed=spec.signer(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
     quoted = {name: quote(str(value), safe="") for name, value in fields.items()} | {"base_url": call.base_url}
     try:
@@ -198,7 +210,7 @@ def build(call: Call) -> Request:
     payload = spec.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is no JSON: {error}") from error
     return Request(url, _headers({**headers, **call.headers}), body)

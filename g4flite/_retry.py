@@ -63,9 +63,14 @@ class Retry:
         return min(self.cap, self.base * 2.0 ** min(failures - 1, 60)) * chance()
 
 
-def as_retry(retries: "Retry | int") -> Retry:
-    """A number means so many further attempts."""
-    return retries if isinstance(retries, Retry) else Retry(times=retries)
+DEFAULT = Retry()
+
+
+def as_retry(retries: "Retry | int | None") -> Retry:
+    """A number means so many further attempts, None the default."""
+    if isinstance(retries, Retry):
+        return retries
+    return DEFAULT if retries is None else Retry(times=retries)
 
 
 def passes(error: G4fliteError) -> bool:

@@ -53,9 +53,10 @@ def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
         )
         warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
         _warned.add(spec.name)  # not where the warning is made an error
+    if not call.base_url.startswith("http:") or is_loopback(call.base_url):
+        return
     fixed = {name: value for name, value in spec.headers.items() if "{api_key}" not in value}
-    secret = any(is_secret(name, value) for name, value in {**fixed, **call.headers}.items())
-    if (secret or call.api_key) and call.base_url.startswith("http:") and not is_loopback(call.base_url):
+    if call.api_key or any(is_secret(name, value) for name, value in {**fixed, **call.headers}.items()):
         message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
         warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
 
@@ -72,7 +73,7 @@ def route(
     from ._run import Route  # noqa: PLC0415
 
     source = OneShot(connection) if client is None else Given(client)
-    return Route(call, source, as_timeout(timeout), Retry() if retries is None else as_retry(retries))
+    return Route(call, source, as_timeout(timeout), as_retry(retries))
 
 
 def start(routes: "Sequence[Route]", *, keep_partial: bool = True) -> Stream:

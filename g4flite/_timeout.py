@@ -34,4 +34,7 @@ def as_timeout(timeout: "Timeout | float | None") -> Timeout:
     """A number means `total`, None the default."""
     if isinstance(timeout, Timeout):
         return timeout
-    return Timeout() if timeout is None else Timeout(total=timeout)
+    return DEFAULT if timeout is None else Timeout(total=timeout)
+
+
+DEFAULT = Timeout()

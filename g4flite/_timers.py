@@ -1,21 +1,11 @@
-"""The four timers of a stream, and how they reach the one read that waits.
+"""The four timers of a stream: how long the read that is about to wait may take."""
 
-httpx lets a read wait so many seconds, and starts anew with every byte: a drip holds it forever.  Here each read is
-allowed what the timers leave at that moment.  The time-out that httpx passes down to httpcore's network stream is a
-`Deadline`, and the stream, once armed, asks it.  Nothing runs beside the stream: no thread, no task, no scope.
-"""
-
-import inspect
 import math
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cache, partial
-from typing import Any, Final
-
-from anyio import CancelScope
+from typing import Any
 
 from ._errors import (
     ConnectTimeoutError,
@@ -27,16 +17,28 @@ from ._errors import (
 )
 from ._timeout import Timeout
 
-MADE: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
-FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")  # httpcore leaves these streams open
-PIECE: Final = 4096  # bytes that a blocking write sends at a time
-
 
 class Timers:
     """The timers of one stream, running.  `clock` gives seconds."""
 
-    __slots__ = ("_at", "_clock", "_connect_at", "_ending", "_kind", "_limit", "_lock", "_pending", "_total_at",
-                 "closed", "connected", "heard", "stream", "timeout", "total")  # fmt: skip
+    __slots__ = (
+        "_at",
+        "_clock",
+        "_connect_at",
+        "_ending",
+        "_kind",
+        "_limit",
+        "_lock",
+        "_pending",
+        "_total_at",
+        "closed",
+        "connected",
+        "heard",
+        "opening",
+        "stream",
+        "timeout",
+        "total",
+    )  # fmt: skip
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = timeout.total
@@ -55,6 +57,7 @@ class Timers:
         self._at = math.inf
         self._connect_at: float | None = None
         self.connected = False  # the request itself is on its way
+        self.opening = False  # with its head, which waits for the body
         self.heard = False  # text came: `idle` runs from the next read
         self._ending = False
 
@@ -152,99 +155,3 @@ class Timers:
 
     def _over(self) -> StreamTimeoutError:
         return TotalTimeoutError(f"total: not complete after {self.total:g} s; raise timeout= if that is too short")
-
-
-class Deadline(float):
-    """A time-out: a number of seconds to any transport, a timer to an armed stream, which asks for what is `left`."""
-
-    __slots__ = ("left", "timers")
-    left: Callable[[], float | None]
-    timers: Timers
-
-
-def deadline(timers: Timers, seconds: float | None, left: Callable[[], float | None]) -> Deadline:
-    """A `Deadline` of so many seconds where no stream asks for more."""
-    made = Deadline(1e6 if seconds is None else seconds)
-    made.timers, made.left = timers, left
-    return made
-
-
-def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
-    """httpx's extensions of one request.  Source: https://www.python-httpx.org/advanced/extensions/"""
-    connect = deadline(timers, timers.connecting(), timers.connecting)
-    both = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
-    return {
-        "timeout": {"connect": connect, "pool": connect, "write": both, "read": both},
-        "trace": partial(trace, timers),
-    }
-
-
-def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """httpx's `trace` extension: notes how far a request is, arms its stream, closes one that httpcore forgets."""
-    if event.endswith(".send_request_headers.started"):
-        timers.connected = info["request"].method != b"CONNECT"
-    elif event.endswith(MADE):
-        arm(info["return_value"], timers)
-    elif event.endswith(FAILED) and timers.stream is not None:
-        timers.stream.close()
-
-
-async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """httpx's `trace` extension: notes how far a request is, arms its stream, closes one that httpcore forgets."""
-    if event.endswith(FAILED) and timers.stream is not None:
-        with CancelScope(shield=True):
-            await timers.stream.aclose()
-    else:
-        watch(timers, event, info)
-
-
-def arm(stream: Any, timers: Timers) -> None:
-    """Makes a network stream ask a `Deadline` how long it may wait."""
-    if type(stream).__name__ != "Timed":
-        try:
-            stream.__class__ = timed(stream.__class__)
-        except TypeError:  # a stream that is no plain object keeps its own time-outs
-            return
-    timers.hold(stream)
-
-
-@cache
-def timed(kind: type[Any]) -> type[Any]:
-    """The same class of network stream, sync or async, whose waits ask a `Deadline`."""
-    plain, core = kind.__name__ == "SyncStream", sys.modules[kind.__module__.partition(".")[0]]
-
-    class Timed(kind):  # type: ignore[misc]
-        timers: Timers
-
-        def read(self, max_bytes: int, timeout: float | None = None) -> Any:
-            left = self._left(timeout)
-            if not plain:
-                return super().read(max_bytes, left)
-            own = self._sock  # httpcore's own lines, without a context manager and with fewer system calls
-            try:
-                if own.gettimeout() != left:
-                    own.settimeout(left)
-                return own.recv(max_bytes)
-            except TimeoutError as error:
-                raise core.ReadTimeout(error) from error
-            except OSError as error:
-                raise core.ReadError(error) from error
-
-        def write(self, buffer: bytes, timeout: float | None = None) -> Any:
-            if len(buffer) <= PIECE or inspect.iscoroutinefunction(kind.write):
-                return super().write(buffer, self._left(timeout))
-            for start in range(0, len(buffer), PIECE):  # httpcore gives each piece that goes out the whole time
-                super().write(buffer[start : start + PIECE], self._left(timeout))
-            return None
-
-        def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
-            return super().start_tls(ssl_context, server_hostname, self._left(timeout))
-
-        def _left(self, timeout: float | None) -> float | None:
-            if isinstance(timeout, Deadline):
-                if self.timers is not timeout.timers or timeout.timers.stream is not self:
-                    timeout.timers.hold(self)
-                return timeout.left()
-            return self.timers.connecting() if timeout is None else timeout  # a SOCKS handshake names no time-out
-
-    return Timed

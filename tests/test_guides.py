@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import g4flite
-from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, cli, emulator, providers
+from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, cli, emulator, providers
 from g4flite.emulator import Emulator
 from g4flite.guides import table
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI
@@ -159,7 +159,8 @@ def steps_of(text: str) -> list[str]:
     return re.findall(r"^\d+\. \*\*(.*?)\.\*\*", text, re.MULTILINE)
 
 
-def test_the_steps_stand_in_the_order_in_which_they_happen(server: Emulator) -> None:
+def test_the_steps_stand_in_the_order_in_which_they_happen(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_request, "FRESH", 0)  # the rehearsed request is too old for the loop
     seen: list[str] = []
 
     def noting(step: str, function: Any) -> Any:

@@ -581,3 +581,23 @@ def test_cancelling_a_handshake_closes_its_socket(kind: str | None, backend: str
         through = None if kind is None else f"{kind}://127.0.0.1:{port}"
         stream = g4flite.stream("cromicle", "Hi", base_url=url, proxy=through, verify=trusting)
         assert not anyio.run(main, backend=backend)
+
+
+def test_a_small_request_goes_out_in_one_packet(driver: Driver) -> None:
+    """Its head waits for its body: the first bytes that a server reads are all there are."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url, seen = f"http://127.0.0.1:{listener.getsockname()[1]}", list[bytes]()
+
+        def answer() -> None:
+            link, _ = listener.accept()
+            with link:
+                seen.append(link.recv(65536))
+                link.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        assert driver.collect("cromicle", "Hello", base_url=url) == ["hi"]
+        thread.join()
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /chat HTTP/1.1\r\n")
+    assert json.loads(body)["message"] == "Hello"

@@ -1,12 +1,13 @@
 import dataclasses
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import g4flite
 from g4flite import Call, providers
-from g4flite._request import build, make_call
+from g4flite._request import build, make_call, ready, rehearse
 from tests.acme import ACME
 
 
@@ -231,3 +232,21 @@ def test_flowgpt_s_signature_is_the_known_one() -> None:
     assert headers["x-timestamp"] == "1700000000"
     assert headers["x-flow-device-id"] == "f-" + "a" * 19
     assert headers["authorization"] == "Bearer null"
+
+
+def test_the_first_request_is_the_rehearsed_one_and_every_other_is_signed_anew() -> None:
+    signed: list[int] = []
+
+    def sign(asked: Call) -> dict[str, str]:
+        signed.append(asked.now_ms)
+        return {"nonce": asked.random_hex(8)}
+
+    spec = replace(ACME, signer=sign, headers={**ACME.headers, "x-nonce": "{nonce}"})
+    first_call = rehearse(call(spec))
+    made = first_call.now_ms
+    assert ready(first_call, made + 999, first=True) == (first_call, first_call.rehearsed)
+    for late, first in ((made + 1000, True), (made - 1, True), (made, False)):
+        again, request = ready(first_call, late, first=first)
+        assert again.now_ms == late
+        assert request != first_call.rehearsed
+    assert signed == [made, made + 1000, made - 1, made]

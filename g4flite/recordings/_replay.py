@@ -12,7 +12,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from .._timers import Deadline
+from .._armed import Deadline
 from ._text import Exchange, asked, fault, parsed
 
 NAP: Final = 0.05  # seconds until a replay that waits looks whether its stream was closed
