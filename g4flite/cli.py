@@ -24,7 +24,7 @@ from ._errors import G4fliteError, UsageError
 from ._request import resolve_model
 from ._spec import Provider
 
-TOOLS = ("guides", "probe", "check")  # a module each, whose `add` adds its command; a vendored copy may lack some
+TOOLS = ("guides", "probe", "check", "vendor")  # a module each, whose `add` adds its command; a copy may lack some
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
