@@ -111,16 +111,22 @@ def make_parser() -> Parser:
     command.set_defaults(run=print_providers)
     command.add_argument("--json", action="store_true", help="for programs: a list of objects")
 
-    text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
-    command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
-    command.set_defaults(run=emulate)
-    command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
-    command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free one")
+    if has("emulator"):
+        text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
+        command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
+        command.set_defaults(run=emulate)
+        command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
+        command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free one")
 
-    for tool in TOOLS:
-        if find_spec(f".{tool}", __package__) is not None:
-            import_module(f".{tool}", __package__).add(commands)
+    for tool in filter(has, TOOLS):
+        import_module(f".{tool}", __package__).add(commands)
     return parser
+
+
+def has(module: str) -> bool:
+    """Whether this copy has the module; a folder that git left behind, without a file of its own, is none."""
+    spec = find_spec(f".{module}", __package__)
+    return spec is not None and spec.origin is not None
 
 
 def header(text: str) -> tuple[str, str]:

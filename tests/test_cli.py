@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import cli, providers
+from g4flite import cli, providers, vendor
 from g4flite.emulator import Emulator, Script
 from tests.acme import ACME, FOUNDERS
 
@@ -365,12 +364,12 @@ def test_the_program_is_named_as_it_was_started(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_vendored_copy_runs_under_its_own_name(tmp_path: Path, server: Emulator) -> None:
-    copy = tmp_path / "myapp" / "llm"
-    shutil.copytree(Path(g4flite.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "myapp.llm", "stream", "cromicle"]
-    assert run([*command, "Hello", "--base-url", server.url], cwd=tmp_path) == (0, "You said: Hello\n", "")
-    code, _, err = run([*command, ""], cwd=tmp_path)
-    assert (code, err.startswith("myapp.llm: error: ")) == (2, True)
+    vendor.copy(tmp_path / "myapp" / "llm", "2026-01-02")
+    command = [sys.executable, "-m", "myapp.llm"]
+    hello = ["stream", "cromicle", "Hello", "--base-url", server.url]
+    assert run([*command, *hello], cwd=tmp_path) == (0, "You said: Hello\n", "")
+    code, _, err = run([*command, "vendor", "other"], cwd=tmp_path)
+    assert (code, err.startswith("myapp.llm: error: this is a copy itself, ")) == (2, True)
 
 
 def test_importing_the_main_module_runs_nothing() -> None:

@@ -1,8 +1,10 @@
 """The providers by name: the table, written out by hand, and the way to add to it.
 
-A provider's module is imported when it is first asked for, by name or as a constant (`providers.OPENAI`).
+A provider's module is imported when it is first asked for, by name or as a constant (`providers.OPENAI`).  A vendored
+copy may lack any of them: the providers that are left are those of `names()`, `__all__` and `dir()`.
 """
 
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
     from .openai import OPENAI
     from .responses import OPENAI_RESPONSES
 
-__all__ = [
-    "ANTHROPIC", "AZURE_OPENAI", "COHERE", "CROMICLE", "DEEPSEEK", "FLOWGPT", "FREE2GPT", "GEMINI", "GPROCHAT", "GROQ",
-    "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI", "OPENAI_RESPONSES", "OPENROUTER",
-    "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
-]  # fmt: skip
+    __all__ = [
+        "ANTHROPIC", "AZURE_OPENAI", "COHERE", "CROMICLE", "DEEPSEEK", "FLOWGPT", "FREE2GPT", "GEMINI", "GPROCHAT",
+        "GROQ", "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI", "OPENAI_RESPONSES", "OPENROUTER",
+        "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
+    ]  # fmt: skip
 
 _MODULES = {  # name: the module that holds the constant of that name
     "openai": "openai", "openai-responses": "responses", "anthropic": "anthropic", "gemini": "gemini",
@@ -49,16 +51,20 @@ _MODULES = {  # name: the module that holds the constant of that name
                     "lmstudio".split(), "dialects"),
     "cromicle": "cromicle", "free2gpt": "free2gpt", "gprochat": "gprochat", "flowgpt": "flowgpt",
 }  # fmt: skip
+_BASES = {"responses": "openai", "dialects": "openai"}  # a module: the one whose specs its own are made from
 _TABLE: dict[str, Provider] = {}  # those asked for so far, and those registered
 
 
 def names() -> tuple[str, ...]:
-    """The names of all providers, the built-in ones first."""
-    return tuple(dict.fromkeys((*_MODULES, *_TABLE)))
+    """The names of all providers, the built-in ones first, less those whose files a vendored copy lacks."""
+    return tuple(dict.fromkeys((*_here(), *_TABLE)))
 
 
 def find(provider: str | Provider) -> Provider:
-    """The spec of that name; a spec is returned as it is.  Raises `ProviderNotFoundError`."""
+    """The spec of that name; a spec is returned as it is.
+
+    Raises `ProviderNotFoundError`: there is no such name, or this copy lacks the file.
+    """
     if isinstance(provider, Provider):
         return provider
     if not isinstance(provider, str):
@@ -68,8 +74,7 @@ def find(provider: str | Provider) -> Provider:
             raise ProviderNotFoundError(
                 f"there is no provider {provider!r}{nearest(provider, names())}; the providers are {', '.join(names())}"
             )
-        module = import_module(f".{_MODULES[provider]}", __name__)
-        _TABLE.setdefault(provider, getattr(module, provider.upper().replace("-", "_")))
+        _TABLE.setdefault(provider, _load(provider))
     return _TABLE[provider]
 
 
@@ -82,12 +87,47 @@ def register(spec: Provider, *, replace: bool = False) -> None:
     _TABLE[spec.name] = spec
 
 
+@cache
+def _here() -> tuple[str, ...]:
+    """The names of the built-in providers whose files are here; none of them is imported."""
+    from importlib.util import find_spec  # noqa: PLC0415 - of no use to who asks for one by its name
+
+    lacking = {module for module in _MODULES.values() if find_spec(f".{module}", __name__) is None}
+    return tuple(name for name, module in _MODULES.items() if not {module, _BASES.get(module)} & lacking)
+
+
+def _load(name: str) -> Provider:
+    """The built-in provider.  Raises `ProviderNotFoundError` where this copy lacks its file, or the one it needs."""
+    try:
+        module = import_module(f".{_MODULES[name]}", __name__)
+    except ModuleNotFoundError as error:
+        package, _, lacking = (error.name or "").rpartition(".")
+        if package != __name__:
+            raise
+        from pathlib import Path  # noqa: PLC0415 - needed for a message only
+        from shlex import quote  # noqa: PLC0415
+
+        whole = f"g4flite vendor {quote(str(Path(__path__[0]).parent))}"
+        told = f"this copy lacks providers/{lacking}.py; to have all files of the copy back, type: {whole}"
+        raise ProviderNotFoundError(told, provider=name) from None
+    return getattr(module, _constant(name))  # type: ignore[no-any-return]
+
+
+def _constant(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *map(_constant, _here())})
 
 
-def __getattr__(constant: str) -> Provider:
+def __getattr__(constant: str) -> object:
+    if constant == "__all__":  # asked for by `import *`, which fails for a name that is not there
+        return [*sorted(map(_constant, _here())), "find", "names", "register"]
     name = constant.lower().replace("_", "-")
     if name not in _MODULES or constant != constant.upper():
         raise AttributeError(f"module {__name__!r} has no attribute {constant!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), constant)  # type: ignore[no-any-return]
+    try:
+        return _load(name)
+    except ProviderNotFoundError as error:
+        raise AttributeError(str(error)) from None
