@@ -9,11 +9,13 @@ INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/
 PIP = $(BIN)/python $(INSTALL)
 
 .PHONY: help demo demo-local guides test test-clients cover check format bench soak test-all clean
+.PHONY: help demo demo-local test test-vendored test-clients cover check format bench soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
 	@echo "make guides        the guide of each provider (examples/guides) and the tables of README.md, written anew"
 	@echo "make test          the whole suite"
+	@echo "make test-vendored the tests of the core once more, against a vendored copy, whole and cut down"
 	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         ruff and mypy"
@@ -36,6 +38,10 @@ test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"
 	@$(BIN)/python -m pytest -q -n 4 --dist worksteal
 
+test-vendored: $(VENV)/tools
+	@echo "== the core against a vendored copy, g4flite itself being barred (a minute or two)"
+	@$(BIN)/python -m pytest -q -m vendored tests/test_vendored.py
+
 test-clients: $(CLIENTS)/tools
 	@echo "== the official clients, against the emulator on a socket of this machine"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
@@ -43,7 +49,7 @@ test-clients: $(CLIENTS)/tools
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy"
+	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy and not vendored"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 

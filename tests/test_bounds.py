@@ -9,8 +9,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from g4flite import providers
 from g4flite.emulator import Emulator, Script
-from g4flite.providers import FLOWGPT
 from tests.conftest import bare_environment
 
 pytestmark = pytest.mark.heavy
@@ -72,7 +72,7 @@ def test_a_flood_stays_within_64_mib(driver: str) -> None:
 def cost(size: int) -> float:
     """Seconds for a line of `size` bytes that arrives a byte at a time."""
     line = json.dumps({"event": "text", "data": "x" * size}).encode() + b"\n"
-    feed = FLOWGPT.parser(2**24).feed
+    feed = providers.FLOWGPT.parser(2**24).feed
     begin = time.perf_counter()
     for place in range(len(line)):
         for _ in feed(line[place : place + 1]):

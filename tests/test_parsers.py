@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite import ChunkParser, JsonLinesParser, TextParser
-from g4flite.providers import FLOWGPT
+from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
 
 TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
 SPLITS = (1, 2, 3, 7, 10**6)
@@ -30,7 +29,7 @@ def lines(*frames: Any) -> bytes:
 
 
 def flow() -> ChunkParser:
-    return FLOWGPT.parser(2**24)
+    return providers.FLOWGPT.parser(2**24)
 
 
 def said(text: str) -> dict[str, str]:
@@ -157,7 +156,7 @@ def test_surrogates_split_between_lines_are_joined(texts: list[str], whole: str,
 @pytest.mark.parametrize("size", [100, 10**6])
 def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -> None:
     data = lines(said("a"), said("b" * 1000), said("c"))
-    parser, texts = FLOWGPT.parser(1000), []
+    parser, texts = providers.FLOWGPT.parser(1000), []
     with pytest.raises(g4flite.LimitError, match="longer than max_frame, 1000 bytes"):
         for chunk in pieces(data, range(size, len(data), size)):
             for text in parser.feed(chunk):
@@ -167,9 +166,9 @@ def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -
 
 def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line() -> None:
     data = lines(said("b" * 900))[:-1]
-    assert decode(FLOWGPT.parser(len(data)), [data]) == ["b" * 900]
+    assert decode(providers.FLOWGPT.parser(len(data)), [data]) == ["b" * 900]
     with pytest.raises(g4flite.LimitError):
-        decode(FLOWGPT.parser(len(data) - 1), [data])
+        decode(providers.FLOWGPT.parser(len(data) - 1), [data])
 
 
 @pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])

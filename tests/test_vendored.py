@@ -6,6 +6,7 @@ import pickle
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import g4flite
 from g4flite import cli, providers, vendor
 from g4flite.emulator import Emulator
+from tests.conftest import bare_environment
 
 PACKAGE = Path(g4flite.__file__).parent
 MODULES = {module: [name for name, at in providers._MODULES.items() if at == module]
@@ -123,14 +125,13 @@ def test_a_provider_that_fails_to_import_is_not_one_that_was_deleted(cut: Make, 
         left.find("gemini")
 
 
-def test_without_the_emulator_there_is_no_command_that_starts_it(
-    cut: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    cut("flowgpt")
+def test_a_command_goes_with_its_file(cut: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut("flowgpt", without=("emulator", "vendor.py"))
     (tmp_path / "llm_stream" / "emulator" / "__pycache__").mkdir(parents=True)  # as git leaves it
     importlib.invalidate_caches()
-    assert importlib.import_module("llm_stream.cli").main(["emulate"]) == 2
-    assert re.fullmatch(r"llm_stream: error: .*invalid choice: 'emulate'.*\n", capsys.readouterr().err)
+    for command in ("emulate", "vendor"):
+        assert importlib.import_module("llm_stream.cli").main([command]) == 2
+        assert re.fullmatch(rf"llm_stream: error: .*invalid choice: '{command}'.*\n", capsys.readouterr().err)
 
 
 def test_a_type_checker_is_told_of_the_very_providers_that_are_there() -> None:
@@ -150,3 +151,63 @@ def test_the_table_knows_which_file_needs_which() -> None:
             if isinstance(node, ast.ImportFrom) and node.level == 1:
                 needs[module] = node.module
     assert needs == providers._BASES
+
+
+COPY = "myapp._vendor.llm_stream"
+OTHER = {"cli", "examples", "package", "soak", "vendored", *cli.TOOLS}  # tests of what is around the package's core
+HERE = Path(__file__).parent
+
+
+def renamed(source: str) -> str:
+    """A test of the package as a test of the copy, which it imports `as g4flite`."""
+    source = re.sub(r"^( *)from g4flite\b", rf"\1from {COPY}", source, flags=re.MULTILINE)
+    source = re.sub(r"^( *import .*)\bg4flite\b", rf"\1{COPY} as g4flite", source, flags=re.MULTILINE)
+    return source.replace('"g4flite"', f'"{COPY}"')
+
+
+def project(folder: Path) -> Path:
+    """A project with a copy in it, and with the package's own tests of its core; gives the folder of the copy."""
+    vendor.copy(copy := folder.joinpath(*COPY.split(".")), "2026-01-02")
+    (folder / "tests").mkdir()
+    core = [path for path in HERE.glob("test_*.py") if not path.stem.removeprefix("test_").startswith((*OTHER, "emul"))]
+    for path in (*core, HERE / "conftest.py", HERE / "acme.py", HERE / "__init__.py"):
+        (folder / "tests" / path.name).write_text(renamed(path.read_text()))
+    (folder / "tests" / "test_the_copy.py").write_text(renamed((HERE / "vendored" / "the_copy.py").read_text()))
+    (folder / "lacking.py").write_text(renamed((HERE / "vendored" / "lacking.py").read_text()))
+    shutil.copy(HERE / "vendored" / "sitecustomize.py", folder)
+    shutil.copy(HERE.parent / "setup.cfg", folder)
+    return copy
+
+
+def passed(folder: Path, *arguments: str) -> int:
+    """How many of the project's tests pass; none of them fails."""
+    environment = bare_environment() | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_httpx", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(re.findall(r"(\d+) passed", done.stdout)[-1])
+
+
+SPREAD = ("-p", "xdist", "-n", "4", "--dist", "worksteal")
+
+
+@pytest.mark.heavy
+def test_a_copy_passes_the_tests_that_need_no_socket(tmp_path: Path) -> None:
+    project(tmp_path)
+    some = [f"tests/test_{name}.py" for name in ("the_copy", "spec", "errors", "engine", "wire")]
+    assert passed(tmp_path, *some) > 450
+
+
+@pytest.mark.vendored
+def test_a_copy_passes_the_tests_of_the_core(tmp_path: Path) -> None:
+    project(tmp_path)
+    assert passed(tmp_path, *SPREAD) > 3500
+
+
+@pytest.mark.vendored
+def test_a_copy_cut_down_to_one_provider_passes_the_tests_that_ask_for_no_other(tmp_path: Path) -> None:
+    copy = project(tmp_path)
+    for path in (copy / "providers").glob("[a-z]*.py"):
+        if path.stem != "openai":
+            path.unlink()
+    assert passed(tmp_path, *SPREAD, "-p", "lacking", "-m", "not heavy") > 1500
