@@ -24,7 +24,7 @@ LEFT_OUT = ("chat.py", "testing.py", "emulator/pytest_plugin.py")
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name
 NO_FILE = "no file"  # in place of the hash of a symlink or a device, which is neither followed nor replaced
-LINE = re.compile(r"# (version|date|deleted) (\S+)|([0-9a-f]{64})  (\S+)")  # of VENDORED, below the head
+LINE = re.compile(r"# (version|date|deleted) (\S+)|([0-9a-f]{64})  (\S+)|# .*")  # of VENDORED
 HEAD = "# A copy of g4flite.  `g4flite vendor --check` and `--update` read this list; `sha256sum --check` does as well."
 
 
@@ -209,13 +209,13 @@ def text_of(listing: Listing) -> bytes:
 def read_listing(folder: Path) -> Listing | None:
     """What the folder's VENDORED says, None where there is none.  Raises `G4fliteError` where it is damaged."""
     try:
-        head, *lines = (folder / LISTING).read_bytes().decode(errors="replace").splitlines() or [""]
+        lines = (folder / LISTING).read_bytes().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return None
     said = [match.groups() for match in map(LINE.fullmatch, lines) if match]
     files = {name: is_hash for _, _, is_hash, name in said if name}
     version, date, deleted = ([text for key, text, *_ in said if key == k] for k in ("version", "date", "deleted"))
-    if head != HEAD or len(said) != len(lines) or not files or len(version) != 1 or len(date) != 1:
+    if len(said) != len(lines) or not files or len(version) != 1 or len(date) != 1:
         raise G4fliteError(
             f"{folder / LISTING} is damaged; restore it from version control, or delete the folder and copy it anew"
         )

@@ -260,6 +260,15 @@ print("httpx" in sys.modules, "{NAME}.emulator" in sys.modules)
     assert out.endswith("\nFalse False\n")
 
 
+@pytest.mark.parametrize(("module", "command"), [("emulator", "emulate"), ("vendor", "vendor")])
+def test_a_command_whose_module_is_gone_is_none(
+    module: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    monkeypatch.setitem(sys.modules, f"{NAME}.{module}", None)
+    assert cli.main([command]) == 2
+    assert f"invalid choice: '{command}'" in capsys.readouterr().err
+
+
 def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert stream() == 0

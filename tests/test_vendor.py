@@ -283,6 +283,11 @@ def test_a_damaged_list_is_said_so(said: bytes, run: Run, copied: Path) -> None:
         assert err.startswith(f"g4flite: error: {COPY / 'VENDORED'} is damaged; restore it from version control, or ")
 
 
+def test_a_later_version_may_say_more_in_the_list(run: Run, copied: Path) -> None:
+    (copied / "VENDORED").write_text("# Another head.\n# mood fine\n" + (copied / "VENDORED").read_text())
+    assert run("--check")[0] == 0
+
+
 def test_a_merge_conflict_in_the_list_is_damage(run: Run, copied: Path) -> None:
     listing = (copied / "VENDORED").read_text().splitlines(keepends=True)
     (copied / "VENDORED").write_text("".join([*listing[:5], "<<<<<<< HEAD\n", *listing[5:]]))

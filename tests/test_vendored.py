@@ -100,6 +100,19 @@ def test_asking_for_what_was_deleted_says_how_to_have_it_back(cut: Make, tmp_pat
     assert llm_stream.providers.find("gemini").name == "gemini"
 
 
+def test_the_package_itself_says_so_of_a_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_TABLE", {})
+    monkeypatch.setitem(sys.modules, "g4flite.providers.gemini", None)
+    with pytest.raises(g4flite.ProviderNotFoundError, match=r"^gemini: this copy lacks providers/gemini\.py; "):
+        providers.find("gemini")
+    with pytest.raises(AttributeError, match=r"^gemini: this copy lacks providers/gemini\.py; "):
+        _ = providers.GEMINI
+    monkeypatch.delitem(sys.modules, "g4flite.providers.ollama", raising=False)
+    monkeypatch.setitem(sys.modules, "g4flite._frames", None)
+    with pytest.raises(ModuleNotFoundError, match="_frames"):
+        providers.find("ollama")
+
+
 def test_a_provider_made_from_another_one_needs_both_files(cut: Make) -> None:
     left = cut("dialects", "responses", "cohere").providers
     assert left.names() == ("cohere",)
