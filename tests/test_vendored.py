@@ -201,7 +201,7 @@ def passed(folder: Path, *arguments: str) -> int:
     return int(re.findall(r"(\d+) passed", done.stdout)[-1])
 
 
-SPREAD = ("-p", "xdist", "-n", "4", "--dist", "worksteal")
+SPREAD = ("-p", "xdist", "-n", "2", "--dist", "worksteal")
 
 
 @pytest.mark.heavy
