@@ -1,4 +1,5 @@
-"""The command line: `stream` prints an answer, `providers` lists whom to ask, `emulate` serves them on this machine.
+"""The command line: `stream` prints an answer, `providers` lists whom to ask, `emulate` serves them on this machine;
+the `TOOLS` add their own.
 
 Exit codes: 0; 1 an error of the provider, the network or the machine; 2 wrong usage; 130 Ctrl-C; 141 nobody reads
 standard output any more.  An error is one line on standard error; the last two say nothing.
@@ -11,7 +12,8 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +25,7 @@ from ._client import stream
 from ._errors import G4fliteError, UsageError
 from ._request import resolve_model
 from ._spec import Provider
+from ._stream import Stream
 
 TOOLS = ("guides", "probe", "check", "vendor")  # a module each, whose `add` adds its command; a copy may lack some
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
@@ -97,14 +100,7 @@ def make_parser() -> Parser:
     command.set_defaults(run=print_answer)
     command.add_argument("provider", metavar="PROVIDER", help=", ".join(providers.names()))
     command.add_argument("prompt", metavar="PROMPT", help="what to say; - reads it from standard input")
-    command.add_argument("-s", "--system", metavar="TEXT", help="a system message before the prompt")
-    command.add_argument("-m", "--model", metavar="MODEL", help="one of the provider's, or an alias")
-    command.add_argument("--base-url", metavar="URL", help="a server of your own in place of the public one")
-    command.add_argument("--proxy", metavar="URL", help="of the scheme http, https, socks5 or socks5h")
-    command.add_argument("--timeout", metavar="SECONDS", type=float, help="how long the service may take")
-    pairs: dict[str, Any] = {"action": "append", "default": []}
-    command.add_argument("-H", "--header", metavar="NAME:VALUE", type=header, help="HTTP header; repeatable", **pairs)
-    command.add_argument("-o", "--option", metavar="NAME=VALUE", type=option, help="JSON or text; repeatable", **pairs)
+    add_settings(command)
 
     text = "list the providers, their endpoints and their models"
     command = commands.add_parser("providers", help=text, description=text, epilog="example:\n  %(prog)s --json")
@@ -129,6 +125,24 @@ def has(module: str) -> bool:
     return spec is not None and spec.origin is not None
 
 
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Adds the flags that say how a provider is asked; `settings` reads them, but for `system` and `model`."""
+    command.add_argument("-s", "--system", metavar="TEXT", help="a system message before the prompt")
+    command.add_argument("-m", "--model", metavar="MODEL", help="one of the provider's, or an alias")
+    command.add_argument("--base-url", metavar="URL", help="a server of your own in place of the public one")
+    command.add_argument("--proxy", metavar="URL", help="of the scheme http, https, socks5 or socks5h")
+    command.add_argument("--timeout", metavar="SECONDS", type=float, help="how long the service may take")
+    pairs: dict[str, Any] = {"action": "append", "default": []}
+    command.add_argument("-H", "--header", metavar="NAME:VALUE", type=header, help="HTTP header; repeatable", **pairs)
+    command.add_argument("-o", "--option", metavar="NAME=VALUE", type=option, help="JSON or text; repeatable", **pairs)
+
+
+def settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `stream()` that the flags stand for: base_url, proxy, timeout, headers and the options."""
+    own = {name: getattr(arguments, name) for name in ("base_url", "proxy", "timeout")}
+    return {**own, "headers": dict(arguments.header), **dict(arguments.option)}
+
+
 def header(text: str) -> tuple[str, str]:
     """The name and the value of `Name: value`; a complaint does not quote it, as it may hold a key."""
     name, colon, value = text.partition(":")
@@ -151,29 +165,31 @@ def option(text: str) -> tuple[str, Any]:
 
 
 def print_answer(arguments: argparse.Namespace) -> None:
-    """Prints the chunks of an answer as they come, and a line end where the text has none."""
+    """Prints an answer as it comes."""
     messages = [{"role": "system", "content": arguments.system}] if arguments.system else []
     messages.append({"role": "user", "content": read_prompt(arguments.prompt)})
+    with told_warnings():
+        show(stream(arguments.provider, messages, model=arguments.model, **settings(arguments)))
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """Inside it, each of the package's warnings is told once, whatever -W says: they are about safety."""
     with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)  # whatever -W says: the package's own are about safety
+        warnings.simplefilter("default", UserWarning)
         warnings.showwarning = tell_warning
-        answer = stream(
-            arguments.provider,
-            messages,
-            model=arguments.model,
-            base_url=arguments.base_url,
-            proxy=arguments.proxy,
-            headers=dict(arguments.header),
-            timeout=arguments.timeout,
-            **dict(arguments.option),
-        )
-        try:
-            with answer:
-                for chunk in answer:
-                    print(chunk, end="", flush=True)
-        finally:
-            if answer.partial[-1:] not in ("", "\n"):
-                print(flush=True)
+        yield
+
+
+def show(answer: Stream) -> None:
+    """Prints the chunks as they come, and a line end where the text has none."""
+    try:
+        with answer:
+            for chunk in answer:
+                print(chunk, end="", flush=True)
+    finally:
+        if answer.partial[-1:] not in ("", "\n"):
+            print(flush=True)
 
 
 def read_prompt(prompt: str) -> str:

@@ -269,6 +269,12 @@ def test_a_command_whose_module_is_gone_is_none(
     assert f"invalid choice: '{command}'" in capsys.readouterr().err
 
 
+def test_a_copy_without_a_tool_has_the_other_commands(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(cli, "TOOLS", (*cli.TOOLS, "left_out"))
+    assert cli.main(["providers"]) == 0
+    assert "cromicle" in capsys.readouterr().out
+
+
 def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert stream() == 0
