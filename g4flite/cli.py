@@ -27,7 +27,7 @@ from ._request import resolve_model
 from ._spec import Provider
 from ._stream import Stream
 
-TOOLS = ("guides", "probe", "check", "vendor")  # a module each, whose `add` adds its command; a copy may lack some
+TOOLS = ("guides", "probe", "check", "vendor", "chat")  # a module each, whose `add` adds its command; a copy may lack some
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
