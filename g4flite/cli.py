@@ -1,5 +1,4 @@
-"""The command line: `stream` prints an answer, `providers` lists whom to ask, `emulate` serves them on this machine;
-the `TOOLS` add their own.
+"""The command line: `stream` prints an answer, `providers` lists whom to ask; each module of `TOOLS` adds a command.
 
 Exit codes: 0; 1 an error of the provider, the network or the machine; 2 wrong usage; 130 Ctrl-C; 141 nobody reads
 standard output any more.  An error is one line on standard error; the last two say nothing.
@@ -27,7 +26,7 @@ from ._request import resolve_model
 from ._spec import Provider
 from ._stream import Stream
 
-TOOLS = ("guides", "probe", "check", "vendor", "chat")  # a module each, whose `add` adds its command; a copy may lack some
+TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each; a vendored copy may lack some
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
@@ -106,13 +105,6 @@ def make_parser() -> Parser:
     command = commands.add_parser("providers", help=text, description=text, epilog="example:\n  %(prog)s --json")
     command.set_defaults(run=print_providers)
     command.add_argument("--json", action="store_true", help="for programs: a list of objects")
-
-    if has("emulator"):
-        text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
-        command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
-        command.set_defaults(run=emulate)
-        command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
-        command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free one")
 
     for tool in filter(has, TOOLS):
         import_module(f".{tool}", __package__).add(commands)
@@ -231,20 +223,3 @@ def describe(spec: Provider) -> dict[str, Any]:
         "aliases": dict(spec.aliases),
         "options": list(spec.options),
     }
-
-
-def emulate(arguments: argparse.Namespace) -> None:
-    """Serves until Ctrl-C, after printing the URL and a command to try.  Raises `G4fliteError`: the port is in use."""
-    from .emulator import Emulator  # noqa: PLC0415 - no other command needs a server
-
-    emulator = Emulator(host=arguments.host, port=arguments.port)
-    try:
-        emulator.start()
-    except (OSError, OverflowError, TypeError) as error:  # the last two: a port, a host that cannot be one
-        kind = G4fliteError if isinstance(error, OSError) else UsageError
-        place = f"{arguments.host}:{arguments.port}"
-        raise kind(f"could not listen on {place}: {error}; choose another --host or --port") from error
-    with emulator:
-        command = f'{program()} stream cromicle "Hello" --base-url {emulator.url}'
-        print(f"{emulator.url}\nCtrl-C ends it.  To try it, in another shell:\n  {command}", flush=True)
-        emulator.serve_forever()

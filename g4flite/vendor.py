@@ -20,7 +20,8 @@ from . import __version__
 from ._errors import G4fliteError, UsageError
 from .cli import TOOLS, program
 
-LEFT_OUT = ("chat.py", "testing.py", "emulator/pytest_plugin.py")
+LEFT_OUT = ("_markdown.py",)
+OF_TOOLS = ("check/", "emulator/", "recordings/", "testing", "_asking.py", "_conversation.py", "_guide_", "_listing.py")
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name
 NO_FILE = "no file"  # in place of the hash of a symlink or a device, which is neither followed nor replaced
@@ -164,7 +165,7 @@ def may_go(name: str) -> bool:
     """Whether a copy works without the file: a provider's, the emulator's, or a tool's."""
     of_a_provider = name.startswith("providers/") and name != "providers/__init__.py"
     tools = ("cli.py", "__main__.py", *(f"{tool}.py" for tool in TOOLS))
-    return of_a_provider or name.startswith("emulator/") or name in tools
+    return of_a_provider or name in tools or name.startswith(OF_TOOLS)
 
 
 def command(folder: Path, *flags: str) -> str:

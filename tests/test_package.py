@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import cli
 from g4flite.emulator import Emulator
 from tests.conftest import bare_environment
 
