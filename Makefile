@@ -5,11 +5,14 @@ PYTHON ?= python3
 VENV ?= .venv
 CLIENTS ?= .venv-clients
 BIN = $(VENV)/bin
+EXTRAS_bench = aiohttp
+EXTRAS_peers = peers
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
 .PHONY: help demo demo-local guides test test-clients cover check format bench soak test-all clean
 .PHONY: help demo demo-local test test-vendored test-clients cover check format bench soak test-all clean
+.PHONY: help demo demo-local test test-clients cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
@@ -20,7 +23,9 @@ help:
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         ruff and mypy"
 	@echo "make format        ruff, rewriting"
-	@echo "make bench         CPU per chunk, beside httpx's bare iter_raw; asserts nothing"
+	@echo "make bench         what g4flite costs beside bare httpx; writes the README's table and picture"
+	@echo "make bench-peers   ... and beside openai, anthropic and litellm: installs them, for make bench to find"
+	@echo "make bench-check   two minutes of it, compared with what it was; asserts nothing"
 	@echo "make soak          two minutes of 500 streams at a time, with faults: is anything left behind?"
 	@echo "make test-all      the suite on every CPython from 3.10 up that is found"
 
@@ -63,9 +68,17 @@ format: $(VENV)/tools
 	@$(BIN)/ruff check --fix --output-format concise .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/core
-	@echo "== CPU per chunk beside httpx's bare iter_raw (two minutes on a quiet machine)"
-	@$(BIN)/python tests/benchmarks/run.py
+bench: $(VENV)/bench .venv-bench/core
+	@echo "== what g4flite costs, beside bare httpx and the SDKs of .venv-peers"
+	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json
+	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
+	@$(BIN)/python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+
+bench-peers: .venv-peers/core
+
+bench-check: $(VENV)/core .venv-bench/core
+	@echo "== what g4flite costs, as ratios, beside what it did (two minutes)"
+	@$(BIN)/python -m tests.benchmarks.check
 
 soak: $(VENV)/tools
 	@$(BIN)/python tests/soak.py
@@ -99,4 +112,15 @@ $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making $(CLIENTS): g4flite and the official clients (a minute or two, once)"
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
+	@touch $@
+
+$(VENV)/bench: $(VENV)/core
+	@$(PIP) --editable '.[bench]'
+	@touch $@
+
+# compat: a plain path, where setuptools else runs a finder of its own in each process that is measured
+.venv-bench/core .venv-peers/core: .venv-%/core: setup.cfg pyproject.toml tests/constraints.txt
+	@echo "== making .venv-$* (a minute or two, once)"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python $(INSTALL) --config-settings editable_mode=compat --editable '.[$(EXTRAS_$*)]'
 	@touch $@

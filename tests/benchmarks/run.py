@@ -1,110 +1,176 @@
-"""CPU per chunk, sync and async, beside the floor: httpx's bare `iter_raw` of the same driver, which parses nothing.
+"""Measures g4flite beside the floor, httpx's bare `iter_raw`, which parses nothing, and beside other SDKs.
 
-    python tests/benchmarks/run.py [--rounds 5] [--json FILE]
+    python -m tests.benchmarks.run [--only PATTERN] [--quick] [--rounds 5] [--json FILE]
 
-Each figure is taken in a process of its own, floor and g4flite in turns; the table shows the median of the rounds, as
-microseconds of the floor and as the ratio of g4flite to it.  Not a test: nothing here asserts a time.
+Each figure is taken in a process of its own, the contenders in turns, round after round; the table shows the medians.
+The processes run in two virtualenvs, which `make bench` and `make bench-peers` make: .venv-bench holds g4flite and what
+it needs, .venv-peers the other SDKs, which are left out where it is missing.  Not a test: nothing here asserts a time.
 """
 
 import argparse
-import asyncio
 import json
-import statistics
+import os
+import platform
+import re
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
-CHUNKS = {"drip": 6400, "burst": 64_000, "paced": 1600}
-ROWS = [(kind, mode) for kind in PROVIDERS for mode in ("burst", "drip")] + [("openai", "paced")]
+from tests.benchmarks import table
+from tests.benchmarks.contenders import PEERS
+from tests.benchmarks.rows import ROWS, Row
+
+ROOT = Path(__file__).parents[2]
+PYTHON, PEERS_PYTHON = ROOT / ".venv-bench/bin/python", ROOT / ".venv-peers/bin/python"
+OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "HF_HUB_OFFLINE": "1"}
+PATIENCE = 600  # seconds for one measurement
+TIMES = {"burst": 20, "drip": 8}  # at least, that the openai SDK takes of g4flite's CPU
 
 
-def measure(driver: str, who: str, url: str, kind: str) -> float:
-    """Seconds of CPU for one reply, after a short one that warms everything up."""
-    import httpx
-
-    import g4flite
-
-    model = {"model": "m", "api_key": "sk-bench-1"} if kind in ("openai", "anthropic") else {}
-
-    def stream(address: str, client: Any) -> Any:
-        return g4flite.stream(PROVIDERS[kind], "Hi", base_url=address, client=client, **model)
-
-    def read(client: httpx.Client, address: str) -> None:
-        if who == "floor":
-            with client.stream("POST", address, json={"prompt": "Hi"}) as response:
-                for _ in response.iter_raw():
-                    pass
-        else:
-            for _ in stream(address, client):
-                pass
-
-    async def aread(client: httpx.AsyncClient, address: str) -> None:
-        if who == "floor":
-            async with client.stream("POST", address, json={"prompt": "Hi"}) as response:
-                async for _ in response.aiter_raw():
-                    pass
-        else:
-            async with stream(address, client) as chunks:
-                async for _ in chunks:
-                    pass
-
-    def timed() -> float:
-        with httpx.Client() as client:
-            read(client, url.rpartition("/")[0] + "/64")
-            began = time.process_time()
-            read(client, url)
-            return time.process_time() - began
-
-    async def atimed() -> float:
-        async with httpx.AsyncClient() as client:
-            await aread(client, url.rpartition("/")[0] + "/64")
-            began = time.process_time()
-            await aread(client, url)
-            return time.process_time() - began
-
-    return timed() if driver == "sync" else asyncio.run(atimed())
+@contextmanager
+def certificate() -> Iterator[list[str]]:
+    """The server's certificate, which every process trusts from here on, or nothing where trustme is not installed."""
+    try:
+        import certifi
+        import trustme
+    except ImportError:
+        yield []
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        authority, bundle, chain = trustme.CA(), Path(folder, "bundle.pem"), Path(folder, "server.pem")
+        bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())  # as long as the usual one
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(chain))
+        OFFLINE["SSL_CERT_FILE"] = str(bundle)
+        yield [str(chain)]
 
 
-def run(driver: str, who: str, url: str, kind: str) -> float:
-    """`measure` in a fresh process."""
-    command = [sys.executable, __file__, "--measure", driver, who, url, kind]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+@contextmanager
+def serving(chain: list[str]) -> Iterator[dict[str, str]]:
+    """A server of its own: its URLs by scheme."""
+    command = [sys.executable, "-m", "tests.benchmarks.server", *chain]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert server.stdout is not None
+    try:
+        yield {
+            scheme: f"{scheme}://127.0.0.1:{int(server.stdout.readline())}"
+            for scheme in ("http", "https")[: 1 + len(chain)]
+        }
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def measured(row: Row, who: str, roots: dict[str, str], *, quick: bool) -> dict[str, Any]:
+    """The figures of one process, or `{"skipped": why}`."""
+    arguments = dict(row.arguments)
+    if "count" in arguments and "streams" not in arguments:  # fewer are enough for those that take long
+        arguments["count"] = max(64, arguments["count"] // (10 if who in PEERS else 1) // (4 if quick else 1))
+    command = [PEERS_PYTHON if who in PEERS else PYTHON, "-m", "tests.benchmarks.measure", row.measure, who]
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | OFFLINE
+    try:
+        done = subprocess.run(
+            [*command, json.dumps(roots), json.dumps(arguments)],
+            capture_output=True, text=True, timeout=PATIENCE, cwd=ROOT, env=environment,
+        )  # fmt: skip
+        return json.loads(done.stdout.splitlines()[-1]) if not done.returncode else {"skipped": last(done.stderr)}
+    except subprocess.TimeoutExpired:
+        return {"skipped": f"not done after {PATIENCE} s"}
+
+
+def last(text: str) -> str:
+    return (text.strip().splitlines() or ["no word of why"])[-1][:300]
+
+
+def take(row: Row, chain: list[str], rounds: int, *, peers: bool, quick: bool) -> tuple[list[dict[str, Any]], set[str]]:
+    """The entries of one row, and notes of what was left out."""
+    taking = [who for who in row.who if peers or who not in PEERS]
+    values: dict[str, dict[str, list[float]]] = {figure.key: {who: [] for who in taking} for figure in row.figures}
+    notes = set()
+    with serving(chain) as roots:
+        for _ in range(1 if row.once else rounds):
+            for who in list(taking):
+                found = measured(row, who, roots, quick=quick)
+                if "skipped" in found:
+                    notes.add(f"{row.name}: {who} is left out: {found['skipped']}")
+                    taking.remove(who)
+                    continue
+                for key in values:
+                    values[key][who].append(found[key])
+    return [
+        {"row": row.name, "section": figure.section, "unit": figure.unit, "shown": figure.shown, "least": figure.least,
+         "targets": dict(figure.targets), "values": {who: taken for who, taken in values[figure.key].items() if taken}}
+        for figure in row.figures
+    ], notes  # fmt: skip
+
+
+def against_openai(row: Row, entry: table.Entry) -> Iterator[table.Entry]:
+    """How many times g4flite's CPU the openai SDK takes, where both were measured."""
+    least, values = TIMES.get(row.arguments.get("mode", "")), entry["values"]
+    if least and row.measure == "speed.chunks" and {"openai", "g4flite"} <= values.keys() and entry["unit"] == "us":
+        times = median(values["openai"]) / median(values["g4flite"])
+        yield {"row": row.name, "section": "CPU of the openai SDK (times g4flite's)", "unit": "", "shown": "value",
+               "least": True, "targets": {"g4flite": least}, "values": {"g4flite": [times]}}  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """The contenders' versions."""
+    code = "import importlib.metadata as m, sys; print(*[f'{n}={m.version(n)}' for n in sys.argv[1:]])"
+    found = {}
+    for python, names in (PYTHON, ["httpx", "anyio"]), (PEERS_PYTHON, [*PEERS]):
+        if python.exists():
+            done = subprocess.run([python, "-c", code, *names], capture_output=True, text=True, check=True)
+            found |= dict(pair.split("=") for pair in done.stdout.split())
+    return found
+
+
+def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
+    """Where and how the figures were taken."""
+    return {
+        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "python": platform.python_version(),
+        "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(),
+        "rounds": rounds, "quick": quick, "versions": versions(),
+    }  # fmt: skip
+
+
+def run(rows: Iterable[Row], rounds: int, *, peers: bool, quick: bool) -> list[table.Entry]:
+    """The entries of all rows; says on standard error how far it is, and what was left out."""
+    entries: list[table.Entry] = []
+    wanted = list(rows)
+    with certificate() as chain:
+        for number, row in enumerate(wanted, 1):
+            print(f"{number}/{len(wanted)} {row.name}", file=sys.stderr, flush=True)
+            taken, notes = take(row, chain, rounds, peers=peers, quick=quick)
+            for entry in taken:
+                entries += [entry, *against_openai(row, entry)]
+            for note in sorted(notes):
+                print(f"  {note}", file=sys.stderr, flush=True)
+    return entries
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="PATTERN", default="", help="the rows whose name this expression is found in")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a quarter of the chunks, and two rounds at most")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
-    parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.measure:
-        print(measure(*arguments.measure))
-        return
-    server = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("server.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdout is not None
-    port, figures = int(server.stdout.readline()), []
-    print(f"{'wire':<18}{'driver':<8}{'floor, us a chunk':>18}{'g4flite':>10}{'ratio':>8}")
-    try:
-        for kind, mode in ROWS:
-            for driver in ("sync", "async"):
-                url, times = f"http://127.0.0.1:{port}/{kind}/{mode}/{CHUNKS[mode]}", {"floor": [], "g4flite": []}
-                for _ in range(arguments.rounds):
-                    for who, taken in times.items():
-                        taken.append(run(driver, who, url, kind) / CHUNKS[mode] * 1e6)
-                floor, ours = (statistics.median(taken) for taken in times.values())
-                figures.append({"kind": kind, "mode": mode, "driver": driver, "floor_us": floor, "g4flite_us": ours,
-                                "ratio": ours / floor})  # fmt: skip
-                print(f"{kind + ', ' + mode:<18}{driver:<8}{floor:>18.2f}{ours:>10.2f}{ours / floor:>8.2f}", flush=True)
-    finally:
-        server.kill()
-        server.wait()
+    if not PYTHON.exists():
+        parser.error("there is no .venv-bench; make it with: make bench-core")
+    if not (peers := PEERS_PYTHON.exists()):
+        print("other SDKs are left out; install them with: make bench-peers", file=sys.stderr)
+    rows = [row for row in ROWS if re.search(arguments.only, row.name)]
+    rounds = min(arguments.rounds, 2) if arguments.quick else arguments.rounds
+    entries = run(rows, rounds, peers=peers, quick=arguments.quick)
+    print(table.text(entries))
     if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        found = {"conditions": conditions(rounds, quick=arguments.quick), "entries": entries}
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,27 @@
-"""A loopback server in a process of its own, whose replies are serialised before anybody asks; prints its port.
+"""A loopback server in a process of its own, whose replies are serialised before anybody asks; prints its ports.
 
-The path says what it sends: `/<kind>/<mode>/<chunks>/...`, the rest is the provider's.  Kinds: text, ndjson, openai,
-anthropic.  Modes: drip (one event an HTTP chunk), burst (64 of them), paced (one every 400 us).
+    python -m tests.benchmarks.server [CERTIFICATE.pem]
+
+The path says what it sends: `/<kind>/<mode>/...`, the rest is the provider's.  Kinds: text, ndjson, openai, anthropic.
+Modes: drip (one event an HTTP chunk), burst (64 of them), paced (one every 400 us), crowd (slowly, and not before the
+whole crowd is there), held (and then no end).  The prompt says how many: "640 chunks", "20 chunks, one of 500".
 """
 
 import json
+import re
 import socket
+import ssl
 import sys
 import threading
 import time
 from functools import cache
 
-GROUP = {"drip": 1, "burst": 64, "paced": 1}
+from tests.benchmarks.limits import open_files
+
+GROUP = {"burst": 64}  # events in an HTTP chunk
 PACE = 400e-6  # seconds
+CROWD_PACE = 300e-6  # seconds, times the size of the crowd
+ASKED = re.compile(rb"(\d+) chunks, one of (\d+)")
 
 
 def sse(value: object, name: str = "") -> bytes:
@@ -33,29 +42,33 @@ def block(kind: str, **more: object) -> bytes:
     return sse({"type": kind, **more}, kind)
 
 
-START = {
-    "id": "msg_1",
-    "type": "message",
-    "role": "assistant",
-    "model": "m",
-    "content": [],
-    "usage": {"input_tokens": 9},
-}
-WIRES = {  # kind: content type, what begins, one event, what ends
-    "text": ("text/plain", b"", b"hello word", b""),
-    "ndjson": ("application/x-ndjson", b"", b'{"event": "text", "data": "hello word"}\n', b'{"event": "done"}\n'),
-    "openai": ("text/event-stream", chat({"role": "assistant", "content": ""}), chat({"content": "hello word"}),
-               chat({}, "stop") + b"data: [DONE]\n\n"),
+START = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None,
+         "stop_sequence": None, "usage": {"input_tokens": 9, "output_tokens": 1}}  # fmt: skip
+WORDS = "hello word", "other text"  # in turns: litellm gives up where a model repeats itself
+WIRES = {  # kind: content type, what begins, one event with each of the words, what ends
+    "text": ("text/plain", b"", [word.encode() for word in WORDS], b""),
+    "ndjson": (
+        "application/x-ndjson",
+        b"",
+        [json.dumps({"event": "text", "data": word}).encode() + b"\n" for word in WORDS],
+        b'{"event": "done"}\n',
+    ),
+    "openai": (
+        "text/event-stream",
+        chat({"role": "assistant", "content": ""}),
+        [chat({"content": word}) for word in WORDS],
+        chat({}, "stop") + b"data: [DONE]\n\n",
+    ),
     "anthropic": (
         "text/event-stream",
         block("message_start", message=START)
         + block("content_block_start", index=0, content_block={"type": "text", "text": ""}),
-        block("content_block_delta", index=0, delta={"type": "text_delta", "text": "hello word"}),
+        [block("content_block_delta", index=0, delta={"type": "text_delta", "text": word}) for word in WORDS],
         block("content_block_stop", index=0)
-        + block("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 9})
+        + block("message_delta", delta={"stop_reason": "end_turn", "stop_sequence": None}, usage={"output_tokens": 9})
         + block("message_stop"),
     ),
-}  # fmt: skip
+}
 
 
 def framed(data: bytes) -> bytes:
@@ -64,12 +77,40 @@ def framed(data: bytes) -> bytes:
 
 
 @cache
-def reply(kind: str, mode: str, chunks: int) -> list[bytes]:
+def reply(kind: str, group: int, chunks: int) -> list[bytes]:
     """What is written, piece by piece."""
-    media, begin, event, end = WIRES[kind]
+    media, begin, (one, other), end = WIRES[kind]
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-    group = GROUP[mode]
-    return [head + framed(begin), *([framed(event * group)] * (chunks // group)), framed(end) + b"0\r\n\r\n"]
+    turn = [framed(one), framed(other)] if group == 1 else [framed((one + other) * (group // 2))]
+    turns, left = divmod(chunks, max(group, 2))
+    rest = ((one + other) * group)[: left * len(one)]  # all are of one length
+    return [head + framed(begin), *turn * turns, framed(rest) + framed(end) + b"0\r\n\r\n"]
+
+
+@cache
+def gate(size: int) -> threading.Barrier:
+    return threading.Barrier(size, timeout=60)
+
+
+def answer(link: socket.socket, path: str, chunks: int, crowd: int) -> None:
+    """Writes one reply."""
+    _, kind, mode, *_ = path.split("/")
+    pieces = reply(kind, GROUP.get(mode, 1), chunks)
+    if mode == "held":
+        link.sendall(b"".join(pieces[:-1]))
+        link.recv(1)
+        return
+    pause = 0.0
+    if mode == "paced":
+        pause = PACE
+    elif mode == "crowd":
+        link.sendall(pieces[0])
+        pieces, pause = pieces[1:], crowd * CROWD_PACE
+        time.sleep(gate(crowd).wait() * CROWD_PACE)  # one after the other
+    for piece in pieces:
+        link.sendall(piece)
+        if pause:
+            time.sleep(pause)
 
 
 def serve(link: socket.socket) -> None:
@@ -83,28 +124,43 @@ def serve(link: socket.socket) -> None:
                     return
                 data += more
             head, _, data = data.partition(b"\r\n\r\n")
-            _, path, *_ = head.split(b" ", 2)
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
             while len(data) < length:
                 data += link.recv(65536)
+            asked = ASKED.search(data[:length])
+            assert asked is not None
             data = data[length:]
-            _, kind, mode, chunks, *_ = path.decode().split("/")
-            for piece in reply(kind, mode, int(chunks)):
-                link.sendall(piece)
-                if mode == "paced":
-                    time.sleep(PACE)
+            answer(link, head.split(b" ", 2)[1].decode(), *map(int, asked.groups()))
+
+
+def listen(context: ssl.SSLContext | None) -> None:
+    """Prints a port and answers whoever connects, each in a thread."""
+    listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    print(listening.getsockname()[1], flush=True)
+
+    def begin(link: socket.socket) -> None:
+        try:
+            serve(link if context is None else context.wrap_socket(link, server_side=True))
+        except (OSError, threading.BrokenBarrierError):
+            link.close()  # who asked has left
+
+    def accept() -> None:
+        while True:
+            link, _ = listening.accept()
+            threading.Thread(target=begin, args=(link,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
 
 
 def main() -> None:
-    listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
-    print(listening.getsockname()[1], flush=True)
-    threading.Thread(target=lambda: (sys.stdin.read(), listening.close()), daemon=True).start()
-    while True:
-        try:
-            link, _ = listening.accept()
-        except OSError:
-            return
-        threading.Thread(target=serve, args=(link,), daemon=True).start()
+    open_files()
+    threading.stack_size(256 * 1024)
+    listen(None)
+    for certificate in sys.argv[1:]:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        listen(context)
+    sys.stdin.read()  # until whoever started it ends
 
 
 if __name__ == "__main__":

@@ -1,0 +1,68 @@
+"""Compares the ratios of a short run with those of baseline.json, never times: is anything far dearer than it was?
+
+    python -m tests.benchmarks.check [--strict] [--write]
+
+Prints each row and whether it is within its margin.  The exit code is 0, with --strict 1 where one is not.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks import run, table
+from tests.benchmarks.rows import BOTH, ROWS
+
+BASELINE = Path(__file__).with_name("baseline.json")
+CHECKED = re.compile(
+    "(raw text|NDJSON|OpenAI SSE|Anthropic SSE), one event a read|(NDJSON|OpenAI SSE|Anthropic SSE), 64 events|"
+    "warm call|500 streams|import|fresh process, http$|client for one call|allocated|pieces"
+)
+TIMES, MORE = 1.6, 0.15  # the margin: so many times the baseline's ratio, and a little more
+ROUNDS = 3
+
+
+def ratios(entries: Iterable[table.Entry]) -> dict[str, float]:
+    """What g4flite costs, times the floor; where there is no floor, the figure is a ratio itself."""
+    found = {}
+    for entry in entries:
+        if not entry["least"] and entry["unit"] != "1/s" and "g4flite" in entry["values"]:
+            bare = entry["values"].get("floor", [1])
+            found[f"{entry['section']}: {entry['row']}"] = median(entry["values"]["g4flite"]) / median(bare)
+    return found
+
+
+def compare(found: Mapping[str, float], baseline: Mapping[str, float]) -> tuple[list[str], bool]:
+    """A line for each row, and whether all of them are within their margins."""
+    lines, sound = [], True
+    for name, ratio in found.items():
+        if name not in baseline:
+            lines.append(f"{name:<75}{ratio:>7.2f}  no baseline")
+            continue
+        most = TIMES * baseline[name] + MORE
+        sound = sound and ratio <= most
+        word = "within" if ratio <= most else "BEYOND"
+        lines.append(f"{name:<75}{ratio:>7.2f}  {word} {most:.2f} (baseline {baseline[name]:.2f})")
+    return lines, sound
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a row is beyond its margin")
+    parser.add_argument("--write", action="store_true", help="make what is measured the baseline")
+    arguments = parser.parse_args()
+    rows = [row._replace(who=tuple(who for who in row.who if who in BOTH)) for row in ROWS if CHECKED.search(row.name)]
+    found = ratios(run.run(rows, ROUNDS, peers=False, quick=True))
+    if arguments.write:
+        rounded = {name: round(ratio, 3) for name, ratio in found.items()}
+        BASELINE.write_text(json.dumps(rounded, indent=1) + "\n")
+    lines, sound = compare(found, json.loads(BASELINE.read_text()))
+    print("\n".join(lines))
+    sys.exit(arguments.strict and not sound)
+
+
+if __name__ == "__main__":
+    main()

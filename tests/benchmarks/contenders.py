@@ -1,0 +1,204 @@
+"""Who reads a reply, in sync and in async: each a context manager around a live client of one kind and one server.
+
+It yields two functions: `opened(prompt)` is a context manager around a reply, `chunks(reply)` an iterator of it.
+
+    with SYNC["floor"]("openai", url) as (opened, chunks), opened(prompt) as reply:
+        for chunk in chunks(reply): ...
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from typing import Any
+
+PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
+PEERS = ("openai", "anthropic", "litellm")  # other SDKs, as black boxes
+MODEL, KEY = "gpt-4o-mini", "sk-bench-1"
+HEADERS = {"authorization": f"Bearer {KEY}"}
+Figures = dict[str, float]  # what a measurement found, by name
+Read = tuple[Callable[[str], Any], Callable[[Any], Any]]
+
+
+class Skipped(Exception):
+    """This cannot be measured here; the message says why."""
+
+
+def prompt(chunks: int, crowd: int = 1) -> str:
+    """What the server understands."""
+    return f"{chunks} chunks, one of {crowd}"
+
+
+def messages(prompt: str) -> list[Any]:
+    return [{"role": "user", "content": prompt}]
+
+
+def body(prompt: str) -> dict[str, Any]:
+    return {"model": MODEL, "messages": messages(prompt), "stream": True}
+
+
+@contextmanager
+def floor(kind: str, url: str) -> Iterator[Read]:
+    """httpx's bytes, as bare as it gives them: nothing is parsed."""
+    import httpx
+
+    with httpx.Client(limits=httpx.Limits(max_connections=None), timeout=60) as client:
+        yield lambda prompt: client.stream("POST", url, headers=HEADERS, json=body(prompt)), httpx.Response.iter_raw
+
+
+@asynccontextmanager
+async def afloor(kind: str, url: str) -> AsyncIterator[Read]:
+    import httpx
+
+    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60) as client:
+        yield lambda prompt: client.stream("POST", url, headers=HEADERS, json=body(prompt)), httpx.Response.aiter_raw
+
+
+@contextmanager
+def by_hand(kind: str, url: str) -> Iterator[Read]:
+    """What one writes oneself for OpenAI's events, trusting the server in everything."""
+
+    def texts(response: Any) -> Iterator[str]:
+        rest = b""
+        for data in response.iter_raw():
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: {"):
+                    text = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                    if text:
+                        yield text
+
+    with floor(kind, url) as (opened, _):
+        yield opened, texts
+
+
+@asynccontextmanager
+async def aby_hand(kind: str, url: str) -> AsyncIterator[Read]:
+    async def texts(response: Any) -> AsyncIterator[str]:
+        rest = b""
+        async for data in response.aiter_raw():
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: {"):
+                    text = json.loads(line[6:])["choices"][0]["delta"].get("content")
+                    if text:
+                        yield text
+
+    async with afloor(kind, url) as (opened, _):
+        yield opened, texts
+
+
+def settings(kind: str, url: str) -> dict[str, Any]:
+    """The arguments of a call with g4flite."""
+    named = {"model": MODEL, "api_key": KEY} if kind in ("openai", "anthropic") else {}
+    return {"provider": PROVIDERS[kind], "base_url": url, **named}
+
+
+@contextmanager
+def g4flite(kind: str, url: str) -> Iterator[Read]:
+    from g4flite import Client, Timeout
+
+    with Client(**settings(kind, url), retries=0, timeout=Timeout(connect=60)) as client:
+        yield client.stream, iter
+
+
+@asynccontextmanager
+async def ag4flite(kind: str, url: str, **more: Any) -> AsyncIterator[Read]:
+    from g4flite import Client, Timeout
+
+    try:
+        client = Client(**settings(kind, url), retries=0, timeout=Timeout(connect=60), **more)
+    except (ImportError, TypeError, ValueError) as error:  # one that knows no such argument, or misses a package
+        raise Skipped(f"{more}: {error}") from None
+    async with client:
+        yield client.stream, aiter
+
+
+def ag4flite_on_aiohttp(kind: str, url: str) -> AbstractAsyncContextManager[Read]:
+    return ag4flite(kind, url, transport="aiohttp")
+
+
+@contextmanager
+def openai(kind: str, url: str) -> Iterator[Read]:
+    from openai import OpenAI
+
+    with OpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+        create = client.chat.completions.create
+        yield lambda prompt: create(model=MODEL, messages=messages(prompt), stream=True), iter
+
+
+@asynccontextmanager
+async def aopenai(kind: str, url: str) -> AsyncIterator[Read]:
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+
+        @asynccontextmanager
+        async def opened(prompt: str) -> AsyncIterator[Any]:
+            async with await client.chat.completions.create(
+                model=MODEL, messages=messages(prompt), stream=True
+            ) as stream:
+                yield stream
+
+        yield opened, aiter
+
+
+@contextmanager
+def anthropic(kind: str, url: str) -> Iterator[Read]:
+    from anthropic import Anthropic
+
+    with Anthropic(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+        create = client.messages.create
+        yield lambda prompt: create(model=MODEL, messages=messages(prompt), max_tokens=99, stream=True), iter
+
+
+@asynccontextmanager
+async def aanthropic(kind: str, url: str) -> AsyncIterator[Read]:
+    from anthropic import AsyncAnthropic
+
+    async with AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+
+        @asynccontextmanager
+        async def opened(prompt: str) -> AsyncIterator[Any]:
+            async with await client.messages.create(
+                model=MODEL, messages=messages(prompt), max_tokens=99, stream=True
+            ) as stream:
+                yield stream
+
+        yield opened, aiter
+
+
+@contextmanager
+def litellm(kind: str, url: str) -> Iterator[Read]:
+    from litellm import completion
+
+    own = {"model": f"{kind}/{MODEL}", "api_base": url, "api_key": KEY, "num_retries": 0, "timeout": 60, "stream": True}
+    yield lambda prompt: nullcontext(completion(messages=messages(prompt), **own)), iter
+
+
+@asynccontextmanager
+async def alitellm(kind: str, url: str) -> AsyncIterator[Read]:
+    from litellm import acompletion
+
+    own = {"model": f"{kind}/{MODEL}", "api_base": url, "api_key": KEY, "num_retries": 0, "timeout": 60, "stream": True}
+
+    @asynccontextmanager
+    async def opened(prompt: str) -> AsyncIterator[Any]:
+        yield await acompletion(messages=messages(prompt), **own)
+
+    yield opened, aiter
+
+
+SYNC: dict[str, Callable[[str, str], AbstractContextManager[Read]]] = {
+    "floor": floor, "by hand": by_hand, "g4flite": g4flite, "openai": openai, "anthropic": anthropic,
+    "litellm": litellm,
+}  # fmt: skip
+ASYNC: dict[str, Callable[[str, str], AbstractAsyncContextManager[Read]]] = {
+    "floor": afloor, "by hand": aby_hand, "g4flite": ag4flite, "g4flite[aiohttp]": ag4flite_on_aiohttp,
+    "openai": aopenai, "anthropic": aanthropic, "litellm": alitellm,
+}  # fmt: skip

@@ -1,0 +1,75 @@
+"""Writes the figures into README.md, between its two marks, from what `run.py --json` has written.
+
+python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import table
+
+BEGIN, END = "<!-- speed: written by make bench -->", "<!-- speed ends -->"
+COLUMNS = ("by hand", "g4flite", "openai", "anthropic", "litellm")
+LEFT_OUT = ("CPU of the openai SDK", "Chunks a second", "Modules imported", "Inside", "Complete of")
+
+
+def merged(entries: Iterable[table.Entry]) -> dict[str, list[table.Entry]]:
+    """The entries of one line: those that differ by their driver alone, sync first."""
+    found: dict[str, list[table.Entry]] = {}
+    for entry in entries:
+        found.setdefault(re.sub(", (a?sync)$", "", entry["row"]), []).append(entry)
+    return found
+
+
+def joined(cells: Iterable[str]) -> str:
+    """`5.10 / 4.20`, or one of them where all are the same."""
+    return " / ".join(dict.fromkeys(cells))
+
+
+def markdown(entries: Iterable[table.Entry]) -> str:
+    """The table of the README: a line for sync and async."""
+    shown = [entry for entry in entries if not entry["section"].startswith(LEFT_OUT)]
+    heads = ["", "httpx", *COLUMNS, "target"]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for title, rows in table.sections(shown).items():
+        lines.append(f"| **{title}** |" + " |" * (len(heads) - 1))
+        for name, pair in merged(rows).items():
+            drivers = " (sync / async)" if len(pair) > 1 else ""
+            cells = [joined(map(table.floor, pair))]
+            cells += [joined(table.number(table.figure(entry, who)) for entry in pair) for who in COLUMNS]
+            cells.append(joined(f"{entry['targets'].get('g4flite', '')}" for entry in pair))
+            lines.append(f"| {name}{drivers} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def caption(conditions: dict[str, Any]) -> str:
+    """Where and how the figures were taken."""
+    versions = ", ".join(f"{name} {version}" for name, version in conditions["versions"].items())
+    rounds = conditions["rounds"]
+    return (
+        f"CPython {conditions['python']}, {conditions['system']} {conditions['machine']}, {conditions['cores']} cores, "
+        f"loopback, {conditions['date']}; {versions}; medians of {rounds} round{'s' * (rounds > 1)}"
+        f"{' of a quick run' if conditions['quick'] else ''}."
+    )
+
+
+def placed(readme: str, results: dict[str, Any]) -> str:
+    """The README with the figures between its marks.  Raises `ValueError` where it has none."""
+    before, begin, rest = readme.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{caption(results['conditions'])}\n\n{markdown(results['entries'])}\n{END}{after}"
+
+
+def main() -> None:
+    source, readme = map(Path, sys.argv[1:])
+    readme.write_text(placed(readme.read_text(), json.loads(source.read_text())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What is measured, who takes part, and what is to be reached: a list of rows."""
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+from typing import Any, NamedTuple
+
+WIRES = {"text": "raw text", "ndjson": "NDJSON", "openai": "OpenAI SSE", "anthropic": "Anthropic SSE"}
+MODES = {"burst": "64 events a read", "drip": "one event a read", "paced": "one event every 400 us"}
+COUNTS = {"burst": 64_000, "drip": 6400, "paced": 1600}
+TARGETS = {  # CPU, times the floor's
+    ("text", "burst"): 1.15, ("text", "drip"): 1.08,
+    ("ndjson", "burst"): 7, ("ndjson", "drip"): 1.3,
+    ("openai", "burst"): 5, ("openai", "drip"): 1.45, ("openai", "paced"): 1.15,
+    ("anthropic", "burst"): 6.5, ("anthropic", "drip"): 1.4,
+}  # fmt: skip
+BOTH = ("floor", "g4flite")
+CHAT = ("floor", "g4flite", "openai", "litellm")
+OURS, FASTER = "g4flite", "g4flite[aiohttp]"
+
+
+class Figure(NamedTuple):
+    """One of the figures of a measurement, and how it is shown: as it is, as the "ratio" to the floor's, or "above" it.
+
+    `targets` are at most; where `least` is true, at least.
+    """
+
+    key: str
+    section: str
+    unit: str
+    shown: str
+    targets: Mapping[str, float] = {}
+    least: bool = False
+
+
+class Row(NamedTuple):
+    """One measurement, the function `<file>.<name>`, that each of `who` undergoes in turn."""
+
+    name: str
+    measure: str
+    who: tuple[str, ...]
+    arguments: Mapping[str, Any]
+    figures: tuple[Figure, ...]
+    once: bool = False  # nothing that differs from round to round
+
+
+def chunk_rows() -> Iterator[Row]:
+    for (kind, mode), driver in product(TARGETS, ("sync", "async")):
+        who: tuple[str, ...] = BOTH
+        targets = {OURS: TARGETS[kind, mode]}
+        if kind == "openai":
+            who = ("floor", "by hand", "g4flite", *[FASTER] * (driver == "async"), "openai", "litellm")
+            targets |= {FASTER: 0.6} if (mode, driver) == ("paced", "async") else {}
+        elif kind == "anthropic":
+            who = (*BOTH, "anthropic", "litellm")
+        yield Row(
+            f"{WIRES[kind]}, {MODES[mode]}, {driver}",
+            "speed.chunks",
+            who,
+            {"kind": kind, "mode": mode, "driver": driver, "count": COUNTS[mode]},
+            (
+                Figure("cpu", "CPU per chunk", "us", "ratio", targets),
+                *[Figure("rate", "Chunks a second", "1/s", "value")] * (mode != "paced"),
+            ),
+        )
+
+
+def other_rows() -> Iterator[Row]:
+    many = "Many at once, CPU per chunk"
+    for driver, who in ("sync", CHAT), ("async", (*BOTH, FASTER, *CHAT[2:])):
+        figures = (
+            Figure("cpu", "One call", "us", "ratio", {OURS: 1.1}),
+            Figure("first", "Time to first chunk", "ms", "ratio"),
+        )
+        yield Row(f"warm call of one event, {driver}", "speed.calls", who, {"driver": driver, "count": 400}, figures)
+    yield Row("500 streams on one loop", "speed.crowd", (*BOTH, FASTER, *CHAT[2:]), {"streams": 500, "count": 20}, (
+        Figure("cpu", many, "us", "ratio", {OURS: 1.2, FASTER: 0.45}),
+        Figure("complete", "Complete of 500", "", "value", {OURS: 500}, least=True),
+    ))  # fmt: skip
+    yield Row("2,000 streams on one loop", "speed.crowd", (*BOTH, FASTER), {"streams": 2000, "count": 5}, (
+        Figure("cpu", many, "us", "ratio"),
+        Figure("complete", "Complete of 2,000", "", "value", {OURS: 2000}, least=True),
+    ))  # fmt: skip
+    yield Row("64 threads", "speed.threads", CHAT, {"streams": 64, "count": 400}, (Figure("cpu", many, "us", "ratio"),))
+    yield Row("import", "start.imported", ("floor", "g4flite", "openai", "anthropic", "litellm"), {}, (
+        Figure("taken", "Import", "ms", "value", {OURS: 15}),
+        Figure("modules", "Modules imported", "", "value"),
+    ))  # fmt: skip
+    for scheme, target in ("http", 0.85), ("https", 1.05):
+        figure = Figure("taken", "Time to first chunk", "ms", "ratio", {OURS: target})
+        yield Row(f"fresh process, {scheme}", "start.first_chunk", CHAT, {"scheme": scheme}, (figure,))
+    figure = Figure("extra", "One call", "ms", "value", {OURS: 1})
+    yield Row("client for one call, above a live one", "start.one_shot", CHAT[:3], {"count": 50}, (figure,))
+    for traced in True, False:
+        how, target = ("allocated", {OURS: 4}) if traced else ("resident", {})
+        figure = Figure("held", "Memory", "KiB", "above" if traced else "value", target)
+        who = (*BOTH, FASTER) if traced else (*BOTH, FASTER, *CHAT[2:])
+        yield Row(f"open stream, {how}", "memory.open_streams", who, {"streams": 500, "traced": traced}, (figure,))
+    for kind in "text", "openai":
+        figure = Figure("peak", "Memory", "MiB", "value", {OURS: 32})
+        yield Row(f"{WIRES[kind]} of 64 MiB, above its text", "memory.long_reply", BOTH, {"kind": kind, "size": 64},
+                  (figure,))  # fmt: skip
+    for kind in "ndjson", "openai":
+        figure = Figure("times", "Inside", "", "value", {OURS: 2})
+        name = f"{WIRES[kind]}, 1 MiB line in pieces of 100 bytes, to whole"
+        yield Row(name, "inside.linear", (OURS,), {"kind": kind}, (figure,))
+    for driver in "sync", "async":
+        figure = Figure("times", "Inside", "", "value", {OURS: 1.03})
+        name = f"with .partial and timers, to without, {driver}"
+        yield Row(name, "inside.bookkeeping", (OURS,), {"driver": driver, "count": 1600}, (figure,))
+    yield Row("installed", "start.installed", ("floor", "g4flite", "openai", "anthropic", "litellm"), {}, (
+        Figure("distributions", "Distributions installed", "", "value"),
+        Figure("size", "Installed", "MB", "value"),
+    ), once=True)  # fmt: skip
+
+
+ROWS = (*chunk_rows(), *other_rows())

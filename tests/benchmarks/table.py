@@ -1,0 +1,69 @@
+"""The figures as a table: medians of the rounds, against the floor's where a figure is a ratio."""
+
+from collections.abc import Iterable, Mapping
+from statistics import median
+from typing import Any
+
+COLUMNS = ("by hand", "g4flite", "g4flite[aiohttp]", "openai", "anthropic", "litellm")
+Entry = Mapping[str, Any]  # row, section, unit, shown, least, targets by contender, values by contender and round
+
+
+def figure(entry: Entry, who: str) -> float | None:
+    """What is compared: the median, its ratio to the floor's, or by how much it is above."""
+    if not (values := entry["values"].get(who)):
+        return None
+    middle = median(values)
+    if entry["shown"] == "value":
+        return middle
+    if not (bare := entry["values"].get("floor")):
+        return None
+    return middle / median(bare) if entry["shown"] == "ratio" else middle - median(bare)
+
+
+def number(value: float | None) -> str:
+    """Three digits that count."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 20 else f"{value:.2f}"
+
+
+def verdict(entry: Entry) -> str:
+    """The targets, and which are missed."""
+    said = []
+    for who, target in entry["targets"].items():
+        found = figure(entry, who)
+        met = found is not None and (found >= target if entry["least"] else found <= target)
+        name = "" if who == "g4flite" else f" ({who})"
+        said.append(f"target {target:g}{name}{'' if met else ' not measured' if found is None else ' MISSED'}")
+    return ", ".join(said)
+
+
+def floor(entry: Entry) -> str:
+    values = entry["values"].get("floor")
+    return f"{number(median(values))} {entry['unit']}".strip() if values else "-"
+
+
+def title(entry: Entry) -> str:
+    units = {"ratio": "times httpx's", "above": f"{entry['unit']} above httpx's", "value": entry["unit"]}
+    unit = units[entry["shown"]]
+    return f"{entry['section']} ({unit})" if unit else entry["section"]
+
+
+def sections(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    """The entries below the titles they belong to, in the order of their first."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(title(entry), []).append(entry)
+    return found
+
+
+def text(entries: Iterable[Entry]) -> str:
+    """The table for a terminal."""
+    lines = []
+    for name, rows in sections(entries).items():
+        heads = ["floor", *COLUMNS]
+        lines.append(f"\n{name:<58}" + "".join(f"{head.removeprefix('g4flite['):>10}" for head in heads))
+        for row in rows:
+            cells = [floor(row), *(number(figure(row, who)) for who in COLUMNS)]
+            lines.append(f"{row['row']:<58}" + "".join(f"{cell:>10}" for cell in cells) + f"  {verdict(row)}")
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,89 @@
+"""The plain parts of the benchmark: what it makes of figures.  It measures nothing here."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from tests.benchmarks import check, contenders, inside, readme, run, server, table
+from tests.benchmarks.rows import ROWS
+
+
+def entry(shown: str, *, least: bool = False, target: float = 5.0, **values: list[float]) -> dict[str, Any]:
+    return {"row": "OpenAI SSE, drip, sync", "section": "CPU per chunk", "unit": "us", "shown": shown, "least": least,
+            "targets": {"g4flite": target}, "values": values}  # fmt: skip
+
+
+def test_a_figure_is_the_median_its_ratio_to_the_floor_or_by_how_much_it_is_above() -> None:
+    values = {"floor": [9.0, 2.0, 1.0], "g4flite": [7.0, 90.0, 8.0]}
+    assert table.figure(entry("value", **values), "g4flite") == 8
+    assert table.figure(entry("ratio", **values), "g4flite") == 4
+    assert table.figure(entry("above", **values), "g4flite") == 6
+    assert table.figure(entry("ratio", **values), "openai") is None
+    assert table.figure(entry("ratio", g4flite=[1.0]), "g4flite") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(None, "-"), (0.1234, "0.12"), (1.456, "1.46"), (34.56, "34.6"), (1234.5, "1,234")]
+)
+def test_numbers_are_as_exact_as_they_are_worth(value: float | None, shown: str) -> None:
+    assert table.number(value) == shown
+
+
+def test_a_target_stands_beside_its_figure_and_says_where_it_is_missed() -> None:
+    values = {"floor": [1.0], "g4flite": [6.0]}
+    assert table.verdict(entry("ratio", target=6, **values)) == "target 6"
+    assert table.verdict(entry("ratio", target=5.9, **values)) == "target 5.9 MISSED"
+    assert table.verdict(entry("ratio", target=6.1, least=True, **values)) == "target 6.1 MISSED"
+    assert table.verdict(entry("ratio", floor=[1.0])) == "target 5 not measured"
+    lines = table.text([entry("ratio", **values)]).splitlines()
+    assert lines[1].startswith("CPU per chunk (times httpx's)")
+    assert lines[2].split()[-8:] == ["6.00", "-", "-", "-", "-", "target", "5", "MISSED"]
+
+
+def test_the_openai_sdk_is_compared_with_g4flite_where_both_were_measured() -> None:
+    row = next(row for row in ROWS if row.name == "OpenAI SSE, one event a read, sync")
+    both = entry("ratio", floor=[1.0], g4flite=[2.0], openai=[30.0])
+    assert [found["values"] for found in run.against_openai(row, both)] == [{"g4flite": [15]}]
+    assert list(run.against_openai(row, entry("ratio", g4flite=[2.0]))) == []
+
+
+def test_the_guard_compares_ratios_with_generous_margins() -> None:
+    found = check.ratios([entry("ratio", floor=[2.0], g4flite=[4.0]), entry("value", least=True, g4flite=[1.0])])
+    (name, ratio), *_ = found.items()
+    assert (len(found), ratio) == (1, 2)
+    assert check.compare(found, {name: 2.0})[1]
+    assert check.compare(found, {})[1]
+    lines, sound = check.compare({name: 4.1}, {name: 2.0})
+    assert not sound
+    assert "BEYOND 3.35 (baseline 2.00)" in lines[0]
+
+
+def test_the_readme_shows_sync_and_async_in_one_line_between_its_marks() -> None:
+    pair = [entry("ratio", floor=[1.0], g4flite=[2.0]), entry("ratio", floor=[4.0], g4flite=[4.0])]
+    pair[1]["row"] = "OpenAI SSE, drip, async"
+    conditions = {"python": "3.11.7", "system": "Linux", "machine": "x86_64", "cores": 2, "date": "2026-01-01",
+                  "versions": {"httpx": "0.28.1"}, "rounds": 5, "quick": False}  # fmt: skip
+    results = {"conditions": conditions, "entries": pair}
+    before = f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n"
+    after = readme.placed(before, results)
+    assert "| OpenAI SSE, drip (sync / async) | 1.00 us / 4.00 us | - | 2.00 / 1.00 | - | - | - | 5.0 |" in after
+    assert after.startswith("above\n")
+    assert after.endswith(f"{readme.END}\nbelow\n")
+    assert "old" not in after
+    assert readme.placed(after, results) == after
+    with pytest.raises(ValueError, match="lacks the marks"):
+        readme.placed("nothing", results)
+
+
+@pytest.mark.parametrize("kind", contenders.PROVIDERS)
+@pytest.mark.parametrize("group", [1, 64])
+def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group: int) -> None:
+    sent = b"".join(server.reply(kind, group, 131))
+    assert sent.count(b"hello word") + sent.count(b"other text") == 131
+    assert sent.endswith(b"0\r\n\r\n")
+
+
+def test_what_the_benchmark_switches_off_is_there() -> None:
+    with ExitStack() as stack:
+        inside.switch_off(stack)
