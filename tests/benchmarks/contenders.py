@@ -22,6 +22,9 @@ PEERS = ("openai", "anthropic", "litellm")  # other SDKs, as black boxes
 MODEL, KEY = "gpt-4o-mini", "sk-bench-1"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 Figures = dict[str, float]  # what a measurement found, by name
+SECONDS = 600  # that everybody waits: a crowd gathers slowly, and a timer that never fires costs the same
+PATIENT = {"connect": SECONDS, "first_token": SECONDS, "idle": SECONDS}
+LIMITS = {"max_connections": None, "max_keepalive_connections": 20}  # without the 20, a crowd takes ten times as long
 Read = tuple[Callable[[str], Any], Callable[[Any], Any]]
 
 
@@ -47,7 +50,7 @@ def floor(kind: str, url: str) -> Iterator[Read]:
     """httpx's bytes, as bare as it gives them: nothing is parsed."""
     import httpx
 
-    with httpx.Client(limits=httpx.Limits(max_connections=None), timeout=60) as client:
+    with httpx.Client(limits=httpx.Limits(**LIMITS), timeout=SECONDS) as client:
         yield lambda prompt: client.stream("POST", url, headers=HEADERS, json=body(prompt)), httpx.Response.iter_raw
 
 
@@ -55,7 +58,7 @@ def floor(kind: str, url: str) -> Iterator[Read]:
 async def afloor(kind: str, url: str) -> AsyncIterator[Read]:
     import httpx
 
-    async with httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60) as client:
+    async with httpx.AsyncClient(limits=httpx.Limits(**LIMITS), timeout=SECONDS) as client:
         yield lambda prompt: client.stream("POST", url, headers=HEADERS, json=body(prompt)), httpx.Response.aiter_raw
 
 
@@ -103,7 +106,7 @@ def settings(kind: str, url: str) -> dict[str, Any]:
 def g4flite(kind: str, url: str) -> Iterator[Read]:
     from g4flite import Client, Timeout
 
-    with Client(**settings(kind, url), retries=0, timeout=Timeout(connect=60)) as client:
+    with Client(**settings(kind, url), retries=0, timeout=Timeout(**PATIENT)) as client:
         yield client.stream, iter
 
 
@@ -112,7 +115,7 @@ async def ag4flite(kind: str, url: str, **more: Any) -> AsyncIterator[Read]:
     from g4flite import Client, Timeout
 
     try:
-        client = Client(**settings(kind, url), retries=0, timeout=Timeout(connect=60), **more)
+        client = Client(**settings(kind, url), retries=0, timeout=Timeout(**PATIENT), **more)
     except (ImportError, TypeError, ValueError) as error:  # one that knows no such argument, or misses a package
         raise Skipped(f"{more}: {error}") from None
     async with client:
@@ -127,7 +130,7 @@ def ag4flite_on_aiohttp(kind: str, url: str) -> AbstractAsyncContextManager[Read
 def openai(kind: str, url: str) -> Iterator[Read]:
     from openai import OpenAI
 
-    with OpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+    with OpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=SECONDS) as client:
         create = client.chat.completions.create
         yield lambda prompt: create(model=MODEL, messages=messages(prompt), stream=True), iter
 
@@ -136,7 +139,7 @@ def openai(kind: str, url: str) -> Iterator[Read]:
 async def aopenai(kind: str, url: str) -> AsyncIterator[Read]:
     from openai import AsyncOpenAI
 
-    async with AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+    async with AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0, timeout=SECONDS) as client:
 
         @asynccontextmanager
         async def opened(prompt: str) -> AsyncIterator[Any]:
@@ -152,7 +155,7 @@ async def aopenai(kind: str, url: str) -> AsyncIterator[Read]:
 def anthropic(kind: str, url: str) -> Iterator[Read]:
     from anthropic import Anthropic
 
-    with Anthropic(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+    with Anthropic(api_key=KEY, base_url=url, max_retries=0, timeout=SECONDS) as client:
         create = client.messages.create
         yield lambda prompt: create(model=MODEL, messages=messages(prompt), max_tokens=99, stream=True), iter
 
@@ -161,7 +164,7 @@ def anthropic(kind: str, url: str) -> Iterator[Read]:
 async def aanthropic(kind: str, url: str) -> AsyncIterator[Read]:
     from anthropic import AsyncAnthropic
 
-    async with AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0, timeout=60) as client:
+    async with AsyncAnthropic(api_key=KEY, base_url=url, max_retries=0, timeout=SECONDS) as client:
 
         @asynccontextmanager
         async def opened(prompt: str) -> AsyncIterator[Any]:
@@ -177,7 +180,14 @@ async def aanthropic(kind: str, url: str) -> AsyncIterator[Read]:
 def litellm(kind: str, url: str) -> Iterator[Read]:
     from litellm import completion
 
-    own = {"model": f"{kind}/{MODEL}", "api_base": url, "api_key": KEY, "num_retries": 0, "timeout": 60, "stream": True}
+    own = {
+        "model": f"{kind}/{MODEL}",
+        "api_base": url,
+        "api_key": KEY,
+        "num_retries": 0,
+        "timeout": SECONDS,
+        "stream": True,
+    }
     yield lambda prompt: nullcontext(completion(messages=messages(prompt), **own)), iter
 
 
@@ -185,7 +195,14 @@ def litellm(kind: str, url: str) -> Iterator[Read]:
 async def alitellm(kind: str, url: str) -> AsyncIterator[Read]:
     from litellm import acompletion
 
-    own = {"model": f"{kind}/{MODEL}", "api_base": url, "api_key": KEY, "num_retries": 0, "timeout": 60, "stream": True}
+    own = {
+        "model": f"{kind}/{MODEL}",
+        "api_base": url,
+        "api_key": KEY,
+        "num_retries": 0,
+        "timeout": SECONDS,
+        "stream": True,
+    }
 
     @asynccontextmanager
     async def opened(prompt: str) -> AsyncIterator[Any]:

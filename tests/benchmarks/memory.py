@@ -10,7 +10,7 @@ from tests.benchmarks.limits import open_files
 from tests.benchmarks.server import WIRES
 
 MIB = 2**20
-SENT, READ = 8, 4  # chunks of each open stream; litellm holds some back
+READ = 4  # chunks of each open stream
 
 
 def resident(name: str = "VmRSS") -> float:
@@ -33,7 +33,7 @@ def open_streams(who: str, roots: dict[str, str], streams: int, traced: bool) ->
 
             async def one() -> None:
                 read = 0
-                async with opened(prompt(SENT)) as reply:
+                async with opened(prompt(READ)) as reply:
                     async for _ in iterated(reply):
                         read += 1
                         if read == READ:

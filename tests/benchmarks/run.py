@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -144,8 +145,10 @@ def run(rows: Iterable[Row], rounds: int, *, peers: bool, quick: bool) -> list[t
     wanted = list(rows)
     with certificate() as chain:
         for number, row in enumerate(wanted, 1):
-            print(f"{number}/{len(wanted)} {row.name}", file=sys.stderr, flush=True)
+            print(f"{number}/{len(wanted)} {row.name}", end="", file=sys.stderr, flush=True)
+            began = time.monotonic()
             taken, notes = take(row, chain, rounds, peers=peers, quick=quick)
+            print(f", {time.monotonic() - began:.0f} s", file=sys.stderr)
             for entry in taken:
                 entries += [entry, *against_openai(row, entry)]
             for note in sorted(notes):

@@ -20,7 +20,7 @@ from tests.benchmarks.limits import open_files
 
 GROUP = {"burst": 64}  # events in an HTTP chunk
 PACE = 400e-6  # seconds
-CROWD_PACE = 300e-6  # seconds, times the size of the crowd
+CROWD_PACE = 250e-6  # seconds, times the size of the crowd
 ASKED = re.compile(rb"(\d+) chunks, one of (\d+)")
 
 
@@ -89,7 +89,7 @@ def reply(kind: str, group: int, chunks: int) -> list[bytes]:
 
 @cache
 def gate(size: int) -> threading.Barrier:
-    return threading.Barrier(size, timeout=60)
+    return threading.Barrier(size, timeout=300)
 
 
 def answer(link: socket.socket, path: str, chunks: int, crowd: int) -> None:

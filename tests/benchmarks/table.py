@@ -62,7 +62,7 @@ def text(entries: Iterable[Entry]) -> str:
     lines = []
     for name, rows in sections(entries).items():
         heads = ["floor", *COLUMNS]
-        lines.append(f"\n{name:<58}" + "".join(f"{head.removeprefix('g4flite['):>10}" for head in heads))
+        lines.append(f"\n{name:<58}" + "".join(f"{head.split('[')[-1].strip(']'):>10}" for head in heads))
         for row in rows:
             cells = [floor(row), *(number(figure(row, who)) for who in COLUMNS)]
             lines.append(f"{row['row']:<58}" + "".join(f"{cell:>10}" for cell in cells) + f"  {verdict(row)}")
