@@ -42,7 +42,7 @@ def test_a_target_stands_beside_its_figure_and_says_where_it_is_missed() -> None
 
 
 def test_the_openai_sdk_is_compared_with_g4flite_where_both_were_measured() -> None:
-    row = next(row for row in ROWS if row.name == "OpenAI SSE, one event a read, sync")
+    row = next(row for row in ROWS if row.name == "OpenAI SSE, one event an HTTP chunk, sync")
     both = entry("ratio", floor=[1.0], g4flite=[2.0], openai=[30.0])
     assert [found["values"] for found in run.against_openai(row, both)] == [{"g4flite": [15]}]
     assert list(run.against_openai(row, entry("ratio", g4flite=[2.0]))) == []

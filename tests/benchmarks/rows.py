@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 WIRES = {"text": "raw text", "ndjson": "NDJSON", "openai": "OpenAI SSE", "anthropic": "Anthropic SSE"}
-MODES = {"burst": "64 events a read", "drip": "one event a read", "paced": "one event every 400 us"}
+MODES = {"burst": "64 events an HTTP chunk", "drip": "one event an HTTP chunk", "paced": "one event every 400 us"}
 COUNTS = {"burst": 64_000, "drip": 6400, "paced": 1600}
 TARGETS = {  # CPU, times the floor's
     ("text", "burst"): 1.15, ("text", "drip"): 1.08,

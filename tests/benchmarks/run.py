@@ -70,8 +70,9 @@ def serving(chain: list[str]) -> Iterator[dict[str, str]]:
 def measured(row: Row, who: str, roots: dict[str, str], *, quick: bool) -> dict[str, Any]:
     """The figures of one process, or `{"skipped": why}`."""
     arguments = dict(row.arguments)
-    if "count" in arguments and "streams" not in arguments:  # fewer are enough for those that take long
-        arguments["count"] = max(64, arguments["count"] // (10 if who in PEERS else 1) // (4 if quick else 1))
+    if "count" in arguments:
+        share = 10 if who in PEERS and "streams" not in arguments else 1  # fewer are enough for those that take long
+        arguments["count"] = max(arguments["count"] // share // (2 if quick else 1), 5)
     command = [PEERS_PYTHON if who in PEERS else PYTHON, "-m", "tests.benchmarks.measure", row.measure, who]
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | OFFLINE
     try:
@@ -160,7 +161,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="PATTERN", default="", help="the rows whose name this expression is found in")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="a quarter of the chunks, and two rounds at most")
+    parser.add_argument("--quick", action="store_true", help="half of the chunks, and two rounds at most")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     arguments = parser.parse_args()
     if not PYTHON.exists():
