@@ -70,7 +70,7 @@ format: $(VENV)/tools
 
 bench: $(VENV)/bench .venv-bench/core
 	@echo "== what g4flite costs, beside bare httpx and the SDKs of .venv-peers"
-	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json
+	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
 	@$(BIN)/python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
 
@@ -78,7 +78,7 @@ bench-peers: .venv-peers/core
 
 bench-check: $(VENV)/core .venv-bench/core
 	@echo "== what g4flite costs, as ratios, beside what it did (two minutes)"
-	@$(BIN)/python -m tests.benchmarks.check
+	@$(BIN)/python -m tests.benchmarks.check $(ARGS)
 
 soak: $(VENV)/tools
 	@$(BIN)/python tests/soak.py

@@ -24,7 +24,7 @@ def test_a_figure_is_the_median_its_ratio_to_the_floor_or_by_how_much_it_is_abov
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(None, "-"), (0.1234, "0.12"), (1.456, "1.46"), (34.56, "34.6"), (1234.5, "1,234")]
+    ("value", "shown"), [(None, "-"), (0.1234, "0.12"), (1.456, "1.46"), (34.56, "34.6"), (7.0, "7"), (1234.5, "1,234")]
 )
 def test_numbers_are_as_exact_as_they_are_worth(value: float | None, shown: str) -> None:
     assert table.number(value) == shown
@@ -38,7 +38,7 @@ def test_a_target_stands_beside_its_figure_and_says_where_it_is_missed() -> None
     assert table.verdict(entry("ratio", floor=[1.0])) == "target 5 not measured"
     lines = table.text([entry("ratio", **values)]).splitlines()
     assert lines[1].startswith("CPU per chunk (times httpx's)")
-    assert lines[2].split()[-8:] == ["6.00", "-", "-", "-", "-", "target", "5", "MISSED"]
+    assert lines[2].split()[-8:] == ["6", "-", "-", "-", "-", "target", "5", "MISSED"]
 
 
 def test_the_openai_sdk_is_compared_with_g4flite_where_both_were_measured() -> None:
@@ -67,7 +67,7 @@ def test_the_readme_shows_sync_and_async_in_one_line_between_its_marks() -> None
     results = {"conditions": conditions, "entries": pair}
     before = f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n"
     after = readme.placed(before, results)
-    assert "| OpenAI SSE, drip (sync / async) | 1.00 us / 4.00 us | - | 2.00 / 1.00 | - | - | - | 5.0 |" in after
+    assert "| OpenAI SSE, drip (sync / async) | 1 us / 4 us | - | 2 / 1 | - | - | - | 5 |" in after
     assert after.startswith("above\n")
     assert after.endswith(f"{readme.END}\nbelow\n")
     assert "old" not in after

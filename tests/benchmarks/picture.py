@@ -57,7 +57,7 @@ def panel(ax: Any, driver: str, groups: list[tuple[str, list[tuple[str, float]]]
         y += 0.8
     ax.set_title(driver)
     ax.set_xscale("log")
-    ax.set_xlim(0.5, 3000)
+    ax.set_xlim(0.5, 5000)
     ax.axvline(1, color="black", linewidth=0.8)
     ax.set_yticks([place for place, _ in ticks], [name for _, name in ticks])
     ax.tick_params(axis="y", length=0)

@@ -29,11 +29,11 @@ def sse(value: object, name: str = "") -> bytes:
 
 
 def chat(delta: dict[str, str], reason: str | None = None) -> bytes:
-    """One chunk of 300 bytes, as OpenAI sends it."""
+    """One chunk, of 281 bytes of JSON, as OpenAI sends it."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return sse({
         "id": "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz", "object": "chat.completion.chunk", "created": 1700000000,
-        "model": "gpt-4o-mini-2024-07-18", "service_tier": "default", "system_fingerprint": "fp_0123456789",
+        "model": "gpt-4o-mini-2024-07-18", "system_fingerprint": "fp_0123456789",
         "choices": [choice],
     })  # fmt: skip
 

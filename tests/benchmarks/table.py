@@ -21,10 +21,16 @@ def figure(entry: Entry, who: str) -> float | None:
 
 
 def number(value: float | None) -> str:
-    """Three digits that count."""
+    """Three digits that count; none behind the point of a count."""
     if value is None:
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 20 else f"{value:.2f}"
+    return (
+        f"{value:,.0f}"
+        if abs(value) >= 100 or value == int(value)
+        else f"{value:.1f}"
+        if abs(value) >= 20
+        else f"{value:.2f}"
+    )
 
 
 def verdict(entry: Entry) -> str:
