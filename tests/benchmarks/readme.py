@@ -13,7 +13,6 @@ from typing import Any
 from tests.benchmarks import table
 
 BEGIN, END = "<!-- speed: written by make bench -->", "<!-- speed ends -->"
-COLUMNS = ("by hand", "g4flite", "openai", "anthropic", "litellm")
 LEFT_OUT = ("Chunks a second", "Modules imported", "Inside", "Complete of")
 
 
@@ -33,14 +32,15 @@ def joined(cells: Iterable[str]) -> str:
 def markdown(entries: Iterable[table.Entry]) -> str:
     """The table of the README: a line for sync and async."""
     shown = [entry for entry in entries if not entry["section"].startswith(LEFT_OUT)]
-    heads = ["", "httpx", *COLUMNS, "target"]
+    columns = [who for who in table.COLUMNS if any(who in entry["values"] for entry in shown)]
+    heads = ["", "httpx", *columns, "target"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for title, rows in table.sections(shown).items():
         lines.append(f"| **{title}** |" + " |" * (len(heads) - 1))
         for name, pair in merged(rows).items():
             drivers = " (sync / async)" if len(pair) > 1 else ""
             cells = [joined(map(table.floor, pair))]
-            cells += [joined(table.number(table.figure(entry, who)) for entry in pair) for who in COLUMNS]
+            cells += [joined(table.number(table.figure(entry, who)) for entry in pair) for who in columns]
             cells.append(joined(target(entry) for entry in pair))
             lines.append(f"| {name}{drivers} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -28,7 +28,7 @@ def number(value: float | None) -> str:
         f"{value:,.0f}"
         if abs(value) >= 100 or value == int(value)
         else f"{value:.1f}"
-        if abs(value) >= 20
+        if abs(value) >= 10
         else f"{value:.2f}"
     )
 
@@ -46,7 +46,8 @@ def verdict(entry: Entry) -> str:
 
 def floor(entry: Entry) -> str:
     values = entry["values"].get("floor")
-    return f"{number(median(values))} {entry['unit']}".strip() if values else "-"
+    unit = entry["unit"] if entry["shown"] != "value" else ""  # which the title has
+    return f"{number(median(values))} {unit}".strip() if values else "-"
 
 
 def title(entry: Entry) -> str:
