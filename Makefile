@@ -10,9 +10,7 @@ EXTRAS_peers = peers
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides test test-clients cover check format bench soak test-all clean
-.PHONY: help demo demo-local test test-vendored test-clients cover check format bench soak test-all clean
-.PHONY: help demo demo-local test test-clients cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides test test-vendored test-clients cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import Any, Final
 
-from anyio import CancelScope
+import anyio
 
 from ._timers import Timers
 
@@ -59,7 +59,7 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """httpx's `trace` extension: notes how far a request is, arms its stream, closes one that httpcore forgets."""
     if event.endswith(FAILED) and timers.stream is not None:
-        with CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):
             await timers.stream.aclose()
     else:
         watch(timers, event, info)

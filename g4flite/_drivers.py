@@ -43,6 +43,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
+        steps.close()  # which nothing is asked of any more, and which holds the request
         feed, texts, full = reply.feed, run.texts, run.join()
         while True:
             heard = False
@@ -107,6 +108,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
+        steps.close()  # which nothing is asked of any more, and which holds the request
         feed, texts, full = reply.feed, run.texts, run.join()
         while True:
             heard = False

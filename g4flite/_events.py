@@ -2,44 +2,42 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from ._halves import joined
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+NOTHING: Final[Mapping[str, Any]] = {}
+
+
+class Start(NamedTuple):
     """The reply begins: its id and the model that answers, as the service names them (None where it does not)."""
 
     response_id: str | None = None
     model: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(NamedTuple):
     """A piece of what the model says to itself before it answers."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCallDelta:
+class ToolCallDelta(NamedTuple):
     """A piece of a tool call: `arguments` goes on where the last piece of the same `index` (from 0) ended.
 
     `id` and `name` are whole in each piece.  Every tool call comes in pieces, one where the service sends it whole.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple's own `index` is of no use here
     id: str
     name: str
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(NamedTuple):
     """A whole tool call; `arguments` is JSON text, as the model wrote it ({} where it wrote none).
 
     `id` is the service's; where it has none, `call_<index>_<name>`.
@@ -50,8 +48,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """The tokens counted so far, None for what the service does not count; `raw` is its own object.
 
     `completion_tokens` holds the answer and the reasoning, `reasoning_tokens` the reasoning alone.
@@ -61,11 +58,13 @@ class Usage:
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     total_tokens: int | None = None
-    raw: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    raw: Mapping[str, Any] = NOTHING
+
+    def __hash__(self) -> int:
+        return hash(self[:-1])
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(NamedTuple):
     """The answer is complete: `reason` in the one vocabulary for all services, `native` in the service's own word.
 
     Usage may follow.

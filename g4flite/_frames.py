@@ -66,8 +66,9 @@ class Unnamed:
     def idle(self) -> bool:
         return self._framing.idle
 
-    def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        return zip(repeat(""), self._framing.feed(data))
+    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
+        frames = self._framing.feed(data)
+        return zip(repeat(""), frames) if frames else ()
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         yield "", self._framing.close()
@@ -105,7 +106,7 @@ class FrameParser:
     split off where it comes alone: it is like the last one, and what stands where the text was is one JSON string.
     """
 
-    __slots__ = ("_data", "_frame", "_framing", "_name", "_reader", "_reasoning", "_text", "_unit", "_vain")
+    __slots__ = ("_data", "_frame", "_framing", "_idle", "_name", "_reader", "_reasoning", "_text", "_unit", "_vain")
 
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
@@ -113,6 +114,7 @@ class FrameParser:
         self._data: Around | None = None  # of the last bytes fed, where they were one frame, and
         self._frame: Around | None = None  # of the last frame, where it was a text
         self._name = ""  # its name
+        self._idle = framing.idle  # nothing is held back
         self._vain = 0  # how often in a row nothing was like them
 
     @property
@@ -120,15 +122,23 @@ class FrameParser:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        if self._data is None or (text := between(data, self._data)) is None or len(data) > self._framing.limit:
-            return self._feed(data)
-        self._vain = 0
-        return (text,) if text.isascii() and text and not self._text.high else self._whole(text)
+        if self._data is not None:
+            text = between(data, self._data)
+            if text is not None and len(data) <= self._framing.limit:
+                self._vain = 0
+                return (text,) if text.isascii() and text and not self._text.high else self._whole(text)
+            self._data = None
+        frames = self._framing.feed(data)
+        if frames:
+            return self._feed(data, frames)
+        self._idle = False
+        return ()
 
-    def _feed(self, data: bytes) -> Iterator[str | Event]:
-        framing, alone, count, parsed, frame = self._framing, self._framing.idle, 0, 0, b""
-        known, like, halves, self._data = self._frame, self._name, self._text, None
-        for name, frame in framing.feed(data):
+    def _feed(self, data: bytes, frames: Iterable[tuple[str, bytes]]) -> Iterator[str | Event]:
+        """What the frames hold, which `data` completes."""
+        known, like, halves = self._frame, self._name, self._text
+        count, parsed, frame = 0, 0, b""
+        for name, frame in frames:
             count += 1
             if known is not None and name == like and (text := between(frame, known)) is not None:
                 if text.isascii() and text and not halves.high:  # the usual item, with no call
@@ -145,7 +155,8 @@ class FrameParser:
                 yield from self._whole(item)
         if count > parsed:
             self._vain = 0
-        if alone and count == 1 and known is not None and framing.idle:
+        alone, self._idle = self._idle, self._framing.idle
+        if alone and count == 1 and known is not None and self._idle:
             self._data = with_rest(data, frame, known)
 
     def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Around | None:

@@ -33,6 +33,11 @@ class Lines:
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """The lines that `data` completes, without their LF."""
+        if _LF not in data:  # the middle of a line
+            self._tail += data
+            if len(self._tail) > self.limit:
+                self._check(self._tail)
+            return ()
         size = len(self._tail) + len(data)
         lines = data.split(b"\n")
         if len(lines) > 1 and self._tail:
@@ -90,6 +95,11 @@ class ServerSentEvents:
         """The events that `data` completes, as (name, data)."""
         if self._skip:
             data = self._begin(data)
+        if self._tail and _LF not in data and _CR not in data:  # the middle of a line
+            self._tail += data
+            if self._data is not None or len(self._tail) > self.limit:
+                self._check(self._tail)
+            return ()
         if self._idle and data.endswith(b"\n\n") and len(data) <= self.limit and _CR not in data:  # whole events,
             if data.startswith(b"data: "):
                 texts = data[6:-2].split(b"\n\ndata: ")

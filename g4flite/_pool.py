@@ -4,14 +4,15 @@ import os
 import ssl
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import httpx
-from anyio.lowlevel import RunVar
 
 from ._errors import OptionError, UsageError
+
+if TYPE_CHECKING:
+    from anyio.lowlevel import RunVar
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -32,13 +33,15 @@ class Source(Protocol):
     async def arelease(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """How the clients made here connect."""
 
     base_url: str
-    proxy: str | None = field(repr=False)
+    proxy: str | None
     verify: ssl.SSLContext | None
+
+    def __repr__(self) -> str:
+        return f"Connection(base_url={self.base_url!r})"
 
 
 class OneShot:
@@ -107,8 +110,7 @@ class Pool:
         self._connection = connection
         self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
-        self._async_clients: RunVar[httpx.AsyncClient | None] = RunVar("async_client")  # one for each event loop
-        self._used_async = False
+        self._async_clients: RunVar[httpx.AsyncClient | None] | None = None  # one for each event loop
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._inherited: list[object] = []
         self.closed = False
@@ -125,11 +127,14 @@ class Pool:
         self._renew()
         with self._lock:
             self._check_open()
+            if self._async_clients is None:
+                from anyio.lowlevel import RunVar  # noqa: PLC0415 - of no use in sync, and slow to import
+
+                self._async_clients = RunVar("async_client")
             client = self._async_clients.get(None)
             if client is None:
                 client = connect(httpx.AsyncClient, self._connection)
                 self._async_clients.set(client)
-                self._used_async = True
             return client
 
     def release(self) -> None:
@@ -140,7 +145,7 @@ class Pool:
 
     def close(self) -> None:
         self._renew()
-        if self._used_async:
+        if self._async_clients is not None:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
         self.closed = True
         if self._client is not None:
@@ -151,14 +156,14 @@ class Pool:
         self.closed = True
         if self._client is not None:
             self._client.close()
-        if (client := self._async_clients.get(None)) is not None:
+        if self._async_clients is not None and (client := self._async_clients.get(None)) is not None:
             await client.aclose()
 
     def _renew(self) -> None:
         """Begins anew in the child of a fork: the connections and locks are its parent's, and are kept but not used."""
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
-            self._client, self._async_clients, self._used_async = None, RunVar("async_client"), False
+            self._client = self._async_clients = None
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _check_open(self) -> None:

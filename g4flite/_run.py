@@ -36,7 +36,7 @@ class Route(NamedTuple):
     retry: Retry
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Run:
     """One stream.  `texts` are those delivered so far, `attempts` those that have ended."""
 

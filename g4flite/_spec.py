@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import urandom
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from ._checks import check_base_url, check_header, check_template, is_secret
 from ._errors import SpecError, StatusError
@@ -35,8 +35,7 @@ class ChunkParser(Protocol):
         """What is still held back at the end of the reply."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorRule:
+class ErrorRule(NamedTuple):
     """A service's own way to say something: `status` with a body that contains `contains` means `error`."""
 
     status: int
@@ -172,10 +171,12 @@ class Call:
         return self.random_text(length, "0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP request, ready to send: a POST of `body` (JSON) to `url`."""
 
     url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Request(url={self.url!r})"

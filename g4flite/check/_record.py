@@ -33,7 +33,7 @@ def record(route: Route, *, leave: Literal["", "half", "wholly"] = "", broken: b
     run.begin(route)
     run.secrets = secrets(call, request)
     body = request.body[:-1] if broken else request.body
-    request = replace(request, headers={**request.headers, "accept-encoding": "gzip, deflate"}, body=body)
+    request = request._replace(headers={**request.headers, "accept-encoding": "gzip, deflate"}, body=body)
     line, head, link, error = b"", None, None, None
     pieces: list[tuple[float, bytes]] = []
     client, began = route.source.client(), time.monotonic()

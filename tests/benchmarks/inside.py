@@ -13,11 +13,10 @@ from unittest.mock import patch
 from tests.benchmarks.contenders import PROVIDERS, Figures, Skipped, prompt, settings
 from tests.benchmarks.server import chat
 
-# Switched off from outside: nothing asks the timers before a read, and no text tells them.
+# Switched off from outside: nothing asks the timers before a read.
 SWITCHES = (
     ("_steps", "arm", lambda *_: None),
-    ("_timers", "arm", lambda *_: None),
-    ("_timers.Timers", "text", staticmethod(bool)),
+    ("_armed", "arm", lambda *_: None),
 )
 
 
