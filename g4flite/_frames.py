@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from typing import Any, Protocol, TypeAlias
 
 from ._alike import Around, around, between, with_rest
 from ._errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
 from ._events import Event, Finish, Reasoning
-from ._framing import JsonArray, Lines, ServerSentEvents
+from ._framing import Framing
 from ._halves import Halves
 from ._reports import excerpt
 
@@ -16,20 +15,6 @@ Items: TypeAlias = Iterable[str | Event | G4fliteError | None]  # None is nothin
 scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # a third less time than `json.loads` takes
 VAIN = 16  # frames with a number or a time of their own each are not compared any more
 DONE = b"[DONE]"  # https://platform.openai.com/docs/api-reference/chat/streaming, and whoever speaks like it
-
-
-class Framing(Protocol):
-    """A push decoder of frames: the name of each (an SSE event's, else empty) and its bytes.
-
-    `idle` says that nothing is held back, `limit` is the longest frame, in bytes.
-    """
-
-    @property
-    def idle(self) -> bool: ...
-    @property
-    def limit(self) -> int: ...
-    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]: ...
-    def close(self) -> Iterable[tuple[str, bytes]]: ...
 
 
 class Reader(Protocol):
@@ -52,49 +37,6 @@ class Reader(Protocol):
 
     def end(self, *, marked: bool) -> Items:
         """What was held back: the marker `[DONE]` came, or else the body has ended."""
-
-
-class Unnamed:
-    """A framing without names."""
-
-    __slots__ = ("_framing", "limit")
-
-    def __init__(self, framing: Lines | JsonArray) -> None:
-        self._framing, self.limit = framing, framing.limit
-
-    @property
-    def idle(self) -> bool:
-        return self._framing.idle
-
-    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
-        frames = self._framing.feed(data)
-        return zip(repeat(""), frames) if frames else ()
-
-    def close(self) -> Iterator[tuple[str, bytes]]:
-        yield "", self._framing.close()
-
-
-class EventsOrArray:
-    """Server-sent events or a JSON array, as the first byte that is not blank says."""
-
-    __slots__ = ("_framing", "limit")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._framing: Framing | None = None
-
-    @property
-    def idle(self) -> bool:
-        return self._framing is not None and self._framing.idle
-
-    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
-        if self._framing is None and (start := data.lstrip()):
-            array = start.startswith((b"[", b"{"))
-            self._framing = Unnamed(JsonArray(self.limit)) if array else ServerSentEvents(self.limit)
-        return self._framing.feed(data) if self._framing is not None else ()
-
-    def close(self) -> Iterable[tuple[str, bytes]]:
-        return self._framing.close() if self._framing is not None else ()
 
 
 class FrameParser:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ._errors import TruncatedStreamError
-from ._frames import FrameParser, Unnamed
-from ._framing import Lines
+from ._frames import FrameParser
+from ._framing import Lines, Unnamed
 from ._reports import reported
 
 HELD = 16 * 1024  # characters

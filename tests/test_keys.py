@@ -36,7 +36,7 @@ def request(name: Any, **more: Any) -> Any:
     """The request that a call sends, its body as a value."""
     settings = {"model": "m", "base_url": None, "headers": None, "options": {}, **more}
     built = build(make_call(providers.find(name), "Hi", **settings))
-    return dataclasses.replace(built, body=json.loads(built.body))
+    return built._replace(body=json.loads(built.body))
 
 
 @pytest.mark.parametrize("name", KEYED)

@@ -9,7 +9,8 @@ from typing import Any
 
 from .._errors import ContentFilterError, ProviderError
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import EventsOrArray, FrameParser, Items, number, words
+from .._frames import FrameParser, Items, number, words
+from .._framing import EventsOrArray
 from .._messages import Message
 from .._options import OPTIONS, choice, present, renamed, schema, stops
 from .._parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names

@@ -7,8 +7,8 @@ docs/api/errors.mdx (August 2026).
 from typing import Any
 
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, Unnamed, number, words
-from .._framing import Lines
+from .._frames import FrameParser, Items, number, words
+from .._framing import Lines, Unnamed
 from .._messages import Message
 from .._options import model_of, present, renamed, schema, taking
 from .._parts import arguments, check_tools, embedded, nameless, parts, tool_names
