@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx
+    import httpx2  # type: ignore[import-not-found, unused-ignore]  # of use to those who have it
 
     from ._run import Route
 
+HttpClient: TypeAlias = "httpx.Client | httpx.AsyncClient | httpx2.Client | httpx2.AsyncClient"
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 Providers: TypeAlias = Union[str, Provider, "Client"]
 
@@ -33,7 +35,7 @@ def stream(
     base_url: str | None = None,
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
-    client: "httpx.Client | httpx.AsyncClient | None" = None,
+    client: "HttpClient | None" = None,
     timeout: Timeout | float | None = None,
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
@@ -55,7 +57,7 @@ def stream(
       G4FLITE_<PROVIDER>_BASE_URL counts, and the vendor's own, like OPENAI_BASE_URL.
     - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
     - `headers` are added to the provider's own, and win over them; to each one's, where several are named.
-    - `client` is a live httpx client of the caller's, which is never closed here.
+    - `client` is a live client of the caller's, httpx's or httpx2's, which is never closed here.
     - `timeout` is a `Timeout`, or a number of seconds for the whole; None is a `Client`'s own, else `Timeout()`.
     - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
       `Client`'s own, else 2.

@@ -62,7 +62,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                     full = run.join()
             try:
                 data = b"" if reply.done else next(body, b"")
-            except _steps.LOSSES as error:
+            except _steps.losses() as error:
                 data = _steps.lost(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
@@ -127,7 +127,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                     full = run.join()
             try:
                 data = b"" if reply.done else await anext(body, b"")
-            except _steps.LOSSES as error:
+            except _steps.losses() as error:
                 data = _steps.lost(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)

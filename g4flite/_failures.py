@@ -1,11 +1,9 @@
-"""What went wrong in the network: httpx's exceptions, said in ours."""
+"""What went wrong in the network: httpx's exceptions, and httpx2's, said in ours."""
 
 import os
 import ssl
 from contextlib import suppress
 from urllib.parse import urlsplit
-
-import httpx
 
 from ._errors import (
     ConnectError,
@@ -19,18 +17,28 @@ from ._errors import (
     TransportError,
     TruncatedStreamError,
 )
+from ._http import kinds
 from ._run import Run
 from ._timers import Timers
 
-FAILURES: tuple[type[Exception], ...] = (
-    httpx.HTTPError, httpx.InvalidURL, httpx.StreamError,
+OTHERS: tuple[type[Exception], ...] = (
     UnicodeError, OverflowError,  # a host that is no IDNA, or longer than SOCKS can say
     ssl.SSLError,  # httpcore lets it through where asyncio reads a bad record
 )  # fmt: skip
 with suppress(ImportError):
     import socksio
 
-    FAILURES += (socksio.ProtocolError,)  # httpcore lets it through where a SOCKS proxy speaks something else
+    OTHERS += (socksio.ProtocolError,)  # httpcore lets it through where a SOCKS proxy speaks something else
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """Everything that a request, its answer or its connection may end with."""
+    return (*kinds("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
+
+
+def is_a(error: Exception, name: str) -> bool:
+    """Whether an exception is httpx's of that name, or httpx2's."""
+    return isinstance(error, kinds(name))
 
 
 def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
@@ -38,27 +46,27 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
     place, timers = urlsplit(url).netloc, run.timers
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
-    if isinstance(error, httpx.TimeoutException) and not timers.connected and not isinstance(error, httpx.PoolTimeout):
-        return timers.unconnected(place)
-    if isinstance(error, httpx.PoolTimeout):
+    if is_a(error, "PoolTimeout"):
         return timers.unconnected(f"{place} was free in the pool of client=, none made")
-    if isinstance(error, httpx.TimeoutException):
+    if is_a(error, "TimeoutException") and not timers.connected:
+        return timers.unconnected(place)
+    if is_a(error, "TimeoutException"):
         return timers.expired()
-    if isinstance(error, httpx.ProxyError) or type(error).__module__.startswith("socksio"):
+    if is_a(error, "ProxyError") or type(error).__module__.startswith("socksio"):
         return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         return TLSError(f"no TLS with {place}: {reason(error)}; check the host's certificate and that it speaks https")
-    if isinstance(error, httpx.ConnectError) and run.proxied:
+    if is_a(error, "ConnectError") and run.proxied:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
-    if isinstance(error, httpx.ConnectError):
+    if is_a(error, "ConnectError"):
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol | UnicodeError | OverflowError):
+    if isinstance(error, (*kinds("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
-    if isinstance(error, httpx.LocalProtocolError):
+    if is_a(error, "LocalProtocolError"):
         return OptionError("a header of the client's own cannot be sent; check the client's headers")
-    if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
+    if is_a(error, "RemoteProtocolError") and "too long" in str(error):
         return LimitError("the head of the answer is longer than the 100 kB that httpx reads of one")
-    if isinstance(error, httpx.RemoteProtocolError) and "disconnected" not in str(error):
+    if is_a(error, "RemoteProtocolError") and "disconnected" not in str(error):
         return MalformedReplyError(f"{place} gave no valid HTTP answer: {reason(error)}; check base_url=")
     return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
 
@@ -67,11 +75,11 @@ def cut_off(error: Exception, timers: Timers) -> G4fliteError:
     """What a failure in the middle of the body means."""
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; what came is in .partial")
-    if isinstance(error, httpx.TimeoutException):
+    if is_a(error, "TimeoutException"):
         return timers.expired()
-    if isinstance(error, httpx.RemoteProtocolError) and "too long" in str(error):
+    if is_a(error, "RemoteProtocolError") and "too long" in str(error):
         return LimitError("a chunk's own head is longer than the 100 kB that httpx reads of one")
-    if isinstance(error, httpx.DecodingError):
+    if is_a(error, "DecodingError"):
         return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")
 
@@ -79,7 +87,7 @@ def cut_off(error: Exception, timers: Timers) -> G4fliteError:
 def shown(error: Exception, run: Run) -> Exception | None:
     """The exception as a cause to be shown; none where it quotes a secret, or a header that could not be sent."""
     quotes = any(secret in str(cause) for cause in causes(error) for secret in run.secrets)
-    return None if quotes or isinstance(error, httpx.LocalProtocolError) else error
+    return None if quotes or is_a(error, "LocalProtocolError") else error
 
 
 def causes(error: BaseException | None) -> list[BaseException]:

@@ -50,7 +50,7 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
     Raises the `G4fliteError` that a failure on the way, or a refusal, means.
     """
     from ._answers import secrets  # noqa: PLC0415 - httpx is imported with the first call
-    from ._failures import FAILURES, shown, unsent  # noqa: PLC0415
+    from ._failures import failures, shown, unsent  # noqa: PLC0415
     from ._run import Run  # noqa: PLC0415
     from ._timers import Timers  # noqa: PLC0415
 
@@ -63,7 +63,7 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
     cause: Exception | None = None
     try:
         return names(read(run, url, request.headers))
-    except FAILURES as failed:
+    except failures() as failed:
         error, cause = unsent(failed, url, run), shown(failed, run)
     except G4fliteError as failed:
         error = failed

@@ -5,11 +5,12 @@ import ssl
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import httpx
 
 from ._errors import OptionError, UsageError
+from ._http import kinds
 
 if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
@@ -78,23 +79,25 @@ class Given:
     proxied = False  # as far as is known
 
     def __init__(self, client: object) -> None:
-        if not isinstance(client, httpx.Client | httpx.AsyncClient):
+        if not isinstance(client, kinds("Client", "AsyncClient")):
             raise TypeError(f"client= is an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
         if client.is_closed:
             raise OptionError("client= is closed; open a new one")
-        self._given = client
+        self._given: Any = client
 
     def client(self) -> httpx.Client:
-        if not isinstance(self._given, httpx.Client):
+        if not isinstance(self._given, kinds("Client")):
             raise TypeError(f"`for` needs an httpx.Client; client= is of the type {type(self._given).__name__}")
-        return self._given
+        given: httpx.Client = self._given
+        return given
 
     def async_client(self) -> httpx.AsyncClient:
-        if not isinstance(self._given, httpx.AsyncClient):
+        if not isinstance(self._given, kinds("AsyncClient")):
             raise TypeError(
                 f"`async for` needs an httpx.AsyncClient; client= is of the type {type(self._given).__name__}"
             )
-        return self._given
+        given: httpx.AsyncClient = self._given
+        return given
 
     def release(self) -> None:
         """Leaves the client open."""

@@ -3,44 +3,56 @@
 import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import anyio
 import httpx
 
 from ._armed import arm, awatch, extensions, watch
 from ._errors import G4fliteError, StreamTimeoutError
-from ._failures import FAILURES, cut_off, shown, unsent
+from ._failures import cut_off, failures, shown, unsent
 from ._inflate import BITS, encoding
 from ._reply import Head
 from ._run import Run
 from ._spec import Request
 from ._timers import Timers
 
-LOSSES: tuple[type[Exception], ...] = (*FAILURES, StreamTimeoutError)  # of a read: the network's, or a timer's
 CLOSING: Final = 2.0  # seconds that closing may take, whoever cancels it
 LINGER: Final = 0.05  # seconds for the rest of a body behind the end marker, so that its connection can be used again
 NAP: Final = 0.05  # seconds until a wait in sync looks whether the stream was closed
 
 
-class Body(httpx.AsyncByteStream):
-    """A request's body.  httpx's own is an async generator, which trio warns of where its sending is cancelled."""
+@cache
+def upload(kind: type[Any]) -> type[Any]:
+    """The same class of a request's body, httpx's or httpx2's: theirs is an async generator in async, which trio warns
+    of where its sending is cancelled.
+    """
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self._left = [body]
+    class Body(kind):  # type: ignore[misc]
+        def __init__(self, data: bytes) -> None:
+            self._data = data
+            self._left = [data]
 
-    def __aiter__(self) -> "Body":
-        return Body(self._body)
+        def __aiter__(self) -> "Body":
+            return Body(self._data)
 
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
+        async def __anext__(self) -> bytes:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop()
+
+    return Body
 
 
-parsed = lru_cache(64)(httpx.URL)  # which takes 30 us to parse
+def parsed(client: Any, url: str) -> Any:
+    """The URL as the client's family has it, httpx or httpx2, which take 30 us to parse it."""
+    return _parsed(type(client.base_url), url)
+
+
+@lru_cache(64)
+def _parsed(kind: Any, url: str) -> Any:
+    return kind(url)
 
 
 def send(client: httpx.Client, wanted: Request, run: Run) -> httpx.Response:
@@ -48,10 +60,14 @@ def send(client: httpx.Client, wanted: Request, run: Run) -> httpx.Response:
     try:
         hooks = extensions(run.timers, watch)
         request = client.build_request(
-            "POST", parsed(wanted.url), headers=wanted.headers, content=wanted.body, extensions=hooks
+            "POST",
+            parsed(client, wanted.url),
+            headers=wanted.headers,
+            content=wanted.body,
+            extensions=hooks,
         )
         return client.send(request, stream=True, follow_redirects=False)
-    except FAILURES as error:
+    except failures() as error:
         failed = error
     raise unsent(failed, wanted.url, run) from shown(
         failed, run
@@ -63,11 +79,16 @@ async def asend(client: httpx.AsyncClient, wanted: Request, run: Run) -> httpx.R
     try:
         hooks = extensions(run.timers, awatch)
         request = client.build_request(
-            "POST", parsed(wanted.url), headers=wanted.headers, content=wanted.body, extensions=hooks
+            "POST",
+            parsed(client, wanted.url),
+            headers=wanted.headers,
+            content=wanted.body,
+            extensions=hooks,
         )
-        request.stream = Body(wanted.body)
+        kind: Any = type(request.stream)
+        request.stream = upload(kind)(wanted.body)
         return await client.send(request, stream=True, follow_redirects=False)
-    except FAILURES as error:
+    except failures() as error:
         failed = error
     raise unsent(failed, wanted.url, run) from shown(
         failed, run
@@ -108,7 +129,7 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return next(body, b"")
-    except LOSSES as error:
+    except losses() as error:
         return lost(error, run)
 
 
@@ -116,8 +137,13 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     """The next bytes of the body, b"" at its end or where an answer is complete.  Raises what a cut means."""
     try:
         return await anext(body, b"")
-    except LOSSES as error:
+    except losses() as error:
         return lost(error, run)
+
+
+def losses() -> tuple[type[Exception], ...]:
+    """Everything that a read may end with: a failure of the network, or a timer."""
+    return (*failures(), StreamTimeoutError)
 
 
 def lost(error: Exception, run: Run) -> bytes:
@@ -165,6 +191,6 @@ async def aclose(response: httpx.Response, body: AsyncIterator[bytes]) -> None:
     Left suspended they would be closed by the garbage collector: trio warns of each, asyncio starts a task for each.
     """
     await response.aclose()
-    with contextlib.suppress(*FAILURES):
+    with contextlib.suppress(*failures()):
         async for _ in body:
             pass

@@ -2,17 +2,19 @@
 
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
 from typing import Any
 
 import anyio
-import httpx
 import pytest
 from hypothesis import settings
 
 import g4flite
-from g4flite import _routes, providers
+from g4flite import _pool, _routes, providers
 from g4flite._request import base_url_variable
 from g4flite.emulator import Emulator
+
+httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or httpx2: whose clients all streams use
 
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
@@ -62,7 +64,7 @@ class Driver:
         """What the coroutine function gives, on this driver's event loop."""
         return anyio.run(work, *args, backend=self.name)
 
-    def client(self, **kwargs: Any) -> httpx.Client | httpx.AsyncClient:
+    def client(self, **kwargs: Any) -> Any:
         return httpx.Client(**kwargs) if self.name == "sync" else httpx.AsyncClient(**kwargs)
 
     def _read(self, limit: int | None) -> None:
@@ -101,3 +103,11 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in (*spec.key_variables, *spec.base_url_variables, base_url_variable(spec)):
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_routes, "_warned", set())
+    monkeypatch.setattr(_pool, "httpx", httpx)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if httpx.__name__ != "httpx":
+        mocked = [item for item in items if "httpx_mock" in getattr(item, "fixturenames", ())]
+        for item in mocked:
+            item.add_marker(pytest.mark.skip(reason="pytest-httpx answers in place of httpx alone"))

@@ -35,7 +35,7 @@ import trio
 
 import g4flite
 from g4flite import Retry, Timeout
-from g4flite._steps import parsed
+from g4flite._steps import _parsed
 from g4flite.emulator import Emulator, Script
 
 THREADS = 64
@@ -251,7 +251,7 @@ class Held(NamedTuple):
 
     @classmethod
     def now(cls) -> "Held":
-        parsed.cache_clear()
+        _parsed.cache_clear()
         gc.collect()
         packages = Counter(str(type(thing).__module__).partition(".")[0] for thing in gc.get_objects())
         return cls(

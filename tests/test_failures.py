@@ -1,6 +1,10 @@
-"""What httpx's exceptions mean, where no server of ours can cause them."""
+"""What the exceptions of httpx, and of httpx2, mean where no server of ours can cause them."""
+
+from typing import Any
 
 import httpx
+import httpx2
+import pytest
 
 import g4flite
 from g4flite._failures import causes, cut_off, reason, unsent
@@ -8,37 +12,43 @@ from g4flite._timers import Timers
 from tests.acme import ACME
 from tests.test_engine import run_of
 
+families = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)
 
-def test_a_decoding_that_httpx_itself_undoes_and_fails() -> None:
-    error = cut_off(httpx.DecodingError("brotli: corrupt"), Timers(g4flite.Timeout()))
+
+@families
+def test_a_decoding_that_httpx_itself_undoes_and_fails(family: Any) -> None:
+    error = cut_off(family.DecodingError("brotli: corrupt"), Timers(g4flite.Timeout()))
     assert isinstance(error, g4flite.MalformedReplyError)
     assert "brotli: corrupt" in str(error)
 
 
-def test_a_head_that_is_too_long_meets_a_limit() -> None:
-    error = unsent(httpx.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", run_of(ACME))
+@families
+def test_a_head_that_is_too_long_meets_a_limit(family: Any) -> None:
+    error = unsent(family.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", run_of(ACME))
     assert isinstance(error, g4flite.LimitError)
     assert "head of the answer" in str(error)
-    error = cut_off(httpx.RemoteProtocolError("Receive buffer too long"), Timers(g4flite.Timeout()))
+    error = cut_off(family.RemoteProtocolError("Receive buffer too long"), Timers(g4flite.Timeout()))
     assert isinstance(error, g4flite.LimitError)
 
 
-def test_a_pool_that_is_full_is_said_to_be() -> None:
-    error = unsent(httpx.PoolTimeout("x"), "http://h.test/x", run_of(ACME))
+@families
+def test_a_pool_that_is_full_is_said_to_be(family: Any) -> None:
+    error = unsent(family.PoolTimeout("x"), "http://h.test/x", run_of(ACME))
     assert isinstance(error, g4flite.ConnectTimeoutError)
     assert "h.test was free in the pool of client=" in str(error)
 
 
-def test_the_reason_is_what_the_operating_system_said() -> None:
+@families
+def test_the_reason_is_what_the_operating_system_said(family: Any) -> None:
     def failure(cause: BaseException) -> Exception:
-        error = httpx.ConnectError("All connection attempts failed")
+        error = family.ConnectError("All connection attempts failed")
         error.__cause__ = cause
         return error
 
     assert reason(failure(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"))) == "Connection refused"
     assert reason(failure(OSError(-2, "Name or service not known"))) == "Name or service not known"
     assert reason(failure(ValueError("x"))) == "All connection attempts failed"
-    assert reason(httpx.ReadError("")) == "ReadError"
+    assert reason(family.ReadError("")) == "ReadError"
 
 
 def test_a_chain_of_causes_that_runs_in_a_circle_ends() -> None:

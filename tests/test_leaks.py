@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 
 import g4flite
 from g4flite.emulator import Emulator, Script
-from tests.conftest import Driver, bare_environment
+from tests.conftest import Driver, bare_environment, httpx
 
 SOON = 0.1  # seconds until the server sees that a client has gone
 

@@ -14,7 +14,7 @@ import pytest
 import g4flite
 from g4flite.emulator import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import Driver
+from tests.conftest import Driver, httpx
 
 SECRET = "sk-s3cret-s3cret"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Own": SECRET}
@@ -133,8 +133,6 @@ def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeyp
 
 
 def test_a_context_next_to_a_client_is_refused() -> None:
-    import httpx
-
     context = ssl.create_default_context()
     with pytest.raises(g4flite.OptionError, match="set them on client="):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
@@ -143,8 +141,6 @@ def test_a_context_next_to_a_client_is_refused() -> None:
 def test_plain_http_loads_no_certificates_and_https_does_so_once(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import httpx
-
     from g4flite import _pool
 
     made = []

@@ -5,7 +5,6 @@ import threading
 import warnings
 from typing import Any
 
-import httpx
 import pytest
 from pytest_httpx import HTTPXMock, IteratorStream
 
@@ -13,7 +12,7 @@ import g4flite
 from g4flite import providers
 from g4flite.emulator import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import Driver
+from tests.conftest import Driver, httpx
 
 
 def reply(httpx_mock: HTTPXMock, *chunks: bytes, **kwargs: Any) -> None:
