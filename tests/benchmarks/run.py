@@ -165,7 +165,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     arguments = parser.parse_args()
     if not PYTHON.exists():
-        parser.error("there is no .venv-bench; make it with: make bench-core")
+        parser.error("there is no .venv-bench; make it with: make .venv-bench/core")
     if not (peers := PEERS_PYTHON.exists()):
         print("other SDKs are left out; install them with: make bench-peers", file=sys.stderr)
     rows = [row for row in ROWS if re.search(arguments.only, row.name)]
