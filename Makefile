@@ -10,7 +10,7 @@ EXTRAS_peers = peers
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides test test-vendored test-clients test-httpx2 cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides test test-vendored test-clients test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          four providers stream an answer, in a for loop and in an async for loop"
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-vendored the tests of the core once more, against a vendored copy, whole and cut down"
 	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
 	@echo "make test-httpx2   the whole suite, over clients of httpx2"
+	@echo "make test-aiohttp  all tests of asyncio, over aiohttp"
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         ruff and mypy"
 	@echo "make format        ruff, rewriting"
@@ -53,6 +54,10 @@ test-clients: $(CLIENTS)/tools
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
 	@G4FLITE_TEST_CLIENTS=httpx2 $(BIN)/python -m pytest -q -n 4 --dist worksteal
+
+test-aiohttp: $(VENV)/tools
+	@echo "== the tests of asyncio, over aiohttp (half a minute)"
+	@G4FLITE_TEST_TRANSPORT=aiohttp $(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 from . import providers
 from ._errors import ModelNotFoundError, OptionError, ProviderNotFoundError
@@ -39,6 +39,7 @@ def stream(
     timeout: Timeout | float | None = None,
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
+    transport: Literal["httpx", "aiohttp"] | None = None,
     extra: Mapping[str, Any] | None = None,
     keep_partial: bool = True,
     **options: Any,
@@ -62,6 +63,7 @@ def stream(
     - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
       `Client`'s own, else 2.
     - `verify` is the TLS context, for private certificates.
+    - `transport` is "httpx", or "aiohttp" for less CPU in an `async for` on asyncio.
     - `extra` goes into the payload as it is, for what has no option here; an object goes into the object of its name.
     - `keep_partial` False keeps no text and no reasoning, for an answer larger than memory: `.partial` stays empty.
     - `options` are those that the provider takes, by common names: temperature, max_tokens, top_p, stop, seed, tools,
@@ -73,9 +75,11 @@ def stream(
     """
     one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
     listed: Sequence[Any] = [provider] if one else list(provider)  # type: ignore[arg-type]  # mypy misses the last test
-    own = (base_url, proxy, client, verify)
-    if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 4:
-        raise OptionError("base_url=, proxy=, client= and verify= are settings of the Client; set them there")
+    own = (base_url, proxy, client, verify, transport)
+    if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 5:
+        raise OptionError(
+            "base_url=, proxy=, client=, verify= and transport= are settings of the Client; set them there"
+        )
     if not listed:
         raise ProviderNotFoundError("there are no providers in the list; name at least one")
     if api_key is not None and (len(listed) > 1 or isinstance(listed[0], Client)):
@@ -99,7 +103,7 @@ def stream(
             )
             call = rehearse(call)
             warn(call, public=base_url is None)
-            routes.append(route(call, resolve(call, proxy, verify, client), client, timeout, retries))
+            routes.append(route(call, resolve(call, proxy, verify, transport, client), client, timeout, retries))
         except ModelNotFoundError as error:
             lacking.append(error)
     if not routes:
@@ -132,6 +136,7 @@ class Client:
         timeout: Timeout | float | None = None,
         retries: Retry | int = 2,
         verify: "ssl.SSLContext | None" = None,
+        transport: Literal["httpx", "aiohttp"] | None = None,
         extra: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -141,7 +146,7 @@ class Client:
         )
         self._public = base_url is None
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
-        connection = resolve(self._call, proxy, verify)
+        connection = resolve(self._call, proxy, verify, transport)
         from ._pool import Pool  # noqa: PLC0415 - httpx is imported with the first client
 
         self._pool = Pool(connection)

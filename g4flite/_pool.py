@@ -1,5 +1,6 @@
 """Where a stream's httpx client comes from: the caller, a `Client`'s pool, or one of its own for one stream."""
 
+import asyncio
 import os
 import ssl
 import threading
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+ASYNCIO = 'transport="aiohttp" is for `async for` on asyncio; leave it out for `for`, and on trio'
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
@@ -40,6 +42,7 @@ class Connection(NamedTuple):
     base_url: str
     proxy: str | None
     verify: ssl.SSLContext | None
+    transport: str = "httpx"
 
     def __repr__(self) -> str:
         return f"Connection(base_url={self.base_url!r})"
@@ -56,12 +59,12 @@ class OneShot:
 
     def client(self) -> httpx.Client:
         if self._client is None:
-            self._client = connect(httpx.Client, self._connection)
+            self._client = connect(kind(self._connection), self._connection)
         return self._client
 
     def async_client(self) -> httpx.AsyncClient:
         if self._async_client is None:
-            self._async_client = connect(httpx.AsyncClient, self._connection)
+            self._async_client = connect(async_kind(self._connection), self._connection)
         return self._async_client
 
     def release(self) -> None:
@@ -123,7 +126,7 @@ class Pool:
         with self._lock:
             self._check_open()
             if self._client is None:
-                self._client = connect(httpx.Client, self._connection)
+                self._client = connect(kind(self._connection), self._connection)
             return self._client
 
     def async_client(self) -> httpx.AsyncClient:
@@ -136,7 +139,7 @@ class Pool:
                 self._async_clients = RunVar("async_client")
             client = self._async_clients.get(None)
             if client is None:
-                client = connect(httpx.AsyncClient, self._connection)
+                client = connect(async_kind(self._connection), self._connection)
                 self._async_clients.set(client)
             return client
 
@@ -174,6 +177,26 @@ class Pool:
             raise UsageError("this Client is closed; make a new one")
 
 
+def kind(to: Connection) -> Callable[..., httpx.Client]:
+    """What makes a client for `for`.  Raises `OptionError` where the transport has none."""
+    if to.transport == "aiohttp":
+        raise OptionError(ASYNCIO)
+    return httpx.Client
+
+
+def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
+    """What makes a client for `async for`.  Raises `OptionError` where the transport has none on this event loop."""
+    if to.transport != "aiohttp":
+        return httpx.AsyncClient
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise OptionError(ASYNCIO) from None
+    from ._aiohttp import Client  # noqa: PLC0415 - aiohttp is an extra
+
+    return Client
+
+
 def connect(kind: Callable[..., C], to: Connection) -> C:
     """An httpx client.  Certificates are loaded only where TLS is to be spoken."""
     try:
@@ -183,6 +206,8 @@ def connect(kind: Callable[..., C], to: Connection) -> C:
         return kind(verify=context, proxy=proxy, limits=LIMITS)
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
+    except OptionError:
+        raise
     except ImportError:
         raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
     except (httpx.InvalidURL, ValueError):

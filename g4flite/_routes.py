@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 _warned: set[str] = set()  # retired providers whose public host was called in this process
 
 
-def resolve(call: Call, proxy: str | None, verify: object, client: object = None) -> "Connection":
+def resolve(
+    call: Call, proxy: str | None, verify: object, transport: str | None = None, client: object = None
+) -> "Connection":
     """How to connect, checked: the proxy's URL is the argument, else G4FLITE_PROXY.  Raises `OptionError`."""
     import ssl  # noqa: PLC0415 - imported with the first call
 
     from ._pool import Connection  # noqa: PLC0415
 
     spec = call.provider
-    if client is not None and (proxy is not None or verify is not None):
-        raise OptionError("proxy= and verify= are for a client made here; set them on client=", provider=spec.name)
+    if client is not None and (proxy, verify, transport) != (None, None, None):
+        raise OptionError(
+            "proxy=, verify= and transport= are for a client made here; set them on client=", provider=spec.name
+        )
+    check_transport(transport, spec.name)
     if verify is not None and not isinstance(verify, ssl.SSLContext):
         raise OptionError(
             "verify is an ssl.SSLContext, like ssl.create_default_context(cafile=...); TLS is always verified",
@@ -37,10 +42,24 @@ def resolve(call: Call, proxy: str | None, verify: object, client: object = None
     environment = None if client is not None else os.environ.get("G4FLITE_PROXY") or None
     chosen = proxy if proxy is not None else environment
     try:
-        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify)
+        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify, transport or "httpx")
     except ValueError as error:
         source = " (from G4FLITE_PROXY)" if proxy is None else ""
         raise OptionError(f"{error}{source}", provider=spec.name) from None
+
+
+def check_transport(transport: object, provider: str) -> None:
+    """Refuses a transport that is unknown or not installed."""
+    if transport not in (None, "httpx", "aiohttp"):
+        raise OptionError(f'transport is "httpx" or "aiohttp", not {transport!r}', provider=provider)
+    if transport == "aiohttp":
+        from importlib.util import find_spec  # noqa: PLC0415 - of no use to who asks for nothing
+
+        if find_spec("httpx_aiohttp") is None:
+            raise OptionError(
+                'transport="aiohttp" needs a package; install it with: pip install httpx-aiohttp, or g4flite[aiohttp]',
+                provider=provider,
+            )
 
 
 def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:

@@ -1,6 +1,7 @@
 """The single steps of a driver that wait, each in sync and in async, with httpx's failures said in ours."""
 
 import contextlib
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from functools import cache, lru_cache
@@ -77,6 +78,10 @@ def send(client: httpx.Client, wanted: Request, run: Run) -> httpx.Response:
 async def asend(client: httpx.AsyncClient, wanted: Request, run: Run) -> httpx.Response:
     """The response, its body unread.  Raises what a failure on the way means."""
     try:
+        if is_over_aiohttp(client, wanted.url):
+            from . import _aiohttp  # noqa: PLC0415 - aiohttp is an extra
+
+            return await _aiohttp.send(client, wanted, run.timers)
         hooks = extensions(run.timers, awatch)
         request = client.build_request(
             "POST",
@@ -93,6 +98,14 @@ async def asend(client: httpx.AsyncClient, wanted: Request, run: Run) -> httpx.R
     raise unsent(failed, wanted.url, run) from shown(
         failed, run
     )  # outside of `except`: no context that quotes a header
+
+
+def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
+    """Whether the client's requests to this URL go over httpx-aiohttp."""
+    return "httpx_aiohttp" in sys.modules and any(
+        kind.__module__.partition(".")[0] == "httpx_aiohttp"
+        for kind in type(client._transport_for_url(httpx.URL(url))).__mro__
+    )
 
 
 def head(response: httpx.Response, timers: Timers) -> Head:

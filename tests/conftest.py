@@ -1,7 +1,9 @@
 """One behaviour, three drivers: `driver` runs a test in sync, on asyncio and on trio."""
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +17,9 @@ from g4flite._request import base_url_variable
 from g4flite.emulator import Emulator
 
 httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or httpx2: whose clients all streams use
+TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")  # or aiohttp: then all is read on asyncio, over it
+if TRANSPORT == "aiohttp":
+    import_module("g4flite._aiohttp")  # which takes longer than some tests wait
 
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
@@ -23,6 +28,16 @@ settings.load_profile("suite")
 def bare_environment() -> dict[str, str]:
     """The environment for a process whose coverage is not asked for: it starts twice as fast."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+tls_proxy = pytest.mark.skipif(
+    TRANSPORT == "aiohttp" and sys.version_info < (3, 11), reason="asyncio speaks TLS within TLS from 3.11 on"
+)
+
+
+def transport(driver: str) -> str:
+    """What `transport=` is in a process of its own."""
+    return TRANSPORT if driver == "asyncio" else "httpx"
 
 
 class Driver:
@@ -65,7 +80,16 @@ class Driver:
         return anyio.run(work, *args, backend=self.name)
 
     def client(self, **kwargs: Any) -> Any:
-        return httpx.Client(**kwargs) if self.name == "sync" else httpx.AsyncClient(**kwargs)
+        """A client as a caller makes it."""
+        if self.name == "sync":
+            return httpx.Client(**kwargs)
+        if TRANSPORT == "aiohttp":
+            return import_module("httpx_aiohttp").HttpxAiohttpClient(**kwargs)
+        return httpx.AsyncClient(**kwargs)
+
+    def close(self, client: Any) -> None:
+        """Closes a client that keeps no connection."""
+        client.close() if self.name == "sync" else self.run(client.aclose)
 
     def _read(self, limit: int | None) -> None:
         with self.stream:
@@ -104,10 +128,20 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_routes, "_warned", set())
     monkeypatch.setattr(_pool, "httpx", httpx)
+    if TRANSPORT == "aiohttp":
+        kind = _pool.async_kind
+        monkeypatch.setattr(_pool, "async_kind", lambda to: kind(replace(to, transport=TRANSPORT)))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if httpx.__name__ != "httpx":
-        mocked = [item for item in items if "httpx_mock" in getattr(item, "fixturenames", ())]
-        for item in mocked:
-            item.add_marker(pytest.mark.skip(reason="pytest-httpx answers in place of httpx alone"))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if TRANSPORT == "aiohttp":
+        kept = [item for item in items if "asyncio" in getattr(getattr(item, "callspec", None), "params", {}).values()]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+        for item in items:
+            if "socks" in item.name:
+                item.add_marker(pytest.mark.skip(reason="aiohttp speaks to no SOCKS proxy"))
+    if (httpx.__name__, TRANSPORT) != ("httpx", "httpx"):
+        for item in items:
+            if "httpx_mock" in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.skip(reason="pytest-httpx answers in place of httpx's own transport"))

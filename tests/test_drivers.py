@@ -13,7 +13,7 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite.emulator import Emulator, Script
-from tests.conftest import Driver, httpx
+from tests.conftest import TRANSPORT, Driver, httpx
 
 TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
 FOUR = ["cromicle", "free2gpt", "gprochat", "flowgpt"]
@@ -35,7 +35,7 @@ def wire(name: str) -> bytes:
 def test_a_strict_server_is_content_and_its_reply_comes_whole(name: str, driver: Driver, server: Emulator) -> None:
     chunks = driver.collect(name, TEXT, base_url=server.url)
     assert "".join(chunks) == driver.stream.partial == f"You said: {TEXT}"
-    assert len(chunks) > 1
+    assert len(chunks) > 1 or TRANSPORT == "aiohttp"  # which joins what comes at once
     assert server.exchanges[0].problem is None
     assert (driver.stream.provider, driver.stream.model) == (name, providers.find(name).models[0])
 
@@ -260,6 +260,7 @@ def test_a_header_of_the_client_s_own_that_cannot_be_sent(driver: Driver, server
     client = driver.client(headers={"authorization": "Bearer s3cret\r\n"})
     with pytest.raises(g4flite.OptionError, match="check the client's headers") as caught:
         driver.collect("cromicle", "Hi", base_url=server.url, client=client)
+    driver.close(client)
     chain: list[Any] = [caught.value, caught.value.__cause__]
     assert "s3cret" not in repr([str(e) for e in chain])
     assert caught.value.__suppress_context__

@@ -14,7 +14,7 @@ import pytest
 import g4flite
 from g4flite import Timeout
 from g4flite.emulator import Emulator, Script
-from tests.conftest import Driver
+from tests.conftest import TRANSPORT, Driver
 from tests.test_drivers import FOUR, TEXT, wire
 
 pytestmark = pytest.mark.heavy
@@ -60,7 +60,8 @@ FAULTS: dict[str, Fault] = {
     "a head without end": (lambda n: Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "", 0),
     "a chunk that is none": (
         lambda n: Script(raw=raw(n, head=CHUNKED, chunks=chunk(body(n)) + b"zz\r\n")),
-        g4flite.TruncatedStreamError, "", 0,
+        g4flite.TruncatedStreamError if TRANSPORT == "httpx" else g4flite.MalformedReplyError,
+        "", 0,  # aiohttp sees it together with the head
     ),
     "a short content-length": (
         lambda n: Script(raw=raw(n, head=b"content-length: 9999\r\n", chunks=body(n))),

@@ -18,7 +18,7 @@ import pytest
 
 import g4flite
 from g4flite.emulator import Emulator, Script
-from tests.conftest import Driver, bare_environment, httpx
+from tests.conftest import Driver, bare_environment, httpx, transport
 
 SOON = 0.1  # seconds until the server sees that a client has gone
 
@@ -185,7 +185,7 @@ def test_a_cancelled_task_frees_the_pool_s_slot(backend: str, moment: str) -> No
             pass
 
     async def main() -> None:
-        async with httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
+        async with Driver(backend).client(limits=httpx.Limits(max_connections=1)) as client:
             for _ in range(3):
                 with anyio.move_on_after(0.05) as scope:
                     await read(g4flite.stream("cromicle", "Hi", base_url=server.url, client=client))
@@ -195,21 +195,22 @@ def test_a_cancelled_task_frees_the_pool_s_slot(backend: str, moment: str) -> No
 
     with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
         Driver(backend).run(main)
-        assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[:3])
+        assert len(server.exchanges) > 1
+        assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[:-1])
 
 
 def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulator) -> None:
     limits = httpx.Limits(max_connections=1)
 
     async def work() -> None:
-        async with httpx.AsyncClient(limits=limits) as client:
+        async with driver.client(limits=limits) as client:
             for _ in range(3):
                 async with g4flite.stream("cromicle", "Hi", base_url=slow.url, client=client) as stream:
                     async for _ in stream:
                         break
 
     if driver.name == "sync":
-        with httpx.Client(limits=limits) as client:
+        with driver.client(limits=limits) as client:
             for _ in range(3):
                 for _ in g4flite.stream("cromicle", "Hi", base_url=slow.url, client=client):
                     break
@@ -222,7 +223,7 @@ def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulato
 def test_ctrl_c_closes_the_connection(driver: str, slow: Emulator) -> None:
     code = f"""
 import asyncio, g4flite, sys
-stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1])
+stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1], transport={transport(driver)!r})
 async def read():
     async for chunk in stream:
         print(chunk, flush=True)
@@ -267,7 +268,7 @@ def test_the_child_of_a_fork_makes_connections_of_its_own(server: Emulator) -> N
 def test_a_process_that_ends_in_the_middle_ends_quietly(driver: Driver, slow: Emulator) -> None:
     code = """
 import sys, anyio, g4flite
-client = g4flite.Client("cromicle", base_url=sys.argv[1])
+client = g4flite.Client("cromicle", base_url=sys.argv[1], transport=sys.argv[3])
 if sys.argv[2] == "sync":
     running = iter(client.stream("Hi"))
     print(next(running))
@@ -279,7 +280,7 @@ else:
                 sys.exit()
     anyio.run(main, backend=sys.argv[2])
 """
-    command = [sys.executable, "-c", code, slow.url, driver.name]
+    command = [sys.executable, "-c", code, slow.url, driver.name, transport(driver.name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=bare_environment())
     assert done.stdout == "You\n"
     if driver.name != "trio":  # trio wraps the SystemExit in a group of its own before 3.11

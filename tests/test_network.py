@@ -31,7 +31,7 @@ import trustme
 
 import g4flite
 from g4flite.emulator import Emulator
-from tests.conftest import Driver, bare_environment
+from tests.conftest import TRANSPORT, Driver, bare_environment, tls_proxy
 
 USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -301,7 +301,7 @@ def test_the_nearest_of_three_proxies_counts(
 ) -> None:
     with nobody() as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("G4FLITE_PROXY", proxy("socks5"))
+        monkeypatch.setenv("G4FLITE_PROXY", proxy("socks5" if TRANSPORT == "httpx" else "http"))
         assert driver.collect("cromicle", "Hi", base_url=far(server))
         monkeypatch.setenv("G4FLITE_PROXY", f"http://127.0.0.1:{port}")
         assert driver.collect("cromicle", "Hi", base_url=far(server), proxy=proxy("http"))
@@ -352,7 +352,7 @@ def test_a_locked_proxy_refuses_and_the_password_is_told_to_nobody(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
+@pytest.mark.parametrize("kind", ["http", pytest.param("https", marks=tls_proxy), "socks5"])
 def test_a_proxy_that_is_not_there(kind: str, scheme: str, driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "g4flite")
     with nobody() as port:
@@ -432,6 +432,7 @@ def test_a_refused_login_closes_the_socket(driver: Driver, proxy: Proxy) -> None
     assert descriptors() <= before
 
 
+@tls_proxy
 def test_a_proxy_behind_tls(
     driver: Driver,
     service: Service,
@@ -447,6 +448,7 @@ def test_a_proxy_behind_tls(
     assert driver.collect("cromicle", "Hi", base_url=url, proxy=proxy("https"), verify=trusting) == ["hello"]
 
 
+@tls_proxy
 def test_verify_counts_for_the_proxy_too(
     driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext
 ) -> None:

@@ -145,7 +145,12 @@ def test_plain_http_loads_no_certificates_and_https_does_so_once(
 
     made = []
     create = httpx.create_ssl_context
-    monkeypatch.setattr(httpx, "create_ssl_context", lambda: made.append(1) or create())
+
+    def counted(verify: Any = True, **more: Any) -> ssl.SSLContext:
+        made.extend([1] if verify is True else [])
+        return create(verify=verify, **more)
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
     _pool.trusting.cache_clear()
     driver.collect("cromicle", "Hi", base_url=server.url)
     assert made == []

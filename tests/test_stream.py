@@ -145,13 +145,13 @@ def test_a_loop_that_never_began_is_closed(driver: Driver) -> None:
 
 def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: Emulator) -> None:
     async def work() -> None:
-        async with httpx.AsyncClient(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
+        async with driver.client(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
             for _ in range(2):
                 assert await g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).atext()
             assert not client.is_closed
 
     if driver.name == "sync":
-        with httpx.Client(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
+        with driver.client(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
             for _ in range(2):
                 assert g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).text()
             assert not client.is_closed
@@ -180,7 +180,7 @@ def test_a_client_that_is_none_or_closed_is_refused_at_once() -> None:
 
 
 def test_a_proxy_next_to_a_client_is_refused() -> None:
-    with pytest.raises(g4flite.OptionError, match="acme: proxy= and verify= are for a client made here"):
+    with pytest.raises(g4flite.OptionError, match="acme: proxy=, verify= and transport= are for a client made here"):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), proxy="http://127.0.0.1:1")
 
 

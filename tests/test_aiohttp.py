@@ -1,0 +1,292 @@
+"""`transport="aiohttp"`, and clients of httpx-aiohttp.  `make test-aiohttp` runs all tests of asyncio over it."""
+
+import asyncio
+import gzip
+import socket
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import httpx
+import httpx_aiohttp
+import httpx_aiohttp.httpx2
+import pytest
+
+import g4flite
+from g4flite import Timeout, _aiohttp, _aiohttp_failures
+from g4flite._timers import Timers
+from g4flite.emulator import Emulator, Script
+from tests.acme import ACME
+from tests.conftest import Driver
+from tests.test_drivers import wire
+from tests.test_leaks import arrived
+
+SECRET = "sk-s3cret-s3cret"
+
+
+async def read(*args: Any, **kwargs: Any) -> str:
+    return await g4flite.stream(*args, **{"retries": 0, "transport": "aiohttp", **kwargs}).atext()
+
+
+def failure(*args: Any, **kwargs: Any) -> g4flite.G4fliteError:
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        asyncio.run(read(*args, **kwargs))
+    return caught.value
+
+
+def test_text_comes_over_aiohttp_and_a_client_keeps_its_connection(server: Emulator) -> None:
+    async def main() -> None:
+        assert await read("flowgpt", "Hi", base_url=server.url) == "You said: Hi"
+        async with g4flite.Client("flowgpt", base_url=server.url, transport="aiohttp") as client:
+            assert [await client.stream("Hi").atext() for _ in range(3)] == ["You said: Hi"] * 3
+
+    asyncio.run(main())
+    assert [exchange.problem for exchange in server.exchanges] == [None] * 4
+    assert server.connections == 2
+
+
+def test_what_is_sent_is_what_httpx_sends(server: Emulator) -> None:
+    for transport in ("httpx", "aiohttp"):
+        asyncio.run(read("cromicle", "Hi", base_url=server.url, transport=transport, headers={"x-a": "1"}))
+    first, second = ({name.lower(): value for name, value in exchange.headers} for exchange in server.exchanges)
+    assert first == second
+    assert server.exchanges[0].body == server.exchanges[1].body
+
+
+@pytest.mark.parametrize("driver", ["sync", "trio"], indirect=True)
+def test_it_is_for_asyncio_alone(driver: Driver) -> None:
+    with pytest.raises(g4flite.OptionError, match='transport="aiohttp" is for `async for` on asyncio'):
+        driver.collect(["cromicle", "gprochat"], "Hi", base_url="http://127.0.0.1:1", transport="aiohttp")
+    assert len(driver.stream.attempts) == 1
+
+
+def test_a_transport_that_is_unknown_or_not_installed_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(g4flite.OptionError, match='acme: transport is "httpx" or "aiohttp", not 5'):
+        g4flite.stream(ACME, "Hi", transport=5)  # type: ignore[arg-type]
+    with pytest.raises(g4flite.OptionError, match="set them on client="):
+        g4flite.stream(ACME, "Hi", transport="aiohttp", client=httpx.Client())
+    monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
+    with pytest.raises(g4flite.OptionError, match=r"pip install httpx-aiohttp, or g4flite\[aiohttp\]"):
+        g4flite.Client(ACME, transport="aiohttp")
+
+
+def of_a_transport() -> Any:
+    return httpx.AsyncClient(transport=httpx_aiohttp.AiohttpTransport())
+
+
+@pytest.mark.parametrize(
+    "make", [of_a_transport, httpx_aiohttp.HttpxAiohttpClient, httpx_aiohttp.httpx2.Httpx2AiohttpClient]
+)
+def test_a_client_of_the_caller_s_is_timed(make: Callable[[], Any], server: Emulator) -> None:
+    async def main() -> None:
+        async with make() as client:
+            assert await read("cromicle", "Hi", base_url=server.url, client=client, transport=None) == "You said: Hi"
+            for script, timeout, error in (
+                (Script(silence=30), Timeout(first_token=0.1), g4flite.FirstTokenTimeoutError),
+                (Script(wait=30), Timeout(idle=0.1), g4flite.IdleTimeoutError),
+                (Script(wait=30), Timeout(total=0.3), g4flite.TotalTimeoutError),
+            ):
+                server.script = script
+                with pytest.raises(error):
+                    await read("cromicle", "Hi", base_url=server.url, client=client, transport=None, timeout=timeout)
+            assert not client.is_closed
+
+    asyncio.run(main())
+    assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[1:])
+
+
+def test_a_connection_that_is_never_made_ends_with_its_own_timer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        error = failure("cromicle", "Hi", base_url=url, timeout=Timeout(connect=0.1))
+    assert type(error) is g4flite.ConnectTimeoutError
+    assert f"no connection to {url[8:]} in 0.1 s" in str(error)
+
+
+def test_keep_alives_hold_no_stream_and_the_loop_s_own_time_does_not_count() -> None:
+    async def main() -> None:
+        stream = g4flite.stream(
+            "flowgpt", "Hi", base_url=server.url, transport="aiohttp", timeout=Timeout(first_token=0.2, idle=0.3)
+        )
+        async with stream:
+            with pytest.raises(g4flite.IdleTimeoutError):
+                async for _ in stream:
+                    await anyio.sleep(0.4)  # both timers ring in it
+
+    line, ping = wire("flowgpt") + b"\n", b'{"event": "ping"}\n'
+    data = line * 2 + ping * 500
+    places = (len(line), *range(2 * len(line), len(data), len(ping)))
+    with Emulator(script=Script(body=data, split=places, wait=0.02)) as server:
+        asyncio.run(main())
+
+
+def test_a_timer_that_rings_early_is_set_anew(server: Emulator) -> None:
+    server.script = Script(split=1, wait=0.03)
+    assert asyncio.run(read("cromicle", "Hi", base_url=server.url, timeout=Timeout(first_token=0.2))) == "You said: Hi"
+
+
+def test_timers_that_are_off_set_no_alarm(server: Emulator) -> None:
+    never = Timeout(connect=None, first_token=None, idle=None)
+    assert asyncio.run(read("cromicle", "Hi", base_url=server.url, timeout=never)) == "You said: Hi"
+
+
+@pytest.mark.parametrize("moment", ["silence", "wait"])
+def test_aclose_from_another_task_ends_a_wait(moment: str) -> None:
+    async def main() -> None:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp", retries=0)
+
+        async def loop() -> None:
+            with pytest.raises(g4flite.StreamClosedError):
+                async for _ in stream:
+                    pass
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(loop)
+            await anyio.to_thread.run_sync(arrived, server)
+            await stream.aclose()
+
+    with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
+        asyncio.run(main())
+        assert server.exchanges[0].disconnected.wait(2)
+
+
+def test_leaving_early_is_seen_by_the_server() -> None:
+    async def main() -> None:
+        async with g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp") as stream:
+            async for _ in stream:
+                break
+        assert server.exchanges[0].disconnected.wait(2)
+
+    with Emulator(script=Script(wait=30)) as server:
+        asyncio.run(main())
+
+
+def test_leaving_a_reply_that_is_there_already_disturbs_no_other_on_its_connection(server: Emulator) -> None:
+    async def main() -> None:
+        async with g4flite.Client("flowgpt", base_url=server.url, transport="aiohttp") as client:
+            first, second = client.stream("Hi"), client.stream("Hi")
+            async with first:
+                async for _ in first:
+                    break
+                assert await anyio.to_thread.run_sync(server.exchanges[0].finished.wait, 2)
+                for _ in range(3):
+                    await anyio.sleep(0)  # the loop takes in what is there: the connection is free
+                server.script = Script(wait=0.02)
+                async for _ in second:
+                    await first.aclose()
+            assert second.partial == "You said: Hi"
+
+    asyncio.run(main())
+    assert (len(server.exchanges), server.connections) == (2, 1)
+
+
+def test_a_request_that_nobody_reads_leaves_no_socket_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        error = failure("cromicle", "x" * 2**23, base_url=url, timeout=Timeout(first_token=0.1))
+    assert type(error) is g4flite.FirstTokenTimeoutError
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "said"),
+    [
+        (Script(raw=b""), g4flite.TransportError, "closed the connection before it answered: Server disconnected"),
+        (Script(raw=b"", reset=True), g4flite.TransportError, "Connection reset by peer"),
+        (Script(raw=b"nonsense\r\n\r\n"), g4flite.MalformedReplyError, "gave no valid HTTP answer: "),
+        (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "the head of the answer"),
+        (Script(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 999), g4flite.LimitError, "the head of the answer"),
+        (Script(raw=b"HTTP/1.1 200 OK\r\n\r\nHi"), g4flite.TruncatedStreamError, "neither a length nor chunks"),
+        (Script(body="two words", cut=4, split=(3,)), g4flite.TruncatedStreamError, "the reply was cut off: "),
+        (Script(body=gzip.compress(b" " * 2**24), headers={"content-encoding": "gzip"}), g4flite.LimitError, "max_rat"),
+        (Script(status=307, headers={"location": "http://elsewhere.test"}), g4flite.StatusError, "it redirects"),
+    ],
+)
+def test_a_fault_is_told_as_over_httpx(script: Script, error: type[Exception], said: str, server: Emulator) -> None:
+    server.script = script
+    raised = failure("cromicle", "Hi", base_url=server.url)
+    assert type(raised) is error
+    assert said in str(raised)
+    assert "\n" not in str(raised)
+
+
+def test_places_that_cannot_be_reached_are_told_as_over_httpx(server: Emulator) -> None:
+    refused = failure("cromicle", "Hi", base_url="http://127.0.0.1:1")
+    assert str(refused).startswith("cromicle: could not connect to 127.0.0.1:1: Connection refused; ")
+    assert isinstance(failure("cromicle", "Hi", base_url="http://nowhere.invalid"), g4flite.ConnectError)
+    assert isinstance(failure("cromicle", "Hi", base_url="http://-\u00e9.test"), g4flite.OptionError)
+    plain = failure("cromicle", "Hi", base_url=server.url.replace("http:", "https:"))
+    assert isinstance(plain, g4flite.TLSError)
+
+
+def test_proxies_are_told_as_over_httpx(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_login = server.url.replace("//", f"//user:{SECRET}@")
+    error = failure("cromicle", "Hi", base_url="https://upstream.test", proxy=with_login)
+    assert "the proxy makes no connection to upstream.test: " in str(error)
+    shown = "".join([*map(repr, (error, error.__cause__, error.__context__)), *traceback.format_exception(error)])
+    assert SECRET not in shown
+    error = failure("cromicle", "Hi", base_url=server.url, proxy="https://127.0.0.1:1")
+    assert isinstance(error, g4flite.ProxyError if "https" in _aiohttp.SCHEMES else g4flite.OptionError)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    with pytest.raises(g4flite.OptionError, match="over aiohttp, a proxy is of the scheme http.*, not socks5"):
+        asyncio.run(read("cromicle", "Hi", base_url=server.url))
+
+
+def test_a_header_of_the_client_s_own_that_cannot_be_sent(server: Emulator) -> None:
+    async def main() -> None:
+        async with httpx_aiohttp.HttpxAiohttpClient(headers={"x-own": f"{SECRET}\r\nx: y"}) as client:
+            with pytest.raises(g4flite.OptionError, match="check the client's headers") as caught:
+                await read("cromicle", "Hi", base_url=server.url, client=client, transport=None)
+            assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+    asyncio.run(main())
+    assert server.exchanges == []
+
+
+def test_a_request_can_be_read_by_a_client_s_auth(server: Emulator) -> None:
+    class Signed(httpx.Auth):
+        requires_request_body = True
+
+        def auth_flow(self, request: httpx.Request) -> Any:
+            request.headers["x-length"] = str(len(request.content))
+            yield request
+
+    async def main() -> None:
+        async with httpx_aiohttp.HttpxAiohttpClient(auth=Signed()) as client:
+            assert await read("cromicle", "Hi", base_url=server.url, client=client, transport=None)
+
+    asyncio.run(main())
+    headers = {name.lower(): value for name, value in server.exchanges[0].headers}
+    assert headers["x-length"] == headers["content-length"] == str(len(server.exchanges[0].body))
+
+
+def test_the_body_is_text_to_aiohttp() -> None:
+    assert _aiohttp.upload(object)(b"\xc3\xa9", print).decode() == "\u00e9"
+
+
+def test_an_exception_of_none_of_the_libraries_passes() -> None:
+    error = KeyError("x")
+    assert _aiohttp_failures.meaning(error) is error
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not count who cancels")
+def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
+    async def main() -> None:
+        waits = _aiohttp.Timed(Timers(Timeout()))
+        begun = asyncio.Event()
+
+        async def forever() -> Awaitable[None]:
+            begun.set()
+            return await asyncio.get_running_loop().create_future()
+
+        task = asyncio.ensure_future(waits.wait(forever))
+        await begun.wait()
+        waits.shutdown()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        waits.shutdown()  # nobody waits
+        waits.silence()
+
+    asyncio.run(main())
