@@ -100,7 +100,7 @@ class Timed:
         self._alarm: asyncio.TimerHandle | None = None
         self._until = math.inf  # when the wait under way is over
         self._task: asyncio.Task[Any] | None = None  # who waits
-        self._woken = self._ended = False
+        self._woken = False
         self._transport: Any = None  # asyncio's, once the connection stands
         timers.hold(self)
 
@@ -134,13 +134,8 @@ class Timed:
         with suppress(G4fliteError):  # a timer that is over ends the wait as it stands
             self._allow()
 
-    def end(self) -> None:
-        """Waits may take no longer than the event loop's next turn."""
-        self._ended = True
-        self.silence()
-        self._loop.call_soon(self.shutdown)
-
     def silence(self) -> None:
+        """Nothing waits any more."""
         if self._alarm is not None:
             self._alarm.cancel()
 
@@ -156,8 +151,6 @@ class Timed:
 
     def _allow(self) -> None:
         """The wait may take what the timers leave.  Raises where that is nothing."""
-        if self._ended:
-            return
         left = self.timers.left()
         self._until = math.inf if left is None else self._loop.time() + left
         if left is not None and (self._alarm is None or self._alarm.when() > self._until):
@@ -229,15 +222,25 @@ def download(kind: type[Any]) -> type[Any]:
 
         async def aclose(self) -> None:
             begun, self._next = self._next, None
-            self._waits.end()
-            try:
-                with suppress(StopAsyncIteration, *failures()):
-                    while (
-                        begun is not None
-                    ):  # ends the generators below: after aclose(), aiohttp would keep their frames
-                        await self._waits.wait(begun)
-            finally:
-                await self._stream.aclose()
-                self._waits.let_go()
+            self._waits.silence()
+            if begun is not None:
+                unwind(begun)
+            await self._stream.aclose()
+            self._waits.let_go()
 
     return Download
+
+
+def unwind(begin: Callable[[], Awaitable[bytes]]) -> None:
+    """Ends the async generators of a body where they would wait, in one step of an event loop that may close them too.
+
+    If they met aiohttp's own end of a closed body, its exception, which is one for all, would keep their frames.
+    """
+    with suppress(StopAsyncIteration, asyncio.CancelledError, aiohttp.ClientError, *failures()):
+        while True:
+            step = begin().__await__()
+            try:
+                step.send(None)
+            except StopIteration:  # bytes that were there
+                continue
+            step.throw(asyncio.CancelledError())

@@ -20,10 +20,13 @@ from g4flite._timers import Timers
 from g4flite.emulator import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
+from tests.conftest import httpx as clients
 from tests.test_drivers import wire
 from tests.test_leaks import arrived
 
 SECRET = "sk-s3cret-s3cret"
+
+pytestmark = pytest.mark.skipif(clients.__name__ != "httpx", reason="what transport= makes is a client of httpx")
 
 
 async def read(*args: Any, **kwargs: Any) -> str:
