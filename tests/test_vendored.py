@@ -167,7 +167,17 @@ def test_the_table_knows_which_file_needs_which() -> None:
 
 
 COPY = "myapp._vendor.llm_stream"
-OTHER = {"cli", "examples", "package", "soak", "vendored", *cli.TOOLS}  # tests of what is around the package's core
+# Tests of what is around the package's core.
+OTHER = {"benchmarks", "cli", "examples", "package", "soak", "testing", "vendored", *cli.TOOLS}
+    "benchmarks",
+    "cli",
+    "examples",
+    "package",
+    "soak",
+    "testing",
+    "vendored",
+    *cli.TOOLS,
+}  # tests of what is around the package's core
 HERE = Path(__file__).parent
 
 
