@@ -206,9 +206,11 @@ def download(kind: type[Any]) -> type[Any]:
         def __init__(self, stream: Any, waits: Timed) -> None:
             self._stream, self._waits = stream, waits
             self._next: Callable[[], Awaitable[bytes]] | None = None
+            self._begun = False
 
         def __aiter__(self) -> "Download":
-            self._next = aiter(self._stream).__anext__
+            if not self._begun:  # it is read once, and its rest is what a second reader finds
+                self._next, self._begun = aiter(self._stream).__anext__, True
             return self
 
         async def __anext__(self) -> bytes:
@@ -221,7 +223,7 @@ def download(kind: type[Any]) -> type[Any]:
                 raise
 
         async def aclose(self) -> None:
-            begun, self._next = self._next, None
+            begun, self._next, self._begun = self._next, None, True
             self._waits.silence()
             if begun is not None:
                 unwind(begun)

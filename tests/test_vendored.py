@@ -169,15 +169,6 @@ def test_the_table_knows_which_file_needs_which() -> None:
 COPY = "myapp._vendor.llm_stream"
 # Tests of what is around the package's core.
 OTHER = {"benchmarks", "cli", "examples", "package", "soak", "testing", "vendored", *cli.TOOLS}
-    "benchmarks",
-    "cli",
-    "examples",
-    "package",
-    "soak",
-    "testing",
-    "vendored",
-    *cli.TOOLS,
-}  # tests of what is around the package's core
 HERE = Path(__file__).parent
 
 
