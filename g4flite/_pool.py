@@ -1,6 +1,5 @@
 """Where a stream's httpx client comes from: the caller, a `Client`'s pool, or one of its own for one stream."""
 
-import asyncio
 import os
 import ssl
 import threading
@@ -188,6 +187,8 @@ def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
     """What makes a client for `async for`.  Raises `OptionError` where the transport has none on this event loop."""
     if to.transport != "aiohttp":
         return httpx.AsyncClient
+    import asyncio  # noqa: PLC0415 - slow to import, and of no use in sync
+
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -42,6 +42,19 @@ print(*sorted(set(sys.modules) - before), "|", *opened)
     assert opened.strip() == ""
 
 
+def test_a_stream_in_sync_loads_no_event_loop() -> None:
+    code = """
+import sys
+import httpx
+before = set(sys.modules)
+import g4flite
+print(g4flite.stream("openai", "Hi", base_url=sys.argv[1], api_key="sk-test-1", model="m").text())
+print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - before))
+"""
+    with Emulator() as server:
+        assert run(code, f"{server.url}/v1") == "You said: Hi\n\n"
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_of_the_package_can_be_vendored_and_read(path: Path) -> None:
     """Relative imports only, no data beside the code, no file of two ideas."""
