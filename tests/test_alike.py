@@ -188,3 +188,12 @@ def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
     assert between(b': a\n{"a": "z"}\n', whole) == "z"
     assert with_rest(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
     assert with_rest(b'{"a": "x', b'{"a": "x"}', known) is None
+
+
+def test_the_middle_of_a_line_counts_towards_its_limit() -> None:
+    parser = JsonLinesParser(lambda frame: frame["t"], 10)
+    assert list(parser.feed(b'{"t":"a"}\n{"t":"b"}\n')) == ["a", "b"]  # longer together
+    assert list(parser.feed(b'{"t": ')) == []
+    assert list(parser.feed(b'"a"')) == []
+    with pytest.raises(G4fliteError, match="longer than max_frame, 10 bytes"):
+        list(parser.feed(b"     "))

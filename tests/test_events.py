@@ -289,3 +289,7 @@ def test_a_key_cut_off_where_the_kept_body_ends_is_blotted_out(server: Emulator)
         g4flite.stream("llamacpp", "Hi", **ask(server, api_key=key)).text()
     assert len(caught.value.body) > 2000
     assert caught.value.body.endswith("x***")
+
+
+def test_usage_is_hashed_by_its_counts() -> None:
+    assert len({g4flite.Usage(1, 2, raw={"a": 1}), g4flite.Usage(1, 2, raw={"a": 1})}) == 1
