@@ -293,3 +293,22 @@ def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
         waits.silence()
 
     asyncio.run(main())
+
+
+def test_a_body_is_unwound_past_the_bytes_that_are_there() -> None:
+    ended: list[str] = []
+
+    class Wait:
+        def __await__(self) -> Any:
+            yield
+
+    async def body() -> Any:
+        try:
+            yield b"a"
+            yield b"b"
+            await Wait()
+        finally:
+            ended.append("ended")
+
+    _aiohttp.unwind(body().__anext__)
+    assert ended == ["ended"]
