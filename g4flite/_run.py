@@ -3,9 +3,9 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from ._answers import request_id
 from ._errors import G4fliteError
@@ -46,8 +46,8 @@ class Run:
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
     everything: bool = False  # whether events are delivered, or only text
-    texts: Any = field(default_factory=list)  # of str, as is `reasoning`; a `deque` of none where none are kept
-    reasoning: Any = field(default_factory=list)
+    texts: MutableSequence[str] = field(default_factory=list)  # as `reasoning` a `deque` of none where none are kept
+    reasoning: MutableSequence[str] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     start: Start = field(default_factory=Start)
     usage: Usage | None = None

@@ -104,7 +104,7 @@ def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
     """Whether the client's requests to this URL go over httpx-aiohttp."""
     return "httpx_aiohttp" in sys.modules and any(
         kind.__module__.partition(".")[0] == "httpx_aiohttp"
-        for kind in type(client._transport_for_url(httpx.URL(url))).__mro__
+        for kind in type(client._transport_for_url(parsed(client, url))).__mro__
     )
 
 

@@ -52,25 +52,24 @@ def outcome(parser: Any, pieces: list[bytes]) -> list[object]:
     return out
 
 
-def compare(name: str, pieces: list[bytes]) -> None:
-    """The same as a parser that parses each frame."""
-    make = providers.find(name).parser
-    quick = outcome(make(4000), pieces)
-    kept, _frames.VAIN = _frames.VAIN, 0
-    try:
-        assert quick == outcome(make(4000), pieces)
-    finally:
-        _frames.VAIN = kept
+def said(name: str, pieces: list[bytes]) -> list[object]:
+    return outcome(providers.find(name).parser(4000), pieces)
+
+
+def parsed_each(name: str, pieces: list[bytes]) -> list[object]:
+    """What comes out where each frame is parsed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_frames, "VAIN", 0)
+        return said(name, pieces)
 
 
 @given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=12), st.data())
 def test_the_events_of_a_reply_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
     events = [b"data: " + dumped(*frame) + b"\n\n" for frame in frames]
-    compare("openai", events)
-    compare("openai", [b"".join(events)])
     whole = b"".join(events)
     cut = data.draw(st.integers(0, len(whole)))
-    compare("openai", [whole[:cut], whole[cut:]])
+    for pieces in (events, [whole], [whole[:cut], whole[cut:]]):
+        assert said("openai", pieces) == parsed_each("openai", pieces)
 
 
 @given(st.lists(NAMED, max_size=12), st.data())
@@ -78,10 +77,10 @@ def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any],
     events = [
         b"event: " + str(frame["type"]).encode() + b"\ndata: " + dumped(frame, True) + b"\n\n" for frame in frames
     ]
-    compare("anthropic", events)
     whole = b"".join(events)
     cut = data.draw(st.integers(0, len(whole)))
-    compare("anthropic", [whole[:cut], whole[cut:]])
+    for pieces in (events, [whole[:cut], whole[cut:]]):
+        assert said("anthropic", pieces) == parsed_each("anthropic", pieces)
 
 
 @given(
@@ -90,8 +89,8 @@ def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any],
 )
 def test_lines_say_the_same_however_they_are_read(frames: list[Any], size: int) -> None:
     whole = b"".join(dumped({"event": event, "data": text}, True) + b"\n" for text, event in frames)
-    compare("flowgpt", whole.splitlines(keepends=True))
-    compare("flowgpt", [whole[at : at + size] for at in range(0, len(whole), size)])
+    for pieces in (whole.splitlines(keepends=True), [whole[at : at + size] for at in range(0, len(whole), size)]):
+        assert said("flowgpt", pieces) == parsed_each("flowgpt", pieces)
 
 
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:

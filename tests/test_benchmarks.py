@@ -1,6 +1,7 @@
 """The plain parts of the benchmark: what it makes of figures.  It measures nothing here."""
 
 from contextlib import ExitStack
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -84,6 +85,12 @@ def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group:
     assert sent.endswith(b"0\r\n\r\n")
 
 
-def test_what_the_benchmark_switches_off_is_there() -> None:
+def test_what_the_benchmark_switches_off_is_there_and_comes_back() -> None:
+    def switches() -> list[Any]:
+        return [getattr(import_module(f"g4flite.{module}"), name) for module, name, _ in inside.SWITCHES]
+
+    before = switches()
     with ExitStack() as stack:
         inside.switch_off(stack)
+        assert not {*before} & {*switches()}
+    assert switches() == before

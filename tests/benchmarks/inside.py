@@ -39,10 +39,8 @@ def linear(who: str, roots: dict[str, str], kind: str) -> Figures:
 
 
 def switch_off(stack: ExitStack) -> None:
-    for place, name, instead in SWITCHES:
-        module, _, kind = place.partition(".")
-        owner = import_module(f"g4flite.{module}")
-        stack.enter_context(patch.object(getattr(owner, kind) if kind else owner, name, instead))
+    for module, name, instead in SWITCHES:
+        stack.enter_context(patch.object(import_module(f"g4flite.{module}"), name, instead))
 
 
 def bookkeeping(who: str, roots: dict[str, str], driver: str, count: int) -> Figures:
