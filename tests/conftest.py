@@ -1,6 +1,7 @@
 """One behaviour, three drivers: `driver` runs a test in sync, on asyncio and on trio."""
 
 import os
+import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
@@ -19,6 +20,8 @@ httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or htt
 TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")  # or aiohttp: then all is read on asyncio, over it
 if TRANSPORT == "aiohttp":
     import_module("g4flite._aiohttp")  # which takes longer than some tests wait
+
+CERTIFICATES = ssl.create_default_context()
 
 settings.register_profile("suite", max_examples=40, deadline=None)
 settings.load_profile("suite")
@@ -79,7 +82,8 @@ class Driver:
         return anyio.run(work, *args, backend=self.name)
 
     def client(self, **kwargs: Any) -> Any:
-        """A client as a caller makes it."""
+        """A client as a caller makes it; but the certificates are read once in a process."""
+        kwargs = {"verify": CERTIFICATES, **kwargs}
         if self.name == "sync":
             return httpx.Client(**kwargs)
         if TRANSPORT == "aiohttp":
@@ -116,15 +120,18 @@ def server() -> Iterator[Emulator]:
         yield emulator
 
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "G4FLITE_PROXY")
+SETTINGS = {*PROXIES, *map(str.lower, PROXIES)}.union(
+    *((*spec.key_variables, *spec.base_url_variables, base_url_variable(spec))
+      for spec in map(providers.find, providers.names()))
+)  # fmt: skip
+
+
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test, and no test's warning silences the next one's."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "G4FLITE_PROXY"):
+    for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for spec in map(providers.find, providers.names()):
-        for name in (*spec.key_variables, *spec.base_url_variables, base_url_variable(spec)):
-            monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(_routes, "_warned", set())
     monkeypatch.setattr(_pool, "httpx", httpx)
     if TRANSPORT == "aiohttp":

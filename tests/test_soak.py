@@ -21,7 +21,7 @@ ANSWER = f"You said: {WHOLE.question}"
 
 def test_a_short_soak_ends_well() -> None:
     root = Path(__file__).parent.parent
-    command = [sys.executable, "tests/soak.py", "--seconds", "5", "--streams", "100"]
+    command = [sys.executable, "tests/soak.py", "--seconds", "3", "--streams", "100"]
     environment = bare_environment() | {"PYTHONPATH": str(root)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=root, env=environment)
     assert (done.stderr, done.returncode) == ("", 0)

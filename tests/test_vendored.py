@@ -208,8 +208,8 @@ SPREAD = ("-p", "xdist", "-n", "2", "--dist", "worksteal")
 @pytest.mark.heavy
 def test_a_copy_passes_the_tests_that_need_no_socket(tmp_path: Path) -> None:
     project(tmp_path)
-    some = [f"tests/test_{name}.py" for name in ("the_copy", "spec", "errors", "engine", "wire")]
-    assert passed(tmp_path, *some) > 450
+    some = [f"tests/test_{name}.py" for name in ("the_copy", "errors", "engine")]
+    assert passed(tmp_path, *some) > 250
 
 
 @pytest.mark.vendored
