@@ -34,7 +34,7 @@ from ._errors import (
     UsageError,
 )
 from ._listing import PLACES, choose
-from ._request import rehearse, resolve_base_url
+from ._request import resolve_base_url
 from ._routes import resolve, route, start
 from ._spec import Call, Provider
 from ._stream import Stream
@@ -100,7 +100,7 @@ def ask(call: Call, timeout: Timeout, live: list[Stream]) -> Probe:
     try:
         if call.model is None and spec.url in PLACES:
             call = replace(call, model=choose(call, timeout))
-        stream = start([route(rehearse(call), resolve(call, None, None), None, timeout, 0)])
+        stream = start([route(call, resolve(call, None, None), None, timeout, 0)])
         live.append(stream)
         begin = time.perf_counter()
         for _ in stream:

@@ -101,9 +101,8 @@ def stream(
                 api_key=api_key,
                 extra=extra,
             )
-            call = rehearse(call)
-            warn(call, public=base_url is None)
             routes.append(route(call, resolve(call, proxy, verify, transport, client), client, timeout, retries))
+            warn(call, public=base_url is None)
         except ModelNotFoundError as error:
             lacking.append(error)
     if not routes:
@@ -190,14 +189,15 @@ class Client:
             api_key=own.api_key or None,
             extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
         )
-        call = rehearse(call)
-        warn(call, public=self._public, stacklevel=4)
-        return Route(
+        way = Route(
             call,
             self._pool,
             self._timeout if timeout is None else as_timeout(timeout),
             self._retry if retries is None else as_retry(retries),
+            rehearse(call),
         )
+        warn(call, public=self._public, stacklevel=4)
+        return way
 
     def close(self) -> None:
         """Closes the pool after `for`.  Raises `TypeError` after `async for`, which needs `aclose()`."""

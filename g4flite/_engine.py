@@ -104,17 +104,18 @@ def pursue(run: "Run", route: "Route") -> Exchange:
 def attempt(run: "Run", route: "Route", *, first: bool) -> Exchange:
     """One request and the beginning of its reply.  Raises what the answer means where it is not a reply."""
     spec = route.call.provider
-    call, request = ready(route.call, run.now_ms(), first=first)
-    run.secrets = secrets(call, request)
+    request = ready(route.call, route.rehearsed if first else None, run.now_ms())
+    run.secrets = secrets(route.call, request)
     head: Head = yield Send(request, route)
     run.head = head
     if head.status == 407:
         raise ProxyError("the proxy wants a login; check the user name and password in proxy=")
     if not 200 <= head.status < 300:
-        raise status_error(spec, head, run.redact((yield from read_body(run, head))), call.now_ms)
+        raise status_error(spec, head, run.redact((yield from read_body(run, head))), run.now_ms())
     if head.headers.get("content-type", "").lower().startswith(spec.error_types):
         raise no_reply(head, run.redact((yield from read_body(run, head))))
-    reply, early, ended = Reply(spec, head), list[str | Event](), False
+    reply, ended = Reply(spec, head), False
+    early: list[str | Event] = []
     while not ended:
         data: bytes = b"" if reply.done else (yield READ)
         ended = not data

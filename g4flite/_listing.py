@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from ._checks import is_loopback
 from ._errors import G4fliteError, ModelNotFoundError
 from ._reports import as_id
-from ._request import build
 from ._routes import resolve, route
 from ._spec import Call
 from ._timeout import Timeout
@@ -54,15 +53,15 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
     from ._run import Run  # noqa: PLC0415
     from ._timers import Timers  # noqa: PLC0415
 
+    call = replace(call, model="-")  # for a request, whose headers name no model
     way = route(call, resolve(call, None, None), None, timeout, 0)
     run = Run((way,), Timers(timeout))
     run.begin(way)
-    request = build(replace(call, model="-"))  # for its headers, which name no model
-    run.secrets = secrets(call, request)
+    run.secrets = secrets(call, way.rehearsed)
     url = PLACES[call.provider.url].format(base_url=call.base_url)
     cause: Exception | None = None
     try:
-        return names(read(run, url, request.headers))
+        return names(read(run, url, way.rehearsed.headers))
     except failures() as failed:
         error, cause = unsent(failed, url, run), shown(failed, run)
     except G4fliteError as failed:

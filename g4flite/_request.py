@@ -42,28 +42,27 @@ def make_call(
             headers=own,
             api_key=resolve_key(spec, api_key, own),
             extra=_copy(dict(check_mapping(extra, "extra is a mapping of fields to values"))),
+            now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
         error.provider = spec.name
         raise
 
 
-def rehearse(call: Call) -> Call:
-    """The call with its first request, so that what a protocol cannot carry fails here.  Raises a `UsageError`."""
-    call = replace(call, now_ms=time.time_ns() // 1_000_000)
+def rehearse(call: Call) -> Request:
+    """The first attempt's request, so that what a protocol cannot carry fails here.  Raises a `UsageError`."""
     try:
-        return replace(call, rehearsed=build(call))
+        return build(call)
     except UsageError as error:
         error.provider = call.provider.name
         raise
 
 
-def ready(call: Call, now_ms: int, *, first: bool) -> tuple[Call, Request]:
-    """An attempt's call and request: the first one's is the rehearsed one, unless it has grown old."""
-    if first and call.rehearsed is not None and 0 <= now_ms - call.now_ms < FRESH:
-        return call, call.rehearsed
-    call = replace(call, now_ms=now_ms)
-    return call, build(call)
+def ready(call: Call, rehearsed: Request | None, now_ms: int) -> Request:
+    """An attempt's request: the rehearsed one, unless there is none or it has grown old."""
+    if rehearsed is not None and 0 <= now_ms - call.now_ms < FRESH:
+        return rehearsed
+    return build(replace(call, now_ms=now_ms))
 
 
 def check_mapping(
@@ -195,9 +194,9 @@ def build(call: Call) -> Request:
     if spec.signer is not unsigned:
         call = replace(call, signed=spec.signer(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
-    quoted = {name: quote(str(value), safe="") for name, value in fields.items()} | {"base_url": call.base_url}
+    quoted = {name: quote(str(value), safe="") for name, value in fields.items() if f"{{{name}}}" in spec.url}
     try:
-        url = spec.url.format_map(quoted)
+        url = spec.url.format_map({**quoted, "base_url": call.base_url})
         headers = {
             name.lower(): value.format_map(fields)
             for name, value in spec.headers.items()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ._checks import check_proxy, is_loopback, is_secret
 from ._errors import InsecureTransportWarning, OptionError, RetiredProviderWarning
+from ._request import rehearse
 from ._retry import Retry, as_retry
 from ._spec import Call
 from ._stream import Stream
@@ -92,7 +93,7 @@ def route(
     from ._run import Route  # noqa: PLC0415
 
     source = OneShot(connection) if client is None else Given(client)
-    return Route(call, source, as_timeout(timeout), as_retry(retries))
+    return Route(call, source, as_timeout(timeout), as_retry(retries), rehearse(call))
 
 
 def start(routes: "Sequence[Route]", *, keep_partial: bool = True) -> Stream:

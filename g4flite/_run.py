@@ -12,7 +12,7 @@ from ._errors import G4fliteError
 from ._events import Event, Finish, Reasoning, Start, ToolCall, Usage
 from ._reply import Head
 from ._retry import Retry
-from ._spec import Call
+from ._spec import Call, Request
 from ._stream import Attempt
 from ._timeout import Timeout
 from ._timers import Timers
@@ -28,12 +28,13 @@ EPILOGUE: Final = 2.0  # seconds for the usage that may follow a complete answer
 
 
 class Route(NamedTuple):
-    """One way to an answer: a call, where its httpx client comes from, and how patient it is."""
+    """One way to an answer: a call, where its httpx client comes from, how patient it is, and its first request."""
 
     call: Call
     source: "Source"
     timeout: Timeout
     retry: Retry
+    rehearsed: Request
 
 
 @dataclass(slots=True, eq=False, repr=False)

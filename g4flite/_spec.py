@@ -134,8 +134,7 @@ class Call:
     """One attempt, as the signer and the payload builder see it.
 
     `messages` are in the form of `Message`, checked, `now_ms` is Unix time in milliseconds, `signed` holds the signer's
-    fields (empty while it runs), `extra` goes into the payload as it is,
-    `rehearsed` is the first attempt's request.  Time and randomness come from here alone, so
+    fields (empty while it runs), `extra` goes into the payload as it is.  Time and randomness come from here alone, so
     that a test can freeze them.
     """
 
@@ -150,7 +149,6 @@ class Call:
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
-    rehearsed: "Request | None" = field(default=None, repr=False)
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:

@@ -15,6 +15,7 @@ from g4flite._reply import Head
 from g4flite._request import make_call
 from g4flite._retry import Retry
 from g4flite._run import Route, Run
+from g4flite._spec import Request
 from g4flite._timers import Timers
 from tests.acme import ACME, MARKED
 
@@ -25,7 +26,8 @@ def run_of(*specs: g4flite.Provider, retry: Retry = Retry(times=0), **headers: s
     """A run whose clocks stand still and whose chance is 1/2."""
     calls = [make_call(spec, "Hi", model=None, base_url=None, headers=headers, options={}) for spec in specs]
     timeout = g4flite.Timeout()
-    routes = tuple(Route(call, None, timeout, retry) for call in calls)  # type: ignore[arg-type]  # nothing is sent
+    stale = Request("", {}, b"")  # as NOW is before the call was made
+    routes = tuple(Route(call, None, timeout, retry, stale) for call in calls)  # type: ignore[arg-type]  # nothing is sent
     timers = Timers(timeout, lambda: 0.0)
     return Run(routes, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)
 

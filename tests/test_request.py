@@ -242,11 +242,9 @@ def test_the_first_request_is_the_rehearsed_one_and_every_other_is_signed_anew()
         return {"nonce": asked.random_hex(8)}
 
     spec = replace(ACME, signer=sign, headers={**ACME.headers, "x-nonce": "{nonce}"})
-    first_call = rehearse(call(spec))
-    made = first_call.now_ms
-    assert ready(first_call, made + 999, first=True) == (first_call, first_call.rehearsed)
-    for late, first in ((made + 1000, True), (made - 1, True), (made, False)):
-        again, request = ready(first_call, late, first=first)
-        assert again.now_ms == late
-        assert request != first_call.rehearsed
+    asked = call(spec)
+    rehearsed, made = rehearse(asked), asked.now_ms
+    assert ready(asked, rehearsed, made + 999) is rehearsed
+    for late, first in ((made + 1000, rehearsed), (made - 1, rehearsed), (made, None)):
+        assert ready(asked, first, late) != rehearsed
     assert signed == [made, made + 1000, made - 1, made]

@@ -162,6 +162,24 @@ def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: 
     assert server.connections == 1
 
 
+def test_a_client_sends_back_the_cookies_that_an_answer_sets(driver: Driver, server: Emulator) -> None:
+    once, never = Script(headers={"set-cookie": "worker=7"}), Script()
+
+    async def work() -> None:
+        async with g4flite.Client("cromicle", base_url=server.url) as client:
+            for server.script in (once, never, never):
+                await client.stream("Hi").atext()
+
+    if driver.name == "sync":
+        with g4flite.Client("cromicle", base_url=server.url) as client:
+            for server.script in (once, never, never):
+                client.stream("Hi").text()
+    else:
+        driver.run(work)
+    sent = [{name.lower(): value for name, value in exchange.headers} for exchange in server.exchanges]
+    assert [headers.get("cookie") for headers in sent] == [None, "worker=7", "worker=7"]
+
+
 @pytest.mark.parametrize("client", [httpx.Client(), httpx.AsyncClient()])
 def test_a_client_of_the_wrong_colour_is_a_type_error(client: Any, driver: Driver) -> None:
     right = httpx.Client if driver.name == "sync" else httpx.AsyncClient

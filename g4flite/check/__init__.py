@@ -21,7 +21,7 @@ from .._errors import (
     TLSError,
     UsageError,
 )
-from .._request import make_call, rehearse
+from .._request import make_call
 from .._routes import resolve, route, warn
 from .._spec import Provider
 from .._timeout import Timeout
@@ -49,9 +49,8 @@ def report(
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)
     call = make_call(spec, PROMPT, model=model, base_url=url, headers=None, options={}, api_key=api_key)
-    connection = resolve(rehearse(call), None, None)
+    ways = [route(call, resolve(call, None, None), None, timers, 0) for _ in range(2)]
     warn(call, public=False)
-    ways = [route(call, connection, None, timers, 0) for _ in range(2)]
     try:
         whole = record(ways[0])
         if isinstance(whole.error, UNREACHED):
