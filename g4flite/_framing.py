@@ -105,10 +105,11 @@ class ServerSentEvents:
         """The events that `data` completes, as (name, data)."""
         if self._skip:
             data = self._begin(data)
-        if self._tail and _LF not in data and _CR not in data:  # the middle of a line
-            self._tail += data
-            if self._data is not None or len(self._tail) > self.limit:
-                self._check(self._tail)
+        tail = self._tail
+        if tail and _LF not in data and _CR not in data:  # the middle of a line
+            tail += data
+            if self._data is not None or len(tail) > self.limit:
+                self._check(tail)
             return ()
         if self._idle and data.endswith(b"\n\n") and len(data) <= self.limit and _CR not in data:  # whole events,
             if data.startswith(b"data: "):

@@ -10,8 +10,8 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from pathlib import Path
-from statistics import median
 
 from tests.benchmarks import run, table
 from tests.benchmarks.rows import BOTH, ROWS
@@ -30,8 +30,10 @@ def ratios(entries: Iterable[table.Entry]) -> dict[str, float]:
     found = {}
     for entry in entries:
         if not entry["least"] and entry["unit"] != "1/s" and "g4flite" in entry["values"]:
-            bare = entry["values"].get("floor", [1])
-            found[f"{entry['section']}: {entry['row']}"] = median(entry["values"]["g4flite"]) / median(bare)
+            values = entry["values"]
+            found[f"{entry['section']}: {entry['row']}"] = table.ratio(
+                values["g4flite"], values.get("floor", repeat(1))
+            )
     return found
 
 

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from tests.benchmarks import table
@@ -115,7 +114,7 @@ def against_openai(row: Row, entry: table.Entry) -> Iterator[table.Entry]:
     """How many times g4flite's CPU the openai SDK takes, where both were measured."""
     least, values = TIMES.get(row.arguments.get("mode", "")), entry["values"]
     if least and row.measure == "speed.chunks" and {"openai", "g4flite"} <= values.keys() and entry["unit"] == "us":
-        times = median(values["openai"]) / median(values["g4flite"])
+        times = table.ratio(values["openai"], values["g4flite"])
         yield {"row": row.name, "section": "CPU of the openai SDK (times g4flite's)", "unit": "", "shown": "value",
                "least": True, "targets": {"g4flite": least}, "values": {"g4flite": [times]}}  # fmt: skip
 

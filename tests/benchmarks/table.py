@@ -1,4 +1,4 @@
-"""The figures as a table: medians of the rounds, against the floor's where a figure is a ratio."""
+"""The figures as a table: medians of the rounds, each round held against the floor's own, which came just before it."""
 
 from collections.abc import Iterable, Mapping
 from statistics import median
@@ -9,15 +9,21 @@ Entry = Mapping[str, Any]  # row, section, unit, shown, least, targets by conten
 
 
 def figure(entry: Entry, who: str) -> float | None:
-    """What is compared: the median, its ratio to the floor's, or by how much it is above."""
+    """What is compared: the median, or that of the ratios to the floor's, or of by how much it is above."""
     if not (values := entry["values"].get(who)):
         return None
-    middle = median(values)
     if entry["shown"] == "value":
-        return middle
+        return median(values)
     if not (bare := entry["values"].get("floor")):
         return None
-    return middle / median(bare) if entry["shown"] == "ratio" else middle - median(bare)
+    if entry["shown"] == "ratio":
+        return ratio(values, bare)
+    return median(value - least for value, least in zip(values, bare, strict=False))
+
+
+def ratio(values: Iterable[float], bare: Iterable[float]) -> float:
+    """The median of the rounds' ratios: a machine that is slow for a while is slow for both."""
+    return median(value / least for value, least in zip(values, bare, strict=False))
 
 
 def number(value: float | None) -> str:
