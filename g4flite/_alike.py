@@ -27,6 +27,28 @@ def with_rest(data: bytes, piece: bytes, known: Around) -> Around | None:
     return data[:at] + begins, ends + rest, start + at, stop - len(rest)
 
 
+def among(pieces: list[bytes], known: Around) -> list[str] | None:
+    """The texts of several pieces, each of one line, that are all like the known one; else None.
+
+    It takes a third of the time of `between` for each.
+    """
+    begins, ends, start, stop = known
+    inner = [piece[start : stop - 1] for piece in pieces]
+    if begins + (ends + b"\n" + begins).join(inner) + ends != b"\n".join(pieces):
+        return None
+    try:
+        texts = str(b"\n".join(inner), "utf-8").split("\n")
+        together = "".join(texts)
+        if '"' not in together and "\\" not in together and together.isprintable():  # each as it stands
+            return texts
+        found = [scan_string(f'{text}"', 0) for text in texts]
+    except ValueError:
+        return None
+    if any(end != len(text) + 1 for text, (_, end) in zip(texts, found, strict=True)):
+        return None
+    return [text for text, _ in found]
+
+
 def between(piece: bytes, known: Around) -> str | None:
     """The text of a piece that is like the known one but for its text, else None: the text is one JSON string."""
     begins, ends, start, stop = known

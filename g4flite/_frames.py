@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, TypeAlias
 
-from ._alike import Around, around, between, with_rest
+from ._alike import Around, among, around, between, with_rest
 from ._errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
 from ._events import Event, Finish, Reasoning
-from ._framing import Framing
-from ._halves import Halves
+from ._framing import Framing, Lined
+from ._halves import Halves, is_whole
 from ._reports import excerpt
 
 Items: TypeAlias = Iterable[str | Event | G4fliteError | None]  # None is nothing
@@ -46,6 +46,7 @@ class FrameParser:
 
     Most frames of a reply differ in their text alone, and often each comes by itself.  Such a frame is not parsed, nor
     split off where it comes alone: it is like the last one, and what stands where the text was is one JSON string.
+    Many that come together are compared together.
     """
 
     __slots__ = ("_data", "_frame", "_framing", "_idle", "_name", "_reader", "_reasoning", "_text", "_unit", "_vain")
@@ -71,10 +72,16 @@ class FrameParser:
                 return (text,) if text.isascii() and text and not self._text.high else self._whole(text)
             self._data = None
         frames = self._framing.feed(data)
-        if frames:
-            return self._feed(data, frames)
-        self._idle = False
-        return ()
+        if not frames:
+            self._idle = False
+            return ()
+        known = self._frame
+        if known is not None and isinstance(frames, Lined) and len(frames.lines) > 1 and frames.name == self._name:
+            texts = among(frames.lines, known)
+            if texts is not None:
+                self._vain, self._idle = 0, self._framing.idle
+                return texts if all(texts) and not self._text.high and is_whole(texts) else self._several(texts)
+        return self._feed(data, frames)
 
     def _feed(self, data: bytes, frames: Iterable[tuple[str, bytes]]) -> Iterator[str | Event]:
         """What the frames hold, which `data` completes."""
@@ -100,6 +107,10 @@ class FrameParser:
         alone, self._idle = self._idle, self._framing.idle
         if alone and count == 1 and known is not None and self._idle:
             self._data = with_rest(data, frame, known)
+
+    def _several(self, texts: list[str]) -> Iterator[str | Event]:
+        for text in texts:
+            yield from self._whole(text)
 
     def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Around | None:
         """What the next frame may be like, unless none ever was."""

@@ -24,6 +24,18 @@ class Framing(Protocol):
     def close(self) -> Iterable[tuple[str, bytes]]: ...
 
 
+class Lined:
+    """Frames of one name and one line each."""
+
+    __slots__ = ("lines", "name")
+
+    def __init__(self, name: str, lines: list[bytes]) -> None:
+        self.name, self.lines = name, lines
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        return zip(repeat(self.name), self.lines)
+
+
 class Lines:
     """Bytes to lines that end in LF (NDJSON, https://github.com/ndjson/ndjson-spec, version 1.0); CR stays in them.
 
@@ -41,31 +53,31 @@ class Lines:
         """Whether nothing is held back."""
         return not self._tail
 
-    def feed(self, data: bytes) -> Iterable[bytes]:
-        """The lines that `data` completes, without their LF."""
+    def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
+        """The lines that `data` completes, without their LF and without a name."""
+        tail = self._tail
         if _LF not in data:  # the middle of a line
-            self._tail += data
-            if len(self._tail) > self.limit:
-                self._check(self._tail)
+            tail += data
+            if len(tail) > self.limit:
+                self._check(tail)
             return ()
-        size = len(self._tail) + len(data)
-        lines = data.split(b"\n")
-        if len(lines) > 1 and self._tail:
-            lines[0] = bytes(self._tail + lines[0])
-            self._tail.clear()
-        self._tail += lines.pop()
-        return lines if size <= self.limit else self._checked(lines)
+        size, lines = len(tail) + len(data), data.split(b"\n")
+        if tail:
+            lines[0] = bytes(tail + lines[0])
+            tail.clear()
+        tail += lines.pop()
+        return Lined("", lines) if size <= self.limit else self._checked(lines)
 
-    def close(self) -> bytes:
+    def close(self) -> Iterator[tuple[str, bytes]]:
         """The last line, where the reply does not end in LF."""
         line = bytes(self._tail)
         self._tail.clear()
-        return line
+        yield "", line
 
-    def _checked(self, lines: list[bytes]) -> Iterator[bytes]:
+    def _checked(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
         for line in lines:
             self._check(line)
-            yield line
+            yield "", line
         self._check(self._tail)
 
     def _check(self, line: bytes | bytearray) -> None:
@@ -83,14 +95,14 @@ class ServerSentEvents:
     are out.
     """
 
-    __slots__ = ("_data", "_flush", "_id", "_idle", "_name", "_skip", "_tail", "last_event_id", "limit", "retry")
+    __slots__ = ("_between", "_data", "_flush", "_id", "_name", "_skip", "_tail", "last_event_id", "limit", "retry")
 
     def __init__(self, limit: int, *, flush: bool = True) -> None:
         self.limit = limit
         self._flush = flush
         self._skip = b"\xef\xbb\xbf"  # what is passed over where the next bytes begin with it: a BOM, the LF of a CRLF
-        self._tail = bytearray()  # of an unfinished line
-        self._idle = True  # between two events
+        self._tail = bytearray()  # of an unfinished event that no line is read of yet, or of an unfinished line
+        self._between = True  # two events: nothing is held back but the tail
         self._name = ""
         self._data: bytes | bytearray | None = None
         self._id = self.last_event_id = ""
@@ -99,7 +111,7 @@ class ServerSentEvents:
     @property
     def idle(self) -> bool:
         """Whether nothing is held back, between two events."""
-        return self._idle and not self._skip
+        return self._between and not self._tail and not self._skip
 
     def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
         """The events that `data` completes, as (name, data)."""
@@ -108,38 +120,31 @@ class ServerSentEvents:
         tail = self._tail
         if tail and _LF not in data and _CR not in data:  # the middle of a line
             tail += data
-            if self._data is not None or len(tail) > self.limit:
+            if len(tail) > self.limit:
+                return self._events(self._taken())
+            if self._data is not None:
                 self._check(tail)
             return ()
-        if self._idle and data.endswith(b"\n\n") and len(data) <= self.limit and _CR not in data:  # whole events,
-            if data.startswith(b"data: "):
-                texts = data[6:-2].split(b"\n\ndata: ")
-                if data.count(b"\n") == 2 * len(texts):  # of one line each,
-                    return zip(repeat(""), texts)
-            elif data.startswith(b"event: "):  # or of two
-                return self._named(data[7:-2].split(b"\n\nevent: "))
-        return self._events(data)
-
-    def _named(self, events: list[bytes]) -> Iterator[tuple[str, bytes]]:
-        """Events of a name and one line of data each, most of them."""
-        last, said = b"", ""
-        for event in events:
-            name, _, text = event.partition(b"\ndata: ")
-            if name != last:
-                last, said = name, name.decode("utf-8", "replace")
-            if not text or _LF in text or _LF in name:
-                yield from self._events(b"event: " + event + b"\n\n")
-            else:
-                yield said, text
+        data = self._taken() + data
+        end = data.rfind(b"\n\n") + 2 if _CR not in data and len(data) <= self.limit else 0
+        if end < 2:
+            return self._events(data)
+        tail += data[end:]  # the next event, of however many lines
+        data = data[:end]
+        return (lined(data) if self._between else None) or self._events(data)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         """The last event, where the reply does not end in a blank line."""
         if self._flush:
-            yield from self._events(b"\n\n")
+            yield from self._events(self._taken() + b"\n\n")
+
+    def _taken(self) -> bytes:
+        tail = bytes(self._tail)
+        self._tail.clear()
+        return tail
 
     def _begin(self, data: bytes) -> bytes:
-        data = bytes(self._tail) + data
-        self._tail.clear()
+        data = self._taken() + data
         if len(data) < len(self._skip) and self._skip.startswith(data):
             self._tail += data
             return b""
@@ -148,12 +153,8 @@ class ServerSentEvents:
         return data
 
     def _events(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        self._idle = False
         lines = data.splitlines()  # of bytes: at LF, CR and CRLF alone
         last = lines.pop() if data and data[-1] not in b"\r\n" else b""
-        if lines and self._tail:
-            lines[0] = bytes(self._tail + lines[0])
-            self._tail.clear()
         self._tail += last
         if data.endswith(b"\r"):
             self._skip = b"\n"
@@ -168,7 +169,7 @@ class ServerSentEvents:
                 if held is not None:
                     yield name, bytes(held)
         self._check(self._tail)
-        self._idle = not self._tail and self._data is None and not self._name and self._id == self.last_event_id
+        self._between = self._data is None and not self._name and self._id == self.last_event_id
 
     def _field(self, line: bytes) -> None:
         self._check(line)
@@ -194,12 +195,23 @@ class ServerSentEvents:
             raise LimitError(f"an event of the reply is longer than max_frame, {self.limit} bytes")
 
 
+def lined(data: bytes) -> Lined | None:
+    """The events of some bytes, if each is one line of data behind the same name, or behind none."""
+    named = data.startswith(b"event: ")
+    begins = data[: data.find(b"\ndata: ") + 7] if named else b"data: "
+    lines = data[len(begins) : -2].split(b"\n\n" + begins)
+    feeds = (2 + named) * len(lines)
+    if not begins.endswith(b"data: ") or not data.startswith(begins) or data.count(b"\n") != feeds:
+        return None
+    return Lined(begins[7:-7].decode("utf-8", "replace"), lines)
+
+
 class Unnamed:
-    """A framing without names."""
+    """The framing of an array, whose elements have no names."""
 
     __slots__ = ("_framing", "limit")
 
-    def __init__(self, framing: Lines | JsonArray) -> None:
+    def __init__(self, framing: JsonArray) -> None:
         self._framing, self.limit = framing, framing.limit
 
     @property

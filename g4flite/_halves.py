@@ -1,5 +1,7 @@
 """Surrogate pairs that were split between two pieces of JSON text."""
 
+from collections.abc import Iterable
+
 
 class Halves:
     """Texts in, the same with the surrogate pairs joined that were split between two of them."""
@@ -20,6 +22,15 @@ class Halves:
                 text, self.high = text[:-1], text[-1]
             return joined(text)
         return text
+
+
+def is_whole(texts: Iterable[str]) -> bool:
+    """Whether no half of a pair is in them."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def joined(text: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ._errors import TruncatedStreamError
 from ._frames import FrameParser
-from ._framing import Lines, Unnamed
+from ._framing import Lines
 from ._reports import reported
 
 HELD = 16 * 1024  # characters
@@ -70,7 +70,7 @@ class JsonLinesParser:
         ends: Callable[[dict[str, Any]], bool] | None = None,
         verbatim: bool = False,
     ) -> None:
-        self._frames = FrameParser(Unnamed(Lines(limit)), _Texts(text_of, ends, verbatim), "a line")
+        self._frames = FrameParser(Lines(limit), _Texts(text_of, ends, verbatim), "a line")
         self.feed, self.close = self._frames.feed, self._frames.close
 
     @property

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, _frames, providers
-from g4flite._alike import around, between, with_rest
+from g4flite._alike import among, around, between, with_rest
 from g4flite._errors import G4fliteError
 
 TEXTS = st.one_of(
@@ -93,6 +93,33 @@ def test_lines_say_the_same_however_they_are_read(frames: list[Any], size: int) 
         assert said("flowgpt", pieces) == parsed_each("flowgpt", pieces)
 
 
+WIRES = {
+    "openai": (chat("{}"), b"data: %b\n\n"),
+    "anthropic": (
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "{}"}},
+        b"event: content_block_delta\ndata: %b\n\n",
+    ),
+    "cohere": ({"type": "content-delta", "delta": {"message": {"content": {"text": "{}"}}}}, b"data: %b\n\n"),
+    "flowgpt": ({"event": "text", "data": "{}"}, b"%b\n"),
+    "ollama": ({"model": "m", "message": {"role": "assistant", "content": "{}"}, "done": False}, b"%b\n"),
+}
+
+
+def frame_of(name: str, text: str, ascii_only: bool = True) -> bytes:
+    frame, wire = WIRES[name]
+    return wire % dumped(frame, True).replace(b"{}", dumped(text, ascii_only)[1:-1])
+
+
+@pytest.mark.parametrize("name", WIRES)
+@given(st.lists(st.tuples(TEXTS, st.booleans()), max_size=12), st.data())
+def test_many_that_come_together_say_the_same(name: str, texts: list[Any], data: st.DataObject) -> None:
+    frames = [frame_of(name, *text) for text in [("a", True), *texts]]
+    whole = b"".join(frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=3)))
+    pieces = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
+    assert said(name, pieces) == parsed_each(name, pieces)
+
+
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames that are parsed from here on."""
     seen: list[str] = []
@@ -102,26 +129,25 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize(
-    ("name", "frame", "wire"),
-    [
-        ("openai", chat("{}"), b"data: %b\n\n"),
-        ("anthropic", {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "{}"}},
-         b"event: content_block_delta\ndata: %b\n\n"),
-        ("cohere", {"type": "content-delta", "delta": {"message": {"content": {"text": "{}"}}}}, b"data: %b\n\n"),
-        ("flowgpt", {"event": "text", "data": "{}"}, b"%b\n"),
-        ("ollama", {"model": "m", "message": {"role": "assistant", "content": "{}"}, "done": False}, b"%b\n"),
-    ],
-)  # fmt: skip
-def test_only_the_first_frames_are_parsed(
-    monkeypatch: pytest.MonkeyPatch, name: str, frame: object, wire: bytes, alone: bool
-) -> None:
+@pytest.mark.parametrize("name", WIRES)
+def test_only_the_first_frames_are_parsed(monkeypatch: pytest.MonkeyPatch, name: str, alone: bool) -> None:
     seen, parser = parsed(monkeypatch), providers.find(name).parser(10_000)
     texts = ["one", "two", "three", *(f'{n} é " \\ \n' for n in range(50))]
-    pieces = [wire % json.dumps(frame).replace("{}", json.dumps(text)[1:-1]).encode() for text in texts]
+    pieces = [frame_of(name, text) for text in texts]
     out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
     assert [item for item in out if isinstance(item, str)] == texts
     assert len(seen) <= 3
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_many_that_come_together_are_compared_together(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    parser = providers.find(name).parser(20_000)
+    texts = ["one", "two", *(f"{n} é 世界 \u3000" for n in range(50))]
+    frames = [frame_of(name, text, False) for text in [*texts, 'the "last" one']]
+    assert [item for item in parser.feed(frames[0] * 2) if isinstance(item, str)] == ["one"] * 2
+    monkeypatch.setattr(_frames, "between", None)
+    whole, cut = b"".join(frames[1:]), len(frames[-1]) + 5
+    assert [*parser.feed(whole[:-cut]), *parser.feed(whole[-cut:])] == [*texts[1:], 'the "last" one']
 
 
 def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +213,17 @@ def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
     assert between(b': a\n{"a": "z"}\n', whole) == "z"
     assert with_rest(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
     assert with_rest(b'{"a": "x', b'{"a": "x"}', known) is None
+
+
+def test_pieces_that_come_together_are_compared_byte_by_byte() -> None:
+    known = around(b'{"a": "x"}', "x")
+    assert known is not None
+    one = b'{"a": "1"}'
+    assert among([one, b'{"a": ""}', b'{"a": "\xc3\xa9"}'], known) == ["1", "", "é"]
+    assert among([one, b'{"a": "\\"2\\"\\n"}'], known) == ["1", '"2"\n']
+    for other in (b'{"b": "2"}', b'{"a": "2", "b": ""}', b'{"a": "2"} ', b'{"a": "}', b'{"a": "\xff"}', b'{"a": "\t"}',
+                  b'{"a": "2\\"}', b""):  # fmt: skip
+        assert among([one, other, one], known) is None
 
 
 def test_the_middle_of_a_line_counts_towards_its_limit() -> None:

@@ -230,7 +230,7 @@ def test_an_event_comes_out_with_the_last_byte_that_it_needs(end: bytes, size: i
 def test_an_event_that_was_given_out_does_not_come_again() -> None:
     """The loop over `feed` may be left at an event: whatever follows the end marker is of no interest."""
     decoder = ServerSentEvents(2**20)
-    assert next(decoder.feed(b"event: e\ndata: [DONE]\n\n")) == ("e", b"[DONE]")
+    assert next(iter(decoder.feed(b"event: e\ndata: [DONE]\n\n"))) == ("e", b"[DONE]")
     assert list(decoder.close()) == []
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
 from .._frames import FrameParser, Items, number, words
-from .._framing import Lines, Unnamed
+from .._framing import Lines
 from .._messages import Message
 from .._options import model_of, present, renamed, schema, taking
 from .._parts import arguments, check_tools, embedded, nameless, parts, tool_names
@@ -92,7 +92,7 @@ def parser(limit: int) -> FrameParser:
     `message.content` is text, `message.thinking` reasoning, `message.tool_calls` whole tool calls; an `error` raises.
     The object with `done: true` completes the reply, and counts the tokens.
     """
-    return FrameParser(Unnamed(Lines(limit)), OllamaReader(), "a line")
+    return FrameParser(Lines(limit), OllamaReader(), "a line")
 
 
 OLLAMA = Provider(
