@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Protocol, TypeAlias
 
 from ._alike import Around, among, around, between, with_rest
@@ -80,11 +81,17 @@ class FrameParser:
             texts = among(frames.lines, known)
             if texts is not None:
                 self._vain, self._idle = 0, self._framing.idle
-                return texts if all(texts) and not self._text.high and is_whole(texts) else self._several(texts)
+                return (
+                    texts
+                    if all(texts) and not self._text.high and is_whole(texts)
+                    else chain.from_iterable(map(self._whole, texts))
+                )
         return self._feed(data, frames)
 
     def _feed(self, data: bytes, frames: Iterable[tuple[str, bytes]]) -> Iterator[str | Event]:
         """What the frames hold, which `data` completes."""
+        if self.done:
+            return
         known, like, halves = self._frame, self._name, self._text
         count, parsed, frame = 0, 0, b""
         for name, frame in frames:
@@ -95,22 +102,19 @@ class FrameParser:
                 else:
                     yield from self._whole(text)
                 continue
-            if self._reader.done:
-                return  # whatever follows the end marker
             items = self._read(name, frame)
             parsed += 1
             known, like = self._frame, self._name = self._learn(frame, items), name
             for item in items:
                 yield from self._whole(item)
+            if self._reader.done:
+                yield from self._halves()
+                return  # whatever follows the end marker
         if count > parsed:
             self._vain = 0
         alone, self._idle = self._idle, self._framing.idle
         if alone and count == 1 and known is not None and self._idle:
             self._data = with_rest(data, frame, known)
-
-    def _several(self, texts: list[str]) -> Iterator[str | Event]:
-        for text in texts:
-            yield from self._whole(text)
 
     def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Around | None:
         """What the next frame may be like, unless none ever was."""
@@ -121,6 +125,8 @@ class FrameParser:
         return around(frame, text) if self._vain <= VAIN else None
 
     def close(self) -> Iterator[str | Event]:
+        if self.done:
+            return
         cut: TruncatedStreamError | None = None
         try:
             for name, frame in self._framing.close():

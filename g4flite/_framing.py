@@ -120,23 +120,18 @@ class ServerSentEvents:
         tail = self._tail
         if tail and _LF not in data and _CR not in data:  # the middle of a line
             tail += data
-            if len(tail) > self.limit:
-                return self._events(self._taken())
-            if self._data is not None:
-                self._check(tail)
-            return ()
+            return self._events(self._taken()) if len(tail) + len(self._data or b"") > self.limit else ()
         data = self._taken() + data
-        end = data.rfind(b"\n\n") + 2 if _CR not in data and len(data) <= self.limit else 0
-        if end < 2:
+        blank = data.rfind(b"\n\n") if _CR not in data and len(data) <= self.limit else -1
+        if blank < 0:
             return self._events(data)
-        tail += data[end:]  # the next event, of however many lines
-        data = data[:end]
+        tail += data[blank + 2 :]  # the next event, of however many lines
+        data = data[: blank + 2]
         return (lined(data) if self._between else None) or self._events(data)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         """The last event, where the reply does not end in a blank line."""
-        if self._flush:
-            yield from self._events(self._taken() + b"\n\n")
+        yield from self._events(self._taken() + (b"\n\n" if self._flush else b""))
 
     def _taken(self) -> bytes:
         tail = bytes(self._tail)
@@ -199,11 +194,12 @@ def lined(data: bytes) -> Lined | None:
     """The events of some bytes, if each is one line of data behind the same name, or behind none."""
     named = data.startswith(b"event: ")
     begins = data[: data.find(b"\ndata: ") + 7] if named else b"data: "
-    lines = data[len(begins) : -2].split(b"\n\n" + begins)
-    feeds = (2 + named) * len(lines)
-    if not begins.endswith(b"data: ") or not data.startswith(begins) or data.count(b"\n") != feeds:
+    if not (begins.endswith(b"data: ") and data.startswith(begins)):
         return None
-    return Lined(begins[7:-7].decode("utf-8", "replace"), lines)
+    lines = data[len(begins) : -2].split(b"\n\n" + begins)
+    return (
+        Lined(begins[7:-7].decode("utf-8", "replace"), lines) if data.count(b"\n") == (2 + named) * len(lines) else None
+    )
 
 
 class Unnamed:
@@ -219,8 +215,7 @@ class Unnamed:
         return self._framing.idle
 
     def feed(self, data: bytes) -> Iterable[tuple[str, bytes]]:
-        frames = self._framing.feed(data)
-        return zip(repeat(""), frames) if frames else ()
+        return zip(repeat(""), self._framing.feed(data))
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         yield "", self._framing.close()
@@ -243,6 +238,7 @@ class EventsOrArray:
         if self._framing is None and (start := data.lstrip()):
             array = start.startswith((b"[", b"{"))
             self._framing = Unnamed(JsonArray(self.limit)) if array else ServerSentEvents(self.limit)
+            return self._framing.feed(start)
         return self._framing.feed(data) if self._framing is not None else ()
 
     def close(self) -> Iterable[tuple[str, bytes]]:

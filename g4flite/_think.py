@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ._events import Reasoning
 
 OPEN, CLOSE = "<think>", "</think>"
+HELD = 1024  # characters, blanks nearly all, that are held back at most until the tag comes
 
 
 class Think:
@@ -24,7 +25,7 @@ class Think:
         text, self._held = self._held + text, ""
         if self._tag is OPEN:
             start = text.lstrip()
-            if len(start) < len(OPEN) and OPEN.startswith(start):
+            if len(start) < len(OPEN) and OPEN.startswith(start) and len(text) < HELD:
                 self._held = text
                 return
             if not start.startswith(OPEN):

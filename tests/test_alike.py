@@ -1,6 +1,8 @@
 """Frames that differ in their text alone are not parsed anew, and nobody can tell."""
 
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, _frames, providers
 from g4flite._alike import among, around, between, with_rest
-from g4flite._errors import G4fliteError
+from g4flite._errors import ContentFilterError, G4fliteError
+from g4flite._events import Finish
 
 TEXTS = st.one_of(
     st.sampled_from(["hi", "text", "content", "a", ",", ":", "", "}", '"', '","', "\\", "\n", "\u2028", "é", "😀",
@@ -171,6 +174,54 @@ def test_what_follows_the_end_marker_is_not_read_however_like_it_is() -> None:
     assert parser.done
 
 
+def test_a_half_of_a_pair_before_the_end_marker_is_given_out() -> None:
+    parser = JsonLinesParser(lambda f: f["t"], 100, ends=lambda f: f["t"] != "a")
+    assert list(parser.feed(b'{"t": "a"}\n{"t": "b\\ud83d"}\n')) == ["a", "b", "\ufffd"]
+    assert list(parser.feed(b'{"t": "more"}\n{"t": ')) == list(parser.close()) == []
+
+
+def test_what_follows_the_end_marker_breaks_no_limit() -> None:
+    reply = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n:' + b" " * 100
+    parser = providers.find("openai").parser(60)
+    assert list(parser.feed(reply)) == ["a", Finish("other")]
+
+
+def test_a_refusal_beside_a_text_is_read_each_time() -> None:
+    frame = b'data: {"choices": [{"delta": {"content": "a", "refusal": "no "}}]}\n\n'
+    parser, out = providers.find("openai").parser(1000), list[object]()
+    with pytest.raises(ContentFilterError) as caught:
+        out += [item for _ in range(4) for item in parser.feed(frame)]
+        out += parser.feed(frame.replace(b"}}", b'}, "finish_reason": "stop"}'))
+    assert out == [*["a"] * 5, Finish("stop", "stop")]
+    assert caught.value.body == "no no no no no "
+
+
+def test_many_short_lines_behind_a_long_one_are_compared_in_little_memory() -> None:
+    parser = providers.find("flowgpt").parser(2**20)
+    blank = b'{"event": "text", "more": "%b", "data": "a"}\n' % (b" " * 2**18)
+    assert list(parser.feed(blank)) == ["a"]
+    tracemalloc.start()
+    assert list(parser.feed(blank + b"\n" * 2**10)) == ["a"]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+def test_a_frame_that_stands_among_blanks_is_found_in_linear_time() -> None:
+    frame = b'{"choices": [{"delta": {"content": "a"}}]}'
+    known = around(frame, "a")
+    assert known is not None
+
+    def taken(size: int) -> float:
+        blanks = b" " * size
+        data = b"data: " + blanks + frame + blanks + b"\n:" + blanks + b"\n\n"
+        began = time.process_time()
+        assert with_rest(data, blanks + frame + blanks, known) is not None
+        return time.process_time() - began
+
+    assert min(taken(2**16) for _ in range(3)) < 0.05  # where it is quadratic, half a second
+
+
 def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
     parser = providers.find("flowgpt").parser(100)
     for _ in range(3):
@@ -187,6 +238,7 @@ def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
         (b'{"a": "\\u0078"}', "x"),  # escaped
         (b'{"a": "y\\n", "b": "x"}', "x"),  # something else is
         (b'{"a": "\xff"}', "\ufffd"),  # no UTF-8
+        ('{"m": "\ufffd", "a": "'.encode() + b'\xff"}', "\ufffd"),  # nor this, of which another string is the like
         (b'{"a": 1}', "x"),
     ],
 )
@@ -213,6 +265,7 @@ def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
     assert between(b': a\n{"a": "z"}\n', whole) == "z"
     assert with_rest(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
     assert with_rest(b'{"a": "x', b'{"a": "x"}', known) is None
+    assert with_rest(b':{\n"a": "x"}\n', b'{\n"a": "x"}', known) is None  # of two lines of data, behind a comment
 
 
 def test_pieces_that_come_together_are_compared_byte_by_byte() -> None:

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import g4flite
 from g4flite import (
     AuthenticationError,
     ContentFilterError,
@@ -19,13 +18,14 @@ from g4flite import (
     ProviderError,
     RateLimitError,
     StatusError,
+    _errors,
 )
 from g4flite._answers import request_id, status_error
 from g4flite._reply import Head
 from g4flite._reports import ADVICE, Report, classify, report_of, reported
 from tests.acme import ACME
 
-REFUSALS = {kind for kind in vars(g4flite).values() if isinstance(kind, type) and StatusError in kind.__bases__}
+REFUSALS = {kind for kind in vars(_errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
 SPENT = "You exceeded your current quota, please check your plan and billing details."
 LONG = "This model's maximum context length is 4097 tokens. Please reduce the length of the messages."
 FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."

@@ -343,6 +343,7 @@ class TestDialects:
             (["<think>", "a</th"], "a</th", ""),
             (["\n", "<thin"], "", "\n<thin"),
             (["\n"], "", "\n"),
+            ([" " * 700, " " * 700, "<think>a</think>"], "", " " * 1400 + "<think>a</think>"),  # not waited for so long
         ],
     )
     def test_what_is_no_tag_at_the_start_is_text(self, parts: list[str], reasoning: str, answer: str) -> None:
@@ -631,6 +632,7 @@ class TestGemini:
             array=array,
         )
         items = read("gemini", data)
+        assert read("gemini", b" \n" + data) == items
         assert items[:4] == [Start("g1", "m-1"), Reasoning("hm"), "He", 'l"lo] \u00e9']
         assert [(u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.total_tokens) for u in items[4:5]] == [
             (3, 6, 2, 9)

@@ -48,14 +48,14 @@ class ChatReader:
     __slots__ = ("_calls", "_key", "_reason", "_refusal", "_started", "_think", "done")
 
     def __init__(self) -> None:
-        self._calls, self._think = ToolCalls(), Think()
-        self._reason = self._refusal = ""
+        self._calls, self._think, self._refusal = ToolCalls(), Think(), list[str]()
+        self._reason = ""
         self._key: object = None  # of the tool call that a fragment belongs to
         self._started = self.done = False
 
     @property
     def verbatim(self) -> bool:
-        return self._think.off
+        return self._think.off and not self._refusal
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         items: list[str | Event | G4fliteError | None] = []
@@ -77,7 +77,7 @@ class ChatReader:
             said = f"the service ends its reply with {self._reason} and says no more; try again"
             items.append(ProviderError(said, code=self._reason, passing=True))
         elif self._refusal and self._reason:
-            items.append(refusal(self._refusal))
+            items.append(refusal("".join(self._refusal)))
         return items
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event]:
@@ -93,7 +93,7 @@ class ChatReader:
                     yield words(part.get("text"))
         elif content:
             yield from (words(content),) if self._think.off else self._think.feed(words(content))
-        self._refusal += words(delta.get("refusal"))
+        self._refusal += filter(None, [words(delta.get("refusal"))])
         if delta.get("tool_calls"):
             yield from self._think.close()
         for fragment in delta.get("tool_calls") or ():

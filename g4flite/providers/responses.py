@@ -63,7 +63,7 @@ class ResponsesReader:
     verbatim = True
 
     def __init__(self) -> None:
-        self._calls, self._refusal = ToolCalls(), ""
+        self._calls, self._refusal = ToolCalls(), list[str]()
         self._called = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -73,7 +73,7 @@ class ResponsesReader:
         if kind in REASONING:
             return (Reasoning(words(frame["delta"])),)
         if kind == "response.refusal.delta":
-            self._refusal += words(frame["delta"])
+            self._refusal.append(words(frame["delta"]))
         elif kind == "response.created":
             return (Start(as_id(frame["response"].get("id")), as_id(frame["response"].get("model"))),)
         elif kind == "response.output_item.added" and frame["item"].get("type") == "function_call":
@@ -109,7 +109,7 @@ class ResponsesReader:
             )
         complete: FinishReason = "tool_calls" if self._called else "stop"
         yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
-        yield refusal(self._refusal) if self._refusal else None
+        yield refusal("".join(self._refusal)) if self._refusal else None
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds [DONE], which ends nothing here
         return ()
