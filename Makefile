@@ -102,7 +102,7 @@ test-all:
 	done
 
 clean:
-	@rm -rf .venv .venv-* .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@rm -rf .venv .venv-* build .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
 $(VENV)/core: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making $(VENV): g4flite with httpx and anyio (a minute at most, once)"

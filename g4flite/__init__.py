@@ -144,6 +144,14 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - of no use to who asks for nothing
 
-    module = import_module(f".{_HOME[name] or name}", __name__)
+    home = _HOME[name] or name
+    try:
+        module = import_module(f".{home}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{home}":
+            raise
+        whole = f"g4flite vendor {__path__[0]}"
+        told = f"{name}: this copy lacks {home}.py; to have all files of the copy back, type: {whole}"
+        raise AttributeError(told) from None
     found = globals()[name] = getattr(module, name) if _HOME[name] else module
     return found

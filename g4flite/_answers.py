@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ._checks import is_secret
-from ._errors import ChallengeError, G4fliteError, MalformedReplyError, StatusError
+from ._errors import AuthenticationError, ChallengeError, G4fliteError, MalformedReplyError, StatusError
 from ._reply import Head
 from ._reports import ADVICE, KEPT, Report, as_id, classify, excerpt, report_of, reported
 from ._spec import Call, Provider, Request
@@ -30,9 +30,12 @@ def status_error(spec: Provider, head: Head, text: str, now_ms: int) -> StatusEr
         kind = classify(head.status, report or Report(text))
     kind, report = kind or StatusError, report or Report("")
     said = f": {excerpt(report.message or text)}" if text.strip() else ""
+    advice = ADVICE.get(kind) or _advice(head)
+    if kind is AuthenticationError and spec.key_variables:
+        advice = f"check api_key=, or {' or '.join(spec.key_variables)} in the environment"
     word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
     return kind(
-        f"status {head.status}{PHRASES.get(head.status, '')}{said}{word}; {ADVICE.get(kind) or _advice(head)}",
+        f"status {head.status}{PHRASES.get(head.status, '')}{said}{word}; {advice}",
         status=head.status,
         body=text[:KEPT],
         retry_after=retry_after(head.headers, now_ms),

@@ -109,5 +109,5 @@ def decide(now: Conversation, line: str) -> Step:
         case (("/model" | "/provider"), _):
             pass
         case _:
-            raise UsageError(f"there is no command {command}{nearest(command, COMMANDS)}")
+            raise UsageError(f"there is no command {command}{nearest(command, COMMANDS)}; Ctrl-D leaves")
     return Step("say", now, str(now))

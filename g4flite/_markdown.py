@@ -16,10 +16,10 @@ from rich.text import Text
 
 from ._events import Event, Reasoning
 from ._stream import Stream
+from .cli import CONTROL
 
 FENCE = re.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})(.*)")
 ITEM = re.compile(r"([-*+]|\d+[.)]?)([ \t]|$)")  # or what may become one
-CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
 PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])  # tags are shown, not dropped
 
 

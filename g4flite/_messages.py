@@ -41,7 +41,7 @@ def normalise(messages: object) -> tuple[Message, ...]:
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    if not isinstance(messages, Sequence):
+    if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
         hint = "; put the one message into a list" if isinstance(messages, Mapping) else ""
         raise MessagesError(
             f'messages are a string or a list of {{"role", "content"}}, not {type(messages).__name__}{hint}'
@@ -54,7 +54,7 @@ def normalise(messages: object) -> tuple[Message, ...]:
 
 def _message(where: str, message: object, asked: set[str]) -> Message:
     if not isinstance(message, Mapping):
-        raise MessagesError(f'{where} is a {type(message).__name__}, not {{"role", "content"}}')
+        raise MessagesError(f'{where} is of the type {type(message).__name__}, not {{"role", "content"}}')
     role = message.get("role")
     if role is None:
         raise MessagesError(f"{where} has no role; it is one of {', '.join(ROLES)}")

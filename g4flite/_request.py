@@ -155,7 +155,8 @@ def _options(spec: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if name not in spec.options:
             known = ", ".join(spec.options) or "no options"
-            raise OptionError(f"there is no option {name!r}{nearest(name, [*spec.options])}; it takes {known}")
+            hint = nearest(name, [*spec.options, "api_key", "base_url", "retries", "timeout"])
+            raise OptionError(f"there is no option {name!r}{hint}; it takes {known}, and extra= for other fields")
         kinds = spec.options[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
@@ -207,12 +208,21 @@ def build(call: Call) -> Request:
             f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
         ) from None
     payload = spec.payload(call)
+    check_json(call.extra)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is no JSON: {error}") from error
     return Request(url, _headers({**headers, **call.headers}), body)
+
+
+def check_json(extra: Mapping[str, Any]) -> None:
+    """Raises `OptionError` where `extra` holds what is no JSON."""
+    try:
+        encode(extra) if extra else None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"extra holds what is no JSON: {error}") from error
 
 
 def merged(payload: Any, extra: Any) -> Any:

@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -27,6 +28,7 @@ from ._spec import Provider
 from ._stream import Stream
 
 TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each; a vendored copy may lack some
+CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except G4fliteError as error:
-        tell("error", error)
+        tell("error", flagged(str(error)))
         return 2 if isinstance(error, UsageError) else 1
     except OSError as error:  # of standard output: every other one has become a G4fliteError
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is unwritten fails no second time
@@ -62,6 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         tell("error", error)
         return 1
     return 0
+
+
+def flagged(message: str) -> str:
+    """The message with the flags of the command line in place of arguments of Python."""
+    message = message.replace("pass api_key= or ", "").replace("check api_key=, or ", "check ")
+    return re.sub(r"\b(model|base_url|proxy)=(?!\w)", lambda found: f"--{found[1].replace('_', '-')}", message)
 
 
 def tell(kind: str, message: object) -> None:
@@ -161,7 +169,12 @@ def print_answer(arguments: argparse.Namespace) -> None:
     messages = [{"role": "system", "content": arguments.system}] if arguments.system else []
     messages.append({"role": "user", "content": read_prompt(arguments.prompt)})
     with told_warnings():
-        show(stream(arguments.provider, messages, model=arguments.model, **settings(arguments)))
+        answer = stream(arguments.provider, messages, model=arguments.model, **settings(arguments))
+        show(answer)
+    if answer.finish_reason not in (None, "stop"):
+        tell("finish reason", answer.finish_reason)
+    elif not answer.partial.strip():
+        tell("finish reason", "stop, with no text")
 
 
 @contextmanager
@@ -174,11 +187,12 @@ def told_warnings() -> Iterator[None]:
 
 
 def show(answer: Stream) -> None:
-    """Prints the chunks as they come, and a line end where the text has none."""
+    """Prints the chunks as they come, and a line end where the text has none; no codes for a terminal at one."""
+    control = CONTROL if sys.stdout and sys.stdout.isatty() else {}
     try:
         with answer:
             for chunk in answer:
-                print(chunk, end="", flush=True)
+                print(chunk.translate(control), end="", flush=True)
     finally:
         if answer.partial[-1:] not in ("", "\n"):
             print(flush=True)
@@ -189,8 +203,9 @@ def read_prompt(prompt: str) -> str:
     if prompt == "-":
         try:
             prompt = sys.stdin.read().removesuffix("\n") if sys.stdin else ""
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"standard input is no text: {error}") from error
+            prompt.encode()  # in some locales, bytes that are no UTF-8 come as halves of surrogate pairs
+        except (OSError, UnicodeError) as error:
+            raise UsageError(f"standard input is no text in UTF-8: {error}") from error
     if not prompt.strip():
         raise UsageError(f'the prompt is empty; say what to send, as in: {program()} stream cromicle "Hello"')
     return prompt

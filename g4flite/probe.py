@@ -200,12 +200,11 @@ def run(arguments: argparse.Namespace) -> None:
     elif specs:
         probes = show(specs, found)
     if not specs:
-        raise G4fliteError(
-            "no provider could work from here: set a key, like OPENAI_API_KEY, or start a local server, like "
-            f"`ollama serve`; to ask all the same: {program()} probe --all"
-        )
+        hint = "set a key, like OPENAI_API_KEY, or start a local server, like `ollama serve`; to ask all the same:"
+        raise G4fliteError(f"no provider could work from here: {hint} {program()} probe --all")
     if not any(one.works for one in probes):
-        raise G4fliteError(f"none of {len(probes)} works; for the errors in full: {program()} probe --json")
+        again = " ".join((program(), "probe", "--json", *named))
+        raise G4fliteError(f"none of {len(probes)} works; for the errors in full: {again}")
 
 
 def describe(one: Probe) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def record(
 ) -> Recorder:
     """A transport, sync and async, that writes what comes over `transport` (httpx's own if None) into a text file.
 
-    The file is written anew whenever a reply has ended, its folder made where it lacks.  Replies are asked for without
-    compression, so that the file can be read.
+    The file is written anew, as a whole, whenever a reply has ended, its folder made where it lacks; where nothing but
+    failures came, a file that is there stays.  Replies are asked for without compression, so that it can be read.
     """
     return Recorder(Path(path), transport)
 

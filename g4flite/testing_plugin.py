@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .emulator import Emulator
     from .recordings import Recorder, Replayer
 
 OPTION = "--g4flite-record"
+BEGUN = pytest.StashKey["dict[Path, Recorder]"]()  # the first recorder of each file, of this run
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,12 +44,18 @@ def emulator() -> Iterator[Emulator]:
 def recorded(request: pytest.FixtureRequest) -> Callable[[str], Recorder | Replayer]:
     """A function from a name to a transport for httpx that replays `recordings/<name>.txt` beside the test's file.
 
-    Under `--g4flite-record` it asks the service, and writes that file.
+    Under `--g4flite-record` it asks the service, and writes that file; tests that name the same one share it.
     """
     from .testing import record, replay  # noqa: PLC0415
 
+    begun: dict[Path, Recorder] = request.config.stash.setdefault(BEGUN, {})
+
     def transport(name: str) -> Recorder | Replayer:
         path = request.path.parent / "recordings" / f"{name}.txt"
-        return record(path) if request.config.getoption(OPTION, default=False) else replay(path)
+        if not request.config.getoption(OPTION, default=False):
+            return replay(path)
+        recorder = record(path)
+        recorder.follow(begun.setdefault(path, recorder))
+        return recorder
 
     return transport

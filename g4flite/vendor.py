@@ -22,6 +22,7 @@ from .cli import TOOLS, program
 
 LEFT_OUT = ("_markdown.py",)
 OF_TOOLS = ("check/", "emulator/", "recordings/", "testing", "_asking.py", "_conversation.py", "_guide_", "_listing.py")
+TAKEN = {*sys.stdlib_module_names, "anyio", "httpx"}  # which a folder of the name may hide from the copy itself
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name
 NO_FILE = "no file"  # in place of the hash of a symlink or a device, which is neither followed nor replaced
@@ -76,10 +77,7 @@ def today() -> str:
 
 
 def check(folder: Path) -> tuple[list[str], str]:
-    """A line for each file that differs from its hash, is missing or was added, and a complaint where there is one.
-
-    Raises `UsageError` where the folder is no copy, and `OSError`.
-    """
+    """A line for each file that is changed, missing or added, and a complaint of the first two.  Raises as `copy`."""
     listing, found = read_listing(folder), hashes(folder)
     if listing is None:
         raise UsageError(f"{folder} is no copy, as it has no file {LISTING}; to make one: {command(folder)}")
@@ -87,13 +85,13 @@ def check(folder: Path) -> tuple[list[str], str]:
     missing = sorted(known.keys() - found.keys())
     lines = [f"changed  {name}" for name in sorted(found) if known.get(name, found[name]) != found[name]]
     lines += [f"missing  {name}" for name in missing]
-    lines += [f"added    {name}" for name in sorted(found.keys() - known.keys())]
+    added = [f"added    {name}" for name in sorted(found.keys() - known.keys())]
     if not lines:
-        return [f"{folder}: as it was copied, version {listing.version} of {listing.date}"], ""
+        return [f"{folder}: as it was copied, version {listing.version} of {listing.date}", *added], ""
     advice = "restore the files from version control, or delete the folder and copy it anew"
     if len(lines) == len(missing) and all(map(may_go, missing)):
         advice = f"a copy works without these; to leave it at that: {command(folder, '--update')}"
-    return lines, f"{folder} is not as it was copied, version {listing.version} of {listing.date}: {advice}"
+    return lines + added, f"{folder} is not as it was copied, version {listing.version} of {listing.date}: {advice}"
 
 
 def copy(folder: Path, date: str, *, update: bool = False) -> list[str]:
@@ -133,8 +131,8 @@ def original(folder: Path) -> dict[str, bytes]:
         raise UsageError(f"this is a copy itself, which can only --check; {told}")
     if source in (target, *target.parents):
         raise UsageError(f"{folder} lies inside the package itself; name a folder of your project")
-    if not target.name.isidentifier() or iskeyword(target.name):
-        raise UsageError(f"nobody can import {target.name!r}; name the folder with letters, digits and _")
+    if not target.name.isidentifier() or iskeyword(target.name) or target.name in TAKEN:
+        raise UsageError(f"nobody can import {target.name!r}; use letters, digits and _, and no name of another module")
     code = {name: path for name, path in walk(source) if path.suffix == ".py" or name in ("py.typed", "LICENSE")}
     return {name: path.read_bytes() for name, path in sorted(code.items()) if name not in LEFT_OUT}
 

@@ -108,8 +108,8 @@ def test_a_file_is_named_with_its_command() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("/saev x", r"there is no command /saev \(did you mean '/save'\?\)"),
-        ("/", "there is no command /$"),
+        ("/saev x", r"there is no command /saev \(did you mean '/save'\?\); Ctrl-D leaves"),
+        ("/", "there is no command /; Ctrl-D leaves$"),
         ("/save", "which file\\? type /save talk.jsonl"),
         ("/load ", "which file\\? type /load talk.jsonl"),
         ("/model gpt-9", "there is no model 'gpt-9'"),
@@ -446,7 +446,7 @@ def test_markdown_is_rendered_where_a_terminal_and_rich_are_there(
     banner, error, end = capsys.readouterr().err.split("\n", 2)
     assert end == "\n"
     assert banner == "openai, model m; /help says what can be typed, Ctrl-D leaves"
-    assert error == "g4flite: error: there is no command /oops; /help says what can be typed"
+    assert error == "g4flite: error: there is no command /oops; Ctrl-D leaves; /help says what can be typed"
 
 
 @pytest.mark.parametrize(

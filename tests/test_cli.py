@@ -22,7 +22,7 @@ import pytest
 
 import g4flite
 from g4flite import cli, providers, vendor
-from g4flite.emulator import Emulator, Script
+from g4flite.emulator import Call, Emulator, Script, Stop
 from tests.acme import ACME, FOUNDERS
 
 NAME = cli.__package__
@@ -158,6 +158,53 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (["a", Stop("length")], "g4flite: finish reason: length\n"),
+        ([Call("weather", {})], "g4flite: finish reason: tool_calls\n"),
+        ([" "], "g4flite: finish reason: stop, with no text\n"),
+        (["a"], ""),
+    ],
+)
+def test_how_an_answer_ended_is_told_where_it_is_no_plain_end(
+    reply: list[Any], told: str, server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1")
+    server.reply = lambda messages: reply
+    assert cli.main(["stream", "openai", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 0
+    assert capsys.readouterr().err == told
+
+
+def test_nothing_of_an_answer_commands_a_terminal(
+    server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply = lambda messages: ["\x1b]0;mine\x07\t\x1b[2J\x9b1mé\n"]
+    arguments = ["stream", "cromicle", "Hi", "--base-url", server.url]
+    assert cli.main(arguments) == 0
+    assert "\x1b" in capsys.readouterr().out  # a file or a pipe has it as it came
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == "]0;mine\t[2J1mé\n"
+
+
+def test_bytes_that_are_no_utf_8_are_no_prompt(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("Gr\udcfc\udcdfe"))
+    assert cli.main(["stream", "cromicle", "-"]) == 2
+    assert "standard input is no text in UTF-8" in capsys.readouterr().err
+
+
+def test_an_error_names_flags_and_not_arguments(capsys: Captured, server: Emulator) -> None:
+    for arguments, told in (
+        (["openai", "Hi"], "openai: there is no API key; set OPENAI_API_KEY"),
+        (["ollama", "Hi", "--base-url", server.url], "ollama: there is no default model; name one with --model"),
+        (["openai", "Hi", "-m", "m", "-H", "authorization: x", "--base-url", f"{server.url}/v1"],
+         "check OPENAI_API_KEY in the environment"),
+    ):  # fmt: skip
+        assert cli.main(["stream", *arguments]) in (1, 2)
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_usage_is_one_line_and_2(case: str, capsys: Captured) -> None:
     arguments, message = WRONG[case]
@@ -171,7 +218,7 @@ def test_wrong_usage_is_one_line_and_2(case: str, capsys: Captured) -> None:
 @pytest.mark.parametrize(
     ("stdin", "message"),
     [(io.StringIO("\n"), "the prompt is empty"), (None, "the prompt is empty"),
-     (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), "standard input is no text: 'utf-8' codec can't decode")],
+     (io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), "standard input is no text in UTF-8: 'utf-8' codec")],
 )  # fmt: skip
 def test_standard_input_without_a_prompt_is_wrong_usage(
     stdin: object, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured

@@ -191,6 +191,22 @@ def test_nothing_listens(driver: Driver) -> None:
     assert caught.value.__cause__ is not None
 
 
+@pytest.mark.parametrize(("bypass", "named"), [("", True), ("127.0.0.1", False)])
+def test_a_proxy_of_the_environment_is_not_forgotten(
+    bypass: str, named: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:s3cret@127.0.0.1:{port}")
+        monkeypatch.setenv("NO_PROXY", bypass)
+        with pytest.raises(g4flite.ConnectError) as caught:
+            driver.collect("cromicle", "Hi", base_url=f"http://127.0.0.1:{port}")
+    hint = ", or to the proxy that HTTP_PROXY names" if named else ""
+    assert f"could not connect to 127.0.0.1:{port}{hint}: Connection refused; check" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_an_unknown_host(driver: Driver) -> None:
     with pytest.raises(g4flite.ConnectError, match=r"could not connect to nowhere\.invalid: "):
         driver.collect("cromicle", "Hi", base_url="http://nowhere.invalid")

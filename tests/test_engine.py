@@ -91,7 +91,7 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     ("status", "advice"),
     [
         (400, "Bad Request; check the messages and options"),
-        (401, "Unauthorized; check api_key= or the environment variable that holds it"),
+        (401, "Unauthorized; check api_key= or the environment variable that holds it"),  # of a provider without one
         (402, "Payment Required; the account has nothing left to spend"),
         (403, "Forbidden; it refuses this caller"),
         (404, "Not Found; nothing is served there"),

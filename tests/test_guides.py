@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -369,6 +370,14 @@ def test_a_vendored_copy_s_programs_import_it_by_its_own_name(monkeypatch: pytes
     (program,) = fenced(g4flite.guide("cromicle"), "python")
     assert "import myapp.llm as llm\nfrom myapp.llm.emulator import Emulator\n" in program
     assert "def ask(base_url: str) -> llm.Stream:\n    return llm.stream(\n" in program
+
+
+def test_a_guide_can_be_written_without_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = g4flite.guide("cromicle")
+    monkeypatch.setitem(sys.modules, "g4flite.emulator._exchange", None)
+    text = g4flite.guide("cromicle")
+    assert text.partition("## Usage")[0] == whole.partition("## Usage")[0]
+    assert "Hello to you" in text
 
 
 def test_the_table_has_a_row_for_each_provider(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -204,7 +204,7 @@ def test_extra_goes_into_the_payload_and_into_the_objects_inside() -> None:
         assert request("ollama", extra=nothing) == request("ollama")
     with pytest.raises(g4flite.OptionError, match="extra is a mapping of fields to values, not list"):
         request("ollama", extra=[1])
-    with pytest.raises(g4flite.SpecError, match="the payload is no JSON"):
+    with pytest.raises(g4flite.OptionError, match="extra holds what is no JSON: Object of type object"):
         g4flite.stream("ollama", "Hi", model="m", extra={"a": object()})
 
 

@@ -116,7 +116,7 @@ def test_what_is_taken_is_independent_of_what_was_given() -> None:
         (3, "not int"),
         ({"role": "user", "content": "x"}, "put the one message into a list"),
         (iter([{"role": "user", "content": "x"}]), "not list_iterator"),
-        (["x"], "message 1 is a str"),
+        (["x"], "message 1 is of the type str"),
         ([{"content": "x"}], "message 1 has no role"),
         ([{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}], "message 2 has the role 'robot'"),
         ([{"role": ["user"], "content": "x"}], "the role ['user']"),

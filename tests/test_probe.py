@@ -404,7 +404,7 @@ def test_1_and_a_line_where_none_works(form: list[str], both: None, capsys: Capt
     assert cli.main(["probe", "vllm", *form]) == 1
     out, err = capsys.readouterr()
     assert "nothing listens there" in out
-    assert re.fullmatch(r"g4flite: error: none of 1 works; for the errors in full: .* probe --json\n", err)
+    assert re.fullmatch(r"g4flite: error: none of 1 works; for the errors in full: .* probe --json vllm\n", err)
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

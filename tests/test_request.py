@@ -234,6 +234,19 @@ def test_flowgpt_s_signature_is_the_known_one() -> None:
     assert headers["authorization"] == "Bearer null"
 
 
+def test_an_extra_that_is_no_json_is_named() -> None:
+    with pytest.raises(g4flite.OptionError, match="extra holds what is no JSON: Object of type object"):
+        build(call(ACME, extra={"x": object()}))
+
+
+@pytest.mark.parametrize(("name", "meant"), [("max_retries", "retries"), ("apikey", "api_key")])
+def test_an_argument_that_is_misspelt_is_known_again(name: str, meant: str) -> None:
+    with pytest.raises(
+        g4flite.OptionError, match=rf"'{name}' \(did you mean '{meant}'\?\); it takes .*, and extra= for"
+    ):
+        g4flite.stream("openai", "Hi", model="m", api_key="sk-test-1", **{name: "1"})
+
+
 def test_the_first_request_is_the_rehearsed_one_and_every_other_is_signed_anew() -> None:
     signed: list[int] = []
 

@@ -471,18 +471,22 @@ def test_a_file_that_is_no_recording_is_refused_by_its_line(line: str, path: Pat
     number, last = len(line.splitlines()) + 1, line.splitlines()[-1]
     with pytest.raises(ValueError, match="^.*one.txt: line ") as caught:
         replay(path)
-    assert f"line {number} is not that of a recording: {last!r}; record it with record(" in str(caught.value)
+    assert f"line {number} is not that of a recording: {last!r}; record the whole file anew with record(" in str(
+        caught.value
+    )
 
 
 def test_a_request_that_was_not_recorded_is_told_what_is_on_file(driver: Driver, server: Emulator, path: Path) -> None:
-    with pytest.raises(NotRecorded, match=r"there is no recording .*one\.txt; record it with record\('"):
+    with pytest.raises(
+        NotRecorded, match=r"there is no recording .*one\.txt; record the whole file anew with record\('"
+    ):
         replay(path)
     read(driver, record(path), server.url, {}, {})
     shape = "POST /v1/chat/completions (messages, model, stream, stream_options)"
     first, *_, other, last = read(driver, replay(path), server.url, {"temperature": 1}, {}, {}, {})
     assert first.error.startswith(
         f"NotRecorded: asked for {shape[:-1]}, temperature); of 2 recorded in {path}, left: {shape}; "
-        f"record it with record('{path}') in place of replay, or with pytest --g4flite-record"
+        f"record the whole file anew with record('{path}') in place of replay, or with pytest --g4flite-record"
     )
     assert (other.error, other.partial) == ("", "You said: Hi")
     assert f"asked for {shape}; of 2 recorded in {path}, left: nothing;" in last.error
@@ -553,6 +557,30 @@ def test_pytest_finds_the_fixtures_by_itself(pytester: pytest.Pytester, server: 
     pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(passed=2)
     assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")
     server.close()
+    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
+
+
+SHARED = """
+import httpx
+import pytest
+import g4flite
+
+@pytest.mark.parametrize("fruit", ["apples", "pears"])
+def test_fruit(recorded, fruit):
+    with httpx.Client(transport=recorded("fruit")) as client:
+        stream = g4flite.stream("llamacpp", fruit, base_url="{url}/v1", client=client, api_key="none", retries=0)
+        assert stream.text() == f"You said: {{fruit}}"
+"""
+
+
+def test_tests_that_name_the_same_recording_share_it(pytester: pytest.Pytester, server: Emulator) -> None:
+    pytester.makeconftest('pytest_plugins = ["g4flite.testing_plugin"]')
+    pytester.makepyfile(test_fruit=SHARED.format(url=server.url))
+    arguments = ("-p", "no:cacheprovider", "-p", "no:randomly")
+    pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(passed=2)
+    server.close()
+    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(failed=2)  # which takes nothing away
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
 
 

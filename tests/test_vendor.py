@@ -117,10 +117,12 @@ def test_the_examples_work_as_printed(capsys: Captured) -> None:
 
 def test_check_says_what_differs(run: Run, copied: Path) -> None:
     assert run("--check") == (0, f"{COPY}: as it was copied, version {g4flite.__version__} of 2026-01-02\n", "")
+    (copied / "providers" / "mine.py").touch()
+    code, out, err = run("--check")
+    assert (code, out.splitlines()[1:], err) == (0, ["added    providers/mine.py"], "")
     with (copied / "_errors.py").open("a") as file:
         file.write("# mine\n")
     (copied / "providers" / "gemini.py").unlink()
-    (copied / "providers" / "mine.py").touch()
     code, out, err = run("--check")
     assert code == 1
     assert out == "changed  _errors.py\nmissing  providers/gemini.py\nadded    providers/mine.py\n"
@@ -248,12 +250,13 @@ def test_an_empty_folder_will_do(run: Run) -> None:
     assert (run()[0], run("--check")[0]) == (0, 0)
 
 
-@pytest.mark.parametrize("folder", ["llm-stream", "2llm", "class", "llm.stream", "/"])
+@pytest.mark.parametrize("folder", ["llm-stream", "2llm", "class", "llm.stream", "/", "httpx", "json"])
 def test_a_name_that_cannot_be_imported_is_refused(folder: str, run: Run) -> None:
     code, out, err = run(folder=folder)
     assert (code, out) == (2, "")
-    assert (
-        err == f"g4flite: error: nobody can import {Path(folder).name!r}; name the folder with letters, digits and _\n"
+    assert err == (
+        f"g4flite: error: nobody can import {Path(folder).name!r}; "
+        "use letters, digits and _, and no name of another module\n"
     )
     assert not list(Path().iterdir())
 

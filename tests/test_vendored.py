@@ -100,6 +100,17 @@ def test_asking_for_what_was_deleted_says_how_to_have_it_back(cut: Make, tmp_pat
     assert llm_stream.providers.find("gemini").name == "gemini"
 
 
+def test_a_tool_that_was_deleted_says_how_to_have_it_back(cut: Make, tmp_path: Path) -> None:
+    llm_stream = cut("openai", without=("emulator", "probe.py", "guides.py"))
+    for name, file in (("working", "probe"), ("guide", "guides")):
+        with pytest.raises(AttributeError) as caught:
+            getattr(llm_stream, name)
+        whole = f"g4flite vendor {tmp_path / 'llm_stream'}"
+        assert (
+            str(caught.value) == f"{name}: this copy lacks {file}.py; to have all files of the copy back, type: {whole}"
+        )
+
+
 def test_the_package_itself_says_so_of_a_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_TABLE", {})
     monkeypatch.setitem(sys.modules, "g4flite.providers.gemini", None)

@@ -6,6 +6,7 @@ that, and one request is broken.
 
 import argparse
 import json
+import sys
 import warnings
 from dataclasses import replace
 from importlib import import_module
@@ -15,7 +16,6 @@ from .. import providers
 from .._errors import (
     ConnectError,
     ConnectTimeoutError,
-    ModelNotFoundError,
     ProviderNotFoundError,
     ProxyError,
     TLSError,
@@ -90,10 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = tell_warning
-        try:
-            findings = report(arguments.url, named(arguments.spec), model=arguments.model, timeout=arguments.timeout)
-        except ModelNotFoundError as error:
-            raise ModelNotFoundError(str(error).replace("model=", "--model")) from error
+        findings = report(arguments.url, named(arguments.spec), model=arguments.model, timeout=arguments.timeout)
     if arguments.json:
         print(json.dumps([as_json(finding) for finding in findings], indent=2))
     else:
@@ -109,10 +106,14 @@ def named(name: str) -> Provider:
     if not colon:
         return providers.find(name)
     try:
+        sys.path.append("")  # the folder one is in, which the path of an installed script lacks
         found = getattr(import_module(module), constant)
     except Exception as error:  # the module is another's, and may raise anything
         why = f"{type(error).__name__}: {error}"
-        raise ProviderNotFoundError(f"--as {name} cannot be imported: {why}; check PYTHONPATH") from error
+        hint = "; check PYTHONPATH" if isinstance(error, ModuleNotFoundError) else ""
+        raise ProviderNotFoundError(f"--as {name} cannot be imported: {why}{hint}") from error
+    finally:
+        sys.path.pop()
     if not isinstance(found, Provider):
         raise ProviderNotFoundError(f"--as {name} is a {type(found).__name__}, not a Provider")
     return found

@@ -72,7 +72,8 @@ def find(provider: str | Provider) -> Provider:
     if provider not in _TABLE:
         if provider not in _MODULES:
             raise ProviderNotFoundError(
-                f"there is no provider {provider!r}{nearest(provider, names())}; the providers are {', '.join(names())}"
+                f"there is no provider {provider!r}{nearest(provider.lower(), names())}; "
+                f"the providers are {', '.join(names())}"
             )
         _TABLE.setdefault(provider, _load(provider))
     return _TABLE[provider]

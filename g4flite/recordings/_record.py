@@ -52,11 +52,20 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
             await self._async.aclose()
 
     def save(self) -> None:
-        """Writes the file, in the order of the requests; a reply that has not ended is in it as `left`."""
+        """Writes the file, in the order of the requests; a reply that has not ended is in it as `left`.
+
+        Where nothing but failures came, a file that is there stays as it is.
+        """
         with self._lock:
+            if self._path.exists() and not any(exchange.status for exchange in self._exchanges):
+                return
             self._path.parent.mkdir(parents=True, exist_ok=True)
             blocks = ("".join(f"{line}\n" for line in written(exchange)) for exchange in self._exchanges)
             self._path.write_text("\n".join([TITLE, *blocks]), encoding="utf-8", newline="\n")
+
+    def follow(self, other: "Recorder") -> None:
+        """Writes what the other one, of the same file, has taken so far before its own."""
+        self._exchanges, self._lock = other._exchanges, other._lock
 
     def _take(self, request: httpx.Request) -> "Take":
         request.headers["accept-encoding"] = "identity"  # a reply that nobody can read is no good recording

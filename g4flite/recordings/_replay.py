@@ -30,8 +30,8 @@ class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
             raise ValueError(f"speed is 1 for that of the recording, 2 for twice as fast, inf for at once; not {speed}")
         self._path, self._speed, self._lock = path, speed, threading.Lock()
         self._hint = (
-            f"record it with record({str(path)!r}) in place of replay, or with pytest --g4flite-record where it is the "
-            "fixture `recorded` that plays it"
+            f"record the whole file anew with record({str(path)!r}) in place of replay, or with "
+            "pytest --g4flite-record where it is the fixture `recorded` that plays it"
         )
         try:
             self._left = parsed(path.read_text(encoding="utf-8"))
