@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ._pool import Source
 
 SAID: Final = ("request_id", "body", "code", "kind")  # the facts of an error that are the service's own words
+KEPT: Final = "what came is in .partial"
 log = logging.getLogger(__package__)
 
 JOINED: Final = 64  # texts, each of which takes 57 bytes beside its characters
@@ -114,6 +115,9 @@ class Run:
         if self._began is not None and self.head is not None:  # else the error is of no one attempt
             error.request_id = error.request_id or request_id(self.head.headers)
         error.args = tuple(self.redact(argument) for argument in error.args)
+        if not error.partial:
+            instead = "no text came before" if isinstance(self.texts, list) else "what came is not kept"
+            error.args = tuple(argument.replace(KEPT, instead) for argument in error.args)
         for name in SAID:
             if isinstance(said := getattr(error, name, None), str):
                 setattr(error, name, self.redact(said))

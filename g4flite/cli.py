@@ -29,6 +29,11 @@ from ._stream import Stream
 
 TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each; a vendored copy may lack some
 CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
+ARGUMENTS = {  # in errors, and what is said on the command line instead
+    "pass api_key= or ": "",
+    "check api_key=, or ": "check ",
+    "what came is in .partial": "what came is above",
+}
 RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
 
 
@@ -68,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def flagged(message: str) -> str:
     """The message with the flags of the command line in place of arguments of Python."""
-    message = message.replace("pass api_key= or ", "").replace("check api_key=, or ", "check ")
+    for argument, flag in ARGUMENTS.items():
+        message = message.replace(argument, flag)
     return re.sub(r"\b(model|base_url|proxy)=(?!\w)", lambda found: f"--{found[1].replace('_', '-')}", message)
 
 

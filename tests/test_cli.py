@@ -242,6 +242,7 @@ def test_an_error_of_the_provider_is_one_line_and_1(
     captured = capsys.readouterr()
     assert captured.out == out
     assert a_line(captured.err, message)
+    assert captured.err.endswith("; what came is above\n") is bool(out)
 
 
 @pytest.mark.parametrize("action", ["error", "ignore"])

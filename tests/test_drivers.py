@@ -166,8 +166,17 @@ def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
     with pytest.raises(g4flite.TruncatedStreamError, match=f"{name}: the reply was cut off: .*") as caught:
         driver.collect(name, "Hi", base_url=server.url)
     assert caught.value.partial.startswith(TEXT)
+    assert str(caught.value).endswith("; what came is in .partial")
     assert caught.value.partial == driver.stream.partial == "".join(driver.chunks)
     assert repr(driver.stream).startswith(f"<Stream of {name}, model {driver.stream.model}: failed")
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_error_promises_no_text_where_none_came(keep: bool, driver: Driver, server: Emulator) -> None:
+    server.script = Script(body=b"data: ", cut=3)
+    with pytest.raises(g4flite.TruncatedStreamError) as caught:
+        driver.collect("llamacpp", "Hi", base_url=server.url, keep_partial=keep)
+    assert str(caught.value).endswith("; no text came before" if keep else "; what came is not kept")
 
 
 def test_a_server_that_hangs_up_before_it_answers(driver: Driver, server: Emulator) -> None:
