@@ -24,7 +24,7 @@ help:
 	@echo "make check         ruff and mypy"
 	@echo "make format        ruff, rewriting"
 	@echo "make bench         what g4flite costs beside bare httpx; writes the README's table and picture"
-	@echo "make bench-peers   ... and beside openai, anthropic and litellm: installs them, for make bench to find"
+	@echo "make bench-peers   ... and beside openai, anthropic, litellm (and g4f): installs them, for make bench to find"
 	@echo "make bench-check   two minutes of it, compared with what it was; asserts nothing"
 	@echo "make soak          two minutes of 500 streams at a time, with faults: is anything left behind?"
 	@echo "make test-all      the suite on every CPython from 3.10 up that is found"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, _frames, providers
 from g4flite._alike import among, around, between, with_rest
-from g4flite._errors import ContentFilterError, G4fliteError
+from g4flite._errors import ContentFilterError, G4fliteError, MalformedReplyError
 from g4flite._events import Finish
 
 TEXTS = st.one_of(
@@ -151,6 +151,21 @@ def test_many_that_come_together_are_compared_together(monkeypatch: pytest.Monke
     monkeypatch.setattr(_frames, "between", None)
     whole, cut = b"".join(frames[1:]), len(frames[-1]) + 5
     assert [*parser.feed(whole[:-cut]), *parser.feed(whole[-cut:])] == [*texts[1:], 'the "last" one']
+
+
+@pytest.mark.parametrize("name", WIRES)
+def test_the_halves_of_a_pair_find_each_other_among_many(name: str) -> None:
+    parser = providers.find(name).parser(10_000)
+    list(parser.feed(frame_of(name, "a") * 2))
+    many = b"".join(frame_of(name, text) for text in ("b\ud83d", "\ude00", "", "c\ud83d"))
+    assert list(parser.feed(many)) == ["b", "\U0001f600", "c"]
+    assert list(parser.feed(frame_of(name, "\ude00") + frame_of(name, "d"))) == ["\U0001f600", "d"]
+
+
+def test_a_frame_of_two_values_is_malformed() -> None:
+    parser = providers.find("flowgpt").parser(1000)
+    with pytest.raises(MalformedReplyError, match="is no JSON"):
+        list(parser.feed(b'{"event": "text", "data": "a"} {"event": "text", "data": "b"}\n'))
 
 
 def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

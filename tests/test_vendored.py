@@ -111,6 +111,17 @@ def test_a_tool_that_was_deleted_says_how_to_have_it_back(cut: Make, tmp_path: P
         )
 
 
+def test_the_package_itself_says_so_of_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(g4flite), "working", raising=False)
+    monkeypatch.setitem(sys.modules, "g4flite.probe", None)
+    with pytest.raises(AttributeError, match=r"^working: this copy lacks probe\.py; "):
+        _ = g4flite.working
+    monkeypatch.delitem(sys.modules, "g4flite.probe")
+    monkeypatch.setitem(sys.modules, "g4flite._asking", None)
+    with pytest.raises(ModuleNotFoundError, match="_asking"):
+        _ = g4flite.working
+
+
 def test_the_package_itself_says_so_of_a_file_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_TABLE", {})
     monkeypatch.setitem(sys.modules, "g4flite.providers.gemini", None)

@@ -18,7 +18,7 @@ from contextlib import (
 from typing import Any
 
 PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
-PEERS = ("openai", "anthropic", "litellm")  # other SDKs, as black boxes
+PEERS = ("openai", "anthropic", "litellm", "g4f")  # other SDKs, as black boxes
 MODEL, KEY = "gpt-4o-mini", "sk-bench-1"
 HEADERS = {"authorization": f"Bearer {KEY}"}
 Figures = dict[str, float]  # what a measurement found, by name

@@ -4,7 +4,7 @@ from tests.benchmarks.contenders import HEADERS, KEY, MODEL, body, messages
 
 PROMPT = "8 chunks, one of 1"
 MODULES = {"bare": "sys", "floor": "httpx", "g4flite": "g4flite", "openai": "openai", "anthropic": "anthropic",
-           "litellm": "litellm"}  # fmt: skip
+           "litellm": "litellm", "g4f": "g4f"}  # fmt: skip
 
 IMPORT = """
 import sys, time

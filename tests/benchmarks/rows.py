@@ -15,6 +15,7 @@ TARGETS = {  # CPU, times the floor's
 }  # fmt: skip
 BOTH = ("floor", "g4flite")
 CHAT = ("floor", "g4flite", "openai", "litellm")
+EVERYBODY = (*BOTH, "openai", "anthropic", "litellm", "g4f")
 OURS, FASTER = "g4flite", "g4flite[aiohttp]"
 
 
@@ -82,7 +83,7 @@ def other_rows() -> Iterator[Row]:
     ))  # fmt: skip
     figure = Figure("cpu", many, "us", "ratio")
     yield Row("64 threads", "speed.threads", CHAT[:3], {"streams": 64, "count": 400}, (figure,))
-    yield Row("import", "start.imported", ("floor", "g4flite", "openai", "anthropic", "litellm"), {}, (
+    yield Row("import", "start.imported", EVERYBODY, {}, (
         Figure("taken", "Import", "ms", "value", {OURS: 15}),
         Figure("modules", "Modules imported", "", "value"),
     ))  # fmt: skip
@@ -109,7 +110,7 @@ def other_rows() -> Iterator[Row]:
         figure = Figure("times", "Inside", "", "value", {OURS: 1.03})
         name = f"with .partial and timers, to without, {driver}"
         yield Row(name, "inside.bookkeeping", (OURS,), {"driver": driver, "count": 1600}, (figure,))
-    yield Row("installed", "start.installed", ("floor", "g4flite", "openai", "anthropic", "litellm"), {}, (
+    yield Row("installed", "start.installed", EVERYBODY, {}, (
         Figure("distributions", "Distributions installed", "", "value"),
         Figure("size", "Installed", "MB", "value"),
     ), once=True)  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
-COLUMNS = ("by hand", "g4flite", "g4flite[aiohttp]", "openai", "anthropic", "litellm")
+COLUMNS = ("by hand", "g4flite", "g4flite[aiohttp]", "openai", "anthropic", "litellm", "g4f")
 Entry = Mapping[str, Any]  # row, section, unit, shown, least, targets by contender, values by contender and round
 
 
