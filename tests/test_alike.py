@@ -157,7 +157,7 @@ def test_many_that_come_together_are_compared_together(monkeypatch: pytest.Monke
 def test_the_halves_of_a_pair_find_each_other_among_many(name: str) -> None:
     parser = providers.find(name).parser(10_000)
     list(parser.feed(frame_of(name, "a") * 2))
-    many = b"".join(frame_of(name, text) for text in ("b\ud83d", "\ude00", "", "c\ud83d"))
+    many = b"".join(frame_of(name, text) for text in ("b\ud83d", "\ude00", "c\ud83d"))
     assert list(parser.feed(many)) == ["b", "\U0001f600", "c"]
     assert list(parser.feed(frame_of(name, "\ude00") + frame_of(name, "d"))) == ["\U0001f600", "d"]
 
