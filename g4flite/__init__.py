@@ -150,8 +150,8 @@ def __getattr__(name: str) -> object:
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{home}":
             raise
-        whole = f"g4flite vendor {__path__[0]}"
-        told = f"{name}: this copy lacks {home}.py; to have all files of the copy back, type: {whole}"
-        raise AttributeError(told) from None
+        from .providers import lacks  # noqa: PLC0415 - needed for a message only
+
+        raise AttributeError(f"{name}: {lacks(f'{home}.py')}") from None
     found = globals()[name] = getattr(module, name) if _HOME[name] else module
     return found

@@ -60,7 +60,7 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
     if is_a(error, "ConnectError") and run.proxied:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if is_a(error, "ConnectError"):
-        place += "".join(f", or to the proxy that {name} names" for name in proxies(url)[:1])
+        place += f", or to the proxy that {name} names" if (name := proxy_variable(url)) else ""
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
     if isinstance(error, (*kinds("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
@@ -73,13 +73,13 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
     return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
 
 
-def proxies(url: str) -> list[str]:
-    """The variables of the environment that name a proxy for the URL, as httpx and most programs read them."""
+def proxy_variable(url: str) -> str:
+    """The variable of the environment that names a proxy for the URL, as most programs read it; empty without one."""
     parts = urlsplit(url)
     if proxy_bypass_environment(parts.hostname or ""):
-        return []
+        return ""
     names = [f"{parts.scheme}_proxy", "all_proxy"]
-    return [name for low in names for name in (low.upper(), low) if os.environ.get(name)]
+    return next((name for low in names for name in (low.upper(), low) if os.environ.get(name)), "")
 
 
 def cut_off(error: Exception, timers: Timers) -> G4fliteError:

@@ -41,7 +41,7 @@ def make_call(
             base_url=resolve_base_url(spec, base_url),
             headers=own,
             api_key=resolve_key(spec, api_key, own),
-            extra=_copy(dict(check_mapping(extra, "extra is a mapping of fields to values"))),
+            extra=_json(_copy(dict(check_mapping(extra, "extra is a mapping of fields to values")))),
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
@@ -174,6 +174,14 @@ def _copy(values: dict[str, Any]) -> dict[str, Any]:
         raise OptionError(f"an option or a field of extra is no JSON: {error}") from error
 
 
+def _json(extra: dict[str, Any]) -> dict[str, Any]:
+    try:
+        encode(extra) if extra else None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"extra holds what is no JSON: {error}") from error
+    return extra
+
+
 def _headers(headers: Mapping[str, str]) -> dict[str, str]:
     try:
         for name, value in headers.items():
@@ -208,21 +216,12 @@ def build(call: Call) -> Request:
             f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
         ) from None
     payload = spec.payload(call)
-    check_json(call.extra)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is no JSON: {error}") from error
     return Request(url, _headers({**headers, **call.headers}), body)
-
-
-def check_json(extra: Mapping[str, Any]) -> None:
-    """Raises `OptionError` where `extra` holds what is no JSON."""
-    try:
-        encode(extra) if extra else None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"extra holds what is no JSON: {error}") from error
 
 
 def merged(payload: Any, extra: Any) -> Any:

@@ -580,7 +580,11 @@ def test_tests_that_name_the_same_recording_share_it(pytester: pytest.Pytester, 
     pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(passed=2)
     server.close()
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
-    pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(failed=2)  # which takes nothing away
+    recording = pytester.path / "recordings" / "fruit.txt"
+    before = recording.read_text()
+    assert before.count("\n> POST ") == 2
+    pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(failed=2)
+    assert recording.read_text() == before
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
 
 
@@ -595,3 +599,4 @@ def test_a_vendored_copy_brings_fixtures_of_its_own(
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     arguments = ("-p", "no:cacheprovider", "--g4flite-record")
     pytester.runpytest_inprocess("-p", "g4flite.testing_plugin", *arguments).assert_outcomes(passed=2)
+    assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")

@@ -105,13 +105,17 @@ def _load(name: str) -> Provider:
         package, _, lacking = (error.name or "").rpartition(".")
         if package != __name__:
             raise
-        from pathlib import Path  # noqa: PLC0415 - needed for a message only
-        from shlex import quote  # noqa: PLC0415
-
-        whole = f"g4flite vendor {quote(str(Path(__path__[0]).parent))}"
-        told = f"this copy lacks providers/{lacking}.py; to have all files of the copy back, type: {whole}"
-        raise ProviderNotFoundError(told, provider=name) from None
+        raise ProviderNotFoundError(lacks(f"providers/{lacking}.py"), provider=name) from None
     return getattr(module, _constant(name))  # type: ignore[no-any-return]
+
+
+def lacks(file: str) -> str:
+    """What to type where a vendored copy lacks a file."""
+    from pathlib import Path  # noqa: PLC0415 - needed for a message only
+    from shlex import quote  # noqa: PLC0415
+
+    whole = f"g4flite vendor {quote(str(Path(__path__[0]).parent))}"
+    return f"this copy lacks {file}; to have all files of the copy back, type: {whole}"
 
 
 def _constant(name: str) -> str:
