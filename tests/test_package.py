@@ -56,8 +56,8 @@ print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - bef
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_of_the_package_can_be_vendored_and_read(path: Path) -> None:
-    """Relative imports only, no data beside the code, no file of two ideas."""
+def test_a_file_of_the_package_can_be_vendored(path: Path) -> None:
+    """Relative imports only, and no data beside the code."""
     source = path.read_text()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -66,14 +66,6 @@ def test_a_file_of_the_package_can_be_vendored_and_read(path: Path) -> None:
             assert all(name.name.split(".")[0] != "g4flite" for name in node.names)
         assert not (isinstance(node, ast.Name) and node.id == "__file__")
     assert "importlib.metadata" not in source
-    assert len(source.splitlines()) <= 250
-
-
-def test_a_spec_file_and_the_engine_are_short() -> None:
-    for path in (PACKAGE / "providers").glob("[a-z]*.py"):
-        translating = path.stem in ("anthropic", "cohere", "gemini", "ollama", "openai", "responses")
-        assert len(path.read_text().splitlines()) <= (150 if translating else 60), path
-    assert sum(len((PACKAGE / name).read_text().splitlines()) for name in ("_engine.py", "_drivers.py")) <= 300
 
 
 def test_the_engine_and_the_drivers_know_no_vendor() -> None:
