@@ -16,7 +16,7 @@ help:
 	@echo "make demo-local    an answer from the Ollama, llama.cpp, LM Studio or vLLM that runs on this machine"
 	@echo "make guides        the guide of each provider (examples/guides) and the tables of README.md, written anew"
 	@echo "make test          the whole suite"
-	@echo "make test-vendored the tests of the core once more, against a vendored copy, whole and cut down"
+	@echo "make test-vendored the tests of the core once more, against a vendored copy"
 	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
 	@echo "make test-httpx2   the whole suite, over clients of httpx2"
 	@echo "make test-aiohttp  all tests of asyncio, over aiohttp"

@@ -144,14 +144,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - of no use to who asks for nothing
 
-    home = _HOME[name] or name
-    try:
-        module = import_module(f".{home}", __name__)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{home}":
-            raise
-        from .providers import lacks  # noqa: PLC0415 - needed for a message only
-
-        raise AttributeError(f"{name}: {lacks(f'{home}.py')}") from None
+    module = import_module(f".{_HOME[name] or name}", __name__)
     found = globals()[name] = getattr(module, name) if _HOME[name] else module
     return found

@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
@@ -27,7 +26,7 @@ from ._request import resolve_model
 from ._spec import Provider
 from ._stream import Stream
 
-TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each; a vendored copy may lack some
+TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each
 CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
 ARGUMENTS = {  # in errors, and what is said on the command line instead
     "pass api_key= or ": "",
@@ -120,15 +119,9 @@ def make_parser() -> Parser:
     command.set_defaults(run=print_providers)
     command.add_argument("--json", action="store_true", help="for programs: a list of objects")
 
-    for tool in filter(has, TOOLS):
+    for tool in TOOLS:
         import_module(f".{tool}", __package__).add(commands)
     return parser
-
-
-def has(module: str) -> bool:
-    """Whether this copy has the module; a folder that git left behind, without a file of its own, is none."""
-    spec = find_spec(f".{module}", __package__)
-    return spec is not None and spec.origin is not None
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:

@@ -4,13 +4,11 @@ import argparse
 from typing import Any
 
 from ._errors import G4fliteError, UsageError
-from .cli import has, program
+from .cli import program
 
 
 def add(commands: Any) -> None:
-    """Adds the command, where this copy has an emulator."""
-    if not has("emulator"):
-        return
+    """Adds the command."""
     text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
     command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
     command.set_defaults(run=emulate)

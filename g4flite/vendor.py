@@ -1,8 +1,7 @@
 """The command `vendor`: copies this package into a project, under any name, and looks after the copy.
 
 The copy's file VENDORED holds the version, the date, and the SHA-256 of every file in the form of `sha256sum`.  Left
-out are the files that need more than httpx and anyio (`LEFT_OUT`).  The owner of a copy may delete the providers, the
-emulator and the tools (`may_go`): what is deleted stays so in every update, until a whole copy is made again.
+out are the files that need more than httpx and anyio (`LEFT_OUT`).
 """
 
 import argparse
@@ -18,25 +17,23 @@ from typing import Any, NamedTuple
 
 from . import __version__
 from ._errors import G4fliteError, UsageError
-from .cli import TOOLS, program
+from .cli import program
 
 LEFT_OUT = ("_markdown.py",)
-OF_TOOLS = ("check/", "emulator/", "recordings/", "testing", "_asking.py", "_conversation.py", "_guide_", "_listing.py")
 TAKEN = {*sys.stdlib_module_names, "anyio", "httpx"}  # which a folder of the name may hide from the copy itself
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name
 NO_FILE = "no file"  # in place of the hash of a symlink or a device, which is neither followed nor replaced
-LINE = re.compile(r"# (version|date|deleted) (\S+)|([0-9a-f]{64})  (\S+)|# .*")  # of VENDORED
+LINE = re.compile(r"# (version|date) (\S+)|([0-9a-f]{64})  (\S+)|# .*")  # of VENDORED
 HEAD = "# A copy of g4flite.  `g4flite vendor --check` and `--update` read this list; `sha256sum --check` does as well."
 
 
 class Listing(NamedTuple):
-    """What a VENDORED says: `hashes` by file, and the files that the owner has deleted."""
+    """What a VENDORED says: `hashes` by file."""
 
     version: str
     date: str
     hashes: dict[str, str]
-    deleted: tuple[str, ...] = ()
 
 
 def add(commands: Any) -> None:
@@ -51,7 +48,7 @@ def add(commands: Any) -> None:
     command.add_argument("folder", metavar="FOLDER", help="the folder of the copy; its name is the name to import")
     either = command.add_mutually_exclusive_group()
     either.add_argument("--check", action="store_true", help="list what is not as it was copied; exit code 1 then")
-    either.add_argument("--update", action="store_true", help="bring the copy to this version, less what was deleted")
+    either.add_argument("--update", action="store_true", help="bring the copy to this version")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -82,23 +79,20 @@ def check(folder: Path) -> tuple[list[str], str]:
     if listing is None:
         raise UsageError(f"{folder} is no copy, as it has no file {LISTING}; to make one: {command(folder)}")
     known = listing.hashes
-    missing = sorted(known.keys() - found.keys())
     lines = [f"changed  {name}" for name in sorted(found) if known.get(name, found[name]) != found[name]]
-    lines += [f"missing  {name}" for name in missing]
+    lines += [f"missing  {name}" for name in sorted(known.keys() - found.keys())]
     added = [f"added    {name}" for name in sorted(found.keys() - known.keys())]
     if not lines:
         return [f"{folder}: as it was copied, version {listing.version} of {listing.date}", *added], ""
     advice = "restore the files from version control, or delete the folder and copy it anew"
-    if len(lines) == len(missing) and all(map(may_go, missing)):
-        advice = f"a copy works without these; to leave it at that: {command(folder, '--update')}"
     return lines + added, f"{folder} is not as it was copied, version {listing.version} of {listing.date}: {advice}"
 
 
 def copy(folder: Path, date: str, *, update: bool = False) -> list[str]:
     """Makes the folder a copy of this package; what was done, in lines.
 
-    An update leaves out what was deleted; without it, the copy is whole again.  Files that were added stay.  Raises
-    `UsageError` for a folder that cannot be one, `G4fliteError` where the owner's changes would be lost, and `OSError`.
+    Files that were added stay, files that are missing come back.  Raises `UsageError` for a folder that cannot be a
+    copy, `G4fliteError` if the owner's changes would be lost, and `OSError`.
     """
     new, listing = original(folder), read_listing(folder)
     if listing is None and update:
@@ -108,17 +102,14 @@ def copy(folder: Path, date: str, *, update: bool = False) -> list[str]:
         refuse_others(folder, wanted)
     found = hashes(folder)
     refuse(folder, found, old.hashes, wanted)
-    gone = {name for name in (*old.hashes, *old.deleted) if update and name not in found and may_go(name)}
-    deleted = tuple(name for name in new if name in gone or f"{name.rpartition('/')[0]}/__init__.py" in gone)
-    written = Listing(__version__, date, {n: wanted[n] for n in new if n not in deleted}, deleted)
-    kept = [f"stays deleted: {', '.join(deleted)}"] if deleted else []
+    written = Listing(__version__, date, wanted)
     files: dict[str, bytes | None] = {n: new[n] for n, d in written.hashes.items() if found.get(n) != d}
     removed = dict.fromkeys(name for name in old.hashes if name in found and name not in written.hashes)
     if not files and not removed and written._replace(date=old.date) == old:
-        return [f"{folder}: up to date, version {__version__}", *kept]
+        return [f"{folder}: up to date, version {__version__}"]
     write(folder, {**files, **removed, LISTING: text_of(written)})
     versions = f"{old.version} -> {__version__}" if old.version not in ("", __version__) else __version__
-    return [f"{folder}: version {versions}, {len(files)} files written, {len(removed)} removed", *kept]
+    return [f"{folder}: version {versions}, {len(files)} files written, {len(removed)} removed"]
 
 
 def original(folder: Path) -> dict[str, bytes]:
@@ -159,13 +150,6 @@ def refuse(folder: Path, found: Mapping[str, str], known: Mapping[str, str], wan
         )
 
 
-def may_go(name: str) -> bool:
-    """Whether a copy works without the file: a provider's, the emulator's, or a tool's."""
-    of_a_provider = name.startswith("providers/") and name != "providers/__init__.py"
-    tools = ("cli.py", "__main__.py", *(f"{tool}.py" for tool in TOOLS))
-    return of_a_provider or name in tools or name.startswith(OF_TOOLS)
-
-
 def command(folder: Path, *flags: str) -> str:
     """What to type."""
     return " ".join((program(), "vendor", *flags, shlex.quote(str(folder))))
@@ -200,7 +184,6 @@ def digest(data: bytes) -> str:
 def text_of(listing: Listing) -> bytes:
     """The contents of VENDORED."""
     lines = [HEAD, f"# version {listing.version}", f"# date {listing.date}"]
-    lines += [f"# deleted {name}" for name in listing.deleted]
     lines += [f"{is_hash}  {name}" for name, is_hash in listing.hashes.items()]
     return "".join(f"{line}\n" for line in lines).encode()
 
@@ -213,12 +196,12 @@ def read_listing(folder: Path) -> Listing | None:
         return None
     said = [match.groups() for match in map(LINE.fullmatch, lines) if match]
     files = {name: is_hash for _, _, is_hash, name in said if name}
-    version, date, deleted = ([text for key, text, *_ in said if key == k] for k in ("version", "date", "deleted"))
+    version, date = ([text for key, text, *_ in said if key == k] for k in ("version", "date"))
     if len(said) != len(lines) or not files or len(version) != 1 or len(date) != 1:
         raise G4fliteError(
             f"{folder / LISTING} is damaged; restore it from version control, or delete the folder and copy it anew"
         )
-    return Listing(version[0], date[0], files, tuple(deleted))
+    return Listing(version[0], date[0], files)
 
 
 def write(folder: Path, files: Mapping[str, bytes | None]) -> None:

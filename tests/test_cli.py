@@ -308,21 +308,6 @@ print("httpx" in sys.modules, "{NAME}.emulator" in sys.modules)
     assert out.endswith("\nFalse False\n")
 
 
-@pytest.mark.parametrize(("module", "command"), [("emulator", "emulate"), ("vendor", "vendor")])
-def test_a_command_whose_module_is_gone_is_none(
-    module: str, command: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    monkeypatch.setitem(sys.modules, f"{NAME}.{module}", None)
-    assert cli.main([command]) == 2
-    assert f"invalid choice: '{command}'" in capsys.readouterr().err
-
-
-def test_a_copy_without_a_tool_has_the_other_commands(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    monkeypatch.setattr(cli, "TOOLS", (*cli.TOOLS, "left_out"))
-    assert cli.main(["providers"]) == 0
-    assert "cromicle" in capsys.readouterr().out
-
-
 def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert stream() == 0

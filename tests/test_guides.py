@@ -414,11 +414,3 @@ def test_the_command_prints_a_guide(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["guide", "--help"])
     command = re.findall(r"^  .* guide (\S+)$", capsys.readouterr().out, re.MULTILINE)
     assert cli.main(["guide", *command]) == 0
-
-
-def test_a_copy_without_the_guides_lacks_the_command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(cli, "TOOLS", ("no_such_tool",))
-    assert cli.main(["guide", "cromicle"]) == 2
-    assert "invalid choice: 'guide'" in capsys.readouterr().err

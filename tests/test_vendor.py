@@ -159,35 +159,11 @@ def test_an_update_brings_the_new_version(run: Run, copied: Path, newer: Path) -
     assert files == {name: data for name, data in contents(newer).items() if name not in vendor.LEFT_OUT}
 
 
-def test_what_the_owner_deleted_stays_deleted_until_a_whole_copy_is_made(
-    run: Run, copied: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shutil.rmtree(copied / "emulator")
-    for name in ("providers/gemini.py", "providers/gprochat.py", "vendor.py", "_retry.py", "py.typed"):
-        (copied / name).unlink()
-    assert "a copy works without these" not in run("--check")[2]  # but not without the last two
-    code, out, err = run("--update")
-    gone = sorted(n for n in contents(newer) if n.startswith("emulator/") and n not in vendor.LEFT_OUT)
-    gone += ["providers/gemini.py", "vendor.py"]
-    assert (code, err) == (0, "")
-    assert out.splitlines()[1] == f"stays deleted: {', '.join(gone)}"
-    assert (copied / "_retry.py").exists()
-    assert (copied / "providers" / "new.py").exists()
-    assert not any((copied / name).exists() for name in gone)
-    assert run("--check")[0] == 0
-    monkeypatch.setattr(vendor, "__version__", "0.2.1")
-    assert run("--update")[1].splitlines()[1] == f"stays deleted: {', '.join(gone)}"
-    assert not any((copied / name).exists() for name in gone)
-    assert run()[1] == f"{COPY}: version 0.2.1, {len(gone)} files written, 0 removed\n"
-    assert contents(copied).keys() - {"VENDORED"} == contents(newer).keys() - set(vendor.LEFT_OUT)
-
-
-def test_check_says_how_to_leave_what_was_deleted_at_that(run: Run, copied: Path) -> None:
+def test_a_file_that_is_missing_comes_back_with_the_next_copy(run: Run, copied: Path) -> None:
     (copied / "providers" / "gemini.py").unlink()
-    code, out, err = run("--check")
+    code, out, _ = run("--check")
     assert (code, out) == (1, "missing  providers/gemini.py\n")
-    line = err.rpartition("to leave it at that: ")[2].strip()
-    assert cli.main(shlex.split(line.removeprefix(cli.program()))) == 0
+    assert run("--update")[1].endswith(", 1 files written, 0 removed\n")
     assert run("--check")[0] == 0
 
 

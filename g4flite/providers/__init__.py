@@ -1,10 +1,8 @@
 """The providers by name: the table, written out by hand, and the way to add to it.
 
-A provider's module is imported when it is first asked for, by name or as a constant (`providers.OPENAI`).  A vendored
-copy may lack any of them: the providers that are left are those of `names()`, `__all__` and `dir()`.
+A provider's module is imported when it is first asked for, by name or as a constant (`providers.OPENAI`).
 """
 
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -38,11 +36,11 @@ if TYPE_CHECKING:
     from .openai import OPENAI
     from .responses import OPENAI_RESPONSES
 
-    __all__ = [
-        "ANTHROPIC", "AZURE_OPENAI", "COHERE", "CROMICLE", "DEEPSEEK", "FLOWGPT", "FREE2GPT", "GEMINI", "GPROCHAT",
-        "GROQ", "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI", "OPENAI_RESPONSES", "OPENROUTER",
-        "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
-    ]  # fmt: skip
+__all__ = [
+    "ANTHROPIC", "AZURE_OPENAI", "COHERE", "CROMICLE", "DEEPSEEK", "FLOWGPT", "FREE2GPT", "GEMINI", "GPROCHAT",
+    "GROQ", "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI", "OPENAI_RESPONSES", "OPENROUTER",
+    "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
+]  # fmt: skip
 
 _MODULES = {  # name: the module that holds the constant of that name
     "openai": "openai", "openai-responses": "responses", "anthropic": "anthropic", "gemini": "gemini",
@@ -51,20 +49,16 @@ _MODULES = {  # name: the module that holds the constant of that name
                     "lmstudio".split(), "dialects"),
     "cromicle": "cromicle", "free2gpt": "free2gpt", "gprochat": "gprochat", "flowgpt": "flowgpt",
 }  # fmt: skip
-_BASES = {"responses": "openai", "dialects": "openai"}  # a module: the one whose specs its own are made from
 _TABLE: dict[str, Provider] = {}  # those asked for so far, and those registered
 
 
 def names() -> tuple[str, ...]:
-    """The names of all providers, the built-in ones first, less those whose files a vendored copy lacks."""
-    return tuple(dict.fromkeys((*_here(), *_TABLE)))
+    """The names of all providers, the built-in ones first."""
+    return tuple(dict.fromkeys((*_MODULES, *_TABLE)))
 
 
 def find(provider: str | Provider) -> Provider:
-    """The spec of that name; a spec is returned as it is.
-
-    Raises `ProviderNotFoundError`: there is no such name, or this copy lacks the file.
-    """
+    """The spec of that name; a spec is returned as it is.  Raises `ProviderNotFoundError`."""
     if isinstance(provider, Provider):
         return provider
     if not isinstance(provider, str):
@@ -88,51 +82,17 @@ def register(spec: Provider, *, replace: bool = False) -> None:
     _TABLE[spec.name] = spec
 
 
-@cache
-def _here() -> tuple[str, ...]:
-    """The names of the built-in providers whose files are here; none of them is imported."""
-    from importlib.util import find_spec  # noqa: PLC0415 - of no use to who asks for one by its name
-
-    lacking = {module for module in _MODULES.values() if find_spec(f".{module}", __name__) is None}
-    return tuple(name for name, module in _MODULES.items() if not {module, _BASES.get(module)} & lacking)
-
-
 def _load(name: str) -> Provider:
-    """The built-in provider.  Raises `ProviderNotFoundError` where this copy lacks its file, or the one it needs."""
-    try:
-        module = import_module(f".{_MODULES[name]}", __name__)
-    except ModuleNotFoundError as error:
-        package, _, lacking = (error.name or "").rpartition(".")
-        if package != __name__:
-            raise
-        raise ProviderNotFoundError(lacks(f"providers/{lacking}.py"), provider=name) from None
-    return getattr(module, _constant(name))  # type: ignore[no-any-return]
-
-
-def lacks(file: str) -> str:
-    """What to type where a vendored copy lacks a file."""
-    from pathlib import Path  # noqa: PLC0415 - needed for a message only
-    from shlex import quote  # noqa: PLC0415
-
-    whole = f"g4flite vendor {quote(str(Path(__path__[0]).parent))}"
-    return f"this copy lacks {file}; to have all files of the copy back, type: {whole}"
-
-
-def _constant(name: str) -> str:
-    return name.upper().replace("-", "_")
+    module = import_module(f".{_MODULES[name]}", __name__)
+    return getattr(module, name.upper().replace("-", "_"))  # type: ignore[no-any-return]
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *map(_constant, _here())})
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(constant: str) -> object:
-    if constant == "__all__":  # asked for by `import *`, which fails for a name that is not there
-        return [*sorted(map(_constant, _here())), "find", "names", "register"]
     name = constant.lower().replace("_", "-")
     if name not in _MODULES or constant != constant.upper():
         raise AttributeError(f"module {__name__!r} has no attribute {constant!r}")
-    try:
-        return _load(name)
-    except ProviderNotFoundError as error:
-        raise AttributeError(str(error)) from None
+    return _load(name)
