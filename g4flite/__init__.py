@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
     from ._stream import Attempt, Stream
     from ._timeout import Timeout
-    from .guides import guide
-    from .probe import working
+    from .apps.guides import guide
+    from .apps.probe import working
     from .providers import register
 
 __version__ = "0.1.0"
@@ -131,7 +131,7 @@ _HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
     **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_spec"),
     **dict.fromkeys(("Attempt", "Stream"), "_stream"),
     "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout",
-    "guide": "guides", "providers": "", "register": "providers", "working": "probe",
+    "guide": "apps.guides", "providers": "", "register": "providers", "working": "apps.probe",
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import g4flite
-from g4flite.guides import table
+from g4flite.apps.guides import table
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "examples" / "guides"

@@ -20,9 +20,11 @@ import pytest
 from rich.console import Console
 
 import g4flite
-from g4flite import _conversation, _markdown, chat, cli
-from g4flite._conversation import Conversation, decide
 from g4flite._events import Reasoning, Usage
+from g4flite.apps import chat, cli
+from g4flite.apps import conversation as _conversation
+from g4flite.apps import markdown as _markdown
+from g4flite.apps.conversation import Conversation, decide
 from g4flite.emulator import Emulator, Script, Stop, Think
 from tests.conftest import bare_environment
 

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import cli, providers
+from g4flite import providers
 from g4flite._reply import Head
-from g4flite.check import Finding, _recording, as_line, report
-from g4flite.check import _record as recorder
-from g4flite.check._judge import LINES, judge
-from g4flite.check._recording import Recording, blot
+from g4flite.apps import cli
+from g4flite.apps.check import Finding, as_line, report
+from g4flite.apps.check import record as recorder
+from g4flite.apps.check import recording as _recording
+from g4flite.apps.check.judge import LINES, judge
+from g4flite.apps.check.recording import Recording, blot
 from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
 from g4flite.emulator._dialects import DIALECTS
 from g4flite.emulator._speech import KINDS

@@ -21,11 +21,12 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import cli, providers, vendor
+from g4flite import providers
+from g4flite.apps import cli, vendor
 from g4flite.emulator import Call, Emulator, Script, Stop
 from tests.acme import ACME, FOUNDERS
 
-NAME = cli.__package__
+NAME = cli.PACKAGE
 COMMAND = [sys.executable, "-m", NAME]
 POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and broken pipes of POSIX")
 
@@ -294,7 +295,7 @@ def test_a_port_in_use_is_one_line_and_1(server: Emulator, capsys: Captured) -> 
 def test_what_needs_no_network_imports_no_httpx() -> None:
     code = f"""
 import sys
-from {NAME}.cli import main
+from {NAME}.apps.cli import main
 for arguments in ["--version"], ["--help"], ["stream", "--help"], ["providers"]:
     try:
         main(arguments)

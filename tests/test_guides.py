@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import g4flite
-from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, cli, emulator, providers
+from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, emulator, providers
+from g4flite.apps import cli
+from g4flite.apps.guides import table
 from g4flite.emulator import Emulator
-from g4flite.guides import table
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI
 from tests.acme import ACME, MARKED
 from tests.pages import GUIDES, ROOT, pages
@@ -366,7 +367,7 @@ def test_the_program_of_a_spec_that_is_nowhere_names_it(monkeypatch: pytest.Monk
 
 
 def test_a_vendored_copy_s_programs_import_it_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("g4flite._guide_example.PACKAGE", "myapp.llm")
+    monkeypatch.setattr("g4flite.apps.guide_example.PACKAGE", "myapp.llm")
     (program,) = fenced(g4flite.guide("cromicle"), "python")
     assert "import myapp.llm as llm\nfrom myapp.llm.emulator import Emulator\n" in program
     assert "def ask(base_url: str) -> llm.Stream:\n    return llm.stream(\n" in program
@@ -398,7 +399,7 @@ def test_the_table_has_a_row_for_each_provider(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_generator_knows_no_provider() -> None:
     package = Path(g4flite.__file__).parent
-    files = [package / "guides.py", *package.glob("_guide_*.py")]
+    files = [*(package / "apps").glob("guide*.py")]
     assert len(files) == 6
     words = {word for path in files for word in re.findall(r"[a-z0-9-]+", path.read_text().lower())}
     vendors = {"openai", "google", "azure", "meta", "microsoft"}

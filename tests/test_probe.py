@@ -18,10 +18,13 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import _asking, _listing, _pool, cli, probe, providers
+from g4flite import _pool, providers
+from g4flite.apps import asking as _asking
+from g4flite.apps import cli, probe
+from g4flite.apps import listing as _listing
+from g4flite.apps.probe import Probe, candidates
 from g4flite.emulator import Emulator, Problem, Script, Stop, Think
 from g4flite.emulator._exchange import MODELS
-from g4flite.probe import Probe, candidates
 from tests.acme import ACME
 
 KEY = "sk-never-to-be-shown"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import g4flite
-from g4flite import cli, vendor
+from g4flite.apps import cli, vendor
 
 PACKAGE = Path(g4flite.__file__).parent
 COPY = Path("myapp/_vendor/llm_stream")
@@ -78,7 +78,7 @@ def test_a_copy_holds_the_package_and_a_list_of_its_hashes(run: Run) -> None:
     original = {name: data for name, data in contents(PACKAGE).items() if not name.endswith(".pyc")}
     assert set(original) - set(files) == set(vendor.LEFT_OUT) & set(original)
     assert files.items() <= original.items()
-    assert {"LICENSE", "py.typed", "cli.py", "vendor.py", "emulator/__init__.py"} <= files.keys()
+    assert {"LICENSE", "py.typed", "apps/cli.py", "apps/vendor.py", "emulator/__init__.py"} <= files.keys()
 
 
 def test_the_licence_travels_with_the_code() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import g4flite
-from g4flite import cli, providers, vendor
+from g4flite import providers
+from g4flite.apps import cli, vendor
 from tests.conftest import bare_environment
 
 PACKAGE = Path(g4flite.__file__).parent

@@ -6,16 +6,16 @@ from dataclasses import replace
 from textwrap import indent
 from urllib.parse import urlsplit
 
-from . import _guide_facts as facts
-from . import providers
-from ._checks import is_loopback
-from ._errors import EmptyReplyError, G4fliteError
-from ._guide_words import listed, unwrapped
-from ._reply import Head, Reply
-from ._request import build
-from ._spec import Provider
+from .. import providers
+from .._checks import is_loopback
+from .._errors import EmptyReplyError, G4fliteError
+from .._reply import Head, Reply
+from .._request import build
+from .._spec import Provider
+from . import guide_facts as facts
+from .guide_words import listed, unwrapped
 
-PACKAGE = __package__ or ""  # a copy in someone's project has another name
+PACKAGE = (__package__ or "").rpartition(".")[0]  # a copy in someone's project has another name
 ANSWER = "Hello to you"  # on a wire that the emulator has not
 PROGRAM = """\
 import asyncio
@@ -149,9 +149,9 @@ def emulated(spec: Provider) -> bytes | None:
     copy that lacks it.
     """
     try:
-        from .emulator._exchange import Exchange, Policy, decide  # noqa: PLC0415 - of use to this function alone
-        from .emulator._script import Script  # noqa: PLC0415
-        from .emulator._server import echo  # noqa: PLC0415
+        from ..emulator._exchange import Exchange, Policy, decide  # noqa: PLC0415 - of use to this function alone
+        from ..emulator._script import Script  # noqa: PLC0415
+        from ..emulator._server import echo  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
 

@@ -4,13 +4,13 @@ from codecs import getincrementaldecoder
 from contextlib import suppress
 from typing import Final
 
-from .._answers import no_reply
-from .._errors import FirstTokenTimeoutError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
-from .._events import Finish, Reasoning, Usage
-from .._frames import DONE
-from .._reply import Head
-from .._spec import Provider
-from ._case import TAIL, Case, Line, last, near, said
+from ..._answers import no_reply
+from ..._errors import FirstTokenTimeoutError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
+from ..._events import Finish, Reasoning, Usage
+from ..._frames import DONE
+from ..._reply import Head
+from ..._spec import Provider
+from .case import TAIL, Case, Line, last, near, said
 
 LONG: Final = 40  # characters that no server sends in one piece while it streams
 HELD_UP: Final = 0.5  # seconds: text that comes later than this, and then all at once, may have been held up

@@ -2,9 +2,9 @@
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from .._errors import G4fliteError, StreamTimeoutError
-from .._spec import Provider
-from ._recording import Heard, Recording
+from ..._errors import G4fliteError, StreamTimeoutError
+from ..._spec import Provider
+from .recording import Heard, Recording
 
 TAIL: Final = 60  # bytes that show how a body ends
 Verdict: TypeAlias = Literal["pass", "fail", "unknown"]

@@ -9,11 +9,14 @@ from inspect import cleandoc
 from string import Formatter
 from typing import Any
 
-from ._checks import is_secret
-from ._spec import Provider
+from .._checks import is_secret
+from .._spec import Provider
 
 SCHEME = re.compile("|Bearer |Basic |Token ")  # of an authorization
 SHORT = 80  # characters of JSON that stand on one line
+
+
+INTERNAL = f"{(__package__ or '').rpartition('.')[0]}._"  # what modules of the library begin with
 
 
 def unwrapped(function: Any) -> Any:
@@ -34,7 +37,11 @@ def said(function: Any) -> list[str]:
 def history(spec: Provider) -> list[str]:
     """The docstrings of the modules that hold the spec's functions, where these are no parts of the library itself."""
     homes = dict.fromkeys(unwrapped(one).__module__ for one in (spec.payload, spec.signer, spec.parser))
-    modules = [sys.modules[home] for home in homes if home in sys.modules and not home.startswith(f"{__package__}._")]
+    modules = [
+        sys.modules[home]
+        for home in homes
+        if home in sys.modules and not home.startswith(f"{__package__.rpartition('.')[0]}._")
+    ]
     return [part for module in modules for part in paragraphs(module.__doc__)]
 
 

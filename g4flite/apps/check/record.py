@@ -6,16 +6,16 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from .._answers import secrets
-from .._errors import G4fliteError, LimitError
-from .._events import CONTENT
-from .._reply import Head, Reply
-from .._request import build
-from .._run import Route, Run
-from .._steps import head as head_of
-from .._steps import read, send
-from .._timers import Timers
-from ._recording import Recording
+from ..._answers import secrets
+from ..._errors import G4fliteError, LimitError
+from ..._events import CONTENT
+from ..._reply import Head, Reply
+from ..._request import build
+from ..._run import Route, Run
+from ..._steps import head as head_of
+from ..._steps import read, send
+from ..._timers import Timers
+from .recording import Recording
 
 LARGEST: Final = 4 * 2**20  # bytes of a body
 PATIENCE: Final = 3.0  # seconds that a server may go on after the client has left by half

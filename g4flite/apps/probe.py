@@ -17,15 +17,15 @@ from threading import Thread
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from . import providers as known
-from ._asking import REASONS, Probe, ask, has_key, unasked
-from ._checks import is_loopback
-from ._errors import G4fliteError, UsageError
-from ._request import base_url_variable, check_mapping, make_call
-from ._routes import warn
-from ._spec import Call, Provider
-from ._stream import Stream
-from ._timeout import Timeout, as_timeout
+from .. import providers as known
+from .._checks import is_loopback
+from .._errors import G4fliteError, UsageError
+from .._request import base_url_variable, check_mapping, make_call
+from .._routes import warn
+from .._spec import Call, Provider
+from .._stream import Stream
+from .._timeout import Timeout, as_timeout
+from .asking import REASONS, Probe, ask, has_key, unasked
 
 PROMPT: Final = "Count from one to ten, in words."  # enough chunks to tell a speed by
 HEADINGS: Final = ("provider", "result", "first text", "chunks/s", "reply", "model")
@@ -129,7 +129,7 @@ def load(urls: Sequence[str]) -> None:
     """Imports the network and loads the certificates, once: no provider's time to its first text."""
     import httpx  # noqa: PLC0415
 
-    from . import _drivers, _pool  # noqa: F401, PLC0415
+    from .. import _drivers, _pool  # noqa: F401, PLC0415
 
     httpx.Client(verify=_pool.distrusting(), trust_env=False).close()  # which imports httpcore
     if any(url.startswith("https:") for url in urls):

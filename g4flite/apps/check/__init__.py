@@ -12,8 +12,8 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from .. import providers
-from .._errors import (
+from ... import providers
+from ..._errors import (
     ConnectError,
     ConnectTimeoutError,
     ProviderNotFoundError,
@@ -21,11 +21,11 @@ from .._errors import (
     TLSError,
     UsageError,
 )
-from .._request import make_call
-from .._routes import resolve, route, warn
-from .._spec import Provider
-from .._timeout import Timeout
-from ._case import Finding
+from ..._request import make_call
+from ..._routes import resolve, route, warn
+from ..._spec import Provider
+from ..._timeout import Timeout
+from .case import Finding
 
 __all__ = ["Finding", "add", "report"]
 
@@ -42,9 +42,9 @@ def report(
     where that is not set, none is sent.  Raises a `UsageError` where the call is wrong, and a `ConnectError`,
     `ConnectTimeoutError`, `ProxyError` or `TLSError` where the endpoint cannot be reached.
     """
-    from ._judge import judge  # noqa: PLC0415 - for whoever asks for a report
-    from ._record import record  # noqa: PLC0415 - imports httpx
-    from ._recording import hear  # noqa: PLC0415
+    from .judge import judge  # noqa: PLC0415 - for whoever asks for a report
+    from .record import record  # noqa: PLC0415 - imports httpx
+    from .recording import hear  # noqa: PLC0415
 
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from . import _guide_facts as facts
-from ._checks import is_loopback
-from ._guide_words import history, listed, wire
-from ._options import OPTIONS
-from ._request import resolve_model
-from ._spec import Provider
+from .._checks import is_loopback
+from .._options import OPTIONS
+from .._request import resolve_model
+from .._spec import Provider
+from . import guide_facts as facts
+from .guide_words import history, listed, wire
 
 
 def description(spec: Provider) -> Iterator[str]:

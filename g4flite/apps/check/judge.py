@@ -6,11 +6,11 @@ A fault is named once, on the line that it concerns; a line that it hides is `un
 from collections.abc import Callable
 from typing import Final
 
-from .._spec import Provider
-from . import _connection_lines as connection
-from . import _reply_lines as reply
-from ._case import Case, Finding, Line
-from ._recording import Recording, blot, hear, plain
+from ..._spec import Provider
+from . import connection_lines as connection
+from . import reply_lines as reply
+from .case import Case, Finding, Line
+from .recording import Recording, blot, hear, plain
 
 KEPT: Final = 200  # bytes of evidence
 LINES: Final[dict[str, Callable[[Case], Line]]] = {

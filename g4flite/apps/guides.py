@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
-from . import providers
-from ._spec import Provider
+from .. import providers
+from .._spec import Provider
 
 TITLE = "How to Use This Code Block"
 
@@ -16,9 +16,9 @@ def guide(provider: str | Provider) -> str:
     `provider` is a name, or a spec of one's own, whose docstrings then say what its functions are for.  Raises
     `ProviderNotFoundError`, and what the spec's functions raise of a plain call.
     """
-    from ._guide_description import description  # noqa: PLC0415 - of use to no other command
-    from ._guide_example import example  # noqa: PLC0415
-    from ._guide_steps import steps  # noqa: PLC0415
+    from .guide_description import description  # noqa: PLC0415 - of use to no other command
+    from .guide_example import example  # noqa: PLC0415
+    from .guide_steps import steps  # noqa: PLC0415
 
     spec = providers.find(provider)
     parts = {
@@ -31,7 +31,7 @@ def guide(provider: str | Provider) -> str:
 
 def table(*, retired: bool | None = None) -> str:
     """The providers as a Markdown table: all of them, those that are retired, or those that are not."""
-    from ._guide_description import row  # noqa: PLC0415 - of use to no command
+    from .guide_description import row  # noqa: PLC0415 - of use to no command
 
     specs = map(providers.find, providers.names())
     rows = [row(spec) for spec in specs if retired in (None, bool(spec.retired))]

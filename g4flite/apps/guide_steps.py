@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import TypeAlias
 
-from . import _guide_facts as facts
-from ._engine import BODY_READ, BODY_TIME
-from ._guide_words import blotted, listed, made_of, name_of, pretty, said, told, veiled
-from ._reports import RULES, Report, classify
-from ._request import FRESH, base_url_variable, resolve_model
-from ._retry import PASSING, Retry
-from ._spec import Provider
-from ._timeout import Timeout
+from .._engine import BODY_READ, BODY_TIME
+from .._reports import RULES, Report, classify
+from .._request import FRESH, base_url_variable, resolve_model
+from .._retry import PASSING, Retry
+from .._spec import Provider
+from .._timeout import Timeout
+from . import guide_facts as facts
+from .guide_words import blotted, listed, made_of, name_of, pretty, said, told, veiled
 
 Steps: TypeAlias = Iterator[tuple[str, str]]  # what is done, in a word or two, and how
 CALLED = "While `stream()` is called; nothing is sent yet, and what is wrong raises a `UsageError`:"

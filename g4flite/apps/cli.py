@@ -19,13 +19,14 @@ from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
 
-from . import __version__, providers
-from ._client import stream
-from ._errors import G4fliteError, UsageError
-from ._request import resolve_model
-from ._spec import Provider
-from ._stream import Stream
+from .. import __version__, providers
+from .._client import stream
+from .._errors import G4fliteError, UsageError
+from .._request import resolve_model
+from .._spec import Provider
+from .._stream import Stream
 
+PACKAGE = (__package__ or "").rpartition(".")[0]  # a copy has another name than g4flite
 TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each
 CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
 ARGUMENTS = {  # in errors, and what is said on the command line instead
@@ -79,7 +80,7 @@ def flagged(message: str) -> str:
 
 def tell(kind: str, message: object) -> None:
     """Prints a message as one line on standard error."""
-    print(f"{__package__}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"{PACKAGE}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def tell_warning(message: object, *_: object, **__: object) -> None:
@@ -90,7 +91,7 @@ def tell_warning(message: object, *_: object, **__: object) -> None:
 def program() -> str:
     """What to type into a shell to run this program: its script where that was run, else `python -m`."""
     script, python = Path(sys.argv[0]).absolute(), Path(sys.executable)
-    return typed(script) if script.stem == __package__ else f"{typed(python)} -m {__package__}"
+    return typed(script) if script.stem == PACKAGE else f"{typed(python)} -m {PACKAGE}"
 
 
 def typed(path: Path) -> str:
@@ -101,7 +102,7 @@ def typed(path: Path) -> str:
 def make_parser() -> Parser:
     """The parser of all commands; `run` in what it parses is the function of the command."""
     parser = Parser(prog=program(), description="ask a chat model", epilog="example:\n  %(prog)s providers")
-    parser.add_argument("--version", action="version", version=f"{__package__} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PACKAGE} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     text = "print an answer as it comes"

@@ -15,11 +15,11 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import __version__
-from ._errors import G4fliteError, UsageError
-from .cli import program
+from .. import __version__
+from .._errors import G4fliteError, UsageError
+from .cli import PACKAGE, program
 
-LEFT_OUT = ("_markdown.py",)
+LEFT_OUT = ("apps/markdown.py",)
 TAKEN = {*sys.stdlib_module_names, "anyio", "httpx"}  # which a folder of the name may hide from the copy itself
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name
@@ -114,7 +114,7 @@ def copy(folder: Path, date: str, *, update: bool = False) -> list[str]:
 
 def original(folder: Path) -> dict[str, bytes]:
     """The files of this package, by name, as they are copied.  Raises `UsageError`: they cannot go into that folder."""
-    source, target = Path(sys.modules[__package__].__path__[0]).resolve(), folder.resolve()
+    source, target = Path(sys.modules[PACKAGE].__path__[0]).resolve(), folder.resolve()
     if not source.is_dir():
         raise G4fliteError(f"this package runs from {source.parent}, which is no folder; install it as files")
     if (source / LISTING).exists():

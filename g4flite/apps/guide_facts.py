@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ._errors import G4fliteError, LimitError, ModelNotFoundError, ProviderError, StatusError, UsageError
-from ._guide_words import made_of
-from ._messages import normalise
-from ._reply import Head, Reply
-from ._request import build, resolve_model
-from ._spec import Call, Provider
+from .._errors import G4fliteError, LimitError, ModelNotFoundError, ProviderError, StatusError, UsageError
+from .._messages import normalise
+from .._reply import Head, Reply
+from .._request import build, resolve_model
+from .._spec import Call, Provider
+from .guide_words import made_of
 
 NOW = 1_700_000_000_123  # Unix time in milliseconds
 HELLO = [{"role": "user", "content": "Hello"}]

@@ -1,10 +1,10 @@
 """The lines of the report about the connection, and about what is asked besides one reply.  No I/O."""
 
-from .._answers import status_error
-from .._errors import FirstTokenTimeoutError, StreamTimeoutError
-from .._reports import excerpt, report_of
-from ._case import TAIL, Case, Line, last, said
-from ._recording import hear, plain
+from ..._answers import status_error
+from ..._errors import FirstTokenTimeoutError, StreamTimeoutError
+from ..._reports import excerpt, report_of
+from .case import TAIL, Case, Line, last, said
+from .recording import hear, plain
 
 
 def answer(case: Case) -> Line:

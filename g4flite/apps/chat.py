@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import providers
-from ._client import stream
-from ._conversation import HELP, Conversation, Step, decide
-from ._errors import (
+from .. import providers
+from .._client import stream
+from .._errors import (
     AuthenticationError,
     EmptyReplyError,
     G4fliteError,
@@ -29,9 +28,10 @@ from ._errors import (
     PermissionDeniedError,
     UsageError,
 )
-from ._request import resolve_base_url, resolve_key
-from ._stream import Stream
+from .._request import resolve_base_url, resolve_key
+from .._stream import Stream
 from .cli import add_settings, program, settings, show, tell, told_warnings
+from .conversation import HELP, Conversation, Step, decide
 
 QUOTES = '"""'
 ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (  # the first that fits
@@ -218,7 +218,7 @@ def painter(wanted: bool) -> Callable[[Stream], None]:
     try:
         from rich.console import Console  # noqa: PLC0415 - of the extra `cli`
 
-        from ._markdown import show_markdown  # noqa: PLC0415
+        from .markdown import show_markdown  # noqa: PLC0415
     except ImportError:
         return show
     console = Console(highlight=False)
