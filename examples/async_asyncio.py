@@ -3,7 +3,7 @@
 import asyncio
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 
 async def main() -> None:

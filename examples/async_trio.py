@@ -3,7 +3,7 @@
 import trio
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 
 async def main() -> None:

@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 PAUSE, LONGEST = 0.2, 2000  # seconds between two edits; characters of a message
 

@@ -1,7 +1,7 @@
 """A provider of one's own: one value, not registered anywhere."""
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 ACME = g4flite.Provider(
     name="acme",

@@ -5,7 +5,7 @@ import os
 from contextlib import ExitStack
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 KEY = os.environ.get("ACME_SIGNING_KEY", "known to both sides").encode()
 

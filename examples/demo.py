@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 os.environ["NO_PROXY"] = "127.0.0.1"  # the emulator is here, whatever proxy leads outside
 MESSAGES = "Hello! Can you stream this back to me, word by word?"

@@ -1,7 +1,7 @@
 """flowgpt: NDJSON, signed in the headers, with an option.  The emulator answers: the service is retired upstream."""
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 MESSAGES = [
     {"role": "system", "content": "Be brief."},

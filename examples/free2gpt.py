@@ -1,7 +1,7 @@
 """free2gpt: raw text, signed with the time.  The emulator answers: the service is retired upstream."""
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 MESSAGES = [
     {"role": "system", "content": "Be brief."},

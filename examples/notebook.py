@@ -4,7 +4,7 @@
 import os
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 url, emulator = os.environ.get("BASE_URL"), Emulator(keys=False)
 if url is None:

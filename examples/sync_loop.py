@@ -1,7 +1,7 @@
 """A `for` loop: no event loop, no thread.  A `Client` keeps the connection for the next call."""
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 with Emulator() as server, g4flite.Client("cromicle", base_url=server.url) as client:
     for question in ("How are you?", "And how is the weather?"):

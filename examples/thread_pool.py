@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 QUESTIONS = [f"What is {n} times {n}?" for n in range(1, 9)]
 

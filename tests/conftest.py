@@ -14,7 +14,7 @@ from hypothesis import settings
 import g4flite
 from g4flite import _pool, _routes, providers
 from g4flite._request import base_url_variable
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 
 httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or httpx2: whose clients all streams use
 TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")  # or aiohttp: then all is read on asyncio, over it

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from typing import Any
 
-from g4flite.emulator import Emulator, Exchange
+from g4flite.testing import Emulator, Exchange
 
 NOW = 1700000000.123456
 LIMIT = 5.0  # seconds: more than anything here takes

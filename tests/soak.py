@@ -36,7 +36,7 @@ import trio
 import g4flite
 from g4flite import Retry, Timeout
 from g4flite._steps import _parsed
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 
 THREADS = 64
 MEGABYTES = 10.0  # that a part may take on top of its warm-up: what the allocator does not give back

@@ -17,7 +17,7 @@ import pytest
 import g4flite
 from g4flite import Timeout, _aiohttp, _aiohttp_failures
 from g4flite._timers import Timers
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
 from tests.conftest import httpx as clients

@@ -7,7 +7,7 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
-from g4flite.emulator import Emulator, Exchange, Script
+from g4flite.testing import Emulator, Exchange, Script
 from tests.acme import MARKED
 from tests.conftest import Driver
 from tests.test_drivers import TEXT

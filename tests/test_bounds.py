@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from g4flite import providers
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.conftest import bare_environment, transport
 
 pytestmark = pytest.mark.heavy

@@ -25,7 +25,7 @@ from g4flite.apps import chat, cli
 from g4flite.apps import conversation as _conversation
 from g4flite.apps import markdown as _markdown
 from g4flite.apps.conversation import Conversation, decide
-from g4flite.emulator import Emulator, Script, Stop, Think
+from g4flite.testing import Emulator, Script, Stop, Think
 from tests.conftest import bare_environment
 
 SECRET = "sk-s3cret-s3cret"

@@ -20,9 +20,9 @@ from g4flite.apps.check import record as recorder
 from g4flite.apps.check import recording as _recording
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording, blot
-from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
-from g4flite.emulator._dialects import DIALECTS
-from g4flite.emulator._speech import KINDS
+from g4flite.server.conversation import KINDS
+from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
 from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
 from tests.test_cli import a_line

@@ -23,7 +23,7 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite.apps import cli, vendor
-from g4flite.emulator import Call, Emulator, Script, Stop
+from g4flite.testing import Call, Emulator, Script, Stop
 from tests.acme import ACME, FOUNDERS
 
 NAME = cli.PACKAGE

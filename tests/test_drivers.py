@@ -12,7 +12,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
 
 TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from g4flite.emulator import Emulator, Exchange, Script
-from g4flite.emulator._connection import Connection
-from g4flite.emulator._rules import Refusal
-from g4flite.emulator._script import divide, shorten
+from g4flite.server.checks import Refusal
+from g4flite.server.http import Connection
+from g4flite.testing import Emulator, Exchange, Script
+from g4flite.testing.script import divide, shorten
 
-pytest_plugins = ["g4flite.emulator.pytest_plugin"]
+pytest_plugins = ["g4flite.testing.plugin"]
 
 PROMPT = "Hello, how are you?"
 NOW = 1700000000.123

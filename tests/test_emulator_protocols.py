@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.open_protocols import (
     ANTHROPIC,
     CHAT,
@@ -817,7 +817,7 @@ def test_the_last_line_end_can_be_left_out(name: str, unterminated: bool) -> Non
 
 
 def test_an_empty_body_has_no_last_line_end() -> None:
-    from g4flite.emulator._framing import unterminated
+    from g4flite.server.framing import unterminated
 
     assert list(unterminated([])) == [b""]
 

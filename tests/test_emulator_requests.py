@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.open_protocols import (
     ANTHROPIC,
     AZURE,

@@ -12,7 +12,7 @@ import pytest
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, _run, providers
 from g4flite._events import ToolCalls
-from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
 
 FINISH = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}

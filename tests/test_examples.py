@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 
 from g4flite import NotFoundError
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.conftest import bare_environment
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))

@@ -13,7 +13,7 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver
 from tests.test_drivers import FOUR, TEXT, wire
 

@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 
 import g4flite
-from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, emulator, providers
+from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, providers
+from g4flite import testing as emulator
 from g4flite.apps import cli
 from g4flite.apps.guides import table
-from g4flite.emulator import Emulator
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI
+from g4flite.testing import Emulator
 from tests.acme import ACME, MARKED
 from tests.pages import GUIDES, ROOT, pages
 
@@ -369,13 +370,13 @@ def test_the_program_of_a_spec_that_is_nowhere_names_it(monkeypatch: pytest.Monk
 def test_a_vendored_copy_s_programs_import_it_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("g4flite.apps.guide_example.PACKAGE", "myapp.llm")
     (program,) = fenced(g4flite.guide("cromicle"), "python")
-    assert "import myapp.llm as llm\nfrom myapp.llm.emulator import Emulator\n" in program
+    assert "import myapp.llm as llm\nfrom myapp.llm.testing import Emulator\n" in program
     assert "def ask(base_url: str) -> llm.Stream:\n    return llm.stream(\n" in program
 
 
 def test_a_guide_can_be_written_without_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = g4flite.guide("cromicle")
-    monkeypatch.setitem(sys.modules, "g4flite.emulator._exchange", None)
+    monkeypatch.setitem(sys.modules, "g4flite.testing.emulator", None)
     text = g4flite.guide("cromicle")
     assert text.partition("## Usage")[0] == whole.partition("## Usage")[0]
     assert "Hello to you" in text

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
 

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx, transport
 
 SOON = 0.1  # seconds until the server sees that a client has gone

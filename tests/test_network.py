@@ -30,7 +30,7 @@ import pytest
 import trustme
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 from tests.conftest import TRANSPORT, Driver, bare_environment, tls_proxy
 
 USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"

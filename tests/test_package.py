@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite.emulator import Emulator
+from g4flite.testing import Emulator
 from tests.conftest import bare_environment
 
 ROOT = Path(__file__).parents[1]

@@ -23,8 +23,8 @@ from g4flite.apps import asking as _asking
 from g4flite.apps import cli, probe
 from g4flite.apps import listing as _listing
 from g4flite.apps.probe import Probe, candidates
-from g4flite.emulator import Emulator, Problem, Script, Stop, Think
-from g4flite.emulator._exchange import MODELS
+from g4flite.testing import Emulator, Problem, Script, Stop, Think
+from g4flite.testing.exchange import MODELS
 from tests.acme import ACME
 
 KEY = "sk-never-to-be-shown"

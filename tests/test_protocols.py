@@ -9,7 +9,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]

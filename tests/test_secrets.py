@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver, httpx
 

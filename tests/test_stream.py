@@ -10,7 +10,7 @@ from pytest_httpx import HTTPXMock, IteratorStream
 
 import g4flite
 from g4flite import providers
-from g4flite.emulator import Emulator, Script
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver, httpx, transport
 

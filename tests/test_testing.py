@@ -18,16 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite import testing, testing_plugin
+from g4flite import testing
 from g4flite._pool import distrusting
-from g4flite.emulator import Emulator, Problem, Script
 from g4flite.providers import LLAMACPP
-from g4flite.recordings import NotRecorded, _replay
-from g4flite.recordings._text import escaped, fault_of, unescaped
-from g4flite.testing import record, replay
+from g4flite.testing import Emulator, NotRecorded, Problem, Script, record, replay
+from g4flite.testing import replayer as _replay
+from g4flite.testing.recording import escaped, fault_of, unescaped
 from tests.conftest import Driver
 
-pytest_plugins = ["g4flite.emulator.pytest_plugin", "pytester"]
+pytest_plugins = ["g4flite.testing.plugin", "pytester"]
 
 KEY = "sk-s3cret+s3cret/s3cret"
 OPEN = replace(LLAMACPP, end="http")  # whose reply ends with its body
@@ -518,8 +517,6 @@ def test_a_closed_reply_is_over(path: Path) -> None:
 
 
 def test_the_fixtures_are_names_of_the_module_and_nothing_else_is() -> None:
-    assert testing.emulator is testing_plugin.emulator
-    assert testing.recorded is testing_plugin.recorded
     with pytest.raises(AttributeError, match="no attribute 'reply'"):
         testing.reply  # type: ignore[attr-defined]  # noqa: B018
 
@@ -534,7 +531,7 @@ def test_sky(recorded):
         assert stream.text() == "You said: Why?"
 
 def test_emulator(emulator):
-    assert type(emulator).__module__ == "{package}.emulator._server"
+    assert type(emulator).__module__ == "{package}.testing.emulator"
     assert package.stream("cromicle", "Hi", base_url=emulator.url).text() == "You said: Hi"
 """
 
@@ -553,7 +550,7 @@ def test_pytest_finds_the_fixtures_by_itself(pytester: pytest.Pytester, server: 
     missing = pytester.runpytest_inprocess(*arguments)
     missing.assert_outcomes(passed=1, failed=1)
     missing.stdout.fnmatch_lines("*NotRecorded: there is no recording *recordings/sky.txt*pytest --g4flite-record*")
-    pytester.makeconftest('pytest_plugins = ["g4flite.emulator.pytest_plugin"]')
+    pytester.makeconftest('pytest_plugins = ["g4flite.testing.plugin"]')
     pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(passed=2)
     assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")
     server.close()
@@ -574,7 +571,7 @@ def test_fruit(recorded, fruit):
 
 
 def test_tests_that_name_the_same_recording_share_it(pytester: pytest.Pytester, server: Emulator) -> None:
-    pytester.makeconftest('pytest_plugins = ["g4flite.testing_plugin"]')
+    pytester.makeconftest('pytest_plugins = ["g4flite.testing.plugin"]')
     pytester.makepyfile(test_fruit=SHARED.format(url=server.url))
     arguments = ("-p", "no:cacheprovider", "-p", "no:randomly")
     pytester.runpytest_inprocess("--g4flite-record", *arguments).assert_outcomes(passed=2)
@@ -593,10 +590,10 @@ def test_a_vendored_copy_brings_fixtures_of_its_own(
 ) -> None:
     package = Path(g4flite.__file__).parent
     shutil.copytree(package, pytester.path / "myapp" / "_vendor" / "llm_stream", ignore=shutil.ignore_patterns("__py*"))
-    pytester.makeconftest('pytest_plugins = ["myapp._vendor.llm_stream.emulator.pytest_plugin"]')
+    pytester.makeconftest('pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]')
     pytester.makepyfile(test_sky=TEST.format(package="myapp._vendor.llm_stream", url=server.url))
     pytester.syspathinsert()
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     arguments = ("-p", "no:cacheprovider", "--g4flite-record")
-    pytester.runpytest_inprocess("-p", "g4flite.testing_plugin", *arguments).assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("-p", "g4flite.testing.plugin", *arguments).assert_outcomes(passed=2)
     assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")

@@ -59,7 +59,7 @@ def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "_errors.py").write_text('"""Other errors."""\n')
     (source / "providers" / "gprochat.py").unlink()
-    for name in ("_new.py", "providers/new.py", "emulator/_new.py"):
+    for name in ("_new.py", "providers/new.py", "testing/_new.py"):
         (source / name).write_text('"""New."""\n')
     monkeypatch.setattr(g4flite, "__path__", [str(source)])
     monkeypatch.setattr(vendor, "__version__", "0.2.0")
@@ -78,7 +78,7 @@ def test_a_copy_holds_the_package_and_a_list_of_its_hashes(run: Run) -> None:
     original = {name: data for name, data in contents(PACKAGE).items() if not name.endswith(".pyc")}
     assert set(original) - set(files) == set(vendor.LEFT_OUT) & set(original)
     assert files.items() <= original.items()
-    assert {"LICENSE", "py.typed", "apps/cli.py", "apps/vendor.py", "emulator/__init__.py"} <= files.keys()
+    assert {"LICENSE", "py.typed", "apps/cli.py", "apps/vendor.py", "testing/__init__.py"} <= files.keys()
 
 
 def test_the_licence_travels_with_the_code() -> None:
@@ -329,9 +329,9 @@ def test_a_copy_that_was_killed_half_way_is_noticed_and_can_be_made_again(
 
 
 def test_an_emptied_folder_goes(run: Run, copied: Path, newer: Path) -> None:
-    shutil.rmtree(newer / "emulator")
+    shutil.rmtree(newer / "testing")
     assert run("--update")[0] == 0
-    assert not (copied / "emulator").exists()
+    assert not (copied / "testing").exists()
 
 
 def test_a_file_in_the_way_is_an_error_of_one_line(run: Run) -> None:

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
 
 def emulate(arguments: argparse.Namespace) -> None:
     """Serves until Ctrl-C, after printing the URL and a command to try.  Raises `G4fliteError`: the port is in use."""
-    from ..emulator import Emulator  # noqa: PLC0415 - no other command needs a server
+    from ..testing import Emulator  # noqa: PLC0415 - no other command needs a server
 
     emulator = Emulator(host=arguments.host, port=arguments.port)
     try:

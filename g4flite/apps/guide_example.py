@@ -82,7 +82,7 @@ def imports(spec: Provider, short: str, known: bool) -> Iterator[str]:
         yield "from dataclasses import replace"
     yield ""
     yield f"import {PACKAGE}" + ("" if short == PACKAGE else f" as {short}")
-    yield f"from {PACKAGE}.emulator import Emulator" + ("" if known else ", Script")
+    yield f"from {PACKAGE}.testing import Emulator" + ("" if known else ", Script")
     module, name = place(spec)
     if module:
         yield f"\nfrom {module} import {name}" if module != "__main__" else f"\n# {name} is the Provider of this guide"
@@ -149,9 +149,9 @@ def emulated(spec: Provider) -> bytes | None:
     copy that lacks it.
     """
     try:
-        from ..emulator._exchange import Exchange, Policy, decide  # noqa: PLC0415 - of use to this function alone
-        from ..emulator._script import Script  # noqa: PLC0415
-        from ..emulator._server import echo  # noqa: PLC0415
+        from ..testing.emulator import echo  # noqa: PLC0415
+        from ..testing.exchange import Exchange, Policy, decide  # noqa: PLC0415 - of use to this function alone
+        from ..testing.script import Script  # noqa: PLC0415
     except ModuleNotFoundError:
         return None
 

@@ -19,7 +19,7 @@ from google import genai
 from google.genai import errors, types
 
 import g4flite
-from g4flite.emulator import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 
 
 class Answer(NamedTuple):

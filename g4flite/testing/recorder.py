@@ -2,17 +2,29 @@
 
 import threading
 import time
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from .._pool import trusting
-from ._text import TITLE, Exchange, answered, asked, fault_of, written
+from .recording import TITLE, Exchange, answered, asked, fault_of, written
+
+
+def record(
+    path: str | PathLike[str], transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None
+) -> "Recorder":
+    """A transport, sync and async, that writes what comes over `transport` (httpx's own if None) into a text file.
+
+    The file is written anew, as a whole, whenever a reply has ended, its folder made where it lacks; where nothing but
+    failures came, a file that is there stays.  Replies are asked for without compression, so that it can be read.
+    """
+    return Recorder(Path(path), transport)
 
 
 class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport, sync and async, that writes each exchange into a file when it ends; see `testing.record`."""
+    """A transport, sync and async, that writes each exchange into a file when it ends; see `record`."""
 
     def __init__(self, path: Path, transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None) -> None:
         self._path = path

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from ._rules import Refusal
+from .checks import Refusal
 
 REASONS = ("stop", "length", "tool_calls", "content_filter", "error")
 KINDS = (

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._common import (
+from .checks import NUMBER, Refusal, Rule, exactly, one_of, sole
+from .common import (
     COUNT,
     NAME,
     OBJECT,
@@ -31,9 +32,8 @@ from ._common import (
     text_part,
     tool_call,
 )  # fmt: skip
-from ._protocol import Post, Turn
-from ._rules import NUMBER, Refusal, Rule, exactly, one_of, sole
-from ._speech import Messages
+from .conversation import Messages
+from .protocol import Post, Turn
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
 SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)

@@ -9,10 +9,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ._framing import compact, sse
-from ._gemini_request import read
-from ._protocol import Fault, Post, Protocol, Turn
-from ._speech import Call, Piece, Problem, Stop, Think
+from .conversation import Call, Piece, Problem, Stop, Think
+from .framing import compact, sse
+from .gemini_request import read
+from .protocol import Fault, Post, Protocol, Turn
 
 FAULTS = {
     "invalid": (400, "INVALID_ARGUMENT", "Request contains an invalid argument."),

@@ -11,15 +11,15 @@ from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ._checks import check, match
-from ._dialects import DIALECTS
-from ._framing import unterminated
-from ._protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
-from ._protocols import PROTOCOLS
-from ._rules import Refusal
-from ._script import Script
-from ._services import SERVICES
-from ._speech import Messages, Problem, Reply, begin, complete, plain, speak
+from ..server.checks import Refusal
+from ..server.conversation import Messages, Problem, Reply, begin, complete, plain, speak
+from ..server.framing import unterminated
+from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
+from ..server.protocols import PROTOCOLS
+from .dialects import DIALECTS
+from .retired import SERVICES
+from .retired_checks import check, match
+from .script import Script
 
 SHOWN = [protocol.shown for protocol in PROTOCOLS]
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}

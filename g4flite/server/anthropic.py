@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ._anthropic_request import read
-from ._framing import DONE, sse
-from ._protocol import Fault, Post, Protocol, Turn, as_problem
-from ._speech import Call, Piece, Problem, Stop, Think
+from .anthropic_request import read
+from .conversation import Call, Piece, Problem, Stop, Think
+from .framing import DONE, sse
+from .protocol import Fault, Post, Protocol, Turn, as_problem
 
 FAULTS = {
     "invalid": (400, "invalid_request_error", "Invalid request"),

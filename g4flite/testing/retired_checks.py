@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._framing import raw_text
-from ._rules import Headers, Refusal, Rule, exactly, json_object, sole
+from ..server.checks import Headers, Refusal, Rule, exactly, json_object, sole
+from ..server.framing import raw_text
 
 Values = Mapping[str, Any]
 """Every required header (lower case) and every field of the body, by name: no name is both."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import _chat_faults
-from ._chat import CHAT
-from ._common import (
+from . import openai_errors as _chat_faults
+from .checks import NUMBER, TEXT, Rule, one_of
+from .common import (
     CHOICE,
     COUNT,
     NAME,
@@ -30,10 +30,10 @@ from ._common import (
     text_part,
     tool_call,
 )  # fmt: skip
-from ._protocol import Post, Protocol, Turn
-from ._responses_events import write
-from ._rules import NUMBER, TEXT, Rule, one_of
-from ._speech import Messages
+from .conversation import Messages
+from .openai_chat import CHAT
+from .openai_responses_events import write
+from .protocol import Post, Protocol, Turn
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))

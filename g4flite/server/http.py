@@ -12,12 +12,12 @@ from http.client import HTTPMessage, responses
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING
 
-from ._exchange import Answer, Exchange, decide
-from ._rules import Refusal, body_length
-from ._script import Script
+from ..testing.exchange import Answer, Exchange, decide
+from ..testing.script import Script
+from .checks import Refusal, body_length
 
 if TYPE_CHECKING:
-    from ._server import Server
+    from ..testing.emulator import Server
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from os import PathLike
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +14,25 @@ import anyio.lowlevel
 import httpx
 
 from .._armed import Deadline
-from ._text import Exchange, asked, fault, parsed
+from .recording import Exchange, asked, fault, parsed
 
 NAP: Final = 0.05  # seconds until a replay that waits looks whether its stream was closed
+
+
+def replay(path: str | PathLike[str], *, speed: float = math.inf) -> "Replayer":
+    """A transport, sync and async, that answers from such a file, with each of its replies once.
+
+    A request is answered by the first reply left to one of the same method, path, and names in the query and the JSON
+    body, or by that to one of the very same URL and body where there is any.  Hosts, headers and values may differ, as
+    ports, keys and signatures do.
+
+    `speed` 1 is that of the recording, 2 twice as fast, infinity at once.  A pause that is longer than the reader's
+    time-out ends in its error.
+
+    Raises `NotRecorded` where there is no such file, and where a request finds no reply; `ValueError` for a file that
+    is no recording, and for a speed that is not positive.
+    """
+    return Replayer(Path(path), speed)
 
 
 class NotRecorded(AssertionError):  # noqa: N818 - the test has failed, and no `except` of the tested code may hide it
@@ -23,7 +40,7 @@ class NotRecorded(AssertionError):  # noqa: N818 - the test has failed, and no `
 
 
 class Replayer(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport, sync and async, that plays each exchange of a file once; see `testing.replay`."""
+    """A transport, sync and async, that plays each exchange of a file once; see `replay`."""
 
     def __init__(self, path: Path, speed: float) -> None:
         if not speed > 0:

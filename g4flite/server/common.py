@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ._framing import compact
-from ._rules import Refusal, Rule
-from ._speech import Messages
+from .checks import Refusal, Rule
+from .conversation import Messages
+from .framing import compact
 
 OBJECT = Rule("an object", lambda got: isinstance(got, dict))
 OBJECTS = Rule("a list of objects, at least one", lambda got: _list_of(got, dict) and bool(got))

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._chat import CONTENT, read_messages
-from ._common import COUNT, NAME, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, options
-from ._framing import sse
-from ._protocol import Fault, Post, Protocol, Turn, as_problem
-from ._rules import INTEGER, NUMBER, one_of
-from ._speech import Call, Piece, Problem, Stop, Think
+from .checks import INTEGER, NUMBER, one_of
+from .common import COUNT, NAME, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, options
+from .conversation import Call, Piece, Problem, Stop, Think
+from .framing import sse
+from .openai_chat import CONTENT, read_messages
+from .protocol import Fault, Post, Protocol, Turn, as_problem
 
 FAULTS = {
     "invalid": (400, "invalid request"),

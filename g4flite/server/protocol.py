@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._rules import Headers, Refusal, Rule, json_data, sole
-from ._speech import Messages, Piece, Problem, Stop, Tally, words
+from .checks import Headers, Refusal, Rule, json_data, sole
+from .conversation import Messages, Piece, Problem, Stop, Tally, words
 
 JSON_TYPE = Rule(
     "application/json", lambda got: got is not None and got.partition(";")[0].strip() == "application/json"

@@ -1,7 +1,7 @@
 """pytest's fixtures `emulator` and `recorded`, and its option `--g4flite-record`.
 
 pytest finds them by itself where the package is installed.  A copy inside another package is named in the conftest.py
-at the root: `pytest_plugins = ["myapp._vendor.llm_stream.testing_plugin"]`.  Nothing heavy is imported before a fixture
+at the root: `pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]`.  Nothing heavy is imported before a fixture
 is used.
 """
 
@@ -16,8 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .emulator import Emulator
-    from .recordings import Recorder, Replayer
+    from . import Emulator, Recorder, Replayer
 
 OPTION = "--g4flite-record"
 BEGUN = pytest.StashKey["dict[Path, Recorder]"]()  # the first recorder of each file, of this run
@@ -34,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """A running `Emulator` which echoes; its `script` and `reply` can be assigned."""
-    from .emulator import Emulator  # noqa: PLC0415
+    from . import Emulator  # noqa: PLC0415
 
     with Emulator() as running:
         yield running
@@ -46,7 +45,7 @@ def recorded(request: pytest.FixtureRequest) -> Callable[[str], Recorder | Repla
 
     Under `--g4flite-record` it asks the service, and writes that file; tests that name the same one share it.
     """
-    from .testing import record, replay  # noqa: PLC0415
+    from . import record, replay  # noqa: PLC0415
 
     begun: dict[Path, Recorder] = request.config.stash.setdefault(BEGUN, {})
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from ._common import (
+from .checks import INTEGER, NUMBER, TEXT, Rule, one_of
+from .common import (
     NAME,
     OBJECT,
     OBJECTS,
@@ -30,10 +31,9 @@ from ._common import (
     text_part,
     tool_call,
 )  # fmt: skip
-from ._framing import compact
-from ._protocol import Fault, Post, Protocol, Turn, as_problem
-from ._rules import INTEGER, NUMBER, TEXT, Rule, one_of
-from ._speech import Call, Piece, Problem, Stop, Think
+from .conversation import Call, Piece, Problem, Stop, Think
+from .framing import compact
+from .protocol import Fault, Post, Protocol, Turn, as_problem
 
 FAULTS = {
     "invalid": (400, "invalid request"),

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 
-from ._dialects import DIALECTS
-from ._speech import Problem
+from ..server.conversation import Problem
+from .dialects import DIALECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from ._common import (
+from .checks import INTEGER, NUMBER, TEXT, Refusal, one_of
+from .common import (
     COUNT,
     NAME,
     OBJECT,
@@ -30,10 +31,9 @@ from ._common import (
     text_part,
     tool_call,
 )  # fmt: skip
-from ._framing import compact
-from ._protocol import Post, Turn
-from ._rules import INTEGER, NUMBER, TEXT, Refusal, one_of
-from ._speech import Messages
+from .conversation import Messages
+from .framing import compact
+from .protocol import Post, Turn
 
 KNOWN = {
     "temperature": ("temperature", NUMBER),

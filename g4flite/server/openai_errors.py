@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ._protocol import Fault, Post
+from .protocol import Fault, Post
 
 FAULTS: dict[str, tuple[int, str, str | None, str]] = {  # status, type, code, message
     "invalid": (400, "invalid_request_error", None, "Invalid request."),

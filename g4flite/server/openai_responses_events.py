@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._chat_faults import error
-from ._framing import DONE, sse
-from ._protocol import Turn, as_problem
-from ._speech import Call, Piece, Problem, Stop, Think
+from .conversation import Call, Piece, Problem, Stop, Think
+from .framing import DONE, sse
+from .openai_errors import error
+from .protocol import Turn, as_problem
 
 JSON = dict[str, Any]
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}

@@ -10,9 +10,9 @@ import hashlib
 import json
 from typing import Any
 
-from ._checks import Service, Values
-from ._framing import ndjson
-from ._rules import INTEGER, MESSAGES, NUMBER, TEXT, Rule, exactly, matching, one_of
+from ..server.checks import INTEGER, MESSAGES, NUMBER, TEXT, Rule, exactly, matching, one_of
+from ..server.framing import ndjson
+from .retired_checks import Service, Values
 
 
 def _sha256(text: str) -> str:

@@ -11,10 +11,10 @@ from socketserver import ThreadingTCPServer
 from threading import Event, Thread
 from typing import Any
 
-from ._connection import Connection
-from ._exchange import Exchange, Policy
-from ._script import Script
-from ._speech import Messages, Reply, text_of
+from ..server.conversation import Messages, Reply, text_of
+from ..server.http import Connection
+from .exchange import Exchange, Policy
+from .script import Script
 
 
 def echo(messages: Messages) -> str:

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import _chat_faults
-from ._common import (
+from ..testing.dialects import DIALECTS
+from . import openai_errors as _chat_faults
+from .checks import INTEGER, NUMBER, TEXT, Refusal, Rule, exactly, one_of
+from .common import (
     CHOICE,
     COUNT,
     NAME,
@@ -30,11 +32,9 @@ from ._common import (
     text_part,
     tool_call,
 )  # fmt: skip
-from ._dialects import DIALECTS
-from ._framing import DONE, sse
-from ._protocol import Post, Protocol, Turn
-from ._rules import INTEGER, NUMBER, TEXT, Refusal, Rule, exactly, one_of
-from ._speech import Call, Messages, Piece, Problem, Stop, Think
+from .conversation import Call, Messages, Piece, Problem, Stop, Think
+from .framing import DONE, sse
+from .protocol import Post, Protocol, Turn
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))

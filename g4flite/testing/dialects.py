@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ._chat_faults import FAULTS, form
-from ._framing import DONE, sse
-from ._protocol import Turn
-from ._speech import Call, Piece, Problem, Think
+from ..server.conversation import Call, Piece, Problem, Think
+from ..server.framing import DONE, sse
+from ..server.openai_errors import FAULTS, form
+from ..server.protocol import Turn
 
 JSON = dict[str, Any]
 

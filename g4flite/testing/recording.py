@@ -25,7 +25,7 @@ import httpx
 from .._armed import Deadline
 from .._errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
 from .._failures import causes, reason
-from ._secrets import Headers, Pieces, public_body, public_headers, public_reply, public_url, secrets_of, starred
+from .secrets import Headers, Pieces, public_body, public_headers, public_reply, public_url, secrets_of, starred
 
 TITLE: Final = "# A recording: seconds since the request, then what came.  Keys and cookies are taken out.\n"
 FAULTS: Final[dict[str, type[Exception]]] = {

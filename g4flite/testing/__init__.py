@@ -1,0 +1,45 @@
+"""For tests of one's own code: a server that speaks every provider's protocol, and recorded replies.
+
+with Emulator(reply=lambda messages: "Hello to you") as e:
+    ...                                     # point a client at e.url
+    e.script = Script(split=1, cut=5)       # the next reply: a byte a chunk, and it breaks off after five
+    print(e.exchanges[-1].problem)          # why the last request was refused, None if it was not
+    e.reply = lambda messages: [Think("Hm"), "Sunny", Call("weather", {"city": "Oslo"})]  # not for the retired four
+
+with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.AsyncClient
+    stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client).text()
+with httpx.Client(transport=replay("sky.txt")) as client:       # the same bytes in the same pieces, faults included
+    stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client, api_key="none").text()
+
+The file is text; no key, cookie or password goes into it.  For pytest there are the fixtures `emulator` and `recorded`:
+see `plugin`.  A name is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..server.conversation import Call, Problem, Stop, Think
+    from .emulator import Emulator
+    from .exchange import Exchange
+    from .recorder import Recorder, record
+    from .replayer import NotRecorded, Replayer, replay
+    from .script import Script
+
+__all__ = [
+    "Call", "Emulator", "Exchange", "NotRecorded", "Problem", "Recorder", "Replayer", "Script", "Stop", "Think",
+    "record", "replay",
+]  # fmt: skip
+
+_HOME = {  # the module of each name
+    **dict.fromkeys(("Call", "Problem", "Stop", "Think"), "..server.conversation"),
+    "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
+    "Recorder": ".recorder", "record": ".recorder",
+    "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",
+}  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)
