@@ -9,8 +9,7 @@ A name is imported when it is first asked for: the package alone costs a millise
 TYPE_CHECKING = False  # typing's own would cost more than all of this module
 if TYPE_CHECKING:
     from . import providers
-    from ._client import Client, stream
-    from ._errors import (
+    from ._core.errors import (
         AllFailedError,
         AuthenticationError,
         ChallengeError,
@@ -48,15 +47,16 @@ if TYPE_CHECKING:
         TruncatedStreamError,
         UsageError,
     )
-    from ._events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
-    from ._messages import Message
-    from ._parsers import JsonLinesParser, TextParser
-    from ._retry import Retry
-    from ._spec import JSON, Call, ChunkParser, ErrorRule, Provider
-    from ._stream import Attempt, Stream
-    from ._timeout import Timeout
+    from ._core.events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._core.messages import Message
+    from ._core.provider import JSON, Call, ChunkParser, ErrorRule, Provider
+    from ._core.response.parsers import JsonLinesParser, TextParser
+    from ._core.retry import Retry
+    from ._core.settings import Timeout
+    from ._core.stream import Attempt, Stream
     from .apps.guides import guide
     from .apps.probe import working
+    from .client import Client, stream
     from .providers import register
 
 __version__ = "0.1.0"
@@ -124,13 +124,13 @@ __all__ = [
     "working",
 ]
 
-_HOME = dict.fromkeys(__all__, "_errors") | {  # the module of each name
-    **dict.fromkeys(("Client", "stream"), "_client"),
-    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "ToolCallDelta", "Usage"), "_events"),
-    **dict.fromkeys(("JsonLinesParser", "TextParser"), "_parsers"),
-    **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_spec"),
-    **dict.fromkeys(("Attempt", "Stream"), "_stream"),
-    "Message": "_messages", "Retry": "_retry", "Timeout": "_timeout",
+_HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
+    **dict.fromkeys(("Client", "stream"), "client"),
+    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "ToolCallDelta", "Usage"), "_core.events"),
+    **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
+    **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_core.provider"),
+    **dict.fromkeys(("Attempt", "Stream"), "_core.stream"),
+    "Message": "_core.messages", "Retry": "_core.retry", "Timeout": "_core.settings",
     "guide": "apps.guides", "providers": "", "register": "providers", "working": "apps.probe",
 }  # fmt: skip
 

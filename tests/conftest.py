@@ -12,14 +12,16 @@ import pytest
 from hypothesis import settings
 
 import g4flite
-from g4flite import _pool, _routes, providers
-from g4flite._request import base_url_variable
+from g4flite import providers
+from g4flite import routes as _routes
+from g4flite._core.request import base_url_variable
+from g4flite._core.transport import clients as _pool
 from g4flite.testing import Emulator
 
 httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or httpx2: whose clients all streams use
 TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")  # or aiohttp: then all is read on asyncio, over it
 if TRANSPORT == "aiohttp":
-    import_module("g4flite._aiohttp")  # which takes longer than some tests wait
+    import_module("g4flite._core.transport.aiohttp")  # which takes longer than some tests wait
 
 CERTIFICATES = ssl.create_default_context()
 

@@ -35,7 +35,7 @@ import trio
 
 import g4flite
 from g4flite import Retry, Timeout
-from g4flite._steps import _parsed
+from g4flite._core.transport.httpx import _parsed
 from g4flite.testing import Emulator, Script
 
 THREADS = 64

@@ -15,8 +15,10 @@ import httpx_aiohttp.httpx2
 import pytest
 
 import g4flite
-from g4flite import Timeout, _aiohttp, _aiohttp_failures
-from g4flite._timers import Timers
+from g4flite import Timeout
+from g4flite._core.timers import Timers
+from g4flite._core.transport import aiohttp as _aiohttp
+from g4flite._core.transport import aiohttp_failures as _aiohttp_failures
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver

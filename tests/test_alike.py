@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4flite import JsonLinesParser, _frames, providers
-from g4flite._alike import among, around, between, with_rest
-from g4flite._errors import ContentFilterError, G4fliteError, MalformedReplyError
-from g4flite._events import Finish
+from g4flite import JsonLinesParser, providers
+from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
+from g4flite._core.events import Finish
+from g4flite._core.response import frames as _frames
+from g4flite._core.response.repeats import among, around, between, with_rest
 
 TEXTS = st.one_of(
     st.sampled_from(["hi", "text", "content", "a", ",", ":", "", "}", '"', '","', "\\", "\n", "\u2028", "é", "😀",

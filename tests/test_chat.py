@@ -20,7 +20,7 @@ import pytest
 from rich.console import Console
 
 import g4flite
-from g4flite._events import Reasoning, Usage
+from g4flite._core.events import Reasoning, Usage
 from g4flite.apps import chat, cli
 from g4flite.apps import conversation as _conversation
 from g4flite.apps import markdown as _markdown

@@ -13,7 +13,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._reply import Head
+from g4flite._core.response.reply import Head
 from g4flite.apps import cli
 from g4flite.apps.check import Finding, as_line, report
 from g4flite.apps.check import record as recorder

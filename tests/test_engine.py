@@ -10,13 +10,13 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._engine import READ, Opening, Send, exchange
-from g4flite._reply import Head
-from g4flite._request import make_call
-from g4flite._retry import Retry
-from g4flite._run import Route, Run
-from g4flite._spec import Request
-from g4flite._timers import Timers
+from g4flite._core.exchange import READ, Opening, Send, exchange
+from g4flite._core.provider import Request
+from g4flite._core.request import make_call
+from g4flite._core.response.reply import Head
+from g4flite._core.retry import Retry
+from g4flite._core.run import Route, Run
+from g4flite._core.timers import Timers
 from tests.acme import ACME, MARKED
 
 NOW = 1_700_000_000_123

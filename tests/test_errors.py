@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import _errors
+from g4flite._core import errors as _errors
 
 CLASSES = [c for _, c in inspect.getmembers(_errors, inspect.isclass) if issubclass(c, g4flite.G4fliteError)]
 

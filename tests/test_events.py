@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, _run, providers
-from g4flite._events import ToolCalls
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
+from g4flite._core import run as _run
+from g4flite._core.events import ToolCalls
 from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
 

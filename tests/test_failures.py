@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 import g4flite
-from g4flite._failures import causes, cut_off, reason, unsent
-from g4flite._timers import Timers
+from g4flite._core.timers import Timers
+from g4flite._core.transport.network_errors import causes, cut_off, reason, unsent
 from tests.acme import ACME
 from tests.test_engine import run_of
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite._array import JsonArray
-from g4flite._framing import ServerSentEvents
+from g4flite._core.response.array import JsonArray
+from g4flite._core.response.framing import ServerSentEvents
 
 SPLITS = (1, 2, 3, 7, 10**6)
 BOM = b"\xef\xbb\xbf"

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 import pytest
 
 import g4flite
-from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, _request, providers
+from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, providers
 from g4flite import testing as emulator
+from g4flite._core import request as _request
 from g4flite.apps import cli
 from g4flite.apps.guides import table
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI

@@ -9,7 +9,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._request import build, make_call
+from g4flite._core.request import build, make_call
 from tests.acme import ACME
 
 KEY = "sk-0123456789"

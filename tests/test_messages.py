@@ -7,8 +7,8 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._messages import ROLES, flatten, normalise, texts
-from g4flite._request import build, make_call
+from g4flite._core.messages import ROLES, flatten, normalise, texts
+from g4flite._core.request import build, make_call
 from tests.acme import FOUNDERS
 
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()

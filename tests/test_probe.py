@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import _pool, providers
+from g4flite import providers
+from g4flite._core.transport import clients as _pool
 from g4flite.apps import asking as _asking
 from g4flite.apps import cli, probe
 from g4flite.apps import listing as _listing

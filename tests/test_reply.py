@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import providers
-from g4flite._inflate import Inflater, encoding
-from g4flite._reply import Head, Reply
-from g4flite._retry import passes
+from g4flite._core.response.inflate import Inflater, encoding
+from g4flite._core.response.reply import Head, Reply
+from g4flite._core.retry import passes
 from tests.acme import ACME, FOUNDERS, MARKED
 from tests.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
 

@@ -18,11 +18,11 @@ from g4flite import (
     ProviderError,
     RateLimitError,
     StatusError,
-    _errors,
 )
-from g4flite._answers import request_id, status_error
-from g4flite._reply import Head
-from g4flite._reports import ADVICE, Report, classify, report_of, reported
+from g4flite._core import errors as _errors
+from g4flite._core.response.answers import request_id, status_error
+from g4flite._core.response.reply import Head
+from g4flite._core.response.service_errors import ADVICE, Report, classify, report_of, reported
 from tests.acme import ACME
 
 REFUSALS = {kind for kind in vars(_errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}

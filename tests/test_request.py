@@ -7,7 +7,7 @@ import pytest
 
 import g4flite
 from g4flite import Call, providers
-from g4flite._request import build, make_call, ready, rehearse
+from g4flite._core.request import build, make_call, ready, rehearse
 from tests.acme import ACME
 
 

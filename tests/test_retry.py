@@ -4,7 +4,7 @@ import pytest
 
 import g4flite
 from g4flite import Retry
-from g4flite._retry import as_retry, passes
+from g4flite._core.retry import as_retry, passes
 
 
 def test_the_defaults_and_the_short_form() -> None:

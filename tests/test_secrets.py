@@ -124,7 +124,7 @@ def test_tls_is_always_verified(verify: Any) -> None:
 
 
 def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    from g4flite import _pool
+    from g4flite._core.transport import clients as _pool
 
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
     _pool.trusting.cache_clear()
@@ -141,7 +141,7 @@ def test_a_context_next_to_a_client_is_refused() -> None:
 def test_plain_http_loads_no_certificates_and_https_does_so_once(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from g4flite import _pool
+    from g4flite._core.transport import clients as _pool
 
     made = []
     create = httpx.create_ssl_context

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import testing
-from g4flite._pool import distrusting
+from g4flite._core.transport.clients import distrusting
 from g4flite.providers import LLAMACPP
 from g4flite.testing import Emulator, NotRecorded, Problem, Script, record, replay
 from g4flite.testing import replayer as _replay

@@ -8,9 +8,9 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
-from g4flite._armed import Deadline, arm, extensions, watch
-from g4flite._timeout import as_timeout
-from g4flite._timers import Timers
+from g4flite._core.settings import as_timeout
+from g4flite._core.timers import Timers
+from g4flite._core.transport.deadlines import Deadline, arm, extensions, watch
 
 
 class Clock:

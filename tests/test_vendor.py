@@ -57,7 +57,7 @@ def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """This package a version later: a file has changed, one is gone, one is new in each folder."""
     source = tmp_path / "newer" / "g4flite"
     shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
-    (source / "_errors.py").write_text('"""Other errors."""\n')
+    (source / "_core/errors.py").write_text('"""Other errors."""\n')
     (source / "providers" / "gprochat.py").unlink()
     for name in ("_new.py", "providers/new.py", "testing/_new.py"):
         (source / name).write_text('"""New."""\n')
@@ -120,12 +120,12 @@ def test_check_says_what_differs(run: Run, copied: Path) -> None:
     (copied / "providers" / "mine.py").touch()
     code, out, err = run("--check")
     assert (code, out.splitlines()[1:], err) == (0, ["added    providers/mine.py"], "")
-    with (copied / "_errors.py").open("a") as file:
+    with (copied / "_core/errors.py").open("a") as file:
         file.write("# mine\n")
     (copied / "providers" / "gemini.py").unlink()
     code, out, err = run("--check")
     assert code == 1
-    assert out == "changed  _errors.py\nmissing  providers/gemini.py\nadded    providers/mine.py\n"
+    assert out == "changed  _core/errors.py\nmissing  providers/gemini.py\nadded    providers/mine.py\n"
     assert err.startswith(f"g4flite: error: {COPY} is not as it was copied, version {g4flite.__version__} of 2026-01")
     assert err.endswith(": restore the files from version control, or delete the folder and copy it anew\n")
 
@@ -169,18 +169,26 @@ def test_a_file_that_is_missing_comes_back_with_the_next_copy(run: Run, copied: 
 
 @pytest.mark.parametrize("flags", [[], ["--update"]])
 def test_what_was_changed_is_never_overwritten(flags: list[str], run: Run, copied: Path, newer: Path) -> None:
-    changed = ["_errors.py", "_retry.py", "_run.py", "_spec.py", "_stream.py", "_think.py", "providers/gprochat.py"]
+    changed = [
+        *(f"_core/{name}.py" for name in ("errors", "events", "messages", "options", "provider", "stream")),
+        "providers/gprochat.py",
+    ]
     for name in changed[:1] + changed[-1:]:
         (copied / name).write_text("# mine\n")
     (copied / "_new.py").write_text("# mine as well\n")
     before = contents(copied)
     code, out, err = run(*flags)
     assert (code, out, contents(copied)) == (1, "", before)
-    assert err.startswith(f"g4flite: error: {COPY} was changed: _errors.py, _new.py, providers/gprochat.py; keep your ")
+    assert err.startswith(
+        f"g4flite: error: {COPY} was changed: _core/errors.py, _new.py, providers/gprochat.py; keep your "
+    )
     assert err.endswith(f"all that differs lists: {cli.program()} vendor --check {COPY}\n")
     for name in changed:
         (copied / name).write_text("# mine\n")
-    assert "_errors.py, _new.py, _retry.py, _run.py, _spec.py and 3 more; keep" in run(*flags)[2]
+    assert (
+        "_core/errors.py, _core/events.py, _core/messages.py, _core/options.py, _core/provider.py and 3 more; keep"
+        in run(*flags)[2]
+    )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symlinks and pipes of POSIX")
@@ -188,18 +196,18 @@ def test_a_link_is_neither_followed_nor_replaced(run: Run, copied: Path, tmp_pat
     elsewhere = tmp_path / "elsewhere"
     (copied / "providers").rename(elsewhere)
     (copied / "providers").symlink_to(elsewhere)
-    (copied / "_errors.py").rename(tmp_path / "_errors.py")
-    (copied / "_errors.py").symlink_to(tmp_path / "_errors.py")
+    (copied / "_core/errors.py").rename(tmp_path / "errors.py")
+    (copied / "_core/errors.py").symlink_to(tmp_path / "errors.py")
     os.mkfifo(copied / "pipe.py")
     before = contents(elsewhere)
     _, out, _ = run("--check")
-    assert {"added    providers", "missing  providers/openai.py", "changed  _errors.py", "added    pipe.py"} <= {
+    assert {"added    providers", "missing  providers/openai.py", "changed  _core/errors.py", "added    pipe.py"} <= {
         *out.splitlines()
     }
     for flags in ([], ["--update"]):
-        assert "was changed: _errors.py, pipe.py, providers; keep" in run(*flags)[2]
+        assert "was changed: _core/errors.py, pipe.py, providers; keep" in run(*flags)[2]
     assert contents(elsewhere) == before
-    assert (copied / "_errors.py").is_symlink()
+    assert (copied / "_core/errors.py").is_symlink()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symlinks of POSIX")
@@ -246,7 +254,7 @@ def test_a_folder_inside_the_package_is_refused(folder: Path, run: Run) -> None:
 
 
 HEAD = f"{vendor.HEAD}\n".encode()
-ROW = b"0" * 64 + b"  _errors.py\n"
+ROW = b"0" * 64 + b"  _core/errors.py\n"
 
 
 @pytest.mark.parametrize(
@@ -274,13 +282,13 @@ def test_a_merge_conflict_in_the_list_is_damage(run: Run, copied: Path) -> None:
 
 
 def test_a_copy_that_cannot_be_written_leaves_nothing(run: Run) -> None:
-    (COPY / "_retry.py").mkdir(parents=True)  # where a file belongs
+    (COPY / "client.py").mkdir(parents=True)  # where a file belongs
     code, out, err = run()
     assert (code, out) == (1, "")
-    assert "_retry.py" in err
+    assert "client.py" in err
     assert err.endswith("; mend that and type the same again\n")
-    assert [path.name for path in COPY.iterdir()] == ["_retry.py"]
-    (COPY / "_retry.py").rmdir()
+    assert [path.name for path in COPY.iterdir()] == ["client.py"]
+    (COPY / "client.py").rmdir()
     assert (run()[0], run("--check")[0]) == (0, 0)
 
 
@@ -318,8 +326,9 @@ def test_a_copy_that_was_killed_half_way_is_noticed_and_can_be_made_again(
             patch.setattr(g4flite, "__path__", [str(PACKAGE)])
             patch.setattr(vendor, "__version__", "0.1.0")
             vendor.copy(Path(COPY).absolute(), "2026-01-02")
-    (COPY / "providers").mkdir(parents=True, exist_ok=True)
-    for name in ("_errors.py", "providers/new.py"):
+    for folder in ("_core", "providers"):
+        (COPY / folder).mkdir(parents=True, exist_ok=True)
+    for name in ("_core/errors.py", "providers/new.py"):
         shutil.copy(newer / name, COPY / name)
     (COPY / "VENDORED.part").write_text("half a li")
     assert run("--check")[0] == (1 if existing else 2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .._errors import (
+from .._core.errors import (
     AuthenticationError,
     ChallengeError,
     ConnectError,
@@ -33,11 +33,11 @@ from .._errors import (
     TruncatedStreamError,
     UsageError,
 )
-from .._request import resolve_base_url
-from .._routes import resolve, route, start
-from .._spec import Call, Provider
-from .._stream import Stream
-from .._timeout import Timeout
+from .._core.provider import Call, Provider
+from .._core.request import resolve_base_url
+from .._core.settings import Timeout
+from .._core.stream import Stream
+from ..routes import resolve, route, start
 from .listing import PLACES, choose
 
 REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its base; five words at most
@@ -148,7 +148,7 @@ def has_key(spec: Provider) -> bool:
 
 def why(error: G4fliteError, call: Call | None) -> str:
     """The reason in five words at most; `call` is None where none could be made."""
-    from .._failures import causes  # noqa: PLC0415 - httpx is imported with the first call
+    from .._core.transport.network_errors import causes  # noqa: PLC0415 - httpx is imported with the first call
 
     if isinstance(error, ModelNotFoundError) and (call is None or call.model is not None):
         return "no such model"

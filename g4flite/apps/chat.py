@@ -17,8 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import providers
-from .._client import stream
-from .._errors import (
+from .._core.errors import (
     AuthenticationError,
     EmptyReplyError,
     G4fliteError,
@@ -28,8 +27,9 @@ from .._errors import (
     PermissionDeniedError,
     UsageError,
 )
-from .._request import resolve_base_url, resolve_key
-from .._stream import Stream
+from .._core.request import resolve_base_url, resolve_key
+from .._core.stream import Stream
+from ..client import stream
 from .cli import add_settings, program, settings, show, tell, told_warnings
 from .conversation import HELP, Conversation, Step, decide
 

@@ -20,11 +20,11 @@ from shutil import which
 from typing import Any, NoReturn
 
 from .. import __version__, providers
-from .._client import stream
-from .._errors import G4fliteError, UsageError
-from .._request import resolve_model
-from .._spec import Provider
-from .._stream import Stream
+from .._core.errors import G4fliteError, UsageError
+from .._core.provider import Provider
+from .._core.request import resolve_model
+from .._core.stream import Stream
+from ..client import stream
 
 PACKAGE = (__package__ or "").rpartition(".")[0]  # a copy has another name than g4flite
 TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each

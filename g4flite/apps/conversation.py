@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from .. import providers
-from .._errors import UsageError
-from .._messages import Message, normalise
-from .._request import nearest, resolve_model
+from .._core.errors import UsageError
+from .._core.messages import Message, normalise
+from .._core.request import nearest, resolve_model
 
 HELP = '''\
 /model [NAME]     asks this model from now on

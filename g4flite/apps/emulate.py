@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from .._errors import G4fliteError, UsageError
+from .._core.errors import G4fliteError, UsageError
 from .cli import program
 
 

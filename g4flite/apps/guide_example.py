@@ -7,11 +7,11 @@ from textwrap import indent
 from urllib.parse import urlsplit
 
 from .. import providers
-from .._checks import is_loopback
-from .._errors import EmptyReplyError, G4fliteError
-from .._reply import Head, Reply
-from .._request import build
-from .._spec import Provider
+from .._core.errors import EmptyReplyError, G4fliteError
+from .._core.headers import is_loopback
+from .._core.provider import Provider
+from .._core.request import build
+from .._core.response.reply import Head, Reply
 from . import guide_facts as facts
 from .guide_words import listed, unwrapped
 

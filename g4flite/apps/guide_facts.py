@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from .._errors import G4fliteError, LimitError, ModelNotFoundError, ProviderError, StatusError, UsageError
-from .._messages import normalise
-from .._reply import Head, Reply
-from .._request import build, resolve_model
-from .._spec import Call, Provider
+from .._core.errors import G4fliteError, LimitError, ModelNotFoundError, ProviderError, StatusError, UsageError
+from .._core.messages import normalise
+from .._core.provider import Call, Provider
+from .._core.request import build, resolve_model
+from .._core.response.reply import Head, Reply
 from .guide_words import made_of
 
 NOW = 1_700_000_000_123  # Unix time in milliseconds

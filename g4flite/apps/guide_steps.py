@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import TypeAlias
 
-from .._engine import BODY_READ, BODY_TIME
-from .._reports import RULES, Report, classify
-from .._request import FRESH, base_url_variable, resolve_model
-from .._retry import PASSING, Retry
-from .._spec import Provider
-from .._timeout import Timeout
+from .._core.exchange import BODY_READ, BODY_TIME
+from .._core.provider import Provider
+from .._core.request import FRESH, base_url_variable, resolve_model
+from .._core.response.service_errors import RULES, Report, classify
+from .._core.retry import PASSING, Retry
+from .._core.settings import Timeout
 from . import guide_facts as facts
 from .guide_words import blotted, listed, made_of, name_of, pretty, said, told, veiled
 

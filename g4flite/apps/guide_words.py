@@ -9,8 +9,8 @@ from inspect import cleandoc
 from string import Formatter
 from typing import Any
 
-from .._checks import is_secret
-from .._spec import Provider
+from .._core.headers import is_secret
+from .._core.provider import Provider
 
 SCHEME = re.compile("|Bearer |Basic |Token ")  # of an authorization
 SHORT = 80  # characters of JSON that stand on one line

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from .. import providers
-from .._spec import Provider
+from .._core.provider import Provider
 
 TITLE = "How to Use This Code Block"
 

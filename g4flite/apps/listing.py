@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from .._checks import is_loopback
-from .._errors import G4fliteError, ModelNotFoundError
-from .._reports import as_id
-from .._routes import resolve, route
-from .._spec import Call
-from .._timeout import Timeout
+from .._core.errors import G4fliteError, ModelNotFoundError
+from .._core.headers import is_loopback
+from .._core.provider import Call
+from .._core.response.service_errors import as_id
+from .._core.settings import Timeout
+from ..routes import resolve, route
 
 if TYPE_CHECKING:
-    from .._run import Run
+    from .._core.run import Run
 
 PLACES: Final = {  # a protocol's URL: where its servers list their models, as {"data": [{"id": str}]}
     "{base_url}/chat/completions": "{base_url}/models",
@@ -48,10 +48,10 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
 
     Raises the `G4fliteError` that a failure on the way, or a refusal, means.
     """
-    from .._answers import secrets  # noqa: PLC0415 - httpx is imported with the first call
-    from .._failures import failures, shown, unsent  # noqa: PLC0415
-    from .._run import Run  # noqa: PLC0415
-    from .._timers import Timers  # noqa: PLC0415
+    from .._core.response.answers import secrets  # noqa: PLC0415 - httpx is imported with the first call
+    from .._core.run import Run  # noqa: PLC0415
+    from .._core.timers import Timers  # noqa: PLC0415
+    from .._core.transport.network_errors import failures, shown, unsent  # noqa: PLC0415
 
     call = replace(call, model="-")  # for a request, whose headers name no model
     way = route(call, resolve(call, None, None), None, timeout, 0)
@@ -75,9 +75,9 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
 
 def read(run: "Run", url: str, headers: Mapping[str, str]) -> bytes:
     """The body of the list, as far as it is read; empty where nothing is served there.  Raises what a refusal means."""
-    from .._answers import status_error  # noqa: PLC0415
-    from .._armed import extensions, watch  # noqa: PLC0415
-    from .._steps import head  # noqa: PLC0415
+    from .._core.response.answers import status_error  # noqa: PLC0415
+    from .._core.transport.deadlines import extensions, watch  # noqa: PLC0415
+    from .._core.transport.httpx import head  # noqa: PLC0415
 
     headers = {**headers, "accept": "application/json", "accept-encoding": "identity"}
     client = run.routes[0].source.client()

@@ -14,8 +14,8 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from .._events import Event, Reasoning
-from .._stream import Stream
+from .._core.events import Event, Reasoning
+from .._core.stream import Stream
 from .cli import CONTROL
 
 FENCE = re.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})(.*)")

@@ -18,13 +18,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .. import providers as known
-from .._checks import is_loopback
-from .._errors import G4fliteError, UsageError
-from .._request import base_url_variable, check_mapping, make_call
-from .._routes import warn
-from .._spec import Call, Provider
-from .._stream import Stream
-from .._timeout import Timeout, as_timeout
+from .._core.errors import G4fliteError, UsageError
+from .._core.headers import is_loopback
+from .._core.provider import Call, Provider
+from .._core.request import base_url_variable, check_mapping, make_call
+from .._core.settings import Timeout, as_timeout
+from .._core.stream import Stream
+from ..routes import warn
 from .asking import REASONS, Probe, ask, has_key, unasked
 
 PROMPT: Final = "Count from one to ten, in words."  # enough chunks to tell a speed by
@@ -129,7 +129,8 @@ def load(urls: Sequence[str]) -> None:
     """Imports the network and loads the certificates, once: no provider's time to its first text."""
     import httpx  # noqa: PLC0415
 
-    from .. import _drivers, _pool  # noqa: F401, PLC0415
+    from .._core.transport import clients as _pool  # noqa: PLC0415
+    from .._core.transport import driver as _drivers  # noqa: F401, PLC0415
 
     httpx.Client(verify=_pool.distrusting(), trust_env=False).close()  # which imports httpcore
     if any(url.startswith("https:") for url in urls):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .. import __version__
-from .._errors import G4fliteError, UsageError
+from .._core.errors import G4fliteError, UsageError
 from .cli import PACKAGE, program
 
 LEFT_OUT = ("apps/markdown.py",)
@@ -219,12 +219,14 @@ def write(folder: Path, files: Mapping[str, bytes | None]) -> None:
 
 
 def put(folder: Path, name: str, data: bytes | None) -> None:
-    """Replaces a file at once, or removes it and the folder that it leaves empty.  Raises `OSError`."""
+    """Replaces a file at once, or removes it and the folders that it leaves empty.  Raises `OSError`."""
     path = folder / name
     if data is None:
         path.unlink(missing_ok=True)
         with suppress(OSError):
-            path.parent.rmdir()
+            while path.parent != folder:
+                path = path.parent
+                path.rmdir()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     (folder / PART).write_bytes(data)

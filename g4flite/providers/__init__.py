@@ -6,9 +6,9 @@ A provider's module is imported when it is first asked for, by name or as a cons
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .._errors import ProviderNotFoundError, SpecError
-from .._request import nearest
-from .._spec import Provider
+from .._core.errors import ProviderNotFoundError, SpecError
+from .._core.provider import Provider
+from .._core.request import nearest
 
 if TYPE_CHECKING:
     from .anthropic import ANTHROPIC

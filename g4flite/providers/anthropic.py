@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, words
-from .._framing import ServerSentEvents
-from .._messages import Message
-from .._options import choice, model_of, present, renamed, stops, taking
-from .._parts import arguments, check_tools, inline, parts, split_system
-from .._reports import as_id, reported
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._core.messages import Message
+from .._core.options import choice, model_of, present, renamed, stops, taking
+from .._core.parts import arguments, check_tools, inline, parts, split_system
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.framing import ServerSentEvents
+from .._core.response.service_errors import as_id, reported
 
 MAX_TOKENS = 8192  # of an answer, where the caller says nothing: the protocol wants a number
 REASONS: dict[str, FinishReason] = {

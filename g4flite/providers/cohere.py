@@ -5,14 +5,14 @@ Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python
 
 from typing import Any
 
-from .._errors import OptionError, ProviderError
-from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, words
-from .._framing import ServerSentEvents
-from .._options import choice, model_of, present, renamed, schema, stops, taking
-from .._parts import check_tools, nameless
-from .._reports import as_id, reported
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.errors import OptionError, ProviderError
+from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._core.options import choice, model_of, present, renamed, schema, stops, taking
+from .._core.parts import check_tools, nameless
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.framing import ServerSentEvents
+from .._core.response.service_errors import as_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",

@@ -6,8 +6,8 @@ clean HTTP end completes the reply.  Source: recorded traffic of https://cromicl
 
 from hashlib import sha256
 
-from .._parsers import TextParser
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.response.parsers import TextParser
 
 TOKEN = "abc"  # noqa: S105 - the same for every caller
 

@@ -9,7 +9,7 @@ https://docs.vllm.ai/en/stable/serving/openai_compatible_server, https://lmstudi
 
 from dataclasses import replace
 
-from .._spec import JSON, Call
+from .._core.provider import JSON, Call
 from .openai import OPENAI, chat
 
 

@@ -6,9 +6,9 @@ A clean HTTP end completes the reply.  Source: recorded traffic of https://flowg
 from hashlib import md5
 from typing import Any
 
-from .._parsers import JsonLinesParser
-from .._reports import reported
-from .._spec import JSON, Call, Provider
+from .._core.provider import JSON, Call, Provider
+from .._core.response.parsers import JsonLinesParser
+from .._core.response.service_errors import reported
 
 SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
 GREETING: JSON = {"role": "assistant", "content": "Hello, how can I help you today?"}

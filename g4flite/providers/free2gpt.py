@@ -6,9 +6,9 @@ end completes the reply.  Source: recorded traffic of https://chat10.free2gpt.xy
 
 from hashlib import sha256
 
-from .._errors import RateLimitError
-from .._parsers import TextParser
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, ErrorRule, Provider
+from .._core.errors import RateLimitError
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, ErrorRule, Provider
+from .._core.response.parsers import TextParser
 
 SITE = "https://chat10.free2gpt.xyz"
 

@@ -7,15 +7,15 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .._errors import ContentFilterError, ProviderError
-from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, words
-from .._framing import EventsOrArray
-from .._messages import Message
-from .._options import OPTIONS, choice, present, renamed, schema, stops
-from .._parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names
-from .._reports import as_id, reported
-from .._spec import JSON, Call, Provider
+from .._core.errors import ContentFilterError, ProviderError
+from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._core.messages import Message
+from .._core.options import OPTIONS, choice, present, renamed, schema, stops
+from .._core.parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names
+from .._core.provider import JSON, Call, Provider
+from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.framing import EventsOrArray
+from .._core.response.service_errors import as_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(

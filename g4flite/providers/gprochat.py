@@ -6,8 +6,8 @@ upstream until December 2025.
 
 from hashlib import sha256
 
-from .._parsers import TextParser
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.response.parsers import TextParser
 
 SITE = "https://gprochat.com"
 SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page publishes it

@@ -6,14 +6,14 @@ docs/api/errors.mdx (August 2026).
 
 from typing import Any
 
-from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, words
-from .._framing import Lines
-from .._messages import Message
-from .._options import model_of, present, renamed, schema, taking
-from .._parts import arguments, check_tools, embedded, nameless, parts, tool_names
-from .._reports import as_id, reported
-from .._spec import JSON, Call, Provider
+from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._core.messages import Message
+from .._core.options import model_of, present, renamed, schema, taking
+from .._core.parts import arguments, check_tools, embedded, nameless, parts, tool_names
+from .._core.provider import JSON, Call, Provider
+from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.framing import Lines
+from .._core.response.service_errors import as_id, reported
 
 REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 

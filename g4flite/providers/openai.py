@@ -8,15 +8,15 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the ty
 from collections.abc import Iterator
 from typing import Any
 
-from .._errors import G4fliteError, ProviderError
-from .._events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, refusal, words
-from .._framing import ServerSentEvents
-from .._options import OPTIONS, choice, model_of, present, renamed, stops
-from .._parts import check_tools
-from .._reports import as_id, reported
-from .._spec import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._think import Think
+from .._core.errors import G4fliteError, ProviderError
+from .._core.events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, ToolCalls, Usage
+from .._core.options import OPTIONS, choice, model_of, present, renamed, stops
+from .._core.parts import check_tools
+from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.response.frames import FrameParser, Items, number, refusal, words
+from .._core.response.framing import ServerSentEvents
+from .._core.response.service_errors import as_id, reported
+from .._core.response.think import Think
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .._events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._frames import FrameParser, Items, number, refusal, words
-from .._framing import ServerSentEvents
-from .._messages import Message
-from .._options import choice, model_of, present, renamed, schema, taking
-from .._parts import check_tools, nameless, parts
-from .._reports import as_id, reported
-from .._spec import JSON, Call
+from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
+from .._core.messages import Message
+from .._core.options import choice, model_of, present, renamed, schema, taking
+from .._core.parts import check_tools, nameless, parts
+from .._core.provider import JSON, Call
+from .._core.response.frames import FrameParser, Items, number, refusal, words
+from .._core.response.framing import ServerSentEvents
+from .._core.response.service_errors import as_id, reported
 from .openai import OPENAI
 
 REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}

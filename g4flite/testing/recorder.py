@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from .._pool import trusting
+from .._core.transport.clients import trusting
 from .recording import TITLE, Exchange, answered, asked, fault_of, written
 
 

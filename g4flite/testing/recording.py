@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .._armed import Deadline
-from .._errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
-from .._failures import causes, reason
+from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
+from .._core.transport.deadlines import Deadline
+from .._core.transport.network_errors import causes, reason
 from .secrets import Headers, Pieces, public_body, public_headers, public_reply, public_url, secrets_of, starred
 
 TITLE: Final = "# A recording: seconds since the request, then what came.  Keys and cookies are taken out.\n"

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from .._armed import Deadline
+from .._core.transport.deadlines import Deadline
 from .recording import Exchange, asked, fault, parsed
 
 NAP: Final = 0.05  # seconds until a replay that waits looks whether its stream was closed

@@ -13,10 +13,10 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 
-from .._answers import HARMLESS
-from .._checks import COMPUTED, is_secret
-from .._errors import ReplyError
-from .._inflate import BITS, Inflater, encoding
+from .._core.errors import ReplyError
+from .._core.headers import COMPUTED, is_secret
+from .._core.response.answers import HARMLESS
+from .._core.response.inflate import BITS, Inflater, encoding
 
 Pieces = list[tuple[float, bytes]]  # of a reply, each with its time
 Headers = list[tuple[bytes, bytes]]

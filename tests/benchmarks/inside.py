@@ -15,8 +15,8 @@ from tests.benchmarks.server import chat
 
 # Switched off from outside: nothing asks the timers before a read.
 SWITCHES = (
-    ("_steps", "arm", lambda *_: None),
-    ("_armed", "arm", lambda *_: None),
+    ("_core.transport.httpx", "arm", lambda *_: None),
+    ("_core.transport.deadlines", "arm", lambda *_: None),
 )
 
 

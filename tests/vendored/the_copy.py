@@ -6,7 +6,8 @@ from importlib import import_module
 import pytest
 
 import g4flite  # the copy: every test here is renamed as it is copied
-from g4flite import _errors, providers
+from g4flite import providers
+from g4flite._core import errors as _errors
 
 COPY = "myapp._vendor.llm_stream"
 
@@ -22,11 +23,11 @@ def test_a_pickled_spec_names_the_copy(name: str) -> None:
     spec = providers.find(name)
     pickled = pickle.dumps(spec)
     assert pickle.loads(pickled) == spec
-    assert f"{COPY}._spec".encode() in pickled
+    assert f"{COPY}._core.provider".encode() in pickled
 
 
 @pytest.mark.parametrize("name", [name for name in g4flite.__all__ if name.endswith("Error")])
 def test_a_pickled_error_names_the_copy(name: str) -> None:
     pickled = pickle.dumps(getattr(g4flite, name)("no", provider="acme"))
     assert type(pickle.loads(pickled)) is getattr(_errors, name)
-    assert f"{COPY}._errors".encode() in pickled
+    assert f"{COPY}._core.errors".encode() in pickled

@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from ... import providers
-from ..._errors import (
+from ..._core.errors import (
     ConnectError,
     ConnectTimeoutError,
     ProviderNotFoundError,
@@ -21,10 +21,10 @@ from ..._errors import (
     TLSError,
     UsageError,
 )
-from ..._request import make_call
-from ..._routes import resolve, route, warn
-from ..._spec import Provider
-from ..._timeout import Timeout
+from ..._core.provider import Provider
+from ..._core.request import make_call
+from ..._core.settings import Timeout
+from ...routes import resolve, route, warn
 from .case import Finding
 
 __all__ = ["Finding", "add", "report"]

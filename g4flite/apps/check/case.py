@@ -2,8 +2,8 @@
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from ..._errors import G4fliteError, StreamTimeoutError
-from ..._spec import Provider
+from ..._core.errors import G4fliteError, StreamTimeoutError
+from ..._core.provider import Provider
 from .recording import Heard, Recording
 
 TAIL: Final = 60  # bytes that show how a body ends

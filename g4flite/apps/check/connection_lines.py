@@ -1,8 +1,8 @@
 """The lines of the report about the connection, and about what is asked besides one reply.  No I/O."""
 
-from ..._answers import status_error
-from ..._errors import FirstTokenTimeoutError, StreamTimeoutError
-from ..._reports import excerpt, report_of
+from ..._core.errors import FirstTokenTimeoutError, StreamTimeoutError
+from ..._core.response.answers import status_error
+from ..._core.response.service_errors import excerpt, report_of
 from .case import TAIL, Case, Line, last, said
 from .recording import hear, plain
 

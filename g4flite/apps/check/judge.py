@@ -6,7 +6,7 @@ A fault is named once, on the line that it concerns; a line that it hides is `un
 from collections.abc import Callable
 from typing import Final
 
-from ..._spec import Provider
+from ..._core.provider import Provider
 from . import connection_lines as connection
 from . import reply_lines as reply
 from .case import Case, Finding, Line

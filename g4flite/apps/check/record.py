@@ -6,15 +6,15 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Literal
 
-from ..._answers import secrets
-from ..._errors import G4fliteError, LimitError
-from ..._events import CONTENT
-from ..._reply import Head, Reply
-from ..._request import build
-from ..._run import Route, Run
-from ..._steps import head as head_of
-from ..._steps import read, send
-from ..._timers import Timers
+from ..._core.errors import G4fliteError, LimitError
+from ..._core.events import CONTENT
+from ..._core.request import build
+from ..._core.response.answers import secrets
+from ..._core.response.reply import Head, Reply
+from ..._core.run import Route, Run
+from ..._core.timers import Timers
+from ..._core.transport.httpx import head as head_of
+from ..._core.transport.httpx import read, send
 from .recording import Recording
 
 LARGEST: Final = 4 * 2**20  # bytes of a body

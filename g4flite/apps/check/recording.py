@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ..._errors import G4fliteError, LimitError, ReplyError
-from ..._events import CONTENT, Event
-from ..._reply import Head, inflater
-from ..._spec import Provider
+from ..._core.errors import G4fliteError, LimitError, ReplyError
+from ..._core.events import CONTENT, Event
+from ..._core.provider import Provider
+from ..._core.response.reply import Head, inflater
 
 MOST: Final = 16 * 2**20  # bytes that a compressed body may inflate to
 

@@ -4,12 +4,12 @@ from codecs import getincrementaldecoder
 from contextlib import suppress
 from typing import Final
 
-from ..._answers import no_reply
-from ..._errors import FirstTokenTimeoutError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
-from ..._events import Finish, Reasoning, Usage
-from ..._frames import DONE
-from ..._reply import Head
-from ..._spec import Provider
+from ..._core.errors import FirstTokenTimeoutError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
+from ..._core.events import Finish, Reasoning, Usage
+from ..._core.provider import Provider
+from ..._core.response.answers import no_reply
+from ..._core.response.frames import DONE
+from ..._core.response.reply import Head
 from .case import TAIL, Case, Line, last, near, said
 
 LONG: Final = 40  # characters that no server sends in one piece while it streams

@@ -1,0 +1,1 @@
+"""Decodes replies: bytes to frames to texts and events.  No I/O."""

@@ -1,0 +1,1 @@
+"""Waits: the only wing that imports httpx, anyio, ssl and socket."""
