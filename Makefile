@@ -45,7 +45,7 @@ test: $(VENV)/tools
 
 test-vendored: $(VENV)/tools
 	@echo "== the core against a vendored copy, g4flite itself being barred (a minute or two)"
-	@$(BIN)/python -m pytest -q -m vendored tests/test_vendored.py
+	@$(BIN)/python -m pytest -q -m vendored tests/apps/test_vendor_copy.py
 
 test-clients: $(CLIENTS)/tools
 	@echo "== the official clients, against the emulator on a socket of this machine"

@@ -11,7 +11,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite.apps import cli, vendor
+from g4flite.apps import vendor
 from tests.conftest import bare_environment
 
 PACKAGE = Path(g4flite.__file__).parent
@@ -35,9 +35,8 @@ def test_a_type_checker_is_told_of_the_very_providers_that_are_there() -> None:
 
 
 COPY = "myapp._vendor.llm_stream"
-# Tests of what is around the package's core.
-OTHER = {"benchmarks", "cli", "examples", "package", "soak", "testing", "vendored", *cli.TOOLS}
-HERE = Path(__file__).parent
+CORE = ("core", "response", "transport", "providers")  # the folders of tests that a copy has to pass
+TESTS = Path(__file__).parents[1]
 
 
 def renamed(source: str) -> str:
@@ -51,12 +50,14 @@ def project(folder: Path) -> Path:
     """A project with a copy in it, and with the package's own tests of its core; gives the folder of the copy."""
     vendor.copy(copy := folder.joinpath(*COPY.split(".")), "2026-01-02")
     (folder / "tests").mkdir()
-    core = [path for path in HERE.glob("test_*.py") if not path.stem.removeprefix("test_").startswith((*OTHER, "emul"))]
-    for path in (*core, HERE / "conftest.py", HERE / "acme.py", HERE / "__init__.py"):
-        (folder / "tests" / path.name).write_text(renamed(path.read_text()))
-    (folder / "tests" / "test_the_copy.py").write_text(renamed((HERE / "vendored" / "the_copy.py").read_text()))
-    shutil.copy(HERE / "vendored" / "sitecustomize.py", folder)
-    shutil.copy(HERE.parent / "setup.cfg", folder)
+    for path in TESTS.rglob("*.py"):
+        name = path.relative_to(TESTS)
+        if name.parts[0] in CORE or (len(name.parts) == 1 and not name.stem.startswith("test_")):
+            (folder / "tests" / name).parent.mkdir(exist_ok=True)
+            (folder / "tests" / name).write_text(renamed(path.read_text()))
+    (folder / "tests" / "test_the_copy.py").write_text(renamed((TESTS / "vendored" / "the_copy.py").read_text()))
+    shutil.copy(TESTS / "vendored" / "sitecustomize.py", folder)
+    shutil.copy(TESTS.parent / "setup.cfg", folder)
     return copy
 
 
@@ -75,7 +76,7 @@ SPREAD = ("-p", "xdist", "-n", "2", "--dist", "worksteal")
 @pytest.mark.heavy
 def test_a_copy_passes_the_tests_that_need_no_socket(tmp_path: Path) -> None:
     project(tmp_path)
-    some = [f"tests/test_{name}.py" for name in ("the_copy", "errors", "engine")]
+    some = [f"tests/{name}.py" for name in ("test_the_copy", "core/test_errors", "core/test_exchange")]
     assert passed(tmp_path, *some) > 250
 
 

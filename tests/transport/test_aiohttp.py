@@ -23,8 +23,8 @@ from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
 from tests.conftest import httpx as clients
-from tests.test_drivers import wire
-from tests.test_leaks import arrived
+from tests.transport.test_driver import wire
+from tests.transport.test_driver_leaks import arrived
 
 SECRET = "sk-s3cret-s3cret"
 

@@ -539,7 +539,7 @@ def test_emulator(emulator):
 def test_pytest_finds_the_fixtures_by_itself(pytester: pytest.Pytester, server: Emulator) -> None:
     """By the entry point as setup.cfg has it, and beside it by the older address."""
     config = ConfigParser()
-    config.read(Path(__file__).parents[1] / "setup.cfg")
+    config.read(Path(__file__).parents[2] / "setup.cfg")
     points = config["options.entry_points"]
     info = pytester.mkdir("of_setup_cfg.dist-info")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: of_setup_cfg\nVersion: 1\n")

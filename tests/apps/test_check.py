@@ -24,8 +24,8 @@ from g4flite.server.conversation import KINDS
 from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
+from tests.apps.test_cli import a_line
 from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
-from tests.test_cli import a_line
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")

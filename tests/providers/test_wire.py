@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from tests.test_parsers import SPLITS, pieces
+from tests.response.test_parsers import SPLITS, pieces
 
 
 def sse(*frames: Any, end: str = "\n\n") -> bytes:

@@ -562,4 +562,4 @@ def test_ctrl_c_ends_it_at_once(server: Emulator, both: None, capsys: Captured) 
 
 
 def test_the_readme_shows_the_columns_that_are_there() -> None:
-    assert f"```\n{TITLE}\n" in (Path(__file__).parents[1] / "README.md").read_text()
+    assert f"```\n{TITLE}\n" in (Path(__file__).parents[2] / "README.md").read_text()

@@ -15,7 +15,7 @@ import g4flite
 from g4flite import Timeout
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver
-from tests.test_drivers import FOUR, TEXT, wire
+from tests.transport.test_driver import FOUR, TEXT, wire
 
 pytestmark = pytest.mark.heavy
 

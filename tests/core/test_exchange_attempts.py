@@ -10,7 +10,7 @@ from g4flite import Timeout
 from g4flite.testing import Emulator, Exchange, Script
 from tests.acme import MARKED
 from tests.conftest import Driver
-from tests.test_drivers import TEXT
+from tests.transport.test_driver import TEXT
 
 LATE = 0.25  # seconds that a timer may fire late
 

@@ -17,7 +17,7 @@ from g4flite._core.response.inflate import Inflater, encoding
 from g4flite._core.response.reply import Head, Reply
 from g4flite._core.retry import passes
 from tests.acme import ACME, FOUNDERS, MARKED
-from tests.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
+from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
 
 CODINGS = {
     "gzip": gzip.compress,

@@ -10,7 +10,7 @@ import g4flite
 from g4flite._core.timers import Timers
 from g4flite._core.transport.network_errors import causes, cut_off, reason, unsent
 from tests.acme import ACME
-from tests.test_engine import run_of
+from tests.core.test_exchange import run_of
 
 families = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)
 
