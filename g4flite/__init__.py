@@ -47,13 +47,13 @@ if TYPE_CHECKING:
         TruncatedStreamError,
         UsageError,
     )
-    from ._core.events import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._core.events import ChunkParser, Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._core.exchange import Attempt
     from ._core.messages import Message
-    from ._core.provider import JSON, Call, ChunkParser, ErrorRule, Provider
+    from ._core.provider import JSON, Call, ErrorRule, Provider
     from ._core.response.parsers import JsonLinesParser, TextParser
-    from ._core.retry import Retry
-    from ._core.settings import Timeout
-    from ._core.stream import Attempt, Stream
+    from ._core.settings import Retry, Timeout
+    from ._core.stream import Stream
     from .apps.guides import guide
     from .apps.probe import working
     from .client import Client, stream
@@ -126,11 +126,11 @@ __all__ = [
 
 _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
     **dict.fromkeys(("Client", "stream"), "client"),
-    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "ToolCallDelta", "Usage"), "_core.events"),
+    **dict.fromkeys("ChunkParser Finish Reasoning Start ToolCall ToolCallDelta Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
-    **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_core.provider"),
-    **dict.fromkeys(("Attempt", "Stream"), "_core.stream"),
-    "Message": "_core.messages", "Retry": "_core.retry", "Timeout": "_core.settings",
+    **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
+    **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange", "Stream": "_core.stream",
+    "Message": "_core.messages",
     "guide": "apps.guides", "providers": "", "register": "providers", "working": "apps.probe",
 }  # fmt: skip
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import settings
 
 import g4flite
+from g4flite import client as _client
 from g4flite import providers
-from g4flite import routes as _routes
 from g4flite._core.request import base_url_variable
 from g4flite._core.transport import clients as _pool
 from g4flite.testing import Emulator
@@ -134,7 +134,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of the machine reaches a test, and no test's warning silences the next one's."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(_routes, "_warned", set())
+    monkeypatch.setattr(_client, "_warned", set())
     monkeypatch.setattr(_pool, "httpx", httpx)
     if TRANSPORT == "aiohttp":
         kind = _pool.async_kind

@@ -35,7 +35,6 @@ import trio
 
 import g4flite
 from g4flite import Retry, Timeout
-from g4flite._core.transport.httpx import _parsed
 from g4flite.testing import Emulator, Script
 
 THREADS = 64
@@ -251,7 +250,6 @@ class Held(NamedTuple):
 
     @classmethod
     def now(cls) -> "Held":
-        _parsed.cache_clear()
         gc.collect()
         packages = Counter(str(type(thing).__module__).partition(".")[0] for thing in gc.get_objects())
         return cls(

@@ -74,7 +74,7 @@ def test_what_is_left_behind_is_a_reason(
 )
 def test_what_a_stream_may_not_end_with(kind: str, text: str, error: g4flite.G4fliteError | None, ended: bool) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1")
-    stream._run.texts.append(text)
+    stream._run.text.write(text)
     with pytest.raises((AssertionError, g4flite.G4fliteError)):
         WHOLE._replace(kind=kind).judge(stream, [text], error, ended=ended)
 
@@ -91,5 +91,5 @@ def test_what_a_stream_may_not_end_with(kind: str, text: str, error: g4flite.G4f
 )
 def test_what_a_stream_ends_with(kind: str, text: str, error: g4flite.G4fliteError | None, outcome: str) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1")
-    stream._run.texts.append(text)
+    stream._run.text.write(text)
     assert WHOLE._replace(kind=kind).judge(stream, [text], error, ended=text == ANSWER) == outcome

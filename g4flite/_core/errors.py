@@ -38,7 +38,10 @@
 Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`.
 """
 
-from typing import Any
+from typing import Any, Final
+
+# A request that failed with one of these statuses may succeed a little later; 529 is Anthropic's "overloaded".
+PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class G4fliteError(Exception):

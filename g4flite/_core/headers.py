@@ -1,17 +1,25 @@
-"""Checks of what goes into a request, made before any socket; each raises `ValueError` (with no secret in it)."""
+"""HTTP headers: what a header may hold, which headers are secret, and how secrets are blotted out of a text.
 
-from functools import lru_cache
-from string import Formatter
-from urllib.parse import urlsplit
+No other module decides what is secret.  A secret is known by its header's name (`is_secret`), or by being a header that
+the caller gave (`secrets_of`).  `redact` then takes each of them out of whatever a service or a proxy said back.
+"""
 
+from collections.abc import Collection, Iterable, Mapping
+
+# httpx computes these from the request; a second value beside httpx's own would make the request ambiguous.
 COMPUTED = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "accept-encoding"})
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")  # RFC 9110 5.6.2
-SECRET = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session")
-PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+# The characters of a header's name, RFC 9110 5.6.2.
+TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session")
+# Headers whose values may be shown, even if the caller gave them.
+HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
+HIDDEN = "***"
+# A shorter text is not blotted out: "none" or "12345" as a key would take innocent words out of messages.
+SHORTEST_SECRET = 6
 
 
 def check_header(name: str, value: str) -> None:
-    """Refuses a header that HTTP cannot carry, or that httpx computes itself."""
+    """Raise `ValueError`, without the value in it, if HTTP cannot carry the header or httpx computes it itself."""
     if not isinstance(name, str) or not name or not TOKEN.issuperset(name):
         raise ValueError(f"{name!r} is no name of a header")
     if name.lower() in COMPUTED:
@@ -24,76 +32,35 @@ def check_header(name: str, value: str) -> None:
         raise ValueError(f"the header {name} begins or ends with white space")
 
 
-def check_template(what: str, template: str) -> None:
-    """Refuses a template that is no string, or that names anything but plain fields, like `{nonce}`."""
-    if not isinstance(template, str):
-        raise ValueError(f"{what} is a {type(template).__name__}, not a string")
-    try:
-        fields = [parts for parts in Formatter().parse(template) if parts[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"{what} is no template: {error}") from None
-    for _, name, form, conversion in fields:
-        if not (name or "").isidentifier() or form or conversion:
-            raise ValueError(f"{what} is a template of plain fields, like {{nonce}}; write {{{{ for a brace")
-
-
 def is_secret(name: str, value: str) -> bool:
-    """Whether a header's value is not to be shown, by the header's name; `Bearer null` is a public placeholder."""
-    return value != "Bearer null" and sounds_secret(name)
+    """Return whether the value of a header (or of a field) with this name is secret.
+
+    `Bearer null` is the public placeholder of a retired service.
+    """
+    return value != "Bearer null" and any(word in name.lower() for word in SECRET_WORDS)
 
 
-@lru_cache(256)
-def sounds_secret(name: str) -> bool:
-    """Whether a header of this name holds a secret."""
-    return any(word in name.lower() for word in SECRET)
+def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> tuple[str, ...]:
+    """Return the texts that no message may repeat, the longest first.
+
+    These are the API key and the values of `headers` that are secret by name or that the caller gave (`given`, names
+    in lower case), each whole and without a scheme such as `Bearer`.
+    """
+    values = [v for n, v in headers.items() if is_secret(n, v) or (n in given and n not in HARMLESS)]
+    values.append(api_key)
+    found = {*values, *(value.rpartition(" ")[2] for value in values)}
+    return tuple(sorted((value for value in found if len(value) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
-def check_base_url(url: str) -> str:
-    """The URL without trailing slashes; it is http(s), with a host, and without user info, query or fragment."""
-    if not isinstance(url, str):
-        raise ValueError(f"base_url is a {type(url).__name__}, not a string")
-    return _checked(url)
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return the text with each secret replaced by `***`, also a secret that is cut off.
 
-
-@lru_cache(64)
-def _checked(url: str) -> str:
-    if not url.isprintable() or " " in url:
-        raise ValueError("base_url holds white space or a control character")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("base_url is no URL: its host or port cannot be read") from None
-    if parts.username is not None:
-        raise ValueError("base_url holds a user name or password; pass credentials in headers=")
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("base_url begins with http:// or https:// and a host, like http://127.0.0.1:8000")
-    if "?" in url or "#" in url:
-        raise ValueError("base_url holds a query or a fragment; leave them out")
-    return url.rstrip("/")
-
-
-@lru_cache(64)
-def is_loopback(url: str) -> bool:
-    """Whether a checked URL leads to this machine."""
-    from ipaddress import ip_address  # noqa: PLC0415 - needed only where a key goes over plain http
-
-    host = (urlsplit(url).hostname or "").removesuffix(".")
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
-def check_proxy(url: str) -> str:
-    """The proxy's URL, of a scheme that httpx speaks; the message never quotes it, as it may hold a password."""
-    if not isinstance(url, str):
-        raise ValueError(f"proxy is a {type(url).__name__}, not a URL")
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("proxy is no URL: its host or port cannot be read") from None
-    if parts.scheme not in PROXY_SCHEMES or not host or not url.isprintable() or " " in url:
-        raise ValueError(f"proxy is no URL of the form scheme://host:port with a scheme of {', '.join(PROXY_SCHEMES)}")
-    return url
+    An excerpt ends in the middle of a text, marked by `...` or not at all, and so may end in the middle of a secret.
+    """
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+        for length in range(len(secret) - 1, SHORTEST_SECRET - 1, -1):
+            text = text.replace(f"{secret[:length]}...", f"{HIDDEN}...")
+            if text.endswith(secret[:length]):
+                text = f"{text[:-length]}{HIDDEN}"
+    return text

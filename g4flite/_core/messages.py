@@ -1,5 +1,11 @@
-"""Messages: what a caller passes, checked, and what a service that takes text alone is sent."""
+"""Messages: what a caller passes, checked, and the pieces of which a provider builds its own form of them.
 
+A caller passes a string or a list in the form of OpenAI's Chat Completions.  `normalise` checks it and makes it
+independent of the caller's objects.  A provider that takes text alone asks for `texts` or `flatten`; a provider with a
+form of its own takes the messages to pieces with the functions at the end.
+"""
+
+import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence, Sized
@@ -9,8 +15,10 @@ from urllib.parse import urlsplit
 from .errors import MessagesError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-KEYS = {"assistant": ("tool_calls",), "tool": ("tool_call_id",)}  # of a role, beside those of every role
-DATA_URL = re.compile(r"data:(image/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)  # RFC 2397
+# The fields that a message of a role may have besides role, content and name.
+KEYS = {"assistant": ("tool_calls",), "tool": ("tool_call_id",)}
+# RFC 2397, images alone.
+DATA_URL = re.compile(r"data:(image/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)
 
 
 class _Turn(TypedDict):
@@ -18,12 +26,12 @@ class _Turn(TypedDict):
 
 
 class Message(_Turn, total=False):
-    """One turn of the conversation, in the form of OpenAI's Chat Completions.
+    """One message of the conversation, in the form of OpenAI's Chat Completions.
 
     `content` is text or a list of the parts `{"type": "text", "text": str}` and
     `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`.  `tool_calls`, of an assistant, are
-    `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, and `tool_call_id` says which
-    of them a message of the role tool answers.  Source: https://platform.openai.com/docs/api-reference/chat (2026).
+    `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, and `tool_call_id` names the
+    call that a message of the role tool answers.  Source: https://platform.openai.com/docs/api-reference/chat (2026).
     """
 
     content: Any
@@ -33,11 +41,11 @@ class Message(_Turn, total=False):
 
 
 def normalise(messages: object) -> tuple[Message, ...]:
-    """The messages as a tuple of plain dicts, independent of the caller's objects; each has a role and a content.
+    """Return the messages as plain dicts, independent of the caller's objects; each has a role and a content.
 
-    A plain string is one user message.  A content that is a list of text parts becomes their concatenation, one with
-    images stays a list; beside tool calls it may be left out.  What is None or empty is dropped where it is not
-    needed.  Raises `MessagesError`.
+    A string becomes one user message.  A content of text parts becomes their concatenation, a content with images stays
+    a list; a message with tool calls may have no content.  Fields that are None or empty and not needed are dropped.
+    Raises `MessagesError`.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -53,6 +61,7 @@ def normalise(messages: object) -> tuple[Message, ...]:
 
 
 def _message(where: str, message: object, asked: set[str]) -> Message:
+    """Return one message, checked; `asked` collects the ids of the tool calls so far."""
     if not isinstance(message, Mapping):
         raise MessagesError(f'{where} is of the type {type(message).__name__}, not {{"role", "content"}}')
     role = message.get("role")
@@ -104,7 +113,7 @@ def _part(where: str, part: object, role: str) -> dict[str, Any]:
 
 
 def _image(where: str, image: object) -> dict[str, str]:
-    """The URL of an image, with `detail` where it is given; no message quotes it, as it may be long or signed."""
+    """Return the URL of an image, with its `detail` if it has one.  No message quotes the URL: it may be signed."""
     if isinstance(image, str):
         image = {"url": image}
     if not isinstance(image, Mapping):
@@ -161,11 +170,11 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, Sized) and len(value) == 0)
 
 
-def _check_keys(where: str, given: Mapping[Any, Any], taken: tuple[str, ...]) -> None:
-    """Refuses what would be lost on the way."""
+def _check_keys(where: str, given: Mapping[Any, Any], known: tuple[str, ...]) -> None:
+    """Raise `MessagesError` for a field that would be dropped without a word."""
     for key, value in given.items():
-        if key not in taken and not _is_empty(value):
-            raise MessagesError(f"{where} has {key!r}, which cannot be sent; it takes {', '.join(taken)}")
+        if key not in known and not _is_empty(value):
+            raise MessagesError(f"{where} has {key!r}, which cannot be sent; it takes {', '.join(known)}")
 
 
 def _text(where: str, given: Mapping[Any, Any], key: str) -> str:
@@ -180,16 +189,16 @@ def _utf8(where: str, text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise MessagesError(
-            f"{where} has half a surrogate pair at character {error.start}, which no UTF-8 can carry"
+            f"{where} has half a surrogate pair at character {error.start}, which UTF-8 cannot carry"
         ) from None
     return text
 
 
 def texts(messages: Sequence[Message]) -> tuple[dict[str, str], ...]:
-    """The messages as `{"role": "system" | "user" | "assistant", "content": str}`, for a service that takes text alone.
+    """Return the messages as `{"role": "system" | "user" | "assistant", "content": str}`, for a service of text alone.
 
-    A developer's message becomes a system message.  Raises `MessagesError` where one holds what such a service cannot
-    carry: an image, a name, tool calls or the answer of a tool.
+    A developer message becomes a system message.  Raises `MessagesError` for an image, a name, tool calls or a tool's
+    answer, which such a service cannot carry.
     """
     return tuple(_plain(number, message) for number, message in enumerate(messages, 1))
 
@@ -210,8 +219,8 @@ def _plain(number: int, message: Message) -> dict[str, str]:
 
 
 def flatten(messages: Sequence[Message]) -> str:
-    r"""The conversation as one prompt: a single message's content as it is, else `Role: content` lines joined by LF
-    and a last line `Assistant:`.  Raises `MessagesError` as `texts` says.
+    r"""Return the conversation as one prompt: a single message's content as it is, else `Role: content` lines joined by
+    LF and a last line `Assistant:`.  Raises `MessagesError` as `texts` does.
 
     >>> flatten([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
     'System: Be brief.\nUser: Hi\nAssistant:'
@@ -220,3 +229,83 @@ def flatten(messages: Sequence[Message]) -> str:
     if len(turns) == 1:
         return turns[0]["content"]
     return "\n".join([f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns] + ["Assistant:"])
+
+
+# What follows takes normalised messages to pieces, for the providers that have a form of their own.
+
+
+def parts(message: Message) -> list[dict[str, Any]]:
+    """Return the content as a list of parts: a text becomes one text part, an empty text no part."""
+    content = message["content"]
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return list(content)
+
+
+def inline(url: str) -> tuple[str, str] | None:
+    """Return the media type (in lower case) and the base64 text of a data URL, or None for a URL of the web."""
+    found = DATA_URL.match(url)
+    return (found[1].lower(), url[found.end() :]) if found else None
+
+
+def embedded(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the media type and the base64 text of an image part.  Raises `MessagesError` for a URL of the web."""
+    found = inline(part["image_url"]["url"])
+    if found is None:
+        raise MessagesError("an image goes out inside the message here: pass a data: URL, not one to fetch")
+    return found
+
+
+def as_result(text: str) -> dict[str, Any]:
+    """Return a tool's answer as an object: the text's own if the text is a JSON object, else {"result": text}."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {"result": text}
+
+
+def arguments(tool_call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a tool call, {} if their text is empty.
+
+    Raises `MessagesError` unless the text is a JSON object that can be sent again.
+    """
+    function = tool_call["function"]
+    try:
+        value = json.loads(function["arguments"] or "{}")
+        # Python reads NaN and half of a surrogate pair in JSON, but neither can be written as JSON in UTF-8.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise MessagesError(f"the arguments of the call of the tool {function['name']!r} are no JSON object")
+    return value
+
+
+def reject_names(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages.  Raises `MessagesError` if one names its speaker, which Chat Completions alone can say."""
+    for number, message in enumerate(messages, 1):
+        if "name" in message and message["role"] != "tool":
+            raise MessagesError(f"message {number} has a name, which cannot be sent here; say it in the content")
+    return messages
+
+
+def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
+    """Return the texts of the system and developer messages, joined by an empty line, and the other messages.
+
+    Raises `MessagesError` if there are no other messages, and if a message names its speaker.
+    """
+    system, others = [], []
+    for message in reject_names(messages):
+        if message["role"] not in ("system", "developer"):
+            others.append(message)
+        elif message["content"]:
+            system.append(message["content"])
+    if not others:
+        raise MessagesError("there are system messages alone; add what the user says")
+    return "\n\n".join(system), others
+
+
+def tool_names(messages: Sequence[Message]) -> dict[str, str]:
+    """Return the name of the function that each tool call asks for, by the call's id."""
+    return {call["id"]: call["function"]["name"] for message in messages for call in message.get("tool_calls", ())}

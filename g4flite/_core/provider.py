@@ -1,42 +1,32 @@
-"""The spec: what a provider is, as frozen data, and what one call to it knows."""
+"""`Provider`: one service, described as frozen data; `Call` and `Request`: one question to it, before and after its
+payload is built.
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+    Provider(name="acme", base_url="https://acme.test", url="{base_url}/chat",
+             headers={"authorization": "Bearer {api_key}"},
+             payload=lambda call: {"prompt": call.prompt}, parser=TextParser)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import urandom
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from string import Formatter
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .errors import SpecError, StatusError
-from .events import Event
-from .headers import check_base_url, check_header, check_template, is_secret
+from .events import ChunkParser
+from .headers import HIDDEN, check_header, is_secret
 from .messages import Message, flatten, texts
+from .urls import check_base_url
 
-JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None  # as far as types can tell
+JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None
 
-
+# The content types that are never a reply, and those of a service whose replies are no plain JSON.
 WEB_PAGE = ("text/html", "application/xhtml+xml")
-WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")  # where a reply is raw text
-
-
-class ChunkParser(Protocol):
-    """A push decoder: bytes of a reply in, texts out.  One instance decodes one response.
-
-    Events (`Usage`, `Finish`, ...) come out between the texts, where the protocol has them.  Both methods raise a
-    `ReplyError` where the bytes are not what the protocol says; what was decoded before that is given out first.
-    """
-
-    @property
-    def done(self) -> bool:
-        """Whether the end marker came; False for ever where the protocol has none."""
-
-    def feed(self, data: bytes) -> Iterable[str | Event]:
-        """The texts and events that `data` completes; never an empty text."""
-
-    def close(self) -> Iterable[str | Event]:
-        """What is still held back at the end of the reply."""
+WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")
 
 
 class ErrorRule(NamedTuple):
-    """A service's own way to say something: `status` with a body that contains `contains` means `error`."""
+    """A service's own way to refuse: `status` with a body that contains `contains` means `error`."""
 
     status: int
     contains: str
@@ -44,26 +34,43 @@ class ErrorRule(NamedTuple):
 
 
 def unsigned(call: "Call") -> Mapping[str, str | int]:  # noqa: ARG001 - a signer takes the call
-    """No fields: the signer of a provider that signs nothing."""
+    """Return no fields: the signer of a provider that signs nothing."""
     return {}
+
+
+def check_template(what: str, template: str) -> None:
+    """Raise `ValueError` unless the template is a string that names plain fields only, like `{nonce}`."""
+    if not isinstance(template, str):
+        raise ValueError(f"{what} is a {type(template).__name__}, not a string")
+    try:
+        fields = [parts for parts in Formatter().parse(template) if parts[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"{what} is no template: {error}") from None
+    for _, name, form, conversion in fields:
+        if not (name or "").isidentifier() or form or conversion:
+            raise ValueError(f"{what} is a template of plain fields, like {{nonce}}; write {{{{ for a brace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provider:
-    """One service, described.  It can be printed, compared, hashed, pickled and copied with `dataclasses.replace`.
+    """One service, described.  A provider can be printed, compared, hashed, pickled and copied with
+    `dataclasses.replace`.  Raises `SpecError` if its fields contradict one another.
 
-    `url` and the values of `headers` are templates (`str.format`): `{base_url}`, `{model}` and every field that
-    `signer` returns stand for their values, `{{` for a brace; in `url`, what is filled in is percent-encoded.  A header
-    that names `{api_key}` is left out where there is no key.  `signer` runs first, on each attempt anew; `payload`
-    finds its fields in `call.signed`.  `parser` is called with `max_frame` for each response.  `models` empty means
-    any; the default model is `default_model`, or else the first.  `options` maps the name of each option to the types
-    its value may have.  `error_types` are the content types that make a 2xx answer no reply.  `key_variables` are the
-    environment variables that may hold the API key, the first one set counts; where they are named and `key_needed`, a
-    call without a key is refused.  `base_url_variables` are those that may hold another base URL; `base_url` may be
-    empty, and one has to be given then.  `end` says what completes a reply: a clean end of the HTTP body, or a marker
-    that the parser notes as `done`.  `max_frame` limits the bytes of one frame, `max_ratio` how many times a compressed
-    reply may grow.  `retired` says since when the public service is gone, or is empty.  Raises `SpecError` where the
-    fields contradict one another.
+    - `url` and the values of `headers` are templates (`str.format`): `{base_url}`, `{model}`, `{api_key}` and every
+      field that `signer` returns stand for their values, `{{` for a brace.  In `url`, values are percent-encoded, and
+      `{api_key}` is refused.  A header that names `{api_key}` is left out if there is no key.
+    - `signer` runs first, anew for each attempt; `payload` finds its fields in `call.signed`.
+    - `parser` is called with `max_frame` for each response and returns a `ChunkParser`.
+    - `models` lists the service's models, () for any; the default is `default_model`, or else the first of `models`.
+    - `options` maps the name of each option to the types that its value may have.
+    - `error_types` are content types that make a 2xx response no reply.
+    - `end` says what completes a reply: "http", a clean end of the HTTP body, or "marker", a marker that the parser
+      notes as `done`.
+    - `key_variables` are the environment variables that may hold the API key; the first one set counts.  If there are
+      any and `key_needed` is true, a call without a key is refused.
+    - `base_url_variables` may hold another base URL.  `base_url` may be "", and a call has to give one then.
+    - `max_frame` limits the bytes of one frame, `max_ratio` how many times a compressed reply may grow.
+    - `retired` says since when the public service is gone, "" if it is not.
     """
 
     name: str
@@ -118,9 +125,9 @@ class Provider:
                 raise SpecError(f"{model!r} is no model of its own; models lists it not", provider=self.name)
 
     def __repr__(self) -> str:
-        """Every field; functions by name, and no header that holds a secret."""
+        """Return every field: functions by name, secret headers as `***`."""
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
-        shown["headers"] = {n: "***" if is_secret(n, v) else v for n, v in self.headers.items()}
+        shown["headers"] = {n: HIDDEN if is_secret(n, v) else v for n, v in self.headers.items()}
         texts = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in shown.items()]
         return f"Provider({', '.join(texts)})"
 
@@ -133,9 +140,9 @@ def _below(limit: int) -> int:
 class Call:
     """One attempt, as the signer and the payload builder see it.
 
-    `messages` are in the form of `Message`, checked, `now_ms` is Unix time in milliseconds, `signed` holds the signer's
-    fields (empty while it runs), `extra` goes into the payload as it is.  Time and randomness come from here alone, so
-    that a test can freeze them.
+    `messages` are checked and in the form of `Message`, `now_ms` is Unix time in milliseconds, `signed` holds the
+    signer's fields (empty while the signer runs), `extra` goes into the payload as it is.  Time and randomness come
+    from here alone, so that a test can freeze them.
     """
 
     provider: Provider
@@ -152,29 +159,31 @@ class Call:
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:
-        """The messages as `{"role": str, "content": str}`.  Raises `MessagesError` where they hold more than text."""
+        """The messages as `{"role": str, "content": str}`.  Raises `MessagesError` if they hold more than text."""
         return texts(self.messages)
 
     @property
     def prompt(self) -> str:
-        """The conversation as one text: see `flatten`.  Raises `MessagesError` where it holds more than text."""
+        """The conversation as one text, see `flatten`.  Raises `MessagesError` if it holds more than text."""
         return flatten(self.messages)
 
     def random_text(self, length: int, alphabet: str) -> str:
-        """`length` random characters of `alphabet`."""
+        """Return `length` random characters of `alphabet`."""
         return "".join(alphabet[self.random_below(len(alphabet))] for _ in range(length))
 
     def random_hex(self, length: int) -> str:
-        """`length` random hexadecimal digits."""
+        """Return `length` random hexadecimal digits."""
         return self.random_text(length, "0123456789abcdef")
 
 
 class Request(NamedTuple):
-    """One HTTP request, ready to send: a POST of `body` (JSON) to `url`."""
+    """One HTTP request, ready to send."""
 
     url: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = "POST"
 
     def __repr__(self) -> str:
+        """Return the URL alone: headers hold keys, bodies hold messages."""
         return f"Request(url={self.url!r})"

@@ -4,26 +4,17 @@ import weakref
 from collections.abc import AsyncGenerator, Generator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed
 from .events import Event, FinishReason, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from .run import Run
-
-
-class Attempt(NamedTuple):
-    """One attempt of a stream: `outcome` is "complete", "closed" (left early) or an error's class and message."""
-
-    provider: str
-    model: str | None
-    outcome: str
-    seconds: float
+    from .exchange import Attempt, Run
 
 
 class Events:
-    """Everything that a stream holds, in order, for `for` and for `async for`: see `Stream.events`."""
+    """Everything that a stream holds, in order: see `Stream.events`."""
 
     def __init__(self, stream: "Stream") -> None:
         self._stream = stream
@@ -41,14 +32,16 @@ class Stream:
     Nothing is sent before the iteration begins.  Leaving the loop closes the connection: at once in `for`; in
     `async for` when the enclosing `async with` ends, or when the event loop finalises the generator.
 
-    Iterating raises `StreamConsumed` the second time, `TypeError` with a client of the wrong colour, and every
-    `G4fliteError` that the service or the network gives cause for.
+    Iterating raises `StreamConsumed` the second time, `TypeError` if `client=` is a sync client in an `async for` or
+    the other way round, and the `G4fliteError` of whatever the service or the network does.
     """
 
     def __init__(self, run: "Run") -> None:
         self._run = run
-        self._running: weakref.ref[Any] | None = None  # weak, so that `break` alone frees the generator
-        self._kept: AsyncGenerator[str, None] | None = None  # strong inside `async with`, which closes it
+        # Weak, so that `break` alone frees the generator, and so closes the connection.
+        self._running: weakref.ref[Any] | None = None
+        # Strong inside `async with`, which closes the generator.
+        self._kept: AsyncGenerator[str, None] | None = None
         self._entered = False
 
     @property
@@ -58,7 +51,7 @@ class Stream:
 
     @property
     def model(self) -> str | None:
-        """The model that was asked for, None where the service has no choice of models."""
+        """The model that was asked for, None if the service has no choice of models."""
         return self._run.call.model
 
     @property
@@ -67,29 +60,29 @@ class Stream:
         return self._run.partial
 
     @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """What was tried and has ended: (provider, model, outcome, seconds) each, in order."""
+    def attempts(self) -> "tuple[Attempt, ...]":
+        """The attempts that have ended, in order: each is (provider, model, outcome, seconds)."""
         return tuple(self._run.attempts)
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended: stop, length, tool_calls, content_filter, error or other; None before it did."""
+        """Why the answer ended: stop, length, tool_calls, content_filter, error or other; None before its end."""
         return self._run.finish.reason if self._run.finish is not None else None
 
     @property
     def native_finish_reason(self) -> str | None:
-        """The service's own word for it."""
+        """The finish reason in the service's own word."""
         return self._run.finish.native if self._run.finish is not None else None
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens that the service counted so far, None where it says nothing."""
+        """The tokens that the service counted so far, None if it does not say."""
         return self._run.usage
 
     @property
     def reasoning(self) -> str:
-        """What the model said to itself so far."""
-        return "".join(self._run.reasoning)
+        """The model's reasoning so far."""
+        return self._run.reasoning.getvalue()
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
@@ -103,16 +96,16 @@ class Stream:
 
     @property
     def response_model(self) -> str | None:
-        """The model that answers, as the service names it: often a dated version of the one asked for."""
+        """The model that answers, as the service names it: often a dated version of the model that was asked for."""
         return self._run.start.model
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the answer, found in any case of letters; empty before it comes."""
+        """The headers of the response, which find a name in any case of letters; empty before the response comes."""
         return self._run.head.headers if self._run.head is not None else {}
 
     def events(self) -> "Events":
-        """Everything in order, for `for` and for `async for`: text as `str`, and `Start`, `Reasoning`,
+        """Return everything in order, for `for` and for `async for`: text as `str`, and `Start`, `Reasoning`,
         `ToolCallDelta`, `ToolCall`, `Usage` and `Finish`.  The stream is read once, in this way or as text.
         """
         return Events(self)
@@ -144,18 +137,19 @@ class Stream:
         return running
 
     def text(self) -> str:
-        """The whole answer, read to its end."""
+        """Return the whole answer, read to its end."""
         return "".join(self)
 
     async def atext(self) -> str:
-        """The whole answer, read to its end."""
+        """Return the whole answer, read to its end."""
         async with self:
             return "".join([chunk async for chunk in self])
 
     def close(self) -> None:
-        """Ends a `for` and closes its connection, also from another thread (whose loop raises `StreamClosedError`).
+        """End a `for` and close its connection.
 
-        A stream that has ended stays as it is.  Raises `TypeError` for an `async for`, which needs `aclose()`.
+        Another thread may call this: the loop then raises `StreamClosedError`.  A stream that has ended stays as it is.
+        Raises `TypeError` for an `async for`, which needs `aclose()`.
         """
         running = self._running() if self._running is not None else None
         if isinstance(running, AsyncGeneratorType):
@@ -163,14 +157,16 @@ class Stream:
         self._end(running)
 
     async def aclose(self) -> None:
-        """Ends an `async for` (or a `for`) and closes its connection, also from another task (whose loop raises
-        `StreamClosedError`).  A stream that has ended stays as it is.
+        """End an `async for` (or a `for`) and close its connection.
+
+        Another task may call this: the loop then raises `StreamClosedError`.  A stream that has ended stays as it is.
         """
         running = self._running() if self._running is not None else None
         self._kept = None
         if isinstance(running, AsyncGeneratorType):
             if running.ag_running:
-                self._run.abort()  # another task waits in it: its loop raises, and closes it
+                # Another task waits in the generator: its loop raises, and closes it.
+                self._run.abort()
                 return
             await running.aclose()
             running = None
@@ -178,12 +174,14 @@ class Stream:
 
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
         if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
-            self._run.abort()  # another thread reads: its loop raises, and closes it
+            # Another thread reads: its loop raises, and closes the generator.
+            self._run.abort()
             return
         try:
             if running is not None:
                 running.close()
-        except ValueError:  # it is running, in whatever thread
+        # The generator is running, in this thread or another one.
+        except ValueError:
             self._run.abort()
         else:
             self._run.end("closed")
@@ -206,7 +204,7 @@ class Stream:
         await self.aclose()
 
     def __repr__(self) -> str:
-        size = sum(map(len, self._run.texts))
+        size = len(self.partial)
         return f"<Stream of {self.provider}, model {self.model}: {self._run.state}, {size} characters>"
 
     def _begin(self) -> None:

@@ -1,11 +1,22 @@
-"""The four timers of a stream: how long the read that is about to wait may take."""
+"""`Timers`: how long the read that is about to wait may take, by the four timers of `Timeout`.
+
+The timers keep no thread, no task and no cancel scope.  Whoever is about to wait asks `left()`, which returns the
+seconds that this wait may take or raises the error of the timer that is over:
+
+    timers.attempt(timeout)        # an attempt begins
+    timers.connecting()            # seconds left to connect; the first call starts `total`
+    timers.connected = True        # the request is on its way: `first_token` runs from the next `left()`
+    timers.left()                  # seconds left for the next read or write
+    timers.heard = True            # text came: `idle` runs from the next `left()`
+
+So the time that a caller spends between two chunks counts for `total` alone.
+"""
 
 import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from typing import Protocol
 
 from .errors import (
     ConnectTimeoutError,
@@ -18,8 +29,17 @@ from .errors import (
 from .settings import Timeout
 
 
+class Waiting(Protocol):
+    """What the transport waits on: a network stream that asks the timers (`deadlines`)."""
+
+    timers: "Timers"
+
+    def interrupt(self) -> None:
+        """End the wait of another thread or task at once, or do nothing if there is none."""
+
+
 class Timers:
-    """The timers of one stream, running.  `clock` gives seconds."""
+    """The timers of one stream, running.  `clock` returns seconds, on any scale that never goes back."""
 
     __slots__ = (
         "_at",
@@ -35,15 +55,17 @@ class Timers:
         "connected",
         "heard",
         "opening",
-        "stream",
         "timeout",
         "total",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = timeout.total
-        self.stream: Any = None  # httpcore's network stream that is read from
-        self.closed = False  # by another thread or task
+        # The network stream that is read from and written to; None between two attempts.
+        self.waiting: Waiting | None = None
+        # Whether another thread or task has closed the stream.
+        self.closed = False
         self._clock = clock
         self._lock = threading.Lock()
         self._total_at: float | None = None
@@ -51,24 +73,31 @@ class Timers:
         self.attempt(timeout)
 
     def attempt(self, timeout: Timeout) -> None:
-        """An attempt begins: `connect` runs from its first socket, `first_token` from its first byte sent."""
+        """Begin an attempt: `connect` runs from its first socket, `first_token` from its first byte sent."""
         self.timeout = timeout
+        # The timer of reads: its seconds, its error, when it is over, and whether it starts with the next `left()`.
         self._limit, self._kind, self._pending = timeout.first_token, FirstTokenTimeoutError, True
         self._at = math.inf
         self._connect_at: float | None = None
-        self.connected = False  # the request itself is on its way
-        self.opening = False  # with its head, which waits for the body
-        self.heard = False  # text came: `idle` runs from the next read
+        # Whether the request itself is on its way (before, a proxy may be spoken to), and whether its head is the next
+        # thing that goes out.
+        self.connected = False
+        self.opening = False
+        # Whether text came since the last `left()`.
+        self.heard = False
         self._ending = False
 
     def linger(self, seconds: float) -> None:
-        """Nothing more is needed: what is left of the body may take this long at most."""
+        """Let the rest of the body take at most so many seconds: the answer does not need it."""
         self._ending = True
         self._limit = min(seconds, self._limit or math.inf)
         self._pending = True
 
     def connecting(self) -> float | None:
-        """The seconds left for a connection; the first call starts `total`.  Raises where they are over."""
+        """Return the seconds left for the connection, None for no end; the first call starts `total`.
+
+        Raises the error of the timer that is over.
+        """
         now = self._clock()
         if self._total_at is None:
             self._total_at = now + (self.total or math.inf)
@@ -81,8 +110,8 @@ class Timers:
         return None if at == math.inf else at - now
 
     def left(self) -> float | None:
-        """The seconds left for a read or write, None without end.  Raises the error of the timer that is over."""
-        if not self.connected:  # a proxy is spoken to
+        """Return the seconds left for a read or write, None for no end.  Raises the error of the timer that is over."""
+        if not self.connected:
             return self.connecting()
         if self.closed:
             raise StreamClosedError("close() was called while the reply was coming; what came is in .partial")
@@ -93,26 +122,28 @@ class Timers:
         if self._pending:
             self._pending = False
             self._at = now + (self._limit or math.inf)
+            # The same number each time, so that a socket need not be told a new time-out for each read.
             if self._at < end:
-                return self._limit  # the same each time, so that a socket need not be told
+                return self._limit
         at = min(self._at, end)
         if now >= at:
             raise self.expired()
         return None if at == math.inf else at - now
 
     def total_left(self) -> float:
-        """The seconds left of `total`, infinite where there is none."""
+        """Return the seconds left of `total`, infinity if there is no total."""
         return (self._total_at or math.inf) - self._clock()
 
     def check(self) -> None:
-        """Raises where `total` is over or the stream was closed, with no read under way."""
+        """Raise if `total` is over or the stream was closed; for a moment at which no read is under way."""
         if self.closed:
             raise StreamClosedError("close() was called while the stream was waiting")
         if self.total_left() <= 0:
             raise self._over()
 
     def expired(self) -> StreamTimeoutError:
-        """The error of the timer that ends the read under way."""
+        """Return the error of the timer that ends the read under way."""
+        # The read may have ended later than its timer: then the timer counts, not the clock.
         if min(self._clock(), self._at) >= (self._total_at or math.inf):
             return self._over()
         name = "first_token" if self._kind is FirstTokenTimeoutError else "idle"
@@ -122,36 +153,30 @@ class Timers:
         )
 
     def unconnected(self, place: str) -> StreamTimeoutError:
-        """The error of the timer that ends a connection in the making."""
+        """Return the error of the timer that ends the connecting to `place`."""
         if self.total_left() <= 0:
             return self._over()
         return ConnectTimeoutError(
             f"connect: no connection to {place} in {self.timeout.connect or 0:g} s; check base_url= and the network"
         )
 
-    def hold(self, stream: Any) -> None:
-        """Notes the network stream that is read and written from here on; a former holder has lost it."""
+    def hold(self, waiting: Waiting) -> None:
+        """Note what is waited on from here on; a stream that held it before has lost it."""
         with self._lock:
-            self.stream, stream.timers = stream, self
+            self.waiting, waiting.timers = waiting, self
 
     def release(self) -> None:
-        """Lets go of the network stream: its connection may serve another stream now."""
+        """Let go of the network stream: its connection may serve another stream now."""
         with self._lock:
-            self.stream = None
+            self.waiting = None
 
     def abort(self) -> None:
-        """Ends the read of another thread or task by shutting its socket down."""
+        """End the read of another thread or task."""
         self.closed = True
+        # Under the lock, so that the connection is not given to another stream and then shut down.
         with self._lock:
-            if self.stream is not None and self.stream.timers is self:
-                import socket  # noqa: PLC0415 - heavy, and seldom needed
-
-                own = self.stream.get_extra_info("socket")
-                with suppress(OSError):
-                    if isinstance(own, socket.socket):  # the TLS layer belongs to whoever reads: past it
-                        socket.socket.shutdown(own, socket.SHUT_RDWR)
-                    else:  # asyncio's and trio's wrapping
-                        own.shutdown(socket.SHUT_RDWR)
+            if self.waiting is not None and self.waiting.timers is self:
+                self.waiting.interrupt()
 
     def _over(self) -> StreamTimeoutError:
         return TotalTimeoutError(f"total: not complete after {self.total:g} s; raise timeout= if that is too short")

@@ -37,7 +37,7 @@ from .._core.provider import Call, Provider
 from .._core.request import resolve_base_url
 from .._core.settings import Timeout
 from .._core.stream import Stream
-from ..routes import resolve, route, start
+from ..client import resolve_connection, route_of, start
 from .listing import PLACES, choose
 
 REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its base; five words at most
@@ -100,7 +100,7 @@ def ask(call: Call, timeout: Timeout, live: list[Stream]) -> Probe:
     try:
         if call.model is None and spec.url in PLACES:
             call = replace(call, model=choose(call, timeout))
-        stream = start([route(call, resolve(call, None, None), None, timeout, 0)])
+        stream = start([route_of(call, resolve_connection(call, None, None), None, timeout, 0)])
         live.append(stream)
         begin = time.perf_counter()
         for _ in stream:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from .._core.headers import is_loopback
 from .._core.options import OPTIONS
 from .._core.provider import Provider
 from .._core.request import resolve_model
+from .._core.urls import is_loopback
 from . import guide_facts as facts
 from .guide_words import history, listed, wire
 

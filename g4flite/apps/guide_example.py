@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 from .. import providers
 from .._core.errors import EmptyReplyError, G4fliteError
-from .._core.headers import is_loopback
+from .._core.exchange import reply_of
 from .._core.provider import Provider
 from .._core.request import build
-from .._core.response.reply import Head, Reply
+from .._core.response.reply import Head
+from .._core.urls import is_loopback
 from . import guide_facts as facts
 from .guide_words import listed, unwrapped
 
@@ -166,7 +167,7 @@ def emulated(spec: Provider) -> bytes | None:
 
 def outcome(spec: Provider, data: bytes) -> tuple[str, bool]:
     """What the program prints of a reply, its text or the name of an error, and whether it is the latter."""
-    reply = Reply(spec, Head(200, {}))
+    reply = reply_of(spec, Head(200, {}))
     try:
         text = "".join(item for item in [*reply.feed(data), *reply.close()] if isinstance(item, str))
     except G4fliteError as error:

@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from .._core.errors import G4fliteError, LimitError, ModelNotFoundError, ProviderError, StatusError, UsageError
+from .._core.exchange import reply_of
 from .._core.messages import normalise
 from .._core.provider import Call, Provider
 from .._core.request import build, resolve_model
-from .._core.response.reply import Head, Reply
+from .._core.response.reply import Head
 from .guide_words import made_of
 
 NOW = 1_700_000_000_123  # Unix time in milliseconds
@@ -179,7 +180,7 @@ def added(base: Any, made: Any, wanted: Any, path: str = "") -> str:
 def reports_errors(spec: Provider) -> bool:
     """Whether the parser recognises an error object inside a reply of status 200."""
     for framed in FRAMED:
-        reply = Reply(spec, Head(200, {}))
+        reply = reply_of(spec, Head(200, {}))
         try:
             [*reply.feed(framed.encode()), *reply.close()]
         except (StatusError, ProviderError):

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from textwrap import indent
 from typing import TypeAlias
 
+from .._core.errors import PASSING_STATUSES
 from .._core.exchange import BODY_READ, BODY_TIME
 from .._core.provider import Provider
 from .._core.request import FRESH, base_url_variable, resolve_model
 from .._core.response.service_errors import RULES, Report, classify
-from .._core.retry import PASSING, Retry
-from .._core.settings import Timeout
+from .._core.settings import Retry, Timeout
 from . import guide_facts as facts
 from .guide_words import blotted, listed, made_of, name_of, pretty, said, told, veiled
 
@@ -209,7 +209,7 @@ def repeats() -> str:
     """When an attempt is made again."""
     retry = Retry()
     waits = [f"{min(retry.cap, retry.base * 2**number):g}" for number in range(retry.times)]
-    passing = [str(status) for status in sorted(PASSING)]
+    passing = [str(status) for status in sorted(PASSING_STATUSES)]
     return (
         f"An attempt that fails before its first text is made again, from the first step of the loop, {retry.times} "
         f"times at most, after up to {listed(waits, 'and')} s or what `retry-after` asks for: where no connection "

@@ -2,20 +2,16 @@
 
 import json
 import re
-import time
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .._core.errors import G4fliteError, ModelNotFoundError
-from .._core.headers import is_loopback
-from .._core.provider import Call
-from .._core.response.service_errors import as_id
+from .._core.errors import ModelNotFoundError
+from .._core.headers import redact
+from .._core.provider import Call, Request
+from .._core.response.service_errors import displayable_id
 from .._core.settings import Timeout
-from ..routes import resolve, route
-
-if TYPE_CHECKING:
-    from .._core.run import Run
+from .._core.urls import is_loopback
+from ..client import resolve_connection, route_of
 
 PLACES: Final = {  # a protocol's URL: where its servers list their models, as {"data": [{"id": str}]}
     "{base_url}/chat/completions": "{base_url}/models",
@@ -48,51 +44,29 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
 
     Raises the `G4fliteError` that a failure on the way, or a refusal, means.
     """
-    from .._core.response.answers import secrets  # noqa: PLC0415 - httpx is imported with the first call
-    from .._core.run import Run  # noqa: PLC0415
-    from .._core.timers import Timers  # noqa: PLC0415
-    from .._core.transport.network_errors import failures, shown, unsent  # noqa: PLC0415
+    from .._core.response.service_errors import status_error  # noqa: PLC0415 - httpx is imported with the first call
+    from .._core.transport.driver import fetch  # noqa: PLC0415
 
-    call = replace(call, model="-")  # for a request, whose headers name no model
-    way = route(call, resolve(call, None, None), None, timeout, 0)
-    run = Run((way,), Timers(timeout))
-    run.begin(way)
-    run.secrets = secrets(call, way.rehearsed)
+    # The headers of a request name no model, so that any will do.
+    call = replace(call, model="-")
+    route = route_of(call, resolve_connection(call, None, None), None, timeout, 0)
     url = PLACES[call.provider.url].format(base_url=call.base_url)
-    cause: Exception | None = None
-    try:
-        return names(read(run, url, way.rehearsed.headers))
-    except failures() as failed:
-        error, cause = unsent(failed, url, run), shown(failed, run)
-    except G4fliteError as failed:
-        error = failed
-    finally:
-        run.timers.release()
-        way.source.release()
-    run.fail(error)
-    raise error from cause
-
-
-def read(run: "Run", url: str, headers: Mapping[str, str]) -> bytes:
-    """The body of the list, as far as it is read; empty where nothing is served there.  Raises what a refusal means."""
-    from .._core.response.answers import status_error  # noqa: PLC0415
-    from .._core.transport.deadlines import extensions, watch  # noqa: PLC0415
-    from .._core.transport.httpx import head  # noqa: PLC0415
-
-    headers = {**headers, "accept": "application/json", "accept-encoding": "identity"}
-    client = run.routes[0].source.client()
-    with client.stream("GET", url, headers=headers, extensions=extensions(run.timers, watch)) as response:
-        run.head, body = head(response, run.timers), b""
-        for piece in response.iter_raw():
-            body += piece
-            if len(body) > LONGEST:
-                break
-    if response.status_code in (404, 405):
-        return b""
-    if response.status_code != 200:
-        text = run.redact(body.decode("utf-8", "replace"))
-        raise status_error(run.call.provider, run.head, text, time.time_ns() // 1_000_000)
-    return body[:LONGEST]
+    headers = {**route.request(0, call.now_ms).headers, "accept": "application/json", "accept-encoding": "identity"}
+    head, body, secrets = fetch(route, Request(url, headers, b"", "GET"), limit=LONGEST)
+    if head.status in (404, 405):
+        return []
+    if head.status != 200:
+        refused = status_error(
+            head.status,
+            head.headers,
+            redact(body.decode("utf-8", "replace"), secrets),
+            rules=call.provider.errors,
+            key_variables=call.provider.key_variables,
+            now_ms=call.now_ms,
+        )
+        refused.provider = call.provider.name
+        raise refused
+    return names(body)
 
 
 def names(body: bytes) -> list[str]:
@@ -102,5 +76,9 @@ def names(body: bytes) -> list[str]:
     except (ValueError, RecursionError):
         return []
     entries = found.get("data") if isinstance(found, dict) else None
-    ids = [as_id(entry.get("id")) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    ids = (
+        [displayable_id(entry.get("id")) for entry in entries if isinstance(entry, dict)]
+        if isinstance(entries, list)
+        else []
+    )
     return [name for name in ids if name is not None and not NO_CHAT.search(name)]

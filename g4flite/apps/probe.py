@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 from .. import providers as known
 from .._core.errors import G4fliteError, UsageError
-from .._core.headers import is_loopback
 from .._core.provider import Call, Provider
 from .._core.request import base_url_variable, check_mapping, make_call
 from .._core.settings import Timeout, as_timeout
 from .._core.stream import Stream
-from ..routes import warn
+from .._core.urls import is_loopback
+from ..client import warn
 from .asking import REASONS, Probe, ask, has_key, unasked
 
 PROMPT: Final = "Count from one to ten, in words."  # enough chunks to tell a speed by
@@ -129,13 +129,13 @@ def load(urls: Sequence[str]) -> None:
     """Imports the network and loads the certificates, once: no provider's time to its first text."""
     import httpx  # noqa: PLC0415
 
-    from .._core.transport import clients as _pool  # noqa: PLC0415
     from .._core.transport import driver as _drivers  # noqa: F401, PLC0415
+    from .._core.transport import tls  # noqa: PLC0415
 
-    httpx.Client(verify=_pool.distrusting(), trust_env=False).close()  # which imports httpcore
+    httpx.Client(verify=tls.unused_context(), trust_env=False).close()  # which imports httpcore
     if any(url.startswith("https:") for url in urls):
         with suppress(OSError):  # each row tells of it
-            _pool.trusting()
+            tls.default_context()
 
 
 def ask_all(calls: Sequence[Call | Probe], timeout: Timeout) -> Iterator[Probe]:

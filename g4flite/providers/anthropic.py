@@ -7,14 +7,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._core.messages import Message
-from .._core.options import choice, model_of, present, renamed, stops, taking
-from .._core.parts import arguments, check_tools, inline, parts, split_system
+from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.messages import Message, arguments, inline, parts, split_system
+from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
-from .._core.response.service_errors import as_id, reported
+from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 
 MAX_TOKENS = 8192  # of an answer, where the caller says nothing: the protocol wants a number
 REASONS: dict[str, FinishReason] = {
@@ -27,15 +27,15 @@ CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"
 def payload(call: Call) -> JSON:
     """The messages go out as turns of text or blocks, the system messages as the top-level `system`."""
     system, messages = split_system(call.messages)
-    kind, name = choice(call) or ("", "")
+    kind, name = tool_choice(call.options) or ("", "")
     tools = [{"input_schema": {"type": "object", "properties": {}}, "name": tool["name"],
-              **present(description=tool.get("description"), input_schema=tool.get("parameters"))}
+              **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}
              for tool in check_tools(call.options.get("tools", ()))]  # fmt: skip
     return (
-        {"model": model_of(call), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
-        | renamed(call, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
-        | present(system=system, stop_sequences=stops(call), tools=tools)
-        | present(tool_choice=present(type=CHOICES.get(kind), name=name))
+        {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
+        | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
+        | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
+        | non_empty(tool_choice=non_empty(type=CHOICES.get(kind), name=name))
     )
 
 
@@ -88,11 +88,13 @@ class MessagesReader:
             return self._delta(frame["index"], frame["delta"])
         if kind == "message_start":
             message = frame["message"]
-            return Start(as_id(message.get("id")), as_id(message.get("model"))), self._count(message.get("usage"))
+            return Start(displayable_id(message.get("id")), displayable_id(message.get("model"))), self._count(
+                message.get("usage")
+            )
         if kind == "content_block_start":
             block, self._input = frame["content_block"], frame["content_block"].get("input")
             if block.get("type") != "tool_use":
-                return (words(block.get("text")),)
+                return (text_or_error(block.get("text")),)
             return (self._calls.add(frame["index"], id=block["id"], name=block["name"]),)
         if kind == "content_block_stop":
             return tuple(self._stopped(frame["index"]))
@@ -106,18 +108,18 @@ class MessagesReader:
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 
     def _stopped(self, index: int) -> Items:
-        if index in self._calls and self._input and not self._calls.said(index):  # it came whole, with its start
+        if index in self._calls and self._input and not self._calls.arguments(index):  # it came whole, with its start
             yield self._calls.add(index, text=json.dumps(self._input))
         yield from self._calls.whole(index)
 
     def _delta(self, index: int, delta: dict[str, Any]) -> Items:
         kind = delta.get("type")
         if kind == "text_delta":
-            return (words(delta["text"]),)
+            return (text_or_error(delta["text"]),)
         if kind == "thinking_delta":
-            return (Reasoning(words(delta["thinking"])),)
+            return (Reasoning(text_or_error(delta["thinking"])),)
         if kind == "input_json_delta" and index in self._calls:  # not of a tool that the service runs itself
-            return (self._calls.add(index, text=words(delta["partial_json"])),)
+            return (self._calls.add(index, text=text_or_error(delta["partial_json"])),)
         return ()
 
     def _count(self, usage: dict[str, Any] | None) -> Usage | None:
@@ -126,8 +128,8 @@ class MessagesReader:
             return None
         self._usage |= {name: count for name, count in usage.items() if count is not None}
         cached = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        prompt = sum(number(self._usage.get(name)) or 0 for name in cached)
-        answer = number(self._usage.get("output_tokens")) or 0
+        prompt = sum(count_or_none(self._usage.get(name)) or 0 for name in cached)
+        answer = count_or_none(self._usage.get("output_tokens")) or 0
         return Usage(prompt, answer, None, prompt + answer, dict(self._usage))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
@@ -145,6 +147,6 @@ HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
     headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
-    options=taking("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
+    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
     key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
 )  # fmt: skip

@@ -6,13 +6,23 @@ Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python
 from typing import Any
 
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._core.options import choice, model_of, present, renamed, schema, stops, taking
-from .._core.parts import check_tools, nameless
+from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.messages import reject_names
+from .._core.options import (
+    as_wire_names,
+    check_tools,
+    non_empty,
+    options_named,
+    required_model,
+    schema,
+    stops,
+    tool_choice,
+)
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
-from .._core.response.service_errors import as_id, reported
+from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",
@@ -22,18 +32,19 @@ REASONS: dict[str, FinishReason] = {
 
 def payload(call: Call) -> JSON:
     """The messages go out as they are, but for developer messages, which are system messages here."""
-    messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in nameless(call.messages)]
-    kind, name = choice(call) or ("auto", "")
+    messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in reject_names(call.messages)]
+    kind, name = tool_choice(call.options) or ("auto", "")
     if name:
         raise OptionError('tool_choice is "auto", "none" or "required" here: one tool cannot be demanded')
-    wanted, tools = schema(call), call.options.get("tools", ())
+    wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools)
     return (
-        {"model": model_of(call), "messages": messages, "stream": True}
-        | renamed(call, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
-        | present(stop_sequences=stops(call), tools=list(tools), tool_choice=kind.upper() if kind != "auto" else None)
-        | present(response_format=None if wanted is None else {
-            "type": "json_object", **present(json_schema=wanted.get("schema"))})
+        {"model": required_model(call.model), "messages": messages, "stream": True}
+        | as_wire_names(call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
+        | non_empty(stop_sequences=stops(call.options), tools=list(tools))
+        | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
+        | non_empty(response_format=None if wanted is None else {
+            "type": "json_object", **non_empty(json_schema=wanted.get("schema"))})
     )  # fmt: skip
 
 
@@ -50,19 +61,19 @@ class CohereReader:
         kind = frame.get("type") or name
         if kind == "content-delta":
             content = frame["delta"]["message"]["content"]
-            thought = words(content.get("thinking"))
-            return (*((Reasoning(thought),) if thought else ()), words(content.get("text")))
+            thought = text_or_error(content.get("thinking"))
+            return (*((Reasoning(thought),) if thought else ()), text_or_error(content.get("text")))
         if kind == "message-start":
-            return (Start(as_id(frame.get("id"))),)
+            return (Start(displayable_id(frame.get("id"))),)
         if kind == "tool-plan-delta":
-            return (Reasoning(words(frame["delta"]["message"]["tool_plan"])),)
+            return (Reasoning(text_or_error(frame["delta"]["message"]["tool_plan"])),)
         if kind == "tool-call-start":
             made = frame["delta"]["message"]["tool_calls"]
             function = made["function"]
-            text = words(function.get("arguments"))
+            text = text_or_error(function.get("arguments"))
             return (self._calls.add(frame["index"], id=made.get("id"), name=function["name"], text=text),)
         if kind == "tool-call-delta":
-            text = words(frame["delta"]["message"]["tool_calls"]["function"]["arguments"])
+            text = text_or_error(frame["delta"]["message"]["tool_calls"]["function"]["arguments"])
             return (self._calls.add(frame["index"], text=text),)
         if kind == "tool-call-end":
             return tuple(self._calls.whole(frame["index"]))
@@ -73,9 +84,9 @@ class CohereReader:
     def _finish(self, delta: dict[str, Any]) -> Items:
         self.done = True
         yield from self._calls.whole()
-        usage, native = delta.get("usage") or {}, words(delta.get("finish_reason"))
+        usage, native = delta.get("usage") or {}, text_or_error(delta.get("finish_reason"))
         if tokens := usage.get("tokens"):
-            prompt, answer = number(tokens.get("input_tokens")), number(tokens.get("output_tokens"))
+            prompt, answer = count_or_none(tokens.get("input_tokens")), count_or_none(tokens.get("output_tokens"))
             yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), usage)
         reason = REASONS.get(native, "other")
         yield Finish(reason, native)
@@ -105,6 +116,8 @@ COHERE = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
-    options=taking("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format"),
+    options=options_named(
+        "temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format"
+    ),
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._core.errors import ContentFilterError, ProviderError
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._core.messages import Message
-from .._core.options import OPTIONS, choice, present, renamed, schema, stops
-from .._core.parts import answer, arguments, check_tools, embedded, parts, split_system, tool_names
+from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.messages import Message, arguments, as_result, embedded, parts, split_system, tool_names
+from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, stops, tool_choice
 from .._core.provider import JSON, Call, Provider
-from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.assembly import ToolCalls
 from .._core.response.framing import EventsOrArray
-from .._core.response.service_errors import as_id, reported
+from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(
@@ -29,24 +29,24 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 def payload(call: Call) -> JSON:
     """The messages go out as `contents`, one for each change of role; the system messages are `systemInstruction`."""
     system, messages = split_system(call.messages)
-    wanted, (kind, name) = schema(call), choice(call) or ("", "")
+    wanted, (kind, name) = schema(call.options), tool_choice(call.options) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
-    config = renamed(call, **names) | present(
-        stopSequences=stops(call),
+    config = as_wire_names(call.options, **names) | non_empty(
+        stopSequences=stops(call.options),
         responseMimeType=None if wanted is None else "application/json",
         responseJsonSchema=(wanted or {}).get("schema"),
     )
     functions = [
-        present(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
+        non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
         for tool in check_tools(call.options.get("tools", ()))
     ]
-    mode = present(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
-    return present(
+    mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
+    return non_empty(
         contents=contents(messages),
-        systemInstruction=present(parts=[{"text": system}] if system else None),
+        systemInstruction=non_empty(parts=[{"text": system}] if system else None),
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
-        toolConfig=present(functionCallingConfig=mode),
+        toolConfig=non_empty(functionCallingConfig=mode),
     )
 
 
@@ -64,7 +64,7 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def pieces(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The parts of one message."""
     if message["role"] == "tool":
-        yield {"functionResponse": {"name": names[message["tool_call_id"]], "response": answer(message["content"])}}
+        yield {"functionResponse": {"name": names[message["tool_call_id"]], "response": as_result(message["content"])}}
         return
     for part in parts(message):
         if part["type"] == "text":
@@ -92,7 +92,7 @@ class GeminiReader:
     def _read(self, frame: dict[str, Any]) -> Items:
         if not self._started:
             self._started = True
-            yield Start(as_id(frame.get("responseId")), as_id(frame.get("modelVersion")))
+            yield Start(displayable_id(frame.get("responseId")), displayable_id(frame.get("modelVersion")))
         blocked = (frame.get("promptFeedback") or {}).get("blockReason")
         reason = None
         for candidate in (frame.get("candidates") or ())[:1]:
@@ -102,7 +102,7 @@ class GeminiReader:
         usage = frame.get("usageMetadata")
         if usage and (reason or blocked or self._finished):  # each chunk counts anew: the last one is enough
             names = ("prompt", "candidates", "thoughts", "total")
-            prompt, answer, thought, total = (number(usage.get(f"{name}TokenCount")) for name in names)
+            prompt, answer, thought, total = (count_or_none(usage.get(f"{name}TokenCount")) for name in names)
             yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, usage)
         if blocked:
             body = json.dumps(frame["promptFeedback"])
@@ -125,7 +125,7 @@ class GeminiReader:
         if call := part.get("functionCall"):
             self._called = True
             yield from self._calls.once(call["name"], call.get("args"), call.get("id"))
-        text = words(part.get("text"))
+        text = text_or_error(part.get("text"))
         yield Reasoning(text) if part.get("thought") else text
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - a finishReason alone ends a reply

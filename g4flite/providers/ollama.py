@@ -6,14 +6,14 @@ docs/api/errors.mdx (August 2026).
 
 from typing import Any
 
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._core.messages import Message
-from .._core.options import model_of, present, renamed, schema, taking
-from .._core.parts import arguments, check_tools, embedded, nameless, parts, tool_names
+from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.messages import Message, arguments, embedded, parts, reject_names, tool_names
+from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
-from .._core.response.frames import FrameParser, Items, number, words
+from .._core.response.assembly import ToolCalls
 from .._core.response.framing import Lines
-from .._core.response.service_errors import as_id, reported
+from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 
 REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
@@ -21,12 +21,12 @@ REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 def payload(call: Call) -> JSON:
     """Each message goes out with its images beside its text, and most options inside `options`."""
     names = tool_names(call.messages)
-    wanted, tools = schema(call), call.options.get("tools", ())
+    wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools)
     same = {name: name for name in ("temperature", "top_p", "seed", "stop")}
-    options = renamed(call, max_tokens="num_predict", **same)
-    messages = [turn(message, names) for message in nameless(call.messages)]
-    return {"model": model_of(call), "messages": messages, "stream": True} | present(
+    options = as_wire_names(call.options, max_tokens="num_predict", **same)
+    messages = [turn(message, names) for message in reject_names(call.messages)]
+    return {"model": required_model(call.model), "messages": messages, "stream": True} | non_empty(
         options=options, tools=list(tools), format=None if wanted is None else wanted.get("schema", "json")
     )
 
@@ -45,7 +45,7 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         for made in message.get("tool_calls", ())
     ]
     answered = names[message["tool_call_id"]] if role == "tool" else None
-    return {"role": role, "content": "".join(texts)} | present(images=images, tool_calls=calls, tool_name=answered)
+    return {"role": role, "content": "".join(texts)} | non_empty(images=images, tool_calls=calls, tool_name=answered)
 
 
 class OllamaReader:
@@ -64,17 +64,17 @@ class OllamaReader:
     def _read(self, frame: dict[str, Any]) -> Items:
         if not self._started:
             self._started = True
-            yield Start(None, as_id(frame.get("model")))
+            yield Start(None, displayable_id(frame.get("model")))
         message = frame.get("message") or {}
         if message.get("thinking"):
-            yield Reasoning(words(message["thinking"]))
-        yield words(message.get("content"))
+            yield Reasoning(text_or_error(message["thinking"]))
+        yield text_or_error(message.get("content"))
         for made in message.get("tool_calls") or ():
             self._called, function = True, made["function"]
             yield from self._calls.once(function["name"], function.get("arguments"), made.get("id"))
         if frame.get("done"):
             self.done = True
-            prompt, answer = number(frame.get("prompt_eval_count")), number(frame.get("eval_count"))
+            prompt, answer = count_or_none(frame.get("prompt_eval_count")), count_or_none(frame.get("eval_count"))
             if prompt is not None or answer is not None:
                 counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
                 yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), counts)
@@ -103,7 +103,7 @@ OLLAMA = Provider(
     payload=payload,
     parser=parser,
     end="marker",
-    options=taking("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format"),
+    options=options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format"),
     key_variables=("OLLAMA_API_KEY",),
     key_needed=False,
     base_url_variables=("OLLAMA_HOST",),

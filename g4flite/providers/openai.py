@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from .._core.errors import G4fliteError, ProviderError
-from .._core.events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, ToolCalls, Usage
-from .._core.options import OPTIONS, choice, model_of, present, renamed, stops
-from .._core.parts import check_tools
+from .._core.events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, Usage
+from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._core.response.frames import FrameParser, Items, number, refusal, words
+from .._core.response.assembly import ThinkTag, ToolCalls
 from .._core.response.framing import ServerSentEvents
-from .._core.response.service_errors import as_id, reported
-from .._core.response.think import Think
+from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
@@ -28,11 +27,11 @@ SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 def chat(call: Call, **names: str) -> dict[str, Any]:
     """The payload that all dialects share; `names` are the common options that one of them names otherwise."""
     tools = call.options.get("tools", ())
-    check_tools(tools), choice(call), stops(call)
+    check_tools(tools), tool_choice(call.options), stops(call.options)
     return (
-        {"model": model_of(call), "messages": call.messages, "stream": True}
-        | renamed(call, **{**SAME, "max_tokens": "max_tokens", **names})
-        | present(tools=list(tools))
+        {"model": required_model(call.model), "messages": call.messages, "stream": True}
+        | as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
+        | non_empty(tools=list(tools))
     )
 
 
@@ -48,7 +47,7 @@ class ChatReader:
     __slots__ = ("_calls", "_key", "_reason", "_refusal", "_started", "_think", "done")
 
     def __init__(self) -> None:
-        self._calls, self._think, self._refusal = ToolCalls(), Think(), list[str]()
+        self._calls, self._think, self._refusal = ToolCalls(), ThinkTag(), list[str]()
         self._reason = ""
         self._key: object = None  # of the tool call that a fragment belongs to
         self._started = self.done = False
@@ -61,7 +60,7 @@ class ChatReader:
         items: list[str | Event | G4fliteError | None] = []
         if not self._started and frame.get("id"):  # the first chunk of Azure has none yet
             self._started = True
-            items.append(Start(as_id(frame["id"]), as_id(frame.get("model"))))
+            items.append(Start(displayable_id(frame["id"]), displayable_id(frame.get("model"))))
         for one in frame.get("choices") or ():
             if one.get("index") not in (None, 0, "0"):
                 continue
@@ -83,17 +82,17 @@ class ChatReader:
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event]:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
-            yield Reasoning(words(reasoning))
+            yield Reasoning(text_or_error(reasoning))
         content = delta.get("content")
         if isinstance(content, list):  # Mistral's reasoning models
             for part in content:
                 if part.get("type") == "thinking":
-                    yield from (Reasoning(words(piece["text"])) for piece in part["thinking"])
+                    yield from (Reasoning(text_or_error(piece["text"])) for piece in part["thinking"])
                 else:
-                    yield words(part.get("text"))
+                    yield text_or_error(part.get("text"))
         elif content:
-            yield from (words(content),) if self._think.off else self._think.feed(words(content))
-        self._refusal += filter(None, [words(delta.get("refusal"))])
+            yield from (text_or_error(content),) if self._think.off else self._think.feed(text_or_error(content))
+        self._refusal += filter(None, [text_or_error(delta.get("refusal"))])
         if delta.get("tool_calls"):
             yield from self._think.close()
         for fragment in delta.get("tool_calls") or ():
@@ -104,7 +103,9 @@ class ChatReader:
 
     def _fragment(self, fragment: dict[str, Any], key: object) -> ToolCallDelta:
         made = fragment.get("function") or {}
-        return self._calls.add(key, id=fragment.get("id"), name=made.get("name"), text=words(made.get("arguments")))
+        return self._calls.add(
+            key, id=fragment.get("id"), name=made.get("name"), text=text_or_error(made.get("arguments"))
+        )
 
     def _finish(self, reason: str | None, native: str | None) -> Items:
         self._reason = reason or "none"
@@ -122,8 +123,14 @@ class ChatReader:
 def counted(usage: dict[str, Any]) -> Usage:
     """The tokens of an OpenAI `usage` object."""
     details = usage.get("completion_tokens_details") or {}
-    prompt, completion = number(usage.get("prompt_tokens")), number(usage.get("completion_tokens"))
-    return Usage(prompt, completion, number(details.get("reasoning_tokens")), number(usage.get("total_tokens")), usage)
+    prompt, completion = count_or_none(usage.get("prompt_tokens")), count_or_none(usage.get("completion_tokens"))
+    return Usage(
+        prompt,
+        completion,
+        count_or_none(details.get("reasoning_tokens")),
+        count_or_none(usage.get("total_tokens")),
+        usage,
+    )
 
 
 def parser(limit: int) -> FrameParser:

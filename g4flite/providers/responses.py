@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCalls, Usage
-from .._core.messages import Message
-from .._core.options import choice, model_of, present, renamed, schema, taking
-from .._core.parts import check_tools, nameless, parts
+from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.messages import Message, parts, reject_names
+from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema, tool_choice
 from .._core.provider import JSON, Call
-from .._core.response.frames import FrameParser, Items, number, refusal, words
+from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
-from .._core.response.service_errors import as_id, reported
+from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
+from .._core.response.service_errors import displayable_id, reported
 from .openai import OPENAI
 
 REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
@@ -24,14 +24,18 @@ REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.d
 
 def payload(call: Call) -> JSON:
     """The messages go out as `input` items, the tools flat."""
-    (kind, name), wanted = choice(call) or ("", ""), schema(call)
+    (kind, name), wanted = tool_choice(call.options) or ("", ""), schema(call.options)
     tools = [{"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()))]
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
     return (
-        {"model": model_of(call), "input": [item for m in nameless(call.messages) for item in items(m)], "stream": True}
-        | renamed(call, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
-        | present(tools=tools, tool_choice={"type": "function", "name": name} if name else kind)
-        | present(text=present(format=form))
+        {
+            "model": required_model(call.model),
+            "input": [item for m in reject_names(call.messages) for item in items(m)],
+            "stream": True,
+        }
+        | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
+        | non_empty(tools=tools, tool_choice={"type": "function", "name": name} if name else kind)
+        | non_empty(text=non_empty(format=form))
     )
 
 
@@ -69,18 +73,18 @@ class ResponsesReader:
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "response.output_text.delta":
-            return (words(frame["delta"]),)
+            return (text_or_error(frame["delta"]),)
         if kind in REASONING:
-            return (Reasoning(words(frame["delta"])),)
+            return (Reasoning(text_or_error(frame["delta"])),)
         if kind == "response.refusal.delta":
-            self._refusal.append(words(frame["delta"]))
+            self._refusal.append(text_or_error(frame["delta"]))
         elif kind == "response.created":
-            return (Start(as_id(frame["response"].get("id")), as_id(frame["response"].get("model"))),)
+            return (Start(displayable_id(frame["response"].get("id")), displayable_id(frame["response"].get("model"))),)
         elif kind == "response.output_item.added" and frame["item"].get("type") == "function_call":
             item, self._called = frame["item"], True
             return (self._calls.add(frame["output_index"], id=item["call_id"], name=item["name"]),)
         elif kind == "response.function_call_arguments.delta":
-            return (self._calls.add(frame["output_index"], text=words(frame["delta"])),)
+            return (self._calls.add(frame["output_index"], text=text_or_error(frame["delta"])),)
         elif kind == "response.output_item.done" and frame["item"].get("type") == "function_call":
             return tuple(self._done(frame["output_index"], frame["item"]))
         elif kind in ("response.completed", "response.incomplete"):
@@ -92,9 +96,9 @@ class ResponsesReader:
         return ()
 
     def _done(self, key: object, item: dict[str, Any]) -> Items:
-        if not self._calls.said(key):  # a server that sends the call whole
+        if not self._calls.arguments(key):  # a server that sends the call whole
             self._called = True
-            yield self._calls.add(key, id=item["call_id"], name=item["name"], text=words(item.get("arguments")))
+            yield self._calls.add(key, id=item["call_id"], name=item["name"], text=text_or_error(item.get("arguments")))
         yield from self._calls.whole(key)
 
     def _finish(self, response: dict[str, Any]) -> Items:
@@ -103,9 +107,13 @@ class ResponsesReader:
         yield from self._calls.whole()
         if usage := response.get("usage"):
             details = usage.get("output_tokens_details") or {}
-            prompt, answer = number(usage.get("input_tokens")), number(usage.get("output_tokens"))
+            prompt, answer = count_or_none(usage.get("input_tokens")), count_or_none(usage.get("output_tokens"))
             yield Usage(
-                prompt, answer, number(details.get("reasoning_tokens")), number(usage.get("total_tokens")), usage
+                prompt,
+                answer,
+                count_or_none(details.get("reasoning_tokens")),
+                count_or_none(usage.get("total_tokens")),
+                usage,
             )
         complete: FinishReason = "tool_calls" if self._called else "stop"
         yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
@@ -131,5 +139,5 @@ OPENAI_RESPONSES = replace(
     url="{base_url}/responses",
     payload=payload,
     parser=parser,
-    options=taking("temperature", "max_tokens", "top_p", "tools", "tool_choice", "response_format"),
+    options=options_named("temperature", "max_tokens", "top_p", "tools", "tool_choice", "response_format"),
 )

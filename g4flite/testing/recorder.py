@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from .._core.transport.clients import trusting
+from .._core.transport.tls import default_context
 from .recording import TITLE, Exchange, answered, asked, fault_of, written
 
 
@@ -28,8 +28,8 @@ class Recorder(httpx.BaseTransport, httpx.AsyncBaseTransport):
 
     def __init__(self, path: Path, transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None) -> None:
         self._path = path
-        self._sync = transport or httpx.HTTPTransport(verify=trusting())
-        self._async = transport or httpx.AsyncHTTPTransport(verify=trusting())
+        self._sync = transport or httpx.HTTPTransport(verify=default_context())
+        self._async = transport or httpx.AsyncHTTPTransport(verify=default_context())
         self._exchanges: list[Exchange] = []
         self._lock = threading.Lock()
 

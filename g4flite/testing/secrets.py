@@ -14,15 +14,13 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 
 from .._core.errors import ReplyError
-from .._core.headers import COMPUTED, is_secret
-from .._core.response.answers import HARMLESS
-from .._core.response.inflate import BITS, Inflater, encoding
+from .._core.headers import COMPUTED, HARMLESS, HIDDEN, SHORTEST_SECRET, is_secret
+from .._core.response.reply import BITS, Inflater, content_coding
 
 Pieces = list[tuple[float, bytes]]  # of a reply, each with its time
 Headers = list[tuple[bytes, bytes]]
 NUMBERS: Final = re.compile(r"[\d\s.:-]*")  # in a header like anthropic-version: a date, which any reply may say
 UNBOUNDED: Final = 2000  # times that a compressed reply may grow: deflate grows none further than 1032
-SHORTEST: Final = 6  # characters of a secret that is worth the name
 
 
 def secrets_of(request: httpx.Request) -> tuple[bytes, ...]:
@@ -44,7 +42,7 @@ def secrets_of(request: httpx.Request) -> tuple[bytes, ...]:
     forms = {
         form
         for value in values
-        if len(value) >= SHORTEST
+        if len(value) >= SHORTEST_SECRET
         for form in (value, quote(value, safe=""), json.dumps(value)[1:-1], value.replace("/", r"\/"))
     }
     return tuple(form.encode(errors="surrogatepass") for form in sorted(forms, key=len, reverse=True))
@@ -85,7 +83,7 @@ def _without(value: Any) -> Any:
         return [_without(item) for item in value]
     if isinstance(value, dict):
         return {
-            name: "***" if isinstance(item, str) and is_secret(name, item) else _without(item)
+            name: HIDDEN if isinstance(item, str) and is_secret(name, item) else _without(item)
             for name, item in value.items()
         }
     return value
@@ -98,7 +96,7 @@ def public_headers(headers: Iterable[tuple[bytes, bytes]], secrets: tuple[bytes,
         called = name.decode("latin-1").lower()
         secret = is_secret(called, "") and "ratelimit" not in called  # x-ratelimit-remaining-tokens is none
         if called != "set-cookie":
-            kept.append((name, b"***" if secret else starred(value, secrets)))
+            kept.append((name, HIDDEN.encode() if secret else starred(value, secrets)))
     return kept
 
 
@@ -110,7 +108,7 @@ def public_reply(headers: Headers, pieces: Pieces, secrets: tuple[bytes, ...]) -
     if not secrets:
         return headers, pieces
     data = b"".join(piece for _, piece in pieces)
-    if coding := encoding(httpx.Headers(headers)):
+    if coding := content_coding(httpx.Headers(headers)):
         plain = bytearray()
         with suppress(ReplyError):  # what comes before the fault may be read
             for part in Inflater(coding, UNBOUNDED).feed(data) if coding in BITS else ():
@@ -133,7 +131,7 @@ def starred(data: bytes, secrets: tuple[bytes, ...]) -> bytes:
     """The bytes with stars for each secret, whole or as far as it goes before `...` or the end."""
     shown = bytearray(data)
     for secret in secrets:
-        start = shown.find(secret[:SHORTEST])
+        start = shown.find(secret[:SHORTEST_SECRET])
         while start >= 0:
             said = bytes(shown[start : start + len(secret)])
             end = start + next(
@@ -141,5 +139,5 @@ def starred(data: bytes, secrets: tuple[bytes, ...]) -> bytes:
             )
             if said == secret or end == len(shown) or shown.startswith(b"...", end):
                 shown[start:end] = b"*" * (end - start)
-            start = shown.find(secret[:SHORTEST], start + 1)
+            start = shown.find(secret[:SHORTEST_SECRET], start + 1)
     return bytes(shown)

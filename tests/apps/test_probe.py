@@ -19,7 +19,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.transport import clients as _pool
+from g4flite._core.transport import tls
 from g4flite.apps import asking as _asking
 from g4flite.apps import cli, probe
 from g4flite.apps import listing as _listing
@@ -236,7 +236,7 @@ def test_elsewhere_the_only_model_is_asked_and_none_of_several(
         (Script(body=json.dumps({"pad": "x" * 10**6, "data": listing("m")})), "needs a model: pass --model"),
         (Script(status=401), "wants an API key"),
         (Script(status=500, body="overheated"), "answers with status 500"),
-        (Script(body="{}", cut=1), "reply cannot be read"),
+        (Script(body="{}", cut=1), "truncated"),
         (Script(raw=b"", reset=True), "connection lost"),
         (Script(silence=9), "too slow"),
     ],
@@ -333,10 +333,10 @@ def test_rows_come_as_they_are_known_and_leaving_closes_the_rest(server: Emulato
 def test_certificates_are_loaded_before_the_clock_runs(server: Emulator, monkeypatch: Patch) -> None:
     def trusting() -> object:
         loaded.append(threading.current_thread())
-        return _pool.distrusting()
+        return tls.unused_context()
 
     loaded: list[threading.Thread] = []
-    monkeypatch.setattr(_pool, "trusting", trusting)
+    monkeypatch.setattr(tls, "default_context", trusting)
     secure = [replace(at(server, name), base_url=server.url.replace("http", "https")) for name in "ab"]
     assert [row.reason for row in probe.probe(secure)] == ["no trusted TLS there"] * 2
     assert loaded[0] is threading.main_thread()

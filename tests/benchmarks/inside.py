@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections import deque
 from contextlib import ExitStack
 from importlib import import_module
 from statistics import median
@@ -15,8 +14,8 @@ from tests.benchmarks.server import chat
 
 # Switched off from outside: nothing asks the timers before a read.
 SWITCHES = (
-    ("_core.transport.httpx", "arm", lambda *_: None),
-    ("_core.transport.deadlines", "arm", lambda *_: None),
+    ("_core.transport.httpx", "attach", lambda *_: None),
+    ("_core.transport.deadlines", "attach", lambda *_: None),
 )
 
 
@@ -53,7 +52,7 @@ def bookkeeping(who: str, roots: dict[str, str], driver: str, count: int) -> Fig
     def opened(client: Any, off: bool) -> Any:
         stream = client.stream(prompt(count))
         if off:
-            stream._run.texts = deque(maxlen=0)
+            stream._run.keep_partial = False
         return stream
 
     def read(client: Any, off: bool) -> None:

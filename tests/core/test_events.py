@@ -11,8 +11,8 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from g4flite._core import run as _run
-from g4flite._core.events import ToolCalls
+from g4flite._core import exchange as _exchange
+from g4flite._core.response.assembly import ToolCalls
 from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
 
@@ -121,7 +121,7 @@ def test_a_cut_before_it_does(driver: Driver, server: Emulator) -> None:
 def test_a_service_that_hangs_behind_the_finish_reason_is_waited_for_no_longer_than_its_usage(
     timeout: float | None, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_run, "EPILOGUE", 0.3 if timeout is None else 30.0)
+    monkeypatch.setattr(_exchange, "EPILOGUE", 0.3 if timeout is None else 30.0)
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=20)
     began = time.monotonic()
@@ -234,7 +234,12 @@ def test_fragments_of_tool_calls_are_joined() -> None:
     assert calls.add("k", name="a", text="\ud83d") == ToolCallDelta(0, "call_0_a", "a", "\ud83d")
     calls.add("k", text="\udc4b")
     calls.add("l", id="i", name="b")
-    assert (calls.said("k"), calls.said("none"), "k" in calls, "none" in calls) == ("\ud83d\udc4b", "", True, False)
+    assert (calls.arguments("k"), calls.arguments("none"), "k" in calls, "none" in calls) == (
+        "\ud83d\udc4b",
+        "",
+        True,
+        False,
+    )
     assert list(calls.whole("none")) == []
     assert list(calls.whole("k")) == [ToolCall("call_0_a", "a", "\U0001f44b")]
     assert list(calls.whole()) == [ToolCall("i", "b", "{}")]
@@ -247,7 +252,7 @@ def test_fragments_of_tool_calls_are_joined() -> None:
 def test_an_empty_answer_whose_service_hangs_behind_it_is_complete(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_run, "EPILOGUE", 0.2)
+    monkeypatch.setattr(_exchange, "EPILOGUE", 0.2)
     server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=20)
     assert driver.collect("llamacpp", "Hi", timeout=g4flite.Timeout(first_token=5), **ask(server)) == []
     assert driver.stream.finish_reason == "stop"
@@ -269,7 +274,7 @@ def test_json_where_events_should_be_is_no_answer(name: str, server: Emulator) -
 ])  # fmt: skip
 @pytest.mark.parametrize("status", [200, 401])
 @pytest.mark.parametrize("header", ["authorization", "x-acme"])
-def test_a_key_said_back_is_blotted_out_even_where_it_is_cut_off(
+def test_a_key_said_back_is_blotted_out_even_where_it_is_error_of_body(
     echo: str, status: int, header: str, server: Emulator
 ) -> None:
     key = "sk-SECRETSECRETSECRETSECRETSECRET1234"

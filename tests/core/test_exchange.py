@@ -4,18 +4,18 @@ import dataclasses
 import gzip
 import pickle
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.exchange import READ, Opening, Send, exchange
+from g4flite._core.exchange import READ, Opening, Route, Run, Send, exchange
 from g4flite._core.provider import Request
-from g4flite._core.request import make_call
+from g4flite._core.request import make_call, request_for_attempt
 from g4flite._core.response.reply import Head
-from g4flite._core.retry import Retry
-from g4flite._core.run import Route, Run
+from g4flite._core.settings import Retry
 from g4flite._core.timers import Timers
 from tests.acme import ACME, MARKED
 
@@ -27,7 +27,10 @@ def run_of(*specs: g4flite.Provider, retry: Retry = Retry(times=0), **headers: s
     calls = [make_call(spec, "Hi", model=None, base_url=None, headers=headers, options={}) for spec in specs]
     timeout = g4flite.Timeout()
     stale = Request("", {}, b"")  # as NOW is before the call was made
-    routes = tuple(Route(call, None, timeout, retry, stale) for call in calls)  # type: ignore[arg-type]  # nothing is sent
+    routes = tuple(
+        Route(call, None, timeout, retry, partial(request_for_attempt, call, stale))  # type: ignore[arg-type]  # nothing is sent
+        for call in calls
+    )
     timers = Timers(timeout, lambda: 0.0)
     return Run(routes, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)
 
@@ -239,7 +242,7 @@ class TestRetry:
             wanted = next(running)
             while not isinstance(wanted, Opening):
                 if isinstance(wanted, Send):
-                    steps.append(wanted.route.call.provider.name)
+                    steps.append(run.call.provider.name)
                     answer = next(left)
                     if isinstance(answer, g4flite.G4fliteError):
                         wanted = running.throw(answer)

@@ -124,10 +124,10 @@ def test_tls_is_always_verified(verify: Any) -> None:
 
 
 def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    from g4flite._core.transport import clients as _pool
+    from g4flite._core.transport import tls
 
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
-    _pool.trusting.cache_clear()
+    tls.default_context.cache_clear()
     with pytest.raises(g4flite.OptionError, match="cromicle: the certificates cannot be read: .*SSL_CERT_FILE"):
         driver.collect("cromicle", "Hi", base_url="https://127.0.0.1:1")
 
@@ -141,7 +141,7 @@ def test_a_context_next_to_a_client_is_refused() -> None:
 def test_plain_http_loads_no_certificates_and_https_does_so_once(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from g4flite._core.transport import clients as _pool
+    from g4flite._core.transport import tls
 
     made = []
     create = httpx.create_ssl_context
@@ -151,7 +151,7 @@ def test_plain_http_loads_no_certificates_and_https_does_so_once(
         return create(verify=verify, **more)
 
     monkeypatch.setattr(httpx, "create_ssl_context", counted)
-    _pool.trusting.cache_clear()
+    tls.default_context.cache_clear()
     driver.collect("cromicle", "Hi", base_url=server.url)
     assert made == []
     for _ in range(2):

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite._core.messages import Message, normalise
-from g4flite._core.parts import arguments, check_tools, inline, parts, split_system, tool_names
+from g4flite._core.messages import Message, arguments, inline, normalise, parts, split_system, tool_names
+from g4flite._core.options import check_tools
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}
 

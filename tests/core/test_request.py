@@ -7,7 +7,7 @@ import pytest
 
 import g4flite
 from g4flite import Call, providers
-from g4flite._core.request import build, make_call, ready, rehearse
+from g4flite._core.request import build, first_request, make_call, request_for_attempt
 from tests.acme import ACME
 
 
@@ -247,7 +247,7 @@ def test_an_argument_that_is_misspelt_is_known_again(name: str, meant: str) -> N
         g4flite.stream("openai", "Hi", model="m", api_key="sk-test-1", **{name: "1"})
 
 
-def test_the_first_request_is_the_rehearsed_one_and_every_other_is_signed_anew() -> None:
+def test_the_first_request_is_sent_while_it_is_fresh_and_every_other_is_signed_anew() -> None:
     signed: list[int] = []
 
     def sign(asked: Call) -> dict[str, str]:
@@ -256,8 +256,8 @@ def test_the_first_request_is_the_rehearsed_one_and_every_other_is_signed_anew()
 
     spec = replace(ACME, signer=sign, headers={**ACME.headers, "x-nonce": "{nonce}"})
     asked = call(spec)
-    rehearsed, made = rehearse(asked), asked.now_ms
-    assert ready(asked, rehearsed, made + 999) is rehearsed
-    for late, first in ((made + 1000, rehearsed), (made - 1, rehearsed), (made, None)):
-        assert ready(asked, first, late) != rehearsed
+    first, made = first_request(asked), asked.now_ms
+    assert request_for_attempt(asked, first, 0, made + 999) is first
+    for attempt, late in ((0, made + 1000), (0, made - 1), (1, made)):
+        assert request_for_attempt(asked, first, attempt, late) != first
     assert signed == [made, made + 1000, made - 1, made]

@@ -4,7 +4,7 @@ import pytest
 
 import g4flite
 from g4flite import Retry
-from g4flite._core.retry import as_retry, passes
+from g4flite._core.settings import as_retry, may_pass
 
 
 def test_the_defaults_and_the_short_form() -> None:
@@ -51,9 +51,9 @@ def test_a_wait_that_the_service_asks_for_is_kept_up_to_a_limit(asked: float, wa
 @pytest.mark.parametrize("status", range(300, 600))
 def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
     passing = status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
-    assert passes(g4flite.StatusError(status=status)) is passing
-    assert passes(g4flite.StatusError(status=status, should_retry=True)) is True
-    assert passes(g4flite.StatusError(status=status, should_retry=False)) is False
+    assert may_pass(g4flite.StatusError(status=status)) is passing
+    assert may_pass(g4flite.StatusError(status=status, should_retry=True)) is True
+    assert may_pass(g4flite.StatusError(status=status, should_retry=False)) is False
 
 
 @pytest.mark.parametrize(
@@ -95,4 +95,4 @@ def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_an_error_passes_by_itself_or_it_does_not(error: g4flite.G4fliteError, passing: bool) -> None:
-    assert passes(error) is passing
+    assert may_pass(error) is passing

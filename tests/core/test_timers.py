@@ -10,7 +10,7 @@ import g4flite
 from g4flite import Timeout
 from g4flite._core.settings import as_timeout
 from g4flite._core.timers import Timers
-from g4flite._core.transport.deadlines import Deadline, arm, extensions, watch
+from g4flite._core.transport.deadlines import Deadline, attach, extensions, watch
 
 
 class Clock:
@@ -177,9 +177,9 @@ def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clo
     clock.now += 1
     made["trace"]("connection.connect_tcp.started", {"host": "x"})
     made["trace"]("connection.connect_tcp.complete", {"return_value": stream})
-    assert timers.stream is stream
+    assert timers.waiting is stream
     kind = type(stream)
-    arm(stream, timers)
+    attach(stream, timers)
     assert type(stream) is kind
     stream.start_tls(None, "host", deadlines["connect"])
     stream.read(5)  # as the handshake with a SOCKS proxy does
@@ -200,16 +200,16 @@ def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clo
 def test_a_stream_that_cannot_be_armed_keeps_its_own_time_outs(clock: Clock) -> None:
     stream = object()
     timers = Timers(Timeout(), clock)
-    arm(stream, timers)
+    attach(stream, timers)
     assert type(stream) is object
-    assert timers.stream is None
+    assert timers.waiting is None
 
 
 def test_a_connection_that_serves_another_stream_is_not_shut_down(clock: Clock) -> None:
     stream: Any = Stream()
     first, second = Timers(Timeout(), clock), Timers(Timeout(), clock)
-    arm(stream, first)
-    arm(stream, second)
+    attach(stream, first)
+    attach(stream, second)
     first.abort()  # Stream has no socket: shutting it down would raise
     second.release()
     second.abort()
@@ -221,7 +221,7 @@ def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
     timers = Timers(Timeout(connect=None, first_token=None, idle=None), clock)
     made = extensions(timers, watch)
     stream: Any = Stream()
-    arm(stream, timers)
+    attach(stream, timers)
     timers.connected = True
     stream.read(1, made["timeout"]["read"])
     stream.start_tls(None, None, made["timeout"]["connect"])

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite._core.response.array import JsonArray
-from g4flite._core.response.framing import ServerSentEvents
+from g4flite._core.response.framing import JsonArray, ServerSentEvents
 
 SPLITS = (1, 2, 3, 7, 10**6)
 BOM = b"\xef\xbb\xbf"
@@ -346,9 +345,8 @@ def test_any_events_are_whole_at_any_split_with_any_line_ends(
 
 def elements(data: bytes, chunks: list[bytes], limit: int = 2**20) -> list[bytes]:
     decoder = JsonArray(limit)
-    whole = [element for chunk in chunks for element in decoder.feed(chunk)]
-    rest = decoder.close()
-    return [*whole, rest] if rest else whole
+    whole = [element for chunk in chunks for _, element in decoder.feed(chunk)]
+    return whole + [rest for _, rest in decoder.close() if rest]
 
 
 VALUES: list[Any] = [
@@ -387,8 +385,8 @@ def test_the_layout_of_gemini(size: int) -> None:
 def test_an_element_comes_out_with_its_last_byte(data: bytes, last: bytes) -> None:
     decoder = JsonArray(2**20)
     outputs = [list(decoder.feed(data[place : place + 1])) for place in range(len(data))]
-    assert outputs == [[]] * (len(data) - 1) + [[last]]
-    assert decoder.close() == b""
+    assert outputs == [[]] * (len(data) - 1) + [[("", last)]]
+    assert list(decoder.close()) == [("", b"")]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +418,7 @@ def test_what_stands_in_and_around_an_array(data: bytes, expected: list[bytes], 
 
 def test_an_empty_feed_changes_nothing() -> None:
     decoder = JsonArray(2**20)
-    assert [list(decoder.feed(data)) for data in (b'["\\', b"", b'"', b"", b'"')] == [[], [], [], [], [b'"\\""']]
+    assert [list(decoder.feed(data)) for data in (b'["\\', b"", b'"', b"", b'"')] == [[], [], [], [], [("", b'"\\""')]]
 
 
 @pytest.mark.parametrize(
@@ -433,7 +431,7 @@ def test_an_element_above_the_limit_raises_after_those_before_it(rest: bytes, si
     whole = []
     with pytest.raises(g4flite.LimitError, match="max_frame, 10 bytes"):
         for chunk in cut(b'[{"a":1234},      ' + rest, size):
-            for element in decoder.feed(chunk):
+            for _, element in decoder.feed(chunk):
                 whole.append(element)
     assert whole == [b'{"a":1234}']
 

@@ -66,7 +66,7 @@ def test_foreign_bytes_do_not_end_the_text() -> None:
     assert "".join(decode(TextParser(), [b"a\xff", b"\xc3", b"b"])) == "a\ufffd\ufffdb"
 
 
-def test_a_reply_that_ends_inside_a_character_is_cut_off() -> None:
+def test_a_reply_that_ends_inside_a_character_is_error_of_body() -> None:
     parser = TextParser()
     assert list(parser.feed("a\u00e9".encode()[:-1])) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match="inside a character"):
@@ -120,7 +120,7 @@ def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: 
     assert len(str(caught.value)) < 400
 
 
-def test_a_reply_that_ends_inside_a_line_is_cut_off() -> None:
+def test_a_reply_that_ends_inside_a_line_is_error_of_body() -> None:
     parser = flow()
     assert list(parser.feed(lines(said("a")) + b'{"event": "te')) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match='inside a line of JSON: \'{"event": "te\''):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
 from g4flite._core.events import Finish
-from g4flite._core.response import frames as _frames
-from g4flite._core.response.repeats import among, around, between, with_rest
+from g4flite._core.response import parsers as _parsers
+from g4flite._core.response.repeats import surroundings, text_between, with_framing
 
 TEXTS = st.one_of(
     st.sampled_from(["hi", "text", "content", "a", ",", ":", "", "}", '"', '","', "\\", "\n", "\u2028", "é", "😀",
@@ -63,7 +63,7 @@ def said(name: str, pieces: list[bytes]) -> list[object]:
 def parsed_each(name: str, pieces: list[bytes]) -> list[object]:
     """What comes out where each frame is parsed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_frames, "VAIN", 0)
+        patch.setattr(_parsers, "MOST_MISSES", 0)
         return said(name, pieces)
 
 
@@ -127,8 +127,8 @@ def test_many_that_come_together_say_the_same(name: str, texts: list[Any], data:
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames that are parsed from here on."""
     seen: list[str] = []
-    scan = _frames.scan
-    monkeypatch.setattr(_frames, "scan", lambda text, at: (seen.append(text), scan(text, at))[1])
+    scan = _parsers.scan
+    monkeypatch.setattr(_parsers, "scan", lambda text, at: (seen.append(text), scan(text, at))[1])
     return seen
 
 
@@ -141,17 +141,6 @@ def test_only_the_first_frames_are_parsed(monkeypatch: pytest.MonkeyPatch, name:
     out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
     assert [item for item in out if isinstance(item, str)] == texts
     assert len(seen) <= 3
-
-
-@pytest.mark.parametrize("name", WIRES)
-def test_many_that_come_together_are_compared_together(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    parser = providers.find(name).parser(20_000)
-    texts = ["one", "two", *(f"{n} é 世界 \u3000" for n in range(50))]
-    frames = [frame_of(name, text, False) for text in [*texts, 'the "last" one']]
-    assert [item for item in parser.feed(frames[0] * 2) if isinstance(item, str)] == ["one"] * 2
-    monkeypatch.setattr(_frames, "between", None)
-    whole, cut = b"".join(frames[1:]), len(frames[-1]) + 5
-    assert [*parser.feed(whole[:-cut]), *parser.feed(whole[-cut:])] == [*texts[1:], 'the "last" one']
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -177,11 +166,13 @@ def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.
 
 def test_frames_with_a_time_of_their_own_are_not_compared_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
-    monkeypatch.setattr(_frames, "around", lambda frame, text: (compared.append(frame), around(frame, text))[1])
+    monkeypatch.setattr(
+        _parsers, "surroundings", lambda frame, text: (compared.append(frame), surroundings(frame, text))[1]
+    )
     parser = providers.find("flowgpt").parser(1000)
     for at in range(100):
         assert list(parser.feed(b'{"event": "text", "data": "a", "at": %d}\n' % at)) == ["a"]
-    assert len(compared) == _frames.VAIN
+    assert len(compared) == _parsers.MOST_MISSES
 
 
 def test_what_follows_the_end_marker_is_not_read_however_like_it_is() -> None:
@@ -225,14 +216,14 @@ def test_many_short_lines_behind_a_long_one_are_compared_in_little_memory() -> N
 
 def test_a_frame_that_stands_among_blanks_is_found_in_linear_time() -> None:
     frame = b'{"choices": [{"delta": {"content": "a"}}]}'
-    known = around(frame, "a")
+    known = surroundings(frame, "a")
     assert known is not None
 
     def taken(size: int) -> float:
         blanks = b" " * size
         data = b"data: " + blanks + frame + blanks + b"\n:" + blanks + b"\n\n"
         began = time.process_time()
-        assert with_rest(data, blanks + frame + blanks, known) is not None
+        assert with_framing(data, blanks + frame + blanks, known) is not None
         return time.process_time() - began
 
     assert min(taken(2**16) for _ in range(3)) < 0.05  # where it is quadratic, half a second
@@ -259,14 +250,14 @@ def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
     ],
 )
 def test_a_text_whose_place_is_not_sure_is_not_compared(piece: bytes, text: str) -> None:
-    assert around(piece, text) is None
+    assert surroundings(piece, text) is None
 
 
 def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
-    known = around(b'{"a": "x"}', "x")
+    known = surroundings(b'{"a": "x"}', "x")
     assert known is not None
-    assert between(b'{"a": "long \\"text\\""}', known) == 'long "text"'
-    assert between(b'{"a": ""}', known) == ""
+    assert text_between(b'{"a": "long \\"text\\""}', known) == 'long "text"'
+    assert text_between(b'{"a": ""}', known) == ""
     for other in (
         b'{"a": "x"} ',
         b'{"b": "x"}',
@@ -275,24 +266,13 @@ def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
         b'{"a": "x\n"}',
         b'{"a": "x\\"}',
     ):
-        assert between(other, known) is None
-    whole = with_rest(b': a\n{"a": "x"}\n', b'{"a": "x"}', known)
+        assert text_between(other, known) is None
+    whole = with_framing(b': a\n{"a": "x"}\n', b'{"a": "x"}', known)
     assert whole is not None
-    assert between(b': a\n{"a": "z"}\n', whole) == "z"
-    assert with_rest(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
-    assert with_rest(b'{"a": "x', b'{"a": "x"}', known) is None
-    assert with_rest(b':{\n"a": "x"}\n', b'{\n"a": "x"}', known) is None  # of two lines of data, behind a comment
-
-
-def test_pieces_that_come_together_are_compared_byte_by_byte() -> None:
-    known = around(b'{"a": "x"}', "x")
-    assert known is not None
-    one = b'{"a": "1"}'
-    assert among([one, b'{"a": ""}', b'{"a": "\xc3\xa9"}'], known) == ["1", "", "é"]
-    assert among([one, b'{"a": "\\"2\\"\\n"}'], known) == ["1", '"2"\n']
-    for other in (b'{"b": "2"}', b'{"a": "2", "b": ""}', b'{"a": "2"} ', b'{"a": "}', b'{"a": "\xff"}', b'{"a": "\t"}',
-                  b'{"a": "2\\"}', b""):  # fmt: skip
-        assert among([one, other, one], known) is None
+    assert text_between(b': a\n{"a": "z"}\n', whole) == "z"
+    assert with_framing(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
+    assert with_framing(b'{"a": "x', b'{"a": "x"}', known) is None
+    assert with_framing(b':{\n"a": "x"}\n', b'{\n"a": "x"}', known) is None  # of two lines of data, behind a comment
 
 
 def test_the_middle_of_a_line_counts_towards_its_limit() -> None:

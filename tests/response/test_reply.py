@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import providers
-from g4flite._core.response.inflate import Inflater, encoding
-from g4flite._core.response.reply import Head, Reply
-from g4flite._core.retry import passes
+from g4flite._core.exchange import reply_of
+from g4flite._core.response.reply import Head, Inflater, content_coding
+from g4flite._core.settings import may_pass
 from tests.acme import ACME, FOUNDERS, MARKED
 from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
 
@@ -28,7 +28,7 @@ CODINGS = {
 
 
 def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
-    reply = Reply(spec, head)
+    reply = reply_of(spec, head)
     return "".join(decode(reply, chunks))  # type: ignore[arg-type]
 
 
@@ -41,7 +41,7 @@ def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> N
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_reply_that_ends_early_is_cut_off(coding: str) -> None:
+def test_a_compressed_reply_that_ends_early_is_error_of_body(coding: str) -> None:
     data = CODINGS[coding](TEXT.encode())
     for end in range(1, len(data)):
         with pytest.raises(g4flite.TruncatedStreamError):
@@ -95,7 +95,7 @@ def test_a_compression_that_nobody_asked_for_is_no_text(coding: str) -> None:
     ],
 )
 def test_a_content_encoding_is_read_as_a_list(header: str, coding: str) -> None:
-    assert encoding({"content-encoding": header}) == coding
+    assert content_coding({"content-encoding": header}) == coding
 
 
 def test_padding_behind_the_compressed_data_is_passed_over() -> None:
@@ -103,7 +103,7 @@ def test_padding_behind_the_compressed_data_is_passed_over() -> None:
 
 
 def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
-    reply = Reply(ACME, Head(200, {}, open_ended=True))
+    reply = reply_of(ACME, Head(200, {}, open_ended=True))
     assert list(reply.feed(b"all of it?")) == ["all of it?"]
     with pytest.raises(g4flite.TruncatedStreamError, match="neither a length nor chunks"):
         list(reply.close())
@@ -112,14 +112,14 @@ def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
 @pytest.mark.parametrize("size", SPLITS)
 def test_an_end_marker_completes_a_reply(size: int) -> None:
     data = lines({"text": "a"}, {"text": "b", "done": True})
-    reply = Reply(MARKED, Head(200, {}, open_ended=True))
+    reply = reply_of(MARKED, Head(200, {}, open_ended=True))
     assert [t for chunk in pieces(data, range(size, len(data), size)) for t in reply.feed(chunk)] == ["a", "b"]
     assert reply.done
     assert list(reply.close()) == []
 
 
-def test_a_reply_without_its_end_marker_is_cut_off() -> None:
-    reply = Reply(MARKED, Head(200, {}))
+def test_a_reply_without_its_end_marker_is_error_of_body() -> None:
+    reply = reply_of(MARKED, Head(200, {}))
     assert list(reply.feed(lines({"text": "a"}))) == ["a"]
     assert not reply.done
     with pytest.raises(g4flite.TruncatedStreamError, match="without its end marker"):
@@ -161,7 +161,7 @@ def test_an_error_inside_a_reply_is_no_answer(
     error = caught.value
     assert str(error).startswith("the service reports an error: ")
     assert said in str(error)
-    assert (error.code, error.kind, passes(error)) == (code, kind, passing)
+    assert (error.code, error.kind, may_pass(error)) == (code, kind, passing)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> No
 
 
 def test_no_more_than_a_bound_is_held_back() -> None:
-    reply = Reply(ACME, Head(200, {}))
+    reply = reply_of(ACME, Head(200, {}))
     assert list(reply.feed(b'{"error"')) == []
     assert "".join(reply.feed(b" " * 20_000)) == '{"error"' + " " * 20_000
     assert list(reply.feed(b"x")) == ["x"]

@@ -20,10 +20,15 @@ from g4flite import (
     StatusError,
 )
 from g4flite._core import errors as _errors
-from g4flite._core.response.answers import request_id, status_error
-from g4flite._core.response.reply import Head
-from g4flite._core.response.service_errors import ADVICE, Report, classify, report_of, reported
-from tests.acme import ACME
+from g4flite._core.response.service_errors import (
+    ADVICE,
+    Report,
+    classify,
+    report_of,
+    reported,
+    request_id,
+    status_error,
+)
 
 REFUSALS = {kind for kind in vars(_errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
 SPENT = "You exceeded your current quota, please check your plan and billing details."
@@ -275,7 +280,7 @@ EVERY = {**ANYWHERE, **BODIES}
 def refused(status: int, body: Any, **headers: str) -> StatusError:
     text = body if isinstance(body, str) else json.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return status_error(ACME, Head(status, named), text, 0)
+    return status_error(status, named, text, rules=(), key_variables=(), now_ms=0)
 
 
 @pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)

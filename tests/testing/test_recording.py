@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import testing
-from g4flite._core.transport.clients import distrusting
+from g4flite._core.transport.tls import unused_context
 from g4flite.providers import LLAMACPP
 from g4flite.testing import Emulator, NotRecorded, Problem, Script, record, replay
 from g4flite.testing import replayer as _replay
@@ -277,13 +277,13 @@ def test_another_transport_than_httpx_s_own(driver: Driver, path: Path) -> None:
 
 def test_a_transport_of_the_wrong_colour_is_refused(path: Path) -> None:
     with (
-        httpx.Client(transport=record(path, httpx.AsyncHTTPTransport(verify=distrusting()))) as client,
+        httpx.Client(transport=record(path, httpx.AsyncHTTPTransport(verify=unused_context()))) as client,
         pytest.raises(TypeError, match=r"an httpx\.Client needs an httpx\.BaseTransport"),
     ):
         client.get("http://127.0.0.1:1")
 
     async def aget() -> None:
-        async with httpx.AsyncClient(transport=record(path, httpx.HTTPTransport(verify=distrusting()))) as client:
+        async with httpx.AsyncClient(transport=record(path, httpx.HTTPTransport(verify=unused_context()))) as client:
             await client.get("http://127.0.0.1:1")
 
     with pytest.raises(TypeError, match=r"an httpx\.AsyncClient needs an httpx\.AsyncBaseTransport"):

@@ -18,7 +18,6 @@ import g4flite
 from g4flite import Timeout
 from g4flite._core.timers import Timers
 from g4flite._core.transport import aiohttp as _aiohttp
-from g4flite._core.transport import aiohttp_failures as _aiohttp_failures
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
@@ -276,7 +275,7 @@ def test_the_body_is_text_to_aiohttp() -> None:
 
 def test_an_exception_of_none_of_the_libraries_passes() -> None:
     error = KeyError("x")
-    assert _aiohttp_failures.meaning(error) is error
+    assert _aiohttp.meaning(error) is error
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not count who cancels")
@@ -291,11 +290,11 @@ def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
 
         task = asyncio.ensure_future(waits.wait(forever))
         await begun.wait()
-        waits.shutdown()
+        waits.interrupt()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        waits.shutdown()  # nobody waits
+        waits.interrupt()  # nobody waits
         waits.silence()
 
     asyncio.run(main())

@@ -8,32 +8,36 @@ import pytest
 
 import g4flite
 from g4flite._core.timers import Timers
-from g4flite._core.transport.network_errors import causes, cut_off, reason, unsent
-from tests.acme import ACME
-from tests.core.test_exchange import run_of
+from g4flite._core.transport.network_errors import causes, error_of_body, error_of_request, reason
 
+TIMERS = Timers(g4flite.Timeout())
 families = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)
 
 
 @families
 def test_a_decoding_that_httpx_itself_undoes_and_fails(family: Any) -> None:
-    error = cut_off(family.DecodingError("brotli: corrupt"), Timers(g4flite.Timeout()))
+    error = error_of_body(family.DecodingError("brotli: corrupt"), TIMERS)
     assert isinstance(error, g4flite.MalformedReplyError)
     assert "brotli: corrupt" in str(error)
 
 
 @families
 def test_a_head_that_is_too_long_meets_a_limit(family: Any) -> None:
-    error = unsent(family.RemoteProtocolError("Receive buffer too long"), "http://h.test/x", run_of(ACME))
+    error = error_of_request(
+        family.RemoteProtocolError("Receive buffer too long"),
+        "http://h.test/x",
+        TIMERS,
+        proxied=False,
+    )
     assert isinstance(error, g4flite.LimitError)
     assert "head of the answer" in str(error)
-    error = cut_off(family.RemoteProtocolError("Receive buffer too long"), Timers(g4flite.Timeout()))
+    error = error_of_body(family.RemoteProtocolError("Receive buffer too long"), TIMERS)
     assert isinstance(error, g4flite.LimitError)
 
 
 @families
 def test_a_pool_that_is_full_is_said_to_be(family: Any) -> None:
-    error = unsent(family.PoolTimeout("x"), "http://h.test/x", run_of(ACME))
+    error = error_of_request(family.PoolTimeout("x"), "http://h.test/x", TIMERS, proxied=False)
     assert isinstance(error, g4flite.ConnectTimeoutError)
     assert "h.test was free in the pool of client=" in str(error)
 

@@ -1,4 +1,8 @@
-"""What a service says went wrong: the shapes that an error comes in, and the class that its words make it.  No I/O.
+"""What a service says went wrong, and which of our errors that is.  No I/O.
+
+An error comes as an HTTP status with a body (`status_error`), as a reply of another content type
+(`error_of_content_type`), or inside a reply of status 200 (`reported`).  `report_of` knows the shapes of an error,
+`classify` the words that make its class; neither knows a vendor.
 
 Sources (August 2026): https://platform.openai.com/docs/guides/error-codes, https://docs.claude.com/en/api/errors,
 https://ai.google.dev/gemini-api/docs/troubleshooting, https://openrouter.ai/docs/api/reference/errors-and-debugging,
@@ -8,15 +12,19 @@ that were quoted in public issues.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timezone
 from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 from ..errors import (
+    PASSING_STATUSES,
     AuthenticationError,
     ChallengeError,
     ContentFilterError,
     ContextLengthError,
     G4fliteError,
+    MalformedReplyError,
     NotFoundError,
     OverloadedError,
     PermissionDeniedError,
@@ -24,16 +32,22 @@ from ..errors import (
     RateLimitError,
     StatusError,
 )
-from ..retry import PASSING
 
-KEPT: Final = 2 * 1024  # characters of an error's text that are kept, and searched for words
+# Characters of an error's text that are kept, and searched for words.
+KEPT: Final = 2 * 1024
+# What a service says of an error that passes by itself.
 PASSING_WORDS: Final = re.compile(
     "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again"
-)  # what a service says of an error that passes by itself
+)
+# The headers in which services name a request, the first one counts.  `cf-ray` and the like are not among them: they
+# name a passage through a proxy, of which the service knows nothing.
+REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ms-request-id")
+# A code or kind that is short enough to stand in a message.
+WORD: Final = re.compile(r"[A-Za-z][\w.-]{0,79}")
 
 
 class Report(NamedTuple):
-    """One error in a service's own words; `marks` are those beside `code` and `kind` that tell its class."""
+    """An error in a service's own words; `marks` are those words besides `code` and `kind` that tell its class."""
 
     message: str
     code: str | int | None = None
@@ -43,9 +57,11 @@ class Report(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What makes a report an `error`: a code or kind that is one of `words` (in snake case: `RateLimitError` counts as
-    `rate_limit_error`), or a status and message ("400 prompt is too long", in lower case) in which `said` is found, or,
-    where neither holds for any rule, one of `numbers` as status or code.
+    """What makes a report an `error`.
+
+    `words` matches its code or a kind, in snake case (`RateLimitError` counts as `rate_limit_error`), `said` its status
+    and message ("400 prompt is too long", in lower case).  If neither matches for any rule, `numbers` decide: one of
+    them is the report's status or code.
     """
 
     error: type[StatusError]
@@ -113,12 +129,12 @@ ADVICE: Final[Mapping[type[StatusError], str]] = {
 
 
 def report_of(value: object, *, bare: bool = False) -> Report | None:
-    """The error in JSON text or in its value; None where there is none.
+    """Return the error in JSON text or in its value, or None if there is none.
 
     The shapes: `{"error": {"message", "type", "code", "status", "details"}}`, `{"error": "text", "error_type",
     "code"}`, `{"type": "error", "error": {...}, "request_id"}`, `{"type": "error", "code", "message"}`, `{"object":
     "error", "message", "type", "code"}`, and a list of one of them.  `bare` also takes `{"message": "text"}` and
-    `{"detail": "text" or [{"loc", "msg"}]}`, which mean an error in the body of an HTTP error alone.
+    `{"detail": "text" or [{"loc", "msg"}]}`, which mean an error only in the body of an HTTP error.
     """
     if isinstance(value, str):
         try:
@@ -139,8 +155,10 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     more = more if isinstance(more, dict) else {}
     said = _text(inner.get("message")) or _text(error) or _json(error or value)
     if said == "Provider returned error" and (raw := _text(more.get("raw"))):
-        said = f"{said}: {raw}"  # a router quotes the provider behind it
-    title = value.get("error") if error != said else None  # {"error": "Unauthorized", "message": "no such key"}
+        # OpenRouter quotes the provider behind it.
+        said = f"{said}: {raw}"
+    # {"error": "Unauthorized", "message": "no such key"}: the error is a title, the message says more.
+    title = value.get("error") if error != said else None
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [kind[:KEPT] for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
     reasons = [detail.get("reason") for detail in _objects(details)]
@@ -149,13 +167,13 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
         said,
         code=_mark(inner.get("code")),
         kind=words[0] if words else None,
-        request_id=as_id(value.get("request_id")),
+        request_id=displayable_id(value.get("request_id")),
         marks=tuple(mark for mark in marks if mark is not None),
     )
 
 
 def classify(status: int, report: Report | None) -> type[StatusError] | None:
-    """The class of an error that came with this status, 200 where it came inside a reply; None: it has none."""
+    """Return the class of an error, or None if it has none; `status` is 200 if the error came inside a reply."""
     report = report or Report("")
     message, numbers = report.message[:KEPT], _numbers(report)
     told = (report.code, report.kind, *report.marks, None if " " in message else message)
@@ -164,15 +182,17 @@ def classify(status: int, report: Report | None) -> type[StatusError] | None:
     for rule in RULES:
         if any(re.fullmatch(rule.words, word) for word in words) or re.search(rule.said, said, re.DOTALL):
             return rule.error
-    if status != 503:  # without a word about it, this may be any server's in between
+    # A 503 without a word about overload may come from any server in between.
+    if status != 503:
         numbers.append(status)
     return next((rule.error for rule in RULES if not {*rule.numbers}.isdisjoint(numbers)), None)
 
 
 def reported(report: Any) -> G4fliteError | None:
-    """The error that a service reports inside a reply of status 200: JSON text, or its value, that `report_of` knows.
+    """Return the error that a service reports inside a reply of status 200, or None if there is none.
 
-    A `StatusError` where it has a class of its own, else a `ProviderError`; None where nothing of the kind is there.
+    `report` is JSON text or its value, in a shape that `report_of` knows.  An error with a class of its own is a
+    `StatusError`, any other a `ProviderError`.
     """
     found = report_of(report)
     if found is None:
@@ -188,7 +208,7 @@ def reported(report: Any) -> G4fliteError | None:
             request_id=found.request_id,
         )
     words = f"{found.code} {found.kind} {found.message[:KEPT]}".lower()
-    passing = not PASSING.isdisjoint(_numbers(found)) or PASSING_WORDS.search(words) is not None
+    passing = not PASSING_STATUSES.isdisjoint(_numbers(found)) or PASSING_WORDS.search(words) is not None
     return ProviderError(
         f"{said}; " + ("try again later, or ask another provider" if passing else "check the messages and options"),
         code=found.code,
@@ -199,28 +219,141 @@ def reported(report: Any) -> G4fliteError | None:
 
 
 def excerpt(data: bytes | str, limit: int = 200) -> str:
-    """The beginning of `data` on one line, as it may stand in a message."""
+    """Return the beginning of `data` on one line and in quotes, to stand in a message."""
     text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
     text = " ".join(text.split())
     return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
-def as_id(value: object) -> str | None:
-    """The value where it can stand in a message as an id: a string on one line, of at most 200 characters."""
+def displayable_id(value: object) -> str | None:
+    """Return the value if it can stand in a message as an id: one line of at most 200 characters; else None."""
     return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
+
+
+def status_error(
+    status: int,
+    headers: Mapping[str, str],
+    text: str,
+    *,
+    rules: Sequence[tuple[int, str, type[StatusError]]],
+    key_variables: Sequence[str],
+    now_ms: int,
+) -> StatusError:
+    """Return the error that a status outside 200-299 means, with this text as its body.
+
+    The provider's own `rules` (`ErrorRule`) come first, then a challenge page, then `classify`.  `key_variables` are
+    the environment variables that may hold the provider's key, `now_ms` is Unix time in milliseconds.
+    """
+    report = report_of(text, bare=True)
+    kind = next((error for at, contains, error in rules if at == status and contains in text), None)
+    if kind is None and status in (403, 503) and is_challenge(headers, text):
+        kind = ChallengeError
+    elif kind is None and status >= 400:
+        kind = classify(status, report or Report(text))
+    kind, report = kind or StatusError, report or Report("")
+    said = f": {excerpt(report.message or text)}" if text.strip() else ""
+    advice = ADVICE.get(kind) or _advice(status, headers)
+    if kind is AuthenticationError and key_variables:
+        advice = f"check api_key=, or {' or '.join(key_variables)} in the environment"
+    word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
+    return kind(
+        f"status {status}{_phrase(status)}{said}{word}; {advice}",
+        status=status,
+        body=text[:KEPT],
+        retry_after=retry_after(headers, now_ms),
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
+        code=report.code,
+        kind=report.kind,
+        request_id=report.request_id or request_id(headers),
+    )
+
+
+def _phrase(status: int) -> str:
+    """Return a status's own words, as in " Not Found"; "" for a status that is not standardised."""
+    from http import HTTPStatus  # noqa: PLC0415 - needed for a message only
+
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
+
+
+def _advice(status: int, headers: Mapping[str, str]) -> str:
+    """Return what to try next after a status whose error has no class of its own."""
+    if status < 400:
+        host = _redirect_host(headers)
+        return f"it redirects to {host}, which is not followed: set base_url= if the service has moved there"
+    if status >= 500:
+        return "the service fails: try later, or ask another provider"
+    return {
+        402: "the account has nothing left to spend: add to it, or ask another provider",
+        405: "nothing is served there: check base_url= and the model",
+        413: "the request is too large: shorten the messages",
+    }.get(status, "check the messages and options")
+
+
+def _redirect_host(headers: Mapping[str, str]) -> str:
+    try:
+        return urlsplit(headers.get("location", "")).hostname or "another path"
+    except ValueError:
+        return "another place"
+
+
+def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError:
+    """Return the error that a reply of a content type in `Provider.error_types` means; its message quotes the text."""
+    kind = headers.get("content-type", "").partition(";")[0]
+    return reported(text) or MalformedReplyError(
+        f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and what stands in between"
+    )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the service's id for this request, by the first of `REQUEST_IDS`, or None if it names none."""
+    return next(filter(None, (displayable_id(headers.get(name)) for name in REQUEST_IDS)), None)
+
+
+def is_challenge(headers: Mapping[str, str], page: str) -> bool:
+    """Return whether the response is a Cloudflare challenge, by its `cf-mitigated` header or by the page's words.
+
+    Source: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
+    """
+    return headers.get("cf-mitigated", "") == "challenge" or any(
+        mark in page
+        for mark in ("challenge-platform", "cf-chl", "Just a moment...", "Attention Required! | Cloudflare")
+    )
+
+
+def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
+    """Return the seconds that the service asks to wait, or None if it does not ask.
+
+    Read from `retry-after-ms`, or from `retry-after` in seconds or as an HTTP date (RFC 9110 10.2.3).
+    """
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        value = headers.get(name, "").strip()
+        if value.replace(".", "", 1).isdecimal():
+            return float(value) / unit
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports socket, and is seldom needed
+
+    try:
+        date = parsedate_to_datetime(headers.get("retry-after", ""))
+        seconds = date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now_ms / 1000
+    except (ValueError, OverflowError):
+        return None
+    return max(0.0, seconds)
 
 
 def _json(value: object) -> str:
     try:
         return json.dumps(value)
-    except RecursionError:  # it was parsed a frame or two above
+    # The parser had a little more stack than this function has.
+    except RecursionError:
         return "JSON that is nested too deep"
 
 
 def _text(value: object) -> str:
-    """The text of a `message` or a `detail`: `[{"loc": ["body", "model"], "msg": "missing"}]` is "body.model: missing".
+    """Return the text of a `message` or a `detail`, "" if there is none.
 
-    Empty where there is none.
+    `[{"loc": ["body", "model"], "msg": "missing"}]` becomes "body.model: missing".
     """
     if isinstance(value, list):
         parts = [(part.get("loc"), part.get("msg")) for part in _objects(value)]
@@ -233,18 +366,18 @@ def _objects(value: object) -> list[dict[str, Any]]:
 
 
 def _mark(value: object) -> str | int | None:
-    """A code or kind, none of which is empty, a truth value or longer than what is kept."""
+    """Return a code or kind, cut to what is kept; None for an empty one or a truth value."""
     if isinstance(value, str):
         return value[:KEPT] or None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _numbers(report: Report) -> list[int]:
-    """The statuses 400-599 that a report names, its code first."""
+    """Return the statuses 400-599 that a report names, its code first."""
     marks = (str(mark) for mark in (report.code, *report.marks))
     return [int(mark) for mark in marks if re.fullmatch("[45][0-9][0-9]", mark)]
 
 
 def _snake(word: str) -> str:
-    """`RateLimitError`, `RATE_LIMIT_ERROR` and `Rate-limit error` as `rate_limit_error`."""
+    """Return `rate_limit_error` for `RateLimitError`, `RATE_LIMIT_ERROR` and `Rate-limit error`."""
     return re.sub("[^a-z0-9]+", "_", re.sub("(?<=[a-z])(?=[A-Z])", "_", word).lower())

@@ -1,7 +1,8 @@
-"""Async streams over aiohttp, by httpx-aiohttp: for less CPU than over httpx's own transport, on asyncio alone.
+"""Async streams over aiohttp, through httpx-aiohttp: less CPU than over httpx's own transport, on asyncio alone.
 
-aiohttp starts its time-outs anew with every byte and rounds them up to whole seconds, so it is given none: a wait that
-takes longer than the timers leave is cancelled.  A scope of its own for each wait would cost as much as all the rest.
+aiohttp's own time-outs restart at each byte and are rounded up to whole seconds, so aiohttp is given none: a wait that
+takes longer than the timers allow is cancelled.  One alarm of the event loop serves all waits of a stream, as a cancel
+scope for each wait would cost as much as all the rest of a chunk.
 """
 
 import asyncio
@@ -21,16 +22,19 @@ import httpx_aiohttp
 from ..errors import G4fliteError, OptionError
 from ..provider import Request
 from ..timers import Timers
-from .aiohttp_failures import meaning
-from .clients import distrusting, trusting
-from .network_errors import failures
+from .network_errors import causes, failures
+from .tls import default_context, unused_context
 
 T = TypeVar("T")
-cancelling: Callable[[Any], int] = getattr(asyncio.Task, "cancelling", lambda _: 0)  # what Python 3.10 does not count
+# Python 3.10 does not count how often a task was cancelled.
+cancelling: Callable[[Any], int] = getattr(asyncio.Task, "cancelling", lambda _: 0)
 uncancel: Callable[[Any], int] = getattr(asyncio.Task, "uncancel", lambda _: 0)
-HEAD: Final = 100 * 1024  # bytes of a line of the answer's head, which is what httpx reads of the whole of it
-IDLE: Final = 5.0  # seconds that a connection is kept for, as httpx keeps it
-SCHEMES: Final = ("http", "https") if sys.version_info >= (3, 11) else ("http",)  # asyncio learnt TLS within TLS
+# Bytes of one line of the response's head: httpx reads no more of the whole head.
+HEAD: Final = 100 * 1024
+# Seconds that a connection is kept for, as httpx keeps it.
+IDLE: Final = 5.0
+# asyncio speaks TLS within TLS from Python 3.11 on.
+SCHEMES: Final = ("http", "https") if sys.version_info >= (3, 11) else ("http",)
 
 
 class Client(httpx_aiohttp.HttpxAiohttpClient):
@@ -48,13 +52,14 @@ class Client(httpx_aiohttp.HttpxAiohttpClient):
                 "name another, or leave transport= out"
             )
         login = ":".join(proxy.auth or ())
-        headers = {"authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}  # for the proxy
-        context = trusting() if proxy.url.scheme == "https" and verify is distrusting() else verify
+        # aiohttp sends these headers to the proxy.
+        headers = {"authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
+        context = default_context() if proxy.url.scheme == "https" and verify is unused_context() else verify
         return transport(context, httpx.Proxy(proxy.url, headers={**proxy.headers, **headers}))
 
 
 def transport(context: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> httpx_aiohttp.AiohttpTransport:
-    """httpx-aiohttp's transport; its session is made with the first request, on the event loop of that."""
+    """Return httpx-aiohttp's transport; its session is made with the first request, on that request's event loop."""
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -69,10 +74,12 @@ def transport(context: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> http
 
 
 async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> httpx.Response:
-    """The response, its body unread and timed.  Raises httpx's failures, and what the timers raise."""
+    """Return the response, its body unread and timed.  Raises httpx's exceptions, and what the timers raise."""
     waits = Timed(timers)
     body = upload(object)(wanted.body, waits.connected)
-    request = client.build_request("POST", wanted.url, headers=wanted.headers, content=body, extensions={"timeout": {}})
+    request = client.build_request(
+        wanted.method, wanted.url, headers=wanted.headers, content=body, extensions={"timeout": {}}
+    )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body, waits.connected)
     try:
@@ -89,23 +96,25 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
 
 
 class Timed:
-    """Stands for the network stream that aiohttp does not show, and for the socket that `Timers.abort` shuts down.
+    """Stands for the network stream, which aiohttp does not show: what the timers wait on and interrupt.
 
-    One alarm serves all waits of a stream: where it rings before a wait is over, it is set anew.
+    If the alarm rings before the wait under way is over, it is set anew.
     """
 
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
         self._loop = asyncio.get_running_loop()
         self._alarm: asyncio.TimerHandle | None = None
-        self._until = math.inf  # when the wait under way is over
-        self._task: asyncio.Task[Any] | None = None  # who waits
+        # When the wait under way is over, and who waits.
+        self._until = math.inf
+        self._task: asyncio.Task[Any] | None = None
         self._woken = False
-        self._transport: Any = None  # asyncio's, once the connection stands
+        # asyncio's transport, once the connection is made.
+        self._transport: Any = None
         timers.hold(self)
 
     async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
-        """What is waited for.  Raises `httpx.ReadTimeout` where a timer ends it or the stream is closed meanwhile."""
+        """Return what `begin()` gives.  Raises `httpx.ReadTimeout` if a timer or another task ends the wait."""
         task: Any = asyncio.current_task()
         before = cancelling(task)
         self._allow()
@@ -113,7 +122,8 @@ class Timed:
         try:
             return await begin()
         except asyncio.CancelledError:
-            if not self._woken or cancelling(task) > before + 1:  # somebody else has cancelled it
+            # Somebody else has cancelled the task, alone or as well.
+            if not self._woken or cancelling(task) > before + 1:
                 raise
             failed: Exception = httpx.ReadTimeout("a timer is over")
         except StopAsyncIteration:
@@ -128,29 +138,30 @@ class Timed:
         raise failed
 
     def connected(self, transport: Any) -> None:
-        """The connection stands: the request is on its way."""
+        """Note that the connection is made: the request is on its way."""
         self._transport = transport
         self.timers.connected = True
-        with suppress(G4fliteError):  # a timer that is over ends the wait as it stands
+        # If a timer is over, its alarm ends the wait.
+        with suppress(G4fliteError):
             self._allow()
 
     def silence(self) -> None:
-        """Nothing waits any more."""
+        """Stop the alarm: nothing waits any more."""
         if self._alarm is not None:
             self._alarm.cancel()
 
     def abort(self) -> None:
-        """Drops the connection at once, whatever of the request is unsent."""
+        """Drop the connection at once, whatever of the request is unsent."""
         if self._transport is not None:
             self._transport.abort()
 
     def let_go(self) -> None:
-        """Drops a connection that is closing, and leaves any other: it may serve another stream."""
+        """Drop a connection that is closing; any other may serve another stream."""
         if self._transport is not None and self._transport.is_closing():
             self._transport.abort()
 
     def _allow(self) -> None:
-        """The wait may take what the timers leave.  Raises where that is nothing."""
+        """Allow the wait what the timers leave.  Raises if they leave nothing."""
         left = self.timers.left()
         self._until = math.inf if left is None else self._loop.time() + left
         if left is not None and (self._alarm is None or self._alarm.when() > self._until):
@@ -164,13 +175,10 @@ class Timed:
         if self._loop.time() < self._until:
             self._alarm = self._loop.call_at(self._until, self._ring)
         else:
-            self.shutdown()
+            self.interrupt()
 
-    def get_extra_info(self, _: str) -> "Timed":
-        return self
-
-    def shutdown(self, _: int = 0) -> None:
-        """Ends the wait under way."""
+    def interrupt(self) -> None:
+        """End the wait under way."""
         if self._task is not None:
             self._woken = True
             self._task.cancel()
@@ -178,7 +186,7 @@ class Timed:
 
 @cache
 def upload(kind: type[Any]) -> type[Any]:
-    """A request's body, httpx's or httpx2's by its class and aiohttp's own: it tells over what its sending begins."""
+    """Return a class of request bodies, below httpx's or httpx2's and aiohttp's: it tells when its sending begins."""
 
     class Upload(aiohttp.Payload, kind):  # type: ignore[misc]
         def __init__(self, data: bytes, begun: Callable[[Any], None]) -> None:
@@ -200,7 +208,7 @@ def upload(kind: type[Any]) -> type[Any]:
 
 @cache
 def download(kind: type[Any]) -> type[Any]:
-    """A response's stream, httpx's or httpx2's by its class, whose waits are timed."""
+    """Return a class of response bodies, below httpx's or httpx2's own, whose waits are timed."""
 
     class Download(kind):  # type: ignore[misc]
         def __init__(self, stream: Any, waits: Timed) -> None:
@@ -209,7 +217,8 @@ def download(kind: type[Any]) -> type[Any]:
             self._begun = False
 
         def __aiter__(self) -> "Download":
-            if not self._begun:  # it is read once, and its rest is what a second reader finds
+            # The body is read once; a second reader finds its rest.
+            if not self._begun:
                 self._next, self._begun = aiter(self._stream).__anext__, True
             return self
 
@@ -234,15 +243,58 @@ def download(kind: type[Any]) -> type[Any]:
 
 
 def unwind(begin: Callable[[], Awaitable[bytes]]) -> None:
-    """Ends the async generators of a body where they would wait, in one step of an event loop that may close them too.
+    """End the async generators of a body at once, without waiting.
 
-    If they met aiohttp's own end of a closed body, its exception, which is one for all, would keep their frames.
+    All in one step of the event loop, which may be closing and end them as well.  If they met aiohttp's own end of a
+    closed body, its exception, which is one object for all bodies, would keep their frames alive.
     """
     with suppress(StopAsyncIteration, asyncio.CancelledError, aiohttp.ClientError, *failures()):
         while True:
             step = begin().__await__()
             try:
                 step.send(None)
-            except StopIteration:  # bytes that were there
+            # Bytes that were there already.
+            except StopIteration:
                 continue
             step.throw(asyncio.CancelledError())
+
+
+# aiohttp's exceptions and those of httpx for the same failure; the first match counts.
+MEANINGS: Final[tuple[tuple[type[Exception], type[Exception]], ...]] = (
+    (aiohttp.ClientHttpProxyError, httpx.ProxyError),
+    (aiohttp.ClientConnectorError, httpx.ConnectError),
+    (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
+    (aiohttp.ClientResponseError, httpx.RemoteProtocolError),
+    (aiohttp.ClientPayloadError, httpx.RemoteProtocolError),
+    (aiohttp.InvalidURL, httpx.UnsupportedProtocol),
+    (aiohttp.ClientError, httpx.ReadError),
+)
+
+
+def meaning(error: Exception) -> Exception:
+    """Return httpx's exception for the same failure, without aiohttp's own: its arguments hold headers and logins."""
+    chain = causes(error)
+    cause = next((cause for cause in chain if isinstance(cause, aiohttp.ClientError)), error)
+    kind = next((theirs for ours, theirs in MEANINGS if isinstance(cause, ours)), None)
+    if type(cause) is ValueError:
+        # A header of the client's own that cannot be sent.
+        kind = httpx.LocalProtocolError
+    if kind is None:
+        return error
+    made = kind(told(cause))
+    system = (cause for cause in chain if isinstance(cause, OSError) and not isinstance(cause, aiohttp.ClientError))
+    made.__cause__ = next(system, None)
+    return made
+
+
+def told(error: BaseException) -> str:
+    """Return what aiohttp says of a failure, on one line."""
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        # Its own words are what came of the response's head.
+        return "Server disconnected"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{error.status} {error.message}"
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    if "Got more than" in said or "Too many headers" in said:
+        return "the head is too long"
+    return said.strip().partition("\n")[0].removesuffix(":")

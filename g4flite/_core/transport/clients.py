@@ -1,16 +1,24 @@
-"""Where a stream's httpx client comes from: the caller, a `Client`'s pool, or one of its own for one stream."""
+"""Where a stream's client comes from: the caller (`Given`), a `Client`'s `Pool`, or the stream itself (`OneShot`).
+
+Each of the three is a `Source` of the exchange: it sends requests over its client, and is released when the stream
+ends.  A client is made when the first request is sent: one for `for`, and one for each event loop of `async for`.
+"""
 
 import os
 import ssl
+import sys
 import threading
 from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
 
 import httpx
 
 from ..errors import OptionError, UsageError
-from .http import kinds
+from ..provider import Request
+from ..timers import Timers
+from .httpx import Response, asend, opened, send
+from .network_errors import error_of_request, failures, kinds, safe_cause
+from .tls import default_context, unused_context
 
 if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
@@ -20,23 +28,8 @@ ASYNCIO = 'transport="aiohttp" is for `async for` on asyncio; leave it out for `
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
-class Source(Protocol):
-    """Lends a stream an httpx client, and takes it back; `proxied`: one that goes through a proxy of the caller's."""
-
-    @property
-    def proxied(self) -> bool: ...
-
-    def client(self) -> httpx.Client: ...
-
-    def async_client(self) -> httpx.AsyncClient: ...
-
-    def release(self) -> None: ...
-
-    async def arelease(self) -> None: ...
-
-
 class Connection(NamedTuple):
-    """How the clients made here connect."""
+    """How a client that is made here connects."""
 
     base_url: str
     proxy: str | None
@@ -44,11 +37,52 @@ class Connection(NamedTuple):
     transport: str = "httpx"
 
     def __repr__(self) -> str:
+        """Return the base URL alone: a proxy's URL may hold a password."""
         return f"Connection(base_url={self.base_url!r})"
+
+
+def _send(
+    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
+) -> Response:
+    """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure on the way means."""
+    client = source.client()
+    try:
+        return send(client, wanted, timers)
+    except failures() as error:
+        failed = error
+    # Outside of `except`, so that the error has no context that quotes a header.
+    raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
+
+
+async def _asend(
+    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
+) -> Response:
+    """Do the same as `_send`, in async."""
+    client = source.async_client()
+    try:
+        if is_over_aiohttp(client, wanted.url):
+            from . import aiohttp  # noqa: PLC0415 - aiohttp is an extra
+
+            return opened(await aiohttp.send(client, wanted, timers), timers)
+        return await asend(client, wanted, timers)
+    except failures() as error:
+        failed = error
+    # Outside of `except`, so that the error has no context that quotes a header.
+    raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
+
+
+def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
+    """Return whether the client's requests to this URL go over httpx-aiohttp."""
+    return "httpx_aiohttp" in sys.modules and any(
+        kind.__module__.partition(".")[0] == "httpx_aiohttp"
+        for kind in type(client._transport_for_url(type(client.base_url)(url))).__mro__
+    )
 
 
 class OneShot:
     """A client for one stream, closed with it."""
+
+    send, asend = _send, _asend
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -78,7 +112,9 @@ class OneShot:
 class Given:
     """A client of the caller's, which only the caller closes."""
 
-    proxied = False  # as far as is known
+    send, asend = _send, _asend
+    # The client may have a proxy of its own, of which nothing is known here.
+    proxied = False
 
     def __init__(self, client: object) -> None:
         if not isinstance(client, kinds("Client", "AsyncClient")):
@@ -102,20 +138,22 @@ class Given:
         return given
 
     def release(self) -> None:
-        """Leaves the client open."""
+        """Leave the client open."""
 
     async def arelease(self) -> None:
-        """Leaves the client open."""
+        """Leave the client open."""
 
 
 class Pool:
-    """The clients of a `g4flite.Client`, one of each colour, made when first wanted and kept until it is closed."""
+    """The clients of a `g4flite.Client`: one for `for` and one for each event loop, kept until the pool is closed."""
+
+    send, asend = _send, _asend
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
-        self._async_clients: RunVar[httpx.AsyncClient | None] | None = None  # one for each event loop
+        self._async_clients: RunVar[httpx.AsyncClient | None] | None = None
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._inherited: list[object] = []
         self.closed = False
@@ -143,12 +181,13 @@ class Pool:
             return client
 
     def release(self) -> None:
-        """Keeps the client for the next stream."""
+        """Keep the client for the next stream."""
 
     async def arelease(self) -> None:
-        """Keeps the client for the next stream."""
+        """Keep the client for the next stream."""
 
     def close(self) -> None:
+        """Close the client.  Raises `TypeError` if there is one of `async for`, which needs `aclose()`."""
         self._renew()
         if self._async_clients is not None:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
@@ -157,6 +196,7 @@ class Pool:
             self._client.close()
 
     async def aclose(self) -> None:
+        """Close the clients."""
         self._renew()
         self.closed = True
         if self._client is not None:
@@ -165,7 +205,11 @@ class Pool:
             await client.aclose()
 
     def _renew(self) -> None:
-        """Begins anew in the child of a fork: the connections and locks are its parent's, and are kept but not used."""
+        """Begin anew in the child of a fork.
+
+        The connections and locks are the parent's: to use or to close them would disturb its streams, and a lock that
+        a thread of the parent held would never be released.  They are kept alive, and not used.
+        """
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
             self._client = self._async_clients = None
@@ -177,14 +221,14 @@ class Pool:
 
 
 def kind(to: Connection) -> Callable[..., httpx.Client]:
-    """What makes a client for `for`.  Raises `OptionError` where the transport has none."""
+    """Return what makes a client for `for`.  Raises `OptionError` if the transport has none."""
     if to.transport == "aiohttp":
         raise OptionError(ASYNCIO)
     return httpx.Client
 
 
 def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
-    """What makes a client for `async for`.  Raises `OptionError` where the transport has none on this event loop."""
+    """Return what makes a client for `async for`.  Raises `OptionError` if it cannot run on this event loop."""
     if to.transport != "aiohttp":
         return httpx.AsyncClient
     import asyncio  # noqa: PLC0415 - slow to import, and of no use in sync
@@ -199,12 +243,13 @@ def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
 
 
 def connect(kind: Callable[..., C], to: Connection) -> C:
-    """An httpx client.  Certificates are loaded only where TLS is to be spoken."""
+    """Return a client.  Certificates are loaded only if TLS is to be spoken.  Raises `OptionError`."""
     try:
-        context = to.verify or (trusting() if to.base_url.startswith("https:") else distrusting())
-        own = to.verify if (to.proxy or "").startswith("https:") else None  # a proxy that is itself reached by TLS
+        context = to.verify or (default_context() if to.base_url.startswith("https:") else unused_context())
+        # For a proxy that is itself reached by TLS.
+        own = to.verify if (to.proxy or "").startswith("https:") else None
         proxy = None if to.proxy is None else httpx.Proxy(to.proxy, ssl_context=own)
-        made = kind(verify=context, proxy=proxy, limits=LIMITS)
+        return kind(verify=context, proxy=proxy, limits=LIMITS)
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
     except OptionError:
@@ -213,31 +258,3 @@ def connect(kind: Callable[..., C], to: Connection) -> C:
         raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
     except (httpx.InvalidURL, ValueError):
         raise OptionError("the proxy, given or from the environment, is no URL that httpx can use") from None
-    made.cookies.__class__ = sparing(type(made.cookies))
-    return made
-
-
-@cache
-def sparing(kind: type[Any]) -> type[Any]:
-    """The same class of cookies, httpx's or httpx2's: it looks for one only where an answer sets any, as each look
-    takes 70 us.
-    """
-
-    class Sparing(kind):  # type: ignore[misc]
-        def extract_cookies(self, response: Any) -> None:
-            if "set-cookie" in response.headers:
-                super().extract_cookies(response)
-
-    return Sparing
-
-
-@cache
-def trusting() -> ssl.SSLContext:
-    """The TLS context of this process: the certificates of certifi, or of SSL_CERT_FILE and SSL_CERT_DIR."""
-    return httpx.create_ssl_context()
-
-
-@cache
-def distrusting() -> ssl.SSLContext:
-    """A TLS context that trusts nobody, for a client that speaks plain http: it costs nothing to make."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

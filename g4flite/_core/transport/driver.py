@@ -1,55 +1,66 @@
-"""The two drivers: the same lines, one without and one with `await`.  Only here does anything wait.
+"""The two drivers: the same lines, one without and one with `await`.  Only here does a stream wait.
 
-Each runs an `exchange` up to its first text, then moves bytes into the reply and texts and events out of it, and
-closes what it opened, however it ends.
+Each runs an `exchange` up to the first text, then moves bytes into the reply and texts and events out of it, and closes
+what it opened, however it ends.
 """
 
-from collections.abc import AsyncGenerator, Generator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import suppress
 from threading import get_ident
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import anyio
-import httpx
 
 from ..errors import G4fliteError
-from ..exchange import READ, Opening, Send, Wait, exchange
-from ..run import Run
-from . import httpx as _steps
+from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
+from ..headers import secrets_of
+from ..provider import Request
+from ..response.reply import Head
+from ..timers import Timers
+from .network_errors import error_of_body, read_failures
+
+# Seconds that closing may take, whoever cancels it.
+CLOSING: Final = 2.0
+# Seconds for the rest of a body behind the end marker.  If it is read to its end, its connection can be used again.
+LINGER: Final = 0.05
+# Seconds after which a wait in sync looks whether the stream was closed.
+NAP: Final = 0.05
 
 
 def iterate(run: Run) -> Generator[Any, None, None]:
-    """The texts of one stream, and its events where they are asked for, over an `httpx.Client`."""
+    """Yield the texts of one stream, and its events if `run.everything`, over an `httpx.Client`."""
     steps, timers, run.thread = exchange(run), run.timers, get_ident()
-    response: httpx.Response | None = None
-    body: Any = None  # the bytes of the response
+    response: Response | None = None
+    body: Any = None
     try:
         wanted = next(steps)
         while not isinstance(wanted, Opening):
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = _steps.read(body, run)
+                    happened = read(body, run)
                 elif response is not None:
                     timers.release()
                     response.close()
                 if isinstance(wanted, Wait):
-                    _steps.sleep(wanted.seconds, timers)
+                    sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = _steps.send(wanted.route.source.client(), wanted.request, run)
-                    happened = _steps.head(response, timers)
-                    body = _steps.content(response, happened)
+                    response = wanted.source.send(wanted.request, timers, wanted.secrets)
+                    happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        steps.close()  # which nothing is asked of any more, and which holds the request
-        feed, texts, full = reply.feed, run.texts, run.join()
+        # Nothing is asked of the exchange any more.  Closing it frees the request, which may be large.
+        steps.close()
+        feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
             heard = False
             for item in items:
                 if isinstance(item, str):
-                    texts.append(item)
+                    keep(item)
                     heard = True
                 elif not run.collect(item):
                     continue
@@ -58,16 +69,14 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 break
             if heard:
                 timers.heard = True
-                if len(texts) >= full:
-                    full = run.join()
             try:
                 data = b"" if reply.done else next(body, b"")
-            except _steps.losses() as error:
-                data = _steps.lost(error, run)
+            except read_failures() as error:
+                data = after_failed_read(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
         if reply.done:
-            _steps.drain(body, run)
+            drain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -83,38 +92,38 @@ def iterate(run: Run) -> Generator[Any, None, None]:
 
 
 async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
-    """The texts of one stream, and its events where they are asked for, over an `httpx.AsyncClient`."""
+    """Yield the texts of one stream, and its events if `run.everything`, over an `httpx.AsyncClient`."""
     steps, timers = exchange(run), run.timers
-    response: httpx.Response | None = None
-    body: Any = None  # the bytes of the response
+    response: Response | None = None
+    body: Any = None
     try:
         wanted = next(steps)
         while not isinstance(wanted, Opening):
             try:
                 happened: Any = None
                 if wanted is READ:
-                    happened = await _steps.aread(body, run)
+                    happened = await aread(body, run)
                 elif response is not None:
                     timers.release()
-                    await _steps.aclose(response, body)
+                    await response.aclose()
                 if isinstance(wanted, Wait):
-                    await _steps.asleep(wanted.seconds, timers)
+                    await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = await _steps.asend(wanted.route.source.async_client(), wanted.request, run)
-                    happened = _steps.head(response, timers)
-                    body = _steps.acontent(response, happened)
+                    response = await wanted.source.asend(wanted.request, timers, wanted.secrets)
+                    happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        steps.close()  # which nothing is asked of any more, and which holds the request
-        feed, texts, full = reply.feed, run.texts, run.join()
+        # Nothing is asked of the exchange any more.  Closing it frees the request, which may be large.
+        steps.close()
+        feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
             heard = False
             for item in items:
                 if isinstance(item, str):
-                    texts.append(item)
+                    keep(item)
                     heard = True
                 elif not run.collect(item):
                     continue
@@ -123,16 +132,14 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 break
             if heard:
                 timers.heard = True
-                if len(texts) >= full:
-                    full = run.join()
             try:
                 data = b"" if reply.done else await anext(body, b"")
-            except _steps.losses() as error:
-                data = _steps.lost(error, run)
+            except read_failures() as error:
+                data = after_failed_read(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
         if reply.done:
-            await _steps.adrain(body, run)
+            await adrain(body, run)
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -141,8 +148,99 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
     finally:
         run.end("closed")
         timers.release()
-        with anyio.move_on_after(_steps.CLOSING, shield=True):
+        with anyio.move_on_after(CLOSING, shield=True):
             if response is not None:
-                await _steps.aclose(response, body)
+                await response.aclose()
             for route in run.routes:
                 await route.source.arelease()
+
+
+def drop(text: str) -> None:
+    """Keep nothing: for a stream without `.partial`."""
+
+
+def read(body: Iterator[bytes], run: Run) -> bytes:
+    """Return the next bytes of the body, b"" at its end or if the answer is complete.  Raises what a cut means."""
+    try:
+        return next(body, b"")
+    except read_failures() as error:
+        return after_failed_read(error, run)
+
+
+async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
+    """Return the next bytes of the body, b"" at its end or if the answer is complete.  Raises what a cut means."""
+    try:
+        return await anext(body, b"")
+    except read_failures() as error:
+        return after_failed_read(error, run)
+
+
+def after_failed_read(error: Exception, run: Run) -> bytes:
+    """Return b"" if the answer is complete and needs no more bytes, else raise what the failure means."""
+    if run.whole:
+        return b""
+    failed = error_of_body(error, run.timers)
+    raise failed from None if failed is error else error
+
+
+def drain(body: Iterator[bytes], run: Run) -> None:
+    """Read what is left of the body behind the end marker, if it is there already."""
+    run.timers.linger(LINGER)
+    with suppress(G4fliteError):
+        while run.timers.waiting is not None and read(body, run):
+            pass
+
+
+async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
+    """Read what is left of the body behind the end marker, if it is there already."""
+    run.timers.linger(LINGER)
+    with suppress(G4fliteError):
+        while run.timers.waiting is not None and await aread(body, run):
+            pass
+
+
+def sleep(seconds: float, timers: Timers) -> None:
+    """Let the time pass.  Raises if another thread closes the stream meanwhile."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, NAP))
+        timers.check()
+
+
+async def asleep(seconds: float, timers: Timers) -> None:
+    """Let the time pass.  Raises if another task closes the stream meanwhile."""
+    await anyio.sleep(seconds)
+    timers.check()
+
+
+class Fetched(NamedTuple):
+    """A response and the beginning of its body; `secrets` are the texts of its request that no message may repeat."""
+
+    head: Head
+    body: bytes
+    secrets: tuple[str, ...]
+
+
+def fetch(route: Route, request: Request, *, limit: int) -> Fetched:
+    """Return one response with the first `limit` bytes of its body, for a question that is no stream.
+
+    The route's timers bound it.  Raises the `G4fliteError` that a failure on the way means.
+    """
+    run = Run((route,), Timers(route.timeout))
+    run.begin(route)
+    run.secrets = secrets_of(request.headers, route.call.headers.keys(), route.call.api_key)
+    response: Response | None = None
+    try:
+        response = route.source.send(request, run.timers, run.secrets)
+        run.head, body = response.head, b""
+        while len(body) < limit and (data := read(response.body, run)):
+            body += data
+        return Fetched(response.head, body[:limit], run.secrets)
+    except G4fliteError as error:
+        run.fail(error)
+        raise
+    finally:
+        run.timers.release()
+        if response is not None:
+            response.close()
+        route.source.release()

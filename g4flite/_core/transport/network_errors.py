@@ -1,10 +1,15 @@
-"""What went wrong in the network: httpx's exceptions, and httpx2's, said in ours."""
+"""Network errors: httpx's exceptions, and those of httpx2, in our classes."""
 
 import os
 import ssl
+import sys
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+import httpx
 
 from ..errors import (
     ConnectError,
@@ -14,37 +19,54 @@ from ..errors import (
     OptionError,
     ProxyError,
     StreamClosedError,
+    StreamTimeoutError,
     TLSError,
     TransportError,
     TruncatedStreamError,
 )
-from ..run import Run
 from ..timers import Timers
-from .http import kinds
 
 OTHERS: tuple[type[Exception], ...] = (
-    UnicodeError, OverflowError,  # a host that is no IDNA, or longer than SOCKS can say
-    ssl.SSLError,  # httpcore lets it through where asyncio reads a bad record
-)  # fmt: skip
+    # A host that is no IDNA name, or longer than SOCKS can say.
+    UnicodeError,
+    OverflowError,
+    # httpcore lets it through if asyncio reads a bad record.
+    ssl.SSLError,
+)
 with suppress(ImportError):
     import socksio
 
-    OTHERS += (socksio.ProtocolError,)  # httpcore lets it through where a SOCKS proxy speaks something else
+    # httpcore lets it through if a SOCKS proxy speaks something else.
+    OTHERS += (socksio.ProtocolError,)
+
+
+def kinds(*names: str) -> tuple[type[Any], ...]:
+    """Return the classes of these names in httpx, and in its continuation httpx2 if the caller has imported that."""
+    families = (httpx, sys.modules.get("httpx2"))
+    return tuple(getattr(family, name) for family in families for name in names if hasattr(family, name))
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Everything that a request, its answer or its connection may end with."""
+    """Return every class of exception that a request, its response or its connection may end with."""
     return (*kinds("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
 
 
+def read_failures() -> tuple[type[Exception], ...]:
+    """Return every class of exception that a read may end with: a failure of the network, or a timer's error."""
+    return (*failures(), StreamTimeoutError)
+
+
 def is_a(error: Exception, name: str) -> bool:
-    """Whether an exception is httpx's of that name, or httpx2's."""
+    """Return whether an exception is httpx's of that name, or httpx2's."""
     return isinstance(error, kinds(name))
 
 
-def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
-    """What a failure before the head of the answer means; `url` is where the request was to go."""
-    place, timers = urlsplit(url).netloc, run.timers
+def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: bool) -> G4fliteError:
+    """Return what a failure before the head of the response means.
+
+    `url` is where the request was to go; `proxied`: through a proxy that was given for it.
+    """
+    place = urlsplit(url).netloc
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
     if is_a(error, "PoolTimeout"):
@@ -57,7 +79,7 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
         return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         return TLSError(f"no TLS with {place}: {reason(error)}; check the host's certificate and that it speaks https")
-    if is_a(error, "ConnectError") and run.proxied:
+    if is_a(error, "ConnectError") and proxied:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if is_a(error, "ConnectError"):
         place += f", or to the proxy that {name} names" if (name := proxy_variable(url)) else ""
@@ -74,7 +96,7 @@ def unsent(error: Exception, url: str, run: Run) -> G4fliteError:
 
 
 def proxy_variable(url: str) -> str:
-    """The variable of the environment that names a proxy for the URL, as most programs read it; empty without one."""
+    """Return the environment variable that names a proxy for the URL, "" if there is none."""
     parts = urlsplit(url)
     if proxy_bypass_environment(parts.hostname or ""):
         return ""
@@ -82,8 +104,10 @@ def proxy_variable(url: str) -> str:
     return next((name for low in names for name in (low.upper(), low) if os.environ.get(name)), "")
 
 
-def cut_off(error: Exception, timers: Timers) -> G4fliteError:
-    """What a failure in the middle of the body means."""
+def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
+    """Return what a failure in the middle of the body means."""
+    if isinstance(error, StreamTimeoutError):
+        return error
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; what came is in .partial")
     if is_a(error, "TimeoutException"):
@@ -95,14 +119,14 @@ def cut_off(error: Exception, timers: Timers) -> G4fliteError:
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")
 
 
-def shown(error: Exception, run: Run) -> Exception | None:
-    """The exception as a cause to be shown; none where it quotes a secret, or a header that could not be sent."""
-    quotes = any(secret in str(cause) for cause in causes(error) for secret in run.secrets)
+def safe_cause(error: Exception, secrets: Iterable[str]) -> Exception | None:
+    """Return the exception to be shown as a cause, or None if it quotes a secret or a header that cannot be sent."""
+    quotes = any(secret in str(cause) for cause in causes(error) for secret in secrets)
     return None if quotes or is_a(error, "LocalProtocolError") else error
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
-    """The exception and everything it was raised from, outermost first; of a group, its first member."""
+    """Return the exception and those that it was raised from, outermost first; of a group, its first member."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
@@ -112,8 +136,9 @@ def causes(error: BaseException | None) -> list[BaseException]:
 
 
 def reason(error: Exception) -> str:
-    """The most telling line of the chain: what the operating system or TLS said, else what httpx says."""
+    """Return the most telling line of the chain: what the operating system or TLS said, else what httpx says."""
     said = [cause for cause in causes(error) if isinstance(cause, OSError) and cause.strerror]
+    # asyncio replaces the system's own text by an address.
     if said and isinstance(said[-1], ConnectionError) and said[-1].errno:
-        return os.strerror(said[-1].errno)  # asyncio replaces the text by an address
+        return os.strerror(said[-1].errno)
     return str(said[-1].strerror if said else error) or type(error).__name__

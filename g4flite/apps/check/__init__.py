@@ -24,7 +24,7 @@ from ..._core.errors import (
 from ..._core.provider import Provider
 from ..._core.request import make_call
 from ..._core.settings import Timeout
-from ...routes import resolve, route, warn
+from ...client import resolve_connection, route_of, warn
 from .case import Finding
 
 __all__ = ["Finding", "add", "report"]
@@ -49,7 +49,7 @@ def report(
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)
     call = make_call(spec, PROMPT, model=model, base_url=url, headers=None, options={}, api_key=api_key)
-    ways = [route(call, resolve(call, None, None), None, timers, 0) for _ in range(2)]
+    ways = [route_of(call, resolve_connection(call, None, None), None, timers, 0) for _ in range(2)]
     warn(call, public=False)
     try:
         whole = record(ways[0])

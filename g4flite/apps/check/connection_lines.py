@@ -1,8 +1,7 @@
 """The lines of the report about the connection, and about what is asked besides one reply.  No I/O."""
 
 from ..._core.errors import FirstTokenTimeoutError, StreamTimeoutError
-from ..._core.response.answers import status_error
-from ..._core.response.service_errors import excerpt, report_of
+from ..._core.response.service_errors import excerpt, report_of, status_error
 from .case import TAIL, Case, Line, last, said
 from .recording import hear, plain
 
@@ -14,7 +13,14 @@ def answer(case: Case) -> Line:
         return "fail", f"there is none: {said(whole.error)}", b""
     if whole.granted:
         return "pass", f"status {whole.head.status}", whole.line
-    error = status_error(case.spec, whole.head, case.heard.body.decode("utf-8", "replace"), 0)
+    error = status_error(
+        whole.head.status,
+        whole.head.headers,
+        case.heard.body.decode("utf-8", "replace"),
+        rules=case.spec.errors,
+        key_variables=case.spec.key_variables,
+        now_ms=0,
+    )
     return "fail", said(error), case.heard.body or whole.line
 
 

@@ -8,13 +8,12 @@ from typing import Any, Final, Literal
 
 from ..._core.errors import G4fliteError, LimitError
 from ..._core.events import CONTENT
+from ..._core.exchange import Route, Run, reply_of
+from ..._core.headers import secrets_of
 from ..._core.request import build
-from ..._core.response.answers import secrets
 from ..._core.response.reply import Head, Reply
-from ..._core.run import Route, Run
 from ..._core.timers import Timers
-from ..._core.transport.httpx import head as head_of
-from ..._core.transport.httpx import read, send
+from ..._core.transport.driver import read
 from .recording import Recording
 
 LARGEST: Final = 4 * 2**20  # bytes of a body
@@ -31,20 +30,21 @@ def record(route: Route, *, leave: Literal["", "half", "wholly"] = "", broken: b
     request = build(call)
     run = Run((route,), Timers(route.timeout))
     run.begin(route)
-    run.secrets = secrets(call, request)
+    run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
     body = request.body[:-1] if broken else request.body
     request = request._replace(headers={**request.headers, "accept-encoding": "gzip, deflate"}, body=body)
     line, head, link, error = b"", None, None, None
     pieces: list[tuple[float, bytes]] = []
-    client, began = route.source.client(), time.monotonic()
+    began = time.monotonic()
     try:
-        response = send(client, request, run)
+        response: Any = route.source.send(request, run.timers, run.secrets)
         try:
-            line = f"{response.http_version} {response.status_code} {response.reason_phrase}".encode()
-            head, stream = head_of(response, run.timers), response.extensions["network_stream"]
+            head, raw = response.head, response.raw
+            line = f"{raw.http_version} {raw.status_code} {raw.reason_phrase}".encode()
+            stream = raw.extensions["network_stream"]
             link = stream.get_extra_info("client_addr")
-            listening, size, raw = listener(run, head), 0, response.iter_raw()
-            while data := read(raw, run):
+            listening, size = listener(run, head), 0
+            while data := read(response.body, run):
                 pieces.append((time.monotonic() - began, data))
                 size += len(data)
                 if size > LARGEST:
@@ -73,7 +73,7 @@ def record(route: Route, *, leave: Literal["", "half", "wholly"] = "", broken: b
 def listener(run: Run, head: Head) -> Reply | None:
     """The decoding of a reply, None where its compression is unknown."""
     with suppress(G4fliteError):
-        return Reply(run.call.provider, head)
+        return reply_of(run.call.provider, head)
     return None
 
 

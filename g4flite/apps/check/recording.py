@@ -86,7 +86,7 @@ def plain(spec: Provider, recording: Recording) -> tuple[list[bytes], G4fliteErr
     broken: G4fliteError | None = None
     size = 0
     try:
-        undo = inflater(spec, recording.head) if recording.head is not None else None
+        undo = inflater(recording.head, spec.max_ratio) if recording.head is not None else None
         for _, data in recording.pieces:
             pieces.append(data if undo is None else b"".join(undo.feed(data)))
             size += len(pieces[-1])

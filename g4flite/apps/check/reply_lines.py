@@ -7,9 +7,9 @@ from typing import Final
 from ..._core.errors import FirstTokenTimeoutError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
 from ..._core.events import Finish, Reasoning, Usage
 from ..._core.provider import Provider
-from ..._core.response.answers import no_reply
-from ..._core.response.frames import DONE
+from ..._core.response.parsers import DONE
 from ..._core.response.reply import Head
+from ..._core.response.service_errors import error_of_content_type
 from .case import TAIL, Case, Line, last, near, said
 
 LONG: Final = 40  # characters that no server sends in one piece while it streams
@@ -36,7 +36,7 @@ def content_type(case: Case) -> Line:
     kind = head.headers.get("content-type", "").partition(";")[0].strip().lower()
     wanted = next((value for name, value in case.spec.headers.items() if name.lower() == "accept"), "*/*")
     if kind.startswith(case.spec.error_types):
-        return "fail", said(no_reply(head, case.heard.body.decode("utf-8", "replace"))), line
+        return "fail", said(error_of_content_type(head.headers, case.heard.body.decode("utf-8", "replace"))), line
     if "*" not in wanted and kind not in wanted.split(", "):
         return "fail", f"it is {kind or 'not named'}, where the request accepts {wanted}", line
     return ("pass", kind, line) if kind else ("unknown", "none is named", b"")
