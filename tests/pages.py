@@ -1,18 +1,18 @@
-"""Writes what is generated: the guide of each provider, and the README's tables.  `make guides` runs it."""
+"""Write the generated pages: the guide to each provider and the README's tables.  `make guides` runs this file."""
 
 from pathlib import Path
 
-import g4flite
-from g4flite.apps.guides import table
+from g4flite import providers
+from g4flite.apps.guides import guide, table
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "examples" / "guides"
-TABLES = {"providers": False, "founding providers": True}  # the mark in the README: whether they are retired
+TABLES = {"providers": False, "founding providers": True}  # a table's mark in the README: are its providers retired?
 
 
 def pages() -> dict[Path, str]:
-    """The text that each generated file should have."""
-    made = {GUIDES / f"{name}.md": g4flite.guide(name) for name in g4flite.providers.names()}
+    """Return the text that each generated file should have."""
+    made = {GUIDES / f"{name}.md": guide(name) for name in providers.names()}
     readme = (ROOT / "README.md").read_text()
     for mark, retired in TABLES.items():
         start, end = f"<!-- {mark}: make guides -->\n", f"<!-- /{mark} -->"
@@ -26,7 +26,7 @@ if __name__ == "__main__":
     GUIDES.mkdir(exist_ok=True)
     made = pages()
     for path in {*GUIDES.iterdir()} - made.keys():
-        path.unlink()  # of a provider that is no more
+        path.unlink()  # the guide to a provider that has been removed
     for path, text in made.items():
         path.write_text(text)
     print(f"{len(made) - len(TABLES) + 1} guides in {GUIDES.relative_to(ROOT)}, {len(TABLES)} tables in README.md")

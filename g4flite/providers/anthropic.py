@@ -1,4 +1,4 @@
-"""Anthropic Messages: `system` stands at the top, `max_tokens` is required, tools are blocks inside the messages.
+"""Anthropic Messages: server-sent events; a `message_stop` completes the reply.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types of anthropic-sdk-python (August 2026).
 """
@@ -25,7 +25,11 @@ CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"
 
 
 def payload(call: Call) -> JSON:
-    """The messages go out as turns of text or blocks, the system messages as the top-level `system`."""
+    """`messages` are turns of text or blocks, tool calls and their results among these; `system` holds the system text.
+
+    The service requires `max_tokens`: it is 8192 unless the option says otherwise.
+    A message with a `name` raises `MessagesError`.
+    """
     system, messages = split_system(call.messages)
     kind, name = tool_choice(call.options) or ("", "")
     tools = [{"input_schema": {"type": "object", "properties": {}}, "name": tool["name"],
@@ -137,8 +141,10 @@ class MessagesReader:
 
 
 def parser(limit: int) -> FrameParser:
-    """Anthropic Messages: server-sent events, named as the `type` of their JSON.  `content_block_delta` holds text,
-    reasoning and pieces of tool calls, `message_delta` the tokens; `error` raises, `message_stop` completes the reply.
+    """Anthropic Messages: server-sent events, each with the name that its JSON has as `type`.
+
+    `content_block_delta` holds text, reasoning, or a piece of a tool call; `message_delta` counts the tokens; `error`
+    raises; `message_stop` completes the reply.  Events with other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
 

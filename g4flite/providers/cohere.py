@@ -1,4 +1,4 @@
-"""Cohere (v2 chat): server-sent events, each named as the `type` of its JSON; `message-end` completes a reply.
+"""Cohere v2 chat: server-sent events; a `message-end` completes the reply.
 
 Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python (August 2026).
 """
@@ -31,7 +31,11 @@ REASONS: dict[str, FinishReason] = {
 
 
 def payload(call: Call) -> JSON:
-    """The messages go out as they are, but for developer messages, which are system messages here."""
+    """`messages` and `tools` are as they were passed, but a developer message becomes a system message.
+
+    The service cannot be told to call one certain tool: such a `tool_choice` raises `OptionError`.
+    A message with a `name` raises `MessagesError`.
+    """
     messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in reject_names(call.messages)]
     kind, name = tool_choice(call.options) or ("auto", "")
     if name:
@@ -99,10 +103,11 @@ class CohereReader:
 
 
 def parser(limit: int) -> FrameParser:
-    """Cohere v2 chat: server-sent events, named as the `type` of their JSON; unknown names are passed over.
+    """Cohere v2 chat: server-sent events, each with the name that its JSON has as `type`.
 
     `content-delta` is text or reasoning, `tool-plan-delta` reasoning, `tool-call-delta` a piece of a tool call.
-    `message-end` completes the reply, and counts the tokens; its `finish_reason` `ERROR` or `TIMEOUT` raises.
+    `message-end` counts the tokens and completes the reply; its `finish_reason` `ERROR` or `TIMEOUT` raises.  Events
+    with other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), CohereReader(), "an event")
 

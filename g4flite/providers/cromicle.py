@@ -1,7 +1,8 @@
 """Cromicle: a raw text reply; the body carries a SHA-256 of its own message.
 
-The prompt is the flattened conversation; the model is not on the wire.  Any status outside 200-299 is an error, and a
-clean HTTP end completes the reply.  Source: recorded traffic of https://cromicle.top, upstream until May 2025.
+The prompt is the conversation as one text, with a line `Role: content` for each message.  The request names no model.
+Any status outside 200-299 is an error; a clean end of the HTTP body completes the reply.
+Source: recorded traffic of https://cromicle.top, upstream until May 2025.
 """
 
 from hashlib import sha256
@@ -13,12 +14,15 @@ TOKEN = "abc"  # noqa: S105 - the same for every caller
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`hash`: `sha256_hex("abc" + prompt)`."""
+    """`hash` is `sha256_hex("abc" + prompt)`."""
     return {"hash": sha256((TOKEN + call.prompt).encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """The fields `message`, `token` and `hash`."""
+    """`message` is the prompt, `token` the constant "abc", and `hash` comes from the signer.
+
+    A message with a `name`, images and tool calls raise `MessagesError`.
+    """
     return {"message": call.prompt, "token": TOKEN, "hash": call.signed["hash"]}
 
 

@@ -1,4 +1,4 @@
-"""Services and servers that speak OpenAI's Chat Completions, each with habits of its own, which one reader understands.
+"""Services and servers that speak OpenAI's Chat Completions, each with habits of its own, which one parser reads.
 
 Sources (August 2026): https://openrouter.ai/docs/api/reference/streaming, https://console.groq.com/docs/openai,
 https://api-docs.deepseek.com, https://docs.mistral.ai/api, https://huggingface.co/docs/inference-providers,
@@ -14,17 +14,23 @@ from .openai import OPENAI, chat
 
 
 def payload(call: Call) -> JSON:
-    """The messages and tools go out as they are; usage is asked for."""
+    """`messages` and `tools` are as they were passed.  `include_usage` asks for the token counts."""
     return {**chat(call), "stream_options": {"include_usage": True}}
 
 
 def azure_payload(call: Call) -> JSON:
-    """The messages and tools go out as they are, to the deployment that is named as the model; usage is asked for."""
+    """`messages` and `tools` are as they were passed.  The model names the deployment, which stands in the URL as well.
+
+    `max_tokens` becomes `max_completion_tokens`.  `include_usage` asks for the token counts.
+    """
     return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": {"include_usage": True}}
 
 
 def mistral_payload(call: Call) -> JSON:
-    """The messages and tools go out as they are; usage comes without asking, and a field that is unknown is refused."""
+    """`messages` and `tools` are as they were passed; `seed` becomes `random_seed`.
+
+    The token counts come unasked, and the service refuses unknown fields, `stream_options` among them.
+    """
     return chat(call, seed="random_seed")
 
 

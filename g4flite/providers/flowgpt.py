@@ -1,6 +1,7 @@
-"""FlowGPT: NDJSON, in which objects of the event `text` carry the text; an MD5 of time and nonce goes in the headers.
+"""FlowGPT: an NDJSON reply; the headers carry an MD5 of the time and a nonce.
 
-A clean HTTP end completes the reply.  Source: recorded traffic of https://flowgpt.com, upstream until December 2025.
+A clean end of the HTTP body completes the reply.
+Source: recorded traffic of https://flowgpt.com, upstream until December 2025.
 """
 
 from hashlib import md5
@@ -24,7 +25,10 @@ HEADERS = {
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`signature`: `md5_hex("{timestamp}-{nonce}-Bearer null")`, the timestamp in whole seconds."""
+    """`signature` is `md5_hex("{timestamp}-{nonce}-Bearer null")`, with the timestamp in whole seconds.
+
+    `nonce` is 32 random hexadecimal digits, `device` 19 random letters and digits.
+    """
     timestamp, nonce = str(call.now_ms // 1000), call.random_hex(32)
     signature = md5(f"{timestamp}-{nonce}-Bearer null".encode(), usedforsecurity=False).hexdigest()
     device = call.random_text(19, "abcdefghijklmnopqrstuvwxyz0123456789")
@@ -32,7 +36,11 @@ def sign(call: Call) -> dict[str, str]:
 
 
 def payload(call: Call) -> JSON:
-    """The last message is the `question`, the earlier ones but the system messages the `history`."""
+    """`question` is the content of the last message, `system` that of the system messages or a standard sentence.
+
+    `history` is a greeting, then the earlier messages; `promptId` is `model-` and the model.
+    A message with a `name`, images and tool calls raise `MessagesError`.
+    """
     system = [m["content"] for m in call.texts if m["role"] == "system"] or [SYSTEM]
     history = [m for m in call.texts[:-1] if m["role"] != "system"]
     question, temperature = call.texts[-1]["content"], call.options.get("temperature", 0.7)
@@ -48,7 +56,7 @@ def text_of(frame: dict[str, Any]) -> object:
 
 
 def parser(limit: int) -> JsonLinesParser:
-    """NDJSON: `data` of an object whose `event` is `text` is text; every other object has none, or reports an error."""
+    """NDJSON: the `data` of an object whose `event` is `text` is text; an error raises; other objects are skipped."""
     return JsonLinesParser(text_of, limit, verbatim=True)
 
 

@@ -1,7 +1,8 @@
-"""Free2GPT: a raw text reply; the messages go out as given, signed with the time and the last of them.
+"""Free2GPT: a raw text reply; the body carries a SHA-256 of the time and the last message.
 
-The model is not on the wire.  Status 500 with `Quota exceeded` in its body is a rate limit, as 429 is; a clean HTTP
-end completes the reply.  Source: recorded traffic of https://chat10.free2gpt.xyz, upstream until December 2025.
+The request names no model.  Status 500 with `Quota exceeded` in its body is a rate limit, as 429 is; a clean end of the
+HTTP body completes the reply.
+Source: recorded traffic of https://chat10.free2gpt.xyz, upstream until December 2025.
 """
 
 from hashlib import sha256
@@ -14,12 +15,18 @@ SITE = "https://chat10.free2gpt.xyz"
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`sign`: `sha256_hex("{time}:{content of the last message}:")`, the time in milliseconds, the secret empty."""
+    """`sign` is `sha256_hex("{time}:{content of the last message}:")`, with the time in milliseconds.
+
+    The text ends with a colon because the secret behind it is empty.
+    """
     return {"sign": sha256(f"{call.now_ms}:{call.texts[-1]['content']}:".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """The fields `messages`, `time` in milliseconds, `pass` (null) and `sign`."""
+    """`messages` are the messages as they were passed, `time` is Unix time in milliseconds, and `pass` is always null.
+
+    `sign` comes from the signer.  A message with a `name`, images and tool calls raise `MessagesError`.
+    """
     return {"messages": call.texts, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 
 

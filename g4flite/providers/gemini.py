@@ -1,4 +1,4 @@
-"""Google Gemini (streamGenerateContent): server-sent events without names; a `finishReason` completes a reply.
+"""Gemini streamGenerateContent: server-sent events without names; a `finishReason` completes the reply.
 
 Source: https://ai.google.dev/api/generate-content and the types of python-genai (August 2026).
 """
@@ -27,7 +27,10 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 
 
 def payload(call: Call) -> JSON:
-    """The messages go out as `contents`, one for each change of role; the system messages are `systemInstruction`."""
+    """`contents` are the messages, those of one role in a row as one; `systemInstruction` holds the system messages.
+
+    A message with a `name` and an image at an `https:` URL raise `MessagesError`.
+    """
     system, messages = split_system(call.messages)
     wanted, (kind, name) = schema(call.options), tool_choice(call.options) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
@@ -134,8 +137,10 @@ class GeminiReader:
 
 
 def parser(limit: int) -> FrameParser:
-    """Gemini streamGenerateContent: server-sent events, or one JSON array where `alt=sse` was lost on the way; in
-    `candidates[0].content.parts` are text, reasoning (`thought`) and tool calls, and a `finishReason` completes it.
+    """Gemini streamGenerateContent: server-sent events, or one JSON array if `alt=sse` was lost on the way.
+
+    `candidates[0].content.parts` holds text, reasoning (`thought`) and tool calls, `usageMetadata` the token counts.  A
+    `finishReason` completes the reply.
     """
     return FrameParser(EventsOrArray(limit), GeminiReader(), "an event")
 

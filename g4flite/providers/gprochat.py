@@ -1,7 +1,8 @@
-"""GPROChat: a raw text reply; the flattened conversation goes out as one Gemini part, signed with a published constant.
+"""GPROChat: a raw text reply; the body carries a SHA-256 of the time, the prompt and a constant that is public.
 
-The model is not on the wire; a clean HTTP end completes the reply.  Source: recorded traffic of https://gprochat.com,
-upstream until December 2025.
+The prompt is the conversation as one text, with a line `Role: content` for each message.  The request names no model.
+A clean end of the HTTP body completes the reply.
+Source: recorded traffic of https://gprochat.com, upstream until December 2025.
 """
 
 from hashlib import sha256
@@ -14,12 +15,15 @@ SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page pub
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`sign`: `sha256_hex("{time}:{prompt}:2BC120D4-BB36-1B60-26DE-DB630472A3D8")`, the time in milliseconds."""
+    """`sign` is `sha256_hex("{time}:{prompt}:2BC120D4-BB36-1B60-26DE-DB630472A3D8")`, with the time in milliseconds."""
     return {"sign": sha256(f"{call.now_ms}:{call.prompt}:{SECRET}".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """The fields `messages` (one, of one text part), `time` in milliseconds, `pass` (null) and `sign`."""
+    """`messages` holds the prompt as one text part, `time` is Unix time in milliseconds, and `pass` is always null.
+
+    `sign` comes from the signer.  A message with a `name`, images and tool calls raise `MessagesError`.
+    """
     messages = [{"role": "user", "parts": [{"text": call.prompt}]}]
     return {"messages": messages, "time": call.now_ms, "pass": None, "sign": call.signed["sign"]}
 

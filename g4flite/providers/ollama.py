@@ -1,7 +1,7 @@
-"""Ollama (/api/chat): NDJSON; an object with `done: true` completes a reply.
+"""Ollama chat: NDJSON; an object with `done: true` completes the reply.
 
-The server of this machine wants no key, the cloud wants one.  Source: ollama's docs/api.md, docs/api/streaming.mdx and
-docs/api/errors.mdx (August 2026).
+A server on this machine asks for no key, Ollama's cloud asks for one.
+Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (August 2026).
 """
 
 from typing import Any
@@ -19,7 +19,10 @@ REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
 def payload(call: Call) -> JSON:
-    """Each message goes out with its images beside its text, and most options inside `options`."""
+    """`messages` hold their text in `content` and their images in `images`; `options` holds most options.
+
+    A message with a `name` and an image at an `https:` URL raise `MessagesError`.
+    """
     names = tool_names(call.messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools)
@@ -90,7 +93,7 @@ def parser(limit: int) -> FrameParser:
     """Ollama chat: NDJSON, one object a line.
 
     `message.content` is text, `message.thinking` reasoning, `message.tool_calls` whole tool calls; an `error` raises.
-    The object with `done: true` completes the reply, and counts the tokens.
+    The object with `done: true` counts the tokens and completes the reply.
     """
     return FrameParser(Lines(limit), OllamaReader(), "a line")
 

@@ -1,7 +1,6 @@
 """OpenAI Chat Completions: server-sent events of `chat.completion.chunk` objects, then `[DONE]`.
 
-The messages and tools go out as they are.  What other services that speak the same (`dialects.py`) have added to the
-reply is read as well.
+The parser also reads what other services that speak this protocol (`dialects.py`) have added to the reply.
 Source: https://platform.openai.com/docs/api-reference/chat/streaming and the types of openai-openapi (August 2026).
 """
 
@@ -36,7 +35,10 @@ def chat(call: Call, **names: str) -> dict[str, Any]:
 
 
 def payload(call: Call) -> JSON:
-    """`max_tokens` goes out as `max_completion_tokens`; usage is asked for, padding against eavesdroppers is not."""
+    """`messages` and `tools` are as they were passed; `max_tokens` becomes `max_completion_tokens`.
+
+    `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
+    """
     usage = {"include_usage": True, "include_obfuscation": False}
     return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": usage}
 
@@ -134,10 +136,11 @@ def counted(usage: dict[str, Any]) -> Usage:
 
 
 def parser(limit: int) -> FrameParser:
-    """OpenAI Chat Completions: server-sent events, each a chunk of whose `choices` the first is read.
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
-    `delta.content` is text, `delta.reasoning_content`, `delta.reasoning` and what a first `<think>` encloses reasoning,
-    `delta.tool_calls` a piece of a tool call, `usage` the tokens.  A `finish_reason` or `[DONE]` completes the reply.
+    `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` element at the start of the
+    text are reasoning; `delta.tool_calls` is a piece of a tool call; `usage` counts the tokens.  A `finish_reason` or
+    `[DONE]` completes the reply.
     """
     return FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
 

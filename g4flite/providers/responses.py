@@ -1,7 +1,7 @@
-"""OpenAI Responses: server-sent events named as the `type` of their JSON; `response.completed` or `.incomplete` ends.
+"""OpenAI Responses: server-sent events; `response.completed` or `response.incomplete` completes the reply.
 
-The messages are `input` items.  Source: https://platform.openai.com/docs/api-reference/responses-streaming; a real
-`error` event nests its error where the documentation has it flat (recorded, August 2026): both are read.
+A real `error` event nests its error, while the documentation shows it flat (recorded, August 2026): both are read.
+Source: https://platform.openai.com/docs/api-reference/responses-streaming.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,10 @@ REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.d
 
 
 def payload(call: Call) -> JSON:
-    """The messages go out as `input` items, the tools flat."""
+    """`input` holds an item for each message, tool call and result; `tools` are without the object `function`.
+
+    A message with a `name` raises `MessagesError`.
+    """
     (kind, name), wanted = tool_choice(call.options) or ("", ""), schema(call.options)
     tools = [{"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()))]
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
@@ -124,11 +127,12 @@ class ResponsesReader:
 
 
 def parser(limit: int) -> FrameParser:
-    """OpenAI Responses: server-sent events, named as the `type` of their JSON; unknown names are passed over.
+    """OpenAI Responses: server-sent events, each with the name that its JSON has as `type`.
 
     `response.output_text.delta` is text, `response.reasoning_summary_text.delta` and `response.reasoning_text.delta`
-    reasoning, `response.function_call_arguments.delta` a piece of a tool call; `error` and `response.failed` raise.
-    `response.completed` or `response.incomplete` completes the reply, and counts the tokens.
+    are reasoning, `response.function_call_arguments.delta` is a piece of a tool call; `error` and `response.failed`
+    raise.  `response.completed` or `response.incomplete` counts the tokens and completes the reply.  Events with other
+    names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), ResponsesReader(), "an event")
 
