@@ -19,7 +19,7 @@ from .. import __version__
 from .._core.errors import G4fliteError, UsageError
 from .cli import PACKAGE, program
 
-LEFT_OUT = ("apps/markdown.py",)
+LEFT_OUT = ("apps/chat/markdown.py",)
 TAKEN = {*sys.stdlib_module_names, "anyio", "httpx"}  # which a folder of the name may hide from the copy itself
 LISTING = "VENDORED"
 PART = "VENDORED.part"  # what every file is written to before it takes its name

@@ -22,9 +22,9 @@ from rich.console import Console
 import g4flite
 from g4flite._core.events import Reasoning, Usage
 from g4flite.apps import chat, cli
-from g4flite.apps import conversation as _conversation
-from g4flite.apps import markdown as _markdown
-from g4flite.apps.conversation import Conversation, decide
+from g4flite.apps.chat import markdown as _markdown
+from g4flite.apps.chat import session as _conversation
+from g4flite.apps.chat.session import Conversation, decide
 from g4flite.testing import Emulator, Script, Stop, Think
 from tests.conftest import bare_environment
 
