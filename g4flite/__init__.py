@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from ._core.retry import Retry
     from ._core.settings import Timeout
     from ._core.stream import Attempt, Stream
-    from .apps.guides import guide
-    from .apps.probe import working
     from .client import Client, stream
     from .providers import register
 
@@ -117,11 +115,9 @@ __all__ = [
     "TruncatedStreamError",
     "Usage",
     "UsageError",
-    "guide",
     "providers",
     "register",
     "stream",
-    "working",
 ]
 
 _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
@@ -131,7 +127,7 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
     **dict.fromkeys(("JSON", "Call", "ChunkParser", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Attempt", "Stream"), "_core.stream"),
     "Message": "_core.messages", "Retry": "_core.retry", "Timeout": "_core.settings",
-    "guide": "apps.guides", "providers": "", "register": "providers", "working": "apps.probe",
+    "providers": "", "register": "providers",
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import g4flite
-from g4flite.apps.guides import table
+from g4flite.apps.guides import guide, table
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "examples" / "guides"
@@ -12,7 +12,7 @@ TABLES = {"providers": False, "founding providers": True}  # the mark in the REA
 
 def pages() -> dict[Path, str]:
     """The text that each generated file should have."""
-    made = {GUIDES / f"{name}.md": g4flite.guide(name) for name in g4flite.providers.names()}
+    made = {GUIDES / f"{name}.md": guide(name) for name in g4flite.providers.names()}
     readme = (ROOT / "README.md").read_text()
     for mark, retired in TABLES.items():
         start, end = f"<!-- {mark}: make guides -->\n", f"<!-- /{mark} -->"

@@ -17,7 +17,7 @@ import g4flite
 from g4flite import Call, ErrorRule, Provider, RateLimitError, TextParser, providers
 from g4flite import testing as emulator
 from g4flite._core import request as _request
-from g4flite.apps import cli
+from g4flite.apps import cli, guides
 from g4flite.apps.guides import table
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI
 from g4flite.testing import Emulator
@@ -25,7 +25,7 @@ from tests.acme import ACME, MARKED
 from tests.pages import GUIDES, ROOT, pages
 
 NAMES = providers.names()
-guide = functools.cache(g4flite.guide)
+guide = functools.cache(guides.guide)
 VAGUE = r"\b(get|gets|getting|got|gotten|do|does|did|doing|done|handl\w*|process\w*|perform\w*)\b"
 LAMBDA = replace(ACME, payload=lambda call: {"prompt": call.prompt})
 
@@ -276,7 +276,7 @@ def test_what_is_another_one_each_time_stays_out_of_a_guide() -> None:
     spec = replace(ACME, payload=lambda call: {"id": {"n": next(count)}, "model": call.model, "x": [1]}, models=("m",))
     assert body(guide(spec)) == {"id": {"n": "..."}, "model": "m", "x": [1]}
     assert "- `id.n`: made of what is no part of the call\n" in guide(spec)
-    assert g4flite.guide(spec) == guide(spec)
+    assert guides.guide(spec) == guide(spec)
 
 
 def test_a_payload_may_be_any_json_and_refuse_what_it_cannot_carry() -> None:
@@ -321,7 +321,7 @@ def test_a_guide_says_whether_errors_inside_a_reply_are_recognised() -> None:
 def test_no_secret_stands_in_a_guide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-s3cret")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://s3cret.test")
-    assert g4flite.guide(OPENAI) == guide("openai")
+    assert guides.guide(OPENAI) == guide("openai")
     headers = {
         "authorization": "Bearer s3cret",
         "x-token": "s3cret-{api_key}",
@@ -358,27 +358,27 @@ def test_the_program_of_a_spec_of_one_s_own_runs(case: str, capsys: pytest.Captu
 
 def test_the_program_of_a_spec_that_is_nowhere_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = replace(MINE, name="nowhere")
-    assert "\n# SPEC is the Provider of this guide\n" in g4flite.guide(spec)
+    assert "\n# SPEC is the Provider of this guide\n" in guides.guide(spec)
     monkeypatch.setattr("__main__.HERS", spec, raising=False)
-    assert "\n# HERS is the Provider of this guide\n" in g4flite.guide(spec)
+    assert "\n# HERS is the Provider of this guide\n" in guides.guide(spec)
     monkeypatch.setitem(providers._TABLE, "nowhere", spec)
-    text = g4flite.guide(spec)
+    text = guides.guide(spec)
     assert 'stream(\n        "nowhere",\n' in text
-    assert text == g4flite.guide("nowhere")
+    assert text == guides.guide("nowhere")
     assert "# " not in fenced(text, "python")[0].replace("  # ", "")
 
 
 def test_a_vendored_copy_s_programs_import_it_by_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("g4flite.apps.guide_example.PACKAGE", "myapp.llm")
-    (program,) = fenced(g4flite.guide("cromicle"), "python")
+    (program,) = fenced(guides.guide("cromicle"), "python")
     assert "import myapp.llm as llm\nfrom myapp.llm.testing import Emulator\n" in program
     assert "def ask(base_url: str) -> llm.Stream:\n    return llm.stream(\n" in program
 
 
 def test_a_guide_can_be_written_without_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = g4flite.guide("cromicle")
+    whole = guides.guide("cromicle")
     monkeypatch.setitem(sys.modules, "g4flite.testing.emulator", None)
-    text = g4flite.guide("cromicle")
+    text = guides.guide("cromicle")
     assert text.partition("## Usage")[0] == whole.partition("## Usage")[0]
     assert "Hello to you" in text
 

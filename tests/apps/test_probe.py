@@ -351,7 +351,7 @@ def test_working_is_a_list_to_fall_back_on(server: Emulator, deaf: str, monkeypa
     with Emulator(lambda messages: ["cut", Stop("length")], keys=False) as second:
         server.keys = False
         asked = ["openai", at(second, "second", default_model=None), at(server, "first")]
-        found = g4flite.working(asked, model={"openai": "m", "second": "m2"})
+        found = probe.working(asked, model={"openai": "m", "second": "m2"})
         assert [(spec.name, spec.default_model) for spec in found] == [("first", "default"), ("second", "m2")]
         assert [row.provider for row in found.probes] == ["first", "second", "openai"]
         assert found.probes[-1].reason == "nothing listens there"
