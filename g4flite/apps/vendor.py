@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
             lines, complaint = check(folder)
         else:
             lines, complaint = copy(folder, today(), update=arguments.update), ""
-    except OSError as error:  # not of standard output, as cli.main would take it
+    except OSError as error:  # not of standard output, as cli.run would take it
         raise G4fliteError(f"{error}; mend that and type the same again") from error
     print(*lines, sep="\n", flush=True)
     if complaint:

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 import g4flite
+from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.transport import clients as _pool
 from g4flite.apps import asking as _asking
-from g4flite.apps import cli, probe
 from g4flite.apps import listing as _listing
+from g4flite.apps import probe
 from g4flite.apps.probe import Probe, candidates
 from g4flite.testing import Emulator, Problem, Script, Stop, Think
 from g4flite.testing.exchange import MODELS

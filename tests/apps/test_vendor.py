@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import g4flite
+from g4flite.__main__ import main
 from g4flite.apps import cli, vendor
 
 PACKAGE = Path(g4flite.__file__).parent
@@ -33,7 +34,7 @@ def run(capsys: Captured) -> Callable[..., tuple[int, str, str]]:
 
     def run(*arguments: object, folder: object = COPY) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.main(["vendor", *map(str, arguments), str(folder)])
+        code = main(["vendor", *map(str, arguments), str(folder)])
         return code, *capsys.readouterr()
 
     return run
@@ -106,13 +107,13 @@ def test_the_date_is_that_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_examples_work_as_printed(capsys: Captured) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["vendor", "--help"])
+        main(["vendor", "--help"])
     lines = re.findall(r"^  (.+)$", capsys.readouterr().out.partition("\nexample")[2], re.MULTILINE)
     assert [line.removeprefix(f"{cli.program()} vendor ") for line in lines] == [
         str(COPY), f"--check {COPY}", f"--update {COPY}",
     ]  # fmt: skip
     for line in lines:
-        assert cli.main(shlex.split(line.removeprefix(cli.program()))) == 0
+        assert main(shlex.split(line.removeprefix(cli.program()))) == 0
 
 
 def test_check_says_what_differs(run: Run, copied: Path) -> None:

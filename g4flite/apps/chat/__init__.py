@@ -30,7 +30,7 @@ from ..._core.errors import (
 from ..._core.request import resolve_base_url, resolve_key
 from ..._core.stream import Stream
 from ...client import stream
-from ..cli import add_settings, program, settings, show, tell, told_warnings
+from ..cli import add_settings, program, settings, show, tell, warnings_as_lines
 from .session import HELP, Conversation, Step, decide
 
 QUOTES = '"""'
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     now = Conversation(
         arguments.provider or choose(), arguments.model, system=arguments.system or "", settings=settings(arguments)
     )
-    with told_warnings():
+    with warnings_as_lines():
         try:
             answer(now.asked("Hello"))  # sends nothing, as it is not iterated over
         except ModelNotFoundError:
