@@ -34,7 +34,7 @@ from typing import Any, NoReturn
 from .. import G4fliteError, Provider, Stream, UsageError, __version__, providers, stream
 from .._core.request import resolve_model
 
-PACKAGE = (__package__ or "").rpartition(".")[0]
+PACKAGE = "g4flite"
 
 # For `str.translate`: removes the control characters that could command a terminal, that is all but tab and line feed.
 CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))

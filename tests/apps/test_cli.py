@@ -23,7 +23,7 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite.__main__ import main
-from g4flite.apps import cli, vendor
+from g4flite.apps import cli
 from g4flite.testing import Call, Emulator, Script, Stop
 from tests.acme import ACME, FOUNDERS
 
@@ -412,15 +412,6 @@ def test_the_program_is_named_as_it_was_started(tmp_path: Path, monkeypatch: pyt
     assert cli.program() == shlex.quote(sys.argv[0])
     monkeypatch.setenv("PATH", str(folder))
     assert cli.program() == NAME
-
-
-def test_a_vendored_copy_runs_under_its_own_name(tmp_path: Path, server: Emulator) -> None:
-    vendor.copy(tmp_path / "myapp" / "llm", "2026-01-02")
-    command = [sys.executable, "-m", "myapp.llm"]
-    hello = ["stream", "cromicle", "Hello", "--base-url", server.url]
-    assert run([*command, *hello], cwd=tmp_path) == (0, "You said: Hello\n", "")
-    code, _, err = run([*command, "vendor", "other"], cwd=tmp_path)
-    assert (code, err.startswith("myapp.llm: error: this is a copy itself, ")) == (2, True)
 
 
 def test_the_script_and_the_module_are_the_same_program() -> None:
