@@ -290,6 +290,13 @@ def test_a_folder_that_is_no_copy_is_left_alone(run: Run, tmp_path: Path) -> Non
     assert contents(COPY) == {"thesis.txt": b"all of it\n"}
 
 
+def test_a_file_of_another_package_is_never_overwritten(run: Run) -> None:
+    COPY.mkdir(parents=True)
+    (COPY / "__init__.py").write_text("# mine\n")
+    assert f"{COPY} is no copy and holds __init__.py; name a folder" in run()[2]
+    assert contents(COPY) == {"__init__.py": b"# mine\n"}
+
+
 def test_an_empty_folder_can_become_a_copy(run: Run) -> None:
     COPY.mkdir(parents=True)
     (COPY / ".gitkeep").touch()
@@ -403,6 +410,18 @@ def test_a_link_inside_the_copy_is_neither_followed_nor_replaced(
             assert (code, f" was changed: {name}; keep" in err) == (1, True)
         assert contents(elsewhere) == before
         assert (copied / name).readlink() == target
+
+
+@LINKS
+def test_a_link_to_a_file_with_the_right_contents_is_a_change_too(
+    run: Run, copied: Path, newer: Path, elsewhere: Path
+) -> None:
+    (copied / "_core/errors.py").replace(elsewhere / "errors.py")
+    linked(copied / "_core/errors.py", elsewhere / "errors.py")
+    before = contents(elsewhere)
+    assert run("--check")[1] == "changed  _core/errors.py\n"
+    assert " was changed: _core/errors.py; keep" in run("--update")[2]
+    assert contents(elsewhere) == before
 
 
 @LINKS
@@ -563,6 +582,28 @@ def test_ctrl_c_leaves_the_old_copy(run: Run, copied: Path, newer: Path, monkeyp
     monkeypatch.setattr(vendor, "put", interrupted)
     assert run("--update")[0] == 130
     assert contents(copied) == before
+
+
+def test_as_much_of_the_old_copy_as_possible_is_put_back(
+    run: Run, copied: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, failing = vendor.put, {"providers/new.py"}
+
+    def full(root: Path, name: str, data: bytes | None) -> None:
+        if name in failing:
+            failing.add("_core/errors.py")
+            raise OSError(28, "No space left on device", name)
+        put(root, name, data)
+
+    monkeypatch.setattr(vendor, "put", full)
+    assert run("--update") == (
+        1,
+        "",
+        "g4flite: error: [Errno 28] No space left on device: 'providers/new.py'; mend that and type the same again\n",
+    )
+    assert run("--check")[1] == "changed  _core/errors.py\n"
+    failing.clear()
+    assert run("--update")[0] == run("--check")[0] == 0
 
 
 @KINDS
