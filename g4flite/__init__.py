@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from ._core.response.parsers import JsonLinesParser, TextParser
     from ._core.settings import Retry, Timeout
     from ._core.stream import Stream
-    from .apps.probe import working
     from .client import Client, stream
     from .providers import register
 
@@ -119,7 +118,6 @@ __all__ = [
     "providers",
     "register",
     "stream",
-    "working",
 ]
 
 _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
@@ -129,7 +127,7 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange", "Stream": "_core.stream",
     "Message": "_core.messages",
-    "providers": "", "register": "providers", "working": "apps.probe",
+    "providers": "", "register": "providers",
 }  # fmt: skip
 
 

@@ -1,8 +1,22 @@
-"""The command line: `python -m` and the name of this package."""
+"""The program `g4flite`, which is also `python -m g4flite`: its commands, in the order in which --help lists them.
+
+Each app has a function `add`, which adds its command to the parser.  An app knows `cli`, which holds what the commands
+share, and no other app.  Nothing but this file knows them all.
+"""
 
 import sys
+from collections.abc import Sequence
 
-from .apps.cli import main
+from .apps import chat, check, cli, emulate, guides, probe, vendor
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, `sys.argv[1:]` for None, and return its exit code.
+
+    Raises `SystemExit` after --help and --version, and if a command ends with an exit code of its own.
+    """
+    return cli.run((cli.add, emulate.add, chat.add, probe.add, check.add, guides.add, vendor.add), argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,7 @@
 from typing_extensions import assert_type
 
 import g4flite
+from g4flite.apps.probe import working
 
 
 def read() -> None:
@@ -13,7 +14,7 @@ def read() -> None:
         assert_type(stream.text(), str)
         assert_type(stream.partial, str)
         assert_type(stream.model, str | None)
-    for chunk in g4flite.stream(g4flite.working(["openai"], model={"openai": "m"}), "Hi"):
+    for chunk in g4flite.stream(working(["openai"], model={"openai": "m"}), "Hi"):
         assert_type(chunk, str)
 
 

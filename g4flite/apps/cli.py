@@ -1,7 +1,20 @@
-"""The command line: `stream` prints an answer, `providers` lists whom to ask; each module of `TOOLS` adds a command.
+"""What all commands share, and the two commands that need no more: `stream` and `providers`.
 
-Exit codes: 0; 1 an error of the provider, the network or the machine; 2 wrong usage; 130 Ctrl-C; 141 nobody reads
-standard output any more.  An error is one line on standard error; the last two say nothing.
+An app adds its command to the parser of all commands, and sets `run`, the function that carries the command out:
+
+    def add(commands):
+        command = commands.add_parser("hello", help="greet the user")
+        command.set_defaults(run=lambda arguments: print("Hello"))
+
+`run` below parses a command line, calls that function, and returns the exit code:
+
+    0    the command succeeded
+    1    an error of the provider, the network or this machine
+    2    wrong usage: nothing was sent
+    130  Ctrl-C
+    141  the reader of standard output has closed it, like `head` in a pipe
+
+An error is one line on standard error.  The last two exit codes come without a message.
 """
 
 import argparse
@@ -12,33 +25,33 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
 
-from .. import __version__, providers
-from .._core.errors import G4fliteError, UsageError
-from .._core.provider import Provider
+from .. import G4fliteError, Provider, Stream, UsageError, __version__, providers, stream
 from .._core.request import resolve_model
-from .._core.stream import Stream
-from ..client import stream
 
-PACKAGE = (__package__ or "").rpartition(".")[0]  # a copy has another name than g4flite
-TOOLS = ("emulate", "chat", "probe", "check", "guides", "vendor")  # a module each
-CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))  # all but tab and LF: they command a terminal
-ARGUMENTS = {  # in errors, and what is said on the command line instead
+PACKAGE = "g4flite"
+
+# For `str.translate`: removes the control characters that could command a terminal, that is all but tab and line feed.
+CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
+
+# Phrases of the library's errors that name arguments of Python, and what to print on the command line instead.
+PHRASES = {
     "pass api_key= or ": "",
     "check api_key=, or ": "check ",
     "what came is in .partial": "what came is above",
 }
-RESERVED = frozenset(stream.__annotations__)  # no provider's option can be passed under such a name
+
+# The parameters of `stream()`: --option cannot pass a provider's option under such a name.
+RESERVED = frozenset(stream.__annotations__)
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is a `UsageError`: one line, like every other error."""
+    """A parser that raises a `UsageError` for a wrong command line, so that this error is one line like all others."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
@@ -47,23 +60,30 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {self.prog} --help")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code of a command line, `sys.argv[1:]` if None.  Raises `SystemExit` after --help and --version."""
+def run(adders: Iterable[Callable[[Any], None]], argv: Sequence[str] | None = None) -> int:
+    """Run a command line, `sys.argv[1:]` for None, with the commands that `adders` add, and return the exit code.
+
+    Raises `SystemExit` after --help and --version, and if a command ends with an exit code of its own.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an answer may hold what the terminal's encoding does not
+        # An answer may hold characters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="replace")
     try:
         try:
-            arguments = make_parser().parse_args(argv)
+            arguments = make_parser(adders).parse_args(argv)
             arguments.run(arguments)
         finally:
-            print(end="", flush=True)  # a broken pipe shows here, not when the interpreter ends
+            # So that a broken pipe is noticed here, not by the interpreter when it ends.
+            print(end="", flush=True)
     except KeyboardInterrupt:
         return 130
     except G4fliteError as error:
-        tell("error", flagged(str(error)))
+        tell("error", with_flags(str(error)))
         return 2 if isinstance(error, UsageError) else 1
-    except OSError as error:  # of standard output: every other one has become a G4fliteError
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is unwritten fails no second time
+    except OSError as error:
+        # Standard output failed: commands turn every other OSError into a G4fliteError.  The interpreter writes what
+        # is still buffered when it ends, which would fail again, so standard output now leads to the null device.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
             return 141
         tell("error", error)
@@ -71,40 +91,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def flagged(message: str) -> str:
-    """The message with the flags of the command line in place of arguments of Python."""
-    for argument, flag in ARGUMENTS.items():
-        message = message.replace(argument, flag)
+def with_flags(message: str) -> str:
+    """Return the message with the command line's flags in place of Python's arguments: --model for `model=`."""
+    for phrase, replacement in PHRASES.items():
+        message = message.replace(phrase, replacement)
     return re.sub(r"\b(model|base_url|proxy)=(?!\w)", lambda found: f"--{found[1].replace('_', '-')}", message)
 
 
 def tell(kind: str, message: object) -> None:
-    """Prints a message as one line on standard error."""
+    """Print a message as one line on standard error."""
     print(f"{PACKAGE}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def tell_warning(message: object, *_: object, **__: object) -> None:
-    """Prints a warning as one line, in place of `warnings.showwarning`, which adds the source."""
+    """Print a warning as one line.  It takes the place of `warnings.showwarning`, which would add a line of source."""
     tell("warning", message)
 
 
 def program() -> str:
-    """What to type into a shell to run this program: its script where that was run, else `python -m`."""
+    """Return what to type into a shell to run this program: the script `g4flite` if it was run, else `python -m`."""
     script, python = Path(sys.argv[0]).absolute(), Path(sys.executable)
     return typed(script) if script.stem == PACKAGE else f"{typed(python)} -m {PACKAGE}"
 
 
 def typed(path: Path) -> str:
-    """The file's name where the shell finds that very file by it, else its path."""
+    """Return the name of a program if the shell finds this very file under its name, else the path, quoted."""
     return path.name if which(path.name) == str(path) else shlex.quote(str(path))
 
 
-def make_parser() -> Parser:
-    """The parser of all commands; `run` in what it parses is the function of the command."""
+def make_parser(adders: Iterable[Callable[[Any], None]]) -> Parser:
+    """Return the parser of all commands; `run` in the namespace that it returns is the function of the command."""
     parser = Parser(prog=program(), description="ask a chat model", epilog="example:\n  %(prog)s providers")
     parser.add_argument("--version", action="version", version=f"{PACKAGE} {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add_command in adders:
+        add_command(commands)
+    return parser
 
+
+def add(commands: Any) -> None:
+    """Add the commands `stream` and `providers`."""
     text = "print an answer as it comes"
     example = f"""example, while `{program()} emulate --port 8765` runs in another shell:
   %(prog)s cromicle "Hello" --base-url http://127.0.0.1:8765
@@ -112,50 +138,53 @@ def make_parser() -> Parser:
     command = commands.add_parser("stream", help=text, description=text, epilog=example)
     command.set_defaults(run=print_answer)
     command.add_argument("provider", metavar="PROVIDER", help=", ".join(providers.names()))
-    command.add_argument("prompt", metavar="PROMPT", help="what to say; - reads it from standard input")
+    command.add_argument("prompt", metavar="PROMPT", help="the question; - reads it from standard input")
     add_settings(command)
 
     text = "list the providers, their endpoints and their models"
     command = commands.add_parser("providers", help=text, description=text, epilog="example:\n  %(prog)s --json")
     command.set_defaults(run=print_providers)
-    command.add_argument("--json", action="store_true", help="for programs: a list of objects")
-
-    for tool in TOOLS:
-        import_module(f".{tool}", __package__).add(commands)
-    return parser
+    command.add_argument("--json", action="store_true", help="print a list of JSON objects, for programs")
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Adds the flags that say how a provider is asked; `settings` reads them, but for `system` and `model`."""
+    """Add the flags for how to ask a provider.  `settings` reads all of them but --system and --model."""
     command.add_argument("-s", "--system", metavar="TEXT", help="a system message before the prompt")
-    command.add_argument("-m", "--model", metavar="MODEL", help="one of the provider's, or an alias")
-    command.add_argument("--base-url", metavar="URL", help="a server of your own in place of the public one")
-    command.add_argument("--proxy", metavar="URL", help="of the scheme http, https, socks5 or socks5h")
-    command.add_argument("--timeout", metavar="SECONDS", type=float, help="how long the service may take")
+    command.add_argument("-m", "--model", metavar="MODEL", help="a model of the provider, or an alias of a model")
+    command.add_argument("--base-url", metavar="URL", help="ask the server at this URL, not the public one")
+    command.add_argument("--proxy", metavar="URL", help="a proxy; the scheme is http, https, socks5 or socks5h")
+    command.add_argument("--timeout", metavar="SECONDS", type=float, help="the time for the whole answer")
     pairs: dict[str, Any] = {"action": "append", "default": []}
     command.add_argument("-H", "--header", metavar="NAME:VALUE", type=header, help="HTTP header; repeatable", **pairs)
-    command.add_argument("-o", "--option", metavar="NAME=VALUE", type=option, help="JSON or text; repeatable", **pairs)
+    command.add_argument(
+        "-o",
+        "--option",
+        metavar="NAME=VALUE",
+        type=option,
+        help="option; the value is JSON or text; repeatable",
+        **pairs,
+    )
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The arguments of `stream()` that the flags stand for: base_url, proxy, timeout, headers and the options."""
+    """Return the arguments of `stream()` that the flags set: base_url, proxy, timeout, headers and the options."""
     own = {name: getattr(arguments, name) for name in ("base_url", "proxy", "timeout")}
     return {**own, "headers": dict(arguments.header), **dict(arguments.option)}
 
 
 def header(text: str) -> tuple[str, str]:
-    """The name and the value of `Name: value`; a complaint does not quote it, as it may hold a key."""
+    """Return the name and the value of `Name: value`.  The error message does not quote the text: it may hold a key."""
     name, colon, value = text.partition(":")
     if not colon:
-        raise argparse.ArgumentTypeError('it is of the form "Name: value"')
+        raise argparse.ArgumentTypeError('a header has the form "Name: value"')
     return name.strip(), value.strip()
 
 
 def option(text: str) -> tuple[str, Any]:
-    """The name and the value of `name=value`: what the value means in JSON, else the text itself."""
+    """Return the name and the value of `name=value`.  The value is read as JSON; if it is no JSON, it is a string."""
     name, equals, value = text.partition("=")
     if not equals:
-        raise argparse.ArgumentTypeError("it is of the form name=value, like temperature=0.2")
+        raise argparse.ArgumentTypeError("an option has the form name=value, like temperature=0.2")
     if name in RESERVED:
         raise argparse.ArgumentTypeError(f"{name!r} is no option of a provider")
     try:
@@ -165,10 +194,10 @@ def option(text: str) -> tuple[str, Any]:
 
 
 def print_answer(arguments: argparse.Namespace) -> None:
-    """Prints an answer as it comes."""
+    """Carry out `stream`: print the answer as it comes."""
     messages = [{"role": "system", "content": arguments.system}] if arguments.system else []
     messages.append({"role": "user", "content": read_prompt(arguments.prompt)})
-    with told_warnings():
+    with warnings_as_lines():
         answer = stream(arguments.provider, messages, model=arguments.model, **settings(arguments))
         show(answer)
     if answer.finish_reason not in (None, "stop"):
@@ -178,8 +207,12 @@ def print_answer(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def told_warnings() -> Iterator[None]:
-    """Inside it, each of the package's warnings is told once, whatever -W says: they are about safety."""
+def warnings_as_lines() -> Iterator[None]:
+    """Inside the `with`, print each of the package's warnings once, as one line.
+
+    Python's flag -W does not silence these warnings, as they are about safety: they say that a key goes over plain
+    http, or that a host may belong to somebody else by now.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = tell_warning
@@ -187,7 +220,10 @@ def told_warnings() -> Iterator[None]:
 
 
 def show(answer: Stream) -> None:
-    """Prints the chunks as they come, and a line end where the text has none; no codes for a terminal at one."""
+    """Print the chunks of an answer as they come, then a line feed if the text does not end with one.
+
+    If standard output is a terminal, control characters are left out; a file or a pipe gets the text as it came.
+    """
     control = CONTROL if sys.stdout and sys.stdout.isatty() else {}
     try:
         with answer:
@@ -199,11 +235,15 @@ def show(answer: Stream) -> None:
 
 
 def read_prompt(prompt: str) -> str:
-    """The prompt; `-` stands for standard input without its last line end.  Raises `UsageError` where it is empty."""
+    """Return the prompt; for `-`, read it from standard input and drop its last line feed.
+
+    Raises `UsageError` if the prompt is empty or standard input is not text in UTF-8.
+    """
     if prompt == "-":
         try:
             prompt = sys.stdin.read().removesuffix("\n") if sys.stdin else ""
-            prompt.encode()  # in some locales, bytes that are no UTF-8 come as halves of surrogate pairs
+            # In the C locale, Python reads bytes that are not UTF-8 as lone surrogates, which no request can carry.
+            prompt.encode()
         except (OSError, UnicodeError) as error:
             raise UsageError(f"standard input is no text in UTF-8: {error}") from error
     if not prompt.strip():
@@ -212,22 +252,23 @@ def read_prompt(prompt: str) -> str:
 
 
 def print_providers(arguments: argparse.Namespace) -> None:
-    """Prints the providers as a table, or as JSON."""
+    """Carry out `providers`: print the providers as a table, or as JSON."""
     described = [describe(providers.find(name)) for name in providers.names()]
     if arguments.json:
         print(json.dumps(described, indent=2))
         return
     table = [("name", "status", "endpoint", "models")]
-    for one in described:
-        status = f"retired since {one['retired']}" if one["retired"] else "live"
-        table.append((one["name"], status, one["url"], ", ".join(one["models"]) or "any"))
+    for row in described:
+        status = f"retired since {row['retired']}" if row["retired"] else "live"
+        table.append((row["name"], status, row["url"], ", ".join(row["models"]) or "any"))
+    # The last column is not padded: a list of models may be longer than the terminal is wide.
     widths = [max(map(len, column)) for column in list(zip(*table, strict=True))[:-1]]
     for *cells, last in table:
         print(*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), last, sep="  ")
 
 
 def describe(spec: Provider) -> dict[str, Any]:
-    """A provider as JSON; in `url`, the public base URL is filled in."""
+    """Return a provider as JSON; in `url`, the public base URL is filled in."""
     return {
         "name": spec.name,
         "retired": spec.retired or None,

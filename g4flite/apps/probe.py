@@ -48,7 +48,7 @@ def working(
 ) -> Working:
     """The providers that answer now: whole answers first, the fastest to its first text at the front.
 
-        for chunk in g4flite.stream(g4flite.working(), "Hello"):
+        for chunk in g4flite.stream(working(), "Hello"):
             print(chunk, end="")
 
     Arguments, errors and warnings as for `probe.probe`.

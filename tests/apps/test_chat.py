@@ -20,11 +20,12 @@ import pytest
 from rich.console import Console
 
 import g4flite
+from g4flite.__main__ import main
 from g4flite._core.events import Reasoning, Usage
 from g4flite.apps import chat, cli
-from g4flite.apps import conversation as _conversation
-from g4flite.apps import markdown as _markdown
-from g4flite.apps.conversation import Conversation, decide
+from g4flite.apps.chat import markdown as _markdown
+from g4flite.apps.chat import session as _conversation
+from g4flite.apps.chat.session import Conversation, decide
 from g4flite.testing import Emulator, Script, Stop, Think
 from tests.conftest import bare_environment
 
@@ -396,7 +397,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Captu
 
 
 @pytest.fixture
-def main(monkeypatch: pytest.MonkeyPatch, server: Emulator) -> Callable[..., int]:
+def run_chat(monkeypatch: pytest.MonkeyPatch, server: Emulator) -> Callable[..., int]:
     """The exit code of `chat` with these arguments, for whom these lines are typed, or come from a pipe."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
@@ -405,22 +406,22 @@ def main(monkeypatch: pytest.MonkeyPatch, server: Emulator) -> Callable[..., int
     def run(*arguments: str, lines: str = "", stdin: Any = None) -> int:
         monkeypatch.setattr(sys, "stdin", stdin or io.StringIO(lines))
         try:
-            return cli.main(["chat", *arguments])
+            return main(["chat", *arguments])
         except SystemExit as done:
             return int(str(done.code))
 
     return run
 
 
-def test_each_line_of_a_pipe_is_a_turn(main: Callable[..., int], server: Emulator, capsys: Captured) -> None:
-    assert main("openai", "-m", "m", "-s", "Be brief.", "-o", "seed=7", lines="one\n\ntwo") == 0
+def test_each_line_of_a_pipe_is_a_turn(run_chat: Callable[..., int], server: Emulator, capsys: Captured) -> None:
+    assert run_chat("openai", "-m", "m", "-s", "Be brief.", "-o", "seed=7", lines="one\n\ntwo") == 0
     assert capsys.readouterr() == ("You said: one\nYou said: two\n", "")
     assert said(server) == ["Be brief.", "one", "You said: one", "two"]
     assert server.exchanges[-1].options["seed"] == 7
 
 
-def test_a_line_that_fails_makes_the_exit_code_1(main: Callable[..., int], capsys: Captured) -> None:
-    assert main("openai", lines="one\n/model m\n/retry") == 1
+def test_a_line_that_fails_makes_the_exit_code_1(run_chat: Callable[..., int], capsys: Captured) -> None:
+    assert run_chat("openai", lines="one\n/model m\n/retry") == 1
     out, err = capsys.readouterr()
     assert out == "You said: one\n"
     assert err.splitlines() == [
@@ -433,14 +434,14 @@ def test_a_line_that_fails_makes_the_exit_code_1(main: Callable[..., int], capsy
 @pytest.mark.parametrize("missing", [None, "rich.console"])
 @pytest.mark.parametrize("flags", [[], ["--plain"]])
 def test_markdown_is_rendered_where_a_terminal_and_rich_are_there(
-    term: str, missing: str | None, flags: list[str], main: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
+    term: str, missing: str | None, flags: list[str], run_chat: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:  # fmt: skip
     if missing:
         monkeypatch.setitem(sys.modules, missing, None)
     monkeypatch.setenv("TERM", term)
     monkeypatch.setattr(sys, "stdout", Terminal())
-    assert main("openai", "-m", "m", *flags, stdin=Terminal("**bold**\n/oops")) == 0
+    assert run_chat("openai", "-m", "m", *flags, stdin=Terminal("**bold**\n/oops")) == 0
     out = sys.stdout.getvalue()  # type: ignore[attr-defined]
     rendered = (term, missing, flags) == ("xterm", None, [])
     assert ("\x1b[1mbold\x1b[0m" in out, "You said: **bold**\n" in out) == (rendered, not rendered)
@@ -463,9 +464,9 @@ def test_markdown_is_rendered_where_a_terminal_and_rich_are_there(
     ],
 )
 def test_what_cannot_work_is_wrong_usage(
-    arguments: list[str], stdin: Any, message: str, main: Callable[..., int], capsys: Captured
+    arguments: list[str], stdin: Any, message: str, run_chat: Callable[..., int], capsys: Captured
 ) -> None:
-    assert main(*arguments, lines="/help", stdin=stdin) == 2
+    assert run_chat(*arguments, lines="/help", stdin=stdin) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"g4flite: error: {message}")
@@ -474,14 +475,14 @@ def test_what_cannot_work_is_wrong_usage(
 
 def test_without_standard_input_there_is_no_conversation(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    assert cli.main(["chat", "openai"]) == 2
+    assert main(["chat", "openai"]) == 2
     assert capsys.readouterr().err.startswith("g4flite: error: there is no standard input to read; try: echo Hello | ")
 
 
 def test_the_provider_is_the_first_that_could_work_from_here(
-    monkeypatch: pytest.MonkeyPatch, main: Callable[..., int], server: Emulator, capsys: Captured
+    monkeypatch: pytest.MonkeyPatch, run_chat: Callable[..., int], server: Emulator, capsys: Captured
 ) -> None:
-    assert main("-m", "m", lines="Hello") == 0
+    assert run_chat("-m", "m", lines="Hello") == 0
     assert server.exchanges[-1].service == "chat"
     monkeypatch.delenv("OPENAI_API_KEY")
     with socket.socket() as deaf:
@@ -500,7 +501,7 @@ def test_the_provider_is_the_first_that_could_work_from_here(
 
 def test_a_warning_is_told_once_and_not_before_each_answer(capsys: Captured) -> None:
     now = Conversation("openai", "m", settings={"base_url": "http://elsewhere.test/v1", "api_key": SECRET}).asked("Hi")
-    with cli.told_warnings():
+    with cli.warnings_as_lines():
         chat.answer(now)
         chat.answer(now)
     (warning,) = capsys.readouterr().err.splitlines()
@@ -629,7 +630,7 @@ def test_a_conversation_at_a_terminal(session: Session, server: Emulator, tmp_pa
 @pytest.mark.heavy
 def test_the_examples_work_as_printed(server: Emulator, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["chat", "--help"])
+        main(["chat", "--help"])
     _, _, example = capsys.readouterr().out.partition("\nexample")
     lines = re.findall(r"^  (.+)$", example.replace("http://127.0.0.1:8765", server.url), re.MULTILINE)
     for line, said in zip(lines, ["", "You said: Hello\n"], strict=True):

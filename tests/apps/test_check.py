@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import g4flite
+from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.response.reply import Head
-from g4flite.apps import cli
 from g4flite.apps.check import Finding, as_line, report
 from g4flite.apps.check import record as recorder
 from g4flite.apps.check import recording as _recording

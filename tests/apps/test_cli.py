@@ -1,6 +1,5 @@
 """The command line: in this process where the words matter, in one of its own where pipes and signals do."""
 
-import importlib
 import io
 import json
 import os
@@ -14,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite.apps import cli, vendor
+from g4flite.__main__ import main
+from g4flite.apps import cli
 from g4flite.testing import Call, Emulator, Script, Stop
 from tests.acme import ACME, FOUNDERS
 
@@ -97,12 +98,12 @@ def gate(server: Emulator) -> Iterator[Gate]:
 @pytest.fixture
 def stream(server: Emulator) -> Callable[..., int]:
     """The exit code of `stream cromicle Hello` with more arguments, against the server."""
-    return lambda *more: cli.main(["stream", "cromicle", "Hello", "--base-url", server.url, *more])
+    return lambda *more: main(["stream", "cromicle", "Hello", "--base-url", server.url, *more])
 
 
 @pytest.mark.parametrize("name", FOUNDERS)
 def test_an_answer_is_printed_with_a_line_end(name: str, server: Emulator, capsys: Captured) -> None:
-    assert cli.main(["stream", name, "Hello", "--base-url", server.url]) == 0
+    assert main(["stream", name, "Hello", "--base-url", server.url]) == 0
     assert capsys.readouterr() == ("You said: Hello\n", "")
 
 
@@ -116,7 +117,7 @@ def test_a_line_end_of_the_answer_is_not_doubled(
 
 def test_every_flag_reaches_the_provider(server: Emulator, capsys: Captured) -> None:
     flags = ["-s", "Be brief.", "-m", "gemini", "-H", "X-Trace: a: 7", "-o", "temperature=0.2", "--timeout", "5"]
-    assert cli.main(["stream", "flowgpt", "Hello", "--base-url", server.url, *flags]) == 0
+    assert main(["stream", "flowgpt", "Hello", "--base-url", server.url, *flags]) == 0
     sent = server.exchanges[0]
     body = json.loads(sent.body)
     assert sent.messages == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
@@ -135,7 +136,7 @@ def test_an_option_is_json_where_it_can_be(text: str, value: object) -> None:
 
 def test_a_prompt_comes_from_standard_input(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("two\nlines: ä\n"))
-    assert cli.main(["stream", "cromicle", "-", "--base-url", server.url]) == 0
+    assert main(["stream", "cromicle", "-", "--base-url", server.url]) == 0
     assert server.exchanges[0].messages[0]["content"] == "two\nlines: ä"
 
 
@@ -147,8 +148,8 @@ WRONG = {
     "model": (["stream", "cromicle", "Hi", "-m", "gpt-9"], "cromicle: there is no model 'gpt-9'"),
     "base URL": (["stream", "cromicle", "Hi", "--base-url", "localhost"], "cromicle: base_url begins with http://"),
     "proxy": (["stream", "cromicle", "Hi", "--proxy", "ftp://h:1", "--base-url", "http://h"], "cromicle: proxy is no"),
-    "header": (["stream", "cromicle", "Hi", "-H", "Bearer s3cret"], "argument -H/--header: it is of the form"),
-    "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: it is of the form name=value"),
+    "header": (["stream", "cromicle", "Hi", "-H", "Bearer s3cret"], "argument -H/--header: a header has the form"),
+    "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: an option has the form name=value"),
     "option unknown": (["stream", "flowgpt", "Hi", "-o", "top_k=1"], "flowgpt: there is no option 'top_k'"),
     "option reserved": (["stream", "cromicle", "Hi", "-o", "client=1"], "argument -o/--option: 'client' is no option"),
     "timeout": (["stream", "cromicle", "Hi", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
@@ -173,7 +174,7 @@ def test_how_an_answer_ended_is_told_where_it_is_no_plain_end(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1")
     server.reply = lambda messages: reply
-    assert cli.main(["stream", "openai", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 0
+    assert main(["stream", "openai", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 0
     assert capsys.readouterr().err == told
 
 
@@ -182,16 +183,16 @@ def test_nothing_of_an_answer_commands_a_terminal(
 ) -> None:
     server.reply = lambda messages: ["\x1b]0;mine\x07\t\x1b[2J\x9b1mé\n"]
     arguments = ["stream", "cromicle", "Hi", "--base-url", server.url]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert "\x1b" in capsys.readouterr().out  # a file or a pipe has it as it came
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert capsys.readouterr().out == "]0;mine\t[2J1mé\n"
 
 
 def test_bytes_that_are_no_utf_8_are_no_prompt(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("Gr\udcfc\udcdfe"))
-    assert cli.main(["stream", "cromicle", "-"]) == 2
+    assert main(["stream", "cromicle", "-"]) == 2
     assert "standard input is no text in UTF-8" in capsys.readouterr().err
 
 
@@ -202,14 +203,14 @@ def test_an_error_names_flags_and_not_arguments(capsys: Captured, server: Emulat
         (["openai", "Hi", "-m", "m", "-H", "authorization: x", "--base-url", f"{server.url}/v1"],
          "check OPENAI_API_KEY in the environment"),
     ):  # fmt: skip
-        assert cli.main(["stream", *arguments]) in (1, 2)
+        assert main(["stream", *arguments]) in (1, 2)
         assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_usage_is_one_line_and_2(case: str, capsys: Captured) -> None:
     arguments, message = WRONG[case]
-    assert cli.main(arguments) == 2
+    assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert a_line(err, f"error: {message}")
@@ -225,7 +226,7 @@ def test_standard_input_without_a_prompt_is_wrong_usage(
     stdin: object, message: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert cli.main(["stream", "cromicle", "-"]) == 2
+    assert main(["stream", "cromicle", "-"]) == 2
     assert a_line(capsys.readouterr().err, f"error: {message}")
 
 
@@ -252,7 +253,7 @@ def test_a_retired_service_is_warned_of_in_one_line(action: Any, capsys: Capture
         warnings.simplefilter(action, g4flite.RetiredProviderWarning)
         deaf.bind(("127.0.0.1", 0))  # and no listen(): nothing leaves this machine
         proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        assert cli.main(["stream", "cromicle", "Hello", "--proxy", proxy, "--timeout", "0.3"]) == 1
+        assert main(["stream", "cromicle", "Hello", "--proxy", proxy, "--timeout", "0.3"]) == 1
     warning, error = capsys.readouterr().err.splitlines(keepends=True)
     assert a_line(warning, "warning: cromicle: retired upstream since May 2025; ")
     assert a_line(error, "error: cromicle: ")
@@ -260,7 +261,7 @@ def test_a_retired_service_is_warned_of_in_one_line(action: Any, capsys: Capture
 
 def test_the_table_lists_every_provider(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(providers._TABLE, "acme", ACME)
-    assert cli.main(["providers"]) == 0
+    assert main(["providers"]) == 0
     rows = [re.split(" {2,}", line) for line in capsys.readouterr().out.splitlines()]
     assert rows[0] == ["name", "status", "endpoint", "models"]
     assert ["cromicle", "retired since May 2025", "https://cromicle.top/chat", "gpt-3.5-turbo"] in rows
@@ -271,7 +272,7 @@ def test_the_table_lists_every_provider(capsys: Captured, monkeypatch: pytest.Mo
 
 def test_programs_read_the_list_as_json(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(providers._TABLE, "acme", ACME)
-    assert cli.main(["providers", "--json"]) == 0
+    assert main(["providers", "--json"]) == 0
     *_, flowgpt, acme = json.loads(capsys.readouterr().out)
     models = flowgpt.pop("models")
     assert (len(models), models[0]) == (13, "gpt-3.5-turbo")
@@ -288,25 +289,26 @@ def test_programs_read_the_list_as_json(capsys: Captured, monkeypatch: pytest.Mo
 
 
 def test_a_port_in_use_is_one_line_and_1(server: Emulator, capsys: Captured) -> None:
-    assert cli.main(["emulate", "--port", str(server.port)]) == 1
+    assert main(["emulate", "--port", str(server.port)]) == 1
     assert a_line(capsys.readouterr().err, f"error: could not listen on 127.0.0.1:{server.port}: ")
 
 
-def test_what_needs_no_network_imports_no_httpx() -> None:
+def test_a_command_that_needs_no_network_imports_no_httpx() -> None:
     code = f"""
 import sys
-from {NAME}.apps.cli import main
-for arguments in ["--version"], ["--help"], ["stream", "--help"], ["providers"]:
+from {NAME}.__main__ import main
+commands = "stream", "providers", "emulate", "chat", "probe", "check", "guide", "vendor"
+for arguments in ["--version"], ["--help"], ["providers"], *([command, "--help"] for command in commands):
     try:
         main(arguments)
     except SystemExit as done:
         assert done.code == 0
-print("httpx" in sys.modules, "{NAME}.emulator" in sys.modules)
+print({{"httpx", "anyio", "ssl", "asyncio", "{NAME}.testing", "{NAME}.server"}} & {{*sys.modules}})
 """
     code, out, err = run([sys.executable, "-c", code])
     assert (code, err) == (0, "")
     assert out.startswith(f"{NAME} {g4flite.__version__}\nusage: ")
-    assert out.endswith("\nFalse False\n")
+    assert out.endswith("\nset()\n")
 
 
 def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,7 +373,7 @@ def test_a_full_disk_is_one_line_and_1() -> None:
 def examples(*command: str, capsys: Captured) -> list[str]:
     """The lines to type that the help of a command shows."""
     with pytest.raises(SystemExit) as done:
-        cli.main([*command, "--help"])
+        main([*command, "--help"])
     assert done.value.code == 0
     _, _, example = capsys.readouterr().out.partition("\nexample")
     return re.findall(r"^  (.+)$", example, re.MULTILINE)
@@ -412,14 +414,9 @@ def test_the_program_is_named_as_it_was_started(tmp_path: Path, monkeypatch: pyt
     assert cli.program() == NAME
 
 
-def test_a_vendored_copy_runs_under_its_own_name(tmp_path: Path, server: Emulator) -> None:
-    vendor.copy(tmp_path / "myapp" / "llm", "2026-01-02")
-    command = [sys.executable, "-m", "myapp.llm"]
-    hello = ["stream", "cromicle", "Hello", "--base-url", server.url]
-    assert run([*command, *hello], cwd=tmp_path) == (0, "You said: Hello\n", "")
-    code, _, err = run([*command, "vendor", "other"], cwd=tmp_path)
-    assert (code, err.startswith("myapp.llm: error: this is a copy itself, ")) == (2, True)
-
-
-def test_importing_the_main_module_runs_nothing() -> None:
-    assert importlib.import_module(f"{NAME}.__main__").main is cli.main
+def test_the_script_and_the_module_are_the_same_program() -> None:
+    settings = ConfigParser()
+    settings.read(Path(__file__).parents[2] / "setup.cfg")
+    script = settings["options.entry_points"]["console_scripts"].strip()
+    assert script == f"{NAME} = {NAME}.__main__:main"
+    assert run([*COMMAND, "--version"]) == (0, f"{NAME} {g4flite.__version__}\n", "")

@@ -26,10 +26,11 @@ from g4flite import (
     TextParser,
     providers,
 )
+from g4flite import __main__ as cli
 from g4flite import testing as emulator
 from g4flite._core import request as _request
 from g4flite._core.options import OPTIONS
-from g4flite.apps import cli, guides
+from g4flite.apps import guides
 from g4flite.apps.guides import table
 from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, OPENAI
 from g4flite.testing import Emulator, Script

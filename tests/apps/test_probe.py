@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 import g4flite
+from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.transport import tls
 from g4flite.apps import asking as _asking
-from g4flite.apps import cli, probe
 from g4flite.apps import listing as _listing
+from g4flite.apps import probe
 from g4flite.apps.probe import Probe, candidates
 from g4flite.testing import Emulator, Problem, Script, Stop, Think
 from g4flite.testing.exchange import MODELS
@@ -351,7 +352,7 @@ def test_working_is_a_list_to_fall_back_on(server: Emulator, deaf: str, monkeypa
     with Emulator(lambda messages: ["cut", Stop("length")], keys=False) as second:
         server.keys = False
         asked = ["openai", at(second, "second", default_model=None), at(server, "first")]
-        found = g4flite.working(asked, model={"openai": "m", "second": "m2"})
+        found = probe.working(asked, model={"openai": "m", "second": "m2"})
         assert [(spec.name, spec.default_model) for spec in found] == [("first", "default"), ("second", "m2")]
         assert [row.provider for row in found.probes] == ["first", "second", "openai"]
         assert found.probes[-1].reason == "nothing listens there"

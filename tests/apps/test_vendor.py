@@ -1,4 +1,8 @@
-"""The command `vendor`: what a copy holds, what differs from it, and what is never lost."""
+"""The command `vendor`: what a copy holds, what differs from it, what is never lost, and where it never writes.
+
+run("--check")                          # exit code, standard output and standard error of `vendor --check COPY`
+contents(COPY)                          # the bytes of each file, by name
+"""
 
 import ast
 import hashlib
@@ -13,12 +17,16 @@ from pathlib import Path
 import pytest
 
 import g4flite
+from g4flite.__main__ import main
 from g4flite.apps import cli, vendor
 
 PACKAGE = Path(g4flite.__file__).parent
 COPY = Path("myapp/_vendor/llm_stream")
+KINDS = pytest.mark.parametrize("kind", [[], ["--with", "testing"]], ids=["core", "with testing"])
+LINKS = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
 
 Captured = pytest.CaptureFixture[str]
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +36,12 @@ def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(capsys: Captured) -> Callable[..., tuple[int, str, str]]:
-    """Exit code, standard output and standard error of `vendor` with the arguments, the folder being COPY's."""
+def run(capsys: Captured) -> Run:
+    """Run `vendor` with these arguments on COPY or another folder."""
 
     def run(*arguments: object, folder: object = COPY) -> tuple[int, str, str]:
         capsys.readouterr()
-        code = cli.main(["vendor", *map(str, arguments), str(folder)])
+        code = main(["vendor", *map(str, arguments), str(folder)])
         return code, *capsys.readouterr()
 
     return run
@@ -41,88 +49,113 @@ def run(capsys: Captured) -> Callable[..., tuple[int, str, str]]:
 
 @pytest.fixture
 def copied() -> Path:
+    """A copy of the core, made a month ago."""
     vendor.copy(COPY, "2026-01-02")
     return COPY
-
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def copied_from(package: Path, *, testing: bool = False) -> dict[str, bytes]:
+    """What a copy of this package holds, but for VENDORED."""
+    left_out = {"apps", "__main__.py", *(() if testing else ("server", "testing"))}
+    return {
+        name: data
+        for name, data in contents(package).items()
+        if name.split("/")[0] not in left_out and not name.endswith(".pyc")
+    }
+
+
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """This package a version later: a file has changed, one is gone, one is new in each folder."""
+    """The package a version later: a file has changed, a file is gone, and each folder has a new file."""
     source = tmp_path / "newer" / "g4flite"
     shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
     (source / "_core/errors.py").write_text('"""Other errors."""\n')
     (source / "providers" / "gprochat.py").unlink()
-    for name in ("_new.py", "providers/new.py", "testing/_new.py"):
+    for name in ("new.py", "_core/new.py", "providers/new.py", "server/new.py", "testing/new.py", "apps/new.py"):
         (source / name).write_text('"""New."""\n')
     monkeypatch.setattr(g4flite, "__path__", [str(source)])
     monkeypatch.setattr(vendor, "__version__", "0.2.0")
     return source
 
 
-def test_a_copy_holds_the_package_and_a_list_of_its_hashes(run: Run) -> None:
-    code, out, err = run()
+# What a copy holds
+
+
+@KINDS
+def test_a_copy_holds_its_part_of_the_package_and_a_list_of_hashes(kind: list[str], run: Run) -> None:
+    code, out, err = run(*kind)
     files = contents(COPY)
     assert (code, err) == (0, "")
     assert out == f"{COPY}: version {g4flite.__version__}, {len(files) - 1} files written, 0 removed\n"
     head, version, date, *lines = files.pop("VENDORED").decode().splitlines()
     assert head.startswith("# ")
     assert (version, date) == (f"# version {g4flite.__version__}", "# date 2026-02-03")
+    if kind:
+        assert lines.pop(0) == "# with testing"
     assert lines == [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sorted(files.items())]
-    original = {name: data for name, data in contents(PACKAGE).items() if not name.endswith(".pyc")}
-    assert set(original) - set(files) == set(vendor.LEFT_OUT) & set(original)
-    assert files.items() <= original.items()
-    assert {"LICENSE", "py.typed", "apps/cli.py", "apps/vendor.py", "testing/__init__.py"} <= files.keys()
+    assert files == copied_from(PACKAGE, testing=bool(kind))
+
+
+@KINDS
+def test_a_copy_holds_these_folders_and_no_command_line(kind: list[str], run: Run) -> None:
+    run(*kind)
+    folders = {path.name for path in COPY.iterdir() if path.is_dir()}
+    assert folders == {"_core", "providers", *(("server", "testing") if kind else ())}
+    assert {"__init__.py", "client.py", "py.typed", "LICENSE", "VENDORED"} <= {path.name for path in COPY.iterdir()}
+    assert not (COPY / "__main__.py").exists()
 
 
 def test_the_licence_travels_with_the_code() -> None:
     assert (PACKAGE / "LICENSE").read_bytes() == (PACKAGE.parent / "LICENSE").read_bytes()
 
 
-def test_what_needs_an_extra_is_left_out_and_nothing_else() -> None:
+def test_a_copy_imports_no_other_package_than_httpx_and_anyio(run: Run) -> None:
     known = {"httpx", "anyio", *sys.stdlib_module_names}
-    known |= {"socksio", "pytest", "aiohttp", "httpx_aiohttp"}  # which a copy does without until they are asked for
-    needy = set()
-    for path in PACKAGE.rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:  # what a function imports, it can do without
+    # pytest is there if the plugin is loaded, the others if the caller has chosen a SOCKS proxy or aiohttp.
+    known |= {"pytest", "socksio", "aiohttp", "httpx_aiohttp"}
+    run("--with", "testing")
+    for path in COPY.rglob("*.py"):
+        # Top-level statements only: an import inside a function may be of an extra.
+        for node in ast.parse(path.read_text()).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and not node.level:
                 names.append(node.module or "")
-            if not known.issuperset(name.split(".")[0] for name in names):
-                needy.add(path.relative_to(PACKAGE).as_posix())
-    assert needy == {name for name in vendor.LEFT_OUT if (PACKAGE / name).exists()}
+            assert known.issuperset(name.split(".")[0] for name in names), path
 
 
-def test_the_date_is_that_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_date_is_today_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert re.fullmatch(r"20\d\d-[01]\d-[0-3]\d", vendor.today())
 
 
-def test_the_examples_work_as_printed(capsys: Captured) -> None:
+def test_the_examples_of_the_help_work_as_printed(capsys: Captured) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["vendor", "--help"])
+        main(["vendor", "--help"])
     lines = re.findall(r"^  (.+)$", capsys.readouterr().out.partition("\nexample")[2], re.MULTILINE)
     assert [line.removeprefix(f"{cli.program()} vendor ") for line in lines] == [
-        str(COPY), f"--check {COPY}", f"--update {COPY}",
+        str(COPY), f"--check {COPY}", f"--update --with testing {COPY}",
     ]  # fmt: skip
     for line in lines:
-        assert cli.main(shlex.split(line.removeprefix(cli.program()))) == 0
+        assert main(shlex.split(line.removeprefix(cli.program()))) == 0
 
 
-def test_check_says_what_differs(run: Run, copied: Path) -> None:
+# --check
+
+
+@KINDS
+def test_check_lists_the_files_that_differ(kind: list[str], run: Run) -> None:
+    vendor.copy(COPY, "2026-01-02", testing=bool(kind))
     assert run("--check") == (0, f"{COPY}: as it was copied, version {g4flite.__version__} of 2026-01-02\n", "")
-    (copied / "providers" / "mine.py").touch()
+    (COPY / "providers" / "mine.py").touch()
     code, out, err = run("--check")
     assert (code, out.splitlines()[1:], err) == (0, ["added    providers/mine.py"], "")
-    with (copied / "_core/errors.py").open("a") as file:
+    with (COPY / "_core/errors.py").open("a") as file:
         file.write("# mine\n")
-    (copied / "providers" / "gemini.py").unlink()
+    (COPY / "providers" / "gemini.py").unlink()
     code, out, err = run("--check")
     assert code == 1
     assert out == "changed  _core/errors.py\nmissing  providers/gemini.py\nadded    providers/mine.py\n"
@@ -130,7 +163,7 @@ def test_check_says_what_differs(run: Run, copied: Path) -> None:
     assert err.endswith(": restore the files from version control, or delete the folder and copy it anew\n")
 
 
-def test_what_git_and_other_tools_leave_behind_is_no_difference(run: Run, copied: Path) -> None:
+def test_traces_of_git_and_other_tools_are_no_difference(run: Run, copied: Path) -> None:
     for path in list(copied.rglob("*.py")):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     (copied / "VENDORED").write_bytes((copied / "VENDORED").read_bytes().replace(b"\n", b"\r\n"))
@@ -144,22 +177,56 @@ def test_what_git_and_other_tools_leave_behind_is_no_difference(run: Run, copied
     assert contents(copied) == before
 
 
+def test_check_takes_no_other_flag(run: Run) -> None:
+    code, _, err = run("--check", "--update")
+    assert (code, "not allowed with argument --check" in err) == (2, True)
+    code, _, err = run("--check", "--with", "testing")
+    assert (code, err) == (2, "g4flite: error: --check reads from VENDORED what the copy holds; leave out --with\n")
+
+
+# --update
+
+
 def test_a_copy_that_is_up_to_date_keeps_its_date(run: Run, copied: Path) -> None:
     before = contents(copied)
     assert run("--update")[1] == run()[1] == f"{COPY}: up to date, version {g4flite.__version__}\n"
     assert contents(copied) == before
 
 
-def test_an_update_brings_the_new_version(run: Run, copied: Path, newer: Path) -> None:
-    (copied / "mine.py").write_text("MINE = 1\n")
-    assert run("--update")[:2] == (0, f"{COPY}: version {g4flite.__version__} -> 0.2.0, 4 files written, 1 removed\n")
-    files = contents(copied)
+@KINDS
+def test_an_update_brings_the_new_version_of_what_was_copied(
+    kind: list[str], run: Run, request: pytest.FixtureRequest
+) -> None:
+    vendor.copy(COPY, "2026-01-02", testing=bool(kind))
+    newer: Path = request.getfixturevalue("newer")
+    (COPY / "mine.py").write_text("MINE = 1\n")
+    written = 6 if kind else 4
+    assert run("--update")[:2] == (
+        0,
+        f"{COPY}: version {g4flite.__version__} -> 0.2.0, {written} files written, 1 removed\n",
+    )
+    files = contents(COPY)
     assert files.pop("mine.py") == b"MINE = 1\n"
-    assert b"# version 0.2.0\n# date 2026-02-03\n" in files.pop("VENDORED")
-    assert files == {name: data for name, data in contents(newer).items() if name not in vendor.LEFT_OUT}
+    listing = files.pop("VENDORED")
+    assert b"# version 0.2.0\n# date 2026-02-03\n" in listing
+    assert (b"# with testing\n" in listing) is bool(kind)
+    assert files == copied_from(newer, testing=bool(kind))
 
 
-def test_a_file_that_is_missing_comes_back_with_the_next_copy(run: Run, copied: Path) -> None:
+@pytest.mark.parametrize("flags", [[], ["--update"]])
+def test_a_copy_of_the_core_can_be_given_the_testing_part(flags: list[str], run: Run, copied: Path) -> None:
+    code, out, _ = run(*flags, "--with", "testing")
+    files = contents(copied)
+    added = len(files) - 1 - len(copied_from(PACKAGE))
+    assert (code, out) == (0, f"{COPY}: version {g4flite.__version__}, {added} files written, 0 removed\n")
+    assert b"# date 2026-02-03\n# with testing\n" in files.pop("VENDORED")
+    assert files == copied_from(PACKAGE, testing=True)
+    for again in (["--check"], ["--update"], ["--update", "--with", "testing"], []):
+        assert run(*again)[0] == 0
+        assert len(contents(copied)) == len(files) + 1
+
+
+def test_a_missing_file_comes_back_with_the_next_update(run: Run, copied: Path) -> None:
     (copied / "providers" / "gemini.py").unlink()
     code, out, _ = run("--check")
     assert (code, out) == (1, "missing  providers/gemini.py\n")
@@ -167,53 +234,48 @@ def test_a_file_that_is_missing_comes_back_with_the_next_copy(run: Run, copied: 
     assert run("--check")[0] == 0
 
 
-@pytest.mark.parametrize("flags", [[], ["--update"]])
-def test_what_was_changed_is_never_overwritten(flags: list[str], run: Run, copied: Path, newer: Path) -> None:
+def test_a_folder_that_an_update_empties_is_removed(run: Run, newer: Path) -> None:
+    run("--with", "testing")
+    assert (COPY / "testing").is_dir()
+    shutil.rmtree(newer / "testing")
+    assert run("--update")[0] == 0
+    assert not (COPY / "testing").exists()
+    assert run("--check")[0] == 0
+
+
+# Nothing of the owner's is lost
+
+
+@pytest.mark.parametrize("flags", [[], ["--update"], ["--update", "--with", "testing"]])
+def test_a_file_that_its_owner_changed_is_never_overwritten(
+    flags: list[str], run: Run, copied: Path, newer: Path
+) -> None:
     changed = [
-        *(f"_core/{name}.py" for name in ("errors", "events", "messages", "options", "provider", "stream")),
+        *(f"_core/{name}.py" for name in ("errors", "events", "headers", "messages", "options", "stream")),
         "providers/gprochat.py",
     ]
     for name in changed[:1] + changed[-1:]:
         (copied / name).write_text("# mine\n")
-    (copied / "_new.py").write_text("# mine as well\n")
+    (copied / "new.py").write_text("# mine as well\n")
     before = contents(copied)
     code, out, err = run(*flags)
     assert (code, out, contents(copied)) == (1, "", before)
     assert err.startswith(
-        f"g4flite: error: {COPY} was changed: _core/errors.py, _new.py, providers/gprochat.py; keep your "
+        f"g4flite: error: {COPY} was changed: _core/errors.py, new.py, providers/gprochat.py; keep your "
     )
-    assert err.endswith(f"all that differs lists: {cli.program()} vendor --check {COPY}\n")
+    assert err.endswith(f"; to list all that differs: {cli.program()} vendor --check {COPY}\n")
     for name in changed:
         (copied / name).write_text("# mine\n")
-    assert (
-        "_core/errors.py, _core/events.py, _core/messages.py, _core/options.py, _core/provider.py and 3 more; keep"
-        in run(*flags)[2]
-    )
+    assert re.search(r" was changed: (_core/\w+\.py, ){4}_core/\w+\.py and 3 more; keep", run(*flags)[2])
 
 
-@pytest.mark.skipif(os.name != "posix", reason="symlinks and pipes of POSIX")
-def test_a_link_is_neither_followed_nor_replaced(run: Run, copied: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    (copied / "providers").rename(elsewhere)
-    (copied / "providers").symlink_to(elsewhere)
-    (copied / "_core/errors.py").rename(tmp_path / "errors.py")
-    (copied / "_core/errors.py").symlink_to(tmp_path / "errors.py")
-    os.mkfifo(copied / "pipe.py")
-    before = contents(elsewhere)
-    _, out, _ = run("--check")
-    assert {"added    providers", "missing  providers/openai.py", "changed  _core/errors.py", "added    pipe.py"} <= {
-        *out.splitlines()
-    }
-    for flags in ([], ["--update"]):
-        assert "was changed: _core/errors.py, pipe.py, providers; keep" in run(*flags)[2]
-    assert contents(elsewhere) == before
-    assert (copied / "_core/errors.py").is_symlink()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="symlinks of POSIX")
-def test_a_copy_may_stand_behind_a_link(run: Run, copied: Path) -> None:
-    Path("link").symlink_to(copied)
-    assert run("--check", folder="link")[0] == run("--update", folder="link")[0] == 0
+def test_a_file_of_the_owner_s_in_place_of_the_testing_part_is_never_overwritten(run: Run, copied: Path) -> None:
+    (copied / "testing").mkdir()
+    (copied / "testing/__init__.py").write_text("# mine\n")
+    before = contents(copied)
+    assert "was changed: testing/__init__.py; keep" in run("--update", "--with", "testing")[2]
+    assert contents(copied) == before
+    assert run("--update")[0] == 0
 
 
 def test_a_folder_that_is_no_copy_is_left_alone(run: Run, tmp_path: Path) -> None:
@@ -228,7 +290,14 @@ def test_a_folder_that_is_no_copy_is_left_alone(run: Run, tmp_path: Path) -> Non
     assert contents(COPY) == {"thesis.txt": b"all of it\n"}
 
 
-def test_an_empty_folder_will_do(run: Run) -> None:
+def test_a_file_of_another_package_is_never_overwritten(run: Run) -> None:
+    COPY.mkdir(parents=True)
+    (COPY / "__init__.py").write_text("# mine\n")
+    assert f"{COPY} is no copy and holds __init__.py; name a folder" in run()[2]
+    assert contents(COPY) == {"__init__.py": b"# mine\n"}
+
+
+def test_an_empty_folder_can_become_a_copy(run: Run) -> None:
     COPY.mkdir(parents=True)
     (COPY / ".gitkeep").touch()
     assert (run()[0], run("--check")[0]) == (0, 0)
@@ -253,26 +322,27 @@ def test_a_folder_inside_the_package_is_refused(folder: Path, run: Run) -> None:
     assert not (PACKAGE / "mine").exists()
 
 
+# A list that is damaged
+
+
 HEAD = f"{vendor.HEAD}\n".encode()
+FACTS = b"# version 0.1.0\n# date 2026-01-02\n"
 ROW = b"0" * 64 + b"  _core/errors.py\n"
 
 
 @pytest.mark.parametrize(
     "said",
-    [b"", b"\n", b"\xff\xfe", b"0.1.0\n", HEAD, HEAD + b"# version 0.1.0\n# date 2026-01-02\n",
-     HEAD + b"# version 0.1.0\n" + ROW, HEAD + b"# date 2026-01-02\n" + ROW, ROW],
+    [b"", b"\n", b"\xff\xfe", b"0.1.0\n", HEAD, HEAD + FACTS, HEAD + b"# version 0.1.0\n" + ROW,
+     HEAD + b"# date 2026-01-02\n" + ROW, HEAD + FACTS + b"# date 2026-01-02\n" + ROW, ROW],
 )  # fmt: skip
-def test_a_damaged_list_is_said_so(said: bytes, run: Run, copied: Path) -> None:
+def test_a_damaged_list_is_an_error(said: bytes, run: Run, copied: Path) -> None:
     (copied / "VENDORED").write_bytes(said)
+    before = contents(copied)
     for flags in (["--check"], ["--update"], []):
         code, out, err = run(*flags)
         assert (code, out) == (1, "")
-        assert err.startswith(f"g4flite: error: {COPY / 'VENDORED'} is damaged; restore it from version control, or ")
-
-
-def test_a_later_version_may_say_more_in_the_list(run: Run, copied: Path) -> None:
-    (copied / "VENDORED").write_text("# Another head.\n# mood fine\n" + (copied / "VENDORED").read_text())
-    assert run("--check")[0] == 0
+        assert err.startswith(f"g4flite: error: {COPY.absolute() / 'VENDORED'} is damaged; restore it from version con")
+    assert contents(copied) == before
 
 
 def test_a_merge_conflict_in_the_list_is_damage(run: Run, copied: Path) -> None:
@@ -281,8 +351,206 @@ def test_a_merge_conflict_in_the_list_is_damage(run: Run, copied: Path) -> None:
     assert "is damaged" in run("--check")[2]
 
 
-def test_a_copy_that_cannot_be_written_leaves_nothing(run: Run) -> None:
-    (COPY / "client.py").mkdir(parents=True)  # where a file belongs
+def test_a_later_version_may_say_more_in_the_list(run: Run, copied: Path) -> None:
+    (copied / "VENDORED").write_text("# Another head.\n# mood fine\n" + (copied / "VENDORED").read_text())
+    assert run("--check")[0] == 0
+
+
+# Nothing is written outside of the folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../thesis.py", "..", "_core/../../thesis.py", "_core/..", "./client.py", "/etc/passwd", "//host/x.py",
+     "C:/x.py", r"C:\x.py", r"..\x.py", "_core//errors.py", "_core/", ".ssh/id"],
+)  # fmt: skip
+def test_a_list_that_names_a_file_outside_of_the_folder_is_damaged(name: str, run: Run, copied: Path) -> None:
+    outside = copied.parents[1] / "thesis.py"
+    outside.write_text("all of it\n")
+    its_hash = hashlib.sha256(outside.read_bytes()).hexdigest()
+    with (copied / "VENDORED").open("a") as file:
+        file.write(f"{its_hash}  {name}\n")
+    before = contents(Path())
+    for flags in (["--check"], ["--update"], []):
+        code, out, err = run(*flags)
+        assert (code, out) == (1, "")
+        assert f"{COPY / 'VENDORED'} is damaged; " in err
+    assert contents(Path()) == before
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A folder that the copy may not touch, with files of the names that a copy writes."""
+    folder = tmp_path / "elsewhere"
+    (folder / "response").mkdir(parents=True)
+    for name in ("VENDORED", "errors.py", "new.py", "response/framing.py"):
+        (folder / name).write_text("precious\n")
+    return folder
+
+
+def linked(link: Path, target: Path) -> None:
+    """Put a link in place of a file or folder."""
+    if link.is_dir() and not link.is_symlink():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+
+
+@LINKS
+@pytest.mark.parametrize("name", ["_core", "_core/response", "_core/errors.py", "new.py", "providers/new.py", "mine"])
+def test_a_link_inside_the_copy_is_neither_followed_nor_replaced(
+    name: str, run: Run, copied: Path, newer: Path, elsewhere: Path
+) -> None:
+    for target in (elsewhere / (copied / name).name if name.endswith(".py") else elsewhere, elsewhere / "nothing.py"):
+        linked(copied / name, target)
+        before = contents(elsewhere)
+        assert re.search(rf"^(added  |changed)  {name}$", run("--check")[1], re.MULTILINE)
+        for flags in ([], ["--update"], ["--update", "--with", "testing"]):
+            code, _, err = run(*flags)
+            assert (code, f" was changed: {name}; keep" in err) == (1, True)
+        assert contents(elsewhere) == before
+        assert (copied / name).readlink() == target
+
+
+@LINKS
+def test_a_link_to_a_file_with_the_right_contents_is_a_change_too(
+    run: Run, copied: Path, newer: Path, elsewhere: Path
+) -> None:
+    (copied / "_core/errors.py").replace(elsewhere / "errors.py")
+    linked(copied / "_core/errors.py", elsewhere / "errors.py")
+    before = contents(elsewhere)
+    assert run("--check")[1] == "changed  _core/errors.py\n"
+    assert " was changed: _core/errors.py; keep" in run("--update")[2]
+    assert contents(elsewhere) == before
+
+
+@LINKS
+def test_a_pipe_inside_the_copy_is_neither_read_nor_replaced(run: Run, copied: Path) -> None:
+    os.mkfifo(copied / "pipe.py")
+    assert "added    pipe.py\n" in run("--check")[1]
+    assert " was changed: pipe.py; keep" in run("--update")[2]
+    (copied / "VENDORED").unlink()
+    os.mkfifo(copied / "VENDORED")
+    assert "VENDORED is no plain file; restore it" in run("--check")[2]
+
+
+@LINKS
+def test_a_link_in_a_folder_that_is_no_copy_yet_is_not_followed(run: Run, elsewhere: Path) -> None:
+    COPY.mkdir(parents=True)
+    (COPY / "_core").symlink_to(elsewhere)
+    before = contents(elsewhere)
+    assert f"{COPY} is no copy and holds _core; name a folder" in run()[2]
+    assert contents(elsewhere) == before
+
+
+@LINKS
+@pytest.mark.parametrize("real", [True, False])
+def test_a_link_in_place_of_the_list_is_neither_followed_nor_replaced(
+    real: bool, run: Run, copied: Path, newer: Path, elsewhere: Path
+) -> None:
+    if real:
+        shutil.copy(copied / "VENDORED", elsewhere / "VENDORED")
+    linked(copied / "VENDORED", elsewhere / "VENDORED" if real else elsewhere / "nothing")
+    before = contents(elsewhere)
+    for flags in (["--check"], ["--update"], []):
+        code, out, err = run(*flags)
+        assert (code, out) == (1, "")
+        assert err.startswith(f"g4flite: error: {COPY.absolute() / 'VENDORED'} is no plain file; restore it from versi")
+    assert contents(elsewhere) == before
+    assert (copied / "VENDORED").is_symlink()
+
+
+@LINKS
+@pytest.mark.parametrize("existing", [True, False])
+def test_no_link_can_stand_where_a_temporary_file_is_written(
+    existing: bool, run: Run, newer: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = elsewhere / "VENDORED"
+    if existing:
+        run()
+        (newer / "client.py").write_text('"""Newer."""\n')
+    COPY.mkdir(parents=True, exist_ok=True)
+    # Somebody guesses the random name: the file is then not created.
+    (COPY / f".VENDORED.{'00' * 8}").symlink_to(victim)
+    before = contents(COPY)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "urandom", bytes)
+        patch.setattr(Path, "glob", lambda self, pattern: [])
+        code, _, err = run()
+    assert (code, "File exists" in err, contents(COPY)) == (1, True, before)
+    # Nobody guesses it: a link of such a name is removed, like the file that a killed update leaves behind.
+    assert run()[0] == 0
+    assert run("--check")[0] == 0
+    assert not list(COPY.glob(".*"))
+    assert victim.read_text() == "precious\n"
+
+
+@LINKS
+@pytest.mark.parametrize("name", ["_core", "_core/response", "providers", "."])
+def test_a_folder_that_becomes_a_link_during_the_update_is_not_followed(
+    name: str, run: Run, copied: Path, newer: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (newer / "_core/response/framing.py").write_text('"""Newer."""\n')
+    before, write = contents(elsewhere), vendor.write
+
+    def late(root: Path, files: dict[str, bytes | None]) -> None:
+        linked(root / name, elsewhere)
+        write(root, files)
+
+    monkeypatch.setattr(vendor, "write", late)
+    code, out, err = run("--update")
+    assert (code, out) == (1, "")
+    assert "A link stands in place of a folder: " in err
+    assert contents(elsewhere) == before
+
+
+@LINKS
+def test_a_file_that_becomes_a_link_during_the_update_is_replaced_itself(
+    run: Run, copied: Path, newer: Path, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, write = contents(elsewhere), vendor.write
+
+    def late(root: Path, files: dict[str, bytes | None]) -> None:
+        linked(root / "_core/errors.py", elsewhere / "errors.py")
+        linked(root / "VENDORED", elsewhere / "VENDORED")
+        write(root, files)
+
+    monkeypatch.setattr(vendor, "write", late)
+    assert run("--update")[0] == 0
+    assert run("--check")[0] == 0
+    assert contents(elsewhere) == before
+
+
+@LINKS
+def test_the_folder_that_the_user_names_may_be_a_link_to_a_folder(run: Run, copied: Path, newer: Path) -> None:
+    Path("link").symlink_to(copied)
+    assert (run("--check", folder="link")[0], run("--update", folder="link")[0], run("--check")[0]) == (0, 0, 0)
+    assert Path("link").is_symlink()
+    Path("inside").symlink_to(newer)
+    assert "lies inside the package itself" in run(folder="inside")[2]
+
+
+@LINKS
+@pytest.mark.parametrize("target", ["nothing", "link", "file"])
+def test_the_folder_that_the_user_names_may_not_be_another_link(target: str, run: Run) -> None:
+    Path("file").touch()
+    Path("link").symlink_to(target)
+    for flags in ([], ["--update"]):
+        assert run(*flags, folder="link") == (
+            2,
+            "",
+            "g4flite: error: link is a link that leads to no folder; name a folder\n",
+        )
+    assert run("--check", folder="link")[0] in (1, 2)
+    assert {path.name for path in Path().iterdir()} == {"file", "link"}
+
+
+# What fails half-way
+
+
+def test_a_copy_that_cannot_be_written_leaves_nothing_behind(run: Run) -> None:
+    # A folder stands where a file belongs.
+    (COPY / "client.py").mkdir(parents=True)
     code, out, err = run()
     assert (code, out) == (1, "")
     assert "client.py" in err
@@ -305,8 +573,8 @@ def test_an_update_that_cannot_be_written_leaves_the_old_copy(run: Run, copied: 
 def test_ctrl_c_leaves_the_old_copy(run: Run, copied: Path, newer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before, put = contents(copied), vendor.put
 
-    def interrupted(folder: Path, name: str, data: bytes | None) -> None:
-        put(folder, name, data)
+    def interrupted(root: Path, name: str, data: bytes | None) -> None:
+        put(root, name, data)
         if name == "VENDORED":
             monkeypatch.setattr(vendor, "put", put)
             raise KeyboardInterrupt
@@ -316,40 +584,100 @@ def test_ctrl_c_leaves_the_old_copy(run: Run, copied: Path, newer: Path, monkeyp
     assert contents(copied) == before
 
 
+def test_as_much_of_the_old_copy_as_possible_is_put_back(
+    run: Run, copied: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, failing = vendor.put, {"providers/new.py"}
+
+    def full(root: Path, name: str, data: bytes | None) -> None:
+        if name in failing:
+            failing.add("_core/errors.py")
+            raise OSError(28, "No space left on device", name)
+        put(root, name, data)
+
+    monkeypatch.setattr(vendor, "put", full)
+    assert run("--update") == (
+        1,
+        "",
+        "g4flite: error: [Errno 28] No space left on device: 'providers/new.py'; mend that and type the same again\n",
+    )
+    assert run("--check")[1] == "changed  _core/errors.py\n"
+    failing.clear()
+    assert run("--update")[0] == run("--check")[0] == 0
+
+
+@KINDS
 @pytest.mark.parametrize("existing", [True, False])
-def test_a_copy_that_was_killed_half_way_is_noticed_and_can_be_made_again(
-    existing: bool, run: Run, newer: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_copy_that_was_killed_half_way_is_noticed_and_completed_by_the_next(
+    existing: bool, kind: list[str], run: Run, request: pytest.FixtureRequest
 ) -> None:
     if existing:
-        with monkeypatch.context() as patch:
-            patch.undo()
-            patch.setattr(g4flite, "__path__", [str(PACKAGE)])
-            patch.setattr(vendor, "__version__", "0.1.0")
-            vendor.copy(Path(COPY).absolute(), "2026-01-02")
-    for folder in ("_core", "providers"):
-        (COPY / folder).mkdir(parents=True, exist_ok=True)
-    for name in ("_core/errors.py", "providers/new.py"):
+        vendor.copy(COPY, "2026-01-02")
+    newer: Path = request.getfixturevalue("newer")
+    written = ["_core/errors.py", "providers/new.py", *["testing/new.py"] * bool(kind)]
+    for name in written:
+        (COPY / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(newer / name, COPY / name)
-    (COPY / "VENDORED.part").write_text("half a li")
+    (COPY / ".VENDORED.0123456789abcdef").write_text("half a li")
     assert run("--check")[0] == (1 if existing else 2)
-    assert run(*["--update"] * existing)[0] == 0
+    assert run(*["--update"] * existing, *kind)[0] == 0
     assert run("--check")[0] == 0
-    assert not (COPY / "VENDORED.part").exists()
+    files = contents(COPY)
+    del files["VENDORED"]
+    assert files == copied_from(newer, testing=bool(kind))
 
 
-def test_an_emptied_folder_goes(run: Run, copied: Path, newer: Path) -> None:
-    shutil.rmtree(newer / "testing")
-    assert run("--update")[0] == 0
-    assert not (copied / "testing").exists()
+class Killed(BaseException):
+    """Stands for SIGKILL."""
 
 
-def test_a_file_in_the_way_is_an_error_of_one_line(run: Run) -> None:
+def test_a_process_that_is_killed_at_any_step_leaves_a_copy_that_the_next_update_completes(
+    run: Run, copied: Path, newer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, steps = contents(copied), 0
+
+    def mortal(act: Callable[..., object]) -> Callable[..., object]:
+        """The same, but once all steps are taken, nothing reaches the disk any more."""
+
+        def step(path: Path, *args: object, **kwargs: object) -> object:
+            nonlocal steps
+            steps -= kwargs != {"mode": "rb"}
+            if steps < 0:
+                raise Killed
+            return act(path, *args, **kwargs)
+
+        return step
+
+    for taken in range(50):
+        shutil.rmtree(copied)
+        for name, data in before.items():
+            (copied / name).parent.mkdir(parents=True, exist_ok=True)
+            (copied / name).write_bytes(data)
+        steps, killed = taken, False
+        with monkeypatch.context() as patch:
+            for name in ("open", "mkdir", "replace", "unlink", "rmdir"):
+                patch.setattr(Path, name, mortal(getattr(Path, name)))
+            try:
+                vendor.copy(COPY, "2026-02-02", update=True)
+            except Killed:
+                killed = True
+        if not killed:
+            break
+        assert run("--update")[0] == 0
+        assert run("--check")[0] == 0
+        files = contents(copied)
+        del files["VENDORED"]
+        assert files == copied_from(newer)
+    assert 15 < taken < 49
+
+
+def test_a_file_in_place_of_the_folder_is_an_error_of_one_line(run: Run) -> None:
     COPY.parent.mkdir(parents=True)
     COPY.touch()
     for flags in (["--check"], ["--update"], []):
         code, out, err = run(*flags)
         assert (code, out, err.count("\n")) == (1, "", 1)
-        assert f"'{COPY / 'VENDORED'}'; mend that and type the same again" in err
+        assert f"{COPY / 'VENDORED'}'; mend that and type the same again" in err
 
 
 def test_a_package_in_an_archive_is_an_error_of_one_line(
@@ -363,17 +691,3 @@ def test_a_package_in_an_archive_is_an_error_of_one_line(
         "",
         f"g4flite: error: this package runs from {archive}, which is no folder; install it as files\n",
     )
-
-
-def test_a_copy_checks_and_makes_no_copies(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(g4flite, "__path__", [str(copied.resolve())])
-    assert run("--check")[0] == 0
-    for folder, flags in ((COPY, ["--update"]), ("other", [])):
-        code, _, err = run(*flags, folder=folder)
-        assert code == 2
-        assert err.endswith(f"which can only --check; install g4flite and type: g4flite vendor {folder}\n")
-
-
-def test_checking_and_updating_are_two_things(run: Run) -> None:
-    code, _, err = run("--check", "--update")
-    assert (code, "not allowed with argument --check" in err) == (2, True)

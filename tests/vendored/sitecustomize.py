@@ -1,4 +1,4 @@
-"""Runs at the start of every interpreter of the project: none of them can import the original."""
+"""Every interpreter of the project runs this file when it starts: none of them can import the original."""
 
 import sys
 

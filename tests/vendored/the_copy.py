@@ -1,11 +1,12 @@
-"""What the tests of the package do not say: that it is the copy which they test."""
+"""What the tests of the package do not say: that they test the copy."""
 
 import pickle
 from importlib import import_module
 
 import pytest
 
-import g4flite  # the copy: every test here is renamed as it is copied
+# The copy: this file is renamed like every test, as it is copied into the project.
+import g4flite
 from g4flite import providers
 from g4flite._core import errors as _errors
 

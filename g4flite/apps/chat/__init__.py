@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import providers
-from .._core.errors import (
+from ... import providers
+from ..._core.errors import (
     AuthenticationError,
     EmptyReplyError,
     G4fliteError,
@@ -27,11 +27,11 @@ from .._core.errors import (
     PermissionDeniedError,
     UsageError,
 )
-from .._core.request import resolve_base_url, resolve_key
-from .._core.stream import Stream
-from ..client import stream
-from .cli import add_settings, program, settings, show, tell, told_warnings
-from .conversation import HELP, Conversation, Step, decide
+from ..._core.request import resolve_base_url, resolve_key
+from ..._core.stream import Stream
+from ...client import stream
+from ..cli import add_settings, program, settings, show, tell, warnings_as_lines
+from .session import HELP, Conversation, Step, decide
 
 QUOTES = '"""'
 ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (  # the first that fits
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     now = Conversation(
         arguments.provider or choose(), arguments.model, system=arguments.system or "", settings=settings(arguments)
     )
-    with told_warnings():
+    with warnings_as_lines():
         try:
             answer(now.asked("Hello"))  # sends nothing, as it is not iterated over
         except ModelNotFoundError:

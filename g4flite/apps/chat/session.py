@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from .. import providers
-from .._core.errors import UsageError
-from .._core.messages import Message, normalise
-from .._core.request import nearest, resolve_model
+from ... import providers
+from ..._core.errors import UsageError
+from ..._core.messages import Message, normalise
+from ..._core.request import nearest, resolve_model
 
 HELP = '''\
 /model [NAME]     asks this model from now on

@@ -14,9 +14,9 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from .._core.events import Event, Reasoning
-from .._core.stream import Stream
-from .cli import CONTROL
+from ..._core.events import Event, Reasoning
+from ..._core.stream import Stream
+from ..cli import CONTROL
 
 FENCE = re.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})(.*)")
 ITEM = re.compile(r"([-*+]|\d+[.)]?)([ \t]|$)")  # or what may become one
