@@ -1,29 +1,34 @@
-"""`emulate`: serves the built-in providers on this machine, until Ctrl-C."""
+"""The command `emulate`: serves the built-in providers on this machine, until Ctrl-C."""
 
 import argparse
 from typing import Any
 
-from .._core.errors import G4fliteError, UsageError
+from .. import G4fliteError, UsageError
 from .cli import program
 
 
 def add(commands: Any) -> None:
-    """Adds the command."""
+    """Add the command `emulate`."""
     text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
     command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
     command.set_defaults(run=emulate)
     command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
-    command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free one")
+    command.add_argument("--port", metavar="PORT", type=int, default=0, help="default: a free port")
 
 
 def emulate(arguments: argparse.Namespace) -> None:
-    """Serves until Ctrl-C, after printing the URL and a command to try.  Raises `G4fliteError`: the port is in use."""
-    from ..testing import Emulator  # noqa: PLC0415 - no other command needs a server
+    """Print the URL and a command to try, then serve until Ctrl-C.
+
+    Raises `G4fliteError` if the port is in use, `UsageError` if there can be no such host or port.
+    """
+    # No other command needs a server: --help should not wait for this import.
+    from ..testing import Emulator  # noqa: PLC0415
 
     emulator = Emulator(host=arguments.host, port=arguments.port)
     try:
         emulator.start()
-    except (OSError, OverflowError, TypeError) as error:  # the last two: a port, a host that cannot be one
+    except (OSError, OverflowError, TypeError) as error:
+        # OverflowError: there is no such port.  TypeError: the host cannot be encoded.
         kind = G4fliteError if isinstance(error, OSError) else UsageError
         place = f"{arguments.host}:{arguments.port}"
         raise kind(f"could not listen on {place}: {error}; choose another --host or --port") from error

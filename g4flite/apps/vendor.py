@@ -43,7 +43,7 @@ HEAD = "# A copy of g4flite.  `g4flite vendor --check` and `--update` read this 
 # somebody has tampered with cannot name ../../file; nor can it name /file or C:\file.
 LINE = re.compile(r"# (version|date|with) (\S+)|([0-9a-f]{64})  (\w[\w.-]*(?:/\w[\w.-]*)*)|# .*")
 
-# In place of the hash of a link or a device, which is neither followed nor replaced.
+# A link or a device has this in place of a hash: it is neither read nor replaced.
 NO_FILE = "no file"
 
 # A copy under one of these names would hide a module that the copy itself imports.
@@ -172,14 +172,17 @@ def package() -> Path:
 
 
 def real(path: Path) -> Path:
-    """Return the path without links on the way.  Unlike `Path.resolve` before 3.13, it raises nothing for a loop."""
+    """Return the path with all links resolved.
+
+    `Path.resolve` does the same, but raises `RuntimeError` for a loop of links before Python 3.13.
+    """
     return Path(os.path.realpath(path))
 
 
 def is_link(path: Path) -> bool:
-    """Return whether a path whose beginning has passed through `real` leads through a link.
+    """Return whether a path below a folder that `real` returned is a link, or leads through one.
 
-    It also knows the junctions of Windows, which `Path.is_symlink` does not.
+    Junctions of Windows count as links; `Path.is_symlink` does not know them.
     """
     return real(path) != path
 
@@ -285,7 +288,7 @@ def write(root: Path, files: Mapping[str, bytes | None]) -> None:
 
     If that fails or is interrupted, the old files are put back before the error is raised.
     """
-    # What an update that was killed has left behind.
+    # Remove the temporary file that an update leaves behind if it is killed.
     for part in root.glob(f".{LISTING}.{'[0-9a-f]' * 16}"):
         part.unlink()
     before: dict[str, bytes | None] = {}

@@ -1,4 +1,10 @@
-"""The conversation: what a line means without I/O, the loop in this process, and all of it once at a terminal."""
+"""The command `chat`: what a line means, without I/O; the loop, in this process; and all of it once, at a terminal.
+
+Two helpers are used throughout:
+
+    chat.converse(session, typed("one", "/retry"), cli.show, terminal=True)    # these lines are typed, then Ctrl-D
+    run_chat("openai", "-m", "m", lines="one")                                 # the exit code of `chat`, with a pipe
+"""
 
 import io
 import json
@@ -14,6 +20,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,17 +30,16 @@ import g4flite
 from g4flite.__main__ import main
 from g4flite._core.events import Reasoning, Usage
 from g4flite.apps import chat, cli
-from g4flite.apps.chat import markdown as _markdown
-from g4flite.apps.chat import session as _conversation
-from g4flite.apps.chat.session import Conversation, decide
+from g4flite.apps.chat import markdown
+from g4flite.apps.chat.session import HELP, Session, decide
 from g4flite.testing import Emulator, Script, Stop, Think
 from tests.conftest import bare_environment
 
 SECRET = "sk-s3cret-s3cret"
 USER = {"role": "user", "content": "Hello"}
 ASSISTANT = {"role": "assistant", "content": "Hi"}
-NOW = Conversation("cromicle", settings={"proxy": "http://p:1", "timeout": 9, "headers": {"x-own": SECRET}, "seed": 1})
-SAID = replace(NOW, turns=(USER, ASSISTANT))
+NEW = Session("cromicle", settings={"proxy": "http://p:1", "timeout": 9, "headers": {"x-own": SECRET}, "seed": 1})
+SAID = replace(NEW, turns=(USER, ASSISTANT))
 POSIX = pytest.mark.skipif(os.name != "posix", reason="terminals and signals of POSIX")
 Captured = pytest.CaptureFixture[str]
 
@@ -44,7 +50,10 @@ class Terminal(io.StringIO):
 
 
 def typed(*lines: Any, server: Emulator | None = None) -> Callable[[str], str]:
-    """What reads these lines, raises those that are exceptions, plays those that are scripts; then the input ends."""
+    """Return a function that reads these lines, raises those that are exceptions, then reports the end of input.
+
+    A line that is a `Script` is what the server does from now on.
+    """
     left = iter([*lines, EOFError()])
 
     def read(prompt: str) -> str:
@@ -59,25 +68,25 @@ def typed(*lines: Any, server: Emulator | None = None) -> Callable[[str], str]:
     return read
 
 
-# What a line asks for
+# What a line means
 
 
 @pytest.mark.parametrize("line", ["Hello", " /tmp is full", "/tmp/x\nis full", "a /help"])
 def test_a_line_is_a_question(line: str) -> None:
     step = decide(replace(SAID, pending=(ASSISTANT,)), line)
-    assert (step.do, step.now) == ("ask", replace(SAID, pending=({"role": "user", "content": line},)))
+    assert (step.do, step.session) == ("ask", replace(SAID, pending=({"role": "user", "content": line},)))
 
 
-def test_a_conversation_says_whom_it_asks_and_no_secret() -> None:
-    assert str(NOW) == "cromicle, model gpt-3.5-turbo"
-    assert str(Conversation("openai")) == "openai, no model yet: /model NAME chooses one"
-    assert SECRET not in repr(NOW)
+def test_a_session_is_printed_without_its_secrets() -> None:
+    assert str(NEW) == "cromicle, model gpt-3.5-turbo"
+    assert str(Session("openai")) == "openai, no model yet: /model NAME chooses one"
+    assert SECRET not in repr(NEW)
 
 
 @pytest.mark.parametrize(
     ("line", "change", "said"),
     [
-        ("/help", {}, _conversation.HELP),
+        ("/help", {}, HELP),
         ("/model", {}, "cromicle, model gpt-3.5-turbo"),
         ("/model gpt-3.5-turbo ", {"model": "gpt-3.5-turbo"}, "cromicle, model gpt-3.5-turbo"),
         ("/provider", {}, "cromicle, model gpt-3.5-turbo"),
@@ -86,7 +95,7 @@ def test_a_conversation_says_whom_it_asks_and_no_secret() -> None:
         ("/system Be  brief.", {"system": "Be  brief."}, "system: Be  brief."),
     ],
 )
-def test_a_command_changes_the_conversation(line: str, change: dict[str, Any], said: str) -> None:
+def test_a_command_changes_the_session(line: str, change: dict[str, Any], said: str) -> None:
     assert decide(SAID, line) == ("say", replace(SAID, **change), said)
 
 
@@ -96,14 +105,22 @@ def test_the_system_message_stays_until_it_is_taken_away() -> None:
     assert decide(brief, "/system -") == ("say", SAID, "system: nothing")
 
 
-def test_another_provider_is_told_nothing_that_was_meant_for_the_last_one() -> None:
-    _, now, said = decide(replace(SAID, model="gpt-3.5-turbo"), "/provider openai")
+def test_another_provider_gets_no_setting_that_was_meant_for_the_last_one() -> None:
+    _, session, said = decide(replace(SAID, model="gpt-3.5-turbo"), "/provider openai")
     assert said == "openai, no model yet: /model NAME chooses one"
-    assert (now.provider, now.model, now.turns) == ("openai", None, SAID.turns)
-    assert now.settings == {"proxy": "http://p:1", "timeout": 9}
+    assert (session.provider, session.model, session.turns) == ("openai", None, SAID.turns)
+    assert session.settings == {"proxy": "http://p:1", "timeout": 9}
 
 
-def test_a_file_is_named_with_its_command() -> None:
+@pytest.mark.parametrize("name", ["openai", "cromicle"])
+def test_provider_takes_a_base_url(name: str) -> None:
+    _, session, said = decide(SAID, f"/provider {name}  http://127.0.0.1:8765 ")
+    assert said.startswith(name)
+    assert (session.provider, session.turns) == (name, SAID.turns)
+    assert session.settings == {"proxy": "http://p:1", "timeout": 9, "base_url": "http://127.0.0.1:8765"}
+
+
+def test_save_and_load_take_the_path_of_a_file() -> None:
     assert decide(SAID, "/save two words.jsonl") == ("save", SAID, "two words.jsonl")
     assert decide(SAID, "/load ~/talk.jsonl") == ("load", SAID, "~/talk.jsonl")
 
@@ -120,39 +137,39 @@ def test_a_file_is_named_with_its_command() -> None:
         ("/retry", "nothing was asked yet"),
     ],
 )
-def test_what_no_line_can_mean_is_wrong_usage(line: str, message: str) -> None:
+def test_a_wrong_command_is_an_error_that_says_what_to_type(line: str, message: str) -> None:
     with pytest.raises(g4flite.UsageError, match=message):
-        decide(NOW, line)
+        decide(NEW, line)
 
 
-def test_the_last_question_is_asked_again_in_place_of_its_answer() -> None:
-    asked = replace(NOW, pending=(USER,))
+def test_retry_asks_the_last_question_again_in_place_of_its_answer() -> None:
+    asked = replace(NEW, pending=(USER,))
     assert decide(SAID, "/retry") == ("ask", asked, "")
     assert decide(asked, "/retry") == ("ask", asked, "")
     with pytest.raises(g4flite.UsageError, match="nothing was asked yet"):
-        replace(NOW, turns=(ASSISTANT,)).again()
+        replace(NEW, turns=(ASSISTANT,)).again()
 
 
 def test_an_answer_joins_its_question_in_the_history() -> None:
-    assert NOW.asked("Hello").answered("Hi") == SAID
+    assert NEW.asked("Hello").answered("Hi") == SAID
     assert SAID.asked("More").history == SAID.history == [USER, ASSISTANT]
 
 
 @pytest.mark.parametrize("system", ["", "Be\nbrief: ä\u2028"])
-def test_what_is_saved_can_be_loaded(system: str) -> None:
+def test_a_saved_history_can_be_loaded(system: str) -> None:
     told = replace(SAID, system=system)
     lines = told.dump().split("\n")
     messages = [json.loads(line) for line in lines[:-1]]
     assert (messages, lines[-1]) == (told.history, "")
-    assert replace(NOW, system="other", pending=(USER,)).loaded(messages) == told
+    assert replace(NEW, system="other", pending=(USER,)).loaded(messages) == told
 
 
 def test_an_empty_history_is_not_saved() -> None:
     with pytest.raises(g4flite.UsageError, match="nothing to save yet"):
-        NOW.asked("Hello").dump()
+        NEW.asked("Hello").dump()
 
 
-# What of an answer is finished
+# Which blocks of an answer are finished
 
 
 @pytest.mark.parametrize(
@@ -178,33 +195,33 @@ def test_an_empty_history_is_not_saved() -> None:
         ("a\n\n- b\n\n- c\n\n", "# d"),
     ],
 )
-def test_a_block_is_finished_where_nothing_can_change_it(done: str, open_: str) -> None:
-    assert _markdown.finished(done + open_) == len(done)
+def test_a_block_is_finished_when_nothing_can_change_it_any_more(done: str, open_: str) -> None:
+    assert markdown.finished(done + open_) == len(done)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_an_answer_is_cut_into_the_same_blocks_at_any_split(size: int) -> None:
+def test_an_answer_has_the_same_blocks_at_any_split(size: int) -> None:
     text = "# a\n\nb\n\n1. c\n\n2. d\n\n```\ne\n\nf\n```\n- g\n\n-h\n\n2\n\ni\n"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    states = [*_markdown.blocks(pieces)]
+    states = [*markdown.blocks(pieces)]
     assert len(states) == len(pieces)
-    assert "".join(done for _, done, _ in states) == text[: _markdown.finished(text)] == text[:-2]
+    assert "".join(done for _, done, _ in states) == text[: markdown.finished(text)] == text[:-2]
     assert states[-1][2] == "i\n"
 
 
 def test_reasoning_is_a_block_of_its_own() -> None:
     items = [Usage(1), Reasoning("Hm\n"), Reasoning("\nSo"), "Y", "es\x1b[1m\x07"]
-    assert [*_markdown.blocks(items)] == [
+    assert [*markdown.blocks(items)] == [
         (str, "", ""), (Reasoning, "", "Hm\n"), (Reasoning, "Hm\n\n", "So"), (Reasoning, "So", ""), (str, "", "Y"),
         (str, "", "Yes[1m"),
     ]  # fmt: skip
 
 
-# What is shown
+# What is printed
 
 
 def seen(written: str) -> list[str]:
-    """The lines on an endless terminal after this was written to it; it knows what `rich` uses alone."""
+    """Return the lines on an endless terminal after this was written to it, which may use what `rich` uses."""
     lines, row = [""], 0
     for text, control in re.findall(r"([^\x1b\r\n]+)|(\x1b\[[?\d;]*[A-Za-z]|[\r\n])", written):
         if text:
@@ -227,9 +244,9 @@ def console() -> Console:
 
 
 def shown(server: Emulator, console: Console, *pieces: Any) -> str:
-    """What a rich terminal is sent for this answer."""
+    """Return what is written to the console for an answer of these pieces."""
     server.reply = lambda messages: pieces
-    _markdown.show_markdown(g4flite.stream("ollama", "Hi", model="m", base_url=server.url, retries=0), console)
+    markdown.show_markdown(g4flite.stream("ollama", "Hi", model="m", base_url=server.url, retries=0), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -255,14 +272,14 @@ def test_an_answer_longer_than_the_terminal_is_shown_once(server: Emulator, cons
 
 
 @pytest.mark.parametrize(("first", "mark"), [("```", ""), ("- 0", "• "), ("", "")])
-def test_the_open_end_is_no_longer_than_the_terminal(first: str, mark: str, console: Console) -> None:
+def test_an_open_block_is_drawn_no_longer_than_the_terminal(first: str, mark: str, console: Console) -> None:
     item = "- " * bool(mark) + "{}" + "  " * (not first)
-    end = _markdown.Block(text="\n".join([first, *(item.format(number) for number in range(1, 20))]), live=True)
+    end = markdown.Block(text="\n".join([first, *(item.format(number) for number in range(1, 20))]), live=True)
     lines = ["".join(segment.text for segment in line).strip() for line in console.render_lines(end, pad=False)]
     assert lines == [*(f"{mark}{number}" for number in range(14, 20)), ""]
 
 
-def test_what_came_of_an_answer_stays(server: Emulator, console: Console) -> None:
+def test_the_text_of_an_answer_that_breaks_off_stays_on_the_screen(server: Emulator, console: Console) -> None:
     server.script = Script(cut=400)
     with pytest.raises(g4flite.TruncatedStreamError) as caught:
         shown(server, console, "## One", "\n\ntwo", "\n\n**three", " four" * 40)
@@ -276,19 +293,19 @@ def test_what_came_of_an_answer_stays(server: Emulator, console: Console) -> Non
 
 
 @pytest.fixture
-def now(server: Emulator) -> Conversation:
+def session(server: Emulator) -> Session:
     settings = {"base_url": server.url, "api_key": SECRET, "retries": 0}
-    return Conversation("ollama", model="m", settings=settings)
+    return Session("ollama", model="m", settings=settings)
 
 
 def said(server: Emulator) -> list[str]:
-    """What the last request says, without the roles."""
+    """Return the contents of the messages in the last request."""
     return [message["content"] for message in server.exchanges[-1].messages]
 
 
-def test_the_history_goes_along(now: Conversation, server: Emulator, capsys: Captured) -> None:
+def test_each_question_is_sent_with_the_history(session: Session, server: Emulator, capsys: Captured) -> None:
     read = typed("/system Be brief.", "one", "", '"""', "two", " lines", ' """', "/retry", '"""', "open", EOFError())
-    assert chat.converse(now, read, cli.show, terminal=True)
+    assert chat.converse(session, read, cli.show, terminal=True)
     assert capsys.readouterr().out == "You said: one\nYou said: two\n lines\nYou said: two\n lines\nYou said: open\n"
     assert [len(exchange.messages) for exchange in server.exchanges] == [2, 4, 4, 6]
     assert said(server) == ["Be brief.", "one", "You said: one", "two\n lines", "You said: two\n lines", "open"]
@@ -303,11 +320,11 @@ def test_the_history_goes_along(now: Conversation, server: Emulator, capsys: Cap
         (Script(problem="not_found"), "ollama: .*404.*; /model NAME asks another model"),
     ],
 )
-def test_a_turn_that_fails_is_one_line_and_not_in_the_history(
-    fault: Script, message: str, now: Conversation, server: Emulator, capsys: Captured
+def test_an_answer_that_fails_is_one_line_and_not_in_the_history(
+    fault: Script, message: str, session: Session, server: Emulator, capsys: Captured
 ) -> None:
     read = typed("one", fault, "two", "/retry", Script(), "/retry", "three", server=server)
-    assert not chat.converse(now, read, cli.show, terminal=False)
+    assert not chat.converse(session, read, cli.show, terminal=False)
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 2
     assert all(re.fullmatch(f"g4flite: error: {message}", line) for line in err)
@@ -316,8 +333,8 @@ def test_a_turn_that_fails_is_one_line_and_not_in_the_history(
 
 
 @pytest.mark.parametrize("pieces", [["Hello"], []])
-def test_an_answer_that_is_stopped_is_kept_as_far_as_it_came(
-    pieces: list[str], now: Conversation, server: Emulator, capsys: Captured
+def test_an_answer_that_ctrl_c_stops_is_kept_as_far_as_it_came(
+    pieces: list[str], session: Session, server: Emulator, capsys: Captured
 ) -> None:
     server.reply = lambda messages: [*pieces, Think("Hm"), " again"]
 
@@ -327,18 +344,18 @@ def test_an_answer_that_is_stopped_is_kept_as_far_as_it_came(
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        chat.converse(now, typed("one"), paint, terminal=False)
-    assert chat.converse(now, typed("one", "two", KeyboardInterrupt()), paint, terminal=True)
+        chat.converse(session, typed("one"), paint, terminal=False)
+    assert chat.converse(session, typed("one", "two", KeyboardInterrupt()), paint, terminal=True)
     assert capsys.readouterr().err.count("[stopped; what came is kept, /retry asks again]\n") == 2 * len(pieces)
     assert said(server) == [*(["one", "Hello"] if pieces else []), "two"]
 
 
-def test_an_answer_without_text_is_not_kept_and_why_it_ended_is_told(
-    now: Conversation, server: Emulator, capsys: Captured
+def test_an_answer_without_text_is_not_kept_and_its_finish_reason_is_printed(
+    session: Session, server: Emulator, capsys: Captured
 ) -> None:
     texts = iter([[], ["Hi"]])
     server.reply = lambda messages: [Think("Hm"), *next(texts), Stop("length")]
-    assert not chat.converse(now, typed("one", "/retry"), cli.show, terminal=False)
+    assert not chat.converse(session, typed("one", "/retry"), cli.show, terminal=False)
     error, ended = capsys.readouterr().err.splitlines()
     assert error == "g4flite: error: ollama: the answer holds no text (finish reason: length); /retry asks again"
     assert ended == "[finish reason: length]"
@@ -346,16 +363,16 @@ def test_an_answer_without_text_is_not_kept_and_why_it_ended_is_told(
 
 
 def test_a_conversation_is_saved_and_loaded(
-    now: Conversation, server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    session: Session, server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert chat.converse(now, typed("/system Be brief.", "one", "/save ~/talk"), cli.show, terminal=False)
+    assert chat.converse(session, typed("/system Be brief.", "one", "/save ~/talk"), cli.show, terminal=False)
     saved = (tmp_path / "talk").read_text("utf-8")
     assert [*map(json.loads, saved.splitlines())] == [
         {"role": "system", "content": "Be brief."}, USER | {"content": "one"}, ASSISTANT | {"content": "You said: one"},
     ]  # fmt: skip
-    assert chat.converse(now, typed("other", f"/load {tmp_path / 'talk'}", "two"), cli.show, terminal=False)
+    assert chat.converse(session, typed("other", f"/load {tmp_path / 'talk'}", "two"), cli.show, terminal=False)
     assert said(server) == ["Be brief.", "one", "You said: one", "two"]
     err = capsys.readouterr().err
     assert "wrote 3 messages into ~/talk\n" in err
@@ -372,25 +389,25 @@ def test_a_conversation_is_saved_and_loaded(
         (None, "could not read FILE as lines of JSON: "),
     ],
 )
-def test_a_file_that_holds_no_conversation_changes_none(
-    lines: str | None, message: str, tmp_path: Path, now: Conversation, server: Emulator, capsys: Captured
+def test_a_file_without_a_conversation_changes_nothing(
+    lines: str | None, message: str, tmp_path: Path, session: Session, server: Emulator, capsys: Captured
 ) -> None:
     file = tmp_path / "talk"
     if lines is not None:
         file.write_text(lines)
-    assert not chat.converse(now, typed("one", f"/load {file}", "two"), cli.show, terminal=False)
+    assert not chat.converse(session, typed("one", f"/load {file}", "two"), cli.show, terminal=False)
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"g4flite: error: {message.replace('FILE', str(file))}")
     assert line.endswith("; /help says what can be typed")
     assert said(server) == ["one", "You said: one", "two"]
 
 
-def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Captured) -> None:
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path, capsys: Captured) -> None:
     assert not chat.converse(SAID, typed(f"/save {tmp_path}", "/save a\0b", "/help"), cli.show, terminal=False)
     folder, name, *rest = capsys.readouterr().err.splitlines()
     assert folder.startswith(f"g4flite: error: could not write {tmp_path}: ")
     assert name.startswith("g4flite: error: could not write a")
-    assert rest == _conversation.HELP.splitlines()
+    assert rest == HELP.splitlines()
 
 
 # The command
@@ -398,7 +415,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: Captu
 
 @pytest.fixture
 def run_chat(monkeypatch: pytest.MonkeyPatch, server: Emulator) -> Callable[..., int]:
-    """The exit code of `chat` with these arguments, for whom these lines are typed, or come from a pipe."""
+    """Return a function that runs `chat` with these arguments and lines of a pipe, and returns the exit code."""
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     monkeypatch.setitem(sys.modules, "readline", None)
@@ -430,10 +447,17 @@ def test_a_line_that_fails_makes_the_exit_code_1(run_chat: Callable[..., int], c
     ]
 
 
+def test_readline_is_told_to_take_a_pasted_block_as_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setitem(sys.modules, "readline", SimpleNamespace(parse_and_bind=told.append))
+    chat.edit_lines()
+    assert told == ["set enable-bracketed-paste on"]
+
+
 @pytest.mark.parametrize("term", ["xterm", "dumb"])
 @pytest.mark.parametrize("missing", [None, "rich.console"])
 @pytest.mark.parametrize("flags", [[], ["--plain"]])
-def test_markdown_is_rendered_where_a_terminal_and_rich_are_there(
+def test_markdown_is_rendered_at_a_terminal_if_rich_is_installed(
     term: str, missing: str | None, flags: list[str], run_chat: Callable[..., int], monkeypatch: pytest.MonkeyPatch,
     capsys: Captured,
 ) -> None:  # fmt: skip
@@ -463,7 +487,7 @@ def test_markdown_is_rendered_where_a_terminal_and_rich_are_there(
         (["openai", "-m", "m"], io.TextIOWrapper(io.BytesIO(b"\xff"), "utf-8"), "standard input is no text: 'utf-8'"),
     ],
 )
-def test_what_cannot_work_is_wrong_usage(
+def test_a_chat_that_cannot_work_is_wrong_usage(
     arguments: list[str], stdin: Any, message: str, run_chat: Callable[..., int], capsys: Captured
 ) -> None:
     assert run_chat(*arguments, lines="/help", stdin=stdin) == 2
@@ -499,24 +523,24 @@ def test_the_provider_is_the_first_that_could_work_from_here(
         assert chat.choose() == "cohere"
 
 
-def test_a_warning_is_told_once_and_not_before_each_answer(capsys: Captured) -> None:
-    now = Conversation("openai", "m", settings={"base_url": "http://elsewhere.test/v1", "api_key": SECRET}).asked("Hi")
+def test_a_warning_is_printed_once_and_not_before_each_answer(capsys: Captured) -> None:
+    session = Session("openai", "m", settings={"base_url": "http://elsewhere.test/v1", "api_key": SECRET}).asked("Hi")
     with cli.warnings_as_lines():
-        chat.answer(now)
-        chat.answer(now)
+        chat.answer(session)
+        chat.answer(session)
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith("g4flite: warning: openai: a key goes to another machine over plain http")
 
 
 @pytest.mark.parametrize("url", ["http://ä..b", "https://127.0.0.1:1"])
-def test_nobody_listens_where_no_connection_is_made(url: str) -> None:
+def test_a_server_that_accepts_no_connection_does_not_listen(url: str) -> None:
     assert not chat.listens(url)
 
 
 # All of it, at a terminal
 
 
-class Session:
+class Pty:
     """A program at a terminal of its own, 60 columns wide and 12 lines high."""
 
     def __init__(self, *command: str, **variables: str) -> None:
@@ -536,20 +560,20 @@ class Session:
         os.write(self.terminal, text.encode())
 
     def until(self, text: str) -> str:
-        """What is written up to and with this text."""
+        """Return what is written up to this text, and the text."""
         while text not in self.written:
             assert self.more(), f"the program ended before {text!r}: {self.written}"
         found, _, self.written = self.written.partition(text)
         return found + text
 
     def rest(self) -> str:
-        """What is written up to the end of the program."""
+        """Return what is written until the program ends."""
         while self.more():
             pass
         return self.written
 
     def more(self) -> bool:
-        """Reads more of what is written; False where the program has ended."""
+        """Read more of what is written.  Return False if the program has ended."""
         assert select.select([self.terminal], [], [], 30)[0], f"nothing more after {self.written!r}"
         try:
             data = os.read(self.terminal, 65536)
@@ -565,8 +589,8 @@ class Session:
 
 
 @pytest.fixture
-def session(server: Emulator) -> Iterator[Session]:
-    """A conversation that has begun, with a server which waits in the middle of its answer to `wait`."""
+def pty(server: Emulator) -> Iterator[Pty]:
+    """A conversation that has begun.  The server pauses in the middle of its answer to "wait"."""
     opened = threading.Event()
 
     def reply(messages: list[Any]) -> Iterator[str]:
@@ -577,20 +601,22 @@ def session(server: Emulator) -> Iterator[Session]:
 
     server.reply = reply
     variables = {"OPENAI_API_KEY": SECRET, "OPENAI_BASE_URL": f"{server.url}/v1"}
-    session = Session(sys.executable, "-m", "g4flite", "chat", "-m", "m", **variables)
-    yield session
+    pty = Pty(sys.executable, "-m", "g4flite", "chat", "-m", "m", **variables)
+    yield pty
     opened.set()
-    session.close()
+    pty.close()
 
 
 @POSIX
 @pytest.mark.heavy
-def test_a_conversation_at_a_terminal(session: Session, server: Emulator, tmp_path: Path) -> None:
-    log = [session.until("> ")]
+def test_a_conversation_at_a_terminal(pty: Pty, server: Emulator, tmp_path: Path) -> None:
+    import readline
+
+    log = [pty.until("> ")]
 
     def type_(text: str) -> str:
-        session.type(text)
-        log.append(session.until("> "))
+        pty.type(text)
+        log.append(pty.until("> "))
         return log[-1]
 
     assert log[0].startswith("openai, model m; /help says what can be typed, Ctrl-D leaves\r\n")
@@ -606,29 +632,41 @@ def test_a_conversation_at_a_terminal(session: Session, server: Emulator, tmp_pa
     assert "You said: cut" in type_("/retry\n")
     assert said(server) == ["so **bold**", "You said: so **bold**", "cut"]
 
-    session.type("wait\n")
-    log.append(session.until("You said: wait"))
+    pty.type("wait\n")
+    log.append(pty.until("You said: wait"))
     assert "[stopped; what came is kept, /retry asks again]" in type_("\x03")
-    session.type("half a line")
-    log.append(session.until("half a line"))
-    session.type("\x03\n")  # a signal just before readline waits is seen with the next key, which leaves a line behind
-    session.type("on\n")
-    log.extend((session.until("You said: on"), session.until("> ")))
+    pty.type("half a line")
+    log.append(pty.until("half a line"))
+    pty.type("\x03\n")  # a signal just before readline waits is seen with the next key, which leaves a line behind
+    pty.type("on\n")
+    log.extend((pty.until("You said: on"), pty.until("> ")))
     assert said(server)[-3:] == ["wait", "You said: wait", "on"]
 
+    # macOS has libedit in place of GNU readline, which knows no pasted blocks.
+    if "GNU" in (readline.__doc__ or ""):
+        # The prompt asks the terminal to put these marks around a pasted block; the Enter key follows.
+        assert log[0].endswith("\x1b[?2004h> ")
+        type_("\x1b[200~two\nlines\n\x1b[201~\n")
+    else:
+        type_('"""\ntwo\nlines\n\n"""\n')
+    assert said(server)[-1] == "two\nlines\n"
+
     file = tmp_path / "talk.jsonl"
-    assert "wrote 8 messages into " in type_(f"/save {file}\n")
-    assert [json.loads(line)["content"] for line in file.read_text().splitlines()] == [*said(server), "You said: on"]
-    assert "read 8 messages from " in type_(f"/load {file}\n")
-    session.type("\x04")
-    log.append(session.rest())
-    assert session.process.wait(30) == 0
+    assert "wrote 10 messages into " in type_(f"/save {file}\n")
+    assert [json.loads(line)["content"] for line in file.read_text().splitlines()] == [
+        *said(server),
+        f"You said: {said(server)[-1]}",
+    ]
+    assert "read 10 messages from " in type_(f"/load {file}\n")
+    pty.type("\x04")
+    log.append(pty.rest())
+    assert pty.process.wait(30) == 0
     assert SECRET not in "".join(log) + file.read_text()
 
 
 @POSIX
 @pytest.mark.heavy
-def test_the_examples_work_as_printed(server: Emulator, capsys: Captured) -> None:
+def test_the_examples_of_the_help_work_as_printed(server: Emulator, capsys: Captured) -> None:
     with pytest.raises(SystemExit):
         main(["chat", "--help"])
     _, _, example = capsys.readouterr().out.partition("\nexample")

@@ -1,4 +1,4 @@
-"""The command line: in this process where the words matter, in one of its own where pipes and signals do."""
+"""The command line: in this process to test what it prints, in a process of its own to test pipes and signals."""
 
 import io
 import json
@@ -36,7 +36,7 @@ Captured = pytest.CaptureFixture[str]
 
 @contextmanager
 def running(*command: str, **settings: Any) -> Iterator[Any]:
-    """A process whose pipes are to be read; it ends with the test that fails, and after 30 s in any case."""
+    """A process whose pipes the test reads.  It is killed if the test fails, and after 30 s in any case."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
     with ExitStack() as stack:
         process = subprocess.Popen(command, text=True, encoding="utf-8", **pipes)
@@ -52,7 +52,7 @@ def running(*command: str, **settings: Any) -> Iterator[Any]:
 
 
 def run(command: list[str] | str, **settings: Any) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command, a str being one for the shell."""
+    """Return exit code, standard output and standard error of a command; a string is run by the shell."""
     done = subprocess.run(
         command,
         shell=isinstance(command, str),
@@ -66,12 +66,12 @@ def run(command: list[str] | str, **settings: Any) -> tuple[int, str, str]:
 
 
 def a_line(text: str, beginning: str) -> bool:
-    """Whether the text is one line that begins so."""
+    """Return whether the text is one line of the program that begins so."""
     return text.startswith(f"{NAME}: {beginning}") and text.count("\n") == 1 and text.endswith("\n")
 
 
 class Gate:
-    """A reply of two pieces; the second one waits for the test."""
+    """An answer of two pieces; the second piece waits until the test opens the gate."""
 
     def __init__(self) -> None:
         self.opened = threading.Event()
@@ -84,7 +84,7 @@ class Gate:
 
 @pytest.fixture(autouse=True)
 def _buffered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard output is buffered as for every user, so that only a flush shows what is wrong with it."""
+    """Standard output is buffered, as it is for users: so that a test fails if a flush is missing."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
@@ -97,7 +97,7 @@ def gate(server: Emulator) -> Iterator[Gate]:
 
 @pytest.fixture
 def stream(server: Emulator) -> Callable[..., int]:
-    """The exit code of `stream cromicle Hello` with more arguments, against the server."""
+    """Return a function that runs `stream cromicle Hello` with more arguments, and returns the exit code."""
     return lambda *more: main(["stream", "cromicle", "Hello", "--base-url", server.url, *more])
 
 
@@ -107,7 +107,7 @@ def test_an_answer_is_printed_with_a_line_end(name: str, server: Emulator, capsy
     assert capsys.readouterr() == ("You said: Hello\n", "")
 
 
-def test_a_line_end_of_the_answer_is_not_doubled(
+def test_a_line_end_at_the_end_of_the_answer_is_not_doubled(
     server: Emulator, stream: Callable[..., int], capsys: Captured
 ) -> None:
     server.reply = lambda messages: "one\ntwo\n"
@@ -130,7 +130,7 @@ def test_every_flag_reaches_the_provider(server: Emulator, capsys: Captured) -> 
     [("debug=true", True), ("tools=[1]", [1]), ("name=warm", "warm"), ('name="7"', "7"), ("name=a=b", "a=b"),
      ("name=", ""), ("name=null", None), ("name=" + "[" * 100_000, "[" * 100_000)],
 )  # fmt: skip
-def test_an_option_is_json_where_it_can_be(text: str, value: object) -> None:
+def test_an_option_is_read_as_json_or_else_as_text(text: str, value: object) -> None:
     assert cli.option(text) == (text.partition("=")[0], value)
 
 
@@ -169,7 +169,7 @@ WRONG = {
         (["a"], ""),
     ],
 )
-def test_how_an_answer_ended_is_told_where_it_is_no_plain_end(
+def test_a_finish_reason_other_than_stop_is_printed(
     reply: list[Any], told: str, server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1")
@@ -178,25 +178,26 @@ def test_how_an_answer_ended_is_told_where_it_is_no_plain_end(
     assert capsys.readouterr().err == told
 
 
-def test_nothing_of_an_answer_commands_a_terminal(
+def test_an_answer_cannot_send_control_characters_to_a_terminal(
     server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.reply = lambda messages: ["\x1b]0;mine\x07\t\x1b[2J\x9b1mé\n"]
     arguments = ["stream", "cromicle", "Hi", "--base-url", server.url]
     assert main(arguments) == 0
-    assert "\x1b" in capsys.readouterr().out  # a file or a pipe has it as it came
+    # A file or a pipe gets the text as it came.
+    assert "\x1b" in capsys.readouterr().out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(arguments) == 0
     assert capsys.readouterr().out == "]0;mine\t[2J1mé\n"
 
 
-def test_bytes_that_are_no_utf_8_are_no_prompt(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_that_is_not_utf_8_is_wrong_usage(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("Gr\udcfc\udcdfe"))
     assert main(["stream", "cromicle", "-"]) == 2
     assert "standard input is no text in UTF-8" in capsys.readouterr().err
 
 
-def test_an_error_names_flags_and_not_arguments(capsys: Captured, server: Emulator) -> None:
+def test_an_error_names_flags_in_place_of_arguments_of_python(capsys: Captured, server: Emulator) -> None:
     for arguments, told in (
         (["openai", "Hi"], "openai: there is no API key; set OPENAI_API_KEY"),
         (["ollama", "Hi", "--base-url", server.url], "ollama: there is no default model; name one with --model"),
@@ -208,7 +209,7 @@ def test_an_error_names_flags_and_not_arguments(capsys: Captured, server: Emulat
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_usage_is_one_line_and_2(case: str, capsys: Captured) -> None:
+def test_wrong_usage_is_one_line_and_exit_code_2(case: str, capsys: Captured) -> None:
     arguments, message = WRONG[case]
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -236,7 +237,7 @@ def test_standard_input_without_a_prompt_is_wrong_usage(
      (Script(silence=30), "", "error: cromicle: "),
      (Script(cut=9), "You said:\n", "error: cromicle: the reply was cut off")],
 )  # fmt: skip
-def test_an_error_of_the_provider_is_one_line_and_1(
+def test_an_error_of_the_provider_is_one_line_and_exit_code_1(
     script: Script, out: str, message: str, server: Emulator, stream: Callable[..., int], capsys: Captured
 ) -> None:
     server.script = script
@@ -248,10 +249,11 @@ def test_an_error_of_the_provider_is_one_line_and_1(
 
 
 @pytest.mark.parametrize("action", ["error", "ignore"])
-def test_a_retired_service_is_warned_of_in_one_line(action: Any, capsys: Captured) -> None:
+def test_the_warning_of_a_retired_service_is_one_line(action: Any, capsys: Captured) -> None:
     with socket.socket() as deaf, warnings.catch_warnings():
         warnings.simplefilter(action, g4flite.RetiredProviderWarning)
-        deaf.bind(("127.0.0.1", 0))  # and no listen(): nothing leaves this machine
+        # Without listen(), the proxy refuses all connections, and nothing leaves this machine.
+        deaf.bind(("127.0.0.1", 0))
         proxy = f"http://127.0.0.1:{deaf.getsockname()[1]}"
         assert main(["stream", "cromicle", "Hello", "--proxy", proxy, "--timeout", "0.3"]) == 1
     warning, error = capsys.readouterr().err.splitlines(keepends=True)
@@ -270,7 +272,7 @@ def test_the_table_lists_every_provider(capsys: Captured, monkeypatch: pytest.Mo
     assert rows[-1] == ["acme", "live", "http://acme.test/chat", "any"]
 
 
-def test_programs_read_the_list_as_json(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_is_printed_as_json_for_programs(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(providers._TABLE, "acme", ACME)
     assert main(["providers", "--json"]) == 0
     *_, flowgpt, acme = json.loads(capsys.readouterr().out)
@@ -288,7 +290,7 @@ def test_programs_read_the_list_as_json(capsys: Captured, monkeypatch: pytest.Mo
     assert (acme["retired"], acme["default_model"], acme["models"]) == (None, None, [])
 
 
-def test_a_port_in_use_is_one_line_and_1(server: Emulator, capsys: Captured) -> None:
+def test_a_port_in_use_is_one_line_and_exit_code_1(server: Emulator, capsys: Captured) -> None:
     assert main(["emulate", "--port", str(server.port)]) == 1
     assert a_line(capsys.readouterr().err, f"error: could not listen on 127.0.0.1:{server.port}: ")
 
@@ -311,13 +313,15 @@ print({{"httpx", "anyio", "ssl", "asyncio", "{NAME}.testing", "{NAME}.server"}} 
     assert out.endswith("\nset()\n")
 
 
-def test_a_standard_output_that_is_no_file_will_do(stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_output_may_be_an_object_that_is_no_file(
+    stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert stream() == 0
     assert sys.stdout.getvalue() == "You said: Hello\n"
 
 
-def test_what_the_terminal_cannot_show_is_replaced(
+def test_a_character_that_the_terminal_cannot_show_is_replaced(
     server: Emulator, stream: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.reply = lambda messages: "naïve €"
@@ -335,7 +339,7 @@ def test_a_chunk_is_printed_before_the_next_one_comes(server: Emulator, gate: Ga
 
 
 @POSIX
-def test_ctrl_c_ends_an_answer_with_a_line_end_and_130(server: Emulator, gate: Gate) -> None:
+def test_ctrl_c_ends_an_answer_with_a_line_end_and_exit_code_130(server: Emulator, gate: Gate) -> None:
     with running(*COMMAND, "stream", "cromicle", "Hello", "--base-url", server.url) as process:
         assert process.stdout.read(5) == "Hello"
         process.send_signal(signal.SIGINT)
@@ -344,7 +348,7 @@ def test_ctrl_c_ends_an_answer_with_a_line_end_and_130(server: Emulator, gate: G
 
 
 @POSIX
-def test_a_reader_that_leaves_ends_an_answer_in_silence(server: Emulator, gate: Gate) -> None:
+def test_an_answer_ends_without_a_message_when_the_reader_of_a_pipe_leaves(server: Emulator, gate: Gate) -> None:
     with running(*COMMAND, "stream", "cromicle", "Hello", "--base-url", server.url) as process:
         assert process.stdout.read(5) == "Hello"
         process.stdout.close()
@@ -355,7 +359,7 @@ def test_a_reader_that_leaves_ends_an_answer_in_silence(server: Emulator, gate: 
 
 @POSIX
 @pytest.mark.parametrize("arguments", [["providers"], ["--help"]])
-def test_nobody_reading_is_silence(arguments: list[str]) -> None:
+def test_a_closed_standard_output_is_exit_code_141_without_a_message(arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as unread, running(*COMMAND, *arguments, stdout=unread) as process:  # noqa: PTH123 - a descriptor
@@ -364,14 +368,14 @@ def test_nobody_reading_is_silence(arguments: list[str]) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_one_line_and_1() -> None:
+def test_a_full_disk_is_one_line_and_exit_code_1() -> None:
     with Path("/dev/full").open("w") as full, running(*COMMAND, "providers", stdout=full) as process:
         assert a_line(process.stderr.read(), "error: [Errno 28] ")
     assert process.returncode == 1
 
 
 def examples(*command: str, capsys: Captured) -> list[str]:
-    """The lines to type that the help of a command shows."""
+    """Return the lines to type in the example of a command's help."""
     with pytest.raises(SystemExit) as done:
         main([*command, "--help"])
     assert done.value.code == 0
@@ -380,10 +384,11 @@ def examples(*command: str, capsys: Captured) -> list[str]:
 
 
 @POSIX
-def test_the_examples_work_as_printed(capsys: Captured) -> None:
+def test_the_examples_of_the_help_work_as_printed(capsys: Captured) -> None:
     (emulate,) = examples("emulate", capsys=capsys)
     assert emulate.endswith(" --port 8765")
-    command = shlex.split(emulate.replace(" 8765", " 0"))  # the port may be in use here
+    # Port 8765 may be in use on this machine.
+    command = shlex.split(emulate.replace(" 8765", " 0"))
     with running(*command) as process:
         url = process.stdout.readline().rstrip("\n")
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
@@ -400,7 +405,7 @@ def test_the_examples_work_as_printed(capsys: Captured) -> None:
     assert process.returncode == 130
 
 
-def test_the_program_is_named_as_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_name_the_program_as_it_was_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "two words"
     folder.mkdir()
     for name in (NAME, "python"):

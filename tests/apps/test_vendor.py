@@ -1,7 +1,9 @@
 """The command `vendor`: what a copy holds, what differs from it, what is never lost, and where it never writes.
 
-run("--check")                          # exit code, standard output and standard error of `vendor --check COPY`
-contents(COPY)                          # the bytes of each file, by name
+Two helpers are used throughout:
+
+    run("--check")      # exit code, standard output and standard error of `vendor --check COPY`
+    contents(COPY)      # the bytes of each file, by name
 """
 
 import ast

@@ -1,8 +1,12 @@
-"""`chat`: a conversation in the terminal, which streams the answers and keeps what was said.
+"""The command `chat`: a conversation in the terminal, which streams the answers and keeps what was said.
 
-Standard output holds the answers alone.  What Ctrl-C stops is kept as far as it came; a question whose answer fails
-stays out of the history, and /retry asks it again.  Where standard input is no terminal, each line is a turn, Ctrl-C
-ends the program, and the exit code is 1 if a line failed.
+Standard output holds the answers and nothing else.  If Ctrl-C stops an answer, the text that came is kept in the
+history.  If an answer fails, its question stays out of the history, and /retry asks it again.
+
+If standard input is no terminal, each line is a question or a command, Ctrl-C ends the program, and the exit code is 1
+if a line failed.
+
+`session.py` decides what a line means, without I/O; `markdown.py` renders an answer while it streams.
 """
 
 import argparse
@@ -16,8 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ... import providers
-from ..._core.errors import (
+from ... import (
     AuthenticationError,
     EmptyReplyError,
     G4fliteError,
@@ -25,16 +28,19 @@ from ..._core.errors import (
     NotFoundError,
     OptionError,
     PermissionDeniedError,
+    Stream,
     UsageError,
+    providers,
+    stream,
 )
 from ..._core.request import resolve_base_url, resolve_key
-from ..._core.stream import Stream
-from ...client import stream
 from ..cli import add_settings, program, settings, show, tell, warnings_as_lines
-from .session import HELP, Conversation, Step, decide
+from .session import HELP, Session, Step, decide
 
 QUOTES = '"""'
-ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (  # the first that fits
+
+# What to type after an error: the advice of the first line whose classes fit.
+ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (
     ((ModelNotFoundError, NotFoundError), "/model NAME asks another model"),
     ((AuthenticationError, PermissionDeniedError, OptionError), "/provider NAME asks another provider"),
     ((UsageError,), "/help says what can be typed"),
@@ -43,49 +49,64 @@ ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (  # the first 
 
 
 def add(commands: Any) -> None:
-    """Adds the command `chat`."""
+    """Add the command `chat`."""
     text = "have a conversation in the terminal, or line by line from a pipe"
     example = f"""example, while `{program()} emulate --port 8765` runs in another shell:
   %(prog)s cromicle --base-url http://127.0.0.1:8765
   echo Hello | %(prog)s cromicle --base-url http://127.0.0.1:8765"""
     command = commands.add_parser("chat", help=text, description=f"{text}; in it:\n\n{HELP}", epilog=example)
     command.set_defaults(run=run)
-    text = "default: the first whose key is set, else a server of this machine"
+    text = "default: the first whose key is set, or else one whose server runs on this machine"
     command.add_argument("provider", metavar="PROVIDER", nargs="?", help=text)
     add_settings(command)
-    command.add_argument("--plain", action="store_true", help="show the answers as they come, no Markdown rendered")
+    command.add_argument("--plain", action="store_true", help="print the answers as they come, without rendering them")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Holds the conversation.  Raises `UsageError` before it where nothing could be asked in this way."""
+    """Hold the conversation.
+
+    Raises `UsageError` before it begins if no question could be sent in this way, and `SystemExit` after it if standard
+    input is no terminal and a line failed.
+    """
     if not sys.stdin:
         raise UsageError(f"there is no standard input to read; try: echo Hello | {program()} chat cromicle")
     if arguments.provider is None and (arguments.base_url is not None or arguments.header):
         raise UsageError("--base-url and --header belong to a provider; name it: chat PROVIDER --base-url URL")
     terminal = sys.stdin.isatty()
     screen = bool(sys.stdout and sys.stdout.isatty())
-    now = Conversation(
+    session = Session(
         arguments.provider or choose(), arguments.model, system=arguments.system or "", settings=settings(arguments)
     )
     with warnings_as_lines():
         try:
-            answer(now.asked("Hello"))  # sends nothing, as it is not iterated over
+            # Nothing is sent, as nobody iterates over the stream; but wrong arguments raise an error here.
+            answer(session.asked("Hello"))
         except ModelNotFoundError:
+            # Without a default model, the user can still type /model.
             if arguments.model is not None:
                 raise
         if terminal:
-            note(f"{now}; /help says what can be typed, Ctrl-D leaves")
-            with suppress(ImportError):
-                import readline  # noqa: F401, PLC0415 - gives input() its editing and its history
+            note(f"{session}; /help says what can be typed, Ctrl-D leaves")
+            edit_lines()
         read = input if terminal and screen else lambda prompt: input()  # noqa: ARG005
-        if not converse(now, read, painter(screen and not arguments.plain), terminal=terminal):
+        if not converse(session, read, painter(screen and not arguments.plain), terminal=terminal):
             raise SystemExit(1)
 
 
-def choose() -> str:
-    """The first provider that could work from here: one whose key is set, else one whose server answers the door.
+def edit_lines() -> None:
+    """Give `input()` line editing and a history, if Python has readline."""
+    with suppress(ImportError):
+        import readline  # noqa: PLC0415
 
-    Raises `UsageError`: there is none.
+        # `input()` then returns a pasted block of lines as one text.  Python itself turns this off, for its own prompt;
+        # each pasted line would be a question of its own.
+        readline.parse_and_bind("set enable-bracketed-paste on")
+
+
+def choose() -> str:
+    """Return the first provider whose key is set, or else the first without a key whose server accepts a connection.
+
+    Raises `UsageError` if there is none.
     """
     servers = []
     for spec in map(providers.find, providers.names()):
@@ -107,7 +128,7 @@ def choose() -> str:
 
 
 def listens(url: str) -> bool:
-    """Whether a TCP connection to the URL's host can be made within half a second."""
+    """Return whether the URL's host accepts a TCP connection within half a second."""
     parts = urlsplit(url)
     try:
         place = (parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443))
@@ -117,20 +138,21 @@ def listens(url: str) -> bool:
     return True
 
 
-def converse(now: Conversation, read: Callable[[str], str], paint: Callable[[Stream], None], *, terminal: bool) -> bool:
-    """Reads lines and acts on them until the end of input; whether all of them succeeded."""
-    well = True
+def converse(session: Session, read: Callable[[str], str], paint: Callable[[Stream], None], *, terminal: bool) -> bool:
+    """Read lines and carry them out until the input ends.  Return whether all succeeded; at a terminal, always True."""
+    succeeded = True
     while True:
         try:
-            line = turn(read)
+            line = read_turn(read)
             if line.strip():
-                step = decide(now, line)
-                now = step.now  # a question whose answer fails stays pending
-                now = act(step, paint, terminal=terminal)
+                step = decide(session, line)
+                # The session before the step is carried out: if the answer fails, its question stays pending.
+                session = step.session
+                session = act(step, paint, terminal=terminal)
         except EOFError:
             if terminal:
                 note("")
-            return well
+            return succeeded
         except KeyboardInterrupt:
             if not terminal:
                 raise
@@ -138,12 +160,12 @@ def converse(now: Conversation, read: Callable[[str], str], paint: Callable[[Str
         except UnicodeDecodeError as error:
             raise UsageError(f"standard input is no text: {error}") from error
         except G4fliteError as error:
-            well = terminal
+            succeeded = terminal
             tell("error", f"{error}; {next(text for kinds, text in ADVICE if isinstance(error, kinds))}")
 
 
-def turn(read: Callable[[str], str]) -> str:
-    """The next line, or the block of lines between two that are quotes.  Raises `EOFError`."""
+def read_turn(read: Callable[[str], str]) -> str:
+    """Return the next line, or the block of lines between two lines of quotes.  Raises `EOFError`."""
     line = read("> ")
     if line.strip() != QUOTES:
         return line
@@ -154,26 +176,26 @@ def turn(read: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
-def act(step: Step, paint: Callable[[Stream], None], *, terminal: bool) -> Conversation:
-    """The conversation after a step, which is taken here."""
-    now = step.now
+def act(step: Step, paint: Callable[[Stream], None], *, terminal: bool) -> Session:
+    """Carry out a step, and return the session after it."""
+    session = step.session
     match step.do:
         case "ask":
-            return ask(now, paint, terminal=terminal)
+            return ask(session, paint, terminal=terminal)
         case "load":
-            now = load(now, step.text)
-            note(f"read {len(now.history)} messages from {step.text}")
+            session = load(session, step.text)
+            note(f"read {len(session.history)} messages from {step.text}")
         case "save":
-            save(now, step.text)
-            note(f"wrote {len(now.history)} messages into {step.text}")
+            save(session, step.text)
+            note(f"wrote {len(session.history)} messages into {step.text}")
         case _:
             note(step.text)
-    return now
+    return session
 
 
-def ask(now: Conversation, paint: Callable[[Stream], None], *, terminal: bool) -> Conversation:
-    """The conversation after the answer to the pending question, which is shown as it comes."""
-    reply = answer(now)
+def ask(session: Session, paint: Callable[[Stream], None], *, terminal: bool) -> Session:
+    """Send the pending question, show the answer as it comes, and return the session after it."""
+    reply = answer(session)
     try:
         paint(reply)
     except KeyboardInterrupt:
@@ -181,42 +203,47 @@ def ask(now: Conversation, paint: Callable[[Stream], None], *, terminal: bool) -
             raise
         note("[stopped; what came is kept, /retry asks again]")
     if not reply.partial:
-        raise EmptyReplyError(f"the answer holds no text (finish reason: {reply.finish_reason})", provider=now.provider)
+        raise EmptyReplyError(
+            f"the answer holds no text (finish reason: {reply.finish_reason})", provider=session.provider
+        )
     if reply.finish_reason not in (None, "stop"):
         note(f"[finish reason: {reply.finish_reason}]")
-    return now.answered(reply.partial)
+    return session.answered(reply.partial)
 
 
-def answer(now: Conversation) -> Stream:
-    """The answer to the pending question; nothing is sent before it is iterated over."""
-    return stream(now.provider, [*now.history, *now.pending], model=now.model, **now.settings)
+def answer(session: Session) -> Stream:
+    """Return the answer to the pending question.  Nothing is sent before somebody iterates over it."""
+    return stream(session.provider, [*session.history, *session.pending], model=session.model, **session.settings)
 
 
-def save(now: Conversation, path: str) -> None:
-    """Writes the history.  Raises `UsageError`."""
-    lines = now.dump()
+def save(session: Session, path: str) -> None:
+    """Write the history into a file.  Raises `UsageError`."""
+    lines = session.dump()
     try:
         Path(path).expanduser().write_text(lines, "utf-8")
-    except (OSError, ValueError, RuntimeError) as error:  # the last two: a path that cannot be one, no home
+    except (OSError, ValueError, RuntimeError) as error:
+        # ValueError: the path has a null character.  RuntimeError: `~` stands for a home that is unknown.
         raise UsageError(f"could not write {path}: {error}") from error
 
 
-def load(now: Conversation, path: str) -> Conversation:
-    """The conversation with a file's messages as its history.  Raises `UsageError`."""
+def load(session: Session, path: str) -> Session:
+    """Return the session with a file's messages as its history.  Raises `UsageError`."""
     try:
         lines = Path(path).expanduser().read_text("utf-8").split("\n")
         messages = [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError, RuntimeError) as error:  # a RecursionError among them
+    except (OSError, ValueError, RuntimeError) as error:
+        # As in `save`.  A RuntimeError is also the RecursionError for JSON that is nested too deeply.
         raise UsageError(f"could not read {path} as lines of JSON: {error}") from error
-    return now.loaded(messages)
+    return session.loaded(messages)
 
 
 def painter(wanted: bool) -> Callable[[Stream], None]:
-    """What shows an answer: its Markdown rendered where that is wanted and `rich` is there, else as it comes."""
+    """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed."""
     if not wanted:
         return show
     try:
-        from rich.console import Console  # noqa: PLC0415 - of the extra `cli`
+        # Both need the extra `cli`.
+        from rich.console import Console  # noqa: PLC0415
 
         from .markdown import show_markdown  # noqa: PLC0415
     except ImportError:
@@ -226,5 +253,5 @@ def painter(wanted: bool) -> Callable[[Stream], None]:
 
 
 def note(text: str) -> None:
-    """Prints what is no part of an answer, on standard error."""
+    """Print what is no part of an answer, on standard error."""
     print(text, file=sys.stderr, flush=True)

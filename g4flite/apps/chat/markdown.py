@@ -1,6 +1,12 @@
-"""Markdown on a terminal while it streams, with `rich`: what is finished is printed once, the open end live.
+"""Renders Markdown on a terminal while it streams, with `rich`.
 
-`finished` and `blocks` decide what is finished, without I/O; `show_markdown` prints.
+A block, like a paragraph or a list, is finished when nothing that follows can change how it looks.  It is then printed
+once, and scrolls away like all text.  The block that is still open is drawn again, in place, as it grows:
+
+    "# Title\n\nA paragraph.\n\n"    finished: printed
+    "- one\n- tw"                     open: drawn again, eight times a second
+
+`finished` and `blocks` decide which part is finished, without I/O; `show_markdown` prints.
 """
 
 import re
@@ -14,20 +20,28 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from ..._core.events import Event, Reasoning
-from ..._core.stream import Stream
+from ... import Reasoning, Stream
+from ..._core.events import Event
 from ..cli import CONTROL
 
 FENCE = re.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})(.*)")
-ITEM = re.compile(r"([-*+]|\d+[.)]?)([ \t]|$)")  # or what may become one
-PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])  # tags are shown, not dropped
+
+# The beginning of a list's item, or of what may become an item: "1" may be followed by ". one".
+ITEM = re.compile(r"([-*+]|\d+[.)]?)([ \t]|$)")
+
+# Without "html": False, the parser would drop the tags in an answer about HTML.
+PARSER = MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
 
 
 def finished(text: str) -> int:
-    """How much of this Markdown, in characters, is in blocks that nothing which follows can change.
+    """Return how many characters at the beginning of this Markdown are in finished blocks.
 
-    A block at the left margin begins behind a blank line, the items of a list being one; or it is code between fences.
+    A new block begins at the left margin behind a blank line, except that another item of a list continues the list; or
+    with the fence of a code block, which its closing fence finishes.
     """
+    # `start` is where the current line begins, `end` where the open block begins.  `listed`: the open block is a list.
+    # `blank`: the last line was blank.  `fence`: the fence of the open code block, or "".  `margin`: it stands at the
+    # left margin.
     end = start = 0
     fence, blank, listed, margin = "", False, False, False
     *whole, last = text.split("\n")
@@ -47,12 +61,12 @@ def finished(text: str) -> int:
 
 
 def begins(line: str, listed: bool) -> bool:
-    """Whether a line behind a blank one begins a block: it is at the left margin, and no item of an open list."""
+    """Return whether a line behind a blank line begins a block: at the left margin, not as an item of the open list."""
     return bool(line[:1].strip()) and not (listed and ITEM.match(line))
 
 
 def blocks(items: Iterable[str | Event]) -> Iterator[tuple[type, str, str]]:
-    """What an answer comes to with each piece: `str` or `Reasoning`, what is finished now, and what is still open."""
+    """Yield for each piece of an answer its kind (`str` or `Reasoning`), the text that it finishes, the open text."""
     kind: type = str
     text = ""
     for item in items:
@@ -63,6 +77,7 @@ def blocks(items: Iterable[str | Event]) -> Iterator[tuple[type, str, str]]:
             kind, text = type(item), ""
         piece = item if isinstance(item, str) else item.text
         text += piece.translate(CONTROL)
+        # Only a line end, in this piece or just before it, can finish a block.
         end = finished(text) if "\n" in text[-len(piece) - 1 :] else 0
         yield kind, text[:end], text[end:]
         text = text[end:]
@@ -70,9 +85,10 @@ def blocks(items: Iterable[str | Event]) -> Iterator[tuple[type, str, str]]:
 
 @dataclass(slots=True)
 class Block:
-    """Markdown, or reasoning, dim and as it is, on the terminal with a blank line below.
+    """A block as `rich` renders it, with a blank line below: Markdown, or reasoning, which is dim and not rendered.
 
-    `live` shows no more of its end than the terminal has lines: what has scrolled away cannot be drawn over.
+    If the block is `live`, only its last lines are shown, as many as the terminal has: what has scrolled away cannot be
+    drawn again.
     """
 
     kind: type = str
@@ -89,21 +105,26 @@ class Block:
 
 
 def ending(text: str, height: int) -> str:
-    """The last lines, so many, and the fence before them: so that a long block costs no more than a short one."""
+    """Return the last `height` lines, after the fence if the block is code.
+
+    A long block is then drawn as quickly as a short one.
+    """
     first, *lines = text.split("\n")
     return "\n".join([first, *lines[-height:]] if FENCE.match(first) else [first, *lines][-height:])
 
 
 def painted(kind: type, text: str) -> RenderableType:
+    """Return a text as `rich` prints it."""
     if kind is Reasoning:
         return Text(text, style="dim")
-    markdown = Markdown("", hyperlinks=False)  # so that the URL of a link is seen
+    # Without hyperlinks, the URL of a link is printed behind its text, so that the reader sees where it leads.
+    markdown = Markdown("", hyperlinks=False)
     markdown.parsed = PARSER.parse(text)
     return markdown
 
 
 def show_markdown(answer: Stream, console: Console) -> None:
-    """Prints an answer as it comes: its Markdown rendered, its reasoning dim."""
+    """Print an answer as it comes: its text as rendered Markdown, its reasoning dim."""
     last = Block(live=True)
     with answer, Live(last, console=console, transient=True, refresh_per_second=8):
         try:

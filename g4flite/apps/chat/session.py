@@ -1,4 +1,10 @@
-"""A conversation as frozen data, and what a line typed into it asks for.  No I/O."""
+"""A chat as frozen data, and what a typed line does to it, without I/O.
+
+session = Session("openai", "gpt-4o-mini")
+step = decide(session, "Hello")            # Step("ask", session.asked("Hello"))
+session = step.session.answered("Hi!")     # the question and its answer are in the history
+decide(session, "/save talk.jsonl")        # Step("save", session, "talk.jsonl")
+"""
 
 import json
 import re
@@ -6,50 +12,56 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from ... import providers
-from ..._core.errors import UsageError
-from ..._core.messages import Message, normalise
+from ... import Message, UsageError, providers
+from ..._core.messages import normalise
 from ..._core.request import nearest, resolve_model
 
 HELP = '''\
-/model [NAME]     asks this model from now on
-/provider [NAME]  asks this provider, without the flags that were meant for the last one
-/system [TEXT]    says this before the conversation; - takes it away
-/retry            asks the last question again, in place of its answer
-/save FILE        writes the messages, one JSON object a line, over what the file holds
-/load FILE        goes on from such a file, in place of this conversation
-/help             prints this
-Lines between two lines of """ are one message; a space before / makes a line no command.
-Ctrl-C stops an answer and keeps what came, or clears the line; Ctrl-D leaves.'''
+/model [NAME]           ask this model from now on
+/provider [NAME [URL]]  ask this provider from now on, at this base URL; the flags for the last one no longer count
+/system [TEXT]          put this system message before the conversation; - removes it
+/retry                  ask the last question again, in place of its answer
+/save FILE              write the messages into a file, one JSON object a line; an old file is overwritten
+/load FILE              continue the conversation in such a file, in place of this one
+/help                   print this
+A pasted block of lines is one message, and so are the lines between two lines of """.  A line that begins with a space
+is no command.  Ctrl-C stops an answer and keeps what came of it, or clears the line; Ctrl-D leaves.'''
 COMMANDS = re.findall(r"^/\w+", HELP, re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """Whom to ask, and what was said: `turns`, and `pending`, the question that has no answer, if there is one."""
+class Session:
+    """Whom to ask and how, and what was said.
+
+    `turns` are the questions and their answers.  `pending` holds the question that has no answer yet, or nothing.
+    `settings` are the other arguments of `stream()`; they may hold a key, so that `repr` leaves them out.
+    """
 
     provider: str
     model: str | None = None
     system: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the other arguments of `stream()`
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
     turns: tuple[Message, ...] = ()
     pending: tuple[Message, ...] = ()
 
     @property
     def history(self) -> list[Message]:
-        """The messages without the pending one."""
+        """The system message, if there is one, and the turns."""
         return [*([Message(role="system", content=self.system)] if self.system else []), *self.turns]
 
-    def asked(self, question: str) -> "Conversation":
-        """The same with this question pending, in place of any other."""
+    def asked(self, question: str) -> "Session":
+        """Return the session with this question pending, in place of any other."""
         return replace(self, pending=(Message(role="user", content=question),))
 
-    def answered(self, text: str) -> "Conversation":
-        """The same after an answer to the pending question."""
+    def answered(self, text: str) -> "Session":
+        """Return the session after this answer to the pending question."""
         return replace(self, turns=(*self.turns, *self.pending, Message(role="assistant", content=text)), pending=())
 
-    def again(self) -> "Conversation":
-        """The same before the answer to the last question, which is pending.  Raises `UsageError`: there is none."""
+    def again(self) -> "Session":
+        """Return the session with its last question pending, and without the answer to it.
+
+        Raises `UsageError` if nothing was asked yet.
+        """
         if self.pending:
             return self
         for place in reversed(range(len(self.turns))):
@@ -58,13 +70,13 @@ class Conversation:
         raise UsageError("nothing was asked yet; type a question")
 
     def dump(self) -> str:
-        """The history as JSON lines.  Raises `UsageError`: it is empty."""
+        """Return the history as JSON lines.  Raises `UsageError` if it is empty."""
         if not self.history:
             raise UsageError("there is nothing to save yet; type a question")
         return "".join(f"{json.dumps(message, ensure_ascii=False)}\n" for message in self.history)
 
-    def loaded(self, messages: Sequence[Mapping[str, Any]]) -> "Conversation":
-        """The same with these messages as its history.  Raises `MessagesError`."""
+    def loaded(self, messages: Sequence[Mapping[str, Any]]) -> "Session":
+        """Return the session with these messages as its history.  Raises `MessagesError`."""
         first, *rest = normalise(messages)
         if first["role"] not in ("system", "developer"):
             return replace(self, system="", turns=(first, *rest), pending=())
@@ -76,38 +88,44 @@ class Conversation:
 
 
 class Step(NamedTuple):
-    """What a line asks for: `do` is ask, say, save or load, `text` what to say or the file's path."""
+    """What a typed line asks for.
+
+    `do` is "ask": send the pending question; "say": print the text; "save" or "load": the text is the file's path.
+    """
 
     do: str
-    now: Conversation
+    session: Session
     text: str = ""
 
 
-def decide(now: Conversation, line: str) -> Step:
-    """What a line, or a block of several, asks for.  Raises `UsageError`: there is no such thing."""
+def decide(session: Session, line: str) -> Step:
+    """Return what a typed line, or a block of lines, asks for.  Raises `UsageError` for a wrong command."""
     if not line.startswith("/") or "\n" in line:
-        return Step("ask", now.asked(line))
+        return Step("ask", session.asked(line))
     command, _, text = line.partition(" ")
     match command, text.strip():
         case "/help", _:
-            return Step("say", now, HELP)
+            return Step("say", session, HELP)
         case "/retry", _:
-            return Step("ask", now.again())
+            return Step("ask", session.again())
         case "/system", text:
-            now = replace(now, system={"": now.system, "-": ""}.get(text, text))
-            return Step("say", now, f"system: {now.system or 'nothing'}")
+            session = replace(session, system={"": session.system, "-": ""}.get(text, text))
+            return Step("say", session, f"system: {session.system or 'nothing'}")
         case (("/save" | "/load"), ""):
             raise UsageError(f"which file? type {command} talk.jsonl")
         case (("/save" | "/load"), text):
-            return Step(command[1:], now, text)
-        case "/provider", text if text not in ("", now.provider):
-            same = {name: now.settings.get(name) for name in ("proxy", "timeout")}  # no key, URL or option of another's
-            now = replace(now, provider=providers.find(text).name, model=None, settings=same)
+            return Step(command[1:], session, text)
+        case "/provider", text if text not in ("", session.provider):
+            name, _, url = text.partition(" ")
+            # No key, header, option or URL that was meant for the last provider reaches another.
+            kept = {setting: session.settings.get(setting) for setting in ("proxy", "timeout")}
+            settings = {**kept, "base_url": url.strip()} if url else kept
+            session = replace(session, provider=providers.find(name).name, model=None, settings=settings)
         case "/model", text if text:
-            resolve_model(providers.find(now.provider), text)
-            now = replace(now, model=text)
+            resolve_model(providers.find(session.provider), text)
+            session = replace(session, model=text)
         case (("/model" | "/provider"), _):
             pass
         case _:
             raise UsageError(f"there is no command {command}{nearest(command, COMMANDS)}; Ctrl-D leaves")
-    return Step("say", now, str(now))
+    return Step("say", session, str(session))
