@@ -549,7 +549,7 @@ class Session:
 
     def more(self) -> bool:
         """Reads more of what is written; False where the program has ended."""
-        assert select.select([self.terminal], [], [], 30)[0], f"nothing more after {self.written!r}"
+        assert select.select([self.terminal], [], [], 120)[0], f"nothing more after {self.written!r}"
         try:
             data = os.read(self.terminal, 65536)
         except OSError:  # nobody has the other end any more
@@ -571,7 +571,7 @@ def session(server: Emulator) -> Iterator[Session]:
     def reply(messages: list[Any]) -> Iterator[str]:
         yield f"You said: {messages[-1]['content']}"
         if messages[-1]["content"] == "wait":
-            opened.wait(30)
+            opened.wait(120)
             yield " no more"
 
     server.reply = reply
@@ -621,7 +621,7 @@ def test_a_conversation_at_a_terminal(session: Session, server: Emulator, tmp_pa
     assert "read 8 messages from " in type_(f"/load {file}\n")
     session.type("\x04")
     log.append(session.rest())
-    assert session.process.wait(30) == 0
+    assert session.process.wait(120) == 0
     assert SECRET not in "".join(log) + file.read_text()
 
 
@@ -633,5 +633,5 @@ def test_the_examples_work_as_printed(server: Emulator, capsys: Captured) -> Non
     _, _, example = capsys.readouterr().out.partition("\nexample")
     lines = re.findall(r"^  (.+)$", example.replace("http://127.0.0.1:8765", server.url), re.MULTILINE)
     for line, said in zip(lines, ["", "You said: Hello\n"], strict=True):
-        done = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout, done.stderr) == (0, said, "")

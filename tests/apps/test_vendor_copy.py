@@ -65,7 +65,7 @@ def passed(folder: Path, *arguments: str) -> int:
     """How many of the project's tests pass; none of them fails."""
     environment = bare_environment() | {"PYTHONPATH": str(folder), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_httpx", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     return int(re.findall(r"(\d+) passed", done.stdout)[-1])
 
