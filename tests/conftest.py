@@ -9,7 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import g4flite
 from g4flite import client as _client
@@ -25,7 +25,8 @@ if TRANSPORT == "aiohttp":
 
 CERTIFICATES = ssl.create_default_context()
 
-settings.register_profile("suite", max_examples=40, deadline=None)
+BUSY = [HealthCheck.too_slow]  # which a busy machine makes of any test
+settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=BUSY)
 settings.load_profile("suite")
 
 

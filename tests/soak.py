@@ -107,18 +107,23 @@ class Job(NamedTuple):
 
 
 class Stretch:
-    """A stretch of time in which workers read streams; it ends early once one goes wrong."""
+    """A stretch of time in which workers read streams, `least` of them however long that takes.
 
-    def __init__(self, urls: dict[str, str], seconds: float) -> None:
-        self.urls, self.until, self.numbers = urls, time.monotonic() + seconds, count()
+    It ends early once one goes wrong.
+    """
+
+    def __init__(self, urls: dict[str, str], seconds: float, least: int) -> None:
+        self.urls, self.until, self.numbers, self.least = urls, time.monotonic() + seconds, count(), least
         self.clients = {(name, at): g4flite.Client(name, base_url=urls[at]) for name in FOUR for at in urls}
         self.outcomes: list[str] = []
         self.wrong: list[str] = []
 
     def jobs(self) -> Iterator[Job]:
         """A tenth has a fault, a tenth is left early, a tenth cancelled; the same in every stretch."""
-        while time.monotonic() < self.until and not self.wrong:
+        while not self.wrong:
             number = next(self.numbers)
+            if number >= self.least and time.monotonic() >= self.until:
+                return
             chance = random.Random(number)
             kind = {0: chance.choice([*FAULTS]), 1: "left", 2: "cancelled"}.get(number % 10, "whole")
             provider = "flowgpt" if kind == "malformed" else chance.choice(FOUR)
@@ -262,13 +267,13 @@ class Held(NamedTuple):
 
 def soak(name: str, urls: dict[str, str], seconds: float, streams: int) -> list[str]:
     """Runs one part and prints its line.  What is wrong with it."""
-    warm_up = Stretch(urls, seconds / 4)
+    warm_up = Stretch(urls, seconds / 4, streams)
     PARTS[name](warm_up, streams)
     if warm_up.wrong:
         return warm_up.wrong
     del warm_up
     before, began = Held.now(), time.monotonic()
-    stretch = Stretch(urls, seconds * 3 / 4)
+    stretch = Stretch(urls, seconds * 3 / 4, streams)
     PARTS[name](stretch, streams)
     took = time.monotonic() - began
     outcomes, wrong = Counter(stretch.outcomes), stretch.wrong
@@ -303,7 +308,7 @@ def main() -> int:
     if options.serve:
         serve()
         return 0
-    faulthandler.dump_traceback_later(3 * options.seconds + 60, exit=True)  # a stream hangs
+    faulthandler.dump_traceback_later(3 * options.seconds + 300, exit=True)  # a stream hangs
     command, wrong = [sys.executable, __file__, "--serve"], list[str]()
     sys.unraisablehook = lambda raised: wrong.append(f"unraisable: {raised.exc_value!r} in {raised.object!r}")
     with (

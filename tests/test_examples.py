@@ -62,7 +62,7 @@ def test_an_example_runs_in_a_process_of_its_own(path: Path, server: Emulator) -
     environment = {**bare_environment(), "NO_PROXY": "127.0.0.1"}
     environment |= NOBODY | {"G4FLITE_LLAMACPP_BASE_URL": f"{server.url}/v1"}
     done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=30, env=environment
+        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=120, env=environment
     )
     assert (done.returncode, done.stderr) == (0, "")
     for text in PRINTS[path.stem]:
@@ -153,7 +153,7 @@ def test_who_hangs_up_on_the_web_service_ends_the_answer_upstream(
 def test_the_local_demo_says_what_to_start() -> None:
     path = Path(__file__).parents[1] / "examples" / "local.py"
     environment = bare_environment() | NOBODY
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=30, env=environment)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=120, env=environment)
     assert (done.returncode, done.stderr) == (1, "")
     assert "No local server is running." in done.stdout
     assert "ollama serve" in done.stdout

@@ -19,7 +19,7 @@ PACKAGE = Path(g4flite.__file__).parent
 
 def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
     command = [sys.executable, "-W", "error", "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=cwd, env=bare_environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=bare_environment())
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -574,7 +574,7 @@ class Pty:
 
     def more(self) -> bool:
         """Read more of what is written.  Return False if the program has ended."""
-        assert select.select([self.terminal], [], [], 30)[0], f"nothing more after {self.written!r}"
+        assert select.select([self.terminal], [], [], 120)[0], f"nothing more after {self.written!r}"
         try:
             data = os.read(self.terminal, 65536)
         except OSError:  # nobody has the other end any more
@@ -596,7 +596,7 @@ def pty(server: Emulator) -> Iterator[Pty]:
     def reply(messages: list[Any]) -> Iterator[str]:
         yield f"You said: {messages[-1]['content']}"
         if messages[-1]["content"] == "wait":
-            opened.wait(30)
+            opened.wait(120)
             yield " no more"
 
     server.reply = reply
@@ -660,7 +660,7 @@ def test_a_conversation_at_a_terminal(pty: Pty, server: Emulator, tmp_path: Path
     assert "read 10 messages from " in type_(f"/load {file}\n")
     pty.type("\x04")
     log.append(pty.rest())
-    assert pty.process.wait(30) == 0
+    assert pty.process.wait(120) == 0
     assert SECRET not in "".join(log) + file.read_text()
 
 
@@ -672,5 +672,5 @@ def test_the_examples_of_the_help_work_as_printed(server: Emulator, capsys: Capt
     _, _, example = capsys.readouterr().out.partition("\nexample")
     lines = re.findall(r"^  (.+)$", example.replace("http://127.0.0.1:8765", server.url), re.MULTILINE)
     for line, said in zip(lines, ["", "You said: Hello\n"], strict=True):
-        done = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(line, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
         assert (done.returncode, done.stdout, done.stderr) == (0, said, "")

@@ -59,8 +59,9 @@ def running() -> Iterator[Staged]:
 
 
 @pytest.fixture
-def faulty(running: Staged) -> Staged:
-    """A server without a fault, which the test adds."""
+def faulty(running: Staged, monkeypatch: pytest.MonkeyPatch) -> Staged:
+    """A server without a fault, which the test adds; it is given time to see that a client has left."""
+    monkeypatch.setattr(recorder, "PATIENCE", 30.0)
     running.reply, running.script, running.stages = ECHO, Script(), {}
     running.exchanges.clear()
     return running
@@ -230,7 +231,7 @@ def test_a_fault_is_named_by_its_own_line_and_by_no_other(case: str, faulty: Sta
     name, setting, line, shown = FAULTS[case]
     set_fault(faulty, setting)
     waits = isinstance(setting, Script) and max(setting.silence, setting.wait) > 1
-    found = ask(faulty, name, timeout=0.4 if waits else 30.0)
+    found = ask(faulty, name, timeout=2.0 if waits else 30.0)
     assert failing(found) == [line], {one.name: one.says for one in found.values() if one.verdict == "fail"}
     assert shown in found[line].evidence
     assert found[line].says

@@ -40,7 +40,7 @@ def running(*command: str, **settings: Any) -> Iterator[Any]:
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings}
     with ExitStack() as stack:
         process = subprocess.Popen(command, text=True, encoding="utf-8", **pipes)
-        limit = threading.Timer(30, process.kill)
+        limit = threading.Timer(120, process.kill)
         limit.start()
         stack.callback(limit.cancel)
         stack.enter_context(process)
@@ -59,7 +59,7 @@ def run(command: list[str] | str, **settings: Any) -> tuple[int, str, str]:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=30,
+        timeout=120,
         **settings,
     )
     return done.returncode, done.stdout, done.stderr
@@ -78,7 +78,7 @@ class Gate:
 
     def __call__(self, messages: object) -> Iterator[str]:
         yield "Hello"
-        self.opened.wait(30)
+        self.opened.wait(120)
         yield " again"
 
 

@@ -99,15 +99,15 @@ FAULTS = {
     "reset": (Script(raw=b"", reset=True), "connection lost", "TransportError"),
     "no HTTP": (Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), "reply cannot be read", "MalformedReplyError"),
     "long head": (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), "reply too large", "LimitError"),
-    "silence": (Script(silence=9), "too slow", "TotalTimeoutError"),
-    "silence in the text": (Script(body=ANSWER * 2, split=len(ANSWER), wait=9), "too slow", "TotalTimeoutError"),
+    "silence": (Script(silence=30), "too slow", "TotalTimeoutError"),
+    "silence in the text": (Script(body=ANSWER * 2, split=len(ANSWER), wait=30), "too slow", "TotalTimeoutError"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_named_in_five_words(fault: str, openai: Callable[..., Probe], server: Emulator) -> None:
     server.script, reason, kind = FAULTS[fault]
-    row = openai(timeout={"silence": 0.1, "silence in the text": 0.5}.get(fault, 30))
+    row = openai(timeout={"silence": 0.1, "silence in the text": 2}.get(fault, 30))
     assert (row.works, row.whole, row.reason, type(row.error).__name__) == (False, False, reason, kind)
     assert str(row.error).startswith("openai: ")
     assert row.chunks == ("in the text" in fault)
@@ -239,7 +239,7 @@ def test_elsewhere_the_only_model_is_asked_and_none_of_several(
         (Script(status=500, body="overheated"), "answers with status 500"),
         (Script(body="{}", cut=1), "truncated"),
         (Script(raw=b"", reset=True), "connection lost"),
-        (Script(silence=9), "too slow"),
+        (Script(silence=30), "too slow"),
     ],
 )
 def test_a_list_that_is_none_is_no_riddle(

@@ -87,7 +87,7 @@ def add_tests(folder: Path) -> None:
 def passed(folder: Path, *arguments: str) -> int:
     """Run tests of the project, all of which have to pass, and return how many there were."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_httpx", "-p", "no:cacheprovider", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     return int(re.findall(r"(\d+) passed", done.stdout)[-1])
 

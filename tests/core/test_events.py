@@ -15,6 +15,7 @@ from g4flite._core import exchange as _exchange
 from g4flite._core.response.assembly import ToolCalls
 from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
 from tests.conftest import Driver
+from tests.core.test_timers import Clock
 
 FINISH = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}
@@ -95,7 +96,7 @@ def test_leaving_the_events_early_closes_the_connection(driver: Driver, server: 
                         break
 
         driver.run(leave)
-    assert server.exchanges[-1].disconnected.wait(5)
+    assert server.exchanges[-1].disconnected.wait(10)
     assert stream.attempts[0].outcome == "closed"
 
 
@@ -117,15 +118,18 @@ def test_a_cut_before_it_does(driver: Driver, server: Emulator) -> None:
     assert driver.stream.usage is not None
 
 
-@pytest.mark.parametrize("timeout", [None, 0.6])
+@pytest.mark.parametrize("timeout", [None, 30])
 def test_a_service_that_hangs_behind_the_finish_reason_is_waited_for_no_longer_than_its_usage(
     timeout: float | None, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_exchange, "EPILOGUE", 0.3 if timeout is None else 30.0)
+    monkeypatch.setattr(_exchange, "EPILOGUE", 0.3 if timeout is None else 60.0)
     head = wire(text("a"), FINISH)
-    server.script = script(head + wire(USAGE), split=(len(head),), wait=20)
+    server.script = script(head + wire(USAGE), split=(len(head),), wait=30)
+    stream = g4flite.stream("llamacpp", "Hi", timeout=timeout, retries=0, **ask(server))
+    run = stream._run
+    run.timers._clock = lambda: 0.0 if run.finish is None else 29.7  # seconds: then `timeout` is all but over
     began = time.monotonic()
-    assert driver.collect("llamacpp", "Hi", timeout=timeout, **ask(server)) == ["a"]
+    assert driver.read(stream) == ["a"]
     assert time.monotonic() - began < 10
     assert driver.stream.usage is None
     assert driver.stream.attempts[0].outcome == "complete"
@@ -137,34 +141,39 @@ def test_the_total_that_is_over_while_the_caller_thinks_takes_no_whole_answer_aw
 ) -> None:
     head = wire(text("a"), FINISH) if kind is Finish else wire(text("a"))
     server.script = script(head + wire(FINISH, USAGE), split=(len(head),), wait=20)
-    stream = g4flite.stream("llamacpp", "Hi", timeout=0.4, retries=0, **ask(server))
+    stream = g4flite.stream("llamacpp", "Hi", timeout=30, retries=0, **ask(server))
+    clock = stream._run.timers._clock = Clock()
 
     def read() -> None:
         for item in stream.events():
             if isinstance(item, kind):
-                time.sleep(0.5)
+                clock.now += 60
 
     async def aread() -> None:
         async with stream:
             async for item in stream.events():
                 if isinstance(item, kind):
-                    time.sleep(0.5)  # noqa: ASYNC251 - a caller that blocks
+                    clock.now += 60
 
     with nullcontext() if kind is Finish else pytest.raises(g4flite.TotalTimeoutError):
         read() if driver.name == "sync" else driver.run(aread)
     assert stream.partial == "a"
 
 
-def test_usage_may_come_a_little_later(driver: Driver, server: Emulator) -> None:
+def test_usage_may_come_a_little_later(driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_exchange, "EPILOGUE", 30.0)
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=0.2)
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
     assert driver.stream.usage == Usage(3, 5, None, 8, USAGE["usage"])  # type: ignore[arg-type]
 
 
-def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(server: Emulator) -> None:
+def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_exchange, "EPILOGUE", 30.0)
     head = wire(text("a"), FINISH)
-    server.script = script(head + wire(USAGE), split=(len(head),), wait=20)
+    server.script = script(head + wire(USAGE), split=(len(head),), wait=60)
     stream = g4flite.stream("llamacpp", "Hi", **ask(server))
     reading = iter(stream.events())
     while not isinstance(next(reading), Finish):
@@ -178,10 +187,22 @@ def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(server: Emul
 
 def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [*map(Think, "abcdef"), "g"]
-    server.script = Script(wait=0.1, dialect="vllm")
-    timeout = g4flite.Timeout(first_token=0.45, idle=0.45)
-    assert driver.collect("vllm", "Hi", timeout=timeout, **ask(server)) == ["g"]
-    assert driver.stream.reasoning == "abcdef"
+    server.script = Script(wait=0.02, dialect="vllm")
+    timeout = g4flite.Timeout(first_token=30, idle=30)
+    stream = g4flite.stream("vllm", "Hi", timeout=timeout, retries=0, **ask(server))
+    clock = stream._run.timers._clock = Clock()
+
+    def read() -> None:
+        for event in stream.events():
+            clock.now += 20 if isinstance(event, Reasoning) else 0
+
+    async def aread() -> None:
+        async with stream:
+            async for event in stream.events():
+                clock.now += 20 if isinstance(event, Reasoning) else 0
+
+    read() if driver.name == "sync" else driver.run(aread)
+    assert (stream.partial, stream.reasoning) == ("g", "abcdef")
 
 
 def test_an_error_that_passes_before_any_content_is_tried_again(driver: Driver, server: Emulator) -> None:
@@ -253,8 +274,10 @@ def test_an_empty_answer_whose_service_hangs_behind_it_is_complete(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_exchange, "EPILOGUE", 0.2)
-    server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=20)
-    assert driver.collect("llamacpp", "Hi", timeout=g4flite.Timeout(first_token=5), **ask(server)) == []
+    server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=30)
+    began = time.monotonic()
+    assert driver.collect("llamacpp", "Hi", **ask(server)) == []
+    assert time.monotonic() - began < 10
     assert driver.stream.finish_reason == "stop"
 
 

@@ -127,6 +127,19 @@ def test_two_kilobytes_of_a_body_are_kept() -> None:
     assert len(str(error)) < 400
 
 
+def test_an_explanation_is_waited_for_a_second_and_usage_behind_a_whole_answer_two() -> None:
+    run = run_of(ACME)
+    running = exchange(run)
+    next(running)
+    run.timers.connected = True
+    assert running.send(Head(500, {})) is READ
+    assert run.timers.left() == 1
+    run.begin(run.routes[0])
+    run.timers.connected = True
+    run.collect(g4flite.Finish("stop", "stop"))
+    assert run.timers.left() == 2
+
+
 def test_a_body_that_is_lost_leaves_the_status() -> None:
     with pytest.raises(g4flite.StatusError) as caught:
         play(ACME, Head(502, {}), [b"half", g4flite.TruncatedStreamError("cut")])

@@ -7,12 +7,12 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
+from g4flite._core.transport import driver as _driver
 from g4flite.testing import Emulator, Exchange, Script
 from tests.acme import MARKED
 from tests.conftest import Driver
+from tests.core.test_timers import Clock
 from tests.transport.test_driver import TEXT
-
-LATE = 0.25  # seconds that a timer may fire late
 
 
 def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: Emulator) -> None:
@@ -50,6 +50,7 @@ def test_a_fallback_answers_in_place_of_what_failed(driver: Driver, server: Emul
     server.script = Script(body="I am acme")
     listed = ["cromicle", MARKED, g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)]
     listed.reverse()
+    start = time.monotonic()
     chunks = driver.collect(listed, "Hi", base_url=server.url)
     assert "".join(chunks) == "I am acme"
     assert [(a.provider, a.outcome.split(":")[0]) for a in driver.stream.attempts] == [
@@ -57,17 +58,17 @@ def test_a_fallback_answers_in_place_of_what_failed(driver: Driver, server: Emul
         ("marked", "TruncatedStreamError"),
         ("cromicle", "complete"),
     ]
-    assert all(attempt.seconds < 5 for attempt in driver.stream.attempts)
+    assert 0 < sum(attempt.seconds for attempt in driver.stream.attempts) <= time.monotonic() - start
     assert driver.stream.provider == "cromicle"
 
 
 def test_a_client_in_a_list_keeps_its_settings(driver: Driver, server: Emulator) -> None:
-    server.script = Script(silence=9)
+    server.script = Script(silence=30)
     patient = g4flite.Client("cromicle", base_url=server.url, timeout=Timeout(first_token=0.1), retries=1)
     start = time.monotonic()
     with pytest.raises(g4flite.FirstTokenTimeoutError):
         driver.read(g4flite.stream([patient], "Hi"))
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 10
     assert len(driver.stream.attempts) == 2
     with pytest.raises(g4flite.TotalTimeoutError):
         driver.read(g4flite.stream([patient], "Hi", timeout=0.2, retries=0))
@@ -77,11 +78,12 @@ def test_a_client_in_a_list_keeps_its_settings(driver: Driver, server: Emulator)
 
 
 def test_an_explanation_is_not_waited_for_longer_than_a_second(driver: Driver, server: Emulator) -> None:
-    server.script = Script(status=429, body="because", split=(3,), wait=9)
+    head = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 7\r\n\r\nbec"  # in one packet: no part comes late
+    server.script = Script(raw=head + b"ause", split=(len(head),), wait=30)
     start = time.monotonic()
     with pytest.raises(g4flite.RateLimitError, match="'bec'"):
         driver.collect("cromicle", "Hi", base_url=server.url)
-    assert time.monotonic() - start < 1 + LATE
+    assert 1 <= time.monotonic() - start < 10
 
 
 def test_a_compression_that_nobody_asked_for(driver: Driver, server: Emulator) -> None:
@@ -124,7 +126,10 @@ def test_a_provider_that_lacks_the_model_is_passed_over(driver: Driver, server: 
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"usage": 1}\n' * 50])
-def test_an_end_marker_gives_the_connection_back(rest: bytes, driver: Driver, server: Emulator) -> None:
+def test_an_end_marker_gives_the_connection_back(
+    rest: bytes, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_driver, "LINGER", 30.0)  # seconds: the server may be late
     marker = b'{"text": "a"}\n{"done": true}\n'
     server.script = Script(body=marker + rest, split=(len(marker),))
     client: Any = driver.client()
@@ -145,24 +150,25 @@ def test_an_end_marker_gives_the_connection_back(rest: bytes, driver: Driver, se
 
 def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
     marker = b'{"text": "a"}\n{"done": true}\n'
-    with Emulator(script=Script(body=marker + b"\n", split=(len(marker),), wait=9)) as server:
+    with Emulator(script=Script(body=marker + b"\n", split=(len(marker),), wait=30)) as server:
         start = time.monotonic()
         assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
-        assert time.monotonic() - start < LATE
+        assert time.monotonic() - start < 10
 
 
 def test_the_time_that_the_loop_takes_is_not_idle(server: Emulator) -> None:
     server.script = Script(split=3, wait=0.01)
-    stream = g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=0.1))
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=30))
+    clock = stream._run.timers._clock = Clock()
     for _ in stream:
-        time.sleep(0.15)  # the loop's own time is what is tested
+        clock.now += 60  # the loop's own time
     assert stream.partial == "You said: Hi"
 
 
 def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
-    with Emulator(script=Script(body="x" * 500, split=1, wait=0.02)) as server:
+    with Emulator(script=Script(body="x" * 1500, split=1, wait=0.02)) as server:
         start = time.monotonic()
         with pytest.raises(g4flite.TotalTimeoutError, match="cromicle: total: not complete after 0.4 s") as caught:
             driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.4)
-        assert 0.4 <= time.monotonic() - start < 0.4 + LATE
-    assert 2 < len(caught.value.partial) < 30
+        assert 0.4 <= time.monotonic() - start < 10
+    assert caught.value.partial == "".join(driver.chunks)

@@ -86,7 +86,7 @@ def test_close_ends_the_loop(server: Emulator) -> None:
     stream.close()
     stream.close()
     assert next(running, None) is None
-    assert server.exchanges[0].disconnected.wait(2)
+    assert server.exchanges[0].disconnected.wait(10)
     assert "closed" in repr(stream)
 
 
@@ -103,7 +103,7 @@ def test_aclose_ends_the_loop(backend: str, server: Emulator) -> None:
     server.script = Script(wait=30)
     stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
     Driver(backend).run(main)
-    assert server.exchanges[0].disconnected.wait(2)
+    assert server.exchanges[0].disconnected.wait(10)
 
 
 def test_aclose_ends_a_sync_loop_too(server: Emulator) -> None:
@@ -123,7 +123,7 @@ def test_close_from_inside_of_a_read_is_an_error_of_the_loop(server: Emulator) -
             stream.close()
             return super().feed(data)
 
-    server.script = Script(body="ab", split=1, wait=0.01)
+    server.script = Script(body="ab", split=1, wait=30)
     stream = g4flite.stream(dataclasses.replace(ACME, parser=Closing), "Hi", base_url=server.url)
     with pytest.raises(g4flite.StreamClosedError) as caught:
         stream.text()

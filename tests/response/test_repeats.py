@@ -222,9 +222,9 @@ def test_a_frame_that_stands_among_blanks_is_found_in_linear_time() -> None:
     def taken(size: int) -> float:
         blanks = b" " * size
         data = b"data: " + blanks + frame + blanks + b"\n:" + blanks + b"\n\n"
-        began = time.process_time()
+        began = time.thread_time()
         assert with_framing(data, blanks + frame + blanks, known) is not None
-        return time.process_time() - began
+        return time.thread_time() - began
 
     assert min(taken(2**16) for _ in range(3)) < 0.05  # where it is quadratic, half a second
 

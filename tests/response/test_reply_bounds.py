@@ -59,7 +59,7 @@ def test_a_flood_stays_within_64_mib(driver: str) -> None:
     with ExitStack() as stack:
         urls = [stack.enter_context(Emulator(script=script)).url for script, _, _ in table.values()]
         command = [sys.executable, "-c", CODE, driver, transport(driver), *urls]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=50, env=bare_environment())
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=bare_environment())
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)
     for (name, (_, error, limit)), (kind, message, size, grown) in zip(table.items(), outcomes, strict=True):
@@ -70,14 +70,14 @@ def test_a_flood_stays_within_64_mib(driver: str) -> None:
 
 
 def cost(size: int) -> float:
-    """Seconds for a line of `size` bytes that arrives a byte at a time."""
+    """Seconds of CPU for a line of `size` bytes that arrives a byte at a time."""
     line = json.dumps({"event": "text", "data": "x" * size}).encode() + b"\n"
     feed = providers.FLOWGPT.parser(2**24).feed
-    begin = time.perf_counter()
+    begin = time.thread_time()
     for place in range(len(line)):
         for _ in feed(line[place : place + 1]):
             break
-    return time.perf_counter() - begin
+    return time.thread_time() - begin
 
 
 def test_a_line_that_arrives_a_byte_at_a_time_costs_linear_work() -> None:

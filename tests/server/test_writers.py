@@ -941,7 +941,7 @@ def test_a_retired_service_refuses_a_scripted_problem() -> None:
 
 def test_the_models_are_listed() -> None:
     with Emulator(prefix="/sub") as server:
-        connection = HTTPConnection(server.host, server.port, timeout=5)
+        connection = HTTPConnection(server.host, server.port, timeout=30)
         connection.request("GET", "/sub/v1/models")
         answer = connection.getresponse()
         assert (answer.status, [model["id"] for model in json.load(answer)["data"]]) == (200, ["emulated"])

@@ -131,8 +131,8 @@ SCRIPTS = {
     "gone before an answer": Script(raw=b""),
     "no HTTP": Script(raw=b"nonsense\r\n\r\n"),
     "no length": Script(raw=HEAD + b"\r\n" + SSE % b"Hi"),
-    "idle": Script(wait=9, body=2 * (SSE % b"Hi"), split=len(SSE)),
-    "silent": Script(silence=9),
+    "idle": Script(wait=60, body=2 * (SSE % b"Hi"), split=len(SSE)),
+    "silent": Script(silence=60),
     "refused": Script(problem="overloaded"),
     "error inside": Script(body=b'data: {"error":{"message":"too much","code":429}}\n\n'),
     "compressed": Script(body=gzip.compress(SSE % b"Hi" + b"data: [DONE]\n\n"), headers={"content-encoding": "gzip"}),
@@ -204,9 +204,9 @@ def test_a_stream_that_was_left_is_on_file_as_such(driver: Driver, server: Emula
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("silence", [0.0, 9.0])
+@pytest.mark.parametrize("silence", [0.0, 60.0])
 def test_a_task_that_was_cancelled_has_left(backend: str, silence: float, server: Emulator, path: Path) -> None:
-    server.script = Script(silence=silence, wait=9, body=2 * (SSE % b"Hi"), split=len(SSE))
+    server.script = Script(silence=silence, wait=60, body=2 * (SSE % b"Hi"), split=len(SSE))
 
     async def ask() -> str:
         async with httpx.AsyncClient(transport=record(path)) as client, anyio.create_task_group() as tasks:
@@ -244,12 +244,12 @@ def test_no_tls_is_recorded_too(driver: Driver, server: Emulator, path: Path) ->
     assert read(driver, replay(path), url, {}) == recorded
 
 
-@pytest.mark.parametrize("script", [Script(silence=9), Script(wait=9, body=2 * (SSE % b"Hi"), split=len(SSE))])
+@pytest.mark.parametrize("script", [Script(silence=60), Script(wait=60, body=2 * (SSE % b"Hi"), split=len(SSE))])
 def test_the_timer_that_was_over_is_named(script: Script, driver: Driver, server: Emulator, path: Path) -> None:
     server.script = script
     recorded = read(driver, record(path), server.url, {"timeout": 0.3})
     assert recorded[0].error.startswith("TotalTimeoutError: ")
-    assert read(driver, replay(path), server.url, {"timeout": 0.3}) == recorded
+    assert read(driver, replay(path), server.url, {"timeout": 30}) == recorded
     with pytest.raises(httpx.ReadTimeout, match="total: not complete after"):
         httpx.Client(transport=replay(path)).post(f"{server.url}/v1/chat/completions", json=asked_of(path))
 
@@ -433,7 +433,7 @@ def test_a_pause_longer_than_the_time_out_of_httpx_is_one(path: Path, monkeypatc
 )
 def test_the_timers_of_a_stream_end_a_replay(timeout: Any, error: str, driver: Driver, path: Path) -> None:
     """A ping that comes every 20 ms is no text, and holds none of them: they are as exact as over a socket."""
-    opened = 0.07 if "First" in error else 0.0
+    opened = 30.0 if "First" in error else 0.0
     pings = "".join(f"{opened + n / 50:.3f} : ping\\n\\n\n" for n in range(1, 500))
     text = escaped(SSE % b"Hi")
     asked = '> POST http://h.test/v1/chat/completions\n> {"messages":0,"model":0,"stream":0,"stream_options":0}\n'

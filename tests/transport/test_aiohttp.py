@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import socket
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
@@ -98,7 +100,7 @@ def test_a_client_of_the_caller_s_is_timed(make: Callable[[], Any], server: Emul
             assert not client.is_closed
 
     asyncio.run(main())
-    assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[1:])
+    assert all(exchange.disconnected.wait(10) for exchange in server.exchanges[1:])
 
 
 def test_a_connection_that_is_never_made_ends_with_its_own_timer() -> None:
@@ -109,26 +111,67 @@ def test_a_connection_that_is_never_made_ends_with_its_own_timer() -> None:
     assert f"no connection to {url[8:]} in 0.1 s" in str(error)
 
 
-def test_keep_alives_hold_no_stream_and_the_loop_s_own_time_does_not_count() -> None:
-    async def main() -> None:
-        stream = g4flite.stream(
-            "flowgpt", "Hi", base_url=server.url, transport="aiohttp", timeout=Timeout(first_token=0.2, idle=0.3)
-        )
-        async with stream:
-            with pytest.raises(g4flite.IdleTimeoutError):
-                async for _ in stream:
-                    await anyio.sleep(0.4)  # both timers ring in it
+class Clock:
+    """The clock of this event loop and of a stream's timers, which the test puts forward: `clock.ahead += 60`."""
 
+    def __init__(self, stream: g4flite.Stream) -> None:
+        self.ahead = 0.0  # seconds
+        asyncio.get_running_loop().time = self  # type: ignore[method-assign]
+        stream._run.timers._clock = self
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+def test_keep_alives_hold_no_stream() -> None:
     line, ping = wire("flowgpt") + b"\n", b'{"event": "ping"}\n'
-    data = line * 2 + ping * 500
-    places = (len(line), *range(2 * len(line), len(data), len(ping)))
-    with Emulator(script=Script(body=data, split=places, wait=0.02)) as server:
-        asyncio.run(main())
+    data = line + ping * 1500
+    script = Script(body=data, split=tuple(range(len(line), len(data), len(ping))), wait=0.02)
+    with Emulator(script=script) as server:
+        error = failure("flowgpt", "Hi", base_url=server.url, timeout=Timeout(idle=0.1))
+    assert type(error) is g4flite.IdleTimeoutError
+
+
+def test_the_loop_s_own_time_does_not_count(server: Emulator) -> None:
+    async def main() -> None:
+        timeout = Timeout(first_token=30, idle=30)
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp", timeout=timeout)
+        clock = Clock(stream)
+        async with stream:
+            async for _ in stream:
+                clock.ahead += 60
+                await anyio.sleep(0.01)  # a timer rings in it
+        assert stream.partial == "You said: Hi"
+
+    server.script = Script(split=3, wait=0.02)
+    asyncio.run(main())
 
 
 def test_a_timer_that_rings_early_is_set_anew(server: Emulator) -> None:
-    server.script = Script(split=1, wait=0.03)
-    assert asyncio.run(read("cromicle", "Hi", base_url=server.url, timeout=Timeout(first_token=0.2))) == "You said: Hi"
+    begun, rung = anyio.Event(), threading.Event()
+
+    def reply(messages: object) -> Iterator[str]:
+        yield "You"
+        assert rung.wait(10)
+        yield " said"
+
+    async def ring(clock: Clock) -> None:
+        await begun.wait()
+        clock.ahead += 40  # between the two timers
+        await anyio.sleep(0.01)
+        rung.set()
+
+    async def main() -> None:
+        timeout = Timeout(first_token=30, idle=60)
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp", timeout=timeout)
+        async with stream, anyio.create_task_group() as tasks:
+            tasks.start_soon(ring, Clock(stream))
+            async for _ in stream:
+                begun.set()
+        assert stream.partial == "You said"
+
+    server.reply = reply
+    asyncio.run(main())
 
 
 def test_timers_that_are_off_set_no_alarm(server: Emulator) -> None:
@@ -153,7 +196,7 @@ def test_aclose_from_another_task_ends_a_wait(moment: str) -> None:
 
     with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
         asyncio.run(main())
-        assert server.exchanges[0].disconnected.wait(2)
+        assert server.exchanges[0].disconnected.wait(10)
 
 
 def test_leaving_early_is_seen_by_the_server() -> None:
@@ -161,7 +204,7 @@ def test_leaving_early_is_seen_by_the_server() -> None:
         async with g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp") as stream:
             async for _ in stream:
                 break
-        assert server.exchanges[0].disconnected.wait(2)
+        assert server.exchanges[0].disconnected.wait(10)
 
     with Emulator(script=Script(wait=30)) as server:
         asyncio.run(main())
@@ -174,9 +217,11 @@ def test_leaving_a_reply_that_is_there_already_disturbs_no_other_on_its_connecti
             async with first:
                 async for _ in first:
                     break
-                assert await anyio.to_thread.run_sync(server.exchanges[0].finished.wait, 2)
-                for _ in range(3):
-                    await anyio.sleep(0)  # the loop takes in what is there: the connection is free
+                assert await anyio.to_thread.run_sync(server.exchanges[0].finished.wait, 10)
+                transport: Any = client._pool.async_client()._transport
+                with anyio.fail_after(10):
+                    while not transport.client.connector._conns:  # noqa: ASYNC110 - until the connection is free
+                        await anyio.sleep(0.001)
                 server.script = Script(wait=0.02)
                 async for _ in second:
                     await first.aclose()

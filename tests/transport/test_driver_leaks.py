@@ -20,13 +20,10 @@ import g4flite
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx, transport
 
-SOON = 0.1  # seconds until the server sees that a client has gone
 
-
-def left(server: Emulator, since: float) -> None:
-    exchange = server.exchanges[-1]
-    assert exchange.disconnected.wait(2)
-    assert (exchange.disconnected_at or 0) - since < SOON
+def left(server: Emulator) -> None:
+    """Waits until the server has seen its client leave, long before its script would go on."""
+    assert server.exchanges[-1].disconnected.wait(10)
 
 
 @pytest.fixture
@@ -39,9 +36,8 @@ def slow() -> Iterator[Emulator]:
 def test_a_collected_stream_closes_its_connection(slow: Emulator) -> None:
     running = iter(g4flite.stream("cromicle", "Hi", base_url=slow.url))
     assert next(running) == "You"
-    since = time.monotonic()
     del running
-    left(slow, since)
+    left(slow)
 
 
 def test_close_from_another_thread_ends_a_read_at_once(slow: Emulator) -> None:
@@ -53,33 +49,29 @@ def test_close_from_another_thread_ends_a_read_at_once(slow: Emulator) -> None:
             for _ in stream:
                 begun.set()
         except g4flite.G4fliteError as error:
-            ended.append((error, time.monotonic()))
+            ended.append(error)
 
     thread = threading.Thread(target=read)
     thread.start()
-    assert begun.wait(5)
-    while thread.is_alive() and not ended:  # until it is back in its read, close() ends the generator itself
-        since = time.monotonic()
-        stream.close()
-        thread.join(0.5)
-    [(error, at)] = ended
+    assert begun.wait(10)
+    stream.close()
+    thread.join(10)
+    [error] = ended
     assert isinstance(error, g4flite.StreamClosedError)
     assert error.partial == "You"
-    assert at - since < SOON
-    left(slow, since)
+    left(slow)
 
 
 def test_close_from_another_thread_is_no_end_of_the_reply(server: Emulator) -> None:
     """Also where the loop is busy with a chunk, and not waiting."""
-    server.script = Script(split=1, wait=0.01)
+    server.script = Script(split=2, wait=30)
     stream, chunks = g4flite.stream("cromicle", "Hi", base_url=server.url), []
     with pytest.raises(g4flite.StreamClosedError) as caught:
         for chunk in stream:
             chunks.append(chunk)
-            if len(chunks) == 2:
-                closer = threading.Thread(target=stream.close)
-                closer.start()
-                closer.join()
+            closer = threading.Thread(target=stream.close)
+            closer.start()
+            closer.join()
     assert caught.value.partial == "".join(chunks) == "Yo"
     assert "closed" in repr(stream)
     assert [attempt.outcome.split(":")[0] for attempt in stream.attempts] == ["StreamClosedError"]
@@ -117,7 +109,7 @@ def test_aclose_from_another_task_ends_a_read_at_once(backend: str, slow: Emulat
             await stream.aclose()
 
     Driver(backend).run(main)
-    left(slow, time.monotonic())
+    left(slow)
 
 
 def test_a_client_serves_one_event_loop_after_another(server: Emulator) -> None:
@@ -144,7 +136,7 @@ def test_a_server_that_does_not_read_holds_no_stream(driver: Driver) -> None:
             start = time.monotonic()
             with pytest.raises(error):
                 driver.collect("cromicle", "x" * 2**24, base_url=url, timeout=timeout)
-            assert time.monotonic() - start < 10  # making the body, once to see that it can be sent, takes a while
+            assert time.monotonic() - start < 30  # making the body, once to see that it can be sent, takes a while
 
 
 def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
@@ -155,12 +147,14 @@ def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
         with pytest.raises(g4flite.StreamClosedError, match="cromicle: close"):
             stream.text()
         closer.join()
-        left(server, time.monotonic())
+        left(server)
 
 
-def arrived(server: Emulator) -> None:
-    """Waits until a request is there and its client waits for the answer."""
-    while not server.exchanges:
+def arrived(server: Emulator, before: int = 0) -> None:
+    """Waits until a request is there, besides those from before, and its client (most likely) for the answer."""
+    until = time.monotonic() + 30
+    while len(server.exchanges) <= before:
+        assert time.monotonic() < until, "no request has come"
         time.sleep(0.005)  # no event tells of a request that is not answered yet
     time.sleep(0.05)
 
@@ -174,7 +168,7 @@ def test_close_from_another_thread_ends_the_wait_between_attempts() -> None:
         with pytest.raises(g4flite.StreamClosedError):
             stream.text()
         closer.join()
-        assert time.monotonic() - since < 5
+        assert time.monotonic() - since < 15
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -186,17 +180,19 @@ def test_a_cancelled_task_frees_the_pool_s_slot(backend: str, moment: str) -> No
 
     async def main() -> None:
         async with Driver(backend).client(limits=httpx.Limits(max_connections=1)) as client:
-            for _ in range(3):
-                with anyio.move_on_after(0.05) as scope:
-                    await read(g4flite.stream("cromicle", "Hi", base_url=server.url, client=client))
+            for number in range(3):
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(read, g4flite.stream("cromicle", "Hi", base_url=server.url, client=client))
+                        await anyio.to_thread.run_sync(arrived, server, number)
+                        scope.cancel()
                 assert scope.cancelled_caught
             server.script = Script()
             assert await g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).atext()
 
     with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
         Driver(backend).run(main)
-        assert len(server.exchanges) > 1
-        assert all(exchange.disconnected.wait(2) for exchange in server.exchanges[:-1])
+        assert [exchange.disconnected.wait(10) for exchange in server.exchanges[:-1]] == [True] * 3
 
 
 def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulator) -> None:
@@ -244,7 +240,7 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "You\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "<Stream of cromicle, model gpt-3.5-turbo: closed, 3 characters>\n"
-        left(slow, time.monotonic())  # the process is alive, and its socket is closed
+        left(slow)  # the process is alive, and its socket is closed
         assert process.communicate()[1] == ""
 
 
@@ -281,7 +277,7 @@ else:
     anyio.run(main, backend=sys.argv[2])
 """
     command = [sys.executable, "-c", code, slow.url, driver.name, transport(driver.name)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, env=bare_environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=bare_environment())
     assert done.stdout == "You\n"
     if driver.name != "trio":  # trio wraps the SystemExit in a group of its own before 3.11
         assert (done.returncode, done.stderr) == (0, "")

@@ -33,18 +33,18 @@ def test_its_failures_are_said_as_httpx_s_are(driver: Driver, server: Emulator) 
 
 
 @pytest.mark.parametrize(
-    ("moment", "error"), [("silence", g4flite.FirstTokenTimeoutError), ("wait", g4flite.IdleTimeoutError)]
+    ("script", "timeout", "error"),
+    [
+        (Script(silence=30), g4flite.Timeout(first_token=0.1), g4flite.FirstTokenTimeoutError),
+        (Script(wait=30), g4flite.Timeout(idle=0.1), g4flite.IdleTimeoutError),
+    ],
 )
-def test_its_reads_ask_the_timers(moment: str, error: type[Exception], driver: Driver, server: Emulator) -> None:
-    server.script = Script(**{moment: 30})  # type: ignore[arg-type]
+def test_its_reads_ask_the_timers(
+    script: Script, timeout: g4flite.Timeout, error: type[Exception], driver: Driver, server: Emulator
+) -> None:
+    server.script = script
     with pytest.raises(error):
-        driver.collect(
-            "cromicle",
-            "Hi",
-            base_url=server.url,
-            client=client_of(driver),
-            timeout=g4flite.Timeout(first_token=0.1, idle=0.1),
-        )
+        driver.collect("cromicle", "Hi", base_url=server.url, client=client_of(driver), timeout=timeout)
 
 
 def test_its_colour_and_its_being_open_are_checked(driver: Driver) -> None:
