@@ -11,9 +11,6 @@ from typing import Any
 Headers = Sequence[tuple[str, str]]
 """Names as they were written and values without surrounding blanks, in order of arrival."""
 
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes of a request's body."""
-
 
 class Refusal(Exception):  # noqa: N818 - an answer, which is no error on this side
     """An answer of `status` 400-599 whose `problem` names the field and what was expected of it."""
@@ -57,42 +54,59 @@ def matching(pattern: str, expected: str) -> Rule:
 TEXT = Rule("a string", lambda got: isinstance(got, str))
 INTEGER = Rule("an integer", lambda got: type(got) is int)
 NUMBER = Rule("a number", lambda got: type(got) in (int, float))
-MESSAGES = Rule(
-    'a list of {"role": string, "content": string}, at least one',
-    lambda got: isinstance(got, list) and bool(got) and all(map(_is_message, got)),
+OBJECT = Rule("an object", lambda got: isinstance(got, dict))
+OBJECTS = Rule("a list of objects, at least one", lambda got: _list_of(got, dict) and bool(got))
+TOOLS = Rule("a list of objects", lambda got: _list_of(got, dict))
+STRINGS = Rule("a list of strings", lambda got: _list_of(got, str))
+STOP = Rule("a string or a list of strings", lambda got: isinstance(got, str) or _list_of(got, str))
+COUNT = Rule("an integer above 0", lambda got: type(got) is int and got > 0)
+CHOICE = Rule(
+    "none, auto, required or an object",
+    lambda got: isinstance(got, dict) or (isinstance(got, str) and got in {"none", "auto", "required"}),
 )
+NAME = Rule("a string that is not empty", lambda got: isinstance(got, str) and bool(got))
+TRUE = Rule("true (this server only streams)", lambda got: got is True)
 
 
-def _is_message(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"role", "content"}
-        and all(isinstance(text, str) for text in value.values())
-    )
+def _list_of(value: object, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+
+
+def need(data: Mapping[str, Any], name: str, rule: Rule, where: str = "") -> Any:
+    """The field's value, which has to be there. Raises `Refusal` 400 naming it `where` + `name`."""
+    rule.check(400, where + name, data.get(name))
+    return data[name]
+
+
+def may(data: Mapping[str, Any], name: str, rule: Rule, where: str = "") -> Any:
+    """The field's value, None where it is absent or null. Raises `Refusal` 400 if it is there and not as it should."""
+    if data.get(name) is not None:
+        rule.check(400, where + name, data[name])
+    return data.get(name)
+
+
+def options(data: Mapping[str, Any], known: Mapping[str, tuple[str, Rule]], where: str = "") -> dict[str, Any]:
+    """The fields that are there, under their common names; `known` is `{wire name: (common name, rule)}`.
+
+    Of two wire names for one thing the later in `known` counts; `stop` is a list in any case.
+    """
+    found = {
+        common: may(data, name, rule, where) for name, (common, rule) in known.items() if data.get(name) is not None
+    }
+    if isinstance(found.get("stop"), str):
+        found["stop"] = [found["stop"]]
+    return found
+
+
+def picked(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Those of the fields that are there and not null."""
+    return {name: data[name] for name in names if data.get(name) is not None}
 
 
 def sole(headers: Headers, name: str) -> str | None:
     """The value of the header `name` (lower case); None if it was not sent, or was sent more than once."""
     found = [value for key, value in headers if key.lower() == name]
     return found[0] if len(found) == 1 else None
-
-
-def body_length(method: str, headers: Headers) -> int:
-    """How many bytes of body follow the head; 0 for a method other than POST which declares none.
-
-    Raises `Refusal` 411 (a POST without a length), 400 (garbled, or declared twice) or 413 (over 8 MiB). With the body
-    unread, nobody knows where the next request begins: the connection has to be closed.
-    """
-    if not any(key.lower() == "content-length" for key, _ in headers):
-        if method == "POST":
-            raise Refusal(411, "header content-length: expected the number of bytes in the body")
-        return 0
-    declared = sole(headers, "content-length")
-    if declared is None or not re.fullmatch("[0-9]{1,18}", declared):
-        raise Refusal(400, "header content-length: expected one number of bytes")
-    if int(declared) > MAX_BODY:
-        raise Refusal(413, f"header content-length: expected at most {MAX_BODY} bytes")
-    return int(declared)
 
 
 def json_data(body: bytes) -> Any:
@@ -102,18 +116,6 @@ def json_data(body: bytes) -> Any:
         json.dumps(data, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair, which no UTF-8 can carry
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "body: expected JSON in UTF-8") from error
-    return data
-
-
-def json_object(body: bytes, names: Iterable[str]) -> dict[str, Any]:
-    """The object that the body holds. Raises `Refusal`: 400 not JSON in UTF-8, 422 not an object of exactly `names`."""
-    data = json_data(body)
-    expected = f"body: expected an object with exactly the fields {', '.join(names)}"
-    if not isinstance(data, dict):
-        raise Refusal(422, expected)
-    missing, unknown = sorted(set(names) - data.keys()), sorted(data.keys() - set(names))
-    if missing or unknown:
-        raise Refusal(422, f"{expected}; missing {missing}, unknown {unknown}")
     return data
 
 

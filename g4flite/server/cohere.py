@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .checks import INTEGER, NUMBER, one_of
-from .common import COUNT, NAME, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, options
-from .conversation import Call, Piece, Problem, Stop, Think
+from .checks import COUNT, INTEGER, NAME, NUMBER, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, one_of, options
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
+from .pieces import Call, Piece, Problem, Stop, Think
 from .protocol import Fault, Post, Protocol, Turn, as_problem
 
 FAULTS = {

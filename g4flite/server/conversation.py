@@ -1,163 +1,82 @@
-"""What a reply is made of, besides text, and how it is counted."""
+"""The common form of a conversation, OpenAI's, into which every protocol is translated back."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import chain, islice
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from .checks import Refusal
+from .checks import Refusal, picked
+from .framing import compact
 
-REASONS = ("stop", "length", "tool_calls", "content_filter", "error")
-KINDS = (
-    "authentication", "permission", "not_found", "rate_limit", "overloaded", "context_length", "content_filter",
-    "server",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Think:
-    """A piece of reasoning. Protocols that send none count it all the same."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A tool call; `arguments` as an object or as JSON text, which is sent as it is. Without an id the server
-    makes one up where its protocol demands one.
-    """
-
-    name: str
-    arguments: Mapping[str, Any] | str
-    id: str | None = None
-
-    @property
-    def text(self) -> str:
-        """The arguments as JSON text."""
-        return self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments, ensure_ascii=False)
-
-    @property
-    def fragments(self) -> list[str]:
-        """The arguments' text, eight characters a piece."""
-        return [self.text[start : start + 8] for start in range(0, len(self.text), 8)]
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The end of the reply, and why: stop, length, tool_calls, content_filter, error. Raises `ValueError` for others.
-
-    A protocol without such a reason reports `Problem("server")` for error, and where it has none for content_filter
-    either, `Problem("content_filter")`.
-    """
-
-    reason: str
-
-    def __post_init__(self) -> None:
-        if self.reason not in REASONS:
-            raise ValueError(f"reason: expected one of {', '.join(REASONS)}; not {self.reason!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """An error inside the stream, as the service reports it there; nothing comes after. Raises `ValueError`.
-
-    `kind`: authentication, permission, not_found, rate_limit, overloaded, context_length, content_filter or server.
-    """
-
-    kind: str
-
-    def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind: expected one of {', '.join(KINDS)}; not {self.kind!r}")
-
-
-Piece = str | Think | Call | Stop | Problem
 Messages = list[dict[str, Any]]
-Reply = Callable[[Messages], str | Iterable[Piece]]
 
 
-@dataclass(slots=True)
-class Tally:
-    """The pieces of a reply so far, which stand for its tokens; calls count nothing."""
-
-    texts: int = 0
-    thoughts: int = 0
+def function(name: str, description: str | None, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """One entry of `tools`."""
+    given = {"name": name, "description": description, "parameters": parameters}
+    return {"type": "function", "function": picked(given, *given)}
 
 
-Said = TypeVar("Said")
+def named(name: str) -> dict[str, Any]:
+    """The `tool_choice` of one tool."""
+    return {"type": "function", "function": {"name": name}}
 
 
-def begin(pieces: Iterator[Said]) -> Iterator[Said]:
-    """The same pieces, but the first one is asked for at once, so that what fails there fails before the reply."""
-    return chain(list(islice(pieces, 1)), pieces)
+def tool_call(name: str, arguments: Mapping[str, Any] | str, id: str | None) -> dict[str, Any]:  # noqa: A002
+    """One entry of an assistant's `tool_calls`; no id where the protocol carried none."""
+    text = arguments if isinstance(arguments, str) else compact(arguments)
+    return ({"id": id} if id else {}) | {"type": "function", "function": {"name": name, "arguments": text}}
 
 
-def speak(reply: Reply, messages: Messages) -> Iterator[Piece]:
-    """Yields the pieces of a reply: a str word by word, an iterable as it comes.
+def text_part(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
 
-    Raises `Refusal` 500 for whatever fails in `reply`.
+
+def image_part(url: str, detail: str | None = None) -> dict[str, Any]:
+    """An image by its URL, which may be a data URL; `detail` is left out where it is `auto`, the default."""
+    extra = {"detail": detail} if detail and detail != "auto" else {}
+    return {"type": "image_url", "image_url": {"url": url, **extra}}
+
+
+def data_url(media_type: str, data: str) -> str:
+    """The data URL of base64 text."""
+    return f"data:{media_type};base64,{data}"
+
+
+def joined(parts: Iterable[dict[str, Any]]) -> str | list[dict[str, Any]]:
+    """The content of a message: the parts if an image is among them, otherwise their text."""
+    known = list(parts)
+    if all(part["type"] == "text" for part in known):
+        return "".join(part["text"] for part in known)
+    return known
+
+
+def assistant(content: Any, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """An assistant's message; content is None where it has calls and says nothing."""
+    if not calls:
+        return {"role": "assistant", "content": content}
+    return {"role": "assistant", "content": content or None, "tool_calls": calls}
+
+
+def check_tools(messages: Messages) -> None:
+    """Raises `Refusal` 400 unless every tool call is answered, by id or else name, before anything else is said.
+
+    OpenAI, Anthropic, Gemini and Cohere all refuse a conversation otherwise.
     """
-    try:
-        text = reply(messages)
-        for piece in re.findall(r"\s*\S+|\s+", text) if isinstance(text, str) else text:
-            if not isinstance(piece, str | Think | Call | Stop | Problem):
-                raise TypeError(f"expected str, Think, Call, Stop or Problem, not {piece!r}")
-            _sendable(piece)
-            yield piece
-    except Exception as error:
-        raise Refusal(500, f"reply function failed: {error!r}") from error
-
-
-def _sendable(piece: Piece) -> None:
-    """Raises what `str.encode` and `json.dumps` raise: what cannot be sent is the reply's fault as well."""
-    match piece:
-        case str():
-            piece.encode()
-        case Think():
-            piece.text.encode()
-        case Call():
-            f"{piece.id}{piece.name}{piece.text}".encode()
-
-
-def plain(pieces: Iterable[Piece]) -> Iterator[str]:
-    """Yields the text alone, up to a `Stop`. Raises `Refusal` 500 for a `Call` or `Problem`, which text cannot tell."""
-    for piece in pieces:
-        if isinstance(piece, Stop):
-            return
-        if isinstance(piece, Call | Problem):
-            raise Refusal(500, f"reply: expected text of this service, not {piece!r}")
-        if isinstance(piece, str):
-            yield piece
-
-
-def complete(pieces: Iterable[Piece], tally: Tally) -> Iterator[Piece]:
-    """The same pieces, counted, up to one `Stop` or `Problem`, which is the last and is there in any case."""
-    reason = "stop"
-    for piece in pieces:
-        match piece:
-            case str():
-                tally.texts += 1
-            case Think():
-                tally.thoughts += 1
-            case Call():
-                reason = "tool_calls"
-            case _:
-                yield piece
-                return
-        yield piece
-    yield Stop(reason)
+    waiting: list[str] = []
+    for message in [*messages, {"role": "end"}]:
+        if message["role"] == "tool":
+            answered = message.get("tool_call_id") or message["name"]
+            if answered not in waiting:
+                raise Refusal(400, f"messages: expected a tool call {answered} before its result")
+            waiting.remove(answered)
+        elif waiting:
+            raise Refusal(400, f"messages: expected the results of the tool calls {', '.join(waiting)}")
+        else:
+            waiting = [call.get("id") or call["function"]["name"] for call in message.get("tool_calls", [])]
 
 
 def text_of(message: Mapping[str, Any]) -> str:
     """The text of one message of the common form, without its images."""
     content = message["content"] or ""
     return content if isinstance(content, str) else " ".join(part["text"] for part in content if "text" in part)
-
-
-def words(messages: Messages) -> int:
-    """How many words the messages have, which stand for the tokens of the prompt."""
-    return sum(len(text_of(message).split()) for message in messages)

@@ -11,28 +11,27 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .checks import INTEGER, NUMBER, TEXT, Rule, one_of
-from .common import (
+from .checks import (
+    INTEGER,
     NAME,
+    NUMBER,
     OBJECT,
     OBJECTS,
     STOP,
     STRINGS,
+    TEXT,
     TOOLS,
     TRUE,
-    assistant,
-    data_url,
-    image_part,
-    joined,
+    Rule,
     may,
     need,
+    one_of,
     options,
     picked,
-    text_part,
-    tool_call,
-)  # fmt: skip
-from .conversation import Call, Piece, Problem, Stop, Think
+)
+from .conversation import assistant, data_url, image_part, joined, text_part, tool_call
 from .framing import compact
+from .pieces import Call, Piece, Problem, Stop, Think
 from .protocol import Fault, Post, Protocol, Turn, as_problem
 
 FAULTS = {

@@ -11,29 +11,30 @@ from typing import Any
 
 from ..testing.dialects import DIALECTS
 from . import openai_errors as _chat_faults
-from .checks import INTEGER, NUMBER, TEXT, Refusal, Rule, exactly, one_of
-from .common import (
+from .checks import (
     CHOICE,
     COUNT,
+    INTEGER,
     NAME,
+    NUMBER,
     OBJECT,
     OBJECTS,
     STOP,
+    TEXT,
     TOOLS,
     TRUE,
-    assistant,
-    check_tools,
-    image_part,
-    joined,
+    Refusal,
+    Rule,
+    exactly,
     may,
     need,
+    one_of,
     options,
     picked,
-    text_part,
-    tool_call,
-)  # fmt: skip
-from .conversation import Call, Messages, Piece, Problem, Stop, Think
+)
+from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
+from .pieces import Call, Piece, Problem, Stop, Think
 from .protocol import Post, Protocol, Turn
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))

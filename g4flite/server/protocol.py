@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .checks import Headers, Refusal, Rule, json_data, sole
-from .conversation import Messages, Piece, Problem, Stop, Tally, words
+from .conversation import Messages
+from .pieces import Piece, Problem, Stop, Tally, words
 
 JSON_TYPE = Rule(
     "application/json", lambda got: got is not None and got.partition(";")[0].strip() == "application/json"

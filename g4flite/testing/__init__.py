@@ -19,7 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..server.conversation import Call, Problem, Stop, Think
+    from ..server.pieces import Call, Problem, Stop, Think
     from .emulator import Emulator
     from .exchange import Exchange
     from .recorder import Recorder, record
@@ -32,7 +32,7 @@ __all__ = [
 ]  # fmt: skip
 
 _HOME = {  # the module of each name
-    **dict.fromkeys(("Call", "Problem", "Stop", "Think"), "..server.conversation"),
+    **dict.fromkeys(("Call", "Problem", "Stop", "Think"), "..server.pieces"),
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..server.conversation import Call, Piece, Problem, Think
 from ..server.framing import DONE, sse
 from ..server.openai_errors import FAULTS, form
+from ..server.pieces import Call, Piece, Problem, Think
 from ..server.protocol import Turn
 
 JSON = dict[str, Any]

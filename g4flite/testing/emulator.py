@@ -1,24 +1,19 @@
-"""The server: accepts connections, a thread each, and leaves none behind."""
+"""The emulator as a test holds it: where it serves, what it says, and what it was asked."""
 
 from __future__ import annotations
 
-import socket
-import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from socketserver import ThreadingTCPServer
-from threading import Event, Thread
-from typing import Any
 
-from ..server.conversation import Messages, Reply, text_of
-from ..server.http import Connection
+from ..server.conversation import Messages, text_of
+from ..server.pieces import Reply
+from .connection import Server
 from .exchange import Exchange, Policy
 from .script import Script
 
 
 def echo(messages: Messages) -> str:
-    """Says back what was understood: `You said: Hello`."""
+    """Return what was understood: `You said: Hello`."""
     return f"You said: {text_of(messages[-1])}"
 
 
@@ -51,46 +46,49 @@ class Emulator:
         self.host = host
         self.port = port
         self.prefix = prefix
-        self.script = script  # counts for requests that arrive after the assignment
+        # A script holds for the requests that arrive after it was assigned.
+        self.script = script
         self.clock = clock
         self.keys = keys
-        self.exchanges: list[Exchange] = []  # in order of arrival
-        self.connections = 0  # accepted so far
+        # The requests, in order of arrival, and how many connections were accepted.
+        self.exchanges: list[Exchange] = []
+        self.connections = 0
         self._server: Server | None = None
 
     @property
     def url(self) -> str:
-        """What a client takes as base URL. Raises `RuntimeError` before `start()` has found a free port."""
+        """The base URL for a client.  Raises `RuntimeError` before `start()` has found a free port."""
         if not self.port:
             raise RuntimeError("the emulator has no port yet: call start(), or use it in a with statement")
         return f"http://{self.host}:{self.port}{self.prefix}"
 
-    def policy(self, script: Script) -> Policy:
-        """What holds for one request."""
-        return Policy(script=script, reply=self.reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
+    def policy(self) -> Policy:
+        """Return what holds for a request that arrives now."""
+        return Policy(script=self.script, reply=self.reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
 
     def start(self) -> None:
-        """Binds the port and serves in the background; no effect if it serves already. Raises `OSError`: port in use.
+        """Bind the port and serve in the background; do nothing if it serves already.
 
-        After `close()` it serves again, on the same port.
+        Raise `OSError` if the port is in use.  After `close()` the emulator can start again, on the same port.
         """
         if self._server is None:
-            self._server = Server(self)
+            self._server = Server(self, self.host, self.port)
             self.port = self._server.server_address[1]
             self._server.thread.start()
 
     def close(self) -> None:
-        """Closes the port and every open connection, and waits for every thread to end; no effect the second time."""
+        """Close the port and every open connection, and wait for every thread to end; do nothing the second time."""
         server, self._server = self._server, None
         if server:
             server.stop()
 
     def serve_forever(self) -> None:
-        """Serves until `close()` is called elsewhere, or until Ctrl-C raises `KeyboardInterrupt`; closes then."""
+        """Serve until `close()` is called elsewhere or Ctrl-C raises `KeyboardInterrupt`, then close."""
         try:
             self.start()
             while (server := self._server) and server.thread.is_alive():
-                server.thread.join(1)  # without a limit, no Ctrl-C would come through on Windows
+                # A join without a limit would keep Ctrl-C from coming through on Windows.
+                server.thread.join(1)
         finally:
             self.close()
 
@@ -100,40 +98,3 @@ class Emulator:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class Server(ThreadingTCPServer):
-    """The listening socket and the threads of its connections; `HTTPServer` would ask DNS for its own name."""
-
-    allow_reuse_address = True
-    request_queue_size = 128
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-        self.closing = Event()
-        self.live: list[tuple[Thread, socket.socket]] = []
-        super().__init__((emulator.host, emulator.port), Connection)
-        self.thread = Thread(target=self.serve_forever, args=(0.01,), daemon=True)  # looks for stop() every 10 ms
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serves a connection in a thread of its own, which neither outlives `stop()` nor keeps a program alive."""
-        self.emulator.connections += 1
-        thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
-        thread.start()
-        self.live = [*((old, link) for old, link in self.live if old.is_alive()), (thread, request)]
-
-    def handle_error(self, *_: object) -> None:
-        """Keeps quiet about a client that left between two requests; re-raises anything else."""
-        if not isinstance(sys.exc_info()[1], OSError):
-            raise  # noqa: PLE0704 - called from an except clause
-
-    def stop(self) -> None:
-        """Accepts no more connections, closes the open ones, and waits for their threads to end."""
-        self.closing.set()
-        self.shutdown()
-        self.server_close()
-        self.thread.join()
-        for thread, link in self.live:
-            with suppress(OSError):
-                link.shutdown(socket.SHUT_RDWR)
-            thread.join()

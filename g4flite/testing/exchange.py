@@ -11,16 +11,21 @@ from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ..server.anthropic import ANTHROPIC
 from ..server.checks import Refusal
-from ..server.conversation import Messages, Problem, Reply, begin, complete, plain, speak
-from ..server.framing import unterminated
+from ..server.cohere import COHERE
+from ..server.conversation import Messages
+from ..server.gemini import GEMINI
+from ..server.ollama import OLLAMA
+from ..server.openai_chat import CHAT
+from ..server.openai_responses import RESPONSES
+from ..server.pieces import Problem, Reply, begin, complete, plain, speak
 from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
-from ..server.protocols import PROTOCOLS
 from .dialects import DIALECTS
-from .retired import SERVICES
-from .retired_checks import check, match
-from .script import Script
+from .retired import SERVICES, check, match
+from .script import Script, unterminated
 
+PROTOCOLS = (CHAT, RESPONSES, ANTHROPIC, GEMINI, OLLAMA, COHERE)
 SHOWN = [protocol.shown for protocol in PROTOCOLS]
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
 
@@ -50,7 +55,7 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A response before it is cut up for the wire; header names in lower case."""
 
     status: int
@@ -69,7 +74,7 @@ class Policy:
     keys: bool
 
 
-def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
+def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
     """What the server answers; writes service, model, messages, options and problem into the exchange.
 
     `error` is what was wrong with the request before its body could be read.
@@ -95,13 +100,13 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
             exchange.service, kind = service.name, service.reply_type
             exchange.messages = check(service, exchange.headers, exchange.body, policy.clock())
             if not script.fixed:
-                return Answer(200, {"content-type": kind}, service.frame(_speak_plainly(policy, exchange.messages)))
+                return Response(200, {"content-type": kind}, service.frame(_speak_plainly(policy, exchange.messages)))
     except Refusal as refusal:
         exchange.problem = refusal.problem
         if not script.fixed:
             return refuse(refusal)
     body = script.raw if script.raw is not None else script.body or b""
-    return Answer(script.status or 200, {"content-type": kind}, [body.encode() if isinstance(body, str) else body])
+    return Response(script.status or 200, {"content-type": kind}, [body.encode() if isinstance(body, str) else body])
 
 
 def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
@@ -116,7 +121,7 @@ def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
     )
 
 
-def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Answer:
+def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Response:
     """The reply of an open protocol. Raises `Refusal` 500: the reply function failed before its first piece."""
     script, pieces = policy.script, speak(policy.reply, turn.messages)
     if script.problem:
@@ -124,7 +129,7 @@ def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Ans
             return _tell(protocol, post, script.problem, None)
         pieces = iter([Problem(script.problem)])
     body = protocol.write(turn, begin(complete(pieces, turn.tally)))
-    return Answer(200, protocol.head(post), unterminated(body) if script.unterminated else body)
+    return Response(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 
 def _speak_plainly(policy: Policy, messages: Messages) -> Iterator[str]:
@@ -133,20 +138,20 @@ def _speak_plainly(policy: Policy, messages: Messages) -> Iterator[str]:
     return begin(plain(speak(policy.reply, messages)))
 
 
-def _refuse(refusal: Refusal) -> Answer:
+def _refuse(refusal: Refusal) -> Response:
     return _json(refusal.status, {"error": refusal.problem}, refusal.headers)
 
 
-def _fault(protocol: Protocol, post: Post, refusal: Refusal) -> Answer:
+def _fault(protocol: Protocol, post: Post, refusal: Refusal) -> Response:
     return _tell(protocol, post, REFUSED_AS[refusal.status], refusal.problem)
 
 
-def _tell(protocol: Protocol, post: Post, kind: str, problem: str | None) -> Answer:
+def _tell(protocol: Protocol, post: Post, kind: str, problem: str | None) -> Response:
     fault = protocol.fault(post, kind, problem)
     headers = {name: value for name, value in protocol.head(post).items() if name != "content-type"}
     return _json(fault.status, fault.body, headers | RETRY.get(kind, {}))
 
 
-def _json(status: int, value: Any, headers: Mapping[str, str]) -> Answer:
+def _json(status: int, value: Any, headers: Mapping[str, str]) -> Response:
     text = json.dumps(value).encode()
-    return Answer(status, {"content-type": "application/json", "content-length": str(len(text)), **headers}, [text])
+    return Response(status, {"content-type": "application/json", "content-length": str(len(text)), **headers}, [text])

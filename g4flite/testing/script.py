@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 
-from ..server.conversation import Problem
+from ..server.pieces import Problem
 from .dialects import DIALECTS
 
 
@@ -109,3 +109,13 @@ def divide(pieces: Iterable[bytes], split: int | tuple[int, ...] | None) -> Iter
         rest = rest[start:]
     if rest:
         yield rest
+
+
+def unterminated(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yields the same bytes but for the last line end: the blank line of the last event, the LF of the last object."""
+    source = iter(blocks)
+    last = next(source, b"")
+    for block in source:
+        yield last
+        last = block
+    yield last.removesuffix(b"\n").removesuffix(b"\r")

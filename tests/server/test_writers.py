@@ -817,7 +817,7 @@ def test_the_last_line_end_can_be_left_out(name: str, unterminated: bool) -> Non
 
 
 def test_an_empty_body_has_no_last_line_end() -> None:
-    from g4flite.server.framing import unterminated
+    from g4flite.testing.script import unterminated
 
     assert list(unterminated([])) == [b""]
 
