@@ -1,6 +1,8 @@
-"""Anthropic Messages.
+"""Anthropic Messages, in either of the two versions of the API.
 
-Source: https://platform.claude.com/docs/en/build-with-claude/streaming and .../api/errors, August 2026.
+Source: https://platform.claude.com/docs/en/api/messages, .../build-with-claude/streaming, .../api/errors (August 2026)
+and .../api/migration-2026-10-21.  Since that version the official clients name it and send the key as a Bearer token;
+`temperature`, `top_p`, `top_k` and citations in a user's text are errors in it.  The older version is unchanged.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
     COUNT,
     NAME,
@@ -25,7 +28,7 @@ from .checks import (
     one_of,
     options,
     sole,
-)
+)  # fmt: skip
 from .conversation import (
     Messages,
     assistant,
@@ -37,11 +40,12 @@ from .conversation import (
     named,
     text_part,
     tool_call,
-)
-from .framing import DONE, sse
-from .pieces import Call, Piece, Problem, Stop, Think
-from .protocol import Fault, Post, Protocol, Turn, as_problem
+)  # fmt: skip
+from .framing import sse
+from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status, type and message of each kind of error.
 FAULTS = {
     "invalid": (400, "invalid_request_error", "Invalid request"),
     "authentication": (401, "authentication_error", "invalid x-api-key"),
@@ -53,9 +57,11 @@ FAULTS = {
     "content_filter": (400, "invalid_request_error", "Output blocked by content filtering policy"),
     "server": (500, "api_error", "Internal server error"),
 }
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+SIGNATURE = "c2lnbmF0dXJl"
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
+RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
 SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)
 BLOCKS = {
     "user": one_of(("text", "image", "tool_result")),
@@ -73,7 +79,7 @@ KNOWN = {
 
 
 def read(post: Post) -> Turn:
-    """The request in common terms; the top-level `system` is the first message."""
+    """Return the request in common terms; the top-level `system` is the first message."""
     post.demand_key("x-api-key", "authorization")
     version = sole(post.headers, "anthropic-version")
     one_of((OLD, NEW)).check(400, "header anthropic-version (once)", version)
@@ -94,7 +100,7 @@ def read(post: Post) -> Turn:
         _add(messages, given, f"messages[{number}].")
     check_tools(messages)
     need(data, "stream", TRUE)
-    return Turn(model=model, messages=messages, options=_options(data), dialect=post.dialect)
+    return Turn(model=model, messages=messages, options=_options(data))
 
 
 def _cites(content: Any) -> bool:
@@ -107,7 +113,7 @@ def _text(block: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
-    """Appends a message, or for a user's one with results in it, a message of role tool each and then the rest."""
+    """Append the message; the tool results in a user's message become messages of their own, before the rest of it."""
     role, content = need(given, "role", ROLE, where), need(given, "content", CONTENT, where)
     parts: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
@@ -138,7 +144,7 @@ def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
-    given = may(block, "content", Rule("a string or a list", lambda got: isinstance(got, str | list)), where) or ""
+    given = may(block, "content", RESULT, where) or ""
     content = given
     if isinstance(given, list):
         content = joined(_image(b, where) if b.get("type") == "image" else _text(b) for b in given)
@@ -168,43 +174,47 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events, padded with blanks as the service pads them; a problem may be the very first."""
+    """Yield the events of a reply, padded with blanks as the service pads them; an error may be the first event."""
     for number, event in enumerate(_events(turn, pieces)):
         yield sse(event, event=event["type"], pad=" " * (number % 8))
         if number == 1 and event["type"] == "content_block_start":
             yield sse({"type": "ping"}, event="ping")
-    if turn.dialect == "openrouter":
-        yield DONE
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    index, kind, begun = 0, "", False
-    for piece in (as_problem(piece, "error") for piece in pieces):
+    # The type of the block that is open ("" for none), its index, and the tokens that message_start told of.
+    kind, index, usage, told = "", 0, UNCOUNTED, None
+    for piece in translate_finish(pieces, REASONS):
+        if isinstance(piece, Usage):
+            usage = piece
+            continue
         if isinstance(piece, Problem):
             yield {"type": "error", "error": _error(piece.kind)}
             return
-        if not begun:
-            yield {"type": "message_start", "message": _message(turn)}
-            begun = True
-        wanted = {Call: "tool_use", Think: "thinking", Stop: ""}.get(type(piece), "text")
+        if told is None:
+            told = usage.prompt_tokens
+            counts = _input(usage) | {"output_tokens": 1}
+            yield {"type": "message_start", "message": _message(turn, [], None, counts)}
+        wanted = {ToolCall: "tool_use", Reasoning: "thinking", Finish: ""}.get(type(piece), "text")
         if kind and (kind != wanted or wanted == "tool_use"):
             if kind == "thinking":
-                yield _delta(index, {"type": "signature_delta", "signature": "c2lnbmF0dXJl"})
+                yield _delta(index, {"type": "signature_delta", "signature": SIGNATURE})
             yield {"type": "content_block_stop", "index": index}
             index, kind = index + 1, ""
         if wanted and not kind:
-            yield {"type": "content_block_start", "index": index, "content_block": _block(piece, index)}
+            yield {"type": "content_block_start", "index": index, "content_block": _empty_block(piece, index)}
             kind = wanted
         match piece:
-            case Stop():
-                done = {"stop_reason": STOP_REASONS[piece.reason], "stop_sequence": None}
-                usage = {"output_tokens": turn.tally.texts + turn.tally.thoughts}
-                yield {"type": "message_delta", "delta": done, "usage": usage}
+            case Finish():
+                # The count of the input is final in message_start, unless it was not known then.
+                counts = _output(usage) | (_input(usage) if told != usage.prompt_tokens else {})
+                done = {"stop_reason": piece.native, "stop_sequence": None}
+                yield {"type": "message_delta", "delta": done, "usage": counts}
                 yield {"type": "message_stop"}
-            case Call():
-                for fragment in ["", *piece.fragments]:
+            case ToolCall():
+                for fragment in ["", *fragments(piece.arguments)]:
                     yield _delta(index, {"type": "input_json_delta", "partial_json": fragment})
-            case Think():
+            case Reasoning():
                 yield _delta(index, {"type": "thinking_delta", "thinking": piece.text})
             case _:
                 yield _delta(index, {"type": "text_delta", "text": piece})
@@ -214,41 +224,49 @@ def _delta(index: int, delta: dict[str, str]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def _block(piece: Piece, index: int) -> dict[str, Any]:
-    if isinstance(piece, Call):
-        return {"type": "tool_use", "id": piece.id or f"toolu_{index + 1}", "name": piece.name, "input": {}}
-    if isinstance(piece, Think):
-        return {"type": "thinking", "thinking": "", "signature": ""}
+def _empty_block(piece: Piece, index: int) -> dict[str, Any]:
+    match piece:
+        case ToolCall():
+            return {"type": "tool_use", "id": piece.id or f"toolu_{index + 1}", "name": piece.name, "input": {}}
+        case Reasoning():
+            return {"type": "thinking", "thinking": "", "signature": ""}
     return {"type": "text", "text": ""}
 
 
-def _message(turn: Turn) -> dict[str, Any]:
+def _message(turn: Turn, content: list[Any], reason: str | None, usage: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": "msg_1",
+        "id": turn.response_id or "msg_1",
         "type": "message",
         "role": "assistant",
         "model": turn.model,
-        "content": [],
-        "stop_reason": None,
+        "content": content,
+        "stop_reason": reason,
         "stop_sequence": None,
-        "usage": {
-            "input_tokens": turn.prompt_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": 1,
-        },
+        "usage": usage,
     }
+
+
+def _input(usage: Usage) -> dict[str, Any]:
+    return {"input_tokens": usage.prompt_tokens, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+
+
+def _output(usage: Usage) -> dict[str, Any]:
+    """Return the tokens of the output; the thinking is part of them and named besides."""
+    thinking = {"output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}} if usage.reasoning_tokens else {}
+    return {"output_tokens": usage.completion_tokens, **thinking}
 
 
 def _error(kind: str, problem: str | None = None) -> dict[str, str]:
     return {"type": FAULTS[kind][1], "message": problem or FAULTS[kind][2]}
 
 
-def fault(_: Post, kind: str, problem: str | None) -> Fault:
-    return Fault(FAULTS[kind][0], {"type": "error", "error": _error(kind, problem), "request_id": "req_1"})
+def fault(_: Post, kind: str, problem: str | None) -> Reply:
+    """Return the reply for an error."""
+    return Reply(FAULTS[kind][0], {"type": "error", "error": _error(kind, problem), "request_id": "req_1"})
 
 
 def head(_: Post) -> dict[str, str]:
+    """Return the headers of a streamed reply."""
     return {"content-type": "text/event-stream; charset=utf-8", "request-id": "req_1"}
 
 

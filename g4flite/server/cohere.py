@@ -1,7 +1,7 @@
 """Cohere's chat, version 2.
 
-Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026; 403, 503 and the content
-filter's error are not documented there and made up here.
+Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026.  The errors 403, 503 and the
+content filter's are not documented there; they are made up here.
 """
 
 from __future__ import annotations
@@ -9,12 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .checks import COUNT, INTEGER, NAME, NUMBER, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, one_of, options
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    COUNT,
+    INTEGER,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    STRINGS,
+    TOOLS,
+    TRUE,
+    may,
+    need,
+    one_of,
+    options,
+)  # fmt: skip
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
-from .pieces import Call, Piece, Problem, Stop, Think
-from .protocol import Fault, Post, Protocol, Turn, as_problem
+from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status and message of each kind of error.
 FAULTS = {
     "invalid": (400, "invalid request"),
     "authentication": (401, "invalid api token"),
@@ -26,7 +42,7 @@ FAULTS = {
     "content_filter": (400, "blocked input"),
     "server": (500, "internal server error"),
 }
-FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
+REASONS = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
 CHOICES = {"REQUIRED": "required", "NONE": "none"}
 KNOWN = {
     "temperature": ("temperature", NUMBER),
@@ -40,7 +56,10 @@ ROLE = one_of(("system", "user", "assistant", "tool"))
 
 
 def read(post: Post) -> Turn:
-    """The request in common terms; without an assistant's thinking and tool plan; a result's documents are text."""
+    """Return the request in common terms, without an assistant's thinking and tool plan.
+
+    The documents in a tool's result become text.
+    """
     post.demand_key("authorization")
     data = post.data()
     model = need(data, "model", NAME)
@@ -54,11 +73,11 @@ def read(post: Post) -> Turn:
         schema = form.get("json_schema")
         named = {"type": "json_schema", "json_schema": {"schema": schema}}
         found["response_format"] = named if schema else {"type": "json_object"}
-    return Turn(model=model, messages=messages, options=found, dialect=post.dialect)
+    return Turn(model=model, messages=messages, options=found)
 
 
 def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The message as OpenAI would have it, to be read as such."""
+    """Return the message in OpenAI's form, to be read like a message of Chat Completions."""
     need(given, "role", ROLE, where)
     content = may(given, "content", CONTENT, where)
     if isinstance(content, list):
@@ -74,17 +93,21 @@ def _part(given: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events; an error is the finish reason ERROR."""
+    """Yield the events of a reply; an error is the finish reason ERROR."""
     for event in _events(turn, pieces):
         yield sse(event, event=event["type"])
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     begin = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    yield {"id": "msg-1", "type": "message-start", "delta": {"message": begin}}
-    index, calls, kind = -1, 0, ""
-    for piece in (as_problem(piece, "content_filter") for piece in pieces):
-        wanted = {str: "text", Think: "thinking"}.get(type(piece), "")
+    yield {"id": _id(turn), "type": "message-start", "delta": {"message": begin}}
+    # The type of the content that is open ("" for none), its index, and the number of tool calls so far.
+    kind, index, calls, usage = "", -1, 0, UNCOUNTED
+    for piece in translate_finish(pieces, REASONS):
+        if isinstance(piece, Usage):
+            usage = piece
+            continue
+        wanted = {str: "text", Reasoning: "thinking"}.get(type(piece), "")
         if kind not in {"", wanted}:
             yield {"type": "content-end", "index": index}
             kind = ""
@@ -93,21 +116,23 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             yield _content("content-start", index, {"type": kind, kind: ""})
         match piece:
             case Problem():
-                yield _end(turn, {"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]})
-            case Stop():
-                yield _end(turn, {"finish_reason": FINISH[piece.reason]})
-            case Call():
-                called = {"name": piece.name, "arguments": ""}
-                start = {"id": piece.id or f"call_{calls + 1}", "type": "function", "function": called}
-                yield _call("tool-call-start", calls, start)
-                for fragment in piece.fragments:
+                yield _end({"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]}, usage)
+            case Finish():
+                yield _end({"finish_reason": piece.native}, usage)
+            case ToolCall():
+                yield _call("tool-call-start", calls, _called(piece, calls, ""))
+                for fragment in fragments(piece.arguments):
                     yield _call("tool-call-delta", calls, {"function": {"arguments": fragment}})
                 yield {"type": "tool-call-end", "index": calls}
                 calls += 1
-            case Think():
+            case Reasoning():
                 yield _content("content-delta", index, {"thinking": piece.text})
             case _:
                 yield _content("content-delta", index, {"text": piece})
+
+
+def _id(turn: Turn) -> str:
+    return turn.response_id or "msg-1"
 
 
 def _content(type_: str, index: int, content: dict[str, str]) -> dict[str, Any]:
@@ -118,17 +143,29 @@ def _call(type_: str, index: int, call: dict[str, Any]) -> dict[str, Any]:
     return {"type": type_, "index": index, "delta": {"message": {"tool_calls": call}}}
 
 
-def _end(turn: Turn, delta: dict[str, Any]) -> dict[str, Any]:
-    tokens = {"input_tokens": turn.prompt_tokens, "output_tokens": turn.tally.texts + turn.tally.thoughts}
-    return {"type": "message-end", "delta": {**delta, "usage": {"billed_units": tokens, "tokens": tokens}}}
+def _called(call: ToolCall, number: int, arguments: str) -> dict[str, Any]:
+    asked = {"name": call.name, "arguments": arguments}
+    return {"id": call.id or f"call_{number + 1}", "type": "function", "function": asked}
 
 
-def fault(_: Post, kind: str, problem: str | None) -> Fault:
+def _end(delta: dict[str, Any], usage: Usage) -> dict[str, Any]:
+    return {"type": "message-end", "delta": {**delta, "usage": usage_object(usage)}}
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Return the tokens as Cohere writes them, the billed ones and all; the thinking is part of the output."""
+    tokens = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    return {"billed_units": tokens, "tokens": tokens}
+
+
+def fault(_: Post, kind: str, problem: str | None) -> Reply:
+    """Return the reply for an error."""
     status, message = FAULTS[kind]
-    return Fault(status, {"message": problem or message})
+    return Reply(status, {"message": problem or message})
 
 
 def head(_: Post) -> dict[str, str]:
+    """Return the headers of a streamed reply."""
     return {"content-type": "text/event-stream"}
 
 

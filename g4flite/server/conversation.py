@@ -1,4 +1,4 @@
-"""The common form of a conversation, OpenAI's, into which every protocol is translated back."""
+"""Messages and tools in the common form, OpenAI's, into which each reader translates its protocol."""
 
 from __future__ import annotations
 
@@ -11,57 +11,58 @@ from .framing import compact
 Messages = list[dict[str, Any]]
 
 
-def function(name: str, description: str | None, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """One entry of `tools`."""
-    given = {"name": name, "description": description, "parameters": parameters}
-    return {"type": "function", "function": picked(given, *given)}
-
-
-def named(name: str) -> dict[str, Any]:
-    """The `tool_choice` of one tool."""
-    return {"type": "function", "function": {"name": name}}
-
-
-def tool_call(name: str, arguments: Mapping[str, Any] | str, id: str | None) -> dict[str, Any]:  # noqa: A002
-    """One entry of an assistant's `tool_calls`; no id where the protocol carried none."""
-    text = arguments if isinstance(arguments, str) else compact(arguments)
-    return ({"id": id} if id else {}) | {"type": "function", "function": {"name": name, "arguments": text}}
-
-
 def text_part(text: str) -> dict[str, Any]:
+    """Return a part of a message that is text."""
     return {"type": "text", "text": text}
 
 
 def image_part(url: str, detail: str | None = None) -> dict[str, Any]:
-    """An image by its URL, which may be a data URL; `detail` is left out where it is `auto`, the default."""
+    """Return a part of a message that is an image, by its URL or data URL; the default `detail`, auto, is left out."""
     extra = {"detail": detail} if detail and detail != "auto" else {}
     return {"type": "image_url", "image_url": {"url": url, **extra}}
 
 
 def data_url(media_type: str, data: str) -> str:
-    """The data URL of base64 text."""
+    """Return the data URL of base64 text."""
     return f"data:{media_type};base64,{data}"
 
 
 def joined(parts: Iterable[dict[str, Any]]) -> str | list[dict[str, Any]]:
-    """The content of a message: the parts if an image is among them, otherwise their text."""
+    """Return the content of a message: one string if all parts are text, otherwise the parts."""
     known = list(parts)
     if all(part["type"] == "text" for part in known):
         return "".join(part["text"] for part in known)
     return known
 
 
+def tool_call(name: str, arguments: Mapping[str, Any] | str, id: str | None) -> dict[str, Any]:  # noqa: A002
+    """Return one entry of an assistant's `tool_calls`, without an id if the request has none."""
+    text = arguments if isinstance(arguments, str) else compact(arguments)
+    return ({"id": id} if id else {}) | {"type": "function", "function": {"name": name, "arguments": text}}
+
+
 def assistant(content: Any, calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """An assistant's message; content is None where it has calls and says nothing."""
+    """Return an assistant's message; if it has tool calls and no text, its content is None."""
     if not calls:
         return {"role": "assistant", "content": content}
     return {"role": "assistant", "content": content or None, "tool_calls": calls}
 
 
-def check_tools(messages: Messages) -> None:
-    """Raises `Refusal` 400 unless every tool call is answered, by id or else name, before anything else is said.
+def function(name: str, description: str | None, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return one entry of `tools`."""
+    given = {"name": name, "description": description, "parameters": parameters}
+    return {"type": "function", "function": picked(given, *given)}
 
-    OpenAI, Anthropic, Gemini and Cohere all refuse a conversation otherwise.
+
+def named(name: str) -> dict[str, Any]:
+    """Return the `tool_choice` that demands this tool."""
+    return {"type": "function", "function": {"name": name}}
+
+
+def check_tools(messages: Messages) -> None:
+    """Raise `Refusal` 400 unless the results of all tool calls follow them at once; ids are compared, or else names.
+
+    OpenAI, Anthropic, Gemini and Cohere all refuse a conversation in which a result is missing.
     """
     waiting: list[str] = []
     for message in [*messages, {"role": "end"}]:
@@ -77,6 +78,6 @@ def check_tools(messages: Messages) -> None:
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """The text of one message of the common form, without its images."""
+    """Return the text of a message in the common form, without its images."""
     content = message["content"] or ""
     return content if isinstance(content, str) else " ".join(part["text"] for part in content if "text" in part)

@@ -1,4 +1,4 @@
-"""How a reply's pieces of text become the bytes of its body."""
+"""JSON values as bytes of a streamed reply."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ DONE = b"data: [DONE]\n\n"
 
 
 def compact(value: Any) -> str:
-    """JSON without a blank between its tokens, as services write it."""
+    """Return the value as JSON without blanks between its tokens, as services write it."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def sse(value: Any, *, event: str = "", pad: str = "", end: str = "\n") -> bytes:
-    """One event of JSON data, terminated by its blank line (WHATWG HTML, 9.2.6); `pad` goes behind the JSON."""
+    """Return one server-sent event with its blank line (WHATWG HTML, 9.2.6); `pad` follows the JSON."""
     lines = [f"event: {event}"] if event else []
     return "".join(line + end for line in [*lines, f"data: {compact(value)}{pad}", ""]).encode()

@@ -1,32 +1,52 @@
-"""OpenAI Responses: what a request says.
+"""OpenAI Responses, for a service with given habits.
 
-Source: https://platform.openai.com/docs/api-reference/responses, August 2026.
+Source: https://platform.openai.com/docs/api-reference/responses, .../responses-streaming and recorded traffic, August
+2026.  An error inside the stream is nested in its event, and `response.failed` follows; no [DONE] ends the stream.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from . import openai_errors as _chat_faults
+from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, TRUE, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
-from .framing import DONE, sse
-from .openai_chat import CHAT
-from .openai_errors import error
-from .pieces import Call, Piece, Problem, Stop, Think
-from .protocol import Post, Protocol, Turn, as_problem
+from .framing import sse
+from .openai_habits import JSON, Habits, error, head
+from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
+from .protocol import Post, Protocol, Turn
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
+INPUT_PARTS = ("input_text", "input_image")
 KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
+# The status of a complete reply, or the reason why a reply is incomplete.
+COMPLETED = "completed"
+REASONS = {
+    "stop": COMPLETED, "tool_calls": COMPLETED, "length": "max_output_tokens", "content_filter": "content_filter",
+}  # fmt: skip
 
 
-def read(post: Post) -> Turn:
-    """The request in common terms; the instructions are the first message, of role system."""
-    post.demand_key(*(("api-key",) if post.dialect == "azure" else ()), "authorization")
+def responses(habits: Habits) -> Protocol:
+    """Return the protocol as a service with these habits speaks it."""
+    return Protocol(
+        name="responses",
+        path=r"(/.*)?/responses",
+        shown="/v1/responses",
+        read=partial(read, habits),
+        write=write,
+        fault=lambda _, kind, problem: habits.fault(kind, problem),
+        head=lambda _: head(habits),
+    )
+
+
+def read(habits: Habits, post: Post) -> Turn:
+    """Return the request in common terms; the instructions are the first message, of role system."""
+    post.demand_key(*habits.key_headers)
     data = post.data()
     model = need(data, "model", NAME)
     given = need(data, "input", INPUT)
@@ -36,18 +56,16 @@ def read(post: Post) -> Turn:
         _add(messages, item, f"input[{number}].")
     check_tools(messages)
     need(data, "stream", TRUE)
-    return Turn(model=model, messages=messages, options=_options(data), dialect=post.dialect)
+    return Turn(model=model, messages=messages, options=_options(data))
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
-    """Appends an item; a function call joins the assistant's message before it."""
+    """Append an item; a function call joins the assistant's message before it, and reasoning is left out."""
     match need({"type": "message", **item}, "type", ITEM, where):
         case "message":
             role = need(item, "role", ROLE, where)
-            given = need(item, "content", INPUT, where)
-            kinds = ("output_text",) if role == "assistant" else ("input_text", "input_image")
-            content = given if isinstance(given, str) else joined(_part(part, kinds, where) for part in given)
-            messages.append({"role": role, "content": content})
+            kinds = ("output_text",) if role == "assistant" else INPUT_PARTS
+            messages.append({"role": role, "content": _content(need(item, "content", INPUT, where), kinds, where)})
         case "function_call":
             call = tool_call(
                 need(item, "name", NAME, where),
@@ -57,13 +75,13 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
             before = messages.pop() if messages and messages[-1]["role"] == "assistant" else {}
             messages.append(assistant(before.get("content"), [*before.get("tool_calls", []), call]))
         case "function_call_output":
-            given = need(item, "output", INPUT, where)
-            output = (
-                given
-                if isinstance(given, str)
-                else joined(_part(p, ("input_text", "input_image"), where) for p in given)
-            )
+            output = _content(need(item, "output", INPUT, where), INPUT_PARTS, where)
             messages.append({"role": "tool", "content": output, "tool_call_id": need(item, "call_id", NAME, where)})
+
+
+def _content(given: Any, kinds: tuple[str, ...], where: str) -> Any:
+    """Return a string as it is, and a list of parts of these kinds in the common form."""
+    return given if isinstance(given, str) else joined(_part(part, kinds, where) for part in given)
 
 
 def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[str, Any]:
@@ -94,42 +112,40 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-JSON = dict[str, Any]
-INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
-
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events; a problem comes after `response.created` and `response.in_progress` at the earliest."""
+    """Yield the numbered events of a reply; an error comes after `response.created` and `response.in_progress`."""
     for number, event in enumerate(_events(turn, pieces)):
         yield sse({**event, "sequence_number": number}, event=event["type"])
-    if turn.dialect == "openrouter":
-        yield DONE
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
-    output = Output()
+    output, usage = Output(), UNCOUNTED
     yield {"type": "response.created", "response": _response(turn, "in_progress")}
     yield {"type": "response.in_progress", "response": _response(turn, "in_progress")}
-    for piece in (as_problem(piece, "error") for piece in pieces):
+    for piece in translate_finish(pieces, REASONS):
         match piece:
+            case Usage():
+                usage = piece
             case Problem():
-                reason = error(piece.kind)
-                yield {"type": "error", "error": reason}
-                told = {"code": reason["code"] or reason["type"], "message": reason["message"]}
-                yield {"type": "response.failed", "response": _response(turn, "failed", error=told)}
-            case Stop():
+                said = error(piece.kind)
+                yield {"type": "error", "error": said}
+                reason = {"code": said["code"] or said["type"], "message": said["message"]}
+                yield {"type": "response.failed", "response": _response(turn, "failed", error=reason)}
+            case Finish():
                 yield from output.close()
-                cut = INCOMPLETE.get(piece.reason)
-                status = "incomplete" if cut else "completed"
-                extra = {
-                    "output": output.items,
-                    "usage": _usage(turn),
-                    "incomplete_details": {"reason": cut} if cut else None,
-                }
-                yield {"type": f"response.{status}", "response": _response(turn, status, **extra)}
-            case Call():
+                complete = piece.native == COMPLETED
+                status = COMPLETED if complete else "incomplete"
+                response = _response(
+                    turn,
+                    status,
+                    output=output.items,
+                    usage=usage_object(usage),
+                    incomplete_details=None if complete else {"reason": piece.native},
+                )
+                yield {"type": f"response.{status}", "response": response}
+            case ToolCall():
                 yield from output.call(piece)
-            case Think():
+            case Reasoning():
                 yield from output.think(piece.text)
             case _:
                 yield from output.say(piece)
@@ -137,7 +153,10 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
 
 @dataclass(slots=True)
 class Output:
-    """The items of the output so far, and the kind of the one that is open."""
+    """The items of the output so far; each method yields the events of a piece.
+
+    The last item is open as long as `kind` names it, and `text` is its text so far.
+    """
 
     items: list[JSON] = field(default_factory=list)
     kind: str = ""
@@ -145,6 +164,7 @@ class Output:
     calls: int = 0
 
     def say(self, text: str) -> Iterator[JSON]:
+        """Yield the events of a piece of text."""
         if self.kind != "message":
             yield from self.close()
             item = {"type": "message", "status": "in_progress", "content": [], "role": "assistant"}
@@ -154,6 +174,7 @@ class Output:
         yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
 
     def think(self, text: str) -> Iterator[JSON]:
+        """Yield the events of a piece of reasoning."""
         if self.kind != "reasoning":
             yield from self.close()
             yield self._open("reasoning", "rs", {"type": "reasoning", "summary": []})
@@ -162,17 +183,18 @@ class Output:
         self.text += text
         yield self._event("response.reasoning_summary_text.delta", summary_index=0, delta=text)
 
-    def call(self, call: Call) -> Iterator[JSON]:
+    def call(self, call: ToolCall) -> Iterator[JSON]:
+        """Yield the events of a tool call, which stays open."""
         yield from self.close()
         self.calls += 1
         asked = {"call_id": call.id or f"call_{self.calls}", "name": call.name, "arguments": ""}
         yield self._open("function_call", "fc", {"type": "function_call", "status": "in_progress", **asked})
-        for fragment in call.fragments:
+        for fragment in fragments(call.arguments):
             self.text += fragment
             yield self._event("response.function_call_arguments.delta", delta=fragment)
 
     def close(self) -> Iterator[JSON]:
-        """Closes the open item, if there is one."""
+        """Yield the events that close the open item, if there is one."""
         kind, self.kind, text = self.kind, "", self.text
         match kind:
             case "message":
@@ -207,21 +229,20 @@ def _output_text(text: str) -> JSON:
     return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
 
 
-def _usage(turn: Turn) -> JSON:
-    prompt, thoughts = turn.prompt_tokens, turn.tally.thoughts
-    output = turn.tally.texts + thoughts
+def usage_object(usage: Usage) -> JSON:
+    """Return the tokens as Responses writes them; the reasoning is part of the output."""
     return {
-        "input_tokens": prompt,
+        "input_tokens": usage.prompt_tokens,
         "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": output,
-        "output_tokens_details": {"reasoning_tokens": thoughts},
-        "total_tokens": prompt + output,
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
     }
 
 
 def _response(turn: Turn, status: str, **fields: Any) -> JSON:
     return {
-        "id": "resp_1",
+        "id": turn.response_id or "resp_1",
         "object": "response",
         "created_at": int(turn.now),
         "status": status,
@@ -237,14 +258,3 @@ def _response(turn: Turn, status: str, **fields: Any) -> JSON:
         "metadata": {},
         **fields,
     }
-
-
-RESPONSES = Protocol(
-    name="responses",
-    path=r"(/.*)?/responses",
-    shown="/v1/responses",
-    read=read,
-    write=write,
-    fault=_chat_faults.fault,
-    head=CHAT.head,
-)

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 
 from ..server.conversation import Messages, text_of
-from ..server.pieces import Reply
 from .connection import Server
 from .exchange import Exchange, Policy
+from .replies import ReplyFunction
 from .script import Script
 
 
@@ -18,22 +18,29 @@ def echo(messages: Messages) -> str:
 
 
 class Emulator:
-    """Serves Cromicle, Free2GPT, GPROChat and FlowGPT below one URL, as strictly as a real server would, and six open
-    protocols: OpenAI Chat Completions (`url + "/v1"`, and Azure's and others' paths), Responses (the same), Anthropic
-    Messages, Gemini, Ollama and Cohere v2 (`url`).
+    """A server for tests and demos, as strict as the services whose protocols it speaks.
 
-    `reply` makes the answer from the messages that the server understood, in OpenAI's form whatever the protocol; a str
-    is streamed word by word, an iterable piece by piece: str, and for the open protocols `Think`, `Call`, `Stop` and
-    `Problem`. It is called in the thread of the connection. A word of the prompt counts as a token, and so does a piece
-    of text or reasoning.
+    Below its URL are Cromicle, Free2GPT, GPROChat and FlowGPT, and six open protocols: OpenAI Chat Completions
+    (`url + "/v1"`, and the paths of Azure and others), Responses (the same), Anthropic Messages, Gemini, Ollama and
+    Cohere v2 (`url`).  A wrong request is refused in the service's own form, with a message such as
+    `max_tokens: expected an integer above 0`.
 
-    `clock` is Unix time in seconds. `port` 0 takes a free one. Without `keys` none is demanded. What is not as it
-    should be is refused by a JSON object `{"error": "<field>: expected ..."}`, or in the open protocol's own form.
+    `reply` makes the answer from the messages that the server understood, which are in OpenAI's form whatever the
+    protocol.  A str is streamed word by word, an iterable piece by piece: str, and for the open protocols `Reasoning`,
+    `ToolCall`, `Usage`, `Finish`, `Problem`, and as the first of all `Start`:
+
+        lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}'), Usage(9, 12)]
+
+    The server makes up the id of a `ToolCall` that has none, and counts what a `Usage` leaves out: each word of the
+    prompt as one token, each piece of text or of reasoning as one.  `native` in a `Finish` is sent as it is; the reason
+    `other` needs it.  `reply` is called in the thread of the connection.
+
+    `port` 0 takes a free port.  `clock` returns Unix time in seconds.  With `keys=False` no key is demanded.
     """
 
     def __init__(
         self,
-        reply: Reply = echo,
+        reply: ReplyFunction = echo,
         *,
         host: str = "127.0.0.1",
         port: int = 0,

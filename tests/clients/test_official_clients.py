@@ -19,7 +19,7 @@ from google import genai
 from google.genai import errors, types
 
 import g4flite
-from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 
 
 class Answer(NamedTuple):
@@ -29,7 +29,8 @@ class Answer(NamedTuple):
 
 
 PROMPT = "Is it sunny?"
-REPLY = [Think("Hm."), "I will ", "look: Grüße", Call("weather", {"city": "Tromsø", "days": 3}), Call("clock", {})]
+CALLS = [ToolCall("", "weather", '{"city": "Tromsø", "days": 3}'), ToolCall("", "clock", "{}")]
+REPLY = [Reasoning("Hm."), "I will ", "look: Grüße", *CALLS]
 EXPECTED = Answer("I will look: Grüße", [("weather", {"city": "Tromsø", "days": 3}), ("clock", {})], (3, 3))
 
 RED = base64.b64encode(b"\x89PNG\r\n\x1a\n a red dot").decode()
@@ -424,7 +425,7 @@ def test_a_blocked_prompt_is_gemini_s_feedback(e: Emulator) -> None:
 
 
 def test_a_finish_reason_is_the_client_s_own(e: Emulator) -> None:
-    e.reply = lambda _: ["cut", Stop("length")]
+    e.reply = lambda _: ["cut", Finish("length")]
     with openai_client(e) as client:
         *_, last = client.chat.completions.create(
             model="m", messages=[{"role": "user", "content": PROMPT}], stream=True
