@@ -12,6 +12,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    BOOLEAN,
     COUNT,
     NAME,
     NUMBER,
@@ -19,7 +20,6 @@ from .checks import (
     OBJECTS,
     STRINGS,
     TOOLS,
-    TRUE,
     Refusal,
     Rule,
     exactly,
@@ -42,7 +42,7 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import sse
-from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status, type and message of each kind of error.
@@ -99,8 +99,8 @@ def read(post: Post) -> Turn:
             raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
         _add(messages, given, f"messages[{number}].")
     check_tools(messages)
-    need(data, "stream", TRUE)
-    return Turn(model=model, messages=messages, options=_options(data))
+    stream = may(data, "stream", BOOLEAN) or False
+    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
 
 
 def _cites(content: Any) -> bool:
@@ -220,6 +220,24 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 yield _delta(index, {"type": "text_delta", "text": piece})
 
 
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    content = [_block(part, index) for index, part in enumerate(said.parts)]
+    return Reply(200, _message(turn, content, said.end.native, _input(said.usage) | _output(said.usage)))
+
+
+def _block(part: str | Reasoning | ToolCall, index: int) -> dict[str, Any]:
+    match part:
+        case ToolCall():
+            return _empty_block(part, index) | {"input": arguments_object(part)}
+        case Reasoning():
+            return {"type": "thinking", "thinking": part.text, "signature": SIGNATURE}
+    return {"type": "text", "text": part}
+
+
 def _delta(index: int, delta: dict[str, str]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
@@ -262,6 +280,10 @@ def _error(kind: str, problem: str | None = None) -> dict[str, str]:
 
 def fault(_: Post, kind: str, problem: str | None) -> Reply:
     """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     return Reply(FAULTS[kind][0], {"type": "error", "error": _error(kind, problem), "request_id": "req_1"})
 
 
@@ -271,5 +293,12 @@ def head(_: Post) -> dict[str, str]:
 
 
 ANTHROPIC = Protocol(
-    name="anthropic", path=r"(/.*)?/messages", shown="/v1/messages", read=read, write=write, fault=fault, head=head
+    name="anthropic",
+    path=r"(/.*)?/messages",
+    shown="/v1/messages",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
 )

@@ -62,7 +62,7 @@ def _list_of(value: object, kind: type) -> bool:
 
 TEXT = Rule("a string", lambda got: isinstance(got, str))
 NAME = Rule("a string that is not empty", lambda got: isinstance(got, str) and bool(got))
-TRUE = Rule("true (this server only streams)", lambda got: got is True)
+BOOLEAN = Rule("true or false", lambda got: isinstance(got, bool))
 # bool is a subclass of int, so isinstance() would take true for a number.
 INTEGER = Rule("an integer", lambda got: type(got) is int)
 COUNT = Rule("an integer above 0", lambda got: type(got) is int and got > 0)

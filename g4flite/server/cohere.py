@@ -11,6 +11,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    BOOLEAN,
     COUNT,
     INTEGER,
     NAME,
@@ -19,7 +20,6 @@ from .checks import (
     OBJECTS,
     STRINGS,
     TOOLS,
-    TRUE,
     may,
     need,
     one_of,
@@ -27,7 +27,7 @@ from .checks import (
 )  # fmt: skip
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
-from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status and message of each kind of error.
@@ -65,7 +65,7 @@ def read(post: Post) -> Turn:
     model = need(data, "model", NAME)
     given = need(data, "messages", OBJECTS)
     messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
-    need(data, "stream", TRUE)
+    stream = may(data, "stream", BOOLEAN) or False
     found = options(data, KNOWN)
     if choice := may(data, "tool_choice", one_of(CHOICES)):
         found["tool_choice"] = CHOICES[choice]
@@ -73,7 +73,7 @@ def read(post: Post) -> Turn:
         schema = form.get("json_schema")
         named = {"type": "json_schema", "json_schema": {"schema": schema}}
         found["response_format"] = named if schema else {"type": "json_object"}
-    return Turn(model=model, messages=messages, options=found)
+    return Turn(model=model, messages=messages, options=found, stream=stream)
 
 
 def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -131,6 +131,28 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 yield _content("content-delta", index, {"text": piece})
 
 
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    content = [_block(part) for part in said.parts if not isinstance(part, ToolCall)]
+    calls = [_called(call, number, call.arguments) for number, call in enumerate(said.calls)]
+    message = {
+        "role": "assistant",
+        **({"content": content} if content else {}),
+        **({"tool_calls": calls} if calls else {}),
+    }
+    reply = {"id": _id(turn), "message": message, "finish_reason": said.end.native, "usage": usage_object(said.usage)}
+    return Reply(200, reply)
+
+
+def _block(part: str | Reasoning) -> dict[str, Any]:
+    if isinstance(part, Reasoning):
+        return {"type": "thinking", "thinking": part.text}
+    return {"type": "text", "text": part}
+
+
 def _id(turn: Turn) -> str:
     return turn.response_id or "msg-1"
 
@@ -160,6 +182,10 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def fault(_: Post, kind: str, problem: str | None) -> Reply:
     """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     status, message = FAULTS[kind]
     return Reply(status, {"message": problem or message})
 
@@ -169,4 +195,13 @@ def head(_: Post) -> dict[str, str]:
     return {"content-type": "text/event-stream"}
 
 
-COHERE = Protocol(name="cohere", path="/v2/chat", shown="/v2/chat", read=read, write=write, fault=fault, head=head)
+COHERE = Protocol(
+    name="cohere",
+    path="/v2/chat",
+    shown="/v2/chat",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
+)

@@ -1,4 +1,4 @@
-"""Google Gemini's streamGenerateContent.
+"""Google Gemini's streamGenerateContent and generateContent.
 
 Source: https://ai.google.dev/api/generate-content, .../api/caching#Content, and recorded traffic (CRLF line ends, no
 end marker), August 2026.
@@ -41,7 +41,7 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import compact, sse
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
@@ -97,7 +97,11 @@ def read(post: Post) -> Turn:
     check_tools(messages)
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
     form = frozenset({"sse"} if _is_sse(post) else ())
-    return Turn(model=model, messages=messages, options=_options(data), form=form)
+    return Turn(model=model, messages=messages, options=_options(data), stream=_is_stream(post), form=form)
+
+
+def _is_stream(post: Post) -> bool:
+    return post.path.endswith(":streamGenerateContent")
 
 
 def _is_sse(post: Post) -> bool:
@@ -214,6 +218,20 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
         begun = True
 
 
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply: one chunk that has all parts."""
+    said = collect(translate_finish(pieces, REASONS))
+    parts = [_part(part, bool(said.reasoning)) for part in said.parts] or [{"text": ""}]
+    match said.end:
+        case Problem(kind="content_filter") if not said.parts:
+            return Reply(200, _blocked(turn, said.usage))
+        case Problem(kind="content_filter"):
+            return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
+        case Problem():
+            return _fault(said.end.kind)
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native))
+
+
 def _part(piece: str | Reasoning | ToolCall, thought: bool) -> dict[str, Any]:
     """Return a piece as a part; `thought` says whether reasoning came before, after which tool calls are signed."""
     match piece:
@@ -260,8 +278,13 @@ def fault(post: Post, kind: str, problem: str | None) -> Reply | None:
     """Return the reply for an error, in a list of one if an array was asked for; None for a blocked prompt."""
     if kind == "content_filter":
         return None
+    reply = _fault(kind, problem)
+    return reply if _is_sse(post) or not _is_stream(post) else Reply(reply.status, [reply.body])
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     error = _error(kind, problem)
-    return Reply(error["code"], {"error": error} if _is_sse(post) else [{"error": error}])
+    return Reply(error["code"], {"error": error})
 
 
 def head(post: Post) -> dict[str, str]:
@@ -271,10 +294,11 @@ def head(post: Post) -> dict[str, str]:
 
 GEMINI = Protocol(
     name="gemini",
-    path=r"/v1(beta)?/models/[^/:]+:streamGenerateContent",
+    path=r"/v1(beta)?/models/[^/:]+:(streamGenerateContent|generateContent)",
     shown="/v1beta/models/{model}:streamGenerateContent",
     read=read,
     write=write,
+    whole=whole,
     fault=fault,
     head=head,
 )

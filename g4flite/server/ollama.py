@@ -12,6 +12,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    BOOLEAN,
     INTEGER,
     NAME,
     NUMBER,
@@ -21,7 +22,6 @@ from .checks import (
     STRINGS,
     TEXT,
     TOOLS,
-    TRUE,
     Rule,
     may,
     need,
@@ -31,7 +31,7 @@ from .checks import (
 )  # fmt: skip
 from .conversation import assistant, data_url, image_part, joined, text_part, tool_call
 from .framing import compact
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status and message of each kind of error.
@@ -67,7 +67,8 @@ def read(post: Post) -> Turn:
     model = need(data, "model", NAME)
     given = enumerate(need(data, "messages", OBJECTS))
     messages = [_message(message, f"messages[{number}].") for number, message in given]
-    need({"stream": True, **data}, "stream", TRUE)
+    # The protocol streams unless it is told not to.
+    stream = may(data, "stream", BOOLEAN) is not False
     may(data, "think", THINK)
     found = options(may(data, "options", OBJECT) or {}, KNOWN, "options.")
     if tools := may(data, "tools", TOOLS):
@@ -77,7 +78,7 @@ def read(post: Post) -> Turn:
     if form := may(data, "format", FORMAT):
         schema = {"type": "json_schema", "json_schema": {"schema": form}}
         found["response_format"] = {"type": "json_object"} if form == "json" else schema
-    return Turn(model=model, messages=messages, options=found)
+    return Turn(model=model, messages=messages, options=found, stream=stream)
 
 
 def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -122,6 +123,16 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
         yield compact(line).encode() + b"\n"
 
 
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply: the last line of a stream, with everything that was said."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    thinking = {"thinking": said.reasoning} if said.reasoning else {}
+    called = {"tool_calls": [_called(call) for call in said.calls]} if said.calls else {}
+    return Reply(200, _last(turn, {"content": said.text, **thinking, **called}, said.end, said.usage))
+
+
 def _line(turn: Turn, said: dict[str, Any]) -> dict[str, Any]:
     created = datetime.fromtimestamp(turn.now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {"model": turn.model, "created_at": created, "message": {"role": "assistant", **said}, "done": False}
@@ -148,6 +159,10 @@ def _called(call: ToolCall) -> dict[str, Any]:
 
 def fault(_: Post, kind: str, problem: str | None) -> Reply:
     """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     status, message = FAULTS[kind]
     return Reply(status, {"error": problem or message})
 
@@ -157,4 +172,13 @@ def head(_: Post) -> dict[str, str]:
     return {"content-type": "application/x-ndjson"}
 
 
-OLLAMA = Protocol(name="ollama", path="/api/chat", shown="/api/chat", read=read, write=write, fault=fault, head=head)
+OLLAMA = Protocol(
+    name="ollama",
+    path="/api/chat",
+    shown="/api/chat",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
+)

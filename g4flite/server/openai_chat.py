@@ -12,6 +12,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    BOOLEAN,
     CHOICE,
     COUNT,
     INTEGER,
@@ -22,7 +23,6 @@ from .checks import (
     STOP,
     TEXT,
     TOOLS,
-    TRUE,
     Refusal,
     Rule,
     exactly,
@@ -35,8 +35,8 @@ from .checks import (
 from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
 from .openai_habits import JSON, Habits, head
-from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
-from .protocol import Post, Protocol, Turn
+from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
@@ -63,6 +63,7 @@ def chat(habits: Habits) -> Protocol:
         shown="/v1/chat/completions",
         read=partial(read, habits),
         write=partial(write, habits),
+        whole=partial(whole, habits),
         fault=lambda _, kind, problem: habits.fault(kind, problem),
         head=lambda _: head(habits),
     )
@@ -80,7 +81,7 @@ def read(habits: Habits, post: Post) -> Turn:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
     messages = read_messages(need(data, "messages", OBJECTS))
-    need(data, "stream", TRUE)
+    stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
     for tool in may(data, "tools", TOOLS) or ():
         if need(tool, "type", TEXT, "tools: ") == "function":
@@ -90,6 +91,7 @@ def read(habits: Habits, post: Post) -> Turn:
         model=model,
         messages=messages,
         options=options(data, KNOWN),
+        stream=stream,
         form=frozenset(word for word, wanted in form.items() if wanted),
     )
 
@@ -167,6 +169,32 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
                 yield sse(_chunk(habits, turn, habits.text(piece, thought)))
     if habits.done:
         yield DONE
+
+
+def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(habits.pieces(_translated(habits, pieces)))
+    if isinstance(said.end, Problem):
+        return habits.fault(said.end.kind, None)
+    choice = {"index": 0, "message": _assistant_message(habits, said), "finish_reason": said.end.native}
+    reply = habits.dress(turn, {**_bare(habits, turn, [choice]), "object": "chat.completion"})
+    group = {"x_groq": {"id": habits.id}} if habits.x_groq else {}
+    return Reply(200, {**reply, **(habits.first or {}), "usage": usage_object(said.usage), **group})
+
+
+def _assistant_message(habits: Habits, said: Whole) -> JSON:
+    """Return the assistant's message; its content is null if it has tool calls and no text."""
+    thought = habits.think(said.reasoning) if said.reasoning else {}
+    text = habits.text(said.text, bool(thought)) if said.text or not said.calls else {"content": None}
+    message = {"role": "assistant", **(habits.role or {}), **thought, **text}
+    if isinstance(thought.get("content"), list):
+        message["content"] = thought["content"] + (text["content"] or [])
+    if said.calls:
+        message["tool_calls"] = [
+            {**_identity(call, number), "function": {"name": call.name, "arguments": call.arguments}}
+            for number, call in enumerate(said.calls)
+        ]
+    return message
 
 
 def _translated(habits: Habits, pieces: Iterator[Piece]) -> Iterator[Piece]:

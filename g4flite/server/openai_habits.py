@@ -104,7 +104,7 @@ class Habits:
     whole_calls: bool = False
     # Changes the pieces before they are written.
     pieces: Callable[[Iterator[Piece]], Iterator[Piece]] = lambda pieces: pieces
-    # Changes a chunk before it is sent.
+    # Changes a chunk, or a reply that is not streamed, before it is sent.
     dress: Callable[[Turn, JSON], JSON] = lambda _, chunk: chunk
     # Where the usage is: in a chunk of its own if asked for, in one in any case, in the chunk with the finish reason.
     usage: Literal["asked", "last", "finish", "never"] = "asked"

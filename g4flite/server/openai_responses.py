@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
-from .checks import CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, TRUE, Rule, may, need, one_of, options
+from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
 from .openai_habits import JSON, Habits, error, head
-from .pieces import UNCOUNTED, Piece, Problem, fragments, translate_finish
-from .protocol import Post, Protocol, Turn
+from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
@@ -39,6 +39,7 @@ def responses(habits: Habits) -> Protocol:
         shown="/v1/responses",
         read=partial(read, habits),
         write=write,
+        whole=partial(whole, habits),
         fault=lambda _, kind, problem: habits.fault(kind, problem),
         head=lambda _: head(habits),
     )
@@ -55,8 +56,8 @@ def read(habits: Habits, post: Post) -> Turn:
     for number, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
         _add(messages, item, f"input[{number}].")
     check_tools(messages)
-    need(data, "stream", TRUE)
-    return Turn(model=model, messages=messages, options=_options(data))
+    stream = may(data, "stream", BOOLEAN) or False
+    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
@@ -116,6 +117,15 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     """Yield the numbered events of a reply; an error comes after `response.created` and `response.in_progress`."""
     for number, event in enumerate(_events(turn, pieces)):
         yield sse({**event, "sequence_number": number}, event=event["type"])
+
+
+def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply, which is the response that the last event of a stream has."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return habits.fault(said.end.kind, None)
+    *_, last = _events(turn, iter([*said.parts, said.usage, said.end]))
+    return Reply(200, last["response"])
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:

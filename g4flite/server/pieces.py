@@ -6,7 +6,8 @@ A writer is given the pieces in this order:
     "text" | Reasoning | ToolCall    in any number and order
     Finish | Problem                 one, at the end
 
-In each Usage all four numbers are given, none is None.
+In each Usage all four numbers are given, none is None.  A client that does not stream is given what `collect` makes of
+the pieces.
 """
 
 from __future__ import annotations
@@ -59,6 +60,51 @@ def translate_finish(pieces: Iterable[Piece], words: Mapping[str, str]) -> Itera
             yield Finish(piece.reason, native)
         else:
             yield Problem("content_filter" if piece.reason == "content_filter" else "server")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A reply put together, for a client that wants a single JSON object."""
+
+    # Text, reasoning and tool calls in the order in which they came; neighbours of one kind are joined.
+    parts: tuple[str | Reasoning | ToolCall, ...]
+    usage: Usage
+    end: Finish | Problem
+
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of all parts."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls."""
+        return [part for part in self.parts if isinstance(part, ToolCall)]
+
+
+def collect(pieces: Iterable[Piece]) -> Whole:
+    """Return the pieces put together; empty text is left out."""
+    parts: list[str | Reasoning | ToolCall] = []
+    usage: Usage = UNCOUNTED
+    end: Finish | Problem = Finish("stop")
+    for piece in pieces:
+        match piece, parts[-1:]:
+            case Usage(), _:
+                usage = piece
+            case ((Finish() | Problem()), _):
+                end = piece
+            case str(), [str() as last]:
+                parts[-1] = last + piece
+            case Reasoning(), [Reasoning(last)]:
+                parts[-1] = Reasoning(last + piece.text)
+            case _:
+                parts.append(piece)
+    return Whole(tuple(part for part in parts if part not in {"", Reasoning("")}), usage, end)
 
 
 def fragments(text: str) -> Iterator[str]:

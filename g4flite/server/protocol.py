@@ -3,6 +3,7 @@
 protocol, path, query = find(protocols, "POST", "/v1/messages", "")
 turn = protocol.read(Post(path=path, ...))          # raises Refusal, which protocol.fault() puts into a body
 for data in protocol.write(turn, pieces): ...       # the body of a streamed reply
+status, body = protocol.whole(turn, pieces)         # if not turn.stream: the reply as one JSON value
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ JSON_TYPE = Rule(
 REFUSED_AS = {400: "invalid", 401: "authentication", 404: "not_found", 500: "server"}
 """The kind of error for each status of a `Refusal`: `invalid`, or a kind of `Problem`."""
 
-RETRY = {"rate_limit": {"retry-after": "1"}}
-"""The headers that go with a kind of error."""
+RETRY = {429: {"retry-after": "1"}}
+"""The headers that go with the status of an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,8 @@ class Turn:
     model: str
     messages: Messages
     options: dict[str, Any]
+    # Whether the reply is to be streamed.
+    stream: bool
     # What else the request says about the form of the reply, in words of each protocol's own.
     form: frozenset[str] = frozenset()
     # Unix time in seconds.
@@ -92,6 +95,8 @@ class Protocol:
     read: Callable[[Post], Turn]
     # Yields the body of a streamed reply.
     write: Callable[[Turn, Iterator[Piece]], Iterator[bytes]]
+    # Returns the whole reply for a client that does not stream; an error, if the pieces end with a Problem.
+    whole: Callable[[Turn, Iterator[Piece]], Reply]
     # Returns an error, by its kind, with the message of a Refusal or, for None, the vendor's own message.  Returns None
     # if the service does not use an HTTP error for this kind, but says it in a reply of status 200.
     fault: Callable[[Post, str, str | None], Reply | None]

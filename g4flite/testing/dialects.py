@@ -128,7 +128,11 @@ def inlined(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def dress_openai(turn: Turn, chunk: JSON) -> JSON:
-    """Add OpenAI's service tier, and zeros that hide the length of the text unless the client wants none."""
+    """Add what OpenAI says besides; in a stream also zeros that hide the length of the text, unless unwanted."""
+    if not turn.stream:
+        (choice,) = chunk["choices"]
+        choices = [{**choice, "message": {**choice["message"], "annotations": []}, "logprobs": None}]
+        return {**chunk, "choices": choices, "service_tier": "default"}
     extra = {} if "plain" in turn.form else {"obfuscation": "0" * (-len(str(chunk["choices"])) % 16)}
     return {**chunk, "service_tier": "default", **extra}
 
@@ -144,8 +148,10 @@ def dress_openrouter(_: Turn, chunk: JSON) -> JSON:
     return {**chunk, "provider": "Emulator", "choices": choices}
 
 
-def dress_huggingface(_: Turn, chunk: JSON) -> JSON:
-    """Add the text once more, and the id of a token."""
+def dress_huggingface(turn: Turn, chunk: JSON) -> JSON:
+    """Add the text of a delta once more, and the id of a token."""
+    if not turn.stream:
+        return chunk
     choices = [{**choice, "text": choice["delta"].get("content") or "", "token_id": 0} for choice in chunk["choices"]]
     return {**chunk, "choices": choices}
 

@@ -23,7 +23,7 @@ class Emulator:
     Below its URL are Cromicle, Free2GPT, GPROChat and FlowGPT, and six open protocols: OpenAI Chat Completions
     (`url + "/v1"`, and the paths of Azure and others), Responses (the same), Anthropic Messages, Gemini, Ollama and
     Cohere v2 (`url`).  A wrong request is refused in the service's own form, with a message such as
-    `max_tokens: expected an integer above 0`.
+    `max_tokens: expected an integer above 0`.  A client of an open protocol may stream or not, as it likes.
 
     `reply` makes the answer from the messages that the server understood, which are in OpenAI's form whatever the
     protocol.  A str is streamed word by word, an iterable piece by piece: str, and for the open protocols `Reasoning`,

@@ -133,11 +133,14 @@ def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Respo
     """Return an open protocol's response.  Raise `Refusal` 500 if the reply function fails before its first piece."""
     script = policy.script
     if script.problem and (error := protocol.fault(post, script.problem, None)):
-        return _error(protocol, post, error, script.problem)
+        return _reply(protocol, post, error)
     said = iter([Problem(script.problem)]) if script.problem else spoken(policy.reply, turn.messages)
     start, pieces = opened(said)
     turn = replace(turn, response_id=start.response_id, model=start.model or turn.model)
-    body = protocol.write(turn, counted(pieces, words(turn.messages)))
+    pieces = counted(pieces, words(turn.messages))
+    if not turn.stream:
+        return _reply(protocol, post, protocol.whole(turn, pieces))
+    body = protocol.write(turn, pieces)
     return Response(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 
@@ -153,18 +156,14 @@ def _refuse(refusal: Refusal) -> Response:
 
 def _refuse_as(protocol: Protocol, post: Post, refusal: Refusal) -> Response:
     """Return a refusal in the protocol's form."""
-    kind = REFUSED_AS[refusal.status]
-    error = protocol.fault(post, kind, refusal.problem)
-    return _error(protocol, post, error, kind) if error else _refuse(refusal)
+    error = protocol.fault(post, REFUSED_AS[refusal.status], refusal.problem)
+    return _reply(protocol, post, error) if error else _refuse(refusal)
 
 
-def _error(protocol: Protocol, post: Post, error: Reply, kind: str) -> Response:
-    return _json(error, _headers(protocol, post) | RETRY.get(kind, {}))
-
-
-def _headers(protocol: Protocol, post: Post) -> dict[str, str]:
-    """Return the protocol's headers but for the content type."""
-    return {name: value for name, value in protocol.head(post).items() if name != "content-type"}
+def _reply(protocol: Protocol, post: Post, reply: Reply) -> Response:
+    """Return a reply that is not streamed, with the protocol's headers but for the content type."""
+    headers = {name: value for name, value in protocol.head(post).items() if name != "content-type"}
+    return _json(reply, headers | RETRY.get(reply.status, {}))
 
 
 def _json(reply: Reply, headers: Mapping[str, str]) -> Response:
