@@ -17,7 +17,7 @@ help:
 	@echo "make guides        the guide of each provider (examples/guides) and the tables of README.md, written anew"
 	@echo "make test          the whole suite"
 	@echo "make test-vendored the tests of the core once more, against a vendored copy"
-	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google and Ollama, against the emulator"
+	@echo "make test-clients  the official clients of OpenAI, Anthropic, Google, Ollama and Cohere, against the emulator"
 	@echo "make test-httpx2   the whole suite, over clients of httpx2"
 	@echo "make test-aiohttp  all tests of asyncio, over aiohttp"
 	@echo "make cover         branch coverage of the package, without the heavy tests, which add none"

@@ -1,18 +1,51 @@
-"""Anthropic Messages.
+"""Anthropic Messages, in either of the two versions of the API.
 
-Source: https://platform.claude.com/docs/en/build-with-claude/streaming and .../api/errors, August 2026.
+Source: https://platform.claude.com/docs/en/api/messages, .../build-with-claude/streaming, .../api/errors (August 2026)
+and .../api/migration-2026-10-21.  Since that version the official clients name it and send the key as a Bearer token;
+`temperature`, `top_p`, `top_k` and citations in a user's text are errors in it.  The older version is unchanged.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .anthropic_request import read
-from .conversation import Call, Piece, Problem, Stop, Think
-from .framing import DONE, sse
-from .protocol import Fault, Post, Protocol, Turn, as_problem
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    BOOLEAN,
+    COUNT,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    STRINGS,
+    TOOLS,
+    Refusal,
+    Rule,
+    exactly,
+    may,
+    need,
+    one_of,
+    options,
+    sole,
+)  # fmt: skip
+from .conversation import (
+    Messages,
+    assistant,
+    check_tools,
+    data_url,
+    function,
+    image_part,
+    joined,
+    named,
+    text_part,
+    tool_call,
+)  # fmt: skip
+from .framing import sse
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status, type and message of each kind of error.
 FAULTS = {
     "invalid": (400, "invalid_request_error", "Invalid request"),
     "authentication": (401, "authentication_error", "invalid x-api-key"),
@@ -24,94 +57,248 @@ FAULTS = {
     "content_filter": (400, "invalid_request_error", "Output blocked by content filtering policy"),
     "server": (500, "api_error", "Internal server error"),
 }
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+SIGNATURE = "c2lnbmF0dXJl"
+
+CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
+RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
+SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)
+BLOCKS = {
+    "user": one_of(("text", "image", "tool_result")),
+    "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use")),
+}
+ROLE = one_of(BLOCKS)
+OLD, NEW = "2023-06-01", "2026-10-21"
+CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+KNOWN = {
+    "max_tokens": ("max_tokens", COUNT),
+    "temperature": ("temperature", SHARE),
+    "top_p": ("top_p", SHARE),
+    "stop_sequences": ("stop", STRINGS),
+}
+
+
+def read(post: Post) -> Turn:
+    """Return the request in common terms; the top-level `system` is the first message."""
+    post.demand_key("x-api-key", "authorization")
+    version = sole(post.headers, "anthropic-version")
+    one_of((OLD, NEW)).check(400, "header anthropic-version (once)", version)
+    data = post.data()
+    for name in ("temperature", "top_p", "top_k") if version == NEW else ():
+        if name in data:
+            raise Refusal(400, f"{name}: expected none as of {NEW}")
+    model = need(data, "model", NAME)
+    need(data, "max_tokens", COUNT)
+    messages: Messages = []
+    if system := may(data, "system", CONTENT):
+        messages.append(
+            {"role": "system", "content": system if isinstance(system, str) else joined(map(_text, system))}
+        )
+    for number, given in enumerate(need(data, "messages", OBJECTS)):
+        if version == NEW and given.get("role") == "user" and _cites(given.get("content")):
+            raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
+        _add(messages, given, f"messages[{number}].")
+    check_tools(messages)
+    stream = may(data, "stream", BOOLEAN) or False
+    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
+
+
+def _cites(content: Any) -> bool:
+    return OBJECTS.holds(content) and any(block.get("citations") for block in content)
+
+
+def _text(block: Mapping[str, Any]) -> dict[str, Any]:
+    need(block, "type", exactly("text"), "system: ")
+    return text_part(need(block, "text", NAME, "system: "))
+
+
+def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
+    """Append the message; the tool results in a user's message become messages of their own, before the rest of it."""
+    role, content = need(given, "role", ROLE, where), need(given, "content", CONTENT, where)
+    parts: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+        match need(block, "type", BLOCKS[role], where + "content: "):
+            case "text":
+                parts.append(text_part(need(block, "text", NAME, where)))
+            case "image":
+                parts.append(_image(block, where))
+            case "tool_use":
+                asked = need(block, "name", NAME, where), need(block, "input", OBJECT, where)
+                calls.append(tool_call(*asked, need(block, "id", NAME, where)))
+            case "tool_result" if parts:
+                raise Refusal(400, f"{where}content: expected tool_result blocks before any other")
+            case "tool_result":
+                messages.append(_result(block, where))
+    if role == "assistant":
+        messages.append(assistant(joined(parts), calls))
+    elif parts:
+        messages.append({"role": "user", "content": joined(parts)})
+
+
+def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+    source = need(block, "source", OBJECT, where)
+    if need(source, "type", one_of(("base64", "url")), where + "source.") == "url":
+        return image_part(need(source, "url", NAME, where + "source."))
+    return image_part(data_url(need(source, "media_type", NAME, where), need(source, "data", NAME, where)))
+
+
+def _result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+    given = may(block, "content", RESULT, where) or ""
+    content = given
+    if isinstance(given, list):
+        content = joined(_image(b, where) if b.get("type") == "image" else _text(b) for b in given)
+    return {"role": "tool", "content": content, "tool_call_id": need(block, "tool_use_id", NAME, where)}
+
+
+def _options(data: Mapping[str, Any]) -> dict[str, Any]:
+    found = options(data, KNOWN)
+    if tools := may(data, "tools", TOOLS):
+        found["tools"] = [
+            function(
+                need(tool, "name", NAME, "tools: "),
+                tool.get("description"),
+                need(tool, "input_schema", OBJECT, "tools: "),
+            )
+            for tool in tools
+            if tool.get("type", "custom") == "custom"
+        ]
+    if choice := may(data, "tool_choice", OBJECT):
+        kind = need(choice, "type", one_of((*CHOICES, "tool")), "tool_choice.")
+        found["tool_choice"] = named(need(choice, "name", NAME, "tool_choice.")) if kind == "tool" else CHOICES[kind]
+    output = may(data, "output_config", OBJECT) or {}
+    if form := may(output, "format", OBJECT, "output_config."):
+        schema = need(form, "schema", OBJECT, "output_config.format.")
+        found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+    return found
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events, padded with blanks as the service pads them; a problem may be the very first."""
+    """Yield the events of a reply, padded with blanks as the service pads them; an error may be the first event."""
     for number, event in enumerate(_events(turn, pieces)):
         yield sse(event, event=event["type"], pad=" " * (number % 8))
         if number == 1 and event["type"] == "content_block_start":
             yield sse({"type": "ping"}, event="ping")
-    if turn.dialect == "openrouter":
-        yield DONE
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    index, kind, begun = 0, "", False
-    for piece in (as_problem(piece, "error") for piece in pieces):
+    # The type of the block that is open ("" for none), its index, and the tokens that message_start told of.
+    kind, index, usage, told = "", 0, UNCOUNTED, None
+    for piece in translate_finish(pieces, REASONS):
+        if isinstance(piece, Usage):
+            usage = piece
+            continue
         if isinstance(piece, Problem):
             yield {"type": "error", "error": _error(piece.kind)}
             return
-        if not begun:
-            yield {"type": "message_start", "message": _message(turn)}
-            begun = True
-        wanted = {Call: "tool_use", Think: "thinking", Stop: ""}.get(type(piece), "text")
+        if told is None:
+            told = usage.prompt_tokens
+            counts = _input(usage) | {"output_tokens": 1}
+            yield {"type": "message_start", "message": _message(turn, [], None, counts)}
+        wanted = {ToolCall: "tool_use", Reasoning: "thinking", Finish: ""}.get(type(piece), "text")
         if kind and (kind != wanted or wanted == "tool_use"):
             if kind == "thinking":
-                yield _delta(index, {"type": "signature_delta", "signature": "c2lnbmF0dXJl"})
+                yield _delta(index, {"type": "signature_delta", "signature": SIGNATURE})
             yield {"type": "content_block_stop", "index": index}
             index, kind = index + 1, ""
         if wanted and not kind:
-            yield {"type": "content_block_start", "index": index, "content_block": _block(piece, index)}
+            yield {"type": "content_block_start", "index": index, "content_block": _empty_block(piece, index)}
             kind = wanted
         match piece:
-            case Stop():
-                done = {"stop_reason": STOP_REASONS[piece.reason], "stop_sequence": None}
-                usage = {"output_tokens": turn.tally.texts + turn.tally.thoughts}
-                yield {"type": "message_delta", "delta": done, "usage": usage}
+            case Finish():
+                # The count of the input is final in message_start, unless it was not known then.
+                counts = _output(usage) | (_input(usage) if told != usage.prompt_tokens else {})
+                done = {"stop_reason": piece.native, "stop_sequence": None}
+                yield {"type": "message_delta", "delta": done, "usage": counts}
                 yield {"type": "message_stop"}
-            case Call():
-                for fragment in ["", *piece.fragments]:
+            case ToolCall():
+                for fragment in ["", *fragments(piece.arguments)]:
                     yield _delta(index, {"type": "input_json_delta", "partial_json": fragment})
-            case Think():
+            case Reasoning():
                 yield _delta(index, {"type": "thinking_delta", "thinking": piece.text})
             case _:
                 yield _delta(index, {"type": "text_delta", "text": piece})
+
+
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    content = [_block(part, index) for index, part in enumerate(said.parts)]
+    return Reply(200, _message(turn, content, said.end.native, _input(said.usage) | _output(said.usage)))
+
+
+def _block(part: str | Reasoning | ToolCall, index: int) -> dict[str, Any]:
+    match part:
+        case ToolCall():
+            return _empty_block(part, index) | {"input": arguments_object(part)}
+        case Reasoning():
+            return {"type": "thinking", "thinking": part.text, "signature": SIGNATURE}
+    return {"type": "text", "text": part}
 
 
 def _delta(index: int, delta: dict[str, str]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def _block(piece: Piece, index: int) -> dict[str, Any]:
-    if isinstance(piece, Call):
-        return {"type": "tool_use", "id": piece.id or f"toolu_{index + 1}", "name": piece.name, "input": {}}
-    if isinstance(piece, Think):
-        return {"type": "thinking", "thinking": "", "signature": ""}
+def _empty_block(piece: Piece, index: int) -> dict[str, Any]:
+    match piece:
+        case ToolCall():
+            return {"type": "tool_use", "id": piece.id or f"toolu_{index + 1}", "name": piece.name, "input": {}}
+        case Reasoning():
+            return {"type": "thinking", "thinking": "", "signature": ""}
     return {"type": "text", "text": ""}
 
 
-def _message(turn: Turn) -> dict[str, Any]:
+def _message(turn: Turn, content: list[Any], reason: str | None, usage: dict[str, Any]) -> dict[str, Any]:
     return {
-        "id": "msg_1",
+        "id": turn.response_id or "msg_1",
         "type": "message",
         "role": "assistant",
         "model": turn.model,
-        "content": [],
-        "stop_reason": None,
+        "content": content,
+        "stop_reason": reason,
         "stop_sequence": None,
-        "usage": {
-            "input_tokens": turn.prompt_tokens,
-            "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": 1,
-        },
+        "usage": usage,
     }
+
+
+def _input(usage: Usage) -> dict[str, Any]:
+    return {"input_tokens": usage.prompt_tokens, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+
+
+def _output(usage: Usage) -> dict[str, Any]:
+    """Return the tokens of the output; the thinking is part of them and named besides."""
+    thinking = {"output_tokens_details": {"thinking_tokens": usage.reasoning_tokens}} if usage.reasoning_tokens else {}
+    return {"output_tokens": usage.completion_tokens, **thinking}
 
 
 def _error(kind: str, problem: str | None = None) -> dict[str, str]:
     return {"type": FAULTS[kind][1], "message": problem or FAULTS[kind][2]}
 
 
-def fault(_: Post, kind: str, problem: str | None) -> Fault:
-    return Fault(FAULTS[kind][0], {"type": "error", "error": _error(kind, problem), "request_id": "req_1"})
+def fault(_: Post, kind: str, problem: str | None) -> Reply:
+    """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
+    return Reply(FAULTS[kind][0], {"type": "error", "error": _error(kind, problem), "request_id": "req_1"})
 
 
 def head(_: Post) -> dict[str, str]:
+    """Return the headers of a streamed reply."""
     return {"content-type": "text/event-stream; charset=utf-8", "request-id": "req_1"}
 
 
 ANTHROPIC = Protocol(
-    name="anthropic", path=r"(/.*)?/messages", shown="/v1/messages", read=read, write=write, fault=fault, head=head
+    name="anthropic",
+    path=r"(/.*)?/messages",
+    shown="/v1/messages",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
 )

@@ -1,4 +1,9 @@
-"""What a strict server demands of a value, and the refusal it answers with when the demand is not met."""
+"""Rules for the values of a request, and `Refusal`, which is raised if a value breaks one.
+
+model = need(data, "model", NAME)                   # Refusal 400 "model: expected a string that is not empty"
+tools = may(data, "tools", TOOLS)                   # None if the field is absent or null
+role = need(given, "role", one_of(ROLES), "messages[0].")
+"""
 
 from __future__ import annotations
 
@@ -9,14 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 Headers = Sequence[tuple[str, str]]
-"""Names as they were written and values without surrounding blanks, in order of arrival."""
-
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes of a request's body."""
+"""The headers in order of arrival: names as they were written, values without surrounding blanks."""
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, which is no error on this side
-    """An answer of `status` 400-599 whose `problem` names the field and what was expected of it."""
+class Refusal(Exception):  # noqa: N818 - a response to be sent, which is no error of this side
+    """The request is answered with `status` 400-599; `problem` names the field and what was expected of it."""
 
     def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status, problem)
@@ -27,95 +29,103 @@ class Refusal(Exception):  # noqa: N818 - an answer, which is no error on this s
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One demand: `expected` in words, and whether it `holds` for a value."""
+    """A rule for a value: `holds` says whether a value keeps it, `expected` says in words what it asks for."""
 
     expected: str
     holds: Callable[[Any], bool]
 
     def check(self, status: int, name: str, value: object) -> None:
-        """Raises `Refusal` with `status` if the value called `name` does not meet the demand."""
+        """Raise `Refusal` with this status if the value, which the message calls `name`, breaks the rule."""
         if not self.holds(value):
             raise Refusal(status, f"{name}: expected {self.expected}")
 
 
 def exactly(value: object) -> Rule:
-    """A rule for one JSON value: equal and of the same type, so that 0 is not `false`."""
+    """Return the rule for one JSON value.  The type has to be the same as well: 0 is not `false`."""
     return Rule(json.dumps(value), lambda got: type(got) is type(value) and got == value)
 
 
 def one_of(values: Iterable[str]) -> Rule:
-    """A rule for one string of several."""
+    """Return the rule for one of these strings."""
     known = tuple(values)
     return Rule(f"one of {', '.join(known)}", lambda got: isinstance(got, str) and got in known)
 
 
 def matching(pattern: str, expected: str) -> Rule:
-    """A rule for strings which the regular expression matches from end to end."""
+    """Return the rule for strings that the regular expression matches from end to end."""
     return Rule(expected, lambda got: isinstance(got, str) and re.fullmatch(pattern, got) is not None)
 
 
+def _list_of(value: object, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(item, kind) for item in value)
+
+
 TEXT = Rule("a string", lambda got: isinstance(got, str))
+NAME = Rule("a string that is not empty", lambda got: isinstance(got, str) and bool(got))
+BOOLEAN = Rule("true or false", lambda got: isinstance(got, bool))
+# bool is a subclass of int, so isinstance() would take true for a number.
 INTEGER = Rule("an integer", lambda got: type(got) is int)
+COUNT = Rule("an integer above 0", lambda got: type(got) is int and got > 0)
 NUMBER = Rule("a number", lambda got: type(got) in (int, float))
-MESSAGES = Rule(
-    'a list of {"role": string, "content": string}, at least one',
-    lambda got: isinstance(got, list) and bool(got) and all(map(_is_message, got)),
+OBJECT = Rule("an object", lambda got: isinstance(got, dict))
+OBJECTS = Rule("a list of objects, at least one", lambda got: _list_of(got, dict) and bool(got))
+TOOLS = Rule("a list of objects", lambda got: _list_of(got, dict))
+STRINGS = Rule("a list of strings", lambda got: _list_of(got, str))
+STOP = Rule("a string or a list of strings", lambda got: isinstance(got, str) or _list_of(got, str))
+CHOICE = Rule(
+    "none, auto, required or an object",
+    lambda got: isinstance(got, dict) or (isinstance(got, str) and got in {"none", "auto", "required"}),
 )
 
 
-def _is_message(value: object) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() == {"role", "content"}
-        and all(isinstance(text, str) for text in value.values())
-    )
+def need(data: Mapping[str, Any], name: str, rule: Rule, where: str = "") -> Any:
+    """Return the field's value.  Raise `Refusal` 400, naming `where` + `name`, if it is absent or breaks the rule."""
+    rule.check(400, where + name, data.get(name))
+    return data[name]
+
+
+def may(data: Mapping[str, Any], name: str, rule: Rule, where: str = "") -> Any:
+    """Return the field's value, None if it is absent or null.  Raise `Refusal` 400 if it breaks the rule."""
+    if data.get(name) is not None:
+        rule.check(400, where + name, data[name])
+    return data.get(name)
+
+
+def options(data: Mapping[str, Any], known: Mapping[str, tuple[str, Rule]], where: str = "") -> dict[str, Any]:
+    """Return the options that are given, under their common names; `known` is `{wire name: (common name, rule)}`.
+
+    If two wire names have the same common name, the later of the two in `known` wins.  `stop` becomes a list.
+    """
+    found = {
+        common: may(data, name, rule, where) for name, (common, rule) in known.items() if data.get(name) is not None
+    }
+    if isinstance(found.get("stop"), str):
+        found["stop"] = [found["stop"]]
+    return found
+
+
+def picked(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return those of the fields that are there and not null."""
+    return {name: data[name] for name in names if data.get(name) is not None}
 
 
 def sole(headers: Headers, name: str) -> str | None:
-    """The value of the header `name` (lower case); None if it was not sent, or was sent more than once."""
+    """Return the value of the header `name` (lower case), None if it was sent more than once or not at all."""
     found = [value for key, value in headers if key.lower() == name]
     return found[0] if len(found) == 1 else None
 
 
-def body_length(method: str, headers: Headers) -> int:
-    """How many bytes of body follow the head; 0 for a method other than POST which declares none.
-
-    Raises `Refusal` 411 (a POST without a length), 400 (garbled, or declared twice) or 413 (over 8 MiB). With the body
-    unread, nobody knows where the next request begins: the connection has to be closed.
-    """
-    if not any(key.lower() == "content-length" for key, _ in headers):
-        if method == "POST":
-            raise Refusal(411, "header content-length: expected the number of bytes in the body")
-        return 0
-    declared = sole(headers, "content-length")
-    if declared is None or not re.fullmatch("[0-9]{1,18}", declared):
-        raise Refusal(400, "header content-length: expected one number of bytes")
-    if int(declared) > MAX_BODY:
-        raise Refusal(413, f"header content-length: expected at most {MAX_BODY} bytes")
-    return int(declared)
-
-
 def json_data(body: bytes) -> Any:
-    """The value that the body holds. Raises `Refusal` 400: not JSON in UTF-8."""
+    """Return the value that the body holds.  Raise `Refusal` 400 if the body is not JSON in UTF-8."""
     try:
         data = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        json.dumps(data, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair, which no UTF-8 can carry
+        # Half of a surrogate pair, escaped, is valid JSON, but no UTF-8 can carry it: it fails here and not later.
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "body: expected JSON in UTF-8") from error
     return data
 
 
-def json_object(body: bytes, names: Iterable[str]) -> dict[str, Any]:
-    """The object that the body holds. Raises `Refusal`: 400 not JSON in UTF-8, 422 not an object of exactly `names`."""
-    data = json_data(body)
-    expected = f"body: expected an object with exactly the fields {', '.join(names)}"
-    if not isinstance(data, dict):
-        raise Refusal(422, expected)
-    missing, unknown = sorted(set(names) - data.keys()), sorted(data.keys() - set(names))
-    if missing or unknown:
-        raise Refusal(422, f"{expected}; missing {missing}, unknown {unknown}")
-    return data
-
-
 def _refuse_constant(name: str) -> None:
+    """Raise `ValueError` for NaN and Infinity, which Python's parser takes and JSON does not know."""
     raise ValueError(f"{name} is not JSON")

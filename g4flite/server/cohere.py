@@ -1,7 +1,7 @@
 """Cohere's chat, version 2.
 
-Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026; 403, 503 and the content
-filter's error are not documented there and made up here.
+Source: https://docs.cohere.com/v2/docs/streaming and .../v2/reference/errors, August 2026.  The errors 403, 503 and the
+content filter's are not documented there; they are made up here.
 """
 
 from __future__ import annotations
@@ -9,13 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .checks import INTEGER, NUMBER, one_of
-from .common import COUNT, NAME, OBJECT, OBJECTS, STRINGS, TOOLS, TRUE, may, need, options
-from .conversation import Call, Piece, Problem, Stop, Think
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    BOOLEAN,
+    COUNT,
+    INTEGER,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    STRINGS,
+    TOOLS,
+    may,
+    need,
+    one_of,
+    options,
+)  # fmt: skip
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
-from .protocol import Fault, Post, Protocol, Turn, as_problem
+from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status and message of each kind of error.
 FAULTS = {
     "invalid": (400, "invalid request"),
     "authentication": (401, "invalid api token"),
@@ -27,7 +42,7 @@ FAULTS = {
     "content_filter": (400, "blocked input"),
     "server": (500, "internal server error"),
 }
-FINISH = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
+REASONS = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
 CHOICES = {"REQUIRED": "required", "NONE": "none"}
 KNOWN = {
     "temperature": ("temperature", NUMBER),
@@ -41,13 +56,16 @@ ROLE = one_of(("system", "user", "assistant", "tool"))
 
 
 def read(post: Post) -> Turn:
-    """The request in common terms; without an assistant's thinking and tool plan; a result's documents are text."""
+    """Return the request in common terms, without an assistant's thinking and tool plan.
+
+    The documents in a tool's result become text.
+    """
     post.demand_key("authorization")
     data = post.data()
     model = need(data, "model", NAME)
     given = need(data, "messages", OBJECTS)
     messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
-    need(data, "stream", TRUE)
+    stream = may(data, "stream", BOOLEAN) or False
     found = options(data, KNOWN)
     if choice := may(data, "tool_choice", one_of(CHOICES)):
         found["tool_choice"] = CHOICES[choice]
@@ -55,11 +73,11 @@ def read(post: Post) -> Turn:
         schema = form.get("json_schema")
         named = {"type": "json_schema", "json_schema": {"schema": schema}}
         found["response_format"] = named if schema else {"type": "json_object"}
-    return Turn(model=model, messages=messages, options=found, dialect=post.dialect)
+    return Turn(model=model, messages=messages, options=found, stream=stream)
 
 
 def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The message as OpenAI would have it, to be read as such."""
+    """Return the message in OpenAI's form, to be read like a message of Chat Completions."""
     need(given, "role", ROLE, where)
     content = may(given, "content", CONTENT, where)
     if isinstance(content, list):
@@ -75,17 +93,21 @@ def _part(given: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events; an error is the finish reason ERROR."""
+    """Yield the events of a reply; an error is the finish reason ERROR."""
     for event in _events(turn, pieces):
         yield sse(event, event=event["type"])
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     begin = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    yield {"id": "msg-1", "type": "message-start", "delta": {"message": begin}}
-    index, calls, kind = -1, 0, ""
-    for piece in (as_problem(piece, "content_filter") for piece in pieces):
-        wanted = {str: "text", Think: "thinking"}.get(type(piece), "")
+    yield {"id": _id(turn), "type": "message-start", "delta": {"message": begin}}
+    # The type of the content that is open ("" for none), its index, and the number of tool calls so far.
+    kind, index, calls, usage = "", -1, 0, UNCOUNTED
+    for piece in translate_finish(pieces, REASONS):
+        if isinstance(piece, Usage):
+            usage = piece
+            continue
+        wanted = {str: "text", Reasoning: "thinking"}.get(type(piece), "")
         if kind not in {"", wanted}:
             yield {"type": "content-end", "index": index}
             kind = ""
@@ -94,21 +116,45 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             yield _content("content-start", index, {"type": kind, kind: ""})
         match piece:
             case Problem():
-                yield _end(turn, {"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]})
-            case Stop():
-                yield _end(turn, {"finish_reason": FINISH[piece.reason]})
-            case Call():
-                called = {"name": piece.name, "arguments": ""}
-                start = {"id": piece.id or f"call_{calls + 1}", "type": "function", "function": called}
-                yield _call("tool-call-start", calls, start)
-                for fragment in piece.fragments:
+                yield _end({"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]}, usage)
+            case Finish():
+                yield _end({"finish_reason": piece.native}, usage)
+            case ToolCall():
+                yield _call("tool-call-start", calls, _called(piece, calls, ""))
+                for fragment in fragments(piece.arguments):
                     yield _call("tool-call-delta", calls, {"function": {"arguments": fragment}})
                 yield {"type": "tool-call-end", "index": calls}
                 calls += 1
-            case Think():
+            case Reasoning():
                 yield _content("content-delta", index, {"thinking": piece.text})
             case _:
                 yield _content("content-delta", index, {"text": piece})
+
+
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    content = [_block(part) for part in said.parts if not isinstance(part, ToolCall)]
+    calls = [_called(call, number, call.arguments) for number, call in enumerate(said.calls)]
+    message = {
+        "role": "assistant",
+        **({"content": content} if content else {}),
+        **({"tool_calls": calls} if calls else {}),
+    }
+    reply = {"id": _id(turn), "message": message, "finish_reason": said.end.native, "usage": usage_object(said.usage)}
+    return Reply(200, reply)
+
+
+def _block(part: str | Reasoning) -> dict[str, Any]:
+    if isinstance(part, Reasoning):
+        return {"type": "thinking", "thinking": part.text}
+    return {"type": "text", "text": part}
+
+
+def _id(turn: Turn) -> str:
+    return turn.response_id or "msg-1"
 
 
 def _content(type_: str, index: int, content: dict[str, str]) -> dict[str, Any]:
@@ -119,18 +165,43 @@ def _call(type_: str, index: int, call: dict[str, Any]) -> dict[str, Any]:
     return {"type": type_, "index": index, "delta": {"message": {"tool_calls": call}}}
 
 
-def _end(turn: Turn, delta: dict[str, Any]) -> dict[str, Any]:
-    tokens = {"input_tokens": turn.prompt_tokens, "output_tokens": turn.tally.texts + turn.tally.thoughts}
-    return {"type": "message-end", "delta": {**delta, "usage": {"billed_units": tokens, "tokens": tokens}}}
+def _called(call: ToolCall, number: int, arguments: str) -> dict[str, Any]:
+    asked = {"name": call.name, "arguments": arguments}
+    return {"id": call.id or f"call_{number + 1}", "type": "function", "function": asked}
 
 
-def fault(_: Post, kind: str, problem: str | None) -> Fault:
+def _end(delta: dict[str, Any], usage: Usage) -> dict[str, Any]:
+    return {"type": "message-end", "delta": {**delta, "usage": usage_object(usage)}}
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Return the tokens as Cohere writes them, the billed ones and all; the thinking is part of the output."""
+    tokens = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
+    return {"billed_units": tokens, "tokens": tokens}
+
+
+def fault(_: Post, kind: str, problem: str | None) -> Reply:
+    """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     status, message = FAULTS[kind]
-    return Fault(status, {"message": problem or message})
+    return Reply(status, {"message": problem or message})
 
 
 def head(_: Post) -> dict[str, str]:
+    """Return the headers of a streamed reply."""
     return {"content-type": "text/event-stream"}
 
 
-COHERE = Protocol(name="cohere", path="/v2/chat", shown="/v2/chat", read=read, write=write, fault=fault, head=head)
+COHERE = Protocol(
+    name="cohere",
+    path="/v2/chat",
+    shown="/v2/chat",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
+)

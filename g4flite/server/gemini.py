@@ -1,19 +1,50 @@
-"""Google Gemini's streamGenerateContent.
+"""Google Gemini's streamGenerateContent and generateContent.
 
-Source: https://ai.google.dev/api/generate-content and recorded traffic (CRLF line ends, no end marker), August 2026.
+Source: https://ai.google.dev/api/generate-content, .../api/caching#Content, and recorded traffic (CRLF line ends, no
+end marker), August 2026.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
-from .conversation import Call, Piece, Problem, Stop, Think
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    COUNT,
+    INTEGER,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    STRINGS,
+    TEXT,
+    TOOLS,
+    Refusal,
+    may,
+    need,
+    one_of,
+    options,
+)  # fmt: skip
+from .conversation import (
+    Messages,
+    assistant,
+    check_tools,
+    data_url,
+    function,
+    image_part,
+    joined,
+    named,
+    text_part,
+    tool_call,
+)  # fmt: skip
 from .framing import compact, sse
-from .gemini_request import read
-from .protocol import Fault, Post, Protocol, Turn
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
 FAULTS = {
     "invalid": (400, "INVALID_ARGUMENT", "Request contains an invalid argument."),
     "authentication": (400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key."),
@@ -33,13 +64,132 @@ DETAILS: dict[str, list[dict[str, Any]]] = {
     ],
     "rate_limit": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1s"}],
 }
-FINISH = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER"}
+REASONS = {
+    "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
+}  # fmt: skip
+SIGNATURE = "c2lnbmF0dXJl"
+
+KNOWN = {
+    "temperature": ("temperature", NUMBER),
+    "maxOutputTokens": ("max_tokens", COUNT),
+    "topP": ("top_p", NUMBER),
+    "stopSequences": ("stop", STRINGS),
+    "seed": ("seed", INTEGER),
+}
+MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
+OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
+KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+
+
+def read(post: Post) -> Turn:
+    """Return the request in common terms; `form` has `sse` if the reply is to be server-sent events.
+
+    Tool calls and results have an id only if the client gave one; a result always has the tool's `name`.
+    """
+    post.demand_key("x-goog-api-key")
+    data = _camel(post.data())
+    messages: Messages = []
+    if system := may(data, "systemInstruction", OBJECT):
+        parts = [text_part(need(part, "text", TEXT, "systemInstruction.")) for part in need(system, "parts", OBJECTS)]
+        messages.append({"role": "system", "content": joined(parts)})
+    for number, content in enumerate(need(data, "contents", OBJECTS)):
+        _add(messages, content, f"contents[{number}].")
+    check_tools(messages)
+    model = unquote(post.path.rpartition("/")[2].partition(":")[0])
+    form = frozenset({"sse"} if _is_sse(post) else ())
+    return Turn(model=model, messages=messages, options=_options(data), stream=_is_stream(post), form=form)
+
+
+def _is_stream(post: Post) -> bool:
+    return post.path.endswith(":streamGenerateContent")
+
+
+def _is_sse(post: Post) -> bool:
+    return post.query.get("alt") == "sse"
+
+
+def _camel(value: Any) -> Any:
+    """Return the value with its field names in camel case, but for objects that belong to the caller.
+
+    Protobuf's JSON takes `mime_type` for `mimeType`, and the official client sends both forms.
+    """
+    if isinstance(value, list):
+        return [_camel(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    named = {re.sub("_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+    return {name: item if name in OPAQUE else _camel(item) for name, item in named.items()}
+
+
+def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:
+    """Append a message of role tool for each result, then one message for the other parts."""
+    role = may(content, "role", one_of(("user", "model")), where) or "user"
+    parts: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    for part in need(content, "parts", OBJECTS, where):
+        kinds = [kind for kind in KINDS if kind in part]
+        if len(kinds) != 1:
+            raise Refusal(400, f"{where}parts: expected exactly one of {', '.join(KINDS)} in each")
+        given = need(part, kinds[0], TEXT if kinds[0] == "text" else OBJECT, where + "parts: ")
+        match kinds[0]:
+            case "text" if not part.get("thought"):
+                parts.append(text_part(given))
+            case "inlineData":
+                parts.append(
+                    image_part(data_url(need(given, "mimeType", NAME, where), need(given, "data", NAME, where)))
+                )
+            case "fileData":
+                parts.append(image_part(need(given, "fileUri", NAME, where)))
+            case "functionCall":
+                asked = need(given, "name", NAME, where), may(given, "args", OBJECT, where) or {}
+                calls.append(tool_call(*asked, given.get("id")))
+            case "functionResponse":
+                messages.append(_result(given, where))
+    if role == "model":
+        messages.append(assistant(joined(parts), calls))
+    elif parts:
+        messages.append({"role": "user", "content": joined(parts)})
+
+
+def _result(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a tool's message: the text of an object that holds a `result` or `output` alone, or the object as JSON."""
+    response = need(given, "response", OBJECT, where)
+    text = response.get("result", response.get("output")) if len(response) == 1 else None
+    extra = {"tool_call_id": given["id"]} if given.get("id") else {}
+    content = text if isinstance(text, str) else compact(response)
+    return {"role": "tool", "content": content, "name": need(given, "name", NAME, where), **extra}
+
+
+def _options(data: Mapping[str, Any]) -> dict[str, Any]:
+    config = may(data, "generationConfig", OBJECT) or {}
+    found = options(config, KNOWN, "generationConfig.")
+    declared = [
+        function(
+            need(one, "name", NAME, "tools: "),
+            one.get("description"),
+            one.get("parametersJsonSchema", one.get("parameters")),
+        )
+        for tool in may(data, "tools", TOOLS) or ()
+        for one in may(tool, "functionDeclarations", TOOLS, "tools: ") or ()
+    ]
+    if declared:
+        found["tools"] = declared
+    calling = may(may(data, "toolConfig", OBJECT) or {}, "functionCallingConfig", OBJECT, "toolConfig.") or {}
+    if mode := may(calling, "mode", one_of(MODES), "toolConfig."):
+        only = may(calling, "allowedFunctionNames", STRINGS, "toolConfig.") or []
+        found["tool_choice"] = named(only[0]) if len(only) == 1 else MODES[mode]
+    schema = config.get("responseJsonSchema", config.get("responseSchema"))
+    if schema is not None:
+        found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
+    elif config.get("responseMimeType") == "application/json":
+        found["response_format"] = {"type": "json_object"}
+    return found
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the chunks: as events, or without `alt=sse` as one JSON array."""
+    """Yield the chunks of a reply: as events, or as one JSON array if the query has no `alt=sse`."""
     chunks = _chunks(turn, pieces)
-    if turn.form == "sse":
+    if "sse" in turn.form:
         yield from (sse(chunk, end="\r\n") for chunk in chunks)
         return
     for number, chunk in enumerate(chunks):
@@ -48,38 +198,72 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    begun = False
-    for piece in pieces:
+    usage, thought, begun = UNCOUNTED, False, False
+    for piece in translate_finish(pieces, REASONS):
         match piece:
+            case Usage():
+                usage = piece
+                continue
+            case Problem(kind="content_filter") if begun:
+                yield _chunk(turn, usage, [{"text": ""}], "SAFETY")
             case Problem(kind="content_filter"):
-                blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}
-                yield (_chunk(turn, {"text": ""}, "SAFETY") if begun else blocked | _rest(turn))
+                yield _blocked(turn, usage)
             case Problem():
                 yield {"error": _error(piece.kind)}
-            case Stop():
-                yield _chunk(turn, {"text": ""}, FINISH[piece.reason])
-            case Call():
-                asked = {"name": piece.name, "args": json.loads(piece.text), **({"id": piece.id} if piece.id else {})}
-                signed = {"thoughtSignature": "c2lnbmF0dXJl"} if turn.tally.thoughts else {}
-                yield _chunk(turn, {"functionCall": asked, **signed})
-            case Think():
-                yield _chunk(turn, {"text": piece.text, "thought": True})
+            case Finish():
+                yield _chunk(turn, usage, [{"text": ""}], piece.native)
             case _:
-                yield _chunk(turn, {"text": piece})
+                thought = thought or isinstance(piece, Reasoning)
+                yield _chunk(turn, usage, [_part(piece, thought)])
         begun = True
 
 
-def _chunk(turn: Turn, part: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply: one chunk that has all parts."""
+    said = collect(translate_finish(pieces, REASONS))
+    parts = [_part(part, bool(said.reasoning)) for part in said.parts] or [{"text": ""}]
+    match said.end:
+        case Problem(kind="content_filter") if not said.parts:
+            return Reply(200, _blocked(turn, said.usage))
+        case Problem(kind="content_filter"):
+            return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
+        case Problem():
+            return _fault(said.end.kind)
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native))
+
+
+def _part(piece: str | Reasoning | ToolCall, thought: bool) -> dict[str, Any]:
+    """Return a piece as a part; `thought` says whether reasoning came before, after which tool calls are signed."""
+    match piece:
+        case ToolCall():
+            called = {"name": piece.name, "args": arguments_object(piece), **({"id": piece.id} if piece.id else {})}
+            return {"functionCall": called, **({"thoughtSignature": SIGNATURE} if thought else {})}
+        case Reasoning():
+            return {"text": piece.text, "thought": True}
+    return {"text": piece}
+
+
+def _blocked(turn: Turn, usage: Usage) -> dict[str, Any]:
+    """Return the answer to a prompt that the service does not accept."""
+    return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **_rest(turn, usage)}
+
+
+def _chunk(turn: Turn, usage: Usage, parts: list[dict[str, Any]], reason: str | None = None) -> dict[str, Any]:
     finish = {"finishReason": reason} if reason else {}
-    return {"candidates": [{"content": {"parts": [part], "role": "model"}, **finish, "index": 0}], **_rest(turn)}
+    candidate = {"content": {"parts": parts, "role": "model"}, **finish, "index": 0}
+    return {"candidates": [candidate], **_rest(turn, usage)}
 
 
-def _rest(turn: Turn) -> dict[str, Any]:
-    """Usage so far, which every chunk has; the thoughts' tokens are none of the candidate's."""
-    prompt, texts, thoughts = turn.prompt_tokens, turn.tally.texts, turn.tally.thoughts
-    usage = {"promptTokenCount": prompt, "candidatesTokenCount": texts, "totalTokenCount": prompt + texts + thoughts}
-    extra = {"thoughtsTokenCount": thoughts} if thoughts else {}
-    return {"usageMetadata": usage | extra, "modelVersion": turn.model, "responseId": "resp-1"}
+def _rest(turn: Turn, usage: Usage) -> dict[str, Any]:
+    """Return what every chunk has: the model, and the tokens so far; the thoughts are no part of the candidate's."""
+    thoughts = usage.reasoning_tokens or 0
+    counts = {
+        "promptTokenCount": usage.prompt_tokens,
+        "candidatesTokenCount": max((usage.completion_tokens or 0) - thoughts, 0),
+        "totalTokenCount": usage.total_tokens,
+        **({"thoughtsTokenCount": thoughts} if thoughts else {}),
+    }
+    return {"usageMetadata": counts, "modelVersion": turn.model, "responseId": turn.response_id or "resp-1"}
 
 
 def _error(kind: str, problem: str | None = None) -> dict[str, Any]:
@@ -90,25 +274,31 @@ def _error(kind: str, problem: str | None = None) -> dict[str, Any]:
     return {"code": code, "message": problem or message, "status": status, **details}
 
 
-def fault(post: Post, kind: str, problem: str | None) -> Fault:
-    """The error, in a list of one where an array was asked for; a blocked prompt is no error but a reply of 200."""
+def fault(post: Post, kind: str, problem: str | None) -> Reply | None:
+    """Return the reply for an error, in a list of one if an array was asked for; None for a blocked prompt."""
     if kind == "content_filter":
-        return Fault(200, None)
+        return None
+    reply = _fault(kind, problem)
+    return reply if _is_sse(post) or not _is_stream(post) else Reply(reply.status, [reply.body])
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     error = _error(kind, problem)
-    return Fault(error["code"], {"error": error} if post.query.get("alt") == "sse" else [{"error": error}])
+    return Reply(error["code"], {"error": error})
 
 
 def head(post: Post) -> dict[str, str]:
-    alt = post.query.get("alt")
-    return {"content-type": "text/event-stream" if alt == "sse" else "application/json; charset=UTF-8"}
+    """Return the headers of a streamed reply."""
+    return {"content-type": "text/event-stream" if _is_sse(post) else "application/json; charset=UTF-8"}
 
 
 GEMINI = Protocol(
     name="gemini",
-    path=r"/v1(beta)?/models/[^/:]+:streamGenerateContent",
+    path=r"/v1(beta)?/models/[^/:]+:(streamGenerateContent|generateContent)",
     shown="/v1beta/models/{model}:streamGenerateContent",
     read=read,
     write=write,
+    whole=whole,
     fault=fault,
     head=head,
 )

@@ -1,40 +1,40 @@
 """Ollama's chat: NDJSON, and no key.
 
-Source: https://github.com/ollama/ollama/blob/main/docs/api.md and docs/api/errors.mdx, August 2026; the
-messages of its errors are in their style, and the one of a content filter is made up.
+Source: https://github.com/ollama/ollama/blob/main/docs/api.md and docs/api/errors.mdx, August 2026.  The messages of
+the errors are in Ollama's style; the one of a content filter is made up.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from .checks import INTEGER, NUMBER, TEXT, Rule, one_of
-from .common import (
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    BOOLEAN,
+    INTEGER,
     NAME,
+    NUMBER,
     OBJECT,
     OBJECTS,
     STOP,
     STRINGS,
+    TEXT,
     TOOLS,
-    TRUE,
-    assistant,
-    data_url,
-    image_part,
-    joined,
+    Rule,
     may,
     need,
+    one_of,
     options,
     picked,
-    text_part,
-    tool_call,
 )  # fmt: skip
-from .conversation import Call, Piece, Problem, Stop, Think
+from .conversation import assistant, data_url, image_part, joined, text_part, tool_call
 from .framing import compact
-from .protocol import Fault, Post, Protocol, Turn, as_problem
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
+# Status and message of each kind of error.
 FAULTS = {
     "invalid": (400, "invalid request"),
     "authentication": (401, "unauthorized"),
@@ -46,6 +46,7 @@ FAULTS = {
     "content_filter": (400, "the prompt was refused by the content filter"),
     "server": (500, "llama runner process has terminated: exit status 2"),
 }
+REASONS = {"stop": "stop", "length": "length", "tool_calls": "stop"}
 ROLE = one_of(("system", "user", "assistant", "tool"))
 FORMAT = Rule('"json" or a JSON schema', lambda got: got == "json" or isinstance(got, dict))
 THINK = Rule("true, false or a string", lambda got: isinstance(got, bool | str))
@@ -56,17 +57,18 @@ KNOWN = {
     "seed": ("seed", INTEGER),
     "stop": ("stop", STOP),
 }
+# How the base64 text of an image begins, as the protocol names no media type.
 MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
-"""How the base64 of an image begins: the protocol names no media type."""
 
 
 def read(post: Post) -> Turn:
-    """The request in common terms. A tool's message has its name, and an id only if the client gave one."""
+    """Return the request in common terms; a tool's message has its name, and an id only if the client gave it."""
     data = post.data()
     model = need(data, "model", NAME)
     given = enumerate(need(data, "messages", OBJECTS))
     messages = [_message(message, f"messages[{number}].") for number, message in given]
-    need({"stream": True, **data}, "stream", TRUE)
+    # The protocol streams unless it is told not to.
+    stream = may(data, "stream", BOOLEAN) is not False
     may(data, "think", THINK)
     found = options(may(data, "options", OBJECT) or {}, KNOWN, "options.")
     if tools := may(data, "tools", TOOLS):
@@ -76,7 +78,7 @@ def read(post: Post) -> Turn:
     if form := may(data, "format", FORMAT):
         schema = {"type": "json_schema", "json_schema": {"schema": form}}
         found["response_format"] = {"type": "json_object"} if form == "json" else schema
-    return Turn(model=model, messages=messages, options=found, dialect=post.dialect)
+    return Turn(model=model, messages=messages, options=found, stream=stream)
 
 
 def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -101,22 +103,34 @@ def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields one object a line, the last one with the counts, or one with an error."""
-    for piece in (as_problem(piece, "error", "content_filter") for piece in pieces):
+    """Yield one object a line; the last one has the counts, or is an error."""
+    usage = UNCOUNTED
+    for piece in translate_finish(pieces, REASONS):
         match piece:
+            case Usage():
+                usage = piece
+                continue
             case Problem():
                 line: dict[str, Any] = {"error": FAULTS[piece.kind][1]}
-            case Stop():
-                reason = "length" if piece.reason == "length" else "stop"
-                line = _line(turn, {"content": ""}) | {"done": True, "done_reason": reason, **_counts(turn)}
-            case Call():
-                asked = {"function": {"name": piece.name, "arguments": json.loads(piece.text)}}
-                line = _line(turn, {"content": "", "tool_calls": [({"id": piece.id} if piece.id else {}) | asked]})
-            case Think():
+            case Finish():
+                line = _last(turn, {"content": ""}, piece, usage)
+            case ToolCall():
+                line = _line(turn, {"content": "", "tool_calls": [_called(piece)]})
+            case Reasoning():
                 line = _line(turn, {"content": "", "thinking": piece.text})
             case _:
                 line = _line(turn, {"content": piece})
         yield compact(line).encode() + b"\n"
+
+
+def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply: the last line of a stream, with everything that was said."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return _fault(said.end.kind)
+    thinking = {"thinking": said.reasoning} if said.reasoning else {}
+    called = {"tool_calls": [_called(call) for call in said.calls]} if said.calls else {}
+    return Reply(200, _last(turn, {"content": said.text, **thinking, **called}, said.end, said.usage))
 
 
 def _line(turn: Turn, said: dict[str, Any]) -> dict[str, Any]:
@@ -124,25 +138,47 @@ def _line(turn: Turn, said: dict[str, Any]) -> dict[str, Any]:
     return {"model": turn.model, "created_at": created, "message": {"role": "assistant", **said}, "done": False}
 
 
-def _counts(turn: Turn) -> dict[str, int]:
-    """Tokens, and durations in nanoseconds; thinking is counted with the rest."""
-    return {
+def _last(turn: Turn, said: dict[str, Any], finish: Finish, usage: Usage) -> dict[str, Any]:
+    """Return the line that ends a reply: with the tokens, of which thinking is a part, and durations in nanoseconds."""
+    return _line(turn, said) | {
+        "done": True,
+        "done_reason": finish.native,
         "total_duration": 3000000,
         "load_duration": 1000000,
-        "prompt_eval_count": turn.prompt_tokens,
+        "prompt_eval_count": usage.prompt_tokens,
         "prompt_eval_duration": 1000000,
-        "eval_count": turn.tally.texts + turn.tally.thoughts,
+        "eval_count": usage.completion_tokens,
         "eval_duration": 1000000,
     }
 
 
-def fault(_: Post, kind: str, problem: str | None) -> Fault:
+def _called(call: ToolCall) -> dict[str, Any]:
+    asked = {"function": {"name": call.name, "arguments": arguments_object(call)}}
+    return ({"id": call.id} if call.id else {}) | asked
+
+
+def fault(_: Post, kind: str, problem: str | None) -> Reply:
+    """Return the reply for an error."""
+    return _fault(kind, problem)
+
+
+def _fault(kind: str, problem: str | None = None) -> Reply:
     status, message = FAULTS[kind]
-    return Fault(status, {"error": problem or message})
+    return Reply(status, {"error": problem or message})
 
 
 def head(_: Post) -> dict[str, str]:
+    """Return the headers of a streamed reply."""
     return {"content-type": "application/x-ndjson"}
 
 
-OLLAMA = Protocol(name="ollama", path="/api/chat", shown="/api/chat", read=read, write=write, fault=fault, head=head)
+OLLAMA = Protocol(
+    name="ollama",
+    path="/api/chat",
+    shown="/api/chat",
+    read=read,
+    write=write,
+    whole=whole,
+    fault=fault,
+    head=head,
+)

@@ -1,4 +1,4 @@
-"""OpenAI Chat Completions, as OpenAI speaks it; what the others make of it stands in `_dialects`.
+"""OpenAI Chat Completions, for a service with given habits.
 
 Source: https://platform.openai.com/docs/api-reference/chat and openai/openai-openapi, August 2026.
 """
@@ -7,34 +7,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from ..testing.dialects import DIALECTS
-from . import openai_errors as _chat_faults
-from .checks import INTEGER, NUMBER, TEXT, Refusal, Rule, exactly, one_of
-from .common import (
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import (
+    BOOLEAN,
     CHOICE,
     COUNT,
+    INTEGER,
     NAME,
+    NUMBER,
     OBJECT,
     OBJECTS,
     STOP,
+    TEXT,
     TOOLS,
-    TRUE,
-    assistant,
-    check_tools,
-    image_part,
-    joined,
+    Refusal,
+    Rule,
+    exactly,
     may,
     need,
+    one_of,
     options,
     picked,
-    text_part,
-    tool_call,
 )  # fmt: skip
-from .conversation import Call, Messages, Piece, Problem, Stop, Think
+from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
-from .protocol import Post, Protocol, Turn
+from .openai_habits import JSON, Habits, head
+from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
@@ -49,31 +51,53 @@ KNOWN = {
     "tool_choice": ("tool_choice", CHOICE),
     "response_format": ("response_format", OBJECT),
 }
+# Azure names the model in the path.
 DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
 
 
-def read(post: Post) -> Turn:
-    """The request in common terms; `form`: `usage` where it is asked for, `plain` without padding."""
-    post.demand_key(*(("api-key",) if post.dialect == "azure" else ()), "authorization")
+def chat(habits: Habits) -> Protocol:
+    """Return the protocol as a service with these habits speaks it."""
+    return Protocol(
+        name="chat",
+        path=r"(/.*)?/chat/completions",
+        shown="/v1/chat/completions",
+        read=partial(read, habits),
+        write=partial(write, habits),
+        whole=partial(whole, habits),
+        fault=lambda _, kind, problem: habits.fault(kind, problem),
+        head=lambda _: head(habits),
+    )
+
+
+def read(habits: Habits, post: Post) -> Turn:
+    """Return the request in common terms.
+
+    `form` has `usage` if the usage is asked for, and `plain` if the client wants no padding against eavesdroppers.
+    """
+    post.demand_key(*habits.key_headers)
     data = post.data()
     deployment = DEPLOYMENT.search(post.path)
     if deployment and "api-version" not in post.query:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
     messages = read_messages(need(data, "messages", OBJECTS))
-    need(data, "stream", TRUE)
+    stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
     for tool in may(data, "tools", TOOLS) or ():
         if need(tool, "type", TEXT, "tools: ") == "function":
             need(need(tool, "function", OBJECT, "tools: "), "name", NAME, "tools: function.")
-    form = ("usage " if extra.get("include_usage") else "") + (
-        "plain" if extra.get("include_obfuscation") is False else ""
+    form = {"usage": extra.get("include_usage"), "plain": extra.get("include_obfuscation") is False}
+    return Turn(
+        model=model,
+        messages=messages,
+        options=options(data, KNOWN),
+        stream=stream,
+        form=frozenset(word for word, wanted in form.items() if wanted),
     )
-    return Turn(model=model, messages=messages, options=options(data, KNOWN), dialect=post.dialect, form=form)
 
 
 def read_messages(given: list[dict[str, Any]]) -> Messages:
-    """The conversation in common form, without what that does not know. Raises `Refusal` 400."""
+    """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape."""
     messages = [_message(message, f"messages[{number}].") for number, message in enumerate(given)]
     check_tools(messages)
     return messages
@@ -91,7 +115,7 @@ def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _content(given: Any, where: str) -> Any:
-    """A string, None, or the parts; parts of text alone are joined."""
+    """Return a list of parts in the common form, and a string or None as it is."""
     return joined(_part(part, where + "content: ") for part in given) if isinstance(given, list) else given
 
 
@@ -110,50 +134,141 @@ def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     )
 
 
-def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    """Yields the events of a reply, and comments between them where the dialect has some."""
-    comment = DIALECTS[turn.dialect].comment
-    for number, block in enumerate(_events(turn, pieces)):
-        if comment and number in {0, 2}:
-            yield f": {comment}\n\n".encode()
+def write(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+    """Yield the events of a reply, with comments between them if the service sends comments."""
+    for number, block in enumerate(_events(habits, turn, pieces)):
+        if habits.comment and number in {0, 2}:
+            yield f": {habits.comment}\n\n".encode()
         yield block
 
 
-def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
-    style = DIALECTS[turn.dialect]
-    begun, calls = False, 0
-    for piece in style.pieces(pieces):
+def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+    usage, calls, thought, begun = UNCOUNTED, 0, False, False
+    for piece in habits.pieces(_translated(habits, pieces)):
+        if isinstance(piece, Usage):
+            usage = piece
+            continue
         if isinstance(piece, Problem):
-            yield from style.problem(turn, piece.kind)
+            yield from _error(habits, turn, piece.kind)
             return
         if not begun:
-            yield from (sse(chunk) for chunk in style.opening(turn))
+            yield from map(sse, _opening(habits, turn))
             begun = True
         match piece:
-            case Stop():
-                yield from (sse(chunk) for chunk in style.closing(turn, piece.reason))
-            case Call():
-                yield from (sse(style.chunk(turn, delta)) for delta in style.call(piece, calls))
+            case Finish():
+                yield from map(sse, _closing(habits, turn, piece.native, usage))
+            case ToolCall():
+                for delta in _call_deltas(habits, piece, calls):
+                    yield sse(_chunk(habits, turn, delta))
                 calls += 1
+            case Reasoning():
+                thought = True
+                if delta := habits.think(piece.text):
+                    yield sse(_chunk(habits, turn, delta))
             case _:
-                delta = style.think(piece.text) if isinstance(piece, Think) else style.text(turn, piece)
-                if delta:
-                    yield sse(style.chunk(turn, delta))
-    if style.done:
+                yield sse(_chunk(habits, turn, habits.text(piece, thought)))
+    if habits.done:
         yield DONE
 
 
-def head(post: Post) -> dict[str, str]:
-    style = DIALECTS[post.dialect]
-    return {"content-type": "text/event-stream; charset=utf-8", **({} if style.local else {style.id_header: style.id})}
+def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply."""
+    said = collect(habits.pieces(_translated(habits, pieces)))
+    if isinstance(said.end, Problem):
+        return habits.fault(said.end.kind, None)
+    choice = {"index": 0, "message": _assistant_message(habits, said), "finish_reason": said.end.native}
+    reply = habits.dress(turn, {**_bare(habits, turn, [choice]), "object": "chat.completion"})
+    group = {"x_groq": {"id": habits.id}} if habits.x_groq else {}
+    return Reply(200, {**reply, **(habits.first or {}), "usage": usage_object(said.usage), **group})
 
 
-CHAT = Protocol(
-    name="chat",
-    path=r"(/.*)?/chat/completions",
-    shown="/v1/chat/completions",
-    read=read,
-    write=write,
-    fault=_chat_faults.fault,
-    head=head,
-)
+def _assistant_message(habits: Habits, said: Whole) -> JSON:
+    """Return the assistant's message; its content is null if it has tool calls and no text."""
+    thought = habits.think(said.reasoning) if said.reasoning else {}
+    text = habits.text(said.text, bool(thought)) if said.text or not said.calls else {"content": None}
+    message = {"role": "assistant", **(habits.role or {}), **thought, **text}
+    if isinstance(thought.get("content"), list):
+        message["content"] = thought["content"] + (text["content"] or [])
+    if said.calls:
+        message["tool_calls"] = [
+            {**_identity(call, number), "function": {"name": call.name, "arguments": call.arguments}}
+            for number, call in enumerate(said.calls)
+        ]
+    return message
+
+
+def _translated(habits: Habits, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    same = ("stop", "length", "tool_calls", "content_filter")
+    return translate_finish(pieces, {**{reason: reason for reason in same}, "error": habits.error_reason})
+
+
+def _opening(habits: Habits, turn: Turn) -> Iterator[JSON]:
+    """Yield the chunks before the first piece."""
+    if habits.first is not None:
+        yield {**_bare(habits, turn, []), "id": "", "model": "", **habits.first}
+    if habits.role is not None:
+        chunk = _chunk(habits, turn, {"role": "assistant", **habits.role})
+        yield chunk | ({"x_groq": {"id": habits.id}} if habits.x_groq else {})
+
+
+def _closing(habits: Habits, turn: Turn, reason: str | None, usage: Usage) -> Iterator[JSON]:
+    """Yield the chunks after the last piece: the finish reason and the usage."""
+    last, counts = _chunk(habits, turn, {}, reason), usage_object(usage)
+    if habits.usage == "finish":
+        last["usage"] = counts
+    if habits.x_groq:
+        last["x_groq"] = {"id": habits.id, "usage": counts}
+    yield last
+    if habits.usage == "last" or (habits.usage == "asked" and "usage" in turn.form):
+        yield {**_bare(habits, turn, list(habits.usage_choices)), "usage": counts}
+
+
+def _error(habits: Habits, turn: Turn, kind: str) -> Iterator[bytes]:
+    told = habits.error_event(kind) if habits.error_event else habits.fault(kind, None).body
+    if habits.error_in_chunk:
+        told = _chunk(habits, turn, {"content": ""}, "error") | told
+    yield sse(told, event=habits.error_event_name)
+    if habits.done_after_error:
+        yield DONE
+
+
+def _call_deltas(habits: Habits, call: ToolCall, number: int) -> Iterator[JSON]:
+    """Yield the deltas of a tool call: its name, then the fragments of its arguments; or a single delta with both."""
+    whole = habits.whole_calls
+    asked = {"name": call.name, "arguments": call.arguments if whole else ""}
+    yield {"tool_calls": [{"index": number, **_identity(call, number), "function": asked}]}
+    for fragment in () if whole else fragments(call.arguments):
+        yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
+
+
+def _identity(call: ToolCall, number: int) -> JSON:
+    return {"id": call.id or f"call_{number + 1}", "type": "function"}
+
+
+def _chunk(habits: Habits, turn: Turn, delta: JSON, reason: str | None = None) -> JSON:
+    """Return a chunk of one choice."""
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    # If the usage is asked for, OpenAI says `null` in each chunk before the one that has it.
+    empty = {"usage": None} if habits.usage == "asked" and "usage" in turn.form else {}
+    return habits.dress(turn, _bare(habits, turn, [choice]) | empty)
+
+
+def _bare(habits: Habits, turn: Turn, choices: list[JSON]) -> JSON:
+    return {
+        "id": turn.response_id or habits.reply_id,
+        "object": "chat.completion.chunk",
+        "created": int(turn.now),
+        "model": turn.model,
+        "choices": choices,
+    }
+
+
+def usage_object(usage: Usage) -> JSON:
+    """Return the tokens as OpenAI writes them; the reasoning is part of the completion."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
+    }

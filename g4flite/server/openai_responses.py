@@ -1,49 +1,53 @@
-"""OpenAI Responses: what a request says.
+"""OpenAI Responses, for a service with given habits.
 
-Source: https://platform.openai.com/docs/api-reference/responses, August 2026.
+Source: https://platform.openai.com/docs/api-reference/responses, .../responses-streaming and recorded traffic, August
+2026.  An error inside the stream is nested in its event, and `response.failed` follows; no [DONE] ends the stream.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from . import openai_errors as _chat_faults
-from .checks import NUMBER, TEXT, Rule, one_of
-from .common import (
-    CHOICE,
-    COUNT,
-    NAME,
-    OBJECT,
-    OBJECTS,
-    TOOLS,
-    TRUE,
-    assistant,
-    check_tools,
-    function,
-    image_part,
-    joined,
-    may,
-    named,
-    need,
-    options,
-    text_part,
-    tool_call,
-)  # fmt: skip
-from .conversation import Messages
-from .openai_chat import CHAT
-from .openai_responses_events import write
-from .protocol import Post, Protocol, Turn
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
+from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
+from .framing import sse
+from .openai_habits import JSON, Habits, error, head
+from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
+from .protocol import Post, Protocol, Reply, Turn
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
+INPUT_PARTS = ("input_text", "input_image")
 KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
+# The status of a complete reply, or the reason why a reply is incomplete.
+COMPLETED = "completed"
+REASONS = {
+    "stop": COMPLETED, "tool_calls": COMPLETED, "length": "max_output_tokens", "content_filter": "content_filter",
+}  # fmt: skip
 
 
-def read(post: Post) -> Turn:
-    """The request in common terms; the instructions are the first message, of role system."""
-    post.demand_key(*(("api-key",) if post.dialect == "azure" else ()), "authorization")
+def responses(habits: Habits) -> Protocol:
+    """Return the protocol as a service with these habits speaks it."""
+    return Protocol(
+        name="responses",
+        path=r"(/.*)?/responses",
+        shown="/v1/responses",
+        read=partial(read, habits),
+        write=write,
+        whole=partial(whole, habits),
+        fault=lambda _, kind, problem: habits.fault(kind, problem),
+        head=lambda _: head(habits),
+    )
+
+
+def read(habits: Habits, post: Post) -> Turn:
+    """Return the request in common terms; the instructions are the first message, of role system."""
+    post.demand_key(*habits.key_headers)
     data = post.data()
     model = need(data, "model", NAME)
     given = need(data, "input", INPUT)
@@ -52,19 +56,17 @@ def read(post: Post) -> Turn:
     for number, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
         _add(messages, item, f"input[{number}].")
     check_tools(messages)
-    need(data, "stream", TRUE)
-    return Turn(model=model, messages=messages, options=_options(data), dialect=post.dialect)
+    stream = may(data, "stream", BOOLEAN) or False
+    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
-    """Appends an item; a function call joins the assistant's message before it."""
+    """Append an item; a function call joins the assistant's message before it, and reasoning is left out."""
     match need({"type": "message", **item}, "type", ITEM, where):
         case "message":
             role = need(item, "role", ROLE, where)
-            given = need(item, "content", INPUT, where)
-            kinds = ("output_text",) if role == "assistant" else ("input_text", "input_image")
-            content = given if isinstance(given, str) else joined(_part(part, kinds, where) for part in given)
-            messages.append({"role": role, "content": content})
+            kinds = ("output_text",) if role == "assistant" else INPUT_PARTS
+            messages.append({"role": role, "content": _content(need(item, "content", INPUT, where), kinds, where)})
         case "function_call":
             call = tool_call(
                 need(item, "name", NAME, where),
@@ -74,13 +76,13 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
             before = messages.pop() if messages and messages[-1]["role"] == "assistant" else {}
             messages.append(assistant(before.get("content"), [*before.get("tool_calls", []), call]))
         case "function_call_output":
-            given = need(item, "output", INPUT, where)
-            output = (
-                given
-                if isinstance(given, str)
-                else joined(_part(p, ("input_text", "input_image"), where) for p in given)
-            )
+            output = _content(need(item, "output", INPUT, where), INPUT_PARTS, where)
             messages.append({"role": "tool", "content": output, "tool_call_id": need(item, "call_id", NAME, where)})
+
+
+def _content(given: Any, kinds: tuple[str, ...], where: str) -> Any:
+    """Return a string as it is, and a list of parts of these kinds in the common form."""
+    return given if isinstance(given, str) else joined(_part(part, kinds, where) for part in given)
 
 
 def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[str, Any]:
@@ -111,12 +113,158 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-RESPONSES = Protocol(
-    name="responses",
-    path=r"(/.*)?/responses",
-    shown="/v1/responses",
-    read=read,
-    write=write,
-    fault=_chat_faults.fault,
-    head=CHAT.head,
-)
+def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+    """Yield the numbered events of a reply; an error comes after `response.created` and `response.in_progress`."""
+    for number, event in enumerate(_events(turn, pieces)):
+        yield sse({**event, "sequence_number": number}, event=event["type"])
+
+
+def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
+    """Return the whole reply, which is the response that the last event of a stream has."""
+    said = collect(translate_finish(pieces, REASONS))
+    if isinstance(said.end, Problem):
+        return habits.fault(said.end.kind, None)
+    *_, last = _events(turn, iter([*said.parts, said.usage, said.end]))
+    return Reply(200, last["response"])
+
+
+def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
+    output, usage = Output(), UNCOUNTED
+    yield {"type": "response.created", "response": _response(turn, "in_progress")}
+    yield {"type": "response.in_progress", "response": _response(turn, "in_progress")}
+    for piece in translate_finish(pieces, REASONS):
+        match piece:
+            case Usage():
+                usage = piece
+            case Problem():
+                said = error(piece.kind)
+                yield {"type": "error", "error": said}
+                reason = {"code": said["code"] or said["type"], "message": said["message"]}
+                yield {"type": "response.failed", "response": _response(turn, "failed", error=reason)}
+            case Finish():
+                yield from output.close()
+                complete = piece.native == COMPLETED
+                status = COMPLETED if complete else "incomplete"
+                response = _response(
+                    turn,
+                    status,
+                    output=output.items,
+                    usage=usage_object(usage),
+                    incomplete_details=None if complete else {"reason": piece.native},
+                )
+                yield {"type": f"response.{status}", "response": response}
+            case ToolCall():
+                yield from output.call(piece)
+            case Reasoning():
+                yield from output.think(piece.text)
+            case _:
+                yield from output.say(piece)
+
+
+@dataclass(slots=True)
+class Output:
+    """The items of the output so far; each method yields the events of a piece.
+
+    The last item is open as long as `kind` names it, and `text` is its text so far.
+    """
+
+    items: list[JSON] = field(default_factory=list)
+    kind: str = ""
+    text: str = ""
+    calls: int = 0
+
+    def say(self, text: str) -> Iterator[JSON]:
+        """Yield the events of a piece of text."""
+        if self.kind != "message":
+            yield from self.close()
+            item = {"type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+            yield self._open("message", "msg", item)
+            yield self._event("response.content_part.added", content_index=0, part=_output_text(""))
+        self.text += text
+        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
+
+    def think(self, text: str) -> Iterator[JSON]:
+        """Yield the events of a piece of reasoning."""
+        if self.kind != "reasoning":
+            yield from self.close()
+            yield self._open("reasoning", "rs", {"type": "reasoning", "summary": []})
+            part = {"type": "summary_text", "text": ""}
+            yield self._event("response.reasoning_summary_part.added", summary_index=0, part=part)
+        self.text += text
+        yield self._event("response.reasoning_summary_text.delta", summary_index=0, delta=text)
+
+    def call(self, call: ToolCall) -> Iterator[JSON]:
+        """Yield the events of a tool call, which stays open."""
+        yield from self.close()
+        self.calls += 1
+        asked = {"call_id": call.id or f"call_{self.calls}", "name": call.name, "arguments": ""}
+        yield self._open("function_call", "fc", {"type": "function_call", "status": "in_progress", **asked})
+        for fragment in fragments(call.arguments):
+            self.text += fragment
+            yield self._event("response.function_call_arguments.delta", delta=fragment)
+
+    def close(self) -> Iterator[JSON]:
+        """Yield the events that close the open item, if there is one."""
+        kind, self.kind, text = self.kind, "", self.text
+        match kind:
+            case "message":
+                part = _output_text(text)
+                yield self._event("response.output_text.done", content_index=0, text=text, logprobs=[])
+                yield self._event("response.content_part.done", content_index=0, part=part)
+                yield self._done(status="completed", content=[part])
+            case "reasoning":
+                part = {"type": "summary_text", "text": text}
+                yield self._event("response.reasoning_summary_text.done", summary_index=0, text=text)
+                yield self._event("response.reasoning_summary_part.done", summary_index=0, part=part)
+                yield self._done(summary=[part])
+            case "function_call":
+                name = self.items[-1]["name"]
+                yield self._event("response.function_call_arguments.done", name=name, arguments=text)
+                yield self._done(status="completed", arguments=text)
+
+    def _open(self, kind: str, prefix: str, item: JSON) -> JSON:
+        self.kind, self.text = kind, ""
+        self.items.append({"id": f"{prefix}_{len(self.items) + 1}", **item})
+        return {"type": "response.output_item.added", "output_index": len(self.items) - 1, "item": self.items[-1]}
+
+    def _done(self, **change: Any) -> JSON:
+        self.items[-1] = self.items[-1] | change
+        return {"type": "response.output_item.done", "output_index": len(self.items) - 1, "item": self.items[-1]}
+
+    def _event(self, type_: str, **fields: Any) -> JSON:
+        return {"type": type_, "item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, **fields}
+
+
+def _output_text(text: str) -> JSON:
+    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+
+
+def usage_object(usage: Usage) -> JSON:
+    """Return the tokens as Responses writes them; the reasoning is part of the output."""
+    return {
+        "input_tokens": usage.prompt_tokens,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": usage.completion_tokens,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+        "total_tokens": usage.total_tokens,
+    }
+
+
+def _response(turn: Turn, status: str, **fields: Any) -> JSON:
+    return {
+        "id": turn.response_id or "resp_1",
+        "object": "response",
+        "created_at": int(turn.now),
+        "status": status,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": None,
+        "model": turn.model,
+        "output": [],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": None,
+        "metadata": {},
+        **fields,
+    }

@@ -1,39 +1,47 @@
-"""What the open protocols have in common: a POST that is read in common terms, and a reply written from pieces."""
+"""What all protocols have in common: a POST that is read into common terms, and a reply that is written from pieces.
+
+protocol, path, query = find(protocols, "POST", "/v1/messages", "")
+turn = protocol.read(Post(path=path, ...))          # raises Refusal, which protocol.fault() puts into a body
+for data in protocol.write(turn, pieces): ...       # the body of a streamed reply
+status, body = protocol.whole(turn, pieces)         # if not turn.stream: the reply as one JSON value
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from .checks import Headers, Refusal, Rule, json_data, sole
-from .conversation import Messages, Piece, Problem, Stop, Tally, words
+from .conversation import Messages
+from .pieces import Piece
 
 JSON_TYPE = Rule(
     "application/json", lambda got: got is not None and got.partition(";")[0].strip() == "application/json"
 )
 
 REFUSED_AS = {400: "invalid", 401: "authentication", 404: "not_found", 500: "server"}
-"""The kind of problem, by the status of a `Refusal`: the kinds of `Problem`, and `invalid`."""
+"""The kind of error for each status of a `Refusal`: `invalid`, or a kind of `Problem`."""
 
-RETRY = {"rate_limit": {"retry-after": "1"}}
-"""Headers, in seconds, that go with a kind of problem."""
+RETRY = {429: {"retry-after": "1"}}
+"""The headers that go with the status of an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """A request before it is read. `keyless`: no key is demanded. Header names as written."""
+    """A request that has not been read yet."""
 
-    path: str  # below the emulator's prefix, without the query
+    # Below the server's prefix, without the query.
+    path: str
     query: Mapping[str, str]
     headers: Headers
     body: bytes
-    dialect: str
+    # Whether a request without a key is accepted.
     keyless: bool
 
     def data(self) -> dict[str, Any]:
-        """The object in the body. Raises `Refusal` 400 for anything else, and for a content type other than JSON."""
+        """Return the object in the body.  Raise `Refusal` 400 for anything else, and for a content type but JSON."""
         JSON_TYPE.check(400, "header content-type (once)", sole(self.headers, "content-type"))
         data = json_data(self.body)
         if not isinstance(data, dict):
@@ -41,7 +49,7 @@ class Post:
         return data
 
     def demand_key(self, *names: str) -> None:
-        """Raises `Refusal` 401 unless one of the headers holds a key; in `authorization` it is a Bearer token."""
+        """Raise `Refusal` 401 unless one of these headers holds a key; in `authorization` the key is a Bearer token."""
         for name in names:
             value = sole(self.headers, name) or ""
             if re.fullmatch(r"Bearer \S+" if name == "authorization" else r"\S+", value):
@@ -52,24 +60,24 @@ class Post:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a request says, in common terms, and what its reply has to know."""
+    """What a request says, in common terms, and what its writer has to know besides the pieces."""
 
+    # The model that was asked for, or that a Start names as the one which answers.
     model: str
     messages: Messages
     options: dict[str, Any]
-    dialect: str
-    form: str = ""  # what else of the request decides the form of the reply; each protocol has its own words
-    now: float = 0.0  # Unix time in seconds
-    tally: Tally = field(default_factory=Tally)
+    # Whether the reply is to be streamed.
+    stream: bool
+    # What else the request says about the form of the reply, in words of each protocol's own.
+    form: frozenset[str] = frozenset()
+    # Unix time in seconds.
+    now: float = 0.0
+    # The id that a Start gives the reply; None for one that the writer makes up.
+    response_id: str | None = None
 
-    @property
-    def prompt_tokens(self) -> int:
-        return words(self.messages)
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A problem as a status and a JSON value, in the service's own form; of status 200 it is told in the stream."""
+class Reply(NamedTuple):
+    """A reply that is one JSON value, in the service's own form, and the HTTP status that goes with it."""
 
     status: int
     body: Any
@@ -77,21 +85,30 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protocol:
-    """One open protocol."""
+    """One protocol, as functions without state."""
 
     name: str
-    path: str  # a regular expression for the whole of it, below the prefix and without the query
-    shown: str  # the path as a refusal names it
-    read: Callable[[Post], Turn]  # raises Refusal: 400 shape, 401 key, 404
-    write: Callable[[Turn, Iterator[Piece]], Iterator[bytes]]  # the pieces end with one Stop or Problem
-    fault: Callable[
-        [Post, str, str | None], Fault
-    ]  # of a kind, and what a Refusal says of it; None: the vendor's words
-    head: Callable[[Post], dict[str, str]]  # of a reply, and but for the content type, of a fault
+    # A regular expression for the whole path, below the prefix and without the query; and the path for messages.
+    path: str
+    shown: str
+    # Reads a request.  Raises Refusal: 400 for a wrong shape, 401 for a missing key, 404 for an unknown path.
+    read: Callable[[Post], Turn]
+    # Yields the body of a streamed reply.
+    write: Callable[[Turn, Iterator[Piece]], Iterator[bytes]]
+    # Returns the whole reply for a client that does not stream; an error, if the pieces end with a Problem.
+    whole: Callable[[Turn, Iterator[Piece]], Reply]
+    # Returns an error, by its kind, with the message of a Refusal or, for None, the vendor's own message.  Returns None
+    # if the service does not use an HTTP error for this kind, but says it in a reply of status 200.
+    fault: Callable[[Post, str, str | None], Reply | None]
+    # Returns the headers of a streamed reply; all but the content type are headers of an error, too.
+    head: Callable[[Post], dict[str, str]]
 
 
 def find(protocols: tuple[Protocol, ...], method: str, path: str, prefix: str) -> tuple[Protocol, str, str] | None:
-    """The protocol that the path belongs to, the path below the prefix, the query. Raises `Refusal` 405."""
+    """Return the protocol of this path, the path below the prefix, and the query; None if no protocol has the path.
+
+    Raise `Refusal` 405 if the method is not POST.
+    """
     place, _, query = path.removeprefix(prefix).partition("?")
     for protocol in protocols:
         if path.startswith(prefix) and re.fullmatch(protocol.path, place):
@@ -99,10 +116,3 @@ def find(protocols: tuple[Protocol, ...], method: str, path: str, prefix: str) -
                 raise Refusal(405, "method: expected POST", {"allow": "POST"})
             return protocol, place, query
     return None
-
-
-def as_problem(piece: Piece, *unknown: str) -> Piece:
-    """The piece, but a `Stop` for one of the reasons that the protocol does not know is a `Problem`."""
-    if isinstance(piece, Stop) and piece.reason in unknown:
-        return Problem("server" if piece.reason == "error" else piece.reason)
-    return piece

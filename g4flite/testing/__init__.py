@@ -4,7 +4,8 @@ with Emulator(reply=lambda messages: "Hello to you") as e:
     ...                                     # point a client at e.url
     e.script = Script(split=1, cut=5)       # the next reply: a byte a chunk, and it breaks off after five
     print(e.exchanges[-1].problem)          # why the last request was refused, None if it was not
-    e.reply = lambda messages: [Think("Hm"), "Sunny", Call("weather", {"city": "Oslo"})]  # not for the retired four
+    # what the four retired services cannot send
+    e.reply = lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}')]
 
 with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.AsyncClient
     stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client).text()
@@ -19,7 +20,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..server.conversation import Call, Problem, Stop, Think
+    from .._core.events import Finish, Reasoning, Start, ToolCall, Usage
+    from ..server.pieces import Problem
     from .emulator import Emulator
     from .exchange import Exchange
     from .recorder import Recorder, record
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     from .script import Script
 
 __all__ = [
-    "Call", "Emulator", "Exchange", "NotRecorded", "Problem", "Recorder", "Replayer", "Script", "Stop", "Think",
-    "record", "replay",
+    "Emulator", "Exchange", "Finish", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer", "Script", "Start",
+    "ToolCall", "Usage", "record", "replay",
 ]  # fmt: skip
 
-_HOME = {  # the module of each name
-    **dict.fromkeys(("Call", "Problem", "Stop", "Think"), "..server.conversation"),
+# The module of each name.
+_HOME = {
+    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "Usage"), ".._core.events"),
+    "Problem": "..server.pieces",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",

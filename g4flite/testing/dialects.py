@@ -1,230 +1,264 @@
-"""The dialects of Chat Completions: each a handful of habits, and everything else as OpenAI has it.
+"""The dialects of Chat Completions: the habits of each service, whatever it does not do as the protocol has it.
 
-Sources: each service's documentation and recorded traffic, August 2026; vllm-project/vllm#40986 for its [DONE] behind
-an error. Not verified: that transformers sends no [DONE], and the `error_type` values of Hugging Face.
+Sources: each service's documentation and recorded traffic, August 2026; vllm-project/vllm#40986 for vLLM's [DONE] after
+an error; https://docs.bigmodel.cn/cn/api/api-code for Z.AI's codes.  Where a dialect's own status and type of an error
+are not known, it has OpenAI's.  Not verified: that transformers sends no [DONE], and Hugging Face's `error_type`s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from ..server.conversation import Call, Piece, Problem, Think
-from ..server.framing import DONE, sse
-from ..server.openai_errors import FAULTS, form
-from ..server.protocol import Turn
+from .._core.events import Reasoning, Usage
+from ..server.anthropic import ANTHROPIC
+from ..server.cohere import COHERE
+from ..server.framing import DONE
+from ..server.gemini import GEMINI
+from ..server.ollama import OLLAMA
+from ..server.openai_chat import chat
+from ..server.openai_habits import FAULTS, JSON, Habits, error, field_of
+from ..server.openai_responses import responses
+from ..server.pieces import Piece, Problem
+from ..server.protocol import Protocol, Reply, Turn
 
-JSON = dict[str, Any]
-
-
-def usage_of(turn: Turn) -> JSON:
-    """The tokens of a reply so far, reasoning included."""
-    prompt, thoughts = turn.prompt_tokens, turn.tally.thoughts
-    completion = turn.tally.texts + thoughts
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": thoughts, "audio_tokens": 0},
-    }
-
-
-def fragmented(call: Call, number: int) -> Iterator[JSON]:
-    """The deltas of a tool call: its name, then the fragments of its arguments."""
-    begin: JSON = {"index": number, "id": call.id or f"call_{number + 1}", "type": "function"}
-    yield {"tool_calls": [begin | {"function": {"name": call.name, "arguments": ""}}]}
-    for fragment in call.fragments:
-        yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
+AZURE_FILTER = (
+    "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify "
+    "your prompt and retry."
+)
+ZAI = {
+    "invalid": "1214", "authentication": "1000", "permission": "1220", "not_found": "1211", "rate_limit": "1302",
+    "overloaded": "1312", "context_length": "1261", "content_filter": "1301", "server": "500",
+}  # fmt: skip
+VLLM = {
+    400: "BadRequestError", 401: "Unauthorized", 403: "Forbidden", 404: "NotFoundError", 429: "RateLimitError",
+    500: "InternalServerError", 503: "ServiceUnavailableError",
+}  # fmt: skip
 
 
-def whole(call: Call, number: int) -> Iterator[JSON]:
-    """The one delta of a tool call."""
-    asked = {"name": call.name, "arguments": call.text}
-    begin: JSON = {"index": number, "id": call.id or f"call_{number + 1}", "type": "function"}
-    yield {"tool_calls": [begin | {"function": asked}]}
+# Errors, by their kind; `problem` is the message of a refusal.
 
 
-def inlined(pieces: Iterable[Piece]) -> Iterator[Piece]:
-    """Puts reasoning into the text, between `<think>` and `</think>`."""
+def shaped(shape: Callable[[str, JSON, int], JSON]) -> Callable[[str, str | None], Reply]:
+    """Return the function that makes a dialect's reply for an error, from the kind, OpenAI's error, and its status."""
+
+    def fault(kind: str, problem: str | None) -> Reply:
+        status = FAULTS[kind][0]
+        return Reply(status, shape(kind, error(kind, problem), status))
+
+    return fault
+
+
+def azure_error(kind: str, openai: JSON, status: int) -> JSON:
+    """Return Azure's error; the one of its content filter says what the filter found."""
+    if kind == "content_filter":
+        inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": {"filtered": True}}}
+        said = {"message": AZURE_FILTER, "type": None, "param": "prompt", "code": "content_filter"}
+        return {"error": {**said, "status": 400, "innererror": inner}}
+    if kind == "context_length":
+        return {"error": openai}
+    code = "DeploymentNotFound" if kind == "not_found" else str(status)
+    return {"error": {"code": code, "message": openai["message"]}}
+
+
+def openrouter_error(_: str, openai: JSON, status: int) -> JSON:
+    """Return OpenRouter's error, which names the provider behind it."""
+    return {"error": {"message": openai["message"], "code": status, "metadata": {"provider_name": "Emulator"}}}
+
+
+def openrouter_event(kind: str) -> JSON:
+    """Return OpenRouter's error inside a stream."""
+    return {"error": {"code": FAULTS[kind][0], "message": FAULTS[kind][3]}}
+
+
+def groq_error(_: str, openai: JSON, __: int) -> JSON:
+    """Return Groq's error."""
+    return {"error": {name: openai[name] for name in ("message", "type", "code")}}
+
+
+def groq_event(kind: str) -> JSON:
+    """Return Groq's error inside a stream."""
+    status = FAULTS[kind][0]
+    return {"error": groq_error(kind, error(kind), status)["error"] | {"failed_generation": "", "status_code": status}}
+
+
+def vllm_error(_: str, openai: JSON, status: int) -> JSON:
+    """Return vLLM's error, whose type is named after the status."""
+    return {"error": {**openai, "type": VLLM[status], "code": status}}
+
+
+def llamacpp_error(kind: str, openai: JSON, status: int) -> JSON:
+    """Return llama.cpp's error, which has a type of its own for a prompt that is too long."""
+    type_ = "exceed_context_size_error" if kind == "context_length" else openai["type"]
+    return {"error": {"code": status, "message": openai["message"], "type": type_}}
+
+
+def huggingface_event(kind: str) -> JSON:
+    """Return Hugging Face's error inside a stream."""
+    return {"error": error(kind)["message"], "error_type": "overloaded" if kind == "overloaded" else "generation"}
+
+
+def mistral_fault(kind: str, problem: str | None) -> Reply:
+    """Return Mistral's error; for a request of a wrong shape the status is 422."""
+    if problem and kind == "invalid":
+        entry = {"type": "value_error", "loc": ["body", field_of(problem)], "msg": problem, "input": None}
+        return Reply(422, {"detail": [entry]})
+    return Reply(FAULTS[kind][0], {"object": "error", **error(kind, problem)})
+
+
+message_alone = shaped(lambda _, openai, __: {"error": openai["message"]})
+
+
+# Pieces and chunks.
+
+
+def inlined(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Yield the pieces with the reasoning as text, between `<think>` and `</think>`."""
     thinking = False
     for piece in pieces:
-        if isinstance(piece, Think):
+        if isinstance(piece, Reasoning):
             yield piece.text if thinking else "<think>\n" + piece.text
             thinking = True
             continue
-        if thinking and not isinstance(piece, Problem):
+        # A Usage stands before each piece and says nothing; an error leaves the reasoning open.
+        if thinking and not isinstance(piece, Usage | Problem):
             yield "\n</think>\n\n"
             thinking = False
         yield piece
 
 
-def tell(turn: Turn, kind: str) -> Iterator[bytes]:
-    """Yields an error as an event, after which nothing comes."""
-    yield sse(form(turn.dialect, kind))
-
-
-def tell_openrouter(turn: Turn, kind: str) -> Iterator[bytes]:
-    chunk = DIALECTS["openrouter"].chunk(turn, {"content": ""}, "error")
-    yield sse({**chunk, "error": {"code": FAULTS[kind][0], "message": FAULTS[kind][3]}})
-
-
-def tell_vllm(_: Turn, kind: str) -> Iterator[bytes]:
-    yield sse(form("vllm", kind))
-    yield DONE
-
-
-def tell_groq(_: Turn, kind: str) -> Iterator[bytes]:
-    error = form("groq", kind)["error"] | {"failed_generation": "", "status_code": FAULTS[kind][0]}
-    yield sse({"error": error}, event="error")
-
-
-def tell_huggingface(_: Turn, kind: str) -> Iterator[bytes]:
-    yield sse({**form("huggingface", kind), "error_type": "overloaded" if kind == "overloaded" else "generation"})
-
-
 def dress_openai(turn: Turn, chunk: JSON) -> JSON:
+    """Add what OpenAI says besides; in a stream also zeros that hide the length of the text, unless unwanted."""
+    if not turn.stream:
+        (choice,) = chunk["choices"]
+        choices = [{**choice, "message": {**choice["message"], "annotations": []}, "logprobs": None}]
+        return {**chunk, "choices": choices, "service_tier": "default"}
     extra = {} if "plain" in turn.form else {"obfuscation": "0" * (-len(str(chunk["choices"])) % 16)}
     return {**chunk, "service_tier": "default", **extra}
 
 
 def dress_azure(_: Turn, chunk: JSON) -> JSON:
+    """Add the results of Azure's content filter."""
     return {**chunk, "choices": [{**choice, "content_filter_results": {}} for choice in chunk["choices"]]}
 
 
 def dress_openrouter(_: Turn, chunk: JSON) -> JSON:
+    """Add the provider, and the finish reason in the provider's own word."""
     choices = [{**choice, "native_finish_reason": choice["finish_reason"]} for choice in chunk["choices"]]
     return {**chunk, "provider": "Emulator", "choices": choices}
 
 
-def dress_huggingface(_: Turn, chunk: JSON) -> JSON:
+def dress_huggingface(turn: Turn, chunk: JSON) -> JSON:
+    """Add the text of a delta once more, and the id of a token."""
+    if not turn.stream:
+        return chunk
     choices = [{**choice, "text": choice["delta"].get("content") or "", "token_id": 0} for choice in chunk["choices"]]
     return {**chunk, "choices": choices}
 
 
 def dress_late(_: Turn, chunk: JSON) -> JSON:
-    """Without the key `finish_reason` as long as there is none."""
+    """Leave out the key `finish_reason` as long as there is no reason."""
     choices = [{name: value for name, value in choice.items() if value is not None} for choice in chunk["choices"]]
     return {**chunk, "choices": choices}
 
 
-def details(text: str) -> JSON:
-    """A piece of reasoning as OpenRouter has it, twice."""
+def reasoning(text: str) -> JSON:
+    """Return a delta of reasoning as vLLM and Groq have it."""
+    return {"reasoning": text}
+
+
+def reasoning_content(text: str) -> JSON:
+    """Return a delta of reasoning as DeepSeek has it, and others after it."""
+    return {"content": None, "reasoning_content": text}
+
+
+def reasoning_details(text: str) -> JSON:
+    """Return a delta of reasoning as OpenRouter has it: twice."""
     detail = {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}
     return {"content": "", "reasoning": text, "reasoning_details": [detail]}
 
 
 def thinking_list(text: str) -> JSON:
-    """A piece of reasoning as Mistral has it: the content is a list."""
+    """Return a delta of reasoning as Mistral has it: the content is a list."""
     return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}
 
 
-def text_list(turn: Turn, text: str) -> JSON:
-    """A piece of text as Mistral has it: behind reasoning the content is a list too."""
-    return {"content": [{"type": "text", "text": text}] if turn.tally.thoughts else text}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """The habits of one service."""
-
-    local: bool = False  # a server of one's own: no key, no request id
-    id_header: str = "x-request-id"
-    id: str = "req_1"
-    comment: str = ""  # sent as a comment before the first event and again before the third
-    first: JSON | None = None  # what the first chunk of all has besides or instead of id, model and choices
-    role: JSON | None = None  # what the first delta says besides its role; None: no such delta
-    think: Callable[[str], JSON] = lambda _: {}  # the delta of a piece of reasoning; empty: there is none
-    text: Callable[[Turn, str], JSON] = lambda _, text: {"content": text}
-    call: Callable[[Call, int], Iterator[JSON]] = fragmented
-    pieces: Callable[[Iterator[Piece]], Iterator[Piece]] = lambda pieces: pieces
-    dress: Callable[[Turn, JSON], JSON] = lambda _, chunk: chunk  # a chunk as it finally is
-    usage: str = "asked"  # a chunk of its own if asked for; "last": in any case; "finish": in the last; "never"
-    usage_choices: tuple[JSON, ...] = ()  # of the chunk of its own
-    groq: bool = False  # ids and usage a second time, in `x_groq`
-    error_reason: str = "error"  # the finish_reason of Stop("error")
-    done: bool = True  # whether [DONE] ends the stream
-    problem: Callable[[Turn, str], Iterator[bytes]] = tell
-
-    def chunk(self, turn: Turn, delta: JSON, reason: str | None = None) -> JSON:
-        """A chunk of one choice."""
-        choice = {"index": 0, "delta": delta, "finish_reason": reason}
-        return self.dress(turn, self._bare(turn, [choice]) | self._no_usage(turn))
-
-    def opening(self, turn: Turn) -> Iterator[JSON]:
-        """The chunks before the first piece."""
-        if self.first is not None:
-            yield {**self._bare(turn, []), **self.first}
-        if self.role is not None:
-            chunk = self.chunk(turn, {"role": "assistant", **self.role})
-            yield chunk | ({"x_groq": {"id": self.id}} if self.groq else {})
-
-    def closing(self, turn: Turn, reason: str) -> Iterator[JSON]:
-        """The chunks behind the last piece: the finish reason and the usage."""
-        last = self.chunk(turn, {}, self.error_reason if reason == "error" else reason)
-        usage = usage_of(turn)
-        if self.usage == "finish":
-            last["usage"] = usage
-        if self.groq:
-            last["x_groq"] = {"id": self.id, "usage": usage}
-        yield last
-        if self.usage == "last" or (self.usage == "asked" and "usage" in turn.form):
-            yield {**self._bare(turn, list(self.usage_choices)), "usage": usage}
-
-    def _bare(self, turn: Turn, choices: list[JSON]) -> JSON:
-        kind = {"id": "gen-1" if self.id == "gen-1" else "chatcmpl-1", "object": "chat.completion.chunk"}
-        return {**kind, "created": int(turn.now), "model": turn.model, "choices": choices}
-
-    def _no_usage(self, turn: Turn) -> JSON:
-        return {"usage": None} if self.usage == "asked" and "usage" in turn.form else {}
-
-
-def _reasoning(text: str) -> JSON:
-    return {"reasoning": text}
-
-
-def _reasoning_content(text: str) -> JSON:
-    return {"content": None, "reasoning_content": text}
+def text_list(text: str, thought: bool) -> JSON:
+    """Return a delta of text as Mistral has it: after reasoning the content is a list, too."""
+    return {"content": [{"type": "text", "text": text}] if thought else text}
 
 
 EMPTY: JSON = {"content": ""}
-AZURE_FIRST: JSON = {
-    "id": "",
-    "model": "",
-    "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}],
-}
-OPENROUTER_LAST: JSON = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
 
 DIALECTS = {
-    "openai": Dialect(role={"content": "", "refusal": None}, dress=dress_openai),
-    "azure": Dialect(role=EMPTY, first=AZURE_FIRST, dress=dress_azure),
-    "openrouter": Dialect(
-        id_header="x-generation-id", id="gen-1", comment="OPENROUTER PROCESSING", role=EMPTY, think=details,
-        dress=dress_openrouter, usage="last", usage_choices=(OPENROUTER_LAST,), problem=tell_openrouter,
+    "openai": Habits(role={"content": "", "refusal": None}, dress=dress_openai),
+    "azure": Habits(
+        key_headers=("api-key", "authorization"), fault=shaped(azure_error), role=EMPTY, dress=dress_azure,
+        first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
-    "deepseek": Dialect(
-        comment="keep-alive", role={"content": None, "reasoning_content": ""}, think=_reasoning_content, usage="finish",
+    "openrouter": Habits(
+        id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
+        error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
+        think=reasoning_details, dress=dress_openrouter, usage="last",
+        usage_choices=({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None},),
+    ),
+    "deepseek": Habits(
+        comment="keep-alive", role={"content": None, "reasoning_content": ""}, think=reasoning_content, usage="finish",
         error_reason="insufficient_system_resource",
     ),
-    "vllm": Dialect(local=True, role=EMPTY, think=_reasoning, problem=tell_vllm),
-    "groq": Dialect(role=EMPTY, think=_reasoning, usage="finish", groq=True, problem=tell_groq),
-    "zai": Dialect(
+    "vllm": Habits(
+        id_header="", fault=shaped(vllm_error), done_after_error=True, role=EMPTY, think=reasoning,
+    ),
+    "groq": Habits(
+        fault=shaped(groq_error), error_event=groq_event, error_event_name="error", role=EMPTY, think=reasoning,
+        usage="finish", x_groq=True,
+    ),
+    "zai": Habits(
+        fault=shaped(lambda kind, openai, _: {"error": {"code": ZAI[kind], "message": openai["message"]}}),
         think=lambda text: {"role": "assistant", "reasoning_content": text},
-        text=lambda _, text: {"role": "assistant", "content": text},
-        call=whole, dress=dress_late, usage="finish",
+        text=lambda text, _: {"role": "assistant", "content": text},
+        whole_calls=True, dress=dress_late, usage="finish",
     ),
-    "huggingface": Dialect(role=EMPTY, pieces=inlined, dress=dress_huggingface, problem=tell_huggingface),
-    "llamacpp": Dialect(
-        local=True, comment="ping - 2026-08-01 12:00:00.000000+00:00", role={"content": None}, think=_reasoning_content,
+    "huggingface": Habits(
+        fault=message_alone, error_event=huggingface_event, role=EMPTY, pieces=inlined, dress=dress_huggingface,
     ),
-    "transformers": Dialect(
-        local=True, role={}, pieces=inlined, dress=dress_late, usage="never", done=False,
+    "llamacpp": Habits(
+        id_header="", fault=shaped(llamacpp_error), comment="ping - 2026-08-01 12:00:00.000000+00:00",
+        role={"content": None}, think=reasoning_content,
     ),
-    "litellm": Dialect(
-        role=EMPTY, think=_reasoning_content, usage_choices=({"index": 0, "delta": {}},),
+    "transformers": Habits(
+        id_header="", fault=message_alone, role={}, pieces=inlined, dress=dress_late, usage="never", done=False,
     ),
-    "mistral": Dialect(
-        role=EMPTY, think=thinking_list, text=text_list, call=whole, usage="finish",
+    "litellm": Habits(
+        fault=shaped(lambda _, openai, status: {"error": {**openai, "code": str(status)}}), role=EMPTY,
+        think=reasoning_content, usage_choices=({"index": 0, "delta": {}},),
+    ),
+    "mistral": Habits(
+        fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True, usage="finish",
     ),
 }  # fmt: skip
+
+KEYLESS = {"vllm", "llamacpp", "transformers"}
+"""Servers of one's own, which demand no key."""
+
+
+def ending_in_done(protocol: Protocol) -> Protocol:
+    """Return the protocol with [DONE] at the end of each stream, as OpenRouter sends it whatever the protocol."""
+
+    def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
+        yield from protocol.write(turn, pieces)
+        yield DONE
+
+    return replace(protocol, write=write)
+
+
+def protocols(dialect: str) -> tuple[Protocol, ...]:
+    """Return the six protocols; the first two have the dialect's habits."""
+    habits = DIALECTS[dialect]
+    others = [responses(habits), ANTHROPIC]
+    if dialect == "openrouter":
+        others = [ending_in_done(protocol) for protocol in others]
+    return (chat(habits), *others, GEMINI, OLLAMA, COHERE)
+
+
+PROTOCOLS = {dialect: protocols(dialect) for dialect in DIALECTS}

@@ -1,4 +1,9 @@
-"""One request and what the server answers to it, decided without a socket."""
+"""One request and the emulator's response to it, decided without a socket.
+
+exchange = Exchange(method="POST", path="/chat", headers=[("content-type", "application/json")], body=b"{...}")
+response = decide(exchange, policy, None)       # writes into the exchange what was understood, or what was wrong
+b"".join(response.body)
+"""
 
 from __future__ import annotations
 
@@ -12,16 +17,15 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ..server.checks import Refusal
-from ..server.conversation import Messages, Problem, Reply, begin, complete, plain, speak
-from ..server.framing import unterminated
-from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Turn, find
-from ..server.protocols import PROTOCOLS
-from .dialects import DIALECTS
-from .retired import SERVICES
-from .retired_checks import check, match
-from .script import Script
+from ..server.conversation import Messages
+from ..server.pieces import Problem
+from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Reply, Turn, find
+from .dialects import KEYLESS, PROTOCOLS
+from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
+from .retired import SERVICES, check, match
+from .script import Script, unterminated
 
-SHOWN = [protocol.shown for protocol in PROTOCOLS]
+SHOWN = [protocol.shown for protocol in PROTOCOLS["openai"]]
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
 
 
@@ -29,29 +33,39 @@ MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "crea
 class Exchange:
     """One request as the server saw it, and how it ended.
 
-    It is recorded once the request is read and judged; after that the last four change, and `problem` if the reply
-    function fails halfway.
+    It is recorded once the request is read and judged.  After that, only the last four fields change, and `problem` if
+    the reply function fails halfway.
     """
 
     method: str
     path: str
-    headers: list[tuple[str, str]]  # in order of arrival, names as written
-    started: float = field(default_factory=time.monotonic)  # seconds
+    # In order of arrival, with the names as they were written.
+    headers: list[tuple[str, str]]
+    # In seconds, on the clock of time.monotonic().
+    started: float = field(default_factory=time.monotonic)
     body: bytes = b""
-    service: str | None = None  # "cromicle", ..., or the protocol: chat, responses, ...; None if none fits
-    model: str | None = None  # what an open protocol's request names
-    messages: Messages = field(default_factory=list)  # what the server understood; empty if it refused
-    options: dict[str, Any] = field(default_factory=dict)  # of an open protocol, in common names, as far as known
-    problem: str | None = None  # why the request was refused, or what failed
-    status: int = 0  # HTTP status sent; 0 until then, and for a raw answer
-    finished: Event = field(default_factory=Event)  # the server is through with it, however it ended
-    disconnected: Event = field(default_factory=Event)  # the client was seen to leave before the answer was whole
-    disconnected_at: float | None = None  # seconds, on the clock of `started`
+    # The retired service (cromicle, ...) or the protocol (chat, responses, ...); None if the path belongs to none.
+    service: str | None = None
+    # The model that the request of an open protocol names.
+    model: str | None = None
+    # What the server understood, in OpenAI's form; empty if it refused the request.
+    messages: Messages = field(default_factory=list)
+    # The known options of an open protocol's request, under their common names.
+    options: dict[str, Any] = field(default_factory=dict)
+    # Why the request was refused, or what failed.
+    problem: str | None = None
+    # The HTTP status that was sent; 0 until then, and for a raw response.
+    status: int = 0
+    # Set when the server has finished with the request, however it ended.
+    finished: Event = field(default_factory=Event)
+    # Set when the client was seen to leave before the response was whole, and when, on the clock of `started`.
+    disconnected: Event = field(default_factory=Event)
+    disconnected_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A response before it is cut up for the wire; header names in lower case."""
+class Response:
+    """A response before it is cut up for the wire; the names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -60,93 +74,99 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the emulator has been told about its answers, as of one request; `keys`: whether one is demanded."""
+    """What the emulator was told about its responses, as it holds for one request."""
 
     script: Script
-    reply: Reply
+    reply: ReplyFunction
     prefix: str
     clock: Callable[[], float]
+    # Whether a key is demanded.
     keys: bool
 
 
-def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Answer:
-    """What the server answers; writes service, model, messages, options and problem into the exchange.
+def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
+    """Return the response; write service, model, messages, options and problem into the exchange.
 
     `error` is what was wrong with the request before its body could be read.
     """
-    script, kind, refuse = policy.script, "text/plain; charset=utf-8", _refuse
+    script, content_type, refuse = policy.script, "text/plain; charset=utf-8", _refuse
     try:
         if error:
             raise error
         if (exchange.method, exchange.path) == ("GET", f"{policy.prefix}/v1/models") and not script.fixed:
-            exchange.service = "models"  # of OpenAI and of every local server
-            return _json(200, MODELS, {})
-        if found := find(PROTOCOLS, exchange.method, exchange.path, policy.prefix):
+            # Clients of OpenAI and of local servers ask for this list.
+            exchange.service = "models"
+            return _json(Reply(200, MODELS), {})
+        dialect = script.dialect or ("azure" if "/openai/deployments/" in exchange.path else "openai")
+        if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
-            post = _post(exchange, policy, path, query)
-            kind, refuse = protocol.head(post)["content-type"], partial(_fault, protocol, post)
+            post = Post(
+                path=path,
+                query=dict(parse_qsl(query, keep_blank_values=True)),
+                headers=exchange.headers,
+                body=exchange.body,
+                keyless=not policy.keys or dialect in KEYLESS,
+            )
+            content_type, refuse = protocol.head(post)["content-type"], partial(_refuse_as, protocol, post)
             exchange.service = protocol.name
             turn = replace(protocol.read(post), now=policy.clock())
             exchange.model, exchange.messages, exchange.options = turn.model, turn.messages, turn.options
             if not script.fixed:
-                return _converse(protocol, post, turn, policy)
+                return _answer(protocol, post, turn, policy)
         else:
             service = match(SERVICES, exchange.method, exchange.path, exchange.headers, policy.prefix, SHOWN)
-            exchange.service, kind = service.name, service.reply_type
+            exchange.service, content_type = service.name, service.reply_type
             exchange.messages = check(service, exchange.headers, exchange.body, policy.clock())
             if not script.fixed:
-                return Answer(200, {"content-type": kind}, service.frame(_speak_plainly(policy, exchange.messages)))
+                text = _answer_plainly(policy, exchange.messages)
+                return Response(200, {"content-type": content_type}, service.frame(text))
     except Refusal as refusal:
         exchange.problem = refusal.problem
         if not script.fixed:
             return refuse(refusal)
     body = script.raw if script.raw is not None else script.body or b""
-    return Answer(script.status or 200, {"content-type": kind}, [body.encode() if isinstance(body, str) else body])
+    data = body.encode() if isinstance(body, str) else body
+    return Response(script.status or 200, {"content-type": content_type}, [data])
 
 
-def _post(exchange: Exchange, policy: Policy, path: str, query: str) -> Post:
-    dialect = policy.script.dialect or ("azure" if "/openai/deployments/" in path else "openai")
-    return Post(
-        path=path,
-        query=dict(parse_qsl(query, keep_blank_values=True)),
-        headers=exchange.headers,
-        body=exchange.body,
-        dialect=dialect,
-        keyless=not policy.keys or DIALECTS[dialect].local,
-    )
+def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Response:
+    """Return an open protocol's response.  Raise `Refusal` 500 if the reply function fails before its first piece."""
+    script = policy.script
+    if script.problem and (error := protocol.fault(post, script.problem, None)):
+        return _reply(protocol, post, error)
+    said = iter([Problem(script.problem)]) if script.problem else spoken(policy.reply, turn.messages)
+    start, pieces = opened(said)
+    turn = replace(turn, response_id=start.response_id, model=start.model or turn.model)
+    pieces = counted(pieces, words(turn.messages))
+    if not turn.stream:
+        return _reply(protocol, post, protocol.whole(turn, pieces))
+    body = protocol.write(turn, pieces)
+    return Response(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 
-def _converse(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Answer:
-    """The reply of an open protocol. Raises `Refusal` 500: the reply function failed before its first piece."""
-    script, pieces = policy.script, speak(policy.reply, turn.messages)
-    if script.problem:
-        if protocol.fault(post, script.problem, None).status != 200:
-            return _tell(protocol, post, script.problem, None)
-        pieces = iter([Problem(script.problem)])
-    body = protocol.write(turn, begin(complete(pieces, turn.tally)))
-    return Answer(200, protocol.head(post), unterminated(body) if script.unterminated else body)
-
-
-def _speak_plainly(policy: Policy, messages: Messages) -> Iterator[str]:
+def _answer_plainly(policy: Policy, messages: Messages) -> Iterator[str]:
     if policy.script.problem:
         raise Refusal(500, "script: expected no problem, which this service cannot tell")
-    return begin(plain(speak(policy.reply, messages)))
+    return begun(plain(spoken(policy.reply, messages)))
 
 
-def _refuse(refusal: Refusal) -> Answer:
-    return _json(refusal.status, {"error": refusal.problem}, refusal.headers)
+def _refuse(refusal: Refusal) -> Response:
+    return _json(Reply(refusal.status, {"error": refusal.problem}), refusal.headers)
 
 
-def _fault(protocol: Protocol, post: Post, refusal: Refusal) -> Answer:
-    return _tell(protocol, post, REFUSED_AS[refusal.status], refusal.problem)
+def _refuse_as(protocol: Protocol, post: Post, refusal: Refusal) -> Response:
+    """Return a refusal in the protocol's form."""
+    error = protocol.fault(post, REFUSED_AS[refusal.status], refusal.problem)
+    return _reply(protocol, post, error) if error else _refuse(refusal)
 
 
-def _tell(protocol: Protocol, post: Post, kind: str, problem: str | None) -> Answer:
-    fault = protocol.fault(post, kind, problem)
+def _reply(protocol: Protocol, post: Post, reply: Reply) -> Response:
+    """Return a reply that is not streamed, with the protocol's headers but for the content type."""
     headers = {name: value for name, value in protocol.head(post).items() if name != "content-type"}
-    return _json(fault.status, fault.body, headers | RETRY.get(kind, {}))
+    return _json(reply, headers | RETRY.get(reply.status, {}))
 
 
-def _json(status: int, value: Any, headers: Mapping[str, str]) -> Answer:
-    text = json.dumps(value).encode()
-    return Answer(status, {"content-type": "application/json", "content-length": str(len(text)), **headers}, [text])
+def _json(reply: Reply, headers: Mapping[str, str]) -> Response:
+    data = json.dumps(reply.body).encode()
+    given = {"content-type": "application/json", "content-length": str(len(data)), **headers}
+    return Response(reply.status, given, [data])

@@ -1,4 +1,4 @@
-"""How an answer leaves the server: `Script` says it, and the functions here cut the body accordingly."""
+"""How a response leaves the server: `Script` says it, and the functions here cut the body accordingly."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 
-from ..server.conversation import Problem
+from ..server.pieces import Problem
 from .dialects import DIALECTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """How the server answers a request; as it stands, a well-behaved reply.
+    """How the server responds to a request; `Script()` is a well-behaved response.
 
-    What it says counts for refusals too. A `status` or a `body` is the answer to any request, well formed or not,
-    and `raw` more so; the reply function is not called then. Raises `ValueError` for a number that makes no sense
-    and for a problem or dialect that is none.
+    A script counts for refusals, too.  A `status` or a `body` is the response to any request, well formed or not, and
+    so is `raw`, which replaces both; the reply function is not called then.  Raises `ValueError` for a number that
+    makes no sense, and for an unknown problem or dialect.
     """
 
     split: int | tuple[int, ...] | None = None
-    """HTTP chunks of so many bytes, or cut at these offsets into the body (ascending); None: a chunk a piece."""
+    """HTTP chunks of this many bytes, or cut at these offsets into the body (ascending); None: one chunk a piece."""
 
     wait: float = 0.0
     """Seconds between chunks."""
@@ -32,32 +32,33 @@ class Script:
     """HTTP status 200-599; the body is empty unless `body` is given as well."""
 
     body: bytes | str | None = None
-    """The body, as UTF-8, of status 200 unless `status` is given as well; for the split it is one piece."""
+    """The body, a str as UTF-8, of status 200 unless `status` is given as well.  It is one piece for the split."""
 
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent besides the default ones or in their place. A `content-length` here replaces the chunked coding, so that a
-    wrong one can be sent; a `connection: close` closes after the answer."""
+    """Headers that are added to the default ones or replace them.  A `content-length` replaces the chunked coding, so
+    that a wrong length can be sent; `connection: close` closes the connection after the response."""
 
     cut: int | None = None
-    """Closes the connection after so many bytes of the body, at its end at the latest, without the final chunk."""
+    """Closes the connection after this many bytes of the body, or at its end, without the final chunk."""
 
     reset: bool = False
     """Makes the close of `cut` and `raw` a TCP RST instead of a FIN."""
 
     problem: str | None = None
-    """Answers a well-formed request of an open protocol with this error, as the service would: a kind of `Problem`.
-    The reply function is not called then. The retired services know no such errors and refuse it."""
+    """Answers a well-formed request of an open protocol with this kind of `Problem`, by the HTTP status that the
+    service would send.  The reply function is not called then.  The retired services know no such errors and refuse
+    it."""
 
     dialect: str | None = None
-    """Whose habits the reply has, where several services share a protocol: openai, azure, openrouter, deepseek, vllm,
-    groq, zai, huggingface, llamacpp, transformers, litellm, mistral. None: by the path, azure or openai. Of
-    these vllm, llamacpp and transformers demand no key."""
+    """The service whose habits the reply has, if several share a protocol: openai, azure, openrouter, deepseek, vllm,
+    groq, zai, huggingface, llamacpp, transformers, litellm or mistral.  None: azure or openai, by the path.  Of these,
+    vllm, llamacpp and transformers demand no key."""
 
     unterminated: bool = False
-    """Leaves out the last line end of an open protocol's reply: the blank line behind the last event."""
+    """Leaves out the last line end of an open protocol's stream, which is the blank line after the last event."""
 
     raw: bytes | None = None
-    """The whole response, status line and all; then the connection closes. `cut` counts its bytes."""
+    """The whole response with its status line; then the connection closes.  `cut` counts its bytes."""
 
     def __post_init__(self) -> None:
         offsets = (self.split,) if isinstance(self.split, int) else self.split or ()
@@ -74,16 +75,16 @@ class Script:
 
     @property
     def fixed(self) -> bool:
-        """Whether the answer is the same for every request."""
+        """Whether the response is the same for every request."""
         return (self.raw, self.body, self.status) != (None, None, None)
 
     def blocks(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Yields what is sent of a body, block by block, none empty; `pieces` are taken only as far as needed."""
+        """Yield what is sent of a body, in blocks that are not empty; no more pieces are taken than are needed."""
         return divide(shorten(pieces, self.cut), self.split)
 
 
 def shorten(pieces: Iterable[bytes], cut: int | None) -> Iterator[bytes]:
-    """Yields the first `cut` bytes, all of them if None, in the pieces they come in."""
+    """Yield the first `cut` bytes, or all of them if it is None, in the pieces in which they come."""
     if cut is None:
         yield from pieces
         return
@@ -94,7 +95,7 @@ def shorten(pieces: Iterable[bytes], cut: int | None) -> Iterator[bytes]:
 
 
 def divide(pieces: Iterable[bytes], split: int | tuple[int, ...] | None) -> Iterator[bytes]:
-    """Yields the same bytes in blocks of `split` bytes, cut at the offsets `split`, or as they come; none empty."""
+    """Yield the same bytes in blocks of `split` bytes, cut at the offsets `split`, or as they come; none is empty."""
     if split is None:
         yield from filter(None, pieces)
         return
@@ -109,3 +110,13 @@ def divide(pieces: Iterable[bytes], split: int | tuple[int, ...] | None) -> Iter
         rest = rest[start:]
     if rest:
         yield rest
+
+
+def unterminated(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes without the last line end: the blank line of the last event, the LF of the last object."""
+    source = iter(blocks)
+    last = next(source, b"")
+    for block in source:
+        yield last
+        last = block
+    yield last.removesuffix(b"\n").removesuffix(b"\r")

@@ -32,7 +32,7 @@ from g4flite._core.events import Reasoning, Usage
 from g4flite.apps import chat, cli
 from g4flite.apps.chat import markdown
 from g4flite.apps.chat.session import HELP, Session, decide
-from g4flite.testing import Emulator, Script, Stop, Think
+from g4flite.testing import Emulator, Finish, Script
 from tests.conftest import bare_environment
 
 SECRET = "sk-s3cret-s3cret"
@@ -253,7 +253,7 @@ def shown(server: Emulator, console: Console, *pieces: Any) -> str:
 
 def test_markdown_is_rendered(server: Emulator, console: Console) -> None:
     written = shown(
-        server, console, Think("Hm"), "## T\n\nso **bo", "ld** <b>\x1b[5m [a](http://x)\n- i\n\n```py\nx = 1\n```\n"
+        server, console, Reasoning("Hm"), "## T\n\nso **bo", "ld** <b>\x1b[5m [a](http://x)\n- i\n\n```py\nx = 1\n```\n"
     )
     assert "\x1b[1mbold\x1b[0m" in written
     assert "\x1b[2mHm\x1b[0m" in written
@@ -336,7 +336,7 @@ def test_an_answer_that_fails_is_one_line_and_not_in_the_history(
 def test_an_answer_that_ctrl_c_stops_is_kept_as_far_as_it_came(
     pieces: list[str], session: Session, server: Emulator, capsys: Captured
 ) -> None:
-    server.reply = lambda messages: [*pieces, Think("Hm"), " again"]
+    server.reply = lambda messages: [*pieces, Reasoning("Hm"), " again"]
 
     def paint(reply: g4flite.Stream) -> None:
         for event in reply.events():
@@ -354,7 +354,7 @@ def test_an_answer_without_text_is_not_kept_and_its_finish_reason_is_printed(
     session: Session, server: Emulator, capsys: Captured
 ) -> None:
     texts = iter([[], ["Hi"]])
-    server.reply = lambda messages: [Think("Hm"), *next(texts), Stop("length")]
+    server.reply = lambda messages: [Reasoning("Hm"), *next(texts), Finish("length")]
     assert not chat.converse(session, typed("one", "/retry"), cli.show, terminal=False)
     error, ended = capsys.readouterr().err.splitlines()
     assert error == "g4flite: error: ollama: the answer holds no text (finish reason: length); /retry asks again"

@@ -20,8 +20,8 @@ from g4flite.apps.check import record as recorder
 from g4flite.apps.check import recording as _recording
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording, blot
-from g4flite.server.conversation import KINDS
-from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.server.pieces import KINDS
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
 from tests.apps.test_cli import a_line
@@ -121,10 +121,10 @@ HEALTHY: dict[str, tuple[str, Any]] = {
     **{f"{name} in small pieces": (name, Script(split=size)) for name, size in (("gemini", 7), ("cromicle", 1))},
     **{dialect: ("openai", Script(dialect=dialect)) for dialect in DIALECTS if dialect not in OTHERWISE},
     "azure": ("azure-openai", Script(dialect="azure")),
-    "reasoning": ("anthropic", said(Think("Hm, "), "one, ", "two")),
-    "a tool call": ("openai", said(Call("weather", {"city": "Oslo"}))),
+    "reasoning": ("anthropic", said(Reasoning("Hm, "), "one, ", "two")),
+    "a tool call": ("openai", said(ToolCall("", "weather", '{"city": "Oslo"}'))),
     "a short answer": ("cohere", said("Hi")),
-    "the length": ("openai-responses", said("one, ", "two", Stop("length"))),
+    "the length": ("openai-responses", said("one, ", "two", Finish("length"))),
     "gzip": ("openai", Script(body=flushed(CHAT), headers={**SSE, "content-encoding": "gzip"}, split=20)),
     "a connection that ends it": (
         "openai",
@@ -175,7 +175,7 @@ FAULTS: dict[str, tuple[str, Any, str, bytes]] = {
     "inside, at once": ("anthropic", said(Problem("overloaded")), "error inside", b"overloaded_error"),
     "inside, as text": ("cromicle", sent(body='{"error": "no"}'), "error inside", b'{"error": "no"}'),
     "a blocked prompt": ("gemini", Script(problem="content_filter"), "error inside", b"PROHIBITED_CONTENT"),
-    "a reason that is an error": ("openai", said("one", Stop("error")), "error inside", b'"finish_reason":"error"'),
+    "a reason that is an error": ("openai", said("one", Finish("error")), "error inside", b'"finish_reason":"error"'),
     "an empty answer": ("openai", said(), "first text", b'"content":""'),
     "an empty body": ("openai", Script(body=b""), "first text", b"200"),
     "an empty text": ("free2gpt", said(), "first text", b"200"),

@@ -24,7 +24,7 @@ import g4flite
 from g4flite import providers
 from g4flite.__main__ import main
 from g4flite.apps import cli
-from g4flite.testing import Call, Emulator, Script, Stop
+from g4flite.testing import Emulator, Finish, Script, ToolCall
 from tests.acme import ACME, FOUNDERS
 
 NAME = cli.PACKAGE
@@ -163,8 +163,8 @@ WRONG = {
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (["a", Stop("length")], "g4flite: finish reason: length\n"),
-        ([Call("weather", {})], "g4flite: finish reason: tool_calls\n"),
+        (["a", Finish("length")], "g4flite: finish reason: length\n"),
+        ([ToolCall("", "weather", "{}")], "g4flite: finish reason: tool_calls\n"),
         ([" "], "g4flite: finish reason: stop, with no text\n"),
         (["a"], ""),
     ],

@@ -25,7 +25,7 @@ from g4flite.apps import asking as _asking
 from g4flite.apps import listing as _listing
 from g4flite.apps import probe
 from g4flite.apps.probe import Probe, candidates
-from g4flite.testing import Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
 from g4flite.testing.exchange import MODELS
 from tests.acme import ACME
 
@@ -117,9 +117,9 @@ def test_a_fault_is_named_in_five_words(fault: str, openai: Callable[..., Probe]
 def test_what_was_cut_off_by_a_limit_of_the_service_works_and_is_not_whole(
     openai: Callable[..., Probe], server: Emulator
 ) -> None:
-    server.reply = lambda messages: ["one", Stop("length")]
+    server.reply = lambda messages: ["one", Finish("length")]
     assert (openai().works, openai().whole) == (True, False)
-    server.reply = lambda messages: [Think("Hm."), Stop("length")]
+    server.reply = lambda messages: [Reasoning("Hm."), Finish("length")]
     assert (openai().works, openai().reason) == (False, "empty answer")
 
 
@@ -349,7 +349,7 @@ def test_certificates_are_loaded_before_the_clock_runs(server: Emulator, monkeyp
 def test_working_is_a_list_to_fall_back_on(server: Emulator, deaf: str, monkeypatch: Patch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", deaf)
-    with Emulator(lambda messages: ["cut", Stop("length")], keys=False) as second:
+    with Emulator(lambda messages: ["cut", Finish("length")], keys=False) as second:
         server.keys = False
         asked = ["openai", at(second, "second", default_model=None), at(server, "first")]
         found = probe.working(asked, model={"openai": "m", "second": "m2"})

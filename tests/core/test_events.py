@@ -13,7 +13,7 @@ import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
 from g4flite._core import exchange as _exchange
 from g4flite._core.response.assembly import ToolCalls
-from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Emulator, Problem, Script
 from tests.conftest import Driver
 from tests.core.test_timers import Clock
 
@@ -43,7 +43,7 @@ def script(body: bytes, **more: Any) -> Script:
 
 
 def test_everything_comes_in_order(driver: Driver, server: Emulator) -> None:
-    server.reply = lambda messages: [Think("hm"), "a", "b", Call("now", {}, "id-1")]
+    server.reply = lambda messages: [Reasoning("hm"), "a", "b", ToolCall("id-1", "now", "{}")]
     server.script = Script(dialect="vllm")
     items = driver.events("vllm", "Hi", **ask(server))
     assert items[1:6] == [
@@ -186,7 +186,7 @@ def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(
 
 
 def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) -> None:
-    server.reply = lambda messages: [*map(Think, "abcdef"), "g"]
+    server.reply = lambda messages: [*map(Reasoning, "abcdef"), "g"]
     server.script = Script(wait=0.02, dialect="vllm")
     timeout = g4flite.Timeout(first_token=30, idle=30)
     stream = g4flite.stream("vllm", "Hi", timeout=timeout, retries=0, **ask(server))
@@ -216,7 +216,7 @@ def test_an_error_that_passes_before_any_content_is_tried_again(driver: Driver, 
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["OverloadedError", "complete"]
 
 
-@pytest.mark.parametrize("first", [Think("hm"), Call("now", {}), "a"])
+@pytest.mark.parametrize("first", [Reasoning("hm"), ToolCall("", "now", "{}"), "a"])
 def test_nothing_is_tried_again_behind_any_content(first: Any, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [first, Problem("overloaded")]
     server.script = Script(dialect="vllm")
@@ -234,18 +234,18 @@ def test_an_end_without_an_answer_or_a_reason_is_an_empty_reply(driver: Driver, 
 
 
 def test_an_empty_answer_says_why_it_ended(driver: Driver, server: Emulator) -> None:
-    server.reply = lambda messages: [Stop("length")]
+    server.reply = lambda messages: [Finish("length")]
     items = driver.events("llamacpp", "Hi", **ask(server))
     assert [type(item) for item in items] == [Start, Finish, Usage]
     assert driver.stream.finish_reason == "length"
 
 
 def test_an_answer_that_a_filter_kept_back_is_asked_of_the_next_provider(driver: Driver, server: Emulator) -> None:
-    replies = iter([[Stop("content_filter")], ["a"]])
+    replies = iter([[Finish("content_filter")], ["a"]])
     server.reply = lambda messages: next(replies)
     assert driver.collect(["llamacpp", "vllm"], "Hi", **ask(server)) == ["a"]
     assert driver.stream.attempts[0].outcome.startswith("ContentFilterError: a content filter kept the whole answer")
-    server.reply = lambda messages: ["b", Stop("content_filter")]
+    server.reply = lambda messages: ["b", Finish("content_filter")]
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["b"]
     assert driver.stream.finish_reason == "content_filter"
 

@@ -9,7 +9,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Emulator, Problem, Script
 from tests.conftest import Driver
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
@@ -53,7 +53,7 @@ TEXT = "\u00c6 13 \u00b0 \U0001f327"
 
 
 def reply(messages: Any) -> list[Any]:
-    return [Think("hm"), "\u00c6 ", "13 \u00b0 \U0001f327", Call("weather", {"city": "B"}, "id-1")]
+    return [Reasoning("hm"), "\u00c6 ", "13 \u00b0 \U0001f327", ToolCall("id-1", "weather", '{"city": "B"}')]
 
 
 @pytest.fixture
@@ -258,7 +258,7 @@ def failure(name: str, call: dict[str, Any]) -> g4flite.G4fliteError:
 @pytest.mark.parametrize("name", PROTOCOLS)
 @pytest.mark.parametrize("reason", ["stop", "length"])
 def test_a_finish_reason_has_the_common_word(name: str, reason: str, service: Emulator) -> None:
-    service.reply = lambda messages: ["a", Stop(reason)]
+    service.reply = lambda messages: ["a", Finish(reason)]
     with g4flite.stream(name, "Hi", **settings(name, service)) as stream:
         assert list(stream) == ["a"]
     assert stream.finish_reason == reason
@@ -283,7 +283,7 @@ def test_a_reply_that_was_cut_off_is_none(name: str, driver: Driver, service: Em
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_an_answer_kept_back_by_a_filter_is_an_error(name: str, driver: Driver, service: Emulator) -> None:
-    service.reply = lambda messages: [Stop("content_filter")]
+    service.reply = lambda messages: [Finish("content_filter")]
     with pytest.raises(g4flite.ContentFilterError if name != "cohere" else g4flite.ProviderError):
         driver.collect(name, "Hi", **settings(name, service))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from g4flite.testing import Call, Emulator, Problem, Script, Stop, Think
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 from tests.open_protocols import (
     ANTHROPIC,
     CHAT,
@@ -28,7 +28,8 @@ from tests.open_protocols import (
     last,
 )  # fmt: skip
 
-FULL = (Think("Hm"), Think("m."), "Grüß", " dich", Call("weather", {"city": "Oslo"}), Call("clock", "{}", "c9"))
+CALLS = ToolCall("", "weather", '{"city": "Oslo"}'), ToolCall("c9", "clock", "{}")
+FULL = (Reasoning("Hm"), Reasoning("m."), "Grüß", " dich", *CALLS)
 ARGUMENTS = ['{"city":', ' "Oslo"}']
 
 
@@ -116,7 +117,7 @@ def test_chunks_are_padded_unless_the_client_objects() -> None:
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter", "error"])
 def test_chat_s_finish_reason_is_the_one_given(reason: str) -> None:
-    with emulate("a", Stop(reason), "b") as e:
+    with emulate("a", Finish(reason), "b") as e:
         *_, end, done = events(hear(e, CHAT))
         assert (end["choices"][0]["finish_reason"], done) == (reason, "[DONE]")
         e.script = Script(dialect="deepseek")
@@ -203,7 +204,7 @@ def test_huggingface_thinks_in_the_text() -> None:
 
 
 def test_thought_that_an_error_ends_stays_open() -> None:
-    *_, thought, error = says("huggingface", CHAT, Think("Hm"), Problem("server"))
+    *_, thought, error = says("huggingface", CHAT, Reasoning("Hm"), Problem("server"))
     assert thought["choices"][0]["delta"] == {"content": "<think>\nHm"}
     assert set(error) == {"error", "error_type"}
 
@@ -314,7 +315,7 @@ def test_responses_are_events_in_order_and_numbered() -> None:
     ],
 )
 def test_responses_end_by_their_reason(reason: str, status: str, details: Any) -> None:
-    with emulate("a", Stop(reason)) as e:
+    with emulate("a", Finish(reason)) as e:
         *_, end = events(hear(e, RESPONSES))
     assert (end["type"], end["response"]["status"]) == (f"response.{status}", status)
     assert end["response"]["incomplete_details"] == details
@@ -374,7 +375,11 @@ def test_anthropic_is_blocks_and_a_ping() -> None:
         ),
     ]
     reason = {"stop_reason": "tool_use", "stop_sequence": None}
-    assert delta == {"type": "message_delta", "delta": reason, "usage": {"output_tokens": 4}}
+    assert delta == {
+        "type": "message_delta",
+        "delta": reason,
+        "usage": {"output_tokens": 4, "output_tokens_details": {"thinking_tokens": 2}},
+    }
     assert stop == {"type": "message_stop"}
 
 
@@ -395,7 +400,7 @@ def test_anthropic_s_bytes_are_padded_with_blanks() -> None:
     [("stop", "end_turn"), ("length", "max_tokens"), ("tool_calls", "tool_use"), ("content_filter", "refusal")],
 )
 def test_anthropic_s_stop_reasons(reason: str, expected: str) -> None:
-    with emulate(Stop(reason)) as e:
+    with emulate(Finish(reason)) as e:
         start, delta, stop = events(hear(e, ANTHROPIC))
     assert (start["type"], delta["delta"]["stop_reason"], stop["type"]) == ("message_start", expected, "message_stop")
 
@@ -443,7 +448,7 @@ def test_gemini_without_sse_is_one_array() -> None:
 
 
 def test_a_call_without_thought_is_not_signed() -> None:
-    with emulate(Call("clock", {})) as e:
+    with emulate(ToolCall("", "clock", "{}")) as e:
         assert ask(e, GEMINI_ARRAY).json[0] == candidate({"functionCall": {"name": "clock", "args": {}}}, 0, 0)
 
 
@@ -458,7 +463,7 @@ def test_a_call_without_thought_is_not_signed() -> None:
     ],
 )
 def test_gemini_s_finish_reasons(reason: str, expected: str) -> None:
-    with emulate("a", Stop(reason)) as e:
+    with emulate("a", Finish(reason)) as e:
         assert ask(e, GEMINI_ARRAY).json[-1]["candidates"][0]["finishReason"] == expected
 
 
@@ -501,7 +506,7 @@ def test_ollama_is_objects_in_lines() -> None:
 
 
 def test_ollama_knows_one_other_reason() -> None:
-    with emulate("a", Stop("length")) as e:
+    with emulate("a", Finish("length")) as e:
         assert lines(hear(e, OLLAMA))[-1]["done_reason"] == "length"
 
 
@@ -554,7 +559,7 @@ def test_cohere_is_contents_and_tool_calls() -> None:
     [("stop", "COMPLETE"), ("length", "MAX_TOKENS"), ("tool_calls", "TOOL_CALL"), ("error", "ERROR")],
 )
 def test_cohere_s_finish_reasons(reason: str, expected: str) -> None:
-    with emulate("a", Stop(reason)) as e:
+    with emulate("a", Finish(reason)) as e:
         assert events(hear(e, COHERE))[-1]["delta"]["finish_reason"] == expected
 
 
@@ -714,7 +719,7 @@ def test_gemini_blocks_a_prompt_by_feedback_and_a_reply_by_its_finish() -> None:
     ],
 )
 def test_a_reason_that_a_protocol_does_not_know_is_a_problem(name: str, reason: str, kind: str) -> None:
-    assert after(name, "a", Stop(reason)) == after(name, "a", Problem(kind))
+    assert after(name, "a", Finish(reason)) == after(name, "a", Problem(kind))
 
 
 # The dialects' errors
@@ -817,7 +822,7 @@ def test_the_last_line_end_can_be_left_out(name: str, unterminated: bool) -> Non
 
 
 def test_an_empty_body_has_no_last_line_end() -> None:
-    from g4flite.server.framing import unterminated
+    from g4flite.testing.script import unterminated
 
     assert list(unterminated([])) == [b""]
 
@@ -839,11 +844,11 @@ def test_split_and_cut_are_of_the_body_s_bytes(name: str) -> None:
 
 
 def test_a_reply_that_fails_is_the_vendor_s_500_or_breaks_off() -> None:
-    with emulate(Call("f", "{}"), b"no") as e:
+    with emulate(ToolCall("", "f", "{}"), b"no") as e:
         with pytest.raises(Exception, match="IncompleteRead"):
             ask(e, CHAT)
-        assert "expected str, Think, Call, Stop or Problem" in str(last(e).problem)
-    for bad in (b"bytes", "\ud83d", Think("\ud83d"), Call("\ud83d", {})):
+        assert "expected str, Start, Reasoning" in str(last(e).problem)
+    for bad in (b"bytes", "\ud83d", Reasoning("\ud83d"), ToolCall("", "\ud83d", "{}")):
         with emulate(bad) as e:
             response = ask(e, ANTHROPIC)
             assert (response.status, response.json["error"]["type"]) == (500, "api_error")
@@ -852,11 +857,11 @@ def test_a_reply_that_fails_is_the_vendor_s_500_or_breaks_off() -> None:
 
 
 def test_arguments_that_are_no_json_are_sent_where_they_are_text() -> None:
-    with emulate(Call("f", '{"a":')) as e:
+    with emulate(ToolCall("", "f", '{"a":')) as e:
         assert events(hear(e, CHAT))[2]["choices"][0]["delta"] == fragment(0, '{"a":')
         with pytest.raises(Exception, match="IncompleteRead"):
             ask(e, OLLAMA)
-        assert "JSONDecodeError" in str(last(e).problem)
+        assert "ToolCall.arguments: expected a JSON object" in str(last(e).problem)
 
 
 def test_pieces_are_made_when_they_are_sent() -> None:
@@ -876,7 +881,7 @@ def test_pieces_are_made_when_they_are_sent() -> None:
     assert 0 < len(made) < 10
 
 
-@pytest.mark.parametrize("make", [lambda: Stop("done"), lambda: Problem("quota")])
+@pytest.mark.parametrize("make", [lambda: Problem("quota")])
 def test_a_piece_of_no_known_kind_is_a_value_error(make: Any) -> None:
     with pytest.raises(ValueError, match="expected one of"):
         make()
@@ -911,12 +916,12 @@ CROMICLE = Wire(
 
 
 def test_a_retired_service_says_the_text_alone() -> None:
-    with emulate(Think("Hm"), "a", Stop("length"), "never") as e:
+    with emulate(Reasoning("Hm"), "a", Finish("length"), "never") as e:
         assert hear(e, CROMICLE) == b"a"
         assert (last(e).model, last(e).options) == (None, {})
 
 
-@pytest.mark.parametrize("piece", [Call("f", {}), Problem("server")])
+@pytest.mark.parametrize("piece", [ToolCall("", "f", "{}"), Problem("server")])
 def test_a_retired_service_knows_neither_calls_nor_problems(piece: Any) -> None:
     with emulate(piece) as e:
         response = ask(e, CROMICLE)

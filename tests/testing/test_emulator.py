@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from g4flite.server.checks import Refusal
-from g4flite.server.http import Connection
 from g4flite.testing import Emulator, Exchange, Script
+from g4flite.testing.connection import Connection
 from g4flite.testing.script import divide, shorten
 
 pytest_plugins = ["g4flite.testing.plugin"]

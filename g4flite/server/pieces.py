@@ -1,0 +1,126 @@
+"""What a reply is made of: text, the SDK's events, and `Problem` for an error inside a reply.
+
+A writer is given the pieces in this order:
+
+    Usage                            the tokens up to and with the next piece; a later one replaces it
+    "text" | Reasoning | ToolCall    in any number and order
+    Finish | Problem                 one, at the end
+
+In each Usage all four numbers are given, none is None.  A client that does not stream is given what `collect` makes of
+the pieces.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .checks import Refusal
+
+KINDS = (
+    "authentication", "permission", "not_found", "rate_limit", "overloaded", "context_length", "content_filter",
+    "server",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error that the service reports inside a reply; nothing comes after it.
+
+    `kind` is authentication, permission, not_found, rate_limit, overloaded, context_length, content_filter or server.
+    Raises `ValueError` for any other.
+    """
+
+    kind: str
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind: expected one of {', '.join(KINDS)}; not {self.kind!r}")
+
+
+Piece: TypeAlias = str | Reasoning | ToolCall | Usage | Finish | Problem
+
+UNCOUNTED = Usage(0, 0, 0, 0)
+"""What a writer takes for the tokens until it is given a Usage."""
+
+
+def translate_finish(pieces: Iterable[Piece], words: Mapping[str, str]) -> Iterator[Piece]:
+    """Yield the pieces; the Finish has the service's own word for its reason as `native`.
+
+    `words` has the service's words; a `native` that the Finish brings along is kept.  A reason for which the service
+    has no word becomes a `Problem`: content_filter of that kind, any other of the kind server.
+    """
+    for piece in pieces:
+        if not isinstance(piece, Finish):
+            yield piece
+        elif native := piece.native or words.get(piece.reason):
+            yield Finish(piece.reason, native)
+        else:
+            yield Problem("content_filter" if piece.reason == "content_filter" else "server")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A reply put together, for a client that wants a single JSON object."""
+
+    # Text, reasoning and tool calls in the order in which they came; neighbours of one kind are joined.
+    parts: tuple[str | Reasoning | ToolCall, ...]
+    usage: Usage
+    end: Finish | Problem
+
+    @property
+    def text(self) -> str:
+        """The text of all parts."""
+        return "".join(part for part in self.parts if isinstance(part, str))
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of all parts."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def calls(self) -> list[ToolCall]:
+        """The tool calls."""
+        return [part for part in self.parts if isinstance(part, ToolCall)]
+
+
+def collect(pieces: Iterable[Piece]) -> Whole:
+    """Return the pieces put together; empty text is left out."""
+    parts: list[str | Reasoning | ToolCall] = []
+    usage: Usage = UNCOUNTED
+    end: Finish | Problem = Finish("stop")
+    for piece in pieces:
+        match piece, parts[-1:]:
+            case Usage(), _:
+                usage = piece
+            case ((Finish() | Problem()), _):
+                end = piece
+            case str(), [str() as last]:
+                parts[-1] = last + piece
+            case Reasoning(), [Reasoning(last)]:
+                parts[-1] = Reasoning(last + piece.text)
+            case _:
+                parts.append(piece)
+    return Whole(tuple(part for part in parts if part not in {"", Reasoning("")}), usage, end)
+
+
+def fragments(text: str) -> Iterator[str]:
+    """Yield the arguments of a tool call eight characters at a time, as services stream them."""
+    return (text[start : start + 8] for start in range(0, len(text), 8))
+
+
+def arguments_object(call: ToolCall) -> dict[str, Any]:
+    """Return the arguments of a tool call as an object, for protocols that do not send them as text.
+
+    Empty arguments are {}.  Raise `Refusal` 500 if the arguments are not a JSON object.
+    """
+    try:
+        value = json.loads(call.arguments or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise Refusal(500, f"ToolCall.arguments: expected a JSON object in this protocol, not {call.arguments!r}")
+    return value
