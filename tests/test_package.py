@@ -1,6 +1,7 @@
 """The package as others meet it: imported, installed, read."""
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.conftest import bare_environment
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +86,30 @@ def test_the_three_lines_of_the_readme_make_a_provider() -> None:
         stream = g4flite.stream(made["MINE"], "Hi", base_url=base_url, api_key="sk-mine-1")
         assert stream.text() == "You said: Hi"
         assert ("authorization", "Bearer sk-mine-1") in [(n.lower(), v) for n, v in server.exchanges[-1].headers]
+
+
+def test_the_provider_of_contributing_md_streams() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
+    made: dict[str, Any] = {"__name__": "g4flite.providers.acme", "__package__": "g4flite.providers"}
+    exec(block, made)  # as a file of the package: its imports are relative
+    lines = b'{"text": "Hello"}\n{"text": " you"}\n{"done": true}\n'
+    with Emulator(script=Script(body=lines)) as server:
+        stream = g4flite.stream(made["ACME"], "Hi", base_url=server.url, api_key="sk-acme-1", temperature=0.5)
+        assert list(stream) == ["Hello", " you"]
+        assert json.loads(server.exchanges[-1].body) == {"prompt": "Hi", "temperature": 0.5}
+
+
+def test_every_file_that_contributing_md_names_is_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    tree = text.partition("## The tree")[2].partition("## The way")[0]
+    folders, missing = [""], []
+    for line in re.findall(r"^ {4}( *)([\w/.]+)", tree, re.MULTILINE):
+        depth, name = len(line[0]) // 2, line[1]
+        folders[depth:] = [name] if name.endswith("/") else []
+        path = ROOT.joinpath(*folders[:depth], name)
+        missing += [] if path.exists() else [str(path)]
+    named = re.findall(r"`((?:tests|examples)/[\w/.]*)`", text)
+    assert missing + [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_public_names_are_those_listed_and_each_is_there_when_asked_for() -> None:
