@@ -1,10 +1,10 @@
-"""For tests of one's own code: a server that speaks every provider's protocol, and recorded replies.
+"""For your own tests: a server that speaks every provider's protocol, and replies that were recorded.
 
 with Emulator(reply=lambda messages: "Hello to you") as e:
     ...                                     # point a client at e.url
-    e.script = Script(split=1, cut=5)       # the next reply: a byte a chunk, and it breaks off after five
+    e.script = Script(split=1, cut=5)       # the next reply: one byte a chunk, cut off after five
     print(e.exchanges[-1].problem)          # why the last request was refused, None if it was not
-    # what the four retired services cannot send
+    # What any service but the four retired ones can say:
     e.reply = lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}')]
 
 with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.AsyncClient
@@ -12,8 +12,8 @@ with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.Async
 with httpx.Client(transport=replay("sky.txt")) as client:       # the same bytes in the same pieces, faults included
     stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client, api_key="none").text()
 
-The file is text; no key, cookie or password goes into it.  For pytest there are the fixtures `emulator` and `recorded`:
-see `plugin`.  A name is imported when it is first asked for.
+The file is text, without any key, cookie or password.  pytest finds the fixtures `emulator` and `recorded` in `plugin`.
+A name is imported when it is first asked for.
 """
 
 from importlib import import_module

@@ -22,7 +22,7 @@ from ..server.pieces import Problem
 from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
-from .retired import SERVICES, check, match
+from .retired import check, match
 from .script import Script, unterminated
 
 SHOWN = [protocol.shown for protocol in PROTOCOLS["openai"]]
@@ -114,7 +114,7 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             if not script.fixed:
                 return _answer(protocol, post, turn, policy)
         else:
-            service = match(SERVICES, exchange.method, exchange.path, exchange.headers, policy.prefix, SHOWN)
+            service = match(exchange.method, exchange.path, exchange.headers, policy.prefix, SHOWN)
             exchange.service, content_type = service.name, service.reply_type
             exchange.messages = check(service, exchange.headers, exchange.body, policy.clock())
             if not script.fixed:

@@ -1,8 +1,8 @@
 """pytest's fixtures `emulator` and `recorded`, and its option `--g4flite-record`.
 
-pytest finds them by itself where the package is installed.  A copy inside another package is named in the conftest.py
-at the root: `pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]`.  Nothing heavy is imported before a fixture
-is used.
+pytest finds them by itself if the package is installed.  For a copy inside another package, the conftest.py at the root
+says `pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]`.  Nothing heavy is imported before a fixture is
+used.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from . import Emulator, Recorder, Replayer
 
 OPTION = "--g4flite-record"
-BEGUN = pytest.StashKey["dict[Path, Recorder]"]()  # the first recorder of each file, of this run
+# The first recorder of each file in this run.
+BEGUN = pytest.StashKey["dict[Path, Recorder]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option, once: a copy of the package may have done so."""
+    """Add the option, unless a copy of the package has added it already."""
     with suppress(ValueError):
         parser.getgroup("recordings").addoption(
             OPTION, action="store_true", help="record anew what the fixture `recorded` would replay"
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """A running `Emulator` which echoes; its `script` and `reply` can be assigned."""
+    """Yield a running `Emulator` that echoes; its `script` and `reply` can be assigned."""
     from . import Emulator  # noqa: PLC0415
 
     with Emulator() as running:
@@ -41,9 +42,9 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> Callable[[str], Recorder | Replayer]:
-    """A function from a name to a transport for httpx that replays `recordings/<name>.txt` beside the test's file.
+    """Return a function that makes a transport for httpx of a name; it replays `recordings/<name>.txt` beside the test.
 
-    Under `--g4flite-record` it asks the service, and writes that file; tests that name the same one share it.
+    With `--g4flite-record` the transport asks the service and writes that file; tests with the same name share it.
     """
     from . import record, replay  # noqa: PLC0415
 

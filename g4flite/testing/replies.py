@@ -22,7 +22,7 @@ ReplyFunction = Callable[[Messages], Said | Iterable[Said]]
 EVENTS = (Start, Reasoning, ToolCall, Usage, Finish, Problem)
 REASONS: tuple[str, ...] = get_args(FinishReason)
 
-Any_ = TypeVar("Any_")
+Item = TypeVar("Item")
 
 
 def spoken(reply: ReplyFunction, messages: Messages) -> Iterator[Said]:
@@ -83,7 +83,7 @@ def _text(name: str, value: object, expected: str = "a string") -> None:
     value.encode()
 
 
-def begun(items: Iterator[Any_]) -> Iterator[Any_]:
+def begun(items: Iterator[Item]) -> Iterator[Item]:
     """Return the same items; the first one is asked for at once, so that its failure comes before the response."""
     return chain(list(islice(items, 1)), items)
 

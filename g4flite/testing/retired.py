@@ -1,7 +1,11 @@
-"""The four services as a strict server sees them: what a request has to look like, and how the reply is framed.
+"""The four retired services as a strict server sees them: what a request has to look like, and how a reply is framed.
 
-Written from the wire alone, and from nothing of the client's code, so that a mistake there is not repeated here.
-Source: traffic recorded before the services were retired (Cromicle in May 2025, the others in December 2025).
+    service = match("POST", "/chat", headers, "")       # raises Refusal if no service has the path
+    messages = check(service, headers, body, now)       # raises Refusal at the first fault
+    service.frame(["Hello ", "to you"])                 # the body of the reply
+
+All this is written from the wire alone and from nothing of the client's code, so that a mistake there is not repeated
+here.  Source: traffic recorded before the services were retired (Cromicle in May 2025, the others in December 2025).
 """
 
 from __future__ import annotations
@@ -15,19 +19,19 @@ from typing import Any
 from ..server.checks import INTEGER, NUMBER, TEXT, Headers, Refusal, Rule, exactly, json_data, matching, one_of, sole
 
 Values = Mapping[str, Any]
-"""Every required header (lower case) and every field of the body, by name: no name is both."""
+"""The value of every required header (lower case) and of every field of the body; no name is both."""
 
 FRESH = 60
-"""Seconds by which a request's time may differ from the server's clock."""
+"""The seconds by which a request's time may differ from the server's clock."""
 
 
 def raw_text(pieces: Iterable[str]) -> Iterator[bytes]:
-    """Yields each piece as UTF-8."""
+    """Yield each piece as UTF-8."""
     return (piece.encode() for piece in pieces)
 
 
 def ndjson(pieces: Iterable[str]) -> Iterator[bytes]:
-    """Yields one JSON object a line: one without an event, one of event `text` a piece, one of event `done`."""
+    """Yield JSON objects, one a line: one without an event, one of event `text` for each piece, one of event `done`."""
     yield _line({"status": "ok"})
     for piece in pieces:
         yield _line({"event": "text", "data": piece})
@@ -40,17 +44,20 @@ def _line(value: dict[str, str]) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """One endpoint: the rules for its requests, what they say, and the framing of its reply."""
+    """One service: the rules for its requests, the messages in them, and the framing of its replies."""
 
     name: str
     path: str
     content_type: str
     headers: Mapping[str, Rule]
     fields: Mapping[str, Rule]
-    messages: Callable[[Values], list[dict[str, Any]]]  # raises Refusal 422 where one field contradicts another
-    time: tuple[str, int] | None = None  # the value that holds Unix time, and its ticks a second
-    signature: str  # the value that holds it
-    sign: Callable[[Values], str]  # what it has to be
+    # Returns the messages in the request.  Raises Refusal 422 if one field contradicts another.
+    messages: Callable[[Values], list[dict[str, Any]]]
+    # The value that holds Unix time, and how many of its ticks make a second.
+    time: tuple[str, int] | None = None
+    # The value that holds the signature, and the function that computes it.
+    signature: str
+    sign: Callable[[Values], str]
     frame: Callable[[Iterable[str]], Iterator[bytes]] = raw_text
     reply_type: str = "text/plain; charset=utf-8"
 
@@ -110,7 +117,7 @@ FREE2GPT = Service(
 
 
 def _prompt(messages: Any) -> str | None:
-    """The text of GPROChat's one message; None if it is not `[{"role": "user", "parts": [{"text": str}]}]`."""
+    """Return the text in GPROChat's messages; None if they are not `[{"role": "user", "parts": [{"text": str}]}]`."""
     try:
         text = messages[0]["parts"][0]["text"]
     except (LookupError, TypeError):
@@ -203,17 +210,16 @@ FLOWGPT = Service(
 SERVICES = (CROMICLE, FREE2GPT, GPROCHAT, FLOWGPT)
 
 
-def match(
-    services: Iterable[Service], method: str, path: str, headers: Headers, prefix: str, others: Iterable[str] = ()
-) -> Service:
-    """The service that a request is meant for. Raises `Refusal`: 404 path, 405 method, 400 origin.
+def match(method: str, path: str, headers: Headers, prefix: str, others: Iterable[str] = ()) -> Service:
+    """Return the service that a request is meant for.
 
-    Where services share a path, `Origin` tells them apart: it names the public site, whatever host is asked. `others`
-    are the paths that are served besides.
+    If two services share a path, `Origin` tells them apart, because it names the public site whatever host is asked.
+    Raise `Refusal` 404 for another path, with the paths of `others` in its message, 405 for another method than POST,
+    400 for another origin.
     """
-    found = [service for service in services if prefix + service.path == path]
+    found = [service for service in SERVICES if prefix + service.path == path]
     if not found:
-        known = dict.fromkeys(prefix + path for path in (*(service.path for service in services), *others))
+        known = dict.fromkeys(prefix + path for path in (*(service.path for service in SERVICES), *others))
         raise Refusal(404, f"path: expected one of {', '.join(known)}")
     if method != "POST":
         raise Refusal(405, "method: expected POST", {"allow": "POST"})
@@ -228,9 +234,9 @@ def match(
 
 
 def check(service: Service, headers: Headers, body: bytes, now: float) -> list[dict[str, Any]]:
-    """The messages of a well-formed request, `[{"role": str, "content": str}]`; `now` is Unix time in seconds.
+    """Return the messages of a faultless request, `[{"role": str, "content": str}]`; `now` is Unix time in seconds.
 
-    Raises `Refusal` at the first fault: 415 content type, 400 header or JSON, 422 body, 401 time, 403 signature.
+    Raise `Refusal` at the first fault: 415 content type, 400 header or JSON, 422 body, 401 time, 403 signature.
     """
     exactly(service.content_type).check(415, "header content-type (once)", sole(headers, "content-type"))
     given = {name: sole(headers, name) for name in service.headers}
@@ -250,7 +256,7 @@ def check(service: Service, headers: Headers, body: bytes, now: float) -> list[d
 
 
 def json_object(body: bytes, names: Iterable[str]) -> dict[str, Any]:
-    """The object that the body holds. Raises `Refusal`: 400 not JSON in UTF-8, 422 not an object of exactly `names`."""
+    """Return the object in the body.  Raise `Refusal` 400 if it is no JSON, 422 if its fields are not these `names`."""
     data = json_data(body)
     expected = f"body: expected an object with exactly the fields {', '.join(names)}"
     if not isinstance(data, dict):

@@ -121,11 +121,11 @@ def test_a_mistake_is_named_in_the_vendor_s_500(piece: Any, problem: str) -> Non
 
 
 @pytest.mark.parametrize("before", ["a", Start()])
-def test_a_start_behind_something_else_is_a_mistake(before: Any) -> None:
+def test_a_start_after_another_piece_is_a_mistake(before: Any) -> None:
     with pytest.raises(Exception, match="expected a Start before everything else"):
         list(spoken(lambda _: [before, Start("late")], []))
 
 
-def test_what_fails_behind_a_start_is_a_500_too() -> None:
+def test_a_failure_after_a_start_is_a_500_too() -> None:
     with emulate(Start("id-9"), b"bytes") as e:
         assert ask(e, CHAT).status == 500

@@ -1,0 +1,310 @@
+"""Gemini: what a request has to say, and what the reply says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from g4flite.testing import Emulator, Finish, Problem, Script, ToolCall, Usage
+from tests.open_protocols import (
+    COMMON,
+    GEMINI,
+    GEMINI_ARRAY,
+    GEMINI_WHOLE,
+    JSON_SCHEMA,
+    KINDS,
+    NAMED,
+    PNG,
+    SAID,
+    SCHEMA,
+    SYSTEM,
+    TOOL,
+    Wire,
+    after,
+    ask,
+    assistant,
+    call,
+    emulate,
+    events,
+    hear,
+    hear_whole,
+    image,
+    last,
+    refuse,
+    text,
+    told,
+    tool,
+    user,
+)
+
+# Requests
+
+
+REFUSED: list[tuple[Wire, str]] = [
+    (GEMINI.without("contents"), "contents: expected"),
+    (GEMINI.field(contents=[]), "contents: expected"),
+    (GEMINI.field(contents=[{"role": "assistant", "parts": [{"text": ""}]}]), "contents[0].role: expected one of user"),
+    (GEMINI.field(contents=[{"role": "user", "parts": []}]), "contents[0].parts"),
+    (GEMINI.field(contents=[{"parts": [{"text": "", "inlineData": {}}]}]), "exactly one of text"),
+    (GEMINI.field(contents=[{"parts": [{"text": 1}]}]), "parts: text: expected a string"),
+    (GEMINI.field(contents=[{"parts": [{"inlineData": {"data": PNG}}]}]), "mimeType: expected"),
+    (
+        GEMINI.field(contents=[{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]),
+        "results of the tool calls f",
+    ),
+    (GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]), "a tool call f before"),
+    (GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": ""}}]}]), "response: expected"),
+    (GEMINI.field(systemInstruction="x"), "systemInstruction: expected an object"),
+    (GEMINI.field(generationConfig={"temperature": "x"}), "generationConfig.temperature: expected a number"),
+    (GEMINI.field(tools=[{"functionDeclarations": [{}]}]), "tools: name"),
+    (GEMINI.field(toolConfig={"functionCallingConfig": {"mode": "any"}}), "toolConfig.mode: expected one of AUTO"),
+]
+
+
+@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
+    refuse(shared, wire, problem)
+
+
+def test_a_model_in_the_path_is_decoded(shared: Emulator) -> None:
+    hear(shared, replace(GEMINI, path="/v1beta/models/a%20b:streamGenerateContent"))
+    assert last(shared).model == "a b"
+
+
+def test_a_conversation_is_translated_back(shared: Emulator) -> None:
+    contents = [
+        {"parts": [{"text": "What is this?"}, {"inlineData": {"mimeType": "image/png", "data": PNG}}]},
+        {
+            "role": "model",
+            "parts": [
+                {"text": "Hm", "thought": True},
+                {"text": "I look."},
+                {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}, "thoughtSignature": "x"},
+            ],
+        },
+        {"role": "user", "parts": [{"functionResponse": {"name": "weather", "response": {"result": "Rain"}}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "weather", "id": "e"}}]},
+        {
+            "role": "user",
+            "parts": [
+                {"functionResponse": {"name": "weather", "id": "e", "response": {"result": {"is_snow": 1}}}},
+                {"text": "And?"},
+                {"fileData": {"fileUri": "https://x/y.png"}},
+            ],
+        },
+    ]
+    contents += [{"role": "model", "parts": [{"text": "Sunny."}]}, {"role": "user", "parts": [{"text": "Ah"}]}]
+    hear(shared, GEMINI.field(systemInstruction={"parts": [{"text": "Be "}, {"text": "brief."}]}, contents=contents))
+    assert last(shared).messages == [
+        SYSTEM,
+        user([text("What is this?"), image()]),
+        assistant("I look.", call()),
+        tool(name="weather"),
+        assistant(None, call("{}", id="e")),
+        tool('{"result":{"is_snow":1}}', name="weather", tool_call_id="e"),
+        user([text("And?"), image("https://x/y.png")]),
+        assistant("Sunny."),
+        user("Ah"),
+    ]
+
+
+BARE = {"type": "function", "function": {"name": "weather"}}
+
+
+CONFIG = {"temperature": 0.5, "maxOutputTokens": 7, "topP": 0.9}
+
+
+DECLARED = {"functionDeclarations": [{"name": "weather", "description": "of a city", "parameters": SCHEMA}]}
+
+
+def calling(mode: str, *names: str) -> dict[str, Any]:
+    return {"functionCallingConfig": {"mode": mode, "allowedFunctionNames": list(names)}}
+
+
+OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
+    (
+        GEMINI.field(generationConfig=CONFIG | {"stopSequences": ["END"], "seed": 1}),
+        COMMON | {"stop": ["END"], "seed": 1},
+    ),
+    (GEMINI.field(generation_config={"max_output_tokens": 7}), {"max_tokens": 7}),
+    (
+        GEMINI.field(tools=[DECLARED, {"googleSearch": {}}], toolConfig=calling("ANY")),
+        {"tools": [TOOL], "tool_choice": "required"},
+    ),
+    (GEMINI.field(tools=[{"function_declarations": [{"name": "weather"}]}]), {"tools": [BARE]}),
+    (GEMINI.field(toolConfig=calling("ANY", "weather")), {"tool_choice": NAMED}),
+    (GEMINI.field(toolConfig=calling("ANY", "weather", "clock")), {"tool_choice": "required"}),
+    (
+        GEMINI.field(generationConfig={"responseSchema": SCHEMA, "responseMimeType": "application/json"}),
+        {"response_format": JSON_SCHEMA},
+    ),
+    (GEMINI.field(generationConfig={"responseJsonSchema": SCHEMA}), {"response_format": JSON_SCHEMA}),
+    (
+        GEMINI.field(generationConfig={"responseMimeType": "application/json"}),
+        {"response_format": {"type": "json_object"}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
+    hear(shared, wire)
+    assert last(shared).options == options
+
+
+# Streams
+
+
+def candidate(part: Any, thoughts: int, texts: int, **finish: str) -> dict[str, Any]:
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": texts, "totalTokenCount": 3 + texts + thoughts}
+    if thoughts:
+        usage["thoughtsTokenCount"] = thoughts
+    content = {"parts": part if isinstance(part, list) else [part], "role": "model"}
+    rest = {"usageMetadata": usage, "modelVersion": "m", "responseId": "resp-1"}
+    return {"candidates": [{"content": content, **finish, "index": 0}], **rest}
+
+
+SIGNED = {"thoughtSignature": "c2lnbmF0dXJl"}
+
+
+CHUNKS = [
+    candidate({"text": "Hm", "thought": True}, 1, 0),
+    candidate({"text": "m.", "thought": True}, 2, 0),
+    candidate({"text": "Grüß"}, 2, 1),
+    candidate({"text": " dich"}, 2, 2),
+    candidate({"functionCall": {"name": "weather", "args": {"city": "Oslo"}}, **SIGNED}, 2, 2),
+    candidate({"functionCall": {"name": "clock", "args": {}, "id": "c9"}, **SIGNED}, 2, 2),
+    candidate({"text": ""}, 2, 2, finishReason="STOP"),
+]
+
+
+def test_is_whole_parts_in_crlf_events() -> None:
+    with emulate(*SAID) as e:
+        response = ask(e, GEMINI)
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.body.count(b"\n") == response.body.count(b"\r\n") == 2 * len(CHUNKS)
+    assert events(response.body.replace(b"\r\n", b"\n")) == CHUNKS
+
+
+def test_without_sse_is_one_array() -> None:
+    with emulate(*SAID) as e:
+        response = ask(e, GEMINI_ARRAY)
+        assert response.headers["content-type"] == "application/json; charset=UTF-8"
+        assert response.json == CHUNKS
+        assert response.body.startswith(b'[{"candidates":')
+        assert response.body.endswith(b"}\r\n]")
+        assert response.body.count(b"}\r\n,\r\n{") == len(CHUNKS) - 1
+
+
+def test_a_call_without_thought_is_not_signed() -> None:
+    with emulate(ToolCall("", "clock", "{}")) as e:
+        assert ask(e, GEMINI_ARRAY).json[0] == candidate({"functionCall": {"name": "clock", "args": {}}}, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("stop", "STOP"),
+        ("length", "MAX_TOKENS"),
+        ("tool_calls", "STOP"),
+        ("content_filter", "SAFETY"),
+        ("error", "OTHER"),
+    ],
+)
+def test_s_finish_reasons(reason: str, expected: str) -> None:
+    with emulate("a", Finish(reason)) as e:
+        assert ask(e, GEMINI_ARRAY).json[-1]["candidates"][0]["finishReason"] == expected
+
+
+def test_the_thoughts_are_no_tokens_of_the_candidate() -> None:
+    usage = after("gemini", "a", Usage(10, 20, 5))[-1]["usageMetadata"]
+    assert usage == {
+        "promptTokenCount": 10, "candidatesTokenCount": 15, "thoughtsTokenCount": 5, "totalTokenCount": 30,
+    }  # fmt: skip
+    assert after("gemini", "a", Usage(10, 2, 5))[-1]["usageMetadata"]["candidatesTokenCount"] == 0
+
+
+GEMINI_STATUS = {
+    "authentication": (400, "INVALID_ARGUMENT"),
+    "permission": (403, "PERMISSION_DENIED"),
+    "not_found": (404, "NOT_FOUND"),
+    "rate_limit": (429, "RESOURCE_EXHAUSTED"),
+    "overloaded": (503, "UNAVAILABLE"),
+    "context_length": (400, "INVALID_ARGUMENT"),
+    "server": (500, "INTERNAL"),
+}
+
+
+@pytest.mark.parametrize("kind", GEMINI_STATUS)
+def test_gemini_s_http_errors(kind: str) -> None:
+    status, _, body = told(kind, GEMINI)
+    assert (status, body["error"]["status"]) == GEMINI_STATUS[kind]
+    assert body["error"]["code"] == status
+    assert ("details" in body["error"]) == (kind in {"authentication", "rate_limit"})
+    assert told(kind, GEMINI_ARRAY)[2] == [body]
+    assert told(kind, GEMINI_WHOLE)[2] == body
+
+
+@pytest.mark.parametrize("kind", GEMINI_STATUS)
+def test_gemini_s_errors_in_the_stream(kind: str) -> None:
+    error = told(kind, GEMINI)[2]
+    assert after("gemini", Problem(kind)) == [error]
+    assert after("gemini", "a", Problem(kind), "never") == [candidate({"text": "a"}, 0, 1), error]
+    with emulate("a", Problem(kind)) as e:
+        assert ask(e, GEMINI_ARRAY).json == [candidate({"text": "a"}, 0, 1), error]
+
+
+def test_gemini_blocks_a_prompt_by_feedback_and_a_reply_by_its_finish() -> None:
+    usage = {"promptTokenCount": 3, "candidatesTokenCount": 0, "totalTokenCount": 3}
+    rest = {"usageMetadata": usage, "modelVersion": "m", "responseId": "resp-1"}
+    blocked = {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **rest}
+    assert after("gemini", Problem("content_filter")) == [blocked]
+    with emulate("never", script=Script(problem="content_filter")) as e:
+        response = ask(e, GEMINI)
+        assert response.headers["content-type"] == "text/event-stream"
+        assert events(response.body.replace(b"\r\n", b"\n")) == [blocked]
+        assert ask(e, GEMINI_ARRAY).json == [blocked]
+        assert hear_whole(e, "gemini") == blocked
+    end = candidate({"text": ""}, 0, 1, finishReason="SAFETY")
+    assert after("gemini", "a", Problem("content_filter")) == [candidate({"text": "a"}, 0, 1), end]
+    with emulate("a", Problem("content_filter")) as e:
+        assert hear_whole(e, "gemini") == candidate({"text": "a"}, 0, 1, finishReason="SAFETY")
+
+
+# Whole replies
+
+
+def test_a_whole_reply_is_one_candidate_of_all_parts() -> None:
+    parts = [
+        {"text": "Hmm.", "thought": True},
+        {"text": "Grüß dich"},
+        {"functionCall": {"name": "weather", "args": {"city": "Oslo"}}, **SIGNED},
+        {"functionCall": {"name": "clock", "args": {}, "id": "c9"}, **SIGNED},
+    ]
+    with emulate(*SAID) as e:
+        assert hear_whole(e, "gemini") == candidate(parts, 2, 2, finishReason="STOP")
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY"), ("error", "OTHER")],
+)
+def test_the_finish_reason_of_a_whole_reply(reason: Any, expected: str) -> None:
+    with emulate(Finish(reason)) as e:
+        assert hear_whole(e, "gemini") == candidate({"text": ""}, 0, 0, finishReason=expected)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "content_filter"])
+@pytest.mark.parametrize("before", [[], ["a"]])
+def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
+    status, _, body = told(kind, GEMINI_WHOLE)
+    with emulate(*before, Problem(kind)) as e:
+        response = ask(e, GEMINI_WHOLE)
+    assert (response.status, response.json) == (status, body)
+
+
+def test_a_refused_request_for_a_whole_reply_is_an_object(shared: Emulator) -> None:
+    response = ask(shared, GEMINI_WHOLE.without("contents"))
+    assert (response.status, response.json["error"]["status"]) == (400, "INVALID_ARGUMENT")
