@@ -21,10 +21,8 @@ import g4flite
 from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.transport import tls
-from g4flite.apps import asking as _asking
-from g4flite.apps import listing as _listing
 from g4flite.apps import probe
-from g4flite.apps.probe import Probe, candidates
+from g4flite.apps.probe import Probe, candidates, measurement, models
 from g4flite.testing import Emulator, Problem, Script, Stop, Think
 from g4flite.testing.exchange import MODELS
 from tests.acme import ACME
@@ -185,7 +183,7 @@ def test_every_error_has_a_reason_of_five_words() -> None:
             yield from below(one)
 
     for kind in below(g4flite.G4fliteError):
-        assert 1 <= len(_asking.why(kind("x"), None).split()) <= 5
+        assert 1 <= len(measurement.why(kind("x"), None).split()) <= 5
 
 
 # which model, where none is named
@@ -216,7 +214,7 @@ def test_a_server_of_this_machine_is_asked_for_its_first_chat_model(
 def test_elsewhere_the_only_model_is_asked_and_none_of_several(
     ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(_listing, "is_loopback", lambda url: False)
+    monkeypatch.setattr(models, "is_loopback", lambda url: False)
     assert ollama().works
     monkeypatch.setitem(MODELS, "data", listing(*"abcdef"))
     row = ollama()
@@ -245,7 +243,7 @@ def test_elsewhere_the_only_model_is_asked_and_none_of_several(
 def test_a_list_that_is_none_is_no_riddle(
     script: Script, reason: str, ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(_listing, "LONGEST", 4000)
+    monkeypatch.setattr(models, "LONGEST", 4000)
     server.script = script
     row = ollama(timeout=0.1 if reason == "too slow" else 30)
     assert row.reason == reason

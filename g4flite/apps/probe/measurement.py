@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .._core.errors import (
+from ..._core.errors import (
     AuthenticationError,
     ChallengeError,
     ConnectError,
@@ -33,12 +33,12 @@ from .._core.errors import (
     TruncatedStreamError,
     UsageError,
 )
-from .._core.provider import Call, Provider
-from .._core.request import resolve_base_url
-from .._core.settings import Timeout
-from .._core.stream import Stream
-from ..client import resolve_connection, route_of, start
-from .listing import PLACES, choose
+from ..._core.provider import Call, Provider
+from ..._core.request import resolve_base_url
+from ..._core.settings import Timeout
+from ..._core.stream import Stream
+from ...client import resolve_connection, route_of, start
+from .models import PLACES, choose
 
 REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its base; five words at most
     G4fliteError: "fails",
@@ -148,7 +148,7 @@ def has_key(spec: Provider) -> bool:
 
 def why(error: G4fliteError, call: Call | None) -> str:
     """The reason in five words at most; `call` is None where none could be made."""
-    from .._core.transport.network_errors import causes  # noqa: PLC0415 - httpx is imported with the first call
+    from ..._core.transport.network_errors import causes  # noqa: PLC0415 - httpx is imported with the first call
 
     if isinstance(error, ModelNotFoundError) and (call is None or call.model is not None):
         return "no such model"

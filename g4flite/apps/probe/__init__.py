@@ -17,15 +17,15 @@ from threading import Thread
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .. import providers as known
-from .._core.errors import G4fliteError, UsageError
-from .._core.provider import Call, Provider
-from .._core.request import base_url_variable, check_mapping, make_call
-from .._core.settings import Timeout, as_timeout
-from .._core.stream import Stream
-from .._core.urls import is_loopback
-from ..client import warn
-from .asking import REASONS, Probe, ask, has_key, unasked
+from ... import providers as known
+from ..._core.errors import G4fliteError, UsageError
+from ..._core.provider import Call, Provider
+from ..._core.request import base_url_variable, check_mapping, make_call
+from ..._core.settings import Timeout, as_timeout
+from ..._core.stream import Stream
+from ..._core.urls import is_loopback
+from ...client import warn
+from .measurement import REASONS, Probe, ask, has_key, unasked
 
 PROMPT: Final = "Count from one to ten, in words."  # enough chunks to tell a speed by
 HEADINGS: Final = ("provider", "result", "first text", "chunks/s", "reply", "model")
@@ -129,8 +129,8 @@ def load(urls: Sequence[str]) -> None:
     """Imports the network and loads the certificates, once: no provider's time to its first text."""
     import httpx  # noqa: PLC0415
 
-    from .._core.transport import driver as _drivers  # noqa: F401, PLC0415
-    from .._core.transport import tls  # noqa: PLC0415
+    from ..._core.transport import driver as _drivers  # noqa: F401, PLC0415
+    from ..._core.transport import tls  # noqa: PLC0415
 
     httpx.Client(verify=tls.unused_context(), trust_env=False).close()  # which imports httpcore
     if any(url.startswith("https:") for url in urls):
@@ -162,7 +162,7 @@ def ask_all(calls: Sequence[Call | Probe], timeout: Timeout) -> Iterator[Probe]:
 
 def add(commands: Any) -> None:
     """Adds the command `probe` to the command line."""
-    from .cli import program  # noqa: PLC0415 - of no use to `working`
+    from ..cli import program  # noqa: PLC0415 - of no use to `working`
 
     text = "ask the providers that could work from here, all at once, and show which one does"
     example = f"""example, while `{program()} emulate --port 8765` runs in another shell:
@@ -187,7 +187,7 @@ def pair(text: str) -> tuple[str, str]:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints what became of each provider.  Raises `G4fliteError` where none works."""
-    from .cli import program, tell_warning  # noqa: PLC0415
+    from ..cli import program, tell_warning  # noqa: PLC0415
 
     named = dict.fromkeys(arguments.providers or (known.names() if arguments.all else ()))
     specs = [known.find(name) for name in named] or candidates()

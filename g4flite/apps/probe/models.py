@@ -5,13 +5,13 @@ import re
 from dataclasses import replace
 from typing import Any, Final
 
-from .._core.errors import ModelNotFoundError
-from .._core.headers import redact
-from .._core.provider import Call, Request
-from .._core.response.service_errors import displayable_id
-from .._core.settings import Timeout
-from .._core.urls import is_loopback
-from ..client import resolve_connection, route_of
+from ..._core.errors import ModelNotFoundError
+from ..._core.headers import redact
+from ..._core.provider import Call, Request
+from ..._core.response.service_errors import displayable_id
+from ..._core.settings import Timeout
+from ..._core.urls import is_loopback
+from ...client import resolve_connection, route_of
 
 PLACES: Final = {  # a protocol's URL: where its servers list their models, as {"data": [{"id": str}]}
     "{base_url}/chat/completions": "{base_url}/models",
@@ -44,8 +44,8 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
 
     Raises the `G4fliteError` that a failure on the way, or a refusal, means.
     """
-    from .._core.response.service_errors import status_error  # noqa: PLC0415 - httpx is imported with the first call
-    from .._core.transport.driver import fetch  # noqa: PLC0415
+    from ..._core.response.service_errors import status_error  # noqa: PLC0415 - httpx is imported with the first call
+    from ..._core.transport.driver import fetch  # noqa: PLC0415
 
     # The headers of a request name no model, so that any will do.
     call = replace(call, model="-")
