@@ -6,11 +6,12 @@ A fault is named once, on the line that it concerns; a line that it hides is `un
 from collections.abc import Callable
 from typing import Final
 
+from ..._core.headers import redact, redact_bytes
 from ..._core.provider import Provider
 from . import connection_lines as connection
 from . import reply_lines as reply
 from .case import Case, Finding, Line
-from .recording import Recording, blot, hear, plain
+from .recording import Recording, hear, plain
 
 KEPT: Final = 200  # bytes of evidence
 LINES: Final[dict[str, Callable[[Case], Line]]] = {
@@ -66,7 +67,5 @@ def alike(case: Case) -> bool:
 
 def clean(finding: Finding, secrets: tuple[str, ...]) -> Finding:
     """The finding without secrets, its evidence cut to what is kept."""
-    says = finding.says
-    for secret in secrets:
-        says = says.replace(secret, "***")
-    return finding._replace(says=says, evidence=blot(finding.evidence, secrets)[:KEPT])
+    evidence = redact_bytes(finding.evidence, secrets)[:KEPT]
+    return finding._replace(says=redact(finding.says, secrets), evidence=evidence)

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from ..._core.errors import G4fliteError, LimitError, ReplyError
 from ..._core.events import CONTENT, Event
+from ..._core.headers import redact_bytes
 from ..._core.provider import Provider
 from ..._core.response.reply import Head, inflater
 
@@ -96,16 +97,7 @@ def plain(spec: Provider, recording: Recording) -> tuple[list[bytes], G4fliteErr
             undo.close()
     except ReplyError as error:
         broken = error
-    body, start = blot(b"".join(pieces), recording.secrets), 0
+    body, start = redact_bytes(b"".join(pieces), recording.secrets), 0
     for number, piece in enumerate(pieces):
         pieces[number], start = body[start : start + len(piece)], start + len(piece)
     return pieces, broken
-
-
-def blot(body: bytes, secrets: tuple[str, ...]) -> bytes:
-    """The bytes with a star for each byte of a secret, or of the beginning of one that they end with."""
-    for secret in (text.encode() for text in secrets):
-        body = body.replace(secret, b"*" * len(secret))
-        cut = next((size for size in range(len(secret) - 1, 5, -1) if body.endswith(secret[:size])), 0)
-        body = body[: len(body) - cut] + b"*" * cut
-    return body
