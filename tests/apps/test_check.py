@@ -15,6 +15,7 @@ import g4flite
 from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.response.reply import Head
+from g4flite._core.transport import clients, tls
 from g4flite.apps.check import Finding, as_line, report
 from g4flite.apps.check import record as recorder
 from g4flite.apps.check import recording as _recording
@@ -274,6 +275,15 @@ def test_a_reply_without_end_is_read_only_so_far(faulty: Staged, monkeypatch: py
     assert found["end of body"].says == "the reply is longer than 1000 bytes, and was not read further"
 
 
+def test_an_error_on_the_way_does_not_say_that_no_text_came(faulty: Staged) -> None:
+    """The body is in the report's evidence and not in the error, so neither of the error's usual endings is true."""
+    faulty.script = Script(cut=900)
+    found = ask(faulty)["end of body"]
+    assert found.evidence
+    assert found.says.startswith("the reply was cut off: ")
+    assert found.says.endswith("(incomplete chunked read)")
+
+
 def recorded(
     *pieces: bytes,
     headers: dict[str, str] = SSE,
@@ -498,6 +508,34 @@ def test_an_endpoint_that_cannot_be_reached_is_one_line(check: Callable[..., int
     out, err = capsys.readouterr()
     assert out == ""
     assert a_line(err, "error: cromicle: could not connect to 127.0.0.1:")
+
+
+def test_certificates_are_loaded_before_a_time_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> object:
+        steps.append("certificates")
+        return tls.unused_context()
+
+    def record(*_: object) -> Recording:
+        steps.append("exchange")
+        return Recording(error=g4flite.ConnectError("on purpose"))
+
+    steps: list[str] = []
+    monkeypatch.setattr(clients, "default_context", load)
+    monkeypatch.setattr(recorder, "record", record)
+    with pytest.raises(g4flite.ConnectError):
+        report("https://127.0.0.1:1", "cromicle")
+    assert steps == ["certificates", "exchange"]
+
+
+def test_certificates_that_cannot_be_read_are_reported_in_one_line(
+    check: Callable[..., int], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> object:
+        raise FileNotFoundError("no such file")
+
+    monkeypatch.setattr(clients, "default_context", load)
+    assert check("--as", "cromicle", url="https://127.0.0.1:1") == 2
+    assert a_line(capsys.readouterr().err, "error: cromicle: the certificates cannot be read: no such file; check SSL_")
 
 
 def test_a_key_over_plain_http_is_warned_of(

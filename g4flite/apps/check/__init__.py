@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 import warnings
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -16,6 +17,7 @@ from ... import providers
 from ..._core.errors import (
     ConnectError,
     ConnectTimeoutError,
+    OptionError,
     ProviderNotFoundError,
     ProxyError,
     TLSError,
@@ -42,6 +44,7 @@ def report(
     where that is not set, none is sent.  Raises a `UsageError` where the call is wrong, and a `ConnectError`,
     `ConnectTimeoutError`, `ProxyError` or `TLSError` where the endpoint cannot be reached.
     """
+    from ..._core.transport.clients import Pool  # noqa: PLC0415 - imports httpx
     from .judge import judge  # noqa: PLC0415 - for whoever asks for a report
     from .record import record  # noqa: PLC0415 - imports httpx
     from .recording import hear  # noqa: PLC0415
@@ -49,21 +52,24 @@ def report(
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)
     call = make_call(spec, PROMPT, model=model, base_url=url, headers=None, options={}, api_key=api_key)
-    ways = [route_of(call, resolve_connection(call, None, None), None, timers, 0) for _ in range(2)]
+    connection = resolve_connection(call, None, None)
+    route = route_of(call, connection, None, timers, 0)
     warn(call, public=False)
-    try:
-        whole = record(ways[0])
+    with closing(Pool(connection)) as first, closing(Pool(connection)) as second:
+        # Certificates are loaded now, so that the time to the first text does not include that.  If they cannot be
+        # loaded, `record` says so.
+        with suppress(OptionError):
+            first.client()
+        whole = record(route._replace(source=first))
         if isinstance(whole.error, UNREACHED):
             raise whole.error
         if not (whole.granted and hear(spec, whole).content):
             return judge(spec, whole)
-        left = record(ways[0], leave="half")
-        ways[0].source.release()  # a connection that is half closed serves nobody
-        following = record(ways[1], leave="wholly")
-        return judge(spec, whole, left, following, record(ways[1], broken=True))
-    finally:
-        for way in ways:
-            way.source.release()
+        left = record(route._replace(source=first), leave="half")
+        # Over another pool: the first one may hold the connection that is half closed now.
+        following = record(route._replace(source=second), leave="wholly")
+        refused = record(route._replace(source=second), broken=True)
+        return judge(spec, whole, left, following, refused)
 
 
 def add(commands: Any) -> None:

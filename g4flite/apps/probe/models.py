@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ..._core.errors import ModelNotFoundError
-from ..._core.headers import redact
 from ..._core.provider import Call, Request
 from ..._core.response.service_errors import displayable_id
 from ..._core.settings import Timeout
@@ -52,21 +51,23 @@ def listed(call: Call, timeout: Timeout) -> list[str]:
     route = route_of(call, resolve_connection(call, None, None), None, timeout, 0)
     url = PLACES[call.provider.url].format(base_url=call.base_url)
     headers = {**route.request(0, call.now_ms).headers, "accept": "application/json", "accept-encoding": "identity"}
-    head, body, secrets = fetch(route, Request(url, headers, b"", "GET"), limit=LONGEST)
-    if head.status in (404, 405):
-        return []
-    if head.status != 200:
-        refused = status_error(
-            head.status,
-            head.headers,
-            redact(body.decode("utf-8", "replace"), secrets),
-            rules=call.provider.errors,
-            key_variables=call.provider.key_variables,
-            now_ms=call.now_ms,
-        )
-        refused.provider = call.provider.name
-        raise refused
-    return names(body)
+    body = b""
+    with fetch(route, Request(url, headers, b"", "GET")) as fetched:
+        while len(body) < LONGEST and (data := next(fetched.pieces, b"")):
+            body += data
+        head = fetched.response.head
+        if head.status in (404, 405):
+            return []
+        if head.status != 200:
+            raise status_error(
+                head.status,
+                head.headers,
+                body.decode("utf-8", "replace"),
+                rules=call.provider.errors,
+                key_variables=call.provider.key_variables,
+                now_ms=call.now_ms,
+            )
+    return names(body[:LONGEST])
 
 
 def names(body: bytes) -> list[str]:
