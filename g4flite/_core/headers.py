@@ -64,3 +64,21 @@ def redact(text: str, secrets: Iterable[str]) -> str:
             if text.endswith(secret[:length]):
                 text = f"{text[:-length]}{HIDDEN}"
     return text
+
+
+def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
+    """Return the bytes with a star for each byte of a secret, also of a secret that is cut off (see `redact`).
+
+    The length stays, so that an offset into the bytes means the same before and after.
+    """
+    for secret in (text.encode("utf-8", "surrogatepass") for text in secrets):
+        data = data.replace(secret, b"*" * len(secret))
+        # A body may have megabytes, and nearly all hold no beginning of a secret: look for all beginnings at once.
+        if secret[:SHORTEST_SECRET] not in data:
+            continue
+        for length in range(len(secret) - 1, SHORTEST_SECRET - 1, -1):
+            beginning, stars = secret[:length], b"*" * length
+            data = data.replace(beginning + b"...", stars + b"...")
+            if data.endswith(beginning):
+                data = data[:-length] + stars
+    return data

@@ -1,4 +1,4 @@
-"""`check`: each fault of the emulator is named by its own line, and by no other."""
+"""`check`: a server without a fault fails in no line of the report, and each fault fails one line, the one about it."""
 
 import gzip
 import json
@@ -15,11 +15,12 @@ import g4flite
 from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.response.reply import Head
+from g4flite._core.transport import clients, tls
 from g4flite.apps.check import Finding, as_line, report
 from g4flite.apps.check import record as recorder
 from g4flite.apps.check import recording as _recording
 from g4flite.apps.check.judge import LINES, judge
-from g4flite.apps.check.recording import Recording, blot
+from g4flite.apps.check.recording import Recording
 from g4flite.server.pieces import KINDS
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 from g4flite.testing.dialects import DIALECTS
@@ -29,13 +30,14 @@ from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")
-VERSIONED = {"openai", "openai-responses"}  # their base URL ends in /v1
+# The base URLs of these end in /v1.
+VERSIONED = {"openai", "openai-responses"}
 
 Captured = pytest.CaptureFixture[str]
 
 
 class Staged(Emulator):
-    """An emulator with a script for each request by its number, and one for all others."""
+    """An emulator whose `stages` hold scripts for some requests, by their number from 0; `script` is for all others."""
 
     stages: dict[int, Script] = {}
     usual = Script()
@@ -60,15 +62,15 @@ def running() -> Iterator[Staged]:
 
 @pytest.fixture
 def faulty(running: Staged, monkeypatch: pytest.MonkeyPatch) -> Staged:
-    """A server without a fault, which the test adds; it is given time to see that a client has left."""
+    """Return a server without a fault, which has time to see that a client has left; the test adds the fault."""
     monkeypatch.setattr(recorder, "PATIENCE", 30.0)
     running.reply, running.script, running.stages = ECHO, Script(), {}
     running.exchanges.clear()
     return running
 
 
-def ask(server: Emulator, name: str = "openai", **settings: Any) -> dict[str, Finding]:
-    """The report on the server, by the names of its lines."""
+def report_on(server: Emulator, name: str = "openai", **settings: Any) -> dict[str, Finding]:
+    """Return the report on the server: each finding by the name of its line."""
     url = server.url + ("/v1" if name in VERSIONED else "")
     findings = report(url, name, model=None if name in FOUNDERS else "m", **settings)
     assert [finding.name for finding in findings] == [*LINES]
@@ -76,10 +78,12 @@ def ask(server: Emulator, name: str = "openai", **settings: Any) -> dict[str, Fi
 
 
 def failing(found: dict[str, Finding]) -> list[str]:
+    """Return the names of the lines that fail."""
     return [name for name, finding in found.items() if finding.verdict == "fail"]
 
 
 def body_of(name: str) -> bytes:
+    """Return the body of an emulated reply without a fault, of eight texts."""
     with emulate("one, ", "two, ", "three, ", "four, ", "five, ", "six, ", "seven, ", "eight", keys=False) as server:
         return hear(server, WIRES[name])
 
@@ -92,31 +96,34 @@ sent = partial(Script, split=20)
 
 
 def said(*pieces: Any) -> Callable[[Any], Any]:
+    """Return an emulator's `reply` function that answers in these pieces."""
     return lambda messages: pieces
 
 
 def broken_off(messages: object) -> Iterator[str]:
+    """Answer in two pieces, then fail."""
     yield "one, "
     yield "two, "
     raise RuntimeError("on purpose")
 
 
 def flushed(body: bytes) -> bytes:
-    """The body in gzip, as a server compresses it that flushes each line."""
+    """Return the body in gzip, as a server compresses it that flushes after each line."""
     packer = zlib.compressobj(wbits=31)
     lines = (packer.compress(line) + packer.flush(zlib.Z_SYNC_FLUSH) for line in body.splitlines(keepends=True))
     return b"".join(lines) + packer.flush()
 
 
 def without(body: bytes, *marks: bytes) -> bytes:
-    """The blocks of a body, but for those that hold one of these marks."""
+    """Return the body without the events or lines that hold one of these marks."""
     end = b"\n\n" if b"\n\n" in body else b"\n"
     return b"".join(block + end for block in body.split(end)[:-1] if not any(mark in block for mark in marks))
 
 
-OTHERWISE = ("azure", "transformers")  # dialects with a path of its own, and without an end marker
+# Dialects that "openai" does not describe: the first has a path of its own, the second sends no end marker.
+OTHERWISE = ("azure", "transformers")
+# A provider, and a script or a `reply` function without a fault.
 HEALTHY: dict[str, tuple[str, Any]] = {
-    # a name, and a script or a reply: nothing is wrong with any
     **{name: (name, Script()) for name in (*OPEN, *FOUNDERS)},
     **{f"{name} in small pieces": (name, Script(split=size)) for name, size in (("gemini", 7), ("cromicle", 1))},
     **{dialect: ("openai", Script(dialect=dialect)) for dialect in DIALECTS if dialect not in OTHERWISE},
@@ -131,18 +138,18 @@ HEALTHY: dict[str, tuple[str, Any]] = {
         Script(raw=b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + CHAT, split=300),
     ),
 }
+# A provider, a script or a `reply` function with a fault, the line that fails, and bytes of its evidence.
 FAULTS: dict[str, tuple[str, Any, str, bytes]] = {
-    # a name, a script or a reply, the line that fails, and what its bytes hold
-    "a status": ("openai", Script(status=500, body="overheated"), "answer", b"overheated"),
-    "a status alone": ("anthropic", Script(status=529), "answer", b"HTTP/1.1 529"),
-    "a redirect": ("openai", Script(status=302, headers={"location": "http://b.test"}), "answer", b"HTTP/1.1 302"),
-    "a challenge": ("cromicle", Script(status=503, body="<title>Just a moment...</title>"), "answer", b"Just a moment"),
-    **{f"refused: {kind}": ("openai", Script(problem=kind), "answer", b"error") for kind in KINDS},
-    "silence": ("openai", Script(silence=30), "answer", b""),
-    "no answer": ("openai", Script(raw=b""), "answer", b""),
-    "no answer, reset": ("cromicle", Script(raw=b"", reset=True), "answer", b""),
-    "no HTTP": ("openai", Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), "answer", b""),
-    "half a head": ("openai", Script(raw=b"HTTP/1.1 200 OK\r\ncontent-"), "answer", b""),
+    "a status": ("openai", Script(status=500, body="overheated"), "response", b"overheated"),
+    "a status alone": ("anthropic", Script(status=529), "response", b"HTTP/1.1 529"),
+    "a redirect": ("openai", Script(status=302, headers={"location": "http://b.test"}), "response", b"HTTP/1.1 302"),
+    "a challenge": ("cromicle", Script(status=503, body="<b>Just a moment...</b>"), "response", b"Just a moment"),
+    **{f"refused: {kind}": ("openai", Script(problem=kind), "response", b"error") for kind in KINDS},
+    "silence": ("openai", Script(silence=30), "response", b""),
+    "no answer": ("openai", Script(raw=b""), "response", b""),
+    "no answer, reset": ("cromicle", Script(raw=b"", reset=True), "response", b""),
+    "no HTTP": ("openai", Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), "response", b""),
+    "half a head": ("openai", Script(raw=b"HTTP/1.1 200 OK\r\ncontent-"), "response", b""),
     "a web page": (
         "openai", sent(body="<html>Log in</html>", headers={"content-type": "text/html"}), "content type", b"text/html",
     ),
@@ -209,6 +216,7 @@ FAULTS: dict[str, tuple[str, Any, str, bytes]] = {
 
 
 def set_fault(server: Staged, fault: Any) -> None:
+    """Make the server use a script or a `reply` function."""
     if isinstance(fault, Script):
         server.script = fault
     else:
@@ -219,26 +227,30 @@ def set_fault(server: Staged, fault: Any) -> None:
 def test_a_server_without_a_fault_fails_in_no_line(case: str, faulty: Staged) -> None:
     name, setting = HEALTHY[case]
     set_fault(faulty, setting)
-    faulty.stages = {3: Script()}  # a broken request is refused, whatever the script says
-    found = ask(faulty, name)
+    # The broken request is refused, whatever the script says.
+    faulty.stages = {3: Script()}
+    found = report_on(faulty, name)
     assert failing(found) == []
-    assert {found[line].verdict for line in ("answer", "content type", "framing", "first text")} <= {"pass", "unknown"}
-    assert found["answer"].verdict == "pass"
+    assert {found[line].verdict for line in ("response", "content type", "framing", "first text")} <= {
+        "pass",
+        "unknown",
+    }
+    assert found["response"].verdict == "pass"
 
 
 @pytest.mark.parametrize("case", FAULTS)
-def test_a_fault_is_named_by_its_own_line_and_by_no_other(case: str, faulty: Staged) -> None:
+def test_a_fault_fails_the_line_about_it_and_no_other(case: str, faulty: Staged) -> None:
     name, setting, line, shown = FAULTS[case]
     set_fault(faulty, setting)
     waits = isinstance(setting, Script) and max(setting.silence, setting.wait) > 1
-    found = ask(faulty, name, timeout=2.0 if waits else 30.0)
+    found = report_on(faulty, name, timeout=2.0 if waits else 30.0)
     assert failing(found) == [line], {one.name: one.says for one in found.values() if one.verdict == "fail"}
     assert shown in found[line].evidence
     assert found[line].says
 
 
+# A provider, scripts for requests by their number, a line, and its verdict.
 LATER: dict[str, tuple[str, dict[int, Script], str, str]] = {
-    # a name, a script for the request of this number, a line, and the verdict on it
     "the second one is reset": ("openai", {1: Script(raw=b"", reset=True)}, "keep-alive", "fail"),
     "the next one is not answered": ("openai", {2: Script(raw=b"")}, "disconnect", "fail"),
     "the next one is refused": ("openai", {2: Script(status=429)}, "disconnect", "unknown"),
@@ -252,27 +264,35 @@ LATER: dict[str, tuple[str, dict[int, Script], str, str]] = {
 
 
 @pytest.mark.parametrize("case", LATER)
-def test_what_is_asked_later_is_judged_too(case: str, faulty: Staged) -> None:
+def test_the_requests_after_the_first_are_judged_too(case: str, faulty: Staged) -> None:
     name, faulty.stages, line, verdict = LATER[case]
-    found = ask(faulty, name)
+    found = report_on(faulty, name)
     assert failing(found) == ([line] if verdict == "fail" else [])
     assert found[line].verdict == verdict
 
 
-def test_a_client_that_leaves_is_seen_to_leave(faulty: Staged) -> None:
-    """Where the report says that the server noticed, it did."""
+def test_if_the_report_says_that_the_server_noticed_then_it_did(faulty: Staged) -> None:
     faulty.stages = {1: Script(split=1000, wait=30)}
-    assert ask(faulty)["disconnect"].says.startswith("the server closed the connection ")
+    assert report_on(faulty)["disconnect"].says.startswith("the server closed the connection ")
     _, left, following, refused = faulty.exchanges
     assert left.disconnected.is_set()
     assert (following.problem, refused.problem) == (None, "body: expected JSON in UTF-8")
 
 
-def test_a_reply_without_end_is_read_only_so_far(faulty: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_reply_is_not_read_to_its_end(faulty: Staged, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "LARGEST", 1000)
-    found = ask(faulty)
+    found = report_on(faulty)
     assert failing(found) == ["end of body"]
     assert found["end of body"].says == "the reply is longer than 1000 bytes, and was not read further"
+
+
+def test_an_error_on_the_way_does_not_say_that_no_text_came(faulty: Staged) -> None:
+    """The body is in the report's evidence and not in the error, so neither of the error's usual endings is true."""
+    faulty.script = Script(cut=900)
+    found = report_on(faulty)["end of body"]
+    assert found.evidence
+    assert found.says.startswith("the reply was cut off: ")
+    assert found.says.endswith("(incomplete chunked read)")
 
 
 def recorded(
@@ -283,7 +303,7 @@ def recorded(
     apart: float = 0.1,
     **settings: Any,
 ) -> Recording:
-    """A reply whose pieces come so many seconds apart, the first one at `at`."""
+    """Return the recording of a reply: its first piece came after `at` seconds, each other `apart` seconds later."""
     times = [at + number * apart for number in range(len(pieces))]
     return Recording(
         line=b"HTTP/1.1 200 OK",
@@ -295,6 +315,7 @@ def recorded(
 
 
 def judged(name: str | g4flite.Provider, *recordings: Recording) -> dict[str, Finding]:
+    """Return the report on these recordings: each finding by the name of its line."""
     return {finding.name: finding for finding in judge(providers.find(name), *recordings)}
 
 
@@ -312,7 +333,7 @@ def test_text_that_comes_late_and_at_once_may_have_been_held_back(at: float, apa
     assert failing(found) == []
 
 
-def test_the_network_may_join_what_has_no_chunks() -> None:
+def test_text_in_one_piece_fails_only_if_the_body_has_chunks() -> None:
     reply = replace(recorded(CHAT), head=Head(200, SSE, open_ended=True))
     found = judged("openai", reply)
     assert failing(found) == []
@@ -336,20 +357,22 @@ SLOW = g4flite.IdleTimeoutError("idle: no more text came for 3 s; raise it")
         (recorded(*EVENTS), Recording(error=SLOW), "fail"),
     ],
 )
-def test_only_a_server_that_is_seen_to_close_has_noticed(left: Recording, following: Recording, verdict: str) -> None:
+def test_disconnect_passes_only_if_the_server_was_seen_to_close(
+    left: Recording, following: Recording, verdict: str
+) -> None:
     found = judged("openai", recorded(*EVENTS), left, following)
     assert found["disconnect"].verdict == verdict
     assert found["error body"].verdict == "unknown"
 
 
-def test_a_reason_that_is_not_known_is_none_that_fails() -> None:
+def test_a_finish_reason_that_the_client_does_not_know_is_no_failure() -> None:
     events = [event.replace(b'"stop"', b'"tired"') for event in EVENTS]
     finding = judged("openai", recorded(*events))["finish"]
-    assert (finding.verdict, finding.says) == ("unknown", "'tired' is no reason that this client knows")
+    assert (finding.verdict, finding.says) == ("unknown", "'tired' is not a finish reason that this client knows")
     assert b'"tired"' in finding.evidence
 
 
-def test_a_gemini_that_sends_an_array_is_read_but_named() -> None:
+def test_gemini_as_a_json_array_fails_only_the_content_type() -> None:
     with emulate("one, ", "two", keys=False) as server:
         array = hear(server, GEMINI_ARRAY)
     found = judged("gemini", recorded(*array.splitlines(keepends=True), headers={"content-type": "application/json"}))
@@ -357,22 +380,22 @@ def test_a_gemini_that_sends_an_array_is_read_but_named() -> None:
     assert found["framing"].says == "one JSON array"
 
 
-def test_a_protocol_of_ones_own_may_name_no_reason() -> None:
+def test_a_protocol_may_have_no_finish_reason() -> None:
     lines = [b'{"text": "one, "}\n', b'{"text": "two"}\n', b'{"done": true}\n']
     found = judged(MARKED, recorded(*lines, headers={"content-type": ""}))
     assert failing(found) == []
     assert (found["finish"].verdict, found["end marker"].verdict) == ("unknown", "pass")
-    assert found["content type"] == Finding("content type", "unknown", "none is named")
+    assert found["content type"] == Finding("content type", "unknown", "the response names none")
 
 
-def test_a_body_of_comments_alone_is_no_reply_unless_it_was_cut() -> None:
+def test_a_body_of_comments_alone_fails_the_framing_unless_it_was_cut() -> None:
     assert failing(judged("openai", recorded(b": ping\n\n", b": ping\n\n"))) == ["framing"]
     cut = judged("openai", recorded(b": ping\n\n", b": ping\n\n", error=CUT))
     assert failing(cut) == ["end of body"]
     assert cut["comments"] == Finding("comments", "pass", "2 came between the events", b": ping")
 
 
-def test_what_inflates_without_end_is_read_only_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_is_inflated_only_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_recording, "MOST", 1000)
     found = judged(
         "cromicle", recorded(gzip.compress(b" " * 2000), headers={"content-encoding": "gzip"}, coding="gzip")
@@ -395,7 +418,7 @@ KEY = "sk-secret-0123456789"
     ],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_key_is_said_nowhere(
+def test_a_key_is_nowhere_in_a_report(
     form: list[str], script: Script, shown: str, faulty: Staged, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     faulty.script = script
@@ -410,15 +433,13 @@ def test_a_key_is_said_nowhere(
     assert shown in out
 
 
-def test_a_secret_is_blotted_out_byte_by_byte() -> None:
-    assert blot(b"a s3cret-key, and s3cret-k", ("s3cret-key",)) == b"a **********, and ********"
-    assert blot(b"a s3cre", ("s3cret-key",)) == b"a s3cre"  # as short as any word
+def test_the_repr_of_a_recording_holds_no_secret() -> None:
     assert "s3cret" not in repr(recorded(b"s3cret-key", secrets=("s3cret-key",)))
 
 
 @pytest.fixture
 def check(faulty: Staged) -> Callable[..., int]:
-    """The exit code of `check`, on the server's own URL unless another is given."""
+    """Return a function that runs `check` on the server, or on another `url`, and returns its exit code."""
 
     def run(*more: str, url: str = faulty.url) -> int:
         try:
@@ -429,43 +450,45 @@ def check(faulty: Staged) -> Callable[..., int]:
     return run
 
 
-def test_a_report_is_lines_in_columns(check: Callable[..., int], capsys: Captured) -> None:
+def test_a_report_is_printed_in_columns(check: Callable[..., int], capsys: Captured) -> None:
     assert check("--as", "cromicle") == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert [line[9:23].rstrip() for line in lines] == [*LINES]
     assert {line[:9].rstrip() for line in lines} == {"pass", "unknown"}
-    assert lines[0] == "pass     answer        status 200  b'HTTP/1.1 200 OK'"
+    assert lines[0] == "pass     response      status 200  b'HTTP/1.1 200 OK'"
     assert lines[2] == "pass     compression   none"
     assert lines[3].endswith("  b'You said: Count from one to thirty in words, with a comma between the numb...'")
     assert err == ""
 
 
-def test_a_fault_is_in_capitals_and_exit_code_1(faulty: Staged, check: Callable[..., int], capsys: Captured) -> None:
+def test_a_failing_line_says_so_in_capitals_and_the_exit_code_is_1(
+    faulty: Staged, check: Callable[..., int], capsys: Captured
+) -> None:
     faulty.script = Script(status=500, body="over\x9bheated\n\nagain")
     assert check("--as", "ollama", "-m", "m") == 1
     first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith("FAIL     answer        status 500 Internal Server Error: 'over\\x9bheated again'; ")
+    assert first.startswith("FAIL     response      status 500 Internal Server Error: 'over\\x9bheated again'; ")
     assert first.endswith("  b'over\\xc2\\x9bheated\\n\\nagain'")
-    assert second == "unknown  content type  it cannot be seen as long as 'answer' fails"
+    assert second == "unknown  content type  it cannot be seen as long as 'response' fails"
 
 
-def test_what_a_terminal_would_obey_is_escaped() -> None:
+def test_control_characters_are_escaped() -> None:
     assert as_line(Finding("finish", "pass", "a\x1b[2J\nb")) == r"pass     finish        a\x1b[2J\nb"
 
 
-def test_programs_read_a_report_as_json(faulty: Staged, check: Callable[..., int], capsys: Captured) -> None:
+def test_a_report_can_be_printed_as_json(faulty: Staged, check: Callable[..., int], capsys: Captured) -> None:
     faulty.script = sent(body=TEXT.encode() + b"\xff")
     assert check("--as", "cromicle", "--json") == 1
     findings = {finding.pop("name"): finding for finding in json.loads(capsys.readouterr().out)}
     assert [*findings] == [*LINES]
-    said = "the reply is no UTF-8: invalid start byte"
+    said = "the reply is not UTF-8: invalid start byte"
     assert findings["framing"] == {"verdict": "fail", "says": said, "evidence": r"even, eight, nine, ten\xff"[2:]}
 
 
-def test_a_spec_of_ones_own_is_named_by_its_module(check: Callable[..., int], capsys: Captured) -> None:
+def test_a_provider_of_ones_own_is_named_by_module_and_constant(check: Callable[..., int], capsys: Captured) -> None:
     assert check("--as", "g4flite.providers.cromicle:CROMICLE") == 0
-    assert capsys.readouterr().out.startswith("pass     answer ")
+    assert capsys.readouterr().out.startswith("pass     response ")
 
 
 WRONG = {
@@ -484,7 +507,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_wrong_usage_is_one_line(case: str, check: Callable[..., int], capsys: Captured) -> None:
+def test_wrong_usage_is_reported_in_one_line(case: str, check: Callable[..., int], capsys: Captured) -> None:
     arguments, code, message = WRONG[case]
     assert check(*arguments) == code
     out, err = capsys.readouterr()
@@ -492,18 +515,49 @@ def test_wrong_usage_is_one_line(case: str, check: Callable[..., int], capsys: C
     assert a_line(err, f"error: {message}")
 
 
-def test_an_endpoint_that_cannot_be_reached_is_one_line(check: Callable[..., int], capsys: Captured) -> None:
+def test_an_endpoint_that_cannot_be_reached_is_reported_in_one_line(
+    check: Callable[..., int], capsys: Captured
+) -> None:
     assert check("--as", "cromicle", url="localhost:1") == 2
     assert a_line(capsys.readouterr().err, "error: cromicle: base_url begins with http://")
     with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))  # and no listen()
+        # Without listen(), connections are refused.
+        deaf.bind(("127.0.0.1", 0))
         assert check("--as", "cromicle", url=f"http://127.0.0.1:{deaf.getsockname()[1]}") == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert a_line(err, "error: cromicle: could not connect to 127.0.0.1:")
 
 
-def test_a_key_over_plain_http_is_warned_of(
+def test_certificates_are_loaded_before_a_time_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load() -> object:
+        steps.append("certificates")
+        return tls.unused_context()
+
+    def record(*_: object) -> Recording:
+        steps.append("exchange")
+        return Recording(error=g4flite.ConnectError("on purpose"))
+
+    steps: list[str] = []
+    monkeypatch.setattr(clients, "default_context", load)
+    monkeypatch.setattr(recorder, "record", record)
+    with pytest.raises(g4flite.ConnectError):
+        report("https://127.0.0.1:1", "cromicle")
+    assert steps == ["certificates", "exchange"]
+
+
+def test_certificates_that_cannot_be_read_are_reported_in_one_line(
+    check: Callable[..., int], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load() -> object:
+        raise FileNotFoundError("no such file")
+
+    monkeypatch.setattr(clients, "default_context", load)
+    assert check("--as", "cromicle", url="https://127.0.0.1:1") == 2
+    assert a_line(capsys.readouterr().err, "error: cromicle: the certificates cannot be read: no such file; check SSL_")
+
+
+def test_check_warns_if_a_key_goes_over_plain_http(
     check: Callable[..., int], capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -514,7 +568,7 @@ def test_a_key_over_plain_http_is_warned_of(
     assert a_line(error, "error: openai: could not connect to the proxy")
 
 
-def test_the_example_works_as_printed(check: Callable[..., int], capsys: Captured) -> None:
+def test_the_example_in_the_help_works(check: Callable[..., int], capsys: Captured) -> None:
     with pytest.raises(SystemExit):
         cli.main(["check", "--help"])
     example = capsys.readouterr().out.splitlines()[-1]

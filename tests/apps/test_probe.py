@@ -1,4 +1,4 @@
-"""Which provider works now: every row against a real server, the table on a pipe and on a terminal."""
+"""`probe`: each row against a real server, and the table on a pipe and on a terminal."""
 
 import json
 import os
@@ -21,10 +21,8 @@ import g4flite
 from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.transport import tls
-from g4flite.apps import asking as _asking
-from g4flite.apps import listing as _listing
 from g4flite.apps import probe
-from g4flite.apps.probe import Probe, candidates
+from g4flite.apps.probe import Probe, candidates, measurement, models
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
 from g4flite.testing.exchange import MODELS
 from tests.acme import ACME
@@ -39,9 +37,10 @@ Patch = pytest.MonkeyPatch
 
 @pytest.fixture(autouse=True)
 def deaf(monkeypatch: Patch) -> Iterator[str]:
-    """A URL of this machine where nothing listens; it is that of the local servers too, so that none is asked."""
+    """Return a URL of this machine where nothing listens.  The local providers get it too, so that none is asked."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and no listen()
+        # Without listen(), connections are refused.
+        taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         for name in LOCAL:
             monkeypatch.setitem(providers._TABLE, name, replace(providers.find(name), base_url=url))
@@ -50,14 +49,14 @@ def deaf(monkeypatch: Patch) -> Iterator[str]:
 
 @pytest.fixture
 def openai(server: Emulator, monkeypatch: Patch) -> Callable[..., Probe]:
-    """The row of `openai` at the server."""
+    """Return a function that returns the row of `openai`, asked at the server."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", f"{server.url}/v1")
     return lambda **settings: next(probe.probe("openai", **{"model": {"openai": "m"}, **settings}))
 
 
 def at(server: Emulator, name: str, **changes: Any) -> g4flite.Provider:
-    """A provider of that name at a server, which is asked for no key."""
+    """Return a provider of that name at a server, which needs no key."""
     return replace(providers.LLAMACPP, name=name, base_url=f"{server.url}/v1", **changes)
 
 
@@ -89,8 +88,8 @@ FAULTS = {
     "status 529": (Script(status=529), "overloaded", "OverloadedError"),
     "context": (Script(problem="context_length"), "context too small", "ContextLengthError"),
     "filter": (Script(problem="content_filter"), "content filter", "ContentFilterError"),
-    "server error": (Script(problem="server"), "answers with status 500", "StatusError"),
-    "challenge": (Script(status=403, body="Just a moment...", headers=HTML), "wants a browser", "ChallengeError"),
+    "server error": (Script(problem="server"), "responds with status 500", "StatusError"),
+    "challenge": (Script(status=403, body="Just a moment...", headers=HTML), "needs a browser", "ChallengeError"),
     "web page": (Script(body="<html>Log in", headers=HTML), "reply cannot be read", "MalformedReplyError"),
     "malformed": (Script(body="data: {no JSON\n\n"), "reply cannot be read", "MalformedReplyError"),
     "empty": (Script(body="data: [DONE]\n\n"), "empty answer", "EmptyReplyError"),
@@ -105,16 +104,16 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_in_five_words(fault: str, openai: Callable[..., Probe], server: Emulator) -> None:
+def test_the_reason_for_a_failure_is_named(fault: str, openai: Callable[..., Probe], server: Emulator) -> None:
     server.script, reason, kind = FAULTS[fault]
     row = openai(timeout={"silence": 0.1, "silence in the text": 2}.get(fault, 30))
     assert (row.works, row.whole, row.reason, type(row.error).__name__) == (False, False, reason, kind)
     assert str(row.error).startswith("openai: ")
     assert row.chunks == ("in the text" in fault)
-    assert KEY not in f"{row}{row.error}{probe.describe(row)}"
+    assert KEY not in f"{row}{row.error}{probe.as_json(row)}"
 
 
-def test_what_was_cut_off_by_a_limit_of_the_service_works_and_is_not_whole(
+def test_an_answer_that_the_service_cut_short_works_but_is_not_whole(
     openai: Callable[..., Probe], server: Emulator
 ) -> None:
     server.reply = lambda messages: ["one", Finish("length")]
@@ -123,13 +122,13 @@ def test_what_was_cut_off_by_a_limit_of_the_service_works_and_is_not_whole(
     assert (openai().works, openai().reason) == (False, "empty answer")
 
 
-def test_an_error_inside_a_reply_is_named(openai: Callable[..., Probe], server: Emulator) -> None:
+def test_an_error_inside_a_reply_is_a_reason(openai: Callable[..., Probe], server: Emulator) -> None:
     server.reply = lambda messages: ["one", Problem("server")]
     row = openai()
     assert (row.works, row.reason, row.chunks) == (False, "reports an error", 1)
 
 
-def test_a_port_where_nothing_listens(openai: Callable[..., Probe], deaf: str, monkeypatch: Patch) -> None:
+def test_a_port_where_nothing_listens_is_a_reason(openai: Callable[..., Probe], deaf: str, monkeypatch: Patch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", deaf)
     assert openai().reason == openai(model={}).reason == "nothing listens there"
     monkeypatch.setenv("G4FLITE_PROXY", deaf.removesuffix("/v1"))
@@ -138,7 +137,7 @@ def test_a_port_where_nothing_listens(openai: Callable[..., Probe], deaf: str, m
     assert openai().reason == "a setting cannot be used"
 
 
-def test_a_host_that_does_not_exist(openai: Callable[..., Probe], monkeypatch: Patch) -> None:
+def test_a_host_that_does_not_exist_is_a_reason(openai: Callable[..., Probe], monkeypatch: Patch) -> None:
     def unknown(*address: object, **settings: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -146,7 +145,7 @@ def test_a_host_that_does_not_exist(openai: Callable[..., Probe], monkeypatch: P
     assert openai().reason == "cannot be reached"
 
 
-def test_what_a_call_lacks_is_named_and_nothing_is_sent(server: Emulator, monkeypatch: Patch) -> None:
+def test_if_no_call_can_be_made_the_reason_is_named_and_nothing_is_sent(server: Emulator, monkeypatch: Patch) -> None:
     monkeypatch.setenv("G4FLITE_FLOWGPT_BASE_URL", server.url)
     monkeypatch.setenv("G4FLITE_COHERE_BASE_URL", server.url)
     monkeypatch.setenv("CO_API_KEY", "with a blank")
@@ -165,63 +164,65 @@ def test_what_a_call_lacks_is_named_and_nothing_is_sent(server: Emulator, monkey
     assert server.exchanges == []
 
 
-def test_a_server_that_wants_a_key_where_none_is_set(server: Emulator) -> None:
+def test_a_server_that_needs_a_key_that_is_not_set(server: Emulator) -> None:
     (row,) = probe.probe([at(server, "mine")])
-    assert row.reason == "wants an API key"
+    assert row.reason == "needs an API key"
 
 
-def test_a_provider_whose_own_code_fails_takes_no_other_down(server: Emulator) -> None:
+def test_an_error_in_the_code_of_one_provider_does_not_stop_the_others(server: Emulator) -> None:
     broken = replace(ACME, name="broken", payload=lambda call: call.options[KEY])
     server.keys = False
     rows = {row.provider: row for row in probe.probe([broken, at(server, "mine")])}
-    assert (rows["broken"].reason, rows["mine"].works) == ("its own code fails", True)
-    assert str(rows["broken"].error) == "broken: its own code raises KeyError; mend the Provider"
+    assert (rows["broken"].reason, rows["mine"].works) == ("the Provider's code fails", True)
+    said = "the code of the Provider raises KeyError; correct its signer, payload or parser"
+    assert str(rows["broken"].error) == f"broken: {said}"
 
 
-def test_every_error_has_a_reason_of_five_words() -> None:
+def test_every_error_has_a_reason_of_at_most_five_words() -> None:
     def below(kind: type[g4flite.G4fliteError]) -> Iterator[type[g4flite.G4fliteError]]:
         yield kind
-        for one in kind.__subclasses__():
-            yield from below(one)
+        for subclass in kind.__subclasses__():
+            yield from below(subclass)
 
     for kind in below(g4flite.G4fliteError):
-        assert 1 <= len(_asking.why(kind("x"), None).split()) <= 5
+        assert 1 <= len(measurement.reason_for(kind("x"), None).split()) <= 5
 
 
-# which model, where none is named
+# Which model is asked if none is named.
 
 
 @pytest.fixture
 def ollama(server: Emulator, monkeypatch: Patch) -> Callable[..., Probe]:
-    """The row of `ollama`, which has no default model, at the server."""
+    """Return a function that returns the row of `ollama`, which has no default model, asked at the server."""
     server.keys = False
     monkeypatch.setenv("OLLAMA_HOST", server.url)
     return lambda **settings: next(probe.probe("ollama", **settings))
 
 
 def listing(*names: object) -> Any:
+    """Return the entries of a list of models with these names."""
     return [{"id": name} for name in names]
 
 
-def test_a_server_of_this_machine_is_asked_for_its_first_chat_model(
+def test_on_this_machine_the_first_chat_model_of_the_list_is_asked(
     ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
     found = ["nonsense", *listing(None, "line\nbreak", "nomic-embed-text", "llama3.2", "mistral")]
     monkeypatch.setitem(MODELS, "data", found)
     row = ollama()
     assert (row.works, row.model, row.spec.default_model) == (True, "llama3.2", "llama3.2")
-    assert [one.path for one in server.exchanges] == ["/v1/models", "/api/chat"]
+    assert [exchange.path for exchange in server.exchanges] == ["/v1/models", "/api/chat"]
 
 
-def test_elsewhere_the_only_model_is_asked_and_none_of_several(
+def test_elsewhere_a_model_is_asked_only_if_the_list_has_no_other(
     ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(_listing, "is_loopback", lambda url: False)
+    monkeypatch.setattr(models, "is_loopback", lambda url: False)
     assert ollama().works
     monkeypatch.setitem(MODELS, "data", listing(*"abcdef"))
     row = ollama()
     assert (row.model, row.reason) == (None, "needs a model: pass --model")
-    assert str(row.error).endswith("--model ollama=...; it lists a, b, c, d, e, ...")
+    assert str(row.error).endswith("--model ollama=...; the server lists a, b, c, d, e, ...")
     assert ollama(model={"ollama": "f"}).works
 
 
@@ -235,25 +236,25 @@ def test_elsewhere_the_only_model_is_asked_and_none_of_several(
         (Script(body='["m"]'), "needs a model: pass --model"),
         (Script(body=json.dumps({"data": listing("m" * 5000)})), "needs a model: pass --model"),
         (Script(body=json.dumps({"pad": "x" * 10**6, "data": listing("m")})), "needs a model: pass --model"),
-        (Script(status=401), "wants an API key"),
-        (Script(status=500, body="overheated"), "answers with status 500"),
+        (Script(status=401), "needs an API key"),
+        (Script(status=500, body="overheated"), "responds with status 500"),
         (Script(body="{}", cut=1), "truncated"),
         (Script(raw=b"", reset=True), "connection lost"),
         (Script(silence=30), "too slow"),
     ],
 )
-def test_a_list_that_is_none_is_no_riddle(
+def test_the_reason_is_named_if_the_list_of_models_cannot_be_used(
     script: Script, reason: str, ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(_listing, "LONGEST", 4000)
+    monkeypatch.setattr(models, "LONGEST", 4000)
     server.script = script
     row = ollama(timeout=0.1 if reason == "too slow" else 30)
     assert row.reason == reason
     assert str(row.error).startswith("ollama: ")
-    assert {one.path for one in server.exchanges} <= {"/v1/models"}
+    assert {exchange.path for exchange in server.exchanges} <= {"/v1/models"}
 
 
-def test_a_key_that_the_list_says_back_is_blotted_out(
+def test_a_key_that_the_server_repeats_is_not_in_the_error(
     ollama: Callable[..., Probe], server: Emulator, monkeypatch: Patch
 ) -> None:
     monkeypatch.setenv("OLLAMA_API_KEY", KEY)
@@ -263,7 +264,7 @@ def test_a_key_that_the_list_says_back_is_blotted_out(
     assert "bad key ***" in str(row.error)
 
 
-# whom to ask
+# Which providers are asked.
 
 
 @pytest.mark.parametrize(
@@ -279,13 +280,15 @@ def test_a_key_that_the_list_says_back_is_blotted_out(
         ({"OLLAMA_API_KEY": KEY}, []),
     ],
 )
-def test_those_are_asked_that_could_work(variables: dict[str, str], names: list[str], monkeypatch: Patch) -> None:
+def test_the_environment_says_which_providers_could_work(
+    variables: dict[str, str], names: list[str], monkeypatch: Patch
+) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert [spec.name for spec in candidates()] == names
 
 
-def test_a_server_that_listens_and_a_provider_of_ones_own_are_asked(server: Emulator, monkeypatch: Patch) -> None:
+def test_a_local_server_that_listens_and_a_registered_provider_could_work(server: Emulator, monkeypatch: Patch) -> None:
     server.keys = False
     monkeypatch.setitem(providers._TABLE, "llamacpp", at(server, "llamacpp"))
     monkeypatch.setitem(providers._TABLE, "acme", replace(ACME, base_url="https://acme.test"))
@@ -303,18 +306,19 @@ def test_bad_arguments_fail_before_anything_is_sent() -> None:
         probe.probe(["ollama"], timeout=-1)
 
 
-def test_a_key_over_plain_http_is_warned_of(monkeypatch: Patch) -> None:
+def test_probe_warns_if_a_key_goes_over_plain_http(monkeypatch: Patch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere.test")
     with pytest.warns(g4flite.InsecureTransportWarning, match="plain http") as caught:
-        probe.probe("openai")  # and nothing is asked
+        # Nothing is asked before the iteration.
+        probe.probe("openai")
     assert caught[0].filename == __file__
 
 
-# all at once, as they come
+# All providers are asked at once.
 
 
-def test_rows_come_as_they_are_known_and_leaving_closes_the_rest(server: Emulator) -> None:
+def test_a_row_comes_as_soon_as_it_is_known_and_leaving_the_loop_closes_the_other_streams(server: Emulator) -> None:
     gate = threading.Event()
     server.keys = False
     with Emulator(lambda messages: gate.wait(30) and "late", keys=False) as slow:
@@ -331,7 +335,7 @@ def test_rows_come_as_they_are_known_and_leaving_closes_the_rest(server: Emulato
         assert slow.exchanges[-1].disconnected.wait(10)
 
 
-def test_certificates_are_loaded_before_the_clock_runs(server: Emulator, monkeypatch: Patch) -> None:
+def test_certificates_are_loaded_before_a_time_is_measured(server: Emulator, monkeypatch: Patch) -> None:
     def trusting() -> object:
         loaded.append(threading.current_thread())
         return tls.unused_context()
@@ -339,14 +343,16 @@ def test_certificates_are_loaded_before_the_clock_runs(server: Emulator, monkeyp
     loaded: list[threading.Thread] = []
     monkeypatch.setattr(tls, "default_context", trusting)
     secure = [replace(at(server, name), base_url=server.url.replace("http", "https")) for name in "ab"]
-    assert [row.reason for row in probe.probe(secure)] == ["no trusted TLS there"] * 2
+    assert [row.reason for row in probe.probe(secure)] == ["no trusted TLS connection"] * 2
     assert loaded[0] is threading.main_thread()
 
 
-# `working`
+# `working`.
 
 
-def test_working_is_a_list_to_fall_back_on(server: Emulator, deaf: str, monkeypatch: Patch) -> None:
+def test_working_returns_a_list_for_stream_the_best_provider_first(
+    server: Emulator, deaf: str, monkeypatch: Patch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", deaf)
     with Emulator(lambda messages: ["cut", Finish("length")], keys=False) as second:
@@ -365,12 +371,12 @@ def test_working_is_a_list_to_fall_back_on(server: Emulator, deaf: str, monkeypa
         assert (stream.text(), stream.provider, stream.model) == ("cut", "second", "m2")
 
 
-# the command
+# The command.
 
 
 @pytest.fixture
 def both(server: Emulator, deaf: str, monkeypatch: Patch) -> None:
-    """Two that could work: `flowgpt`, which does, and `vllm`, which does not."""
+    """Let two providers be candidates: `flowgpt`, which works, and `vllm`, which does not."""
     monkeypatch.setenv("G4FLITE_FLOWGPT_BASE_URL", server.url)
     monkeypatch.setenv("G4FLITE_VLLM_BASE_URL", deaf)
 
@@ -380,7 +386,7 @@ FAILS = "vllm      nothing listens there"
 TITLE = "provider  result                       first text  chunks/s  reply      model"
 
 
-def test_the_table_on_a_pipe_is_aligned_and_exits_with_0(both: None, capsys: Captured) -> None:
+def test_the_table_on_a_pipe_is_aligned_and_the_exit_code_is_0(both: None, capsys: Captured) -> None:
     assert cli.main(["probe"]) == 0
     out, err = capsys.readouterr()
     title, *rows = out.splitlines()
@@ -391,7 +397,7 @@ def test_the_table_on_a_pipe_is_aligned_and_exits_with_0(both: None, capsys: Cap
     assert works.index("gpt-3.5") == title.index("model")
 
 
-def test_programs_read_the_rows_as_json(both: None, capsys: Captured) -> None:
+def test_the_rows_can_be_printed_as_json(both: None, capsys: Captured) -> None:
     assert cli.main(["probe", "--json", "--timeout", "9", "vllm", "flowgpt", "flowgpt"]) == 0
     works, fails = json.loads(capsys.readouterr().out)
     assert works.pop("first_text") > 0
@@ -405,54 +411,64 @@ def test_programs_read_the_rows_as_json(both: None, capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_1_and_a_line_where_none_works(form: list[str], both: None, capsys: Captured) -> None:
+def test_if_none_works_the_exit_code_is_1_and_a_line_says_how_to_see_more(
+    form: list[str], both: None, capsys: Captured
+) -> None:
     assert cli.main(["probe", "vllm", *form]) == 1
     out, err = capsys.readouterr()
     assert "nothing listens there" in out
-    assert re.fullmatch(r"g4flite: error: none of 1 works; for the errors in full: .* probe --json vllm\n", err)
+    assert re.fullmatch(
+        r"g4flite: error: none of these providers works; to see the errors in full: .* probe --json vllm\n", err
+    )
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_1_and_what_to_set_where_none_could_work(form: list[str], capsys: Captured) -> None:
+def test_if_none_could_work_the_exit_code_is_1_and_a_line_says_what_to_set(form: list[str], capsys: Captured) -> None:
     assert cli.main(["probe", *form]) == 1
     out, err = capsys.readouterr()
     assert out == ("[]\n" if form else "")
     assert "no provider could work from here: set a key, like OPENAI_API_KEY" in err
 
 
-def test_all_asks_the_retired_hosts_too_and_says_so(deaf: str, capsys: Captured, monkeypatch: Patch) -> None:
+def test_with_all_the_hosts_of_retired_services_are_asked_and_marked(
+    deaf: str, capsys: Captured, monkeypatch: Patch
+) -> None:
     for spec in map(providers.find, providers.names()):
         monkeypatch.setitem(providers._TABLE, spec.name, replace(spec, base_url=deaf))
     assert cli.main(["probe", "--all"]) == 1
     out, err = capsys.readouterr()
-    assert err.count("\n") == 1  # and no warning
+    # One error, and no warning.
+    assert err.count("\n") == 1
     rows = dict(re.split(" {2,}", line)[:2] for line in out.splitlines()[1:])
     assert len(rows) == len(providers.names())
     assert rows["cromicle (retired)"] == rows["ollama"] == "nothing listens there"
     assert rows["openai"] == "no API key set"
 
 
-def test_a_model_is_named_for_its_provider(openai: Callable[..., Probe], server: Emulator, capsys: Captured) -> None:
+def test_the_flag_model_names_the_model_of_one_provider(
+    openai: Callable[..., Probe], server: Emulator, capsys: Captured
+) -> None:
     assert cli.main(["probe", "openai", "--model", "openai=a=b", "--model", "ollama=m"]) == 0
     assert server.exchanges[-1].model == "a=b"
     server.script = Script(body=ANSWER.replace(b"{", b'{"id": "1", "model": "dated", ', 1) + b"data: [DONE]\n\n")
     assert cli.main(["probe", "openai", "--model", "openai=m"]) == 0
     assert capsys.readouterr().out.endswith("  m (dated)\n")
     assert cli.main(["probe", "--model", "m"]) == 2
-    assert "it is of the form PROVIDER=MODEL, like openai=gpt-4o-mini" in capsys.readouterr().err
+    assert "a model has the form PROVIDER=MODEL, like openai=gpt-4o-mini" in capsys.readouterr().err
 
 
-def test_the_command_warns_in_one_line(deaf: str, capsys: Captured, monkeypatch: Patch) -> None:
+def test_the_command_prints_a_warning_as_one_line(deaf: str, capsys: Captured, monkeypatch: Patch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere.test")
-    monkeypatch.setenv("G4FLITE_PROXY", deaf.removesuffix("/v1"))  # nothing leaves this machine
+    # So that nothing leaves this machine.
+    monkeypatch.setenv("G4FLITE_PROXY", deaf.removesuffix("/v1"))
     assert cli.main(["probe", "openai"]) == 1
     warning, error = capsys.readouterr().err.splitlines()
     assert warning.startswith("g4flite: warning: openai: a key goes to another machine")
-    assert error.startswith("g4flite: error: none of 1 works; ")
+    assert error.startswith("g4flite: error: none of these providers works; ")
 
 
-def test_the_example_works_as_printed(server: Emulator, capsys: Captured, monkeypatch: Patch) -> None:
+def test_the_example_in_the_help_works(server: Emulator, capsys: Captured, monkeypatch: Patch) -> None:
     with pytest.raises(SystemExit):
         cli.main(["probe", "--help"])
     (example,) = re.findall(r"^  (G4FLITE.+)$", capsys.readouterr().out, re.MULTILINE)
@@ -463,11 +479,12 @@ def test_the_example_works_as_printed(server: Emulator, capsys: Captured, monkey
     assert re.fullmatch(WORKS, capsys.readouterr().out.splitlines()[1])
 
 
-def test_a_row_is_printed_before_the_next_is_known(server: Emulator, both: None, monkeypatch: Patch) -> None:
+def test_a_row_is_printed_before_the_next_one_is_known(server: Emulator, both: None, monkeypatch: Patch) -> None:
     gate = threading.Event()
     server.reply = lambda messages: gate.wait(30) and "late"
     reading, writing = os.pipe()
-    with open(reading) as pipe, ThreadPoolExecutor() as beside:  # noqa: PTH123 - a descriptor
+    # PTH123: these are descriptors, not paths.
+    with open(reading) as pipe, ThreadPoolExecutor() as beside:  # noqa: PTH123
         with open(writing, "w") as out:  # noqa: PTH123
             monkeypatch.setattr(sys, "stdout", out)
             code = beside.submit(cli.main, ["probe"])
@@ -478,7 +495,7 @@ def test_a_row_is_printed_before_the_next_is_known(server: Emulator, both: None,
 
 
 def screens(written: str) -> list[list[str]]:
-    """What a terminal shows after each piece that was written to it: rows that end where the last line end was."""
+    """Return what a terminal shows, as rows: before each time that the cursor moves up, and at the end."""
     shown, rows, at, column = [], [""], 0, 0
     for code, text in re.findall(r"\x1b\[(\d*[ABK])|(\r\n|\r|[^\x1b\r]+)", written):
         if code.endswith("A"):
@@ -502,14 +519,15 @@ def screens(written: str) -> list[list[str]]:
 
 @pytest.fixture
 def terminal(monkeypatch: Patch) -> Callable[..., str]:
-    """What `probe` writes to a terminal of so many columns and lines."""
+    """Return a function that returns what `probe` writes to a terminal of so many columns and lines."""
     pty = pytest.importorskip("pty")
 
     def written(columns: int, lines: int, *arguments: str) -> str:
         monkeypatch.setenv("COLUMNS", str(columns))
         monkeypatch.setenv("LINES", str(lines))
         reading, writing = pty.openpty()
-        with open(reading, "rb", buffering=0) as master, open(writing, "w") as slave:  # noqa: PTH123 - descriptors
+        # PTH123: these are descriptors, not paths.
+        with open(reading, "rb", buffering=0) as master, open(writing, "w") as slave:  # noqa: PTH123
             monkeypatch.setattr(sys, "stdout", slave)
             cli.main(["probe", *arguments])
             slave.write("\0")
@@ -533,13 +551,13 @@ def test_a_terminal_shows_each_row_in_its_place(both: None, terminal: Callable[.
 
 
 @POSIX
-def test_a_row_fits_on_the_terminal(both: None, terminal: Callable[..., str]) -> None:
+def test_a_row_is_cut_to_the_width_of_the_terminal(both: None, terminal: Callable[..., str]) -> None:
     *_, last = screens(terminal(20, 24))
     assert last == ["provider  result", "vllm      nothing l", "flowgpt   works", ""]
 
 
 @POSIX
-def test_a_terminal_with_no_room_or_no_cursor_is_a_pipe(
+def test_a_terminal_that_is_too_low_or_dumb_gets_the_table_of_a_pipe(
     both: None, terminal: Callable[..., str], monkeypatch: Patch
 ) -> None:
     assert "\x1b" not in terminal(80, 4)
@@ -548,7 +566,7 @@ def test_a_terminal_with_no_room_or_no_cursor_is_a_pipe(
 
 
 @POSIX
-def test_ctrl_c_ends_it_at_once(server: Emulator, both: None, capsys: Captured) -> None:
+def test_ctrl_c_ends_the_command_at_once(server: Emulator, both: None, capsys: Captured) -> None:
     gate = threading.Event()
 
     def interrupt(messages: object) -> str:
@@ -562,5 +580,5 @@ def test_ctrl_c_ends_it_at_once(server: Emulator, both: None, capsys: Captured) 
     assert capsys.readouterr() == (f"{TITLE}\n", "")
 
 
-def test_the_readme_shows_the_columns_that_are_there() -> None:
+def test_the_readme_shows_the_headings_of_the_table() -> None:
     assert f"```\n{TITLE}\n" in (Path(__file__).parents[2] / "README.md").read_text()

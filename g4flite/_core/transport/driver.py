@@ -6,7 +6,8 @@ what it opened, however it ends.
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from threading import get_ident
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +17,6 @@ from ..errors import G4fliteError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
 from ..headers import secrets_of
 from ..provider import Request
-from ..response.reply import Head
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 
@@ -214,28 +214,35 @@ async def asleep(seconds: float, timers: Timers) -> None:
 
 
 class Fetched(NamedTuple):
-    """A response and the beginning of its body; `secrets` are the texts of its request that no message may repeat."""
+    """A response, the pieces of its body, the timers of its reads, and the texts of its request that are secret."""
 
-    head: Head
-    body: bytes
+    response: Response
+    pieces: Iterator[bytes]
+    timers: Timers
     secrets: tuple[str, ...]
 
 
-def fetch(route: Route, request: Request, *, limit: int) -> Fetched:
-    """Return one response with the first `limit` bytes of its body, for a question that is no stream.
+@contextmanager
+def fetch(route: Route, request: Request) -> Iterator[Fetched]:
+    """Send one request for a question that is no stream.  At the end of the `with`, the response is closed.
 
-    The route's timers bound it.  Raises the `G4fliteError` that a failure on the way means.
+        with fetch(route, request) as fetched:
+            status = fetched.response.head.status
+            body = b"".join(fetched.pieces)
+
+    The route's timers bound each read; the caller decides how much to read.  Raises the `G4fliteError` that a failure
+    on the way means.  A `G4fliteError` that the caller raises inside the `with` gets the provider's name and the
+    request's id as well, and loses its secrets.
     """
-    run = Run((route,), Timers(route.timeout))
+    # With keep_partial=False, no error says that the body is in `.partial`.
+    run = Run((route,), Timers(route.timeout), keep_partial=False)
     run.begin(route)
     run.secrets = secrets_of(request.headers, route.call.headers.keys(), route.call.api_key)
     response: Response | None = None
     try:
         response = route.source.send(request, run.timers, run.secrets)
-        run.head, body = response.head, b""
-        while len(body) < limit and (data := read(response.body, run)):
-            body += data
-        return Fetched(response.head, body[:limit], run.secrets)
+        run.head = response.head
+        yield Fetched(response, iter(partial(read, response.body, run), b""), run.timers, run.secrets)
     except G4fliteError as error:
         run.fail(error)
         raise

@@ -1,13 +1,19 @@
-"""`g4flite check URL --as openai`: a conformance report on somebody's own endpoint; `report` is the same as data.
+"""`g4flite check URL --as openai`: does an endpoint keep to a provider's protocol?  `report` returns the same as data.
 
-Four requests are made at most: one reply is read to its end, one is left at its first text, one is asked for after
-that, and one request is broken.
+It makes at most four requests:
+
+    whole        the reply is read to its end
+    left         the reply is left at its first text
+    following    the server is asked again after that
+    refused      the request is broken
+
+`record` makes each of these exchanges, and `judge` makes the report from the recordings, without I/O.
 """
 
 import argparse
 import json
 import sys
-import warnings
+from contextlib import closing, suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -16,6 +22,7 @@ from ... import providers
 from ..._core.errors import (
     ConnectError,
     ConnectTimeoutError,
+    OptionError,
     ProviderNotFoundError,
     ProxyError,
     TLSError,
@@ -25,6 +32,7 @@ from ..._core.provider import Provider
 from ..._core.request import make_call
 from ..._core.settings import Timeout
 from ...client import resolve_connection, route_of, warn
+from ..cli import warnings_as_lines
 from .case import Finding
 
 __all__ = ["Finding", "add", "report"]
@@ -36,61 +44,72 @@ UNREACHED = (UsageError, ConnectError, ConnectTimeoutError, ProxyError, TLSError
 def report(
     url: str, spec: Provider | str, *, model: str | None = None, api_key: str | None = None, timeout: float = 30.0
 ) -> tuple[Finding, ...]:
-    """The findings on the endpoint at `url`, which is what `base_url=` would be, as a server of what `spec` describes.
+    """Return the findings on the endpoint at `url`, judged as a server of the protocol that `spec` describes.
 
-    `timeout` is how many seconds may pass without text; without `api_key`, the provider's own variable counts, and
-    where that is not set, none is sent.  Raises a `UsageError` where the call is wrong, and a `ConnectError`,
-    `ConnectTimeoutError`, `ProxyError` or `TLSError` where the endpoint cannot be reached.
+    `url` is what `base_url=` would be.  `timeout` is how many seconds may pass without text.  Without `api_key`, the
+    key comes from the provider's environment variable; if that is not set, no key is sent.  Raises a `UsageError` for
+    wrong arguments, and `ConnectError`, `ConnectTimeoutError`, `ProxyError` or `TLSError` if the endpoint cannot be
+    reached.
     """
-    from .judge import judge  # noqa: PLC0415 - for whoever asks for a report
-    from .record import record  # noqa: PLC0415 - imports httpx
-    from .recording import hear  # noqa: PLC0415
+    # httpx is imported with the first report.
+    from ..._core.transport.clients import Pool  # noqa: PLC0415
+    from .judge import judge  # noqa: PLC0415
+    from .record import record  # noqa: PLC0415
+    from .recording import decode  # noqa: PLC0415
 
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)
     call = make_call(spec, PROMPT, model=model, base_url=url, headers=None, options={}, api_key=api_key)
-    ways = [route_of(call, resolve_connection(call, None, None), None, timers, 0) for _ in range(2)]
+    connection = resolve_connection(call, None, None)
+    route = route_of(call, connection, None, timers, 0)
     warn(call, public=False)
-    try:
-        whole = record(ways[0])
+    with closing(Pool(connection)) as first, closing(Pool(connection)) as second:
+        # Certificates are loaded now, so that the time to the first text does not include that.  If they cannot be
+        # loaded, `record` says so.
+        with suppress(OptionError):
+            first.client()
+        whole = record(route._replace(source=first))
         if isinstance(whole.error, UNREACHED):
             raise whole.error
-        if not (whole.granted and hear(spec, whole).content):
+        if not (whole.is_success and decode(spec, whole).content):
             return judge(spec, whole)
-        left = record(ways[0], leave="half")
-        ways[0].source.release()  # a connection that is half closed serves nobody
-        following = record(ways[1], leave="wholly")
-        return judge(spec, whole, left, following, record(ways[1], broken=True))
-    finally:
-        for way in ways:
-            way.source.release()
+        left = record(route._replace(source=first), leave="half")
+        # Over another pool: the first one may hold the connection that is half closed now.
+        following = record(route._replace(source=second), leave="wholly")
+        refused = record(route._replace(source=second), broken=True)
+        return judge(spec, whole, left, following, refused)
 
 
 def add(commands: Any) -> None:
-    """Adds the command `check`."""
+    """Add the command `check` to the command line."""
     text = "report whether an endpoint keeps to a provider's protocol, with the bytes that show it"
     example = "example, while an emulator runs at that address:\n  %(prog)s http://127.0.0.1:8765 --as cromicle"
-    command = commands.add_parser("check", help=text, description=f"{text}; exit code 1 where it fails", epilog=example)
+    description = f"{text}; the exit code is 1 if a line of the report fails"
+    command = commands.add_parser("check", help=text, description=description, epilog=example)
     command.set_defaults(run=run)
-    command.add_argument("url", metavar="URL", help="the endpoint, as base_url= and --base-url take it")
+    command.add_argument("url", metavar="URL", help="the endpoint's base URL, as for --base-url")
     command.add_argument(
-        "--as", dest="spec", metavar="NAME", required=True, help="a provider, or module:CONSTANT for one of your own"
+        "--as",
+        dest="spec",
+        metavar="NAME",
+        required=True,
+        help="a provider, or module:CONSTANT for a provider of your own",
     )
-    command.add_argument("-m", "--model", metavar="MODEL", help="one that the endpoint serves")
+    command.add_argument("-m", "--model", metavar="MODEL", help="a model that the endpoint serves")
     command.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=30.0, help="that may pass without text (default: 30)"
+        "--timeout",
+        metavar="SECONDS",
+        type=float,
+        default=30.0,
+        help="how many seconds may pass without text (default: 30)",
     )
-    command.add_argument("--json", action="store_true", help="for programs: a list of objects")
+    command.add_argument("--json", action="store_true", help="print a list of JSON objects, for programs")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints a report.  Raises `SystemExit` where a line of it fails."""
-    from ..cli import tell_warning  # noqa: PLC0415 - imports argparse and more
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = tell_warning
-        findings = report(arguments.url, named(arguments.spec), model=arguments.model, timeout=arguments.timeout)
+    """Carry out `check`: print a report.  Raises `SystemExit` if a line of the report fails."""
+    with warnings_as_lines():
+        findings = report(arguments.url, find(arguments.spec), model=arguments.model, timeout=arguments.timeout)
     if arguments.json:
         print(json.dumps([as_json(finding) for finding in findings], indent=2))
     else:
@@ -100,15 +119,17 @@ def run(arguments: argparse.Namespace) -> None:
         raise SystemExit(1)
 
 
-def named(name: str) -> Provider:
-    """The provider of that name, or the constant of `module:CONSTANT`.  Raises `ProviderNotFoundError`."""
+def find(name: str) -> Provider:
+    """Return the provider of that name, or the constant of `module:CONSTANT`.  Raises `ProviderNotFoundError`."""
     module, colon, constant = name.partition(":")
     if not colon:
         return providers.find(name)
     try:
-        sys.path.append("")  # the folder one is in, which the path of an installed script lacks
+        # The path of an installed script lacks the current folder.
+        sys.path.append("")
         found = getattr(import_module(module), constant)
-    except Exception as error:  # the module is another's, and may raise anything
+    # The module is the user's, and its code may raise anything.
+    except Exception as error:
         why = f"{type(error).__name__}: {error}"
         hint = "; check PYTHONPATH" if isinstance(error, ModuleNotFoundError) else ""
         raise ProviderNotFoundError(f"--as {name} cannot be imported: {why}{hint}") from error
@@ -120,12 +141,12 @@ def named(name: str) -> Provider:
 
 
 def as_json(finding: Finding) -> dict[str, str]:
-    """The finding as JSON; what is no UTF-8 in its evidence is escaped."""
+    """Return the finding as JSON; bytes of its evidence that are not UTF-8 are escaped."""
     return {**finding._asdict(), "evidence": finding.evidence.decode("utf-8", "backslashreplace")}
 
 
 def as_line(finding: Finding) -> str:
-    """The finding as one line: the verdict, the name, the sentence, and 80 characters of the bytes."""
+    """Return the finding as one line: the verdict, the name, the sentence, and at most 80 characters of evidence."""
     verdict = "FAIL" if finding.verdict == "fail" else finding.verdict
     says = finding.says if finding.says.isprintable() else ascii(finding.says)[1:-1]
     shown = repr(finding.evidence) if finding.evidence else ""

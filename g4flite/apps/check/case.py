@@ -1,18 +1,20 @@
-"""What is judged, and what a line of the report is made of."""
+"""`Case`: what the lines of a report judge.  `Finding`: one line of the report."""
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..._core.errors import G4fliteError, StreamTimeoutError
 from ..._core.provider import Provider
-from .recording import Heard, Recording
+from .recording import Decoded, Recording
 
-TAIL: Final = 60  # bytes that show how a body ends
+# Bytes that show how a body ends.
+TAIL: Final = 60
 Verdict: TypeAlias = Literal["pass", "fail", "unknown"]
-Line: TypeAlias = tuple[Verdict, str, bytes] | None  # None: the fault of another line hides it
+# A verdict, its sentence and its evidence; None if a fault that another line names hides what this line looks at.
+Line: TypeAlias = tuple[Verdict, str, bytes] | None
 
 
 class Finding(NamedTuple):
-    """One line of a report: what was looked at, the verdict, one sentence, and the bytes that show it (200 at most)."""
+    """One line of a report: its name, the verdict, one sentence, and at most 200 bytes that show it."""
 
     name: str
     verdict: Verdict
@@ -21,38 +23,45 @@ class Finding(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One endpoint: a reply read to its end, one that was left at its first text, the one that was asked for after
-    that, and the answer to a broken request (the last three None: they were not tried).
+    """One endpoint, by up to four exchanges; the last three are None if they were not made.
+
+    - `whole`: the reply was read to its end; `decoded` is what it says.
+    - `left`: the client left the reply at its first text.
+    - `following`: the exchange after that.
+    - `refused`: the request was broken.
     """
 
     spec: Provider
     whole: Recording
-    heard: Heard  # of `whole`
+    decoded: Decoded
     left: Recording | None = None
     following: Recording | None = None
     refused: Recording | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether the reply came to its end, as HTTP and the protocol have it."""
-        heard = self.heard
-        return not (self.whole.error or heard.error or heard.broken) and (heard.done or self.spec.end == "http")
+        """Whether the whole reply came to its end, by HTTP and by the protocol."""
+        reply = self.decoded
+        return not (self.whole.error or reply.error or reply.inflate_error) and (reply.done or self.spec.end == "http")
 
 
-def said(error: G4fliteError | None) -> str:
-    """The error's message, without what is of use to a program alone."""
+def message_of(error: G4fliteError | None) -> str:
+    """Return the error's message without the advice that is of use to a program alone, "" for None."""
     if isinstance(error, StreamTimeoutError):
         return str(error.args[0]).partition(";")[0].partition(": ")[2]
-    return str(error.args[0]).removesuffix("; what came is in .partial") if error is not None else ""
+    return "" if error is None else str(error.args[0]).partition("; what came is ")[0]
 
 
-def near(heard: Heard, number: int, *words: str) -> bytes:
-    """The body from a little before where one of these words last stood by the end of a piece, else that piece."""
-    end = sum(map(len, heard.pieces[: number + 1]))
-    place = max([-1, *(heard.body.rfind(word.encode("utf-8", "replace"), 0, end) for word in words)])
-    return heard.body[max(0, place - 24) :] if place >= 0 else (*heard.pieces, b"")[number]
+def body_at(decoded: Decoded, number: int, *words: str) -> bytes:
+    """Return the body from a little before the last place of one of the words, as far as piece `number` goes.
+
+    If none of the words is there, return that piece.
+    """
+    end = sum(map(len, decoded.pieces[: number + 1]))
+    place = max([-1, *(decoded.body.rfind(word.encode("utf-8", "replace"), 0, end) for word in words)])
+    return decoded.body[max(0, place - 24) :] if place >= 0 else (*decoded.pieces, b"")[number]
 
 
-def last(body: bytes) -> bytes:
-    """The last line that is not blank."""
+def last_line(body: bytes) -> bytes:
+    """Return the last line that is not blank."""
     return body.rstrip().rpartition(b"\n")[2]

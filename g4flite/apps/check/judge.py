@@ -1,20 +1,23 @@
-"""Recorded exchanges to a report, without I/O.
+"""`judge` makes the report from recorded exchanges.  No I/O.
 
-A fault is named once, on the line that it concerns; a line that it hides is `unknown`.
+Each fault is named once, by the line that is about it.  A line that cannot be judged because of that fault is
+`unknown`.
 """
 
 from collections.abc import Callable
 from typing import Final
 
+from ..._core.headers import redact, redact_bytes
 from ..._core.provider import Provider
 from . import connection_lines as connection
 from . import reply_lines as reply
 from .case import Case, Finding, Line
-from .recording import Recording, blot, hear, plain
+from .recording import Recording, decode, readable
 
-KEPT: Final = 200  # bytes of evidence
+# Bytes of a line's evidence.
+KEPT: Final = 200
 LINES: Final[dict[str, Callable[[Case], Line]]] = {
-    "answer": connection.answer,
+    "response": connection.response,
     "content type": reply.content_type,
     "compression": reply.compression,
     "framing": reply.framing,
@@ -39,34 +42,34 @@ def judge(
     following: Recording | None = None,
     refused: Recording | None = None,
 ) -> tuple[Finding, ...]:
-    """The report: a finding for each of `LINES`."""
-    case = Case(spec, whole, hear(spec, whole), left, following, refused)
+    """Return the report, a finding for each of `LINES`.  The recordings are described at `Case`."""
+    case = Case(spec, whole, decode(spec, whole), left, following, refused)
     found: dict[str, Line] = {}
     fault = ""
-    for name, line in LINES.items():
-        one = line(case)
-        if fault and name == "error body" and alike(case):
-            one = None  # whatever is asked, the same is wrong
-        found[name] = one
-        if reply.is_fault(one):
+    for name, judge_line in LINES.items():
+        line = judge_line(case)
+        # The server answers every request like this: what is wrong was named already.
+        if fault and name == "error body" and answers_alike(case):
+            line = None
+        found[name] = line
+        if reply.is_fault(line):
             fault = fault or name
-            if name == "answer" or (name in ("content type", "compression") and not case.heard.items):
+            if name == "response" or (name in ("content type", "compression") and not case.decoded.items):
                 break
     hidden = "it cannot be seen" + (f" as long as {fault!r} fails" if fault else "")
     findings = (Finding(name, *(found.get(name) or ("unknown", hidden, b""))) for name in LINES)
-    return tuple(clean(finding, whole.secrets) for finding in findings)
+    return tuple(without_secrets(finding, whole.secrets) for finding in findings)
 
 
-def alike(case: Case) -> bool:
-    """Whether a broken request is answered as a whole one is, byte for byte."""
+def answers_alike(case: Case) -> bool:
+    """Return whether the response to the broken request is that to the whole request, byte for byte."""
     if case.refused is None:
         return False
-    return (case.whole.line, case.heard.body) == (case.refused.line, b"".join(plain(case.spec, case.refused)[0]))
+    refusal = b"".join(readable(case.spec, case.refused)[0])
+    return (case.whole.line, case.decoded.body) == (case.refused.line, refusal)
 
 
-def clean(finding: Finding, secrets: tuple[str, ...]) -> Finding:
-    """The finding without secrets, its evidence cut to what is kept."""
-    says = finding.says
-    for secret in secrets:
-        says = says.replace(secret, "***")
-    return finding._replace(says=says, evidence=blot(finding.evidence, secrets)[:KEPT])
+def without_secrets(finding: Finding, secrets: tuple[str, ...]) -> Finding:
+    """Return the finding without secrets, its evidence cut to what is kept."""
+    evidence = redact_bytes(finding.evidence, secrets)[:KEPT]
+    return finding._replace(says=redact(finding.says, secrets), evidence=evidence)

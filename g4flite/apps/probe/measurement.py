@@ -1,4 +1,4 @@
-"""`ask`: one question to one provider, and the `Probe` that says what became of it.  A part of the tool `probe`."""
+"""`ask` puts one question to one provider and returns a `Probe`, which says what happened."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from .._core.errors import (
+from ..._core.errors import (
     AuthenticationError,
     ChallengeError,
     ConnectError,
@@ -33,22 +33,24 @@ from .._core.errors import (
     TruncatedStreamError,
     UsageError,
 )
-from .._core.provider import Call, Provider
-from .._core.request import resolve_base_url
-from .._core.settings import Timeout
-from .._core.stream import Stream
-from ..client import resolve_connection, route_of, start
-from .listing import PLACES, choose
+from ..._core.provider import Call, Provider
+from ..._core.request import resolve_base_url
+from ..._core.settings import Timeout
+from ..._core.stream import Stream
+from ...client import resolve_connection, route_of, start
+from .models import LIST_URLS, choose_model
 
-REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its base; five words at most
+# Why a provider does not work, in at most five words, by the class of its error.  If the class is not listed, the words
+# of its base class count.
+REASONS: Final[Mapping[type[G4fliteError], str]] = {
     G4fliteError: "fails",
     UsageError: "cannot be asked",
     OptionError: "a setting cannot be used",
     ModelNotFoundError: "needs a model: pass --model",
-    SpecError: "its own code fails",
+    SpecError: "the Provider's code fails",
     TransportError: "connection lost",
     ConnectError: "cannot be reached",
-    TLSError: "no trusted TLS there",
+    TLSError: "no trusted TLS connection",
     ProxyError: "the proxy fails",
     StreamTimeoutError: "too slow",
     ConnectTimeoutError: "no connection in time",
@@ -59,7 +61,7 @@ REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its
     OverloadedError: "overloaded",
     ContextLengthError: "context too small",
     ContentFilterError: "content filter",
-    ChallengeError: "wants a browser",
+    ChallengeError: "needs a browser",
     MalformedReplyError: "reply cannot be read",
     TruncatedStreamError: "truncated",
     EmptyReplyError: "empty answer",
@@ -70,13 +72,15 @@ REASONS: Final[Mapping[type[G4fliteError], str]] = {  # by class, or else by its
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What became of one question to one provider.
+    """What happened to one question to one provider.
 
-    `model` is the one asked for, `response_model` what the service calls it (None where it says nothing).  `reason` is
-    why it does not work, in five words at most, and `error` the same in full; "" and None where it does.  `first_text`
-    is in seconds, connecting included, `chunks_per_second` counts from there on (None for fewer than two).  `whole` is
-    False for an answer that was cut off, by the network or by a limit or filter of the service.  `spec` is the provider
-    itself, with `model` as its default.
+    - `model` is the model that was asked, `response_model` its name in the reply (None if the reply does not say).
+    - `works`: the whole stream was read without an error, and held text.  If not, `reason` says why in at most five
+      words, and `error` in full; else these are "" and None.
+    - `first_text` is the time from the question to the first text in seconds, connecting included.
+    - `chunks_per_second` is the speed from the first text on, None if there are fewer than two chunks.
+    - `whole` is False if the answer was cut off: by the network, or by a limit or a filter of the service.
+    - `spec` is the provider, with `model` as its default.
     """
 
     provider: str
@@ -92,16 +96,16 @@ class Probe:
     spec: Provider = field(repr=False)
 
 
-def ask(call: Call, timeout: Timeout, live: list[Stream]) -> Probe:
-    """What becomes of the call.  Its stream goes into `live`, so that another thread can close it."""
+def ask(call: Call, timeout: Timeout, streams: list[Stream]) -> Probe:
+    """Make the call and return what happened.  The stream is added to `streams`: another thread may close it."""
     spec, times = call.provider, list[float]()
     stream: Stream | None = None
     error: G4fliteError | None = None
     try:
-        if call.model is None and spec.url in PLACES:
-            call = replace(call, model=choose(call, timeout))
+        if call.model is None and spec.url in LIST_URLS:
+            call = replace(call, model=choose_model(call, timeout))
         stream = start([route_of(call, resolve_connection(call, None, None), None, timeout, 0)])
-        live.append(stream)
+        streams.append(stream)
         begin = time.perf_counter()
         for _ in stream:
             times.append(time.perf_counter() - begin)
@@ -109,15 +113,17 @@ def ask(call: Call, timeout: Timeout, live: list[Stream]) -> Probe:
             raise EmptyReplyError("the reply is complete and holds no text; try again", provider=spec.name)
     except G4fliteError as failed:
         error = failed
-    except Exception as failed:  # of a signer, a payload builder or a parser: one provider's, and not the others'
-        error = SpecError(f"its own code raises {type(failed).__name__}; mend the Provider", provider=spec.name)
+    # A provider's signer, payload builder or parser may raise anything.  The other providers are asked all the same.
+    except Exception as failed:
+        said = f"the code of the Provider raises {type(failed).__name__}; correct its signer, payload or parser"
+        error = SpecError(said, provider=spec.name)
         error.__cause__ = failed
     span = times[-1] - times[0] if times else 0.0
     return Probe(
         provider=spec.name,
         model=call.model,
         works=error is None,
-        reason="" if error is None else why(error, call),
+        reason="" if error is None else reason_for(error, call),
         error=error,
         first_text=times[0] if times else None,
         chunks_per_second=(len(times) - 1) / span if span else None,
@@ -128,9 +134,9 @@ def ask(call: Call, timeout: Timeout, live: list[Stream]) -> Probe:
     )
 
 
-def unasked(spec: Provider, error: UsageError) -> Probe:
-    """What became of a provider to which no call could be made."""
-    reason = why(error, None)
+def probe_without_call(spec: Provider, error: UsageError) -> Probe:
+    """Return the `Probe` of a provider for which no `Call` could be made, because of this error."""
+    reason = reason_for(error, None)
     if isinstance(error, OptionError):
         try:
             resolve_base_url(spec, None)
@@ -142,22 +148,23 @@ def unasked(spec: Provider, error: UsageError) -> Probe:
 
 
 def has_key(spec: Provider) -> bool:
-    """Whether one of the variables that may hold its key is set."""
+    """Return whether an environment variable that may hold the provider's key is set."""
     return any(os.environ.get(name, "").strip() for name in spec.key_variables)
 
 
-def why(error: G4fliteError, call: Call | None) -> str:
-    """The reason in five words at most; `call` is None where none could be made."""
-    from .._core.transport.network_errors import causes  # noqa: PLC0415 - httpx is imported with the first call
+def reason_for(error: G4fliteError, call: Call | None) -> str:
+    """Return why a provider does not work, in at most five words; `call` is None if none could be made."""
+    # httpx is imported with the first request.
+    from ..._core.transport.network_errors import causes  # noqa: PLC0415
 
     if isinstance(error, ModelNotFoundError) and (call is None or call.model is not None):
         return "no such model"
     if isinstance(error, AuthenticationError) and call is not None and not call.api_key:
-        return "wants an API key"
+        return "needs an API key"
     if isinstance(error, RateLimitError) and "insufficient_quota" in (error.code, error.kind):
         return "quota used up"
-    if isinstance(error, ConnectError) and any(isinstance(one, ConnectionRefusedError) for one in causes(error)):
+    if isinstance(error, ConnectError) and any(isinstance(cause, ConnectionRefusedError) for cause in causes(error)):
         return "nothing listens there"
     if type(error) is StatusError:
-        return f"answers with status {error.status}"
+        return f"responds with status {error.status}"
     return next(REASONS[kind] for kind in type(error).__mro__ if kind in REASONS)
