@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from contextlib import nullcontext
+from itertools import repeat
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_stream_is_read_once_in_either_way(driver: Driver, server: Emulator) -
 
 
 def test_leaving_the_events_early_closes_the_connection(driver: Driver, server: Emulator) -> None:
-    server.reply = lambda messages: (text for _ in range(10_000) for text in ["word "])
+    server.reply = lambda messages: repeat("word ")
     stream = g4flite.stream("llamacpp", "Hi", **ask(server))
     if driver.name == "sync":
         for event in stream.events():
