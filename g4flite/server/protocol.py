@@ -24,9 +24,6 @@ JSON_TYPE = Rule(
 REFUSED_AS = {400: "invalid", 401: "authentication", 404: "not_found", 500: "server"}
 """The kind of error for each status of a `Refusal`: `invalid`, or a kind of `Problem`."""
 
-RETRY = {429: {"retry-after": "1"}}
-"""The headers that go with the status of an error."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:

@@ -19,13 +19,15 @@ from urllib.parse import parse_qsl
 from ..server.checks import Refusal
 from ..server.conversation import Messages
 from ..server.pieces import Problem
-from ..server.protocol import REFUSED_AS, RETRY, Post, Protocol, Reply, Turn, find
+from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
 
 SHOWN = [protocol.shown for protocol in PROTOCOLS["openai"]]
+# The headers that go with the status of an error.
+RETRY = {429: {"retry-after": "1"}}
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
 
 

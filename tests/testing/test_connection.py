@@ -205,7 +205,8 @@ def test_raw_is_the_whole_response() -> None:
 def test_a_reply_that_fails_halfway_breaks_off() -> None:
     def reply(messages: Any) -> Iterator[str]:
         yield "one"
-        raise ConnectionError("no model")  # which is not the client's connection
+        # An OSError that has nothing to do with the client's connection.
+        raise ConnectionError("no model")
 
     with emulate(reply) as e, plug(e) as sock:
         assert chunks(read_all(sock)) == [b"one"]
