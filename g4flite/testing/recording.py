@@ -65,7 +65,7 @@ class Entry:
 
     @property
     def shape(self) -> str:
-        """The method, the path, and the names in the query and in the JSON body: two requests alike but for values."""
+        """The method, the path, and the names in the query and in the JSON body, but no values."""
         parts, body = urlsplit(self.url), json.loads(unescaped(self.body)) if self.body else None
         query = "&".join(sorted(re.findall("([^&=]+)[^&]*", parts.query)))
         names = f" ({', '.join(sorted(body))})" if isinstance(body, dict) else ""
@@ -82,7 +82,8 @@ def add_head(entry: Entry, response: httpx.Response) -> None:
     """Write the head of the response, without its secrets, into the entry."""
     # httpx calls every version HTTP/1.1 that the transport does not tell.
     entry.version = response.http_version if "network_stream" in response.extensions else "-"
-    entry.status, entry.reason = response.status_code, response.reason_phrase
+    entry.status = response.status_code
+    entry.reason = redact_bytes(response.reason_phrase.encode(), entry.secrets).decode()
     entry.headers = public_headers(response.headers.raw, entry.secrets)
 
 
@@ -125,7 +126,7 @@ def error_of(end: str, *, timed: bool) -> Exception:
 
 
 def _fault(name: str, message: str) -> Exception:
-    # The message of an OSError is its `strerror`, which there is beside a number alone.
+    # The message of an OSError is its `strerror`, which is None without a number.
     return ssl.SSLError(1, message) if name == "SSLError" else FAULTS[name](message)
 
 
@@ -168,7 +169,7 @@ def parse(text: str) -> list[Entry]:
 
 
 def _add_line(entry: Entry, line: str) -> None:
-    """Add a line to the entry in which it stands.  Raises `ValueError` or `LookupError` if it is not one."""
+    """Add a line to the entry in which it stands.  Raises `ValueError` or `LookupError` if no entry has such a line."""
     mark, _, rest = line.partition(" ")
     if mark == ">":
         json.loads(unescaped(rest))
@@ -191,7 +192,7 @@ def _add_line(entry: Entry, line: str) -> None:
 def escaped(data: bytes) -> str:
     """Return bytes as one line of printable text, without a space at its end, which editors remove."""
     text = data.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
-    # Most lines are printable: a look at each character would cost more than all the rest.
+    # Most pieces are printable, and to look at each of their characters would cost more than all the rest.
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ESCAPES.get(c) or _hexadecimal(c) for c in text)
     return text[:-1] + r"\x20" if text.endswith(" ") else text

@@ -1,7 +1,8 @@
 """What of an HTTP exchange goes into a recording: everything but keys, cookies and passwords.  No I/O.
 
-`_core.headers` decides what is secret; the functions here walk through the parts of an exchange.  A secret that is said
-in a URL, in a body or in a header is replaced by as many stars, so that a reply keeps its length and its pieces.
+`_core.headers` decides what is secret; the functions here walk through the parts of an exchange.  A value that is
+secret by its name becomes `***`.  Wherever else a secret is said, a star replaces each of its bytes, so that a reply
+keeps its length and its pieces.
 """
 
 import json
@@ -65,7 +66,10 @@ def public_url(url: httpx.URL, secrets: Secrets) -> str:
 def public_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Secrets) -> Headers:
     """Return the headers of a response without cookies, and with `***` for each value that is secret by name."""
     return [
-        (name, HIDDEN.encode() if is_secret_in_response(name.decode("latin-1")) else redact_bytes(value, secrets))
+        (
+            redact_bytes(name, secrets),
+            HIDDEN.encode() if is_secret_in_response(name.decode("latin-1")) else redact_bytes(value, secrets),
+        )
         for name, value in headers
         if name.lower() != b"set-cookie"
     ]
@@ -84,8 +88,8 @@ def public_reply(headers: Headers, pieces: Pieces, secrets: Secrets) -> tuple[He
         plain = _inflated(coding, data) if coding in BITS else b""
         public = redact_bytes(plain, secrets)
         if coding not in BITS or public != plain:
-            about_data = (b"content-encoding", b"content-length")
-            kept = [(name, value) for name, value in headers if name.lower() not in about_data]
+            of_compressed = (b"content-encoding", b"content-length")
+            kept = [(name, value) for name, value in headers if name.lower() not in of_compressed]
             return kept, [(pieces[-1][0], public)] if public else []
     # The bytes of a compressed reply, too: a server may send plain text under `content-encoding: gzip`.
     public, cut, start = redact_bytes(data, secrets), Pieces(), 0
@@ -98,8 +102,8 @@ def public_reply(headers: Headers, pieces: Pieces, secrets: Secrets) -> tuple[He
 def _inflated(coding: str, data: bytes) -> bytes:
     """Return what the data inflates to, as far as its compression is whole."""
     inflater, plain = Inflater(coding, MAX_RATIO), bytearray()
-    # Byte by byte, for zlib returns nothing of a piece that has a fault in it, though a reader could see what comes
-    # before the fault.  This takes a second for a megabyte, of a server that compresses though it is asked not to.
+    # Byte by byte: zlib returns nothing of a piece that has a fault in it, but a reader of the file could inflate the
+    # bytes before the fault.  This takes a second for a megabyte, and few servers compress against the recorder's wish.
     with suppress(ReplyError):
         for start in range(len(data)):
             plain += b"".join(inflater.feed(data[start : start + 1]))

@@ -104,12 +104,26 @@ def test_half_a_surrogate_pair_in_a_key_is_no_obstacle() -> None:
 
 
 def test_the_headers_of_a_response_are_kept_without_cookies_and_keys() -> None:
-    headers = [(b"Set-Cookie", b"a=1"), (b"X-Token", b"t"), (b"x-ratelimit-tokens", b"9"), (b"x-said", b"no s3cr3t")]
+    headers = [
+        (b"Set-Cookie", b"a=1"),
+        (b"X-Token", b"t"),
+        (b"x-ratelimit-tokens", b"9"),
+        (b"x-said", b"no s3cr3t"),
+        (b"s3cr3t", b""),
+    ]
     assert public_headers(headers, ("s3cr3t",)) == [
         (b"X-Token", b"***"),
         (b"x-ratelimit-tokens", b"9"),
         (b"x-said", b"no ******"),
+        (b"******", b""),
     ]
+
+
+def test_the_reason_of_a_status_is_kept_without_a_key(driver: Driver, server: Emulator, path: Path) -> None:
+    server.script = Script(raw=f"HTTP/1.1 401 no key: {KEY}\r\ncontent-length: 0\r\n\r\n".encode())
+    response, _ = post(driver, record(path), server.url, headers={"x-api-key": KEY})
+    assert response.reason_phrase == f"no key: {KEY}"
+    assert f" HTTP/1.1 401 no key: {'*' * len(KEY)}\n" in path.read_text()
 
 
 WRONG = gzip.compress(b"wrong key: s3cr3t, and more of it", mtime=0)
