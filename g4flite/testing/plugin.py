@@ -1,8 +1,10 @@
 """pytest's fixtures `emulator` and `recorded`, and its option `--g4flite-record`.
 
-pytest finds them by itself if the package is installed.  For a copy inside another package, the conftest.py at the root
-says `pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]`.  Nothing heavy is imported before a fixture is
-used.
+If the package is installed, pytest finds them by itself.  If it is a copy inside another package, the conftest.py at
+the root names the copy: `pytest_plugins = ["myapp._vendor.llm_stream.testing.plugin"]`.
+
+pytest imports this module at each start, also for tests that use none of it.  So it imports httpx and the rest of
+g4flite.testing in the fixtures alone.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ if TYPE_CHECKING:
     from . import Emulator, Recorder, Replayer
 
 OPTION = "--g4flite-record"
-# The first recorder of each file in this run.
-BEGUN = pytest.StashKey["dict[Path, Recorder]"]()
+# The first recorder of each file in this run of pytest.
+FIRST = pytest.StashKey["dict[Path, Recorder]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option, unless a copy of the package has added it already."""
+    """Add the option, unless another copy of the package has added it."""
     with suppress(ValueError):
         parser.getgroup("recordings").addoption(
             OPTION, action="store_true", help="record anew what the fixture `recorded` would replay"
@@ -33,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """Yield a running `Emulator` that echoes; its `script` and `reply` can be assigned."""
+    """A running `Emulator` that echoes; a test may assign its `script` and its `reply`."""
     from . import Emulator  # noqa: PLC0415
 
     with Emulator() as running:
@@ -42,20 +44,21 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def recorded(request: pytest.FixtureRequest) -> Callable[[str], Recorder | Replayer]:
-    """Return a function that makes a transport for httpx of a name; it replays `recordings/<name>.txt` beside the test.
+    """A function that returns, for a name, a transport that replays `recordings/<name>.txt` beside the test's file.
 
-    With `--g4flite-record` the transport asks the service and writes that file; tests with the same name share it.
+    With `--g4flite-record` the transport asks the service and writes that file.  Tests that give the same name share
+    the file.
     """
     from . import record, replay  # noqa: PLC0415
 
-    begun: dict[Path, Recorder] = request.config.stash.setdefault(BEGUN, {})
+    first: dict[Path, Recorder] = request.config.stash.setdefault(FIRST, {})
 
     def transport(name: str) -> Recorder | Replayer:
         path = request.path.parent / "recordings" / f"{name}.txt"
         if not request.config.getoption(OPTION, default=False):
             return replay(path)
         recorder = record(path)
-        recorder.follow(begun.setdefault(path, recorder))
+        recorder.follow(first.setdefault(path, recorder))
         return recorder
 
     return transport

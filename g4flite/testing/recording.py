@@ -1,15 +1,18 @@
-r"""Recordings: what was asked and what came back, with its timing and its faults, as text to read and to diff.  No I/O.
+r"""The text of a recording: each request and its reply, with the times and the faults, to read and to diff.  No I/O.
 
-> POST https://api.acme.example/v1/chat
-> {"model":"acme-small","messages":[{"role":"user","content":"Hello"}]}
-< 0.412 HTTP/1.1 200 OK
-< content-type: text/event-stream
-0.412 data: {"text":"Hi"}\n\n
-= 0.431 end
+    > POST https://api.acme.example/v1/chat
+    > {"model":"acme-small","messages":[{"role":"user","content":"Hello"}]}
+    < 0.412 HTTP/1.1 200 OK
+    < content-type: text/event-stream
+    0.412 data: {"text":"Hi"}\n\n
+    = 0.431 end
 
-Times are seconds since the request.  A line of a reply is one piece as it was read, in UTF-8, where `\n`, `\\` and
-`\xff` stand for bytes.  The last line says `end`, or `left` where the reader left, or names an exception of httpx:
-`ReadError: Connection reset by peer`.  A request's headers are not kept.
+This is one entry; a blank line ends it, and a line that begins with `#` is a note.  `>` is the request: its URL, and
+its body if that is JSON.  The headers of a request are not kept.  `<` is the head of the response, and a line that
+begins with a time is one piece of the body as it was read.  `=` says how the body ended: `end`, `left` if the reader
+closed it before its end, or the exception of httpx that the reader got (`ReadError: Connection reset by peer`).
+
+Times are seconds since the request.  Bytes are written as UTF-8, in which `\n`, `\\` and `\xff` stand for single bytes.
 """
 
 import json
@@ -23,56 +26,76 @@ from urllib.parse import urlsplit
 import httpx
 
 from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
+from .._core.headers import redact_bytes
 from .._core.transport.deadlines import Deadline
 from .._core.transport.network_errors import causes, reason
-from .secrets import Headers, Pieces, public_body, public_headers, public_reply, public_url, secrets_of, starred
+from .secrets import Headers, Pieces, Secrets, public_headers, public_reply, public_request
 
 TITLE: Final = "# A recording: seconds since the request, then what came.  Keys and cookies are taken out.\n"
+# The exceptions that an entry may end with.
 FAULTS: Final[dict[str, type[Exception]]] = {
     name: kind
     for name, kind in [*vars(httpx).items(), ("SSLError", ssl.SSLError), ("TotalTimeoutError", TotalTimeoutError)]
     if isinstance(kind, type) and issubclass(kind, httpx.TransportError | ssl.SSLError | TotalTimeoutError)
 }
-SHORT: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-LONG: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\"}
+ESCAPES: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\"}
 
 
 @dataclass(slots=True)
-class Exchange:
-    """One request and what came back; `opened`, `ended` and the times of `pieces` are seconds since the request."""
+class Entry:
+    """A request and what came back; `opened`, `ended` and the times of `pieces` are seconds since the request."""
 
     method: str
     url: str
-    body: str = ""  # escaped; empty where it is no JSON
+    # As the file has it, escaped; empty if it is not JSON.
+    body: str = ""
     opened: float = 0.0
-    version: str = ""  # of HTTP; "-" where no socket was seen
-    status: int = 0  # 0: no answer came
+    # The version of HTTP, or "-" if the transport showed no network stream.
+    version: str = ""
+    # 0 if no response came.
+    status: int = 0
     reason: str = ""
     headers: Headers = field(default_factory=list)
     pieces: Pieces = field(default_factory=list)
     ended: float = 0.0
     end: str = "left"
-    secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    # Only while it is recorded: what the reply must not say.
+    secrets: Secrets = field(default=(), repr=False)
 
     @property
     def shape(self) -> str:
-        """What a request is told by: its method, its path, and the names in its query and its body."""
+        """The method, the path, and the names in the query and in the JSON body, but no values."""
         parts, body = urlsplit(self.url), json.loads(unescaped(self.body)) if self.body else None
-        query = sorted(re.findall("([^&=]+)[^&]*", parts.query))
+        query = "&".join(sorted(re.findall("([^&=]+)[^&]*", parts.query)))
         names = f" ({', '.join(sorted(body))})" if isinstance(body, dict) else ""
-        return f"{self.method} {parts.path}{'?' if query else ''}{'&'.join(query)}{names}"
+        return f"{self.method} {parts.path}{query and f'?{query}'}{names}"
 
 
-def asked(request: httpx.Request) -> Exchange:
-    """A request whose body was read, without its headers and secrets; nothing has come back yet."""
-    secrets = secrets_of(request)
-    body = escaped(public_body(request.content, secrets))
-    return Exchange(request.method, public_url(request.url, secrets), body, secrets=secrets)
+def entry_of(request: httpx.Request) -> Entry:
+    """Return the entry of a request whose body was read, without its secrets; no response has come yet."""
+    url, body, secrets = public_request(request)
+    return Entry(request.method, url, escaped(body), secrets=secrets)
 
 
-def fault_of(error: BaseException, request: httpx.Request, secrets: tuple[bytes, ...]) -> str:
-    """How a recording ends with this exception: its class, behind a comma a cause that counts, and its words."""
-    if isinstance(error, StreamTimeoutError):  # a `Deadline` has said so to httpcore
+def add_head(entry: Entry, response: httpx.Response) -> None:
+    """Write the head of the response, without its secrets, into the entry."""
+    # httpx calls every version HTTP/1.1 that the transport does not tell.
+    entry.version = response.http_version if "network_stream" in response.extensions else "-"
+    entry.status = response.status_code
+    entry.reason = redact_bytes(response.reason_phrase.encode(), entry.secrets).decode()
+    entry.headers = public_headers(response.headers.raw, entry.secrets)
+
+
+def end_of(error: BaseException, request: httpx.Request, secrets: Secrets) -> str:
+    """Return the end of an entry whose reader got this exception, without the secrets that its message quotes.
+
+    The end is `left` if the exception is neither the network's nor a timer's (the reader was cancelled, say).
+    Otherwise it is the name of httpx's class, the cause if the reader's error depends on it, and the message:
+    `ConnectError, SSLError: certificate verify failed`.
+    """
+    if isinstance(error, StreamTimeoutError):
+        # A timer's own error, which a `Deadline` raises inside of httpcore; httpx's readers have no such class.
         name = "ConnectTimeout" if isinstance(error, ConnectTimeoutError) else "ReadTimeout"
     else:
         name = next((kind.__name__ for kind in type(error).__mro__ if FAULTS.get(kind.__name__) is kind), "")
@@ -83,91 +106,95 @@ def fault_of(error: BaseException, request: httpx.Request, secrets: tuple[bytes,
         error, name = deadline.timers.expired(), f"{name}, TotalTimeoutError"
     elif name != "SSLError" and any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         name = f"{name}, SSLError"
-    words = "" if isinstance(error, httpx.LocalProtocolError) else reason(error)  # which quotes a header
-    return f"{name}: {escaped(starred(words.encode(), secrets))}"
+    # The message of a LocalProtocolError quotes a header of the request.
+    message = "" if isinstance(error, httpx.LocalProtocolError) else reason(error)
+    return f"{name}: {escaped(redact_bytes(message.encode(), secrets))}"
 
 
-def fault(end: str, *, timed: bool) -> Exception:
-    """The exception that a recording ends with; `timed`: for a reader that has a `Deadline`.  Raises `LookupError`."""
+def error_of(end: str, *, timed: bool) -> Exception:
+    """Return the exception that an entry ends with.  Raises `LookupError` or `ValueError` if there is no such end.
+
+    `timed`: the reader has a `Deadline`, which raises the error of its timer itself.
+    """
     names, _, words = end.partition(": ")
     name, _, cause = names.partition(", ")
-    error = FAULTS[name](said := unescaped(words).decode())
+    message = unescaped(words).decode()
+    error = _fault(name, message)
     if cause:
-        error.__cause__ = FAULTS[cause](1, said) if cause == "SSLError" else FAULTS[cause](said)
+        error.__cause__ = _fault(cause, message)
     return error.__cause__ if timed and isinstance(error.__cause__, TotalTimeoutError) else error
 
 
-def answered(exchange: Exchange, response: httpx.Response) -> None:
-    """Notes the head of a response, without its secrets."""
-    exchange.version = response.http_version if "network_stream" in response.extensions else "-"
-    exchange.status, exchange.reason = response.status_code, response.reason_phrase
-    exchange.headers = public_headers(response.headers.raw, exchange.secrets)
+def _fault(name: str, message: str) -> Exception:
+    # The message of an OSError is its `strerror`, which is None without a number.
+    return ssl.SSLError(1, message) if name == "SSLError" else FAULTS[name](message)
 
 
-def written(exchange: Exchange) -> Iterator[str]:
-    """The lines of an exchange, without its secrets."""
-    headers, pieces = public_reply(exchange.headers, exchange.pieces, exchange.secrets)
-    yield f"> {exchange.method} {exchange.url}"
-    if exchange.body:
-        yield f"> {exchange.body}"
-    if exchange.status:
-        yield f"< {exchange.opened:.3f} {exchange.version} {exchange.status} {exchange.reason}".rstrip()
+def lines_of(entry: Entry) -> Iterator[str]:
+    """Yield the lines of an entry, without its secrets."""
+    headers, pieces = public_reply(entry.headers, entry.pieces, entry.secrets)
+    yield f"> {entry.method} {entry.url}"
+    if entry.body:
+        yield f"> {entry.body}"
+    if entry.status:
+        yield f"< {entry.opened:.3f} {entry.version} {entry.status} {entry.reason}".rstrip()
     for name, value in headers:
         yield f"< {escaped(name)}: {escaped(value)}".rstrip()
     for at, piece in pieces:
         yield f"{at:.3f} {escaped(piece)}"
-    yield f"= {exchange.ended:.3f} {exchange.end}"
+    yield f"= {entry.ended:.3f} {entry.end}"
 
 
-def parsed(text: str) -> list[Exchange]:
-    """The exchanges of a recording.  Raises `ValueError`, with the number of the line."""
-    found: list[Exchange] = []
-    begun = False
+def parse(text: str) -> list[Entry]:
+    """Return the entries of a recording.  Raises `ValueError`, with the number of the line, if it is not one."""
+    entries: list[Entry] = []
+    inside = False
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith("#"):
             continue
         try:
             if not line.strip():
-                begun = False
-            elif begun:
-                _read(line, found[-1])
+                inside = False
+            elif inside:
+                _add_line(entries[-1], line)
             else:
                 mark, method, url = line.split(" ")
                 if mark != ">":
                     raise ValueError(mark)
-                found.append(Exchange(method, url))
-                begun = True
+                entries.append(Entry(method, url))
+                inside = True
         except (ValueError, LookupError):
-            raise ValueError(f"line {number} is not that of a recording: {line[:60]!r}") from None
-    return found
+            raise ValueError(f"line {number} cannot be read as a recording: {line[:60]!r}") from None
+    return entries
 
 
-def _read(line: str, exchange: Exchange) -> None:
-    """Adds a line to the exchange that it belongs to.  Raises `ValueError` or `LookupError`."""
+def _add_line(entry: Entry, line: str) -> None:
+    """Add a line to the entry in which it stands.  Raises `ValueError` or `LookupError` if no entry has such a line."""
     mark, _, rest = line.partition(" ")
     if mark == ">":
-        exchange.body = rest
-        exchange.shape  # noqa: B018 - raises where it is no JSON
-    elif mark == "<" and not exchange.status:
-        at, exchange.version, status, *words = rest.split(" ", 3)
-        exchange.opened, exchange.status, exchange.reason = float(at), int(status), "".join(words)
+        json.loads(unescaped(rest))
+        entry.body = rest
+    elif mark == "<" and not entry.status:
+        at, entry.version, status, *words = rest.split(" ", 3)
+        entry.opened, entry.status, entry.reason = float(at), int(status), "".join(words)
     elif mark == "<":
         name, value = rest.split(":", 1)
-        exchange.headers.append((unescaped(name), unescaped(value.removeprefix(" "))))
+        entry.headers.append((unescaped(name), unescaped(value.removeprefix(" "))))
     elif mark == "=":
-        seconds, _, exchange.end = rest.partition(" ")
-        exchange.ended = float(seconds)
-        if exchange.end not in ("end", "left"):
-            fault(exchange.end, timed=False)
+        at, _, entry.end = rest.partition(" ")
+        entry.ended = float(at)
+        if entry.end not in ("end", "left"):
+            error_of(entry.end, timed=False)
     else:
-        exchange.pieces.append((float(mark), unescaped(rest)))
+        entry.pieces.append((float(mark), unescaped(rest)))
 
 
 def escaped(data: bytes) -> str:
-    """Bytes as text on one line, which no editor trims."""
+    """Return bytes as one line of printable text, without a space at its end, which editors remove."""
     text = data.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
+    # Most pieces are printable, and to look at each of their characters would cost more than all the rest.
     if not text.isprintable():
-        text = "".join(c if c.isprintable() else SHORT.get(c) or _hexadecimal(c) for c in text)
+        text = "".join(c if c.isprintable() else ESCAPES.get(c) or _hexadecimal(c) for c in text)
     return text[:-1] + r"\x20" if text.endswith(" ") else text
 
 
@@ -176,7 +203,7 @@ def _hexadecimal(character: str) -> str:
 
 
 def unescaped(text: str) -> bytes:
-    """The bytes of `escaped`.  Raises `LookupError` for a backslash before anything else."""
+    """Return the bytes that `escaped` has written.  Raises `LookupError` for an escape that it does not write."""
     return re.sub(
-        rb"\\(?:x([0-9a-fA-F]{2})|(.?))", lambda m: bytes([int(m[1], 16)]) if m[1] else LONG[m[2]], text.encode()
+        rb"\\(?:x([0-9a-fA-F]{2})|(.?))", lambda m: bytes([int(m[1], 16)]) if m[1] else ESCAPED[m[2]], text.encode()
     )

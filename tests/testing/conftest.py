@@ -1,9 +1,10 @@
-"""Fixtures for tests of the emulator: `nothing_is_left_behind`, and `shared`, one emulator for all tests of a file."""
+"""Fixtures: `nothing_is_left_behind`; `shared`, one emulator for all tests of a file; `path`, a file to record into."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,9 @@ def nothing_is_left_behind(capfd: pytest.CaptureFixture[str], request: pytest.Fi
 def shared() -> Iterator[Emulator]:
     with emulate() as e:
         yield e
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A recording that does not exist yet, in a folder that does not exist either."""
+    return tmp_path / "recordings" / "one.txt"

@@ -1,0 +1,103 @@
+"""What stream() and Client() refuse or warn of before any socket opens."""
+
+import ssl
+import warnings
+from typing import Any
+
+import pytest
+
+import g4flite
+from tests.acme import ACME
+from tests.conftest import httpx
+
+HEADERS = {"Authorization": "Bearer sk-s3cret-s3cret"}
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://somewhere.test", True),
+        ("http://10.0.0.1:8000/v1", True),
+        ("http://127.0.0.1.evil.test", True),
+        ("http://127.evil.test", True),
+        ("http://localhost.:1", False),
+        ("https://somewhere.test", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://127.8.9.1", False),
+        ("http://localhost:1", False),
+        ("http://api.localhost:1", False),
+        ("http://[::1]:1", False),
+    ],
+)
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_key_over_plain_http_to_another_machine_raises_a_warning(url: str, warned: bool, pooled: bool) -> None:
+    def call(headers: dict[str, str]) -> None:
+        if pooled:
+            g4flite.Client("cromicle", base_url=url, headers=headers).stream("Hi")
+        else:
+            g4flite.stream("cromicle", "Hi", base_url=url, headers=headers)
+
+    if warned:
+        with pytest.warns(g4flite.InsecureTransportWarning, match="cromicle: a key goes to another machine") as caught:
+            call(HEADERS)
+        assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        call({"x-plain": "1"})
+        if not warned:
+            call(HEADERS)
+
+
+def test_a_placeholder_is_not_a_key_and_raises_no_warning() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        g4flite.stream("flowgpt", "Hi", base_url="http://somewhere.test")
+    assert caught == []
+
+
+@pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
+def test_verify_is_a_tls_context_and_cannot_be_switched_off(verify: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext, .* TLS is always verified"):
+        g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
+    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+        g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
+
+
+def test_a_tls_context_beside_a_client_is_refused() -> None:
+    context = ssl.create_default_context()
+    with pytest.raises(g4flite.OptionError, match="set them on client="):
+        g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
+
+
+BAD: list[dict[str, Any]] = [
+    {"messages": []},
+    {"messages": [{"content": "no role"}]},
+    {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x.test"}}]}]},
+    {"provider": "nobody"},
+    {"model": "nothing"},
+    {"model": "gpt-3.5-turbo\r\nx: 1"},
+    {"headers": {"x-a": "1\r\nx-b: 2"}},
+    {"headers": {"x-a": "1\x00"}},
+    {"heat": 1},
+    {"base_url": "ftp://127.0.0.1"},
+    {"base_url": "127.0.0.1"},
+    {"base_url": "http://127.0.0.1/\r\n"},
+    {"proxy": "nonsense"},
+    {"timeout": -1},
+    {"retries": -1},
+    {"verify": False},
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=repr)
+def test_bad_input_is_refused_before_a_socket_opens(bad: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    def refuse(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    good = {"provider": "cromicle", "messages": "Hi", "base_url": "http://127.0.0.1:1"}
+    with pytest.raises(g4flite.UsageError):
+        g4flite.stream(**{**good, **bad})

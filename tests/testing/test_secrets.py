@@ -1,0 +1,176 @@
+"""No key, cookie or password goes into a recording, wherever a request or a reply says it."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from g4flite.testing import Emulator, Script, record, replay
+from g4flite.testing.secrets import public_headers, public_reply, public_request
+from tests.conftest import Driver
+from tests.testing.recordings import KEY, post, read
+
+
+def test_no_secret_goes_into_the_file(driver: Driver, server: Emulator, path: Path) -> None:
+    own, cookie, password, query, field = "hunter2hunter2", "c00kiec00kie", "p4ssw0rd", "qu3ry-k3y", "f13ld-f13ld-f13ld"
+    said = [KEY, own, cookie, password, query, field, f"Bearer {KEY}", KEY.replace("/", "\\/"), quote(KEY, safe="")]
+    server.script = Script(
+        status=401,
+        body=f"{' '.join(said)} {KEY[:9]}... {KEY[:-3]}",
+        split=7,
+        headers={"set-cookie": f"session={cookie}", "x-session-id": cookie, "x-said": own, "x-ratelimit-tokens": "9"},
+    )
+    url = f"http://me:{password}@{server.host}:{server.port}/v1?api_key={query}&alt=sse"
+    headers = {"x-api-key": KEY, "x-own": own, "cookie": f"a=1; session={cookie}", "anthropic-version": "2023-06-01"}
+    body = {"max_tokens": 5, "token": field, "list": [{"password": field}, "kept", None], "text": f"say {KEY}"}
+
+    def ask(transport: Any) -> str:
+        return b"".join(post(driver, transport, url, json=body, headers=headers)[1]).decode()
+
+    recorded, replayed = ask(record(path)), ask(replay(path))
+    text = path.read_text()
+    for secret in (*said, base64.b64encode(f"me:{password}".encode()).decode(), KEY[:8], "set-cookie"):
+        assert secret not in text + replayed
+    assert len(replayed) == len(recorded)
+    assert "> POST http://127.0.0.1" in text
+    assert "/v1?api_key=***&alt=sse" in text
+    assert '"token":"***","list":[{"password":"***"},"kept",null],"text":"say ***' in text
+    assert {"< x-session-id: ***", f"< x-said: {'*' * len(own)}", "< x-ratelimit-tokens: 9"} <= set(text.splitlines())
+
+
+def test_the_message_of_a_network_error_is_kept_without_a_key(driver: Driver, server: Emulator, path: Path) -> None:
+    server.script = Script(raw=b"HTTP/1.1 200 OK\r\n" + KEY.encode() + b"\r\n\r\n")
+    recorded = read(driver, record(path), server.url, {})
+    assert recorded[0].error.startswith("MalformedReplyError")
+    assert KEY not in path.read_text() + recorded[0].error
+
+
+def test_a_request_whose_body_is_not_json_is_replayed_and_its_body_is_not_kept(driver: Driver, path: Path) -> None:
+    bodies = [b"key=value", b"[1]", b"", b'"\\ud800"', b"[" * 100_000]
+    answers = iter([b"a", b"b", b"c", b"d", b"e"])
+
+    def ask(transport: Any) -> list[bytes]:
+        return [b"".join(post(driver, transport, "http://h.test/a?b=1", content=body)[1]) for body in bodies]
+
+    recorder = record(path, httpx.MockTransport(lambda request: httpx.Response(200, content=next(answers))))
+    assert ask(recorder) == ask(replay(path)) == [b"a", b"b", b"c", b"d", b"e"]
+    lines = [line for line in path.read_text().splitlines() if line.startswith("> ")]
+    url = "> POST http://h.test/a?b=1"
+    assert lines == [url, url, "> [1]", url, url, r'> "\xed\xa0\x80"', url]
+
+
+def request(url: str = "http://h.test/", **more: Any) -> httpx.Request:
+    return httpx.Request("POST", url, **more)
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("http://h.test:81/a?b=1&c", "http://h.test:81/a?b=1&c"),
+        ("http://me:p4ssw0rd@h.test/a#part", "http://h.test/a"),
+        ("http://h.test/?api%5Fkey=s3cr3t&b=1&auth=&token=", "http://h.test/?api%5Fkey=***&b=1&auth=***&token=***"),
+        ("http://h.test/s3cr3t/?key=s3cr3t", "http://h.test/******/?key=***"),
+    ],
+)
+def test_a_url_is_kept_without_credentials(url: str, public: str) -> None:
+    assert public_request(request(url))[0] == public
+
+
+def test_a_key_in_a_body_is_secret_wherever_else_it_is_said() -> None:
+    key = "k" * 20
+    said = {"tokens": [key, key, 7], "auth": {"text": "fine"}, "text": key, "session": "monday", "days": "monday"}
+    _, body, secrets = public_request(request(json=said))
+    assert json.loads(body) == {
+        "tokens": ["***", "***", 7],
+        "auth": {"text": "fine"},
+        "text": "*" * len(key),
+        "session": "***",
+        "days": "monday",
+    }
+    assert secrets == (key,)
+
+
+def test_half_a_surrogate_pair_in_a_key_is_no_obstacle() -> None:
+    _, body, secrets = public_request(
+        request(content=b'{"key":"0123456789abcdef\\ud800","a":"0123456789abcdef\\ud800"}')
+    )
+    assert body == b'{"key":"***","a":"*******************"}'
+    assert r"0123456789abcdef\ud800" in secrets
+
+
+def test_the_headers_of_a_response_are_kept_without_cookies_and_keys() -> None:
+    headers = [
+        (b"Set-Cookie", b"a=1"),
+        (b"X-Token", b"t"),
+        (b"x-ratelimit-tokens", b"9"),
+        (b"x-said", b"no s3cr3t"),
+        (b"s3cr3t", b""),
+    ]
+    assert public_headers(headers, ("s3cr3t",)) == [
+        (b"X-Token", b"***"),
+        (b"x-ratelimit-tokens", b"9"),
+        (b"x-said", b"no ******"),
+        (b"******", b""),
+    ]
+
+
+def test_the_reason_of_a_status_is_kept_without_a_key(driver: Driver, server: Emulator, path: Path) -> None:
+    server.script = Script(raw=f"HTTP/1.1 401 no key: {KEY}\r\ncontent-length: 0\r\n\r\n".encode())
+    response, _ = post(driver, record(path), server.url, headers={"x-api-key": KEY})
+    assert response.reason_phrase == f"no key: {KEY}"
+    assert f" HTTP/1.1 401 no key: {'*' * len(KEY)}\n" in path.read_text()
+
+
+WRONG = gzip.compress(b"wrong key: s3cr3t, and more of it", mtime=0)
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "public"),
+    [
+        ("gzip", WRONG, b"wrong key: ******, and more of it"),
+        ("x-gzip", WRONG[:-9], b"wrong key: ******, and more of it"),
+        ("gzip", WRONG[:-8] + b"nonsense", b"wrong key: ******, and more of it"),
+        ("br", WRONG, b""),
+    ],
+    ids=["whole", "cut off", "broken at its end", "unknown"],
+)
+def test_a_compressed_reply_is_inflated_if_it_says_a_key_and_left_out_if_it_cannot_be(
+    coding: str, body: bytes, public: bytes
+) -> None:
+    headers = [(b"Content-Encoding", coding.encode()), (b"content-length", b"99"), (b"a", b"b")]
+    pieces = [(1.0, body[:9]), (2.0, body[9:])]
+    assert public_reply(headers, pieces, ()) == (headers, pieces)
+    assert public_reply(headers, pieces, ("s3cr3t",)) == ([(b"a", b"b")], [(2.0, public)] if public else [])
+
+
+@pytest.mark.parametrize("end", [b"", b"nonsense"])
+def test_a_compressed_reply_that_says_no_key_stays_compressed(end: bytes) -> None:
+    headers, pieces = [(b"content-encoding", b"gzip")], [(1.0, gzip.compress(b"fine")[:-8] + end)]
+    assert public_reply(headers, pieces, ("s3cr3t",)) == (headers, pieces)
+
+
+def test_plain_text_that_is_said_to_be_compressed_loses_its_key() -> None:
+    headers = [(b"content-encoding", b"gzip")]
+    assert public_reply(headers, [(1.0, b"no s3cr3t")], ("s3cr3t",)) == (headers, [(1.0, b"no ******")])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br"])
+def test_a_compressed_reply_is_replayed_without_its_key(
+    coding: str, driver: Driver, server: Emulator, path: Path
+) -> None:
+    server.script = Script(body=gzip.compress(f"wrong key: {KEY}".encode()), headers={"content-encoding": coding})
+    _, pieces = post(driver, record(path), server.url, json={}, headers={"x-api-key": KEY})
+    assert gzip.decompress(b"".join(pieces)).decode() == f"wrong key: {KEY}"
+    response, pieces = post(driver, replay(path), server.url, json={})
+    assert "content-encoding" not in response.headers
+    assert b"".join(pieces).decode() == ("wrong key: " + "*" * len(KEY) if coding == "gzip" else "")
+
+
+def test_a_key_is_starred_across_the_pieces_of_a_reply() -> None:
+    pieces = [(1.0, b"a s3c"), (1.5, b""), (2.0, b"r3t b s3cr3")]
+    assert public_reply([], pieces, ("s3cr3t",)) == ([], [(1.0, b"a ***"), (1.5, b""), (2.0, b"*** b s3cr3")])
