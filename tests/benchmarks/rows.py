@@ -110,6 +110,11 @@ def other_rows() -> Iterator[Row]:
         figure = Figure("times", "Inside", "", "value", {OURS: 1.03})
         name = f"with .partial and timers, to without, {driver}"
         yield Row(name, "inside.bookkeeping", (OURS,), {"driver": driver, "count": 1600}, (figure,))
+    figure = Figure("late", "A timer of 100 ms, late by at most", "ms", "value", {OURS: 250})
+    for timer, over in ("idle", "a reply that falls silent"), ("connect", "a TLS handshake that is never answered"):
+        for driver, who in ("sync", (OURS,)), ("async", (OURS, FASTER)):
+            arguments = {"timer": timer, "driver": driver, "count": 20}
+            yield Row(f"{over}, {driver}", "late.timers", who, arguments, (figure,))
     yield Row("installed", "start.installed", EVERYBODY, {}, (
         Figure("distributions", "Distributions installed", "", "value"),
         Figure("size", "Installed", "MB", "value"),

@@ -184,6 +184,8 @@ def proxy(certificate: trustme.LeafCert, tmp_path_factory: pytest.TempPathFactor
 def listening(*answers: bytes) -> Iterator[tuple[int, threading.Thread, threading.Event]]:
     """The port of a server for one client, its thread, which ends when the client has left, and whether it was heard.
 
+    A client that stays for half a minute is hung up on: whatever it waits for does not end.
+
     It answers a message with the next of `answers`, and hangs up after the last; without any it stays silent.
     """
     links, heard = list[socket.socket](), threading.Event()
@@ -191,6 +193,7 @@ def listening(*answers: bytes) -> Iterator[tuple[int, threading.Thread, threadin
     def serve() -> None:
         with suppress(OSError), listener.accept()[0] as link:
             links.append(link)
+            link.settimeout(30)
             for answer in answers:
                 link.recv(4096)
                 link.sendall(answer)
