@@ -147,6 +147,21 @@ def test_a_secret_is_blotted_out_also_if_it_is_cut_off(text: str, redacted: str)
     assert stars.replace("*", "") == redacted.replace("*", "")
 
 
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        (b"a s3cret-key, and s3cret-k", b"a **********, and ********"),
+        (b"'a s3cret-k...', s3cret-k.", b"'a ********...', s3cret-k."),
+        (b"a s3cre", b"a s3cre"),
+        (b"s3cret", b"******"),
+        (b"", b""),
+    ],
+)
+def test_each_byte_of_a_secret_becomes_a_star_also_if_the_secret_is_cut_off(data: bytes, shown: bytes) -> None:
+    assert redact_bytes(data, ("s3cret-key",)) == shown
+    assert redact_bytes(data, ()) == data
+
+
 def test_a_longer_secret_is_blotted_out_as_a_whole() -> None:
     secrets = forms_of([f"Bearer {SECRET}"])
     assert redact(f"{SECRET}, Bearer {SECRET}", secrets) == "***, ***"
