@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, inline, parts, split_system
+from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -67,7 +67,7 @@ def blocks(message: Message) -> Any:
     made: list[dict[str, Any]] = []
     for part in parts(message):
         url = part["image_url"]["url"] if part["type"] == "image_url" else ""
-        media, data = inline(url) or ("", "")
+        media, data = split_data_url(url) or ("", "")
         source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
         made.append({"type": "image", "source": source} if url else part)
     made += [

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core.errors import ContentFilterError, ProviderError
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, as_result, embedded, parts, split_system, tool_names
+from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, stops, tool_choice
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -67,13 +67,14 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def pieces(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """The parts of one message."""
     if message["role"] == "tool":
-        yield {"functionResponse": {"name": names[message["tool_call_id"]], "response": as_result(message["content"])}}
+        name, response = names[message["tool_call_id"]], as_result_object(message["content"])
+        yield {"functionResponse": {"name": name, "response": response}}
         return
     for part in parts(message):
         if part["type"] == "text":
             yield {"text": part["text"]}
             continue
-        media, data = embedded(part)
+        media, data = embedded_image(part)
         yield {"inlineData": {"mimeType": media, "data": data}}
     for made in message.get("tool_calls", ()):
         yield {"functionCall": {"name": made["function"]["name"], "args": arguments(made)}}
@@ -119,7 +120,7 @@ class GeminiReader:
         reason = REASONS.get(native, "other")
         yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
         if reason == "content_filter":
-            said = f"the answer was stopped ({native}); what came is in .partial, and other messages may help"
+            said = f"the answer was stopped ({native}); the text so far is in .partial, and other messages may help"
             yield ContentFilterError(said, status=200, code=native)
         if reason == "error":
             yield ProviderError(f"the model called a tool wrongly ({native}); try again", code=native, passing=True)

@@ -7,7 +7,7 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 from typing import Any
 
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, embedded, parts, reject_names, tool_names
+from .._core.messages import Message, arguments, embedded_image, parts, reject_names, tool_names
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -41,7 +41,7 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         if part["type"] == "text":
             texts.append(part["text"])
             continue
-        images.append(embedded(part)[1])
+        images.append(embedded_image(part)[1])
     role = "system" if message["role"] == "developer" else message["role"]
     calls = [
         {"function": {"name": made["function"]["name"], "arguments": arguments(made)}}

@@ -117,9 +117,9 @@ def test_a_placeholder_is_no_key() -> None:
 
 @pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
 def test_tls_is_always_verified(verify: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext, .* TLS is always verified"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext, .* TLS is always verified"):
         g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
 
 
@@ -134,7 +134,7 @@ def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeyp
 
 def test_a_context_next_to_a_client_is_refused() -> None:
     context = ssl.create_default_context()
-    with pytest.raises(g4flite.OptionError, match="set them on client="):
+    with pytest.raises(g4flite.OptionError, match="set them on that client"):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
 
 

@@ -192,7 +192,7 @@ def test_an_image_to_fetch_is_sent_or_refused(name: str, service: Emulator) -> N
     messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
     call = settings(name, service)
     if name in ("gemini", "ollama"):
-        with pytest.raises(g4flite.MessagesError, match=f"^{name}: an image goes out inside the message here"):
+        with pytest.raises(g4flite.MessagesError, match=f"^{name}: an image has a web URL"):
             g4flite.stream(name, messages, **call)
         assert service.connections == 0
         return

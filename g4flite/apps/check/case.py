@@ -43,7 +43,7 @@ def said(error: G4fliteError | None) -> str:
     """The error's message, without what is of use to a program alone."""
     if isinstance(error, StreamTimeoutError):
         return str(error.args[0]).partition(";")[0].partition(": ")[2]
-    return str(error.args[0]).removesuffix("; what came is in .partial") if error is not None else ""
+    return str(error.args[0]).removesuffix("; the text so far is in .partial") if error is not None else ""
 
 
 def near(heard: Heard, number: int, *words: str) -> bytes:
