@@ -86,7 +86,7 @@ def test_register_gives_a_spec_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_register_takes_a_spec_alone() -> None:
-    with pytest.raises(g4flite.SpecError, match="a provider is a Provider, not str"):
+    with pytest.raises(g4flite.SpecError, match="only a Provider can be registered, not str"):
         g4flite.register("acme")  # type: ignore[arg-type]
 
 

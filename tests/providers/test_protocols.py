@@ -157,7 +157,7 @@ def test_a_tool_choice_arrives(name: str, choice: Any, service: Emulator) -> Non
             g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call)
         return
     if name == "cohere" and isinstance(choice, dict):
-        with pytest.raises(g4flite.OptionError, match="cohere: tool_choice is .* one tool cannot be demanded"):
+        with pytest.raises(g4flite.OptionError, match="cohere: tool_choice= cannot name one tool"):
             g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call)
         return
     g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call).text()
