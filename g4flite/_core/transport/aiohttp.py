@@ -151,7 +151,7 @@ class TimedWaits:
             self.abort()
         finally:
             self._task = None
-            # Take the request to cancel back, or the caller's `asyncio.timeout` would count it.
+            # Withdraw the cancellation, or an `asyncio.timeout` of the caller would count it.
             if self._interrupted:
                 uncancel(task)
         # Outside of the `except`, so that aiohttp's exception is not the context of httpx's.
