@@ -3,10 +3,12 @@
 for chunk in g4flite.stream("cromicle", "Hello"): ...
 async for chunk in g4flite.stream("cromicle", "Hello"): ...     # the same call: asyncio or trio
 
-A name is imported when it is first asked for: the package alone costs a millisecond.
+Each public name is imported from its module when a program first uses the name (PEP 562).  So `import g4flite` alone
+takes a millisecond or two, and does not import httpx.
 """
 
-TYPE_CHECKING = False  # typing's own would cost more than all of this module
+# Type checkers take this name for `typing.TYPE_CHECKING`; to import `typing` would take longer than all of this module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import providers
     from ._core.errors import (
@@ -120,7 +122,8 @@ __all__ = [
     "stream",
 ]
 
-_HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
+# The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
+_HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Client", "stream"), "client"),
     **dict.fromkeys("ChunkParser Finish Reasoning Start ToolCall ToolCallDelta Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
@@ -132,13 +135,16 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {  # the module of each name
 
 
 def __dir__() -> list[str]:
+    """Return all public names, also those that were not imported yet."""
     return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> object:
+    """Import a public name from its module, and keep it here so that Python asks for it once."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - of no use to who asks for nothing
+    # Here, so that `import g4flite` alone does not pay for it.
+    from importlib import import_module  # noqa: PLC0415
 
     module = import_module(f".{_HOME[name] or name}", __name__)
     found = globals()[name] = getattr(module, name) if _HOME[name] else module

@@ -1,10 +1,11 @@
-"""`stream()`, one call, and `Client`, the pooled form for many.
+"""`stream()` for one call, and `Client`, which keeps its connections for many calls.
 
     for chunk in stream("cromicle", "Hello"): ...
     async for chunk in stream("cromicle", "Hello"): ...     # the same call: asyncio or trio
 
-Both check their arguments, build the first request, and return a lazy `Stream`.  A stream has a `Route` for each
-provider that may be asked: the call, what it is sent over, and how patient it is.
+`stream()` and `Client.stream()` check their arguments, build the first request and return a lazy `Stream`, which sends
+that request when a loop begins to read.  A stream holds a `Route` for each provider that may be asked: the call, the
+HTTP client that sends its requests, its timers and its retries.
 """
 
 import os
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import ssl
 
     import httpx
-    import httpx2  # type: ignore[import-not-found, unused-ignore]  # of use to those who have it
+    import httpx2  # type: ignore[import-not-found, unused-ignore]  # an extra
 
     from ._core.exchange import Route, Source
     from ._core.transport.clients import Connection
@@ -42,7 +43,7 @@ HttpClient: TypeAlias = "httpx.Client | httpx.AsyncClient | httpx2.Client | http
 Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
 Providers: TypeAlias = Union[str, Provider, "Client"]
 
-# The retired providers whose public host this process has been warned of.
+# The names of the retired providers whose warning this process has seen.
 _warned: set[str] = set()
 
 
@@ -64,50 +65,55 @@ def stream(
     keep_partial: bool = True,
     **options: Any,
 ) -> Stream:
-    """Return a `Stream` of the answer: the same call for `for` and for `async for` (asyncio and trio).
+    """Return a `Stream` of the answer, which either a `for` loop or an `async for` loop (asyncio or trio) reads.
 
-    `provider` is a name, a `Provider`, a `Client` with settings of its own, or a list of these.  The next one of a list
-    is asked if one has failed for good before its first text; one that lacks the model is passed over.  `messages` is a
-    string (one user message) or a list in the OpenAI form: `{"role": str, "content": str}` with the roles system,
-    developer, user, assistant and tool.  `content` may be a list of text and image parts, an assistant message may hold
-    `tool_calls`, a tool message answers the call of its `tool_call_id`.
+    `provider` is a provider's name, a `Provider`, a `Client` with settings of its own, or a list of these.  Of a list,
+    the next provider is asked if a provider failed before its first text and its retries are used up; a provider that
+    does not have the model is left out.  `messages` is a string (one user message) or a list in the OpenAI form:
+    `{"role": str, "content": str}` with the roles system, developer, user, assistant and tool.  `content` may be a list
+    of text and image parts, an assistant message may hold `tool_calls`, and the `tool_call_id` of a tool message names
+    the tool call that the message answers.
 
-    - `model` is one of the provider's, or an alias; None is its default, if it has one.
-    - `api_key` travels in a header; without it, the provider's own variable counts, like OPENAI_API_KEY.
-    - `base_url` replaces the public one, as the vendor's own client means it; without it, the variable
-      G4FLITE_<PROVIDER>_BASE_URL counts, and the vendor's own, like OPENAI_BASE_URL.
-    - `proxy` is a URL of the scheme http, https, socks5 or socks5h; without it, G4FLITE_PROXY.
-    - `headers` are added to the provider's own, and win over them; if several providers are named, to those of each.
-    - `client` is a live client of the caller's, httpx's or httpx2's, which is never closed here.
-    - `timeout` is a `Timeout`, or a number of seconds for the whole; None is a `Client`'s own, else `Timeout()`.
-    - `retries` is how often an attempt that failed before its first text is made again, or a `Retry`; None is a
-      `Client`'s own, else 2.
-    - `verify` is the TLS context, for private certificates.
-    - `transport` is "httpx", or "aiohttp" for less CPU in an `async for` on asyncio.
-    - `extra` goes into the payload as it is, for a field that has no option here; an object goes into the object of
-      its name.
-    - `keep_partial=False` keeps no text and no reasoning, for an answer larger than memory: `.partial` stays empty.
-    - `options` are those that the provider takes, by common names: temperature, max_tokens, top_p, stop, seed, tools,
-      tool_choice, response_format; None leaves an option out.
+    - `model` is a model of the provider, or an alias; None means the provider's default model, if there is one.
+    - `api_key` is sent in a header; None means the provider's environment variable, like OPENAI_API_KEY.
+    - `base_url` replaces the provider's public base URL, and means what the vendor's own client means by it; None means
+      the environment variable G4FLITE_<PROVIDER>_BASE_URL, or else the vendor's own, like OPENAI_BASE_URL.
+    - `proxy` is a URL of the scheme http, https, socks5 or socks5h; None means the environment variable G4FLITE_PROXY.
+    - `headers` are added to the headers of each provider; a header given here replaces the provider's of that name.
+    - `client` is an open `httpx.Client` or `httpx.AsyncClient` of the caller, or one of httpx2; a stream never closes
+      it.
+    - `timeout` is a `Timeout`, or the seconds that the whole stream may take; None means the setting of the `Client`,
+      or else `Timeout()`.
+    - `retries` says how often an attempt that failed before its first text is made again, as a number or a `Retry`;
+      None means the setting of the `Client`, or else 2.
+    - `verify` is an `ssl.SSLContext`, for private certificates.
+    - `transport` is "httpx", or "aiohttp", which takes less CPU in an `async for` on asyncio.
+    - `extra` holds fields of the payload for which there is no option, and is sent unchanged; an object in it is merged
+      with the payload's object of the same name.
+    - `keep_partial=False` keeps neither text nor reasoning, for an answer larger than memory: `.partial` stays empty.
+    - `options` are the options that the provider takes, under common names: temperature, max_tokens, top_p, stop, seed,
+      tools, tool_choice, response_format.  None leaves an option out.
 
-    Raises, before any socket: `ProviderNotFoundError`, `ModelNotFoundError`, `MessagesError`, `OptionError`.
-    Warns if the public host of a retired provider would be called (once a process, `RetiredProviderWarning`), and if a
-    key would go over plain http to another machine (`InsecureTransportWarning`).
+    Raises `ProviderNotFoundError`, `ModelNotFoundError`, `MessagesError` or `OptionError` before any socket is opened.
+    Warns once a process (`RetiredProviderWarning`) if the call goes to the public host of a retired provider, and each
+    time (`InsecureTransportWarning`) if a key goes to another machine over plain http.
     """
-    one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
-    listed: Sequence[Any] = [provider] if one else list(provider)  # type: ignore[arg-type]  # mypy misses the last test
-    own = (base_url, proxy, client, verify, transport)
-    if listed and all(isinstance(item, Client) for item in listed) and own != (None,) * 5:
+    is_one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
+    asked: Sequence[Any] = [provider] if is_one else list(provider)  # type: ignore[arg-type]  # of the `not isinstance`
+    connecting = (base_url, proxy, client, verify, transport)
+    # In a list that also names providers, these settings are for those, and each Client keeps its own.
+    if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 5:
         raise OptionError(
             "base_url=, proxy=, client=, verify= and transport= are settings of the Client; set them there"
         )
-    if not listed:
+    if not asked:
         raise ProviderNotFoundError("there are no providers in the list; name at least one")
-    if api_key is not None and (len(listed) > 1 or isinstance(listed[0], Client)):
+    # The key of one service is never sent to another.
+    if api_key is not None and (len(asked) > 1 or isinstance(asked[0], Client)):
         raise OptionError("api_key= belongs to one provider; set it in its Client, or in its environment variable")
     routes: list[Route] = []
     lacking: list[ModelNotFoundError] = []
-    for item in listed:
+    for item in asked:
         try:
             if isinstance(item, Client):
                 routes.append(item._route(messages, model, headers, timeout, retries, extra, options))
@@ -133,16 +139,16 @@ def stream(
 
 
 class Client:
-    """One provider and its settings, with a pool of connections that its streams share, from any thread.
-
-    Arguments as for `stream`; those of a call win over the client's.  The pool is made with the first iteration, and
-    closed by `with` or `close()` after `for`, by `async with` or `aclose()` after `async for`.
+    """One provider and its settings, with a pool of connections that its streams share.  Any thread may use it.
 
         with g4flite.Client("flowgpt", proxy="http://127.0.0.1:3128") as client:
             for chunk in client.stream("Hello"):
                 print(chunk, end="")
 
-    Raises as `stream` does; a closed client raises `UsageError`.
+    The arguments are those of `g4flite.stream`; an argument of `Client.stream` replaces the client's.  The first loop
+    makes the pool.  `with` or `close()` closes the pool after `for`, `async with` or `aclose()` after `async for`.
+
+    Raises what `g4flite.stream` raises.  To read a stream of a closed client raises `UsageError`.
     """
 
     def __init__(
@@ -190,9 +196,9 @@ class Client:
         keep_partial: bool = True,
         **options: Any,
     ) -> Stream:
-        """Return a `Stream` of the answer, over the client's pool."""
-        one = self._route(messages, model, headers, timeout, retries, extra, options)
-        return start([one], keep_partial=keep_partial)
+        """Return a `Stream` of the answer, which reads over the client's pool."""
+        route = self._route(messages, model, headers, timeout, retries, extra, options)
+        return start([route], keep_partial=keep_partial)
 
     def _route(
         self,
@@ -204,6 +210,7 @@ class Client:
         extra: Mapping[str, Any] | None,
         options: Mapping[str, Any],
     ) -> "Route":
+        """Return the route of one call: the arguments that are given, else the client's settings."""
         own = self._call
         call = make_call(
             own.provider,
@@ -221,15 +228,16 @@ class Client:
             self._timeout if timeout is None else as_timeout(timeout),
             self._retry if retries is None else as_retry(retries),
         )
+        # The warning names the line that called `stream()`, a frame further up than in `g4flite.stream`.
         warn(call, public=self._public, stacklevel=4)
         return route
 
     def close(self) -> None:
-        """Close the pool after `for`.  Raises `TypeError` after `async for`, which needs `aclose()`."""
+        """Close the pool after `for`.  Raises `TypeError` after `async for`: call `aclose()` then."""
         self._pool.close()
 
     async def aclose(self) -> None:
-        """Close the pool."""
+        """Close the pool, after `for` and after `async for`."""
         await self._pool.aclose()
 
     def __enter__(self) -> "Client":
@@ -255,7 +263,10 @@ class Client:
 def resolve_connection(
     call: Call, proxy: str | None, verify: object, transport: str | None = None, client: object = None
 ) -> "Connection":
-    """Return how to connect, checked: the proxy is the argument, else G4FLITE_PROXY.  Raises `OptionError`."""
+    """Return the checked settings of a client that is to be made; the proxy is the argument, else G4FLITE_PROXY.
+
+    Raises `OptionError` for a setting that cannot be used, and for one that is given together with `client`.
+    """
     import ssl  # noqa: PLC0415 - imported with the first call
 
     from ._core.transport.clients import Connection  # noqa: PLC0415 - httpx is imported with the first call
@@ -263,14 +274,16 @@ def resolve_connection(
     name = call.provider.name
     if client is not None and (proxy, verify, transport) != (None, None, None):
         raise OptionError(
-            "proxy=, verify= and transport= are for a client made here; set them on client=", provider=name
+            "proxy=, verify= and transport= cannot be given with client=; set them on that client", provider=name
         )
     check_transport(transport, name)
     if verify is not None and not isinstance(verify, ssl.SSLContext):
         raise OptionError(
-            "verify is an ssl.SSLContext, like ssl.create_default_context(cafile=...); TLS is always verified",
+            f"verify= must be an ssl.SSLContext, like ssl.create_default_context(cafile=...), not {verify!r}; "
+            "TLS is always verified",
             provider=name,
         )
+    # The caller's own client decides on its proxy.
     environment = None if client is not None else os.environ.get("G4FLITE_PROXY") or None
     chosen = proxy if proxy is not None else environment
     try:
@@ -281,23 +294,24 @@ def resolve_connection(
 
 
 def check_transport(transport: object, provider: str) -> None:
-    """Raise `OptionError` for a transport that is unknown or not installed."""
+    """Raise `OptionError` if the transport is unknown or not installed."""
     if transport not in (None, "httpx", "aiohttp"):
-        raise OptionError(f'transport is "httpx" or "aiohttp", not {transport!r}', provider=provider)
+        raise OptionError(f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider)
     if transport == "aiohttp":
         from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
 
         if find_spec("httpx_aiohttp") is None:
             raise OptionError(
-                'transport="aiohttp" needs a package; install it with: pip install httpx-aiohttp, or g4flite[aiohttp]',
+                'transport="aiohttp" needs the package httpx-aiohttp; install it with: pip install httpx-aiohttp, or '
+                "g4flite[aiohttp]",
                 provider=provider,
             )
 
 
 def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
-    """Warn of a retired provider's public host (once a process), and of a key that goes over plain http.
+    """Warn if the call goes to a retired provider's public host (once a process) or sends a key over plain http.
 
-    `public`: the caller named no base URL.
+    `public` is true if the caller named no base URL.
     """
     spec = call.provider
     if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
@@ -306,13 +320,17 @@ def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
             "else.  Pass base_url= to call a server of your own."
         )
         warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
-        # Only now: if the warning is made an error, the next call has to raise it again.
+        # After the warning: if a filter turns the warning into an error, the next call must raise this error again.
         _warned.add(spec.name)
     if not call.base_url.startswith("http:") or is_loopback(call.base_url):
         return
+    # The header of the API key counts only if there is a key.
     fixed = {name: value for name, value in spec.headers.items() if "{api_key}" not in value}
     if call.api_key or any(is_secret(name, value) for name, value in {**fixed, **call.headers}.items()):
-        message = f"{spec.name}: a key goes to another machine over plain http, for all in between to read; use https"
+        message = (
+            f"{spec.name}: a key goes to another machine over plain http, where everyone on the way can read it; "
+            "use https"
+        )
         warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
 
 
@@ -323,7 +341,7 @@ def route_of(
     timeout: Timeout | float | None,
     retries: Retry | int | None,
 ) -> "Route":
-    """Return the way to one provider, over the caller's client or a client made for the stream."""
+    """Return the route of a call, over the caller's HTTP client or, if `client` is None, over one for the stream."""
     from ._core.transport.clients import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
 
     source = OneShot(connection) if client is None else Given(client)
@@ -331,13 +349,14 @@ def route_of(
 
 
 def _route_over(call: Call, source: "Source", timeout: Timeout, retry: Retry) -> "Route":
+    """Return the route of a call over a source of HTTP clients; builds the first request, which checks the call."""
     from ._core.exchange import Route  # noqa: PLC0415 - logging is imported with the first call
 
     return Route(call, source, timeout, retry, partial(request_for_attempt, call, first_request(call)))
 
 
 def start(routes: "Sequence[Route]", *, keep_partial: bool = True) -> Stream:
-    """Return a stream over these routes; the `total` of the first one counts for all."""
+    """Return a stream that tries these routes in order; the timer `total` of the first route runs for all of them."""
     from ._core.exchange import Run  # noqa: PLC0415 - logging is imported with the first call
     from ._core.timers import Timers  # noqa: PLC0415
 

@@ -138,8 +138,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_client, "_warned", set())
     monkeypatch.setattr(_pool, "httpx", httpx)
     if TRANSPORT == "aiohttp":
-        kind = _pool.async_kind
-        monkeypatch.setattr(_pool, "async_kind", lambda to: kind(to._replace(transport=TRANSPORT)))
+        kind = _pool.async_client_class
+        monkeypatch.setattr(_pool, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,1 +1,1 @@
-"""The SDK itself: what a provider is, what is sent, how a reply is decoded, and what waits for it."""
+"""The SDK itself: describes providers, builds requests, decides on attempts, decodes replies, and waits for sockets."""

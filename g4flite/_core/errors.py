@@ -40,16 +40,19 @@ Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`.
 
 from typing import Any, Final
 
-# A request that failed with one of these statuses may succeed a little later; 529 is Anthropic's "overloaded".
+# A request that failed with one of these HTTP statuses may succeed a little later; 529 is Anthropic's "overloaded".
 PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
 class G4fliteError(Exception):
-    """Base of every error of this package.
+    """The base class of every error of this package.
 
-    `provider` is the provider's name (None where none was found), `partial` the text delivered before the error,
-    `request_id` what the service calls the request that failed (None where it names none); the message ends with it.
-    Every class takes them as keywords; they survive `pickle` and `copy.deepcopy`.
+    - `provider` is the provider's name, which `str(error)` puts in front of the message; None if no provider was found.
+    - `partial` is the text that the stream delivered before the error.
+    - `request_id` is the service's id for the request that failed, which `str(error)` puts behind the message; None if
+      the service gave no id.
+
+    Every class takes these three as keyword arguments.  `pickle` and `copy.deepcopy` keep them.
     """
 
     def __init__(
@@ -66,79 +69,81 @@ class G4fliteError(Exception):
 
 
 class UsageError(G4fliteError, ValueError):
-    """The call is wrong; nothing was sent."""
+    """The call is wrong, and no request was sent."""
 
 
 class ProviderNotFoundError(UsageError):
-    """No provider has that name; the message suggests the nearest one."""
+    """No provider has that name; the message suggests the nearest name."""
 
 
 class ModelNotFoundError(UsageError):
-    """The provider has no such model; the message lists those it has."""
+    """The provider has no model of that name (the message lists its models), or the call has to name a model."""
 
 
 class MessagesError(UsageError):
-    """The messages are empty, of a wrong shape, or of a kind that the provider cannot carry."""
+    """The messages are empty, have a wrong shape, or hold content that the provider's protocol cannot carry."""
 
 
 class OptionError(UsageError):
-    """An option, header, base_url or proxy is unknown or cannot be used."""
+    """An option, a header, the base URL, the key, the proxy or the HTTP client is unknown or cannot be used."""
 
 
 class SpecError(UsageError):
-    """A `Provider` value contradicts itself, or its payload is no JSON."""
+    """A `Provider` has fields that contradict each other, or builds a payload that is not JSON."""
 
 
-class StreamConsumed(UsageError):  # noqa: N818 - reads as httpx's own name for the same thing
-    """A `Stream` is iterated a second time, or after it was closed."""
+class StreamConsumed(UsageError):  # noqa: N818 - httpx has the same name for the same error
+    """A loop began to read a `Stream` that was read before or is closed."""
 
 
 class TransportError(G4fliteError):
-    """The request, or the answer to it, was lost in the network."""
+    """The network lost the request or the response."""
 
 
 class ConnectError(TransportError):
-    """No connection could be made: unknown host, refused, unreachable."""
+    """No connection to the host could be made: the host is unknown, cannot be reached, or refuses connections."""
 
 
 class TLSError(TransportError):
-    """The TLS handshake failed: an untrusted, expired or foreign certificate, or no TLS at the other end."""
+    """The TLS handshake failed: the certificate is untrusted, expired or another host's, or the port speaks no TLS."""
 
 
 class ProxyError(TransportError):
-    """The proxy could not be reached, or refused to connect."""
+    """The proxy could not be reached, wants a login, or did not connect to the service."""
 
 
 class StreamClosedError(TransportError):
-    """`close()` was called by another thread while this one was waiting for the reply."""
+    """Another thread or task closed the stream while its loop was waiting."""
 
 
 class StreamTimeoutError(G4fliteError, TimeoutError):
-    """The service was slower than a timer allows; the message says which one, and after how long."""
+    """The stream took longer than one of its timers allows; the message names the timer and its seconds."""
 
 
 class ConnectTimeoutError(StreamTimeoutError):
-    """No connection stood in time."""
+    """No connection was made within the seconds of the timer `connect`."""
 
 
 class FirstTokenTimeoutError(StreamTimeoutError):
-    """No text came in time after the request was sent."""
+    """No text came within the seconds of the timer `first_token`, which runs from the first byte that is sent."""
 
 
 class IdleTimeoutError(StreamTimeoutError):
-    """No further text came in time after the last."""
+    """No further text came within the seconds of the timer `idle`."""
 
 
 class TotalTimeoutError(StreamTimeoutError):
-    """The whole stream, retries and fallbacks included, took too long."""
+    """The whole stream, with all retries and fallbacks, took longer than the timer `total`."""
 
 
 class StatusError(G4fliteError):
-    """The service refuses: by a status outside 200-299, or (status 200) by an error inside its reply that has a class.
+    """The service refuses the request, by an HTTP status outside 200-299 or by an error inside a reply of status 200.
 
-    `status` is the HTTP status, `body` the first 2 KB of the body, or of the error inside it, as text; `code` and
-    `kind` are the service's words for it, `retry_after` the seconds that it asks its clients to wait, `should_retry`
-    what it says of a second try (each None where it says nothing).
+    - `status` is the HTTP status.
+    - `body` is the beginning (2048 characters) of the body, or of the error inside the reply, as text.
+    - `code` and `kind` are the service's own words for the error; None if the service gave none.
+    - `retry_after` is the number of seconds that the service asks its clients to wait; None if it does not ask.
+    - `should_retry` is what the service's header `x-should-retry` says of a second attempt; None without the header.
     """
 
     def __init__(
@@ -167,31 +172,34 @@ class AuthenticationError(StatusError):
 
 
 class PermissionDeniedError(StatusError):
-    """The key is known, and may not use this (403)."""
+    """The key is valid, but its account may not do this (403)."""
 
 
 class NotFoundError(StatusError):
-    """The service has no such model, or nothing at this URL (404)."""
+    """The service has no model of that name, or nothing at that URL (404)."""
 
 
 class RateLimitError(StatusError):
-    """Too many requests (429), or a quota used up: then `code` or `kind` is `insufficient_quota`."""
+    """The account sent too many requests, or has used up its quota (429).
+
+    OpenAI's `code` for a quota that is used up is `insufficient_quota`; waiting does not help against this error.
+    """
 
 
 class OverloadedError(StatusError):
-    """The service has more to do than it can (529, or 503 where it says so)."""
+    """The service has more requests than it can answer (529, or a 503 whose body says so)."""
 
 
 class ContextLengthError(StatusError):
-    """The messages, or they and the answer, are longer than the model's context."""
+    """The messages, or the messages and the answer together, are longer than the model's context."""
 
 
 class ContentFilterError(StatusError):
-    """The messages, or the answer to them, are against the service's rules of content."""
+    """The messages or the answer break the service's content rules, or the model refuses to answer."""
 
 
 class ChallengeError(StatusError):
-    """A challenge page (Cloudflare) asks for a browser before it lets the request through."""
+    """A challenge page of Cloudflare stands in front of the service, and lets only browsers pass (403 or 503)."""
 
 
 class ReplyError(G4fliteError):
@@ -199,25 +207,26 @@ class ReplyError(G4fliteError):
 
 
 class MalformedReplyError(ReplyError):
-    """The reply is of another kind than the protocol says: a web page, no JSON, text that is no string."""
+    """The reply does not have the protocol's form: it is a web page, not JSON, or JSON of another shape."""
 
 
 class TruncatedStreamError(ReplyError):
-    """The reply ends before it is complete; `partial` holds what came."""
+    """The reply ends before it is complete; `partial` holds the text so far."""
 
 
 class EmptyReplyError(ReplyError):
-    """The reply is complete and holds no text."""
+    """The reply is complete, but holds no text, reasoning or tool call, and no finish reason that explains why."""
 
 
 class LimitError(ReplyError):
-    """The reply is larger than a limit of the spec; the message names the limit."""
+    """The reply is larger than a limit allows; the message names the limit."""
 
 
 class ProviderError(ReplyError):
-    """The service reports an error inside a reply of status 200, one without a class among the `StatusError`s.
+    """The service reports an error inside a reply of status 200, and no class of `StatusError` fits the error.
 
-    `code` and `kind` are its own words for it (None where it has none); `passing` is whether a later try may succeed.
+    `code` and `kind` are the service's own words for the error (None if the service gave none).  `passing` is true if a
+    later attempt may succeed.
     """
 
     def __init__(
@@ -236,7 +245,7 @@ class ProviderError(ReplyError):
 
 
 class AllFailedError(G4fliteError):
-    """Every provider of a list failed before its first text; `errors` holds what each one ended with, in order."""
+    """Every provider of a list failed before its first text; `errors` holds the last error of each, in order."""
 
     def __init__(self, message: str = "", *, errors: tuple[G4fliteError, ...] = (), **common: Any) -> None:
         super().__init__(message, **common)
@@ -244,7 +253,7 @@ class AllFailedError(G4fliteError):
 
 
 class InsecureTransportWarning(UserWarning):
-    """A key would travel over plain http to another machine."""
+    """The call sends a key to another machine over plain http."""
 
 
 class RetiredProviderWarning(UserWarning):

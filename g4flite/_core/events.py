@@ -1,42 +1,51 @@
-"""What a reply holds besides its text, as small frozen values, and what decodes it (`ChunkParser`)."""
+"""Events: what a reply holds besides its text, as small frozen values; and `ChunkParser`, which decodes a reply.
+
+Start("chatcmpl-1", "gpt-4o-mini-2024-07-18")       # if the service names its reply
+Reasoning("The user greets me.")
+ToolCallDelta(0, "call_1", "now", '{"zone"'), ToolCallDelta(0, "call_1", "now", ': "UTC"}')
+ToolCall("call_1", "now", '{"zone": "UTC"}')        # the same call, complete
+Finish("tool_calls", "tool_calls")                  # the answer is complete
+Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `Finish`
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
+# The `raw` of a `Usage` for which the service sent no object.
 NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Start(NamedTuple):
-    """The reply begins: its id and the answering model, as the service names them (None if it does not say)."""
+    """The reply begins: its id and the model that answers, as the service names them; None if it names none."""
 
     response_id: str | None = None
     model: str | None = None
 
 
 class Reasoning(NamedTuple):
-    """A piece of the model's reasoning, which is no part of the answer."""
+    """A piece of the model's reasoning, which is not part of the answer."""
 
     text: str
 
 
 class ToolCallDelta(NamedTuple):
-    """A piece of a tool call: its `arguments` continue those of the last piece with the same `index` (from 0).
+    """A piece of a tool call: its `arguments` continue the text of the last piece with the same `index` (from 0).
 
-    `id` and `name` are whole in each piece.  If the service sends a tool call whole, it comes as one piece.
+    Each piece has the complete `id` and `name`.  If the service sends a tool call at once, there is one piece.
     """
 
-    index: int  # type: ignore[assignment]  # replaces the method of tuples, which nobody needs here
+    index: int  # type: ignore[assignment]  # hides `tuple.index`
     id: str
     name: str
     arguments: str
 
 
 class ToolCall(NamedTuple):
-    """A whole tool call: `arguments` is JSON text as the model wrote it, "{}" if it wrote none.
+    """A complete tool call.  `arguments` is JSON text as the model wrote it, or "{}" if the model wrote none.
 
-    `id` is the service's; if it gives none, `call_<index>_<name>`.
+    `id` is the service's id of the call, or `call_<index>_<name>` if the service gave none.
     """
 
     id: str
@@ -45,9 +54,10 @@ class ToolCall(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """The tokens counted so far, None for a number that the service does not count; `raw` is the service's own object.
+    """The tokens that the service has counted so far; None for a number that the service does not give.
 
-    `completion_tokens` counts answer and reasoning, `reasoning_tokens` the reasoning alone.
+    `completion_tokens` counts the answer and the reasoning, `reasoning_tokens` the reasoning alone.  `raw` is the
+    service's own JSON object.
     """
 
     prompt_tokens: int | None = None
@@ -57,13 +67,13 @@ class Usage(NamedTuple):
     raw: Mapping[str, Any] = NOTHING
 
     def __hash__(self) -> int:
+        # `raw` is a dict, which has no hash.
         return hash(self[:-1])
 
 
 class Finish(NamedTuple):
-    """The answer is complete: `reason` in one vocabulary for all services, `native` in the service's own word.
-
-    `Usage` may follow.
+    """The answer is complete.  `reason` is the finish reason in one vocabulary for all services, `native` the
+    service's own word; None if the service gave none.  `Usage` may follow.
     """
 
     reason: FinishReason
@@ -71,14 +81,19 @@ class Finish(NamedTuple):
 
 
 Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Usage | Finish
-# The content of an answer.  After the first of these no attempt is made again.
+# The types of an answer's content.  Once the first item of these types is delivered, no further attempt is made.
 CONTENT = (str, Reasoning, ToolCallDelta, ToolCall)
 
 
 class ChunkParser(Protocol):
-    """A push decoder: bytes of a reply in, texts and events out.  Each instance decodes one response.
+    """A push decoder: takes the bytes of a reply, and returns texts and events.  An instance decodes one response.
 
-    Both methods raise a `ReplyError` if the bytes break the protocol; what was decoded before is given out first.
+        parser = provider.parser(provider.max_frame)
+        for item in parser.feed(data): ...       # for each piece of the body
+        for item in parser.close(): ...          # once, at the end of the body
+
+    Both methods first give out the texts and events that were decoded.  Then they raise a `ReplyError` if the bytes
+    break the protocol, and a `StatusError` or `ProviderError` if the reply holds an error of the service.
     """
 
     @property
@@ -86,7 +101,7 @@ class ChunkParser(Protocol):
         """Whether the end marker came; always False if the protocol has none."""
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        """Return the texts and events that `data` completes, never an empty text."""
+        """Return the texts and events that `data` completes; no text is empty."""
 
     def close(self) -> Iterable[str | Event]:
-        """Return what is still held back at the end of the reply."""
+        """Return the texts and events that were held back until the end of the body."""

@@ -1,20 +1,22 @@
-"""The exchange: what is sent, what a response means, what is tried next.  It decides and waits for nothing: no I/O.
+"""The exchange decides what is sent, what a response means and what is tried next.  It waits for nothing: no I/O.
 
-`exchange` is a generator.  It yields what it wants done and is sent what happened; a failure is thrown into it:
+`exchange` is a generator.  It yields what shall be done, and a driver does it and sends the result into the generator;
+if sending or reading fails, the driver throws the error into the generator:
 
     steps = exchange(run)
     next(steps)                                     # Send(request, source, secrets): send this request
     steps.send(Head(503, {"retry-after": "1"}))     # READ: read the body, for the error's message
     steps.send(b'{"error": "overloaded"}')          # READ: read on
-    steps.send(b"")                                 # Wait(1.0): the error passes, so wait, then try again
+    steps.send(b"")                                 # Wait(1.0): a second attempt may succeed, so wait for it
     steps.send(None)                                # Send(...): the second attempt, signed anew
     steps.send(Head(200, {}))                       # READ
     steps.send(b'data: {"choices": ...}')           # Opening(reply, items, ended): the first text; the exchange is over
 
-The `Opening` is the last thing it yields, with the first text (or reasoning, or tool call): until then it retries and
-falls back, after it nothing is ever sent again.  Two drivers run it, `iterate` and `aiterate` of `transport/driver.py`.
+The exchange yields the `Opening` last, with the first text, reasoning or tool call in it.  Up to then it retries and
+falls back to the next provider; after it, nothing is sent again, because the caller has seen a part of the answer.
+There are two drivers, `iterate` and `aiterate` in `transport/driver.py`.
 
-`Run` is what one stream needs, and what has become of it.
+`Run` holds the state of one stream.
 """
 
 import enum
@@ -45,21 +47,21 @@ from .response.service_errors import error_of_content_type, request_id, status_e
 from .settings import Retry, Timeout
 from .timers import Timers
 
-# Bytes of an error's body that its rules may look at, and seconds that reading them may take.
+# How many bytes of an error's body are read, and how many seconds reading them may take.
 BODY_READ: Final = 16 * 1024
 BODY_TIME: Final = 1.0
-# Seconds for the usage that may follow a complete answer.
+# Seconds that the rest of the body may take behind a finish reason: only the token counts may follow.
 EPILOGUE: Final = 2.0
-# The attributes of an error that are the service's own words, and so may repeat a secret.
-SAID: Final = ("request_id", "body", "code", "kind")
-# How messages say where the text is; `Run.fail` corrects it if there is none.
-IN_PARTIAL: Final = "what came is in .partial"
-# The logger of the package, under whatever name it was vendored.
+# The attributes of an error that hold the service's own words, which may repeat a secret of the request.
+QUOTED: Final = ("request_id", "body", "code", "kind")
+# These words of a message are replaced by `Run.fail` if `.partial` is empty.
+IN_PARTIAL: Final = "the text so far is in .partial"
+# The logger is named like the package, which may have been vendored under another name.
 log = logging.getLogger((__package__ or "").rpartition(".")[0])
 
 
 class Response(Protocol):
-    """A response whose body is unread: an iterator of bytes in sync, an async iterator in async."""
+    """A response whose body is unread; `body` is an iterator of bytes in sync, an async iterator of bytes in async."""
 
     @property
     def head(self) -> Head: ...
@@ -70,10 +72,11 @@ class Response(Protocol):
 
 
 class Source(Protocol):
-    """What a route sends its requests over: a client of the caller's, a pool's, or one for this stream alone.
+    """Where a route gets its HTTP client: from the caller, from a pool, or one of its own for this stream.
 
-    `proxied`: the requests go through a proxy that was given for them.  Sending raises a `G4fliteError` for a failure
-    on the way, with none of the `secrets` in it.
+    `send` and `asend` return the response to a request.  They raise a `G4fliteError` if the network fails; the error
+    quotes none of the `secrets`.  `release` and `arelease` say that the stream has ended and needs the client no more.
+    `proxied` is true if the caller has named a proxy for the client's requests.
     """
 
     @property
@@ -85,9 +88,9 @@ class Source(Protocol):
 
 
 class Route(NamedTuple):
-    """One way to an answer: a call, what it is sent over, how patient it is, and its request.
+    """One provider that may answer: the call, the source of its HTTP client, its timers, its retries, its requests.
 
-    `request(attempt, now_ms)` returns the request of an attempt (from 0) at this Unix time in milliseconds.
+    `request(attempt, now_ms)` returns the request of an attempt, which counts from 0, at a Unix time in milliseconds.
     """
 
     call: Call
@@ -98,7 +101,11 @@ class Route(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One attempt of a stream: `outcome` is "complete", "closed" (left early) or an error's class and message."""
+    """One attempt that has ended.
+
+    `outcome` is "complete", "closed" (the caller left the loop early), or the class and the message of an error.
+    `seconds` is how long the attempt took.
+    """
 
     provider: str
     model: str | None
@@ -108,34 +115,38 @@ class Attempt(NamedTuple):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Run:
-    """One stream: its routes and timers, and what has become of it."""
+    """The state of one stream: its routes and timers, what it has delivered, and how it ended."""
 
     routes: tuple[Route, ...]
     timers: Timers
-    # False: neither text nor reasoning is kept, for an answer larger than memory.
+    # If false, neither text nor reasoning is kept, for an answer larger than memory.
     keep_partial: bool = True
+    # Unix time in milliseconds, a clock in seconds, and a random number in [0, 1): a test may replace each.
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     clock: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
-    # Whether events are delivered, or text alone.
+    # Whether the loop gets events, or text alone.
     everything: bool = False
-    # What was delivered so far.
+    # What the loop has got so far.
     text: io.StringIO = field(default_factory=io.StringIO)
     reasoning: io.StringIO = field(default_factory=io.StringIO)
     tool_calls: list[ToolCall] = field(default_factory=list)
+    # What the service said about the reply of this attempt.
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
     finish: Finish | None = None
-    # The head of the response to this attempt.
+    # The head of the response to this attempt; None before the response comes.
     head: Head | None = None
     # The attempts that have ended.
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
+    # The call of this attempt's route.
     call: Call = field(init=False)
-    # The id of the thread that reads, in sync; 0 in async.
+    # The id of the thread that reads, in sync; 0 in async and before the loop begins.
     thread: int = 0
-    # What the request of this attempt holds and no message may repeat.
+    # The texts in this attempt's request that no message may repeat.
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    # When this attempt began, by `clock`; None once it stands in `attempts`.
     _began: float | None = None
 
     def __post_init__(self) -> None:
@@ -143,22 +154,22 @@ class Run:
 
     @property
     def partial(self) -> str:
-        """The text delivered so far; any thread may ask."""
+        """The text delivered so far.  Any thread may ask for it."""
         return self.text.getvalue()
 
     @property
-    def whole(self) -> bool:
-        """Whether the answer is complete, so that nothing that ends the body now takes anything from it."""
+    def answer_is_complete(self) -> bool:
+        """Whether the finish reason came, so that a failure in the rest of the body takes nothing from the answer."""
         return self.finish is not None and not self.timers.closed
 
     def begin(self, route: Route) -> None:
-        """Begin an attempt."""
+        """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), (), None
         self.start, self.usage, self.finish = Start(), None, None
         self.timers.attempt(route.timeout)
 
     def collect(self, event: Event) -> bool:
-        """Keep what an event says; return whether events are delivered."""
+        """Keep what an event says, and return whether the loop gets events."""
         if isinstance(event, Finish):
             self.finish = event
             self.timers.linger(EPILOGUE)
@@ -176,36 +187,41 @@ class Run:
         return self.everything
 
     def fail(self, error: G4fliteError) -> None:
-        """Write on the error what only the stream knows, without the secrets that somebody may have said back.
+        """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.
 
-        The attempt has failed, or the whole stream.
+        The error gets the provider's name, the text so far and the id of the request.  The secrets that a service or a
+        proxy has repeated are taken out.
         """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
-        # An error after the last attempt (`AllFailedError`) belongs to no response.
+        # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no response.
         if self._began is not None and self.head is not None:
             error.request_id = error.request_id or request_id(self.head.headers)
         error.args = tuple(redact(argument, self.secrets) for argument in error.args)
         if not error.partial:
-            instead = "no text came before" if self.keep_partial else "what came is not kept"
+            instead = "no text came before" if self.keep_partial else "the text so far was not kept"
             error.args = tuple(argument.replace(IN_PARTIAL, instead) for argument in error.args)
-        for name in SAID:
-            if isinstance(said := getattr(error, name, None), str):
-                setattr(error, name, redact(said, self.secrets))
+        for name in QUOTED:
+            if isinstance(words := getattr(error, name, None), str):
+                setattr(error, name, redact(words, self.secrets))
         self._note(f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}")
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
-        """Note that the stream has ended; the first end counts.  For the thread that reads, or if none does."""
+        """Note that the stream has ended.  Only the first end counts.
+
+        Only the thread or task that reads may call this, or any if none reads.
+        """
         if self.state in ("new", "streaming"):
             self.state = state
         self._note(state)
 
     def abort(self) -> None:
-        """End the stream from another thread or task, which may not touch what the reading one writes."""
+        """Close the stream from another thread or task than the one that reads, which then notes the attempt's end."""
         self.state = "closed"
         self.timers.abort()
 
     def _note(self, outcome: str) -> None:
+        """Note the end of the attempt that is under way, if there is one."""
         if self._began is not None:
             done = Attempt(self.call.provider.name, self.call.model, outcome, self.clock() - self._began)
             self._began = None
@@ -214,7 +230,7 @@ class Run:
 
 
 class Send(NamedTuple):
-    """Wanted: this request sent over this source.  Happened: the `Head` of the response."""
+    """Asks the driver to send this request over this source.  The driver sends back the `Head` of the response."""
 
     request: Request
     source: Source
@@ -222,12 +238,14 @@ class Send(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """Wanted: so many seconds let pass."""
+    """Asks the driver to wait for so many seconds.  The driver sends back None."""
 
     seconds: float
 
 
 class Wanted(enum.Enum):
+    """`READ` asks the driver for the next bytes of the body.  The driver sends them back, or b"" at the body's end."""
+
     READ = "the next bytes of the body, b'' at its end"
 
 
@@ -235,23 +253,31 @@ READ: Final = Wanted.READ
 
 
 class Opening(NamedTuple):
-    """How a reply begins: its decoder, which goes on from here, its first items, and whether they are all."""
+    """The beginning of an answer.
+
+    `reply` decodes the rest of the body, `items` are the texts and events so far, and `ended` is true if the body has
+    ended.
+    """
 
     reply: Reply
     items: Iterable[str | Event]
     ended: bool
 
 
+# `Send` and `Wait` also say that the response before is not needed any more: the driver closes it first.
 Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ] | Opening, Any, None]
 
 
 def exchange(run: Run) -> Exchange:
-    """Try the routes one after the other until a provider answers.  Raises why none did."""
+    """Yield what shall be done to get an answer: try one route after the other until a provider answers.
+
+    Raises the error of the only route, or `AllFailedError` with the errors of all.
+    """
     errors: list[G4fliteError] = []
     for route in run.routes:
         try:
-            yield from _pursue(run, route)
-        # No other provider would fare better.
+            yield from _try_route(run, route)
+        # These errors are the same for every provider.
         except (UsageError, StreamClosedError, TotalTimeoutError):
             raise
         except G4fliteError as error:
@@ -265,8 +291,11 @@ def exchange(run: Run) -> Exchange:
     ) from errors[-1]
 
 
-def _pursue(run: Run, route: Route) -> Exchange:
-    """Try one provider as often as it is worth it."""
+def _try_route(run: Run, route: Route) -> Exchange:
+    """Make attempts on one route.  Raises the last attempt's error once a further attempt makes no sense.
+
+    The function never returns: the driver closes the generator once it got the `Opening`.
+    """
     failures = 0
     while True:
         run.begin(route)
@@ -276,6 +305,7 @@ def _pursue(run: Run, route: Route) -> Exchange:
             run.fail(error)
             failures += 1
             wait = route.retry.wait(failures, error, run.chance)
+            # A wait beyond the end of `total` would only delay the error.
             if wait is None or wait >= run.timers.total_left():
                 raise
             seconds = wait
@@ -283,12 +313,16 @@ def _pursue(run: Run, route: Route) -> Exchange:
 
 
 def _attempt(run: Run, route: Route, number: int) -> Exchange:
-    """Send one request and read the beginning of its reply.  Raises what the response means if it is no reply."""
+    """Send one request, read up to the first content of the answer, and yield the `Opening`.
+
+    Raises the error that the response means if it holds no answer.
+    """
     call, provider = route.call, route.call.provider
     request = route.request(number, run.now_ms())
     run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
     head: Head = yield Send(request, route.source, run.secrets)
     run.head = head
+    # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
         raise ProxyError("the proxy wants a login; check the user name and password in proxy=")
     if not 200 <= head.status < 300:
@@ -303,6 +337,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     if head.headers.get("content-type", "").lower().startswith(provider.error_types):
         raise error_of_content_type(head.headers, redact((yield from _body_text(run, head)), run.secrets))
     reply = reply_of(provider, head)
+    # The events before the first content, like `Start`.
     early: list[str | Event] = []
     ended = False
     while not ended:
@@ -313,25 +348,32 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             if isinstance(item, CONTENT):
                 yield Opening(reply, chain(early, (item,), items), ended)
             early.append(item)
-            # The answer is complete and empty: the timers wait for nothing but the usage now.
+            # The answer is complete without any content.  `collect` lets the timers wait for the token counts alone.
             if isinstance(item, Finish):
                 run.collect(item)
-    # If the reply ended without a finish reason, an empty answer is an error.
+    # If the reply ended without a finish reason, an empty answer is an error.  (`Finish("other")` without a native word
+    # stands for a reply that ended by its end marker alone.)
     if not reply.done or run.finish == Finish("other"):
-        raise EmptyReplyError("the reply is complete and holds no text; try again, or ask another provider")
+        raise EmptyReplyError("the reply is complete but holds no text; try again, or ask another provider")
     if run.finish is not None and run.finish.reason == "content_filter":
         raise ContentFilterError("a content filter kept the whole answer back; change the messages", status=head.status)
     yield Opening(reply, early, ended)
 
 
 def reply_of(provider: Provider, head: Head) -> Reply:
-    """Return the decoder of a response from this provider.  Raises `MalformedReplyError` for an unknown compression."""
+    """Return the decoder of a response from this provider.
+
+    Raises `MalformedReplyError` if the body is compressed in a way that the request did not offer.
+    """
     parser = provider.parser(provider.max_frame)
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 
 
 def _body_text(run: Run, head: Head) -> Generator[Literal[Wanted.READ], bytes, str]:
-    """Read the first `BODY_READ` bytes of the body, inflated, as text; less if reading fails or is slow."""
+    """Read the body of an error, and return the first `BODY_READ` bytes as text.
+
+    Returns less if reading fails or takes longer than `BODY_TIME`.
+    """
     body = bytearray()
     run.timers.linger(BODY_TIME)
     try:
@@ -343,7 +385,7 @@ def _body_text(run: Run, head: Head) -> Generator[Literal[Wanted.READ], bytes, s
                     break
     except (StreamClosedError, TotalTimeoutError):
         raise
-    # The status says more than how its explanation was lost.
+    # The body explains the status.  The status alone says more than the error that ended the reading of the body.
     except G4fliteError:
         pass
     return body[:BODY_READ].decode("utf-8", "replace")

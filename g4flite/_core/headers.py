@@ -17,40 +17,44 @@ from contextlib import suppress
 from typing import Any, AnyStr
 from urllib.parse import quote
 
-# httpx computes these from the request; a second value beside httpx's own would make the request ambiguous.
+# httpx computes these headers from the request.  A second value beside httpx's own would make the request ambiguous.
 COMPUTED = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "accept-encoding"})
-# The characters of a header's name, RFC 9110 5.6.2.
+# The characters that the name of a header may have (RFC 9110 5.6.2).
 TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+# A header (or a field of JSON) whose name contains one of these words is secret.
 SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
 NUMBERS = re.compile(r"[\d\s.:-]*")
+# Stands for a secret in a text.
 HIDDEN = "***"
-# A shorter text is not blotted out: "none" or "12345" as a key would take innocent words out of messages.
+# Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
+# words out of messages.
 SHORTEST_SECRET = 6
 # A shorter field of a body is no key: `"session": "monday"` would take every Monday out of the reply.
 SHORTEST_KEY = 16
 
 
 def check_header(name: str, value: str) -> None:
-    """Raise `ValueError`, without the value in it, if HTTP cannot carry the header or httpx computes it itself."""
+    """Raise `ValueError` if HTTP cannot carry the header, or if httpx computes it.  No message quotes the value."""
     if not isinstance(name, str) or not name or not TOKEN.issuperset(name):
-        raise ValueError(f"{name!r} is no name of a header")
+        raise ValueError(f"{name!r} cannot be the name of a header; use letters, digits and hyphens")
     if name.lower() in COMPUTED:
         raise ValueError(f"the header {name} is computed by httpx; leave it out")
     if not isinstance(value, str):
-        raise ValueError(f"the header {name} is a {type(value).__name__}, not a string")
+        raise ValueError(f"the header {name} must be a string, not {type(value).__name__}")
+    # HTTP allows a tab inside a value, but no other control character (RFC 9110 5.5).
     if not value.isascii() or not (value.isprintable() or value.replace("\t", " ").isprintable()):
-        raise ValueError(f"the header {name} holds a line break, a control character or one that is not ASCII")
+        raise ValueError(f"the header {name} holds a line break, a control character or a character outside ASCII")
     if value != value.strip():
-        raise ValueError(f"the header {name} begins or ends with white space")
+        raise ValueError(f"the header {name} begins or ends with white space; strip it")
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Return whether the value of a header (or of a field) with this name is secret.
+    """Return whether a header (or a field of JSON) of this name and value is secret.
 
-    `Bearer null` is the public placeholder of a retired service.
+    The value `Bearer null` is not secret: it is FlowGPT's public placeholder, the same for every caller.
     """
     return value != "Bearer null" and any(word in name.lower() for word in SECRET_WORDS)
 
@@ -88,7 +92,7 @@ def redact_fields(value: Any, keys: list[str], name: str = "") -> Any:
 
 
 def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> tuple[str, ...]:
-    """Return the texts that no message may repeat, the longest first.
+    """Return the secrets of a request, which no message may repeat; the longest comes first.
 
     These are the forms of the API key and of the values of `headers` that are secret by name or that the caller gave
     (`given`, names in lower case).
@@ -122,7 +126,7 @@ def forms_of(values: Iterable[str]) -> tuple[str, ...]:
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return the text with `***` for each of the secrets, also for a secret that is cut off.
 
-    An excerpt ends in the middle of a text, marked by `...` or not at all, and so may end in the middle of a secret.
+    An excerpt may end in the middle of a secret, with `...` behind it or not.
     """
     for secret in secrets:
         text = text.replace(secret, HIDDEN)

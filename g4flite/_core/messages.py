@@ -1,8 +1,11 @@
-"""Messages: what a caller passes, checked, and the pieces of which a provider builds its own form of them.
+"""Messages: checks the conversation that a caller passes, and takes it to pieces for the payload builders.
 
-A caller passes a string or a list in the form of OpenAI's Chat Completions.  `normalise` checks it and makes it
-independent of the caller's objects.  A provider that takes text alone asks for `texts` or `flatten`; a provider with a
-form of its own takes the messages to pieces with the functions at the end.
+A caller passes a string or a list of messages in the form of OpenAI's Chat Completions:
+
+    messages = normalise("Hello")         # ({"role": "user", "content": "Hello"},)
+
+`normalise` checks the messages and copies them.  The payload builder of a service that takes text alone calls `texts`
+or `flatten`; a builder whose protocol has another form of messages calls the functions at the end of this module.
 """
 
 import json
@@ -15,23 +18,28 @@ from urllib.parse import urlsplit
 from .errors import MessagesError
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-# The fields that a message of a role may have besides role, content and name.
+# The fields that a message of each role may have besides role, content and name.
 KEYS = {"assistant": ("tool_calls",), "tool": ("tool_call_id",)}
-# RFC 2397, images alone.
+# A data URL (RFC 2397) of an image in base64, up to the data.
 DATA_URL = re.compile(r"data:(image/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)
 
 
-class _Turn(TypedDict):
+class _Role(TypedDict):
+    """The one field that every message has.  (Python 3.10 has no `typing.Required`.)"""
+
     role: str
 
 
-class Message(_Turn, total=False):
+class Message(_Role, total=False):
     """One message of the conversation, in the form of OpenAI's Chat Completions.
 
-    `content` is text or a list of the parts `{"type": "text", "text": str}` and
-    `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`.  `tool_calls`, of an assistant, are
-    `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, and `tool_call_id` names the
-    call that a message of the role tool answers.  Source: https://platform.openai.com/docs/api-reference/chat (2026).
+    - `content` is text or a list of the parts `{"type": "text", "text": str}` and
+      `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`.
+    - `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
+      a message of the role assistant.
+    - `tool_call_id` is the `id` of the tool call that a message of the role tool answers.
+
+    Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
     """
 
     content: Any
@@ -41,34 +49,38 @@ class Message(_Turn, total=False):
 
 
 def normalise(messages: object) -> tuple[Message, ...]:
-    """Return the messages as plain dicts, independent of the caller's objects; each has a role and a content.
+    """Return the messages as new plain dicts, each with a `role` and a `content`.
 
-    A string becomes one user message.  A content of text parts becomes their concatenation, a content with images stays
-    a list; a message with tool calls may have no content.  Fields that are None or empty and not needed are dropped.
-    Raises `MessagesError`.
+    A string becomes one user message.  Text parts are joined to one text; a content that holds an image stays a list.
+    A message with tool calls may lack its content, which becomes "".  Optional fields that are None or empty are left
+    out.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
         hint = "; put the one message into a list" if isinstance(messages, Mapping) else ""
         raise MessagesError(
-            f'messages are a string or a list of {{"role", "content"}}, not {type(messages).__name__}{hint}'
+            f'messages must be a string or a list of {{"role", "content"}}, not {type(messages).__name__}{hint}'
         )
     if not messages:
         raise MessagesError("there are no messages; pass at least one, or a plain string")
-    asked: set[str] = set()
-    return tuple(_message(f"message {number}", message, asked) for number, message in enumerate(messages, 1))
+    call_ids: set[str] = set()
+    return tuple(_message(f"message {number}", message, call_ids) for number, message in enumerate(messages, 1))
 
 
-def _message(where: str, message: object, asked: set[str]) -> Message:
-    """Return one message, checked; `asked` collects the ids of the tool calls so far."""
+def _message(where: str, message: object, call_ids: set[str]) -> Message:
+    """Return one message, checked and copied.
+
+    `where` says in error messages which message it is.  `call_ids` holds the ids of all tool calls of the messages
+    before, and gets those of this message.
+    """
     if not isinstance(message, Mapping):
-        raise MessagesError(f'{where} is of the type {type(message).__name__}, not {{"role", "content"}}')
+        raise MessagesError(f'{where} must be {{"role", "content"}}, not {type(message).__name__}')
     role = message.get("role")
     if role is None:
-        raise MessagesError(f"{where} has no role; it is one of {', '.join(ROLES)}")
+        raise MessagesError(f"{where} has no role; give it one of {', '.join(ROLES)}")
     if role not in ROLES:
-        raise MessagesError(f"{where} has the role {role!r}; it is one of {', '.join(ROLES)}")
+        raise MessagesError(f"{where} has the role {role!r}; it must be one of {', '.join(ROLES)}")
     _check_keys(where, message, ("role", "content", "name", *KEYS.get(role, ())))
     content, calls = message.get("content"), message.get("tool_calls") or ()
     if content is None and calls:
@@ -78,21 +90,25 @@ def _message(where: str, message: object, asked: set[str]) -> Message:
         normal["name"] = _text(where, message, "name")
     if calls:
         normal["tool_calls"] = _tool_calls(where, calls)
-        asked.update(call["id"] for call in normal["tool_calls"])
+        call_ids.update(call["id"] for call in normal["tool_calls"])
     if role == "tool":
         normal["tool_call_id"] = answered = _text(where, message, "tool_call_id")
-        if answered not in asked:
+        if answered not in call_ids:
             raise MessagesError(
-                f"{where} answers the tool call {answered!r}, which no assistant message before it made"
+                f"{where} answers the tool call {answered!r}, which no assistant message before it makes; "
+                "keep the assistant's message with its tool_calls"
             )
     return normal
 
 
 def _content(where: str, content: object, role: str) -> str | list[dict[str, Any]]:
+    """Return the content of a message, checked: text, or a list of parts if an image is among them."""
     if isinstance(content, str):
         return _utf8(where, content)
     if not isinstance(content, list | tuple):
-        raise MessagesError(f"{where} has a content of {type(content).__name__}; it is text or a list of parts")
+        raise MessagesError(
+            f"{where} has a content of the type {type(content).__name__}; it must be a text or a list of parts"
+        )
     parts = [_part(f"{where}, part {place}", part, role) for place, part in enumerate(content, 1)]
     if all(part["type"] == "text" for part in parts):
         return "".join(part["text"] for part in parts)
@@ -100,6 +116,8 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
 
 
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
+    """Return one part of a content, checked and copied."""
+    # As in Chat Completions, the user alone shows images.
     kinds = ("text", "image_url") if role == "user" else ("text",)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
@@ -108,31 +126,35 @@ def _part(where: str, part: object, role: str) -> dict[str, Any]:
         _check_keys(where, part, ("type", "image_url"))
         return {"type": "image_url", "image_url": _image(where, part.get("image_url"))}
     if not isinstance(part.get("text"), str):
-        raise MessagesError(f"{where} has no text of type str")
+        raise MessagesError(f"{where} has no text of the type str")
     return {"type": "text", "text": _utf8(where, part["text"])}
 
 
 def _image(where: str, image: object) -> dict[str, str]:
-    """Return the URL of an image, with its `detail` if it has one.  No message quotes the URL: it may be signed."""
+    """Return `{"url", "detail"?}` of an image, checked and copied.
+
+    No error message quotes the URL, because a signed URL is a secret.
+    """
     if isinstance(image, str):
         image = {"url": image}
     if not isinstance(image, Mapping):
-        raise MessagesError(f'{where} has an image_url of {type(image).__name__}; it is {{"url"}}')
+        raise MessagesError(f'{where} has an image_url of the type {type(image).__name__}; it must be {{"url"}}')
     _check_keys(where, image, ("url", "detail"))
     url = _text(where, image, "url")
     if found := DATA_URL.match(url):
         try:
             data = b64decode(url[found.end() :], validate=True)
         except ValueError:
-            raise MessagesError(f"{where} has an image whose data are no base64") from None
+            raise MessagesError(f"{where} has an image whose data are not base64") from None
         if not data:
             raise MessagesError(f"{where} has an image without data")
     elif not _is_web(url):
-        raise MessagesError(f"{where} has an image at no URL of the form https://host/... or data:image/png;base64,...")
+        raise MessagesError(f"{where} has an image whose url is not https://host/... or data:image/png;base64,...")
     return {"url": url} if _is_empty(image.get("detail")) else {"url": url, "detail": _text(where, image, "detail")}
 
 
 def _is_web(url: str) -> bool:
+    """Return whether the text is an http or https URL with a host."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -141,24 +163,30 @@ def _is_web(url: str) -> bool:
 
 
 def _tool_calls(where: str, calls: object) -> list[dict[str, Any]]:
+    """Return the tool calls of an assistant's message, checked and copied."""
     if not isinstance(calls, list | tuple):
-        raise MessagesError(f"{where} has tool_calls of {type(calls).__name__}; they are a list")
+        raise MessagesError(f"{where} has tool_calls of the type {type(calls).__name__}; they must be a list")
     return [_tool_call(f"{where}, tool call {place}", call) for place, call in enumerate(calls, 1)]
 
 
 def _tool_call(where: str, call: object) -> dict[str, Any]:
+    """Return one tool call of an assistant's message, checked and copied."""
     if not isinstance(call, Mapping):
-        raise MessagesError(f'{where} is a {type(call).__name__}, not {{"id", "function"}}')
+        raise MessagesError(f'{where} must be {{"id", "function"}}, not {type(call).__name__}')
     _check_keys(where, call, ("id", "type", "function"))
     kind, function = call.get("type", "function"), call.get("function")
     if kind not in ("function", None):
-        raise MessagesError(f"{where} is of the type {kind!r}; only function can be sent")
+        raise MessagesError(f"{where} is of the type {kind!r}; only calls of the type 'function' can be sent")
     if not isinstance(function, Mapping):
-        raise MessagesError(f'{where} has a function of {type(function).__name__}; it is {{"name", "arguments"}}')
+        raise MessagesError(
+            f'{where} has a function of the type {type(function).__name__}; it must be {{"name", "arguments"}}'
+        )
     _check_keys(where, function, ("name", "arguments"))
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
-        raise MessagesError(f"{where} has arguments of {type(arguments).__name__}; they are the text of a JSON object")
+        raise MessagesError(
+            f"{where} has arguments of the type {type(arguments).__name__}; they must be the text of a JSON object"
+        )
     return {
         "id": _text(where, call, "id"),
         "type": "function",
@@ -167,29 +195,32 @@ def _tool_call(where: str, call: object) -> dict[str, Any]:
 
 
 def _is_empty(value: object) -> bool:
+    """Return whether an optional field with this value counts as absent."""
     return value is None or (isinstance(value, Sized) and len(value) == 0)
 
 
 def _check_keys(where: str, given: Mapping[Any, Any], known: tuple[str, ...]) -> None:
-    """Raise `MessagesError` for a field that would be dropped without a word."""
+    """Raise `MessagesError` for an unknown field, which would otherwise be dropped silently."""
     for key, value in given.items():
         if key not in known and not _is_empty(value):
             raise MessagesError(f"{where} has {key!r}, which cannot be sent; it takes {', '.join(known)}")
 
 
 def _text(where: str, given: Mapping[Any, Any], key: str) -> str:
+    """Return the text of a field that must not be empty."""
     value = given.get(key)
     if not isinstance(value, str) or not value:
-        raise MessagesError(f"{where} has no {key} of type str")
+        raise MessagesError(f"{where} has no {key} of the type str")
     return _utf8(where, value)
 
 
 def _utf8(where: str, text: str) -> str:
+    """Return the text.  Raises `MessagesError` if a lone surrogate in it keeps it from being encoded."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise MessagesError(
-            f"{where} has half a surrogate pair at character {error.start}, which UTF-8 cannot carry"
+            f"{where} has half of a surrogate pair at character {error.start}, which UTF-8 cannot carry"
         ) from None
     return text
 
@@ -197,30 +228,33 @@ def _utf8(where: str, text: str) -> str:
 def texts(messages: Sequence[Message]) -> tuple[dict[str, str], ...]:
     """Return the messages as `{"role": "system" | "user" | "assistant", "content": str}`, for a service of text alone.
 
-    A developer message becomes a system message.  Raises `MessagesError` for an image, a name, tool calls or a tool's
-    answer, which such a service cannot carry.
+    A developer message becomes a system message.  Raises `MessagesError` for an image, a name, tool calls and a tool's
+    result, which such a service cannot carry.
     """
     return tuple(_plain(number, message) for number, message in enumerate(messages, 1))
 
 
 def _plain(number: int, message: Message) -> dict[str, str]:
+    """Return the message of this number, if it holds nothing but text."""
     surplus = {
-        "the answer of a tool": message["role"] == "tool",
+        "the result of a tool": message["role"] == "tool",
         "tool calls": message.get("tool_calls"),
         "a name": message.get("name"),
         "an image": not isinstance(message["content"], str),
     }
-    if held := [what for what, is_there in surplus.items() if is_there]:
+    if found := [part for part, is_there in surplus.items() if is_there]:
         raise MessagesError(
-            f"message {number} holds {held[0]}, which this service cannot carry; ask a provider that can, like openai"
+            f"message {number} holds {found[0]}, which this service cannot carry; ask a provider that can, like openai"
         )
     role = "system" if message["role"] == "developer" else message["role"]
     return {"role": role, "content": message["content"]}
 
 
 def flatten(messages: Sequence[Message]) -> str:
-    r"""Return the conversation as one prompt: a single message's content as it is, else `Role: content` lines joined by
-    LF and a last line `Assistant:`.  Raises `MessagesError` as `texts` does.
+    r"""Return the conversation as one prompt, for a service that takes a single text.
+
+    The prompt of a single message is its content.  Of several messages, each becomes a line `Role: content`, and a last
+    line `Assistant:` follows.  Raises `MessagesError` if the messages hold more than text, as `texts` does.
 
     >>> flatten([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
     'System: Be brief.\nUser: Hi\nAssistant:'
@@ -231,33 +265,36 @@ def flatten(messages: Sequence[Message]) -> str:
     return "\n".join([f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns] + ["Assistant:"])
 
 
-# What follows takes normalised messages to pieces, for the providers that have a form of their own.
+# The functions below take normalised messages to pieces, for the providers whose protocols have another form.
 
 
 def parts(message: Message) -> list[dict[str, Any]]:
-    """Return the content as a list of parts: a text becomes one text part, an empty text no part."""
+    """Return the content of a message as a list of parts: a text as one text part, an empty text as no part."""
     content = message["content"]
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return list(content)
 
 
-def inline(url: str) -> tuple[str, str] | None:
-    """Return the media type (in lower case) and the base64 text of a data URL, or None for a URL of the web."""
+def split_data_url(url: str) -> tuple[str, str] | None:
+    """Return the media type (in lower case) and the base64 text of an image's data URL, or None for a web URL."""
     found = DATA_URL.match(url)
     return (found[1].lower(), url[found.end() :]) if found else None
 
 
-def embedded(part: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the media type and the base64 text of an image part.  Raises `MessagesError` for a URL of the web."""
-    found = inline(part["image_url"]["url"])
+def embedded_image(part: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the media type and the base64 text of an image part.  Raises `MessagesError` for an image at a web URL."""
+    found = split_data_url(part["image_url"]["url"])
     if found is None:
-        raise MessagesError("an image goes out inside the message here: pass a data: URL, not one to fetch")
+        raise MessagesError("an image has a web URL, which this service cannot carry; pass the image as a data: URL")
     return found
 
 
-def as_result(text: str) -> dict[str, Any]:
-    """Return a tool's answer as an object: the text's own if the text is a JSON object, else {"result": text}."""
+def as_result_object(text: str) -> dict[str, Any]:
+    """Return a tool's result as an object, for a protocol that has no other results.
+
+    A text that is a JSON object becomes that object, any other text becomes `{"result": text}`.
+    """
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -266,34 +303,38 @@ def as_result(text: str) -> dict[str, Any]:
 
 
 def arguments(tool_call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a tool call, {} if their text is empty.
+    """Return the arguments of a tool call as an object, for a protocol that does not take their text; "" becomes {}.
 
-    Raises `MessagesError` unless the text is a JSON object that can be sent again.
+    Raises `MessagesError` unless the text is a JSON object that can be written again.
     """
     function = tool_call["function"]
     try:
         value = json.loads(function["arguments"] or "{}")
-        # Python reads NaN and half of a surrogate pair in JSON, but neither can be written as JSON in UTF-8.
+        # Python reads NaN and lone surrogates from JSON text, but the payload, JSON in UTF-8, can carry neither.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise MessagesError(f"the arguments of the call of the tool {function['name']!r} are no JSON object")
+        raise MessagesError(f"the arguments of the call of the tool {function['name']!r} are not a JSON object")
     return value
 
 
 def reject_names(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return the messages.  Raises `MessagesError` if one names its speaker, which Chat Completions alone can say."""
+    """Return the messages, for a protocol without names.  Raises `MessagesError` if a message names its speaker."""
     for number, message in enumerate(messages, 1):
+        # The name of a tool message is its function's, which the tool call names as well.
         if "name" in message and message["role"] != "tool":
-            raise MessagesError(f"message {number} has a name, which cannot be sent here; say it in the content")
+            raise MessagesError(
+                f"message {number} has a name, which this service cannot carry; put the name into the content"
+            )
     return messages
 
 
 def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
-    """Return the texts of the system and developer messages, joined by an empty line, and the other messages.
+    """Return the system text and the other messages, for a protocol that keeps the system text apart.
 
-    Raises `MessagesError` if there are no other messages, and if a message names its speaker.
+    The texts of all system and developer messages are joined by an empty line.  Raises `MessagesError` if there are no
+    other messages, and if a message names its speaker.
     """
     system, others = [], []
     for message in reject_names(messages):
@@ -302,10 +343,13 @@ def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
         elif message["content"]:
             system.append(message["content"])
     if not others:
-        raise MessagesError("there are system messages alone; add what the user says")
+        raise MessagesError("there are only system messages; add a message of the role user")
     return "\n\n".join(system), others
 
 
 def tool_names(messages: Sequence[Message]) -> dict[str, str]:
-    """Return the name of the function that each tool call asks for, by the call's id."""
+    """Return a dict from the id of each tool call to the name of its function.
+
+    Some protocols name a tool's result by the function, and not by the id of the call.
+    """
     return {call["id"]: call["function"]["name"] for message in messages for call in message.get("tool_calls", ())}

@@ -1,7 +1,9 @@
-"""Options that have one name for all protocols, and what a payload builder makes of them.
+"""The options that have one name for all protocols, and functions that translate them for the payload builders.
 
-A provider names the options that its service takes (`options_named`); a payload builder then reads them from
-`call.options`, already checked against the types in `OPTIONS`.
+    Provider(options=options_named("temperature", "max_tokens"), ...)             # the options that a service takes
+    as_wire_names(call.options, temperature="temperature", max_tokens="num_predict")   # in its payload builder
+
+The values in `call.options` have the types that `OPTIONS` lists: `make_call` checks them.
 """
 
 from collections.abc import Mapping
@@ -10,59 +12,64 @@ from typing import Any
 
 from .errors import ModelNotFoundError, OptionError
 
+# The common options, with the types that their values may have.
 OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
     "temperature": (int, float),
-    # Of the answer, reasoning included.
+    # The most tokens that the answer and its reasoning may have together.
     "max_tokens": (int,),
     "top_p": (int, float),
     "stop": (str, list, tuple),
     "seed": (int,),
-    # Each is {"type": "function", "function": {"name", "description", "parameters"}}.
+    # A list of {"type": "function", "function": {"name", "description", "parameters"}}.
     "tools": (list, tuple),
     # "auto", "none", "required", or {"type": "function", "function": {"name"}}.
     "tool_choice": (str, dict),
     # {"type": "json_object"} or {"type": "json_schema", "json_schema": {"name", "schema"}}.
     "response_format": (dict,),
 })  # fmt: skip
-# The fields of a tool's function besides its name.
+# The fields that a tool's function may have besides its name, with their types.
 TOOL_FIELDS = {"description": str, "parameters": Mapping, "strict": bool}
 
 
 def options_named(*names: str) -> dict[str, tuple[type, ...]]:
-    """Return the common options of these names, with the types that their values may have."""
+    """Return a provider's `options`: the common options of these names, with the types that their values may have."""
     return {name: OPTIONS[name] for name in names}
 
 
 def required_model(model: str | None) -> str:
-    """Return the model; the protocol has no default.  Raises `ModelNotFoundError` for None."""
+    """Return the model, for a service without a default model.  Raises `ModelNotFoundError` for None."""
     if model is None:
         raise ModelNotFoundError("there is no default model; name one with model=")
     return model
 
 
 def as_wire_names(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
-    """Return the options of these common names under the protocol's own names (`common="wire"`)."""
+    """Return the given options under the protocol's own names.
+
+    >>> as_wire_names({"max_tokens": 9, "seed": 1}, max_tokens="num_predict")
+    {'num_predict': 9}
+    """
     return {wire: options[name] for name, wire in names.items() if name in options}
 
 
 def non_empty(**fields: Any) -> dict[str, Any]:
-    """Return the fields that are neither None nor empty."""
+    """Return the fields as a dict, without those that are None or empty; 0 and False stay."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 
 
 def stops(options: Mapping[str, Any]) -> list[str]:
-    """Return the option `stop` as a list of texts.  Raises `OptionError`."""
+    """Return the option `stop` as a list of texts, [] without the option.  Raises `OptionError` for anything else."""
     stop = options.get("stop", ())
     found = [stop] if isinstance(stop, str) else list(stop)
     if not all(isinstance(text, str) and text for text in found):
-        raise OptionError("stop is a text or a list of texts, none of them empty")
+        raise OptionError(f"stop= must be a text or a list of texts, none of them empty, not {stop!r}")
     return found
 
 
 def tool_choice(options: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the option `tool_choice` as ("auto" | "none" | "required" | "function", the function's name).
+    """Return the option `tool_choice` as a pair: "auto", "none", "required" or "function", and the function's name.
 
-    Returns None if the caller did not say.  Raises `OptionError`.
+    The name is "" except for "function".  Returns None without the option.  Raises `OptionError` for any other value.
     """
     given = options.get("tool_choice")
     if given is None:
@@ -72,16 +79,16 @@ def tool_choice(options: Mapping[str, Any]) -> tuple[str, str] | None:
     function = given.get("function") if isinstance(given, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise OptionError(
-            'tool_choice is "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
+            'tool_choice= must be "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
             f"not {given!r}"
         )
     return "function", function["name"]
 
 
 def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what `response_format` asks for: None for text, {} for any JSON, else {"name", "schema", ...}.
+    """Return the JSON Schema that the option `response_format` names, as `{"name", "schema", ...}`.
 
-    Raises `OptionError`.
+    Returns None if the answer is to be text, and {} if it may be any JSON.  Raises `OptionError` for any other value.
     """
     given = options.get("response_format", {"type": "text"})
     kind, named = given.get("type"), given.get("json_schema")
@@ -91,9 +98,10 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
         return {}
     if kind != "json_schema" or not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
         raise OptionError(
-            'response_format is {"type": "json_object"} or {"type": "json_schema", "json_schema": {"name", "schema"}}, '
-            f"not {given!r}"
+            'response_format= must be {"type": "json_object"} or {"type": "json_schema", "json_schema": '
+            f'{{"name", "schema"}}}}, not {given!r}'
         )
+    # The services require a name.
     return {"name": "answer", **named}
 
 
@@ -101,25 +109,26 @@ def check_tools(tools: object) -> list[dict[str, Any]]:
     """Return the functions `{"name", "description"?, "parameters"?, "strict"?}` of the option `tools`.
 
     `tools` is a list in OpenAI's form `{"type": "function", "function": {...}}`; `parameters` is a JSON Schema.  Raises
-    `OptionError`.
+    `OptionError` for any other form, and for an unknown field of a function.
     """
     if not isinstance(tools, list | tuple):
-        raise OptionError(f"tools are a list, not {type(tools).__name__}")
+        raise OptionError(f"tools= must be a list, not {type(tools).__name__}")
     return [_function(f"tool {number}", tool) for number, tool in enumerate(tools, 1)]
 
 
 def _function(where: str, tool: object) -> dict[str, Any]:
+    """Return the function of one tool, checked; `where` says in error messages which tool it is."""
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(tool, Mapping) or tool.get("type", "function") != "function" or not isinstance(function, Mapping):
-        raise OptionError(f'{where} is no {{"type": "function", "function": {{"name", "parameters"}}}}')
+        raise OptionError(f'{where} is not {{"type": "function", "function": {{"name", "parameters"}}}}')
     given = {key: value for key, value in function.items() if value is not None}
     name = given.pop("name", None)
     if not isinstance(name, str) or not name:
-        raise OptionError(f"{where} has no name of type str")
+        raise OptionError(f"{where} has no name of the type str")
     for key, value in given.items():
         if key not in TOOL_FIELDS:
             raise OptionError(f"{where}, {name!r}, has {key!r}; it takes name, {', '.join(TOOL_FIELDS)}")
         if not isinstance(value, TOOL_FIELDS[key]):
             kind = "an object" if TOOL_FIELDS[key] is Mapping else f"of the type {TOOL_FIELDS[key].__name__}"
-            raise OptionError(f"{where}, {name!r}: {key} is {kind}, not {type(value).__name__}")
+            raise OptionError(f"{where}, {name!r}: {key} must be {kind}, not {type(value).__name__}")
     return {"name": name, **given}

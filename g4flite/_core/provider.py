@@ -1,9 +1,10 @@
-"""`Provider`: one service, described as frozen data; `Call` and `Request`: one question to it, before and after its
-payload is built.
+"""`Provider`: one service, described as frozen data.  `Call`: what the caller asks of it.  `Request`: what is sent.
 
     Provider(name="acme", base_url="https://acme.test", url="{base_url}/chat",
              headers={"authorization": "Bearer {api_key}"},
              payload=lambda call: {"prompt": call.prompt}, parser=TextParser)
+
+`request.make_call` makes a `Call` of a caller's arguments, `request.build` makes a `Request` of a `Call`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,14 @@ from .urls import check_base_url
 
 JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None
 
-# The content types that are never a reply, and those of a service whose replies are no plain JSON.
+# Content types that are never a reply, for `Provider.error_types`: a proxy or a login page stands in between.
 WEB_PAGE = ("text/html", "application/xhtml+xml")
+# For a service whose replies have another type than JSON: a JSON body is an error, even if its status is 200.
 WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")
 
 
 class ErrorRule(NamedTuple):
-    """A service's own way to refuse: `status` with a body that contains `contains` means `error`."""
+    """A service's own error: a response of this `status` whose body contains the text `contains` means `error`."""
 
     status: int
     contains: str
@@ -34,43 +36,52 @@ class ErrorRule(NamedTuple):
 
 
 def unsigned(call: "Call") -> Mapping[str, str | int]:  # noqa: ARG001 - a signer takes the call
-    """Return no fields: the signer of a provider that signs nothing."""
+    """Return no fields.  This is the signer of a provider that signs nothing."""
     return {}
 
 
 def check_template(what: str, template: str) -> None:
-    """Raise `ValueError` unless the template is a string that names plain fields only, like `{nonce}`."""
+    """Raise `ValueError` unless the template is a string whose fields are plain names, like `{nonce}`.
+
+    Only a missing name can fail when such a template is filled in; `{nonce[0].x:>{width}}` could fail in any way.
+    """
     if not isinstance(template, str):
-        raise ValueError(f"{what} is a {type(template).__name__}, not a string")
+        raise ValueError(f"{what} must be a string, not {type(template).__name__}")
     try:
         fields = [parts for parts in Formatter().parse(template) if parts[1] is not None]
     except ValueError as error:
-        raise ValueError(f"{what} is no template: {error}") from None
+        raise ValueError(f"{what} is not a template: {error}") from None
     for _, name, form, conversion in fields:
         if not (name or "").isidentifier() or form or conversion:
-            raise ValueError(f"{what} is a template of plain fields, like {{nonce}}; write {{{{ for a brace")
+            raise ValueError(f"{what} must be a template of plain fields, like {{nonce}}; write {{{{ for a brace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provider:
-    """One service, described.  A provider can be printed, compared, hashed, pickled and copied with
-    `dataclasses.replace`.  Raises `SpecError` if its fields contradict one another.
+    """One service, described as data.  `dataclasses.replace` makes a variant of it.
 
-    - `url` and the values of `headers` are templates (`str.format`): `{base_url}`, `{model}`, `{api_key}` and every
-      field that `signer` returns stand for their values, `{{` for a brace.  In `url`, values are percent-encoded, and
-      `{api_key}` is refused.  A header that names `{api_key}` is left out if there is no key.
-    - `signer` runs first, anew for each attempt; `payload` finds its fields in `call.signed`.
-    - `parser` is called with `max_frame` for each response and returns a `ChunkParser`.
-    - `models` lists the service's models, () for any; the default is `default_model`, or else the first of `models`.
+    - `url` and the values of `headers` are templates (`str.format`).  `{base_url}`, `{model}`, `{api_key}` and the name
+      of each field that `signer` returns stand for their values, `{{` for a brace.  In `url`, values are
+      percent-encoded (but for the base URL), and `{api_key}` is refused.  A header that names `{api_key}` is left out
+      if there is no key.
+    - `payload` returns the JSON of the body.  It finds the fields that `signer` returned in `call.signed`.
+    - `signer` returns the fields that sign a request.  It runs first, and again for each attempt.
+    - `parser` returns a new `ChunkParser`.  It is called with `max_frame`, once for each response.
+    - `models` lists the service's models; () means that any name is a model.  `aliases` maps other names to models.
+    - `default_model` is the model of a call without `model=`; None means the first of `models`.
     - `options` maps the name of each option to the types that its value may have.
-    - `error_types` are content types that make a 2xx response no reply.
-    - `end` says what completes a reply: "http", a clean end of the HTTP body, or "marker", a marker that the parser
-      notes as `done`.
-    - `key_variables` are the environment variables that may hold the API key; the first one set counts.  If there are
-      any and `key_needed` is true, a call without a key is refused.
-    - `base_url_variables` may hold another base URL.  `base_url` may be "", and a call has to give one then.
-    - `max_frame` limits the bytes of one frame, `max_ratio` how many times a compressed reply may grow.
-    - `retired` says since when the public service is gone, "" if it is not.
+    - `errors` are rules for errors that only this service knows; the first rule that fits counts.
+    - `error_types` are content types of a 2xx response that is not a reply, but an error or a web page.
+    - `end` says what completes a reply: "http" means the clean end of the HTTP body, "marker" means an end marker,
+      after which the parser's property `done` is true.
+    - `key_variables` are the environment variables that may hold the API key; the first that is set counts.  If there
+      are any and `key_needed` is true, a call without a key raises `OptionError`.
+    - `base_url_variables` are the environment variables that may hold another base URL.  If `base_url` is "", each call
+      has to give a base URL.
+    - `max_frame` is the most bytes that a frame may have, `max_ratio` how many times a compressed reply may grow.
+    - `retired` says since when the public service is gone, like "May 2025"; "" means that the service is there.
+
+    A provider can be printed, compared, hashed and pickled.  Raises `SpecError` if the fields contradict each other.
     """
 
     name: str
@@ -95,37 +106,43 @@ class Provider:
     retired: str = ""
 
     def __post_init__(self) -> None:
+        """Check the fields.  An error names the provider, unless the name itself is wrong."""
         if not (
             isinstance(self.name, str) and self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()
         ):
-            raise SpecError(f"a provider's name is made of letters, digits, - and _, not {self.name!r}")
+            raise SpecError(f"a provider's name must be made of letters, digits, - and _, not {self.name!r}")
         try:
             if self.base_url:
                 check_base_url(self.base_url)
             check_template("url", self.url)
             if "{api_key}" in self.url:
-                raise ValueError("url names the key, and URLs are logged everywhere; name it in a header")
+                raise ValueError("url names {api_key}, but URLs are logged everywhere; name it in a header")
             for name, template in self.headers.items():
                 check_header(name, template)
                 check_template(f"the header {name}", template)
         except ValueError as error:
             raise SpecError(str(error), provider=self.name) from None
         if not self.url.startswith(("{base_url}", "https://", "http://")):
-            raise SpecError("url begins with {base_url}, http:// or https://", provider=self.name)
+            raise SpecError("url must begin with {base_url}, http:// or https://", provider=self.name)
         if self.end not in ("http", "marker"):
-            raise SpecError(f"end is 'http' or 'marker', not {self.end!r}", provider=self.name)
+            raise SpecError(f"end must be 'http' or 'marker', not {self.end!r}", provider=self.name)
         for name in ("models", "errors", "error_types", "key_variables", "base_url_variables"):
-            if not isinstance(getattr(self, name), tuple):
-                raise SpecError(f"{name} is a tuple", provider=self.name)
+            value = getattr(self, name)
+            if not isinstance(value, tuple):
+                raise SpecError(f"{name} must be a tuple, not {type(value).__name__}", provider=self.name)
         for option, kinds in self.options.items():
             if not isinstance(kinds, tuple):
-                raise SpecError(f"options: the types of {option!r} are a tuple, like (int, float)", provider=self.name)
+                raise SpecError(
+                    f"options: the types of {option!r} must be a tuple, like (int, float)", provider=self.name
+                )
         for model in [*self.aliases.values(), self.default_model]:
             if model is not None and self.models and model not in self.models:
-                raise SpecError(f"{model!r} is no model of its own; models lists it not", provider=self.name)
+                raise SpecError(
+                    f"{model!r} is an alias or the default model, but models does not list it", provider=self.name
+                )
 
     def __repr__(self) -> str:
-        """Return every field: functions by name, secret headers as `***`."""
+        """Return all fields, functions by their names and secret headers as `***`."""
         shown = {f.name: getattr(self, f.name) for f in fields(self)}
         shown["headers"] = {n: HIDDEN if is_secret(n, v) else v for n, v in self.headers.items()}
         texts = [f"{name}={getattr(value, '__qualname__', None) or repr(value)}" for name, value in shown.items()]
@@ -133,16 +150,21 @@ class Provider:
 
 
 def _below(limit: int) -> int:
+    """Return a random number from 0 to `limit` - 1.  (`secrets.randbelow` does the same, but imports much more.)"""
     return int.from_bytes(urandom(8), "big") % limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One attempt, as the signer and the payload builder see it.
+    """One attempt's question, as the signer and the payload builder get it.
 
-    `messages` are checked and in the form of `Message`, `now_ms` is Unix time in milliseconds, `signed` holds the
-    signer's fields (empty while the signer runs), `extra` goes into the payload as it is.  Time and randomness come
-    from here alone, so that a test can freeze them.
+    - `messages` are checked and have the form of `Message`; `model` is the model's own name, not an alias.
+    - `options` and `headers` are the caller's, checked; the names of the headers are in lower case.
+    - `api_key` is "" if there is no key.
+    - `extra` holds fields that are merged into the payload unchanged.
+    - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
+      payload builders take time and randomness from the call alone, so that a test can freeze both.
+    - `signed` holds the fields that the signer returned; it is empty while the signer runs.
     """
 
     provider: Provider
@@ -159,12 +181,12 @@ class Call:
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:
-        """The messages as `{"role": str, "content": str}`.  Raises `MessagesError` if they hold more than text."""
+        """The messages as `{"role": str, "content": str}` each.  Raises `MessagesError` if they hold more than text."""
         return texts(self.messages)
 
     @property
     def prompt(self) -> str:
-        """The conversation as one text, see `flatten`.  Raises `MessagesError` if it holds more than text."""
+        """The conversation as one text (`messages.flatten`).  Raises `MessagesError` if it holds more than text."""
         return flatten(self.messages)
 
     def random_text(self, length: int, alphabet: str) -> str:
@@ -177,7 +199,7 @@ class Call:
 
 
 class Request(NamedTuple):
-    """One HTTP request, ready to send."""
+    """One HTTP request, complete: signed, its templates filled in, its payload encoded."""
 
     url: str
     headers: Mapping[str, str]
@@ -185,5 +207,5 @@ class Request(NamedTuple):
     method: str = "POST"
 
     def __repr__(self) -> str:
-        """Return the URL alone: headers hold keys, bodies hold messages."""
+        """Return the URL alone, because headers hold keys and bodies hold what users wrote."""
         return f"Request(url={self.url!r})"

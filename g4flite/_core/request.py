@@ -1,8 +1,8 @@
-"""From a caller's arguments to a `Call`, and from a `Call` to the `Request` of one attempt.  No I/O.
+"""Makes a `Call` of the caller's arguments, and the `Request` of each attempt of the `Call`.  No I/O.
 
-call = make_call(OPENAI, "Hello", model="gpt-4o-mini", ...)      # checks all that can be checked
-request = first_request(call)                                    # checks what only the payload builder knows
-request = request_for_attempt(call, request, attempt, now_ms)    # each attempt is built and signed anew
+call = make_call(OPENAI, "Hello", model="gpt-4o-mini", ...)      # raises for arguments that no protocol can carry
+first = first_request(call)                                      # raises for arguments that this protocol cannot carry
+request = request_for_attempt(call, first, attempt, now_ms)      # each later attempt is built and signed anew
 """
 
 import json
@@ -21,8 +21,10 @@ from .messages import normalise
 from .provider import Call, Provider, Request, unsigned
 from .urls import check_base_url, complete_host
 
-# Milliseconds after which the first request is signed anew, although it was never sent: signatures hold the time.
+# Milliseconds after which the first request is built again before it is sent: its signature holds the time at which it
+# was built, and the caller's loop may begin much later.
 FRESH = 1000
+# Compact JSON.  NaN and Infinity are not JSON, and raise `ValueError`.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -37,18 +39,21 @@ def make_call(
     api_key: str | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Call:
-    """Return the `Call` that every attempt starts from.  Raises a `UsageError` for arguments that cannot be sent."""
+    """Return the `Call` from which every attempt is built, a checked copy of the caller's arguments.
+
+    Raises `ModelNotFoundError`, `MessagesError` or `OptionError` for arguments that cannot be sent.
+    """
     try:
-        own = _headers(check_mapping(headers))
+        own = _checked_headers(check_mapping(headers))
         return Call(
             provider=provider,
             messages=normalise(messages),
             model=resolve_model(provider, model),
-            options=_copy(_options(provider, options)),
+            options=_copy(_checked_options(provider, options)),
             base_url=resolve_base_url(provider, base_url),
             headers=own,
             api_key=resolve_key(provider, api_key, own),
-            extra=_json(_copy(dict(check_mapping(extra, "extra is a mapping of fields to values")))),
+            extra=_checked_json(_copy(dict(check_mapping(extra, "extra= must be a mapping of fields to values")))),
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
@@ -57,9 +62,10 @@ def make_call(
 
 
 def first_request(call: Call) -> Request:
-    """Return the first attempt's request, so that a call which the protocol cannot carry fails before any socket.
+    """Return the request of the first attempt.
 
-    Raises a `UsageError`.
+    Raises a `UsageError` if the protocol cannot carry the call: `stream()` builds the request at once, so that the
+    caller learns of it before any socket is opened.
     """
     try:
         return build(call)
@@ -69,23 +75,23 @@ def first_request(call: Call) -> Request:
 
 
 def request_for_attempt(call: Call, first: Request, attempt: int, now_ms: int) -> Request:
-    """Return an attempt's request (`attempt` counts from 0): the first one as long as it is fresh, then a new one."""
+    """Return the request of an attempt (`attempt` counts from 0): `first` if it is still fresh, else a new request."""
     if not attempt and 0 <= now_ms - call.now_ms < FRESH:
         return first
     return build(replace(call, now_ms=now_ms))
 
 
 def check_mapping(
-    mapping: Mapping[str, Any] | None, wanted: str = "headers are a mapping of names to values"
+    mapping: Mapping[str, Any] | None, wanted: str = "headers= must be a mapping of names to values"
 ) -> Mapping[str, Any]:
-    """Return the mapping, or {} for None.  Raises `OptionError` for anything that is no mapping."""
+    """Return the mapping, or {} for None.  Raises `OptionError`, which begins with `wanted`, for any other type."""
     if mapping is not None and not isinstance(mapping, Mapping):
         raise OptionError(f"{wanted}, not {type(mapping).__name__}")
     return mapping or {}
 
 
 def nearest(word: str, words: Sequence[str]) -> str:
-    """Return ` (did you mean ...?)` if one of `words` is near to `word`, else ""."""
+    """Return " (did you mean 'gemini'?)" if one of `words` is spelt like `word`, else ""; for the end of a message."""
     from difflib import get_close_matches  # noqa: PLC0415 - needed for a message only
 
     near = get_close_matches(word, words, 1)
@@ -93,14 +99,17 @@ def nearest(word: str, words: Sequence[str]) -> str:
 
 
 def resolve_model(provider: Provider, model: str | None) -> str | None:
-    """Return the model's name on the wire: an alias resolved, the provider's default for None.
+    """Return the model's name on the wire: the model of an alias, and the provider's default model for None.
 
-    Raises `ModelNotFoundError`.
+    Returns None if the provider has no default.  Raises `ModelNotFoundError` for a name that is not a model.
     """
     if model is None:
         return provider.default_model or (provider.models[0] if provider.models else None)
+    # A model may be a segment of the URL, where "." and ".." would mean another path.
     if not isinstance(model, str) or not model.isprintable() or model in ("", ".", ".."):
-        raise ModelNotFoundError("a model's name is a string with no line break or control character, and not empty")
+        raise ModelNotFoundError(
+            f"model= must be a string that is not empty and holds no control character, not {model!r}"
+        )
     model = provider.aliases.get(model, model)
     if provider.models and model not in provider.models:
         hint = nearest(model, [*provider.models, *provider.aliases])
@@ -109,15 +118,16 @@ def resolve_model(provider: Provider, model: str | None) -> str | None:
 
 
 def base_url_variable(provider: Provider) -> str:
-    """Return the name of the environment variable that replaces the provider's base URL."""
+    """Return the name of our own environment variable for the provider's base URL, as `G4FLITE_OPENAI_BASE_URL`."""
     return f"G4FLITE_{provider.name.upper().replace('-', '_')}_BASE_URL"
 
 
 def resolve_base_url(provider: Provider, base_url: str | None) -> str:
     """Return the base URL without trailing slashes: the argument, else the environment's, else the provider's own.
 
-    Raises `OptionError`.
+    Raises `OptionError` if there is none, or if it cannot be used.
     """
+    # The error names the environment variable that a wrong URL came from.
     own, chosen, source = base_url_variable(provider), base_url, ""
     for variable in (own, *provider.base_url_variables) if base_url is None else ():
         if chosen := os.environ.get(variable, "").strip():
@@ -127,7 +137,7 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
     chosen = chosen if base_url is not None else chosen or provider.base_url
     if not chosen:
         raise OptionError(
-            f"it has no public address; pass base_url= or set {' or '.join((*provider.base_url_variables, own))}"
+            f"there is no public base URL; pass base_url= or set {' or '.join((*provider.base_url_variables, own))}"
         )
     try:
         return check_base_url(chosen)
@@ -136,14 +146,14 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
 
 
 def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, str]) -> str:
-    """Return the API key: the argument, else the first of the provider's variables that is set, else "".
+    """Return the API key: the argument, else the first of the provider's environment variables that is set, else "".
 
-    Raises `OptionError` if a key is needed and neither given nor in `headers`, and for a text that cannot be a key.  No
-    message quotes the key.
+    Raises `OptionError` if the provider needs a key and neither the caller nor the caller's `headers` give one, and for
+    a text that cannot be a key.  No message quotes the key.
     """
     own = [name.lower() for name, template in provider.headers.items() if "{api_key}" in template]
     if not own and api_key is not None:
-        raise OptionError("it takes no key; leave api_key= out")
+        raise OptionError("this provider takes no key; leave api_key= out")
     found = next(
         (name for name in provider.key_variables if api_key is None and os.environ.get(name, "").strip()), None
     )
@@ -153,11 +163,14 @@ def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, s
             raise OptionError(f"there is no API key; pass api_key= or set {' or '.join(provider.key_variables)}")
         return ""
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise OptionError(f"{source} is no key: it is empty, or holds a space, a line break or what is not ASCII")
+        raise OptionError(
+            f"{source} cannot be a key: it is empty, or holds a space, a line break or a character outside ASCII"
+        )
     return key
 
 
-def _options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
+def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None.  Raises `OptionError` unless the provider takes each, with such a value."""
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         if name not in provider.options:
@@ -167,29 +180,31 @@ def _options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
         kinds = provider.options[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
-            raise OptionError(f"the option {name!r} is of the type {names}, not {type(value).__name__}")
+            raise OptionError(f"the option {name!r} must be of the type {names}, not {type(value).__name__}")
         if isinstance(value, float) and not isfinite(value):
-            raise OptionError(f"the option {name!r} is a number, not {value}")
+            raise OptionError(f"the option {name!r} must be a finite number, not {value}")
     return given
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy that is independent of the caller's objects, which may change before the next attempt."""
+    """Return a deep copy, because the caller may change the objects before the next attempt."""
     try:
         return deepcopy(values) if values else values
     except (TypeError, RecursionError) as error:
-        raise OptionError(f"an option or a field of extra is no JSON: {error}") from error
+        raise OptionError(f"an option or a field of extra= is not JSON: {error}") from error
 
 
-def _json(extra: dict[str, Any]) -> dict[str, Any]:
+def _checked_json(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of `extra`.  Raises `OptionError` unless they can be written as JSON."""
     try:
         encode(extra) if extra else None
     except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"extra holds what is no JSON: {error}") from error
+        raise OptionError(f"a field of extra= is not JSON: {error}") from error
     return extra
 
 
-def _headers(headers: Mapping[str, str]) -> dict[str, str]:
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers with their names in lower case.  Raises `OptionError` if HTTP cannot carry one of them."""
     try:
         for name, value in headers.items():
             check_header(name, value)
@@ -199,10 +214,11 @@ def _headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def build(call: Call) -> Request:
-    """Return the request of one attempt: signs, fills in the templates, builds the payload; the caller's headers win.
+    """Return the request of one attempt: call the signer, fill in the templates, then build and encode the payload.
 
-    Raises `SpecError` if a template names a field that does not exist or the payload is no JSON, `OptionError` if a
-    header cannot be sent once it is filled in, and what the payload builder raises.
+    A header of the caller replaces the provider's header of the same name.  Raises `SpecError` if a template names a
+    field that does not exist or if the payload is not JSON, `OptionError` if a header cannot be sent once it is filled
+    in, and whatever the signer and the payload builder raise.
     """
     provider = call.provider
     if call.model is None and "{model}" in provider.url:
@@ -218,22 +234,26 @@ def build(call: Call) -> Request:
             for name, value in provider.headers.items()
             if call.api_key or "{api_key}" not in value
         }
-    # A template names plain fields (`check_template`), so that nothing but a missing field can fail here.
+    # Templates hold plain names alone (`check_template`), so a name without a value is all that can fail here.
     except KeyError as error:
         raise SpecError(
-            f"a template names {error}, which is no field of its signer; the fields are {', '.join(fields)}"
+            f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
         ) from None
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"the payload is no JSON: {error}") from error
-    return Request(url, _headers({**headers, **call.headers}), body)
+        raise SpecError(f"the payload is not JSON: {error}") from error
+    return Request(url, _checked_headers({**headers, **call.headers}), body)
 
 
 def merged(payload: Any, extra: Any) -> Any:
-    """Return the payload with the fields of `extra`, which win; an object inside goes into the object of its name."""
+    """Return the payload with the fields of `extra` added or replaced; objects of the same name are merged.
+
+    >>> merged({"model": "m", "stream_options": {"include_usage": True}}, {"stream_options": {"x": 1}, "n": 2})
+    {'model': 'm', 'stream_options': {'include_usage': True, 'x': 1}, 'n': 2}
+    """
     if not isinstance(payload, Mapping) or not isinstance(extra, Mapping):
         return extra
     return {**payload, **{name: merged(payload.get(name), value) for name, value in extra.items()}}

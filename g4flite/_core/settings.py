@@ -1,4 +1,4 @@
-"""`Timeout` and `Retry`: how patient a stream is, as frozen values.  No clock, no I/O."""
+"""`Timeout` and `Retry`: how long a stream waits and how often it tries again, as frozen values.  No clock, no I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -26,18 +26,22 @@ from .errors import (
     TruncatedStreamError,
 )
 
+# The classes of errors that a second, equal request would meet again, whatever the status.
 LASTING = (AuthenticationError, PermissionDeniedError, NotFoundError, ContextLengthError, ContentFilterError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeout:
-    """The four timers, in seconds; None switches a timer off.  Raises `OptionError` unless each is a positive number.
+    """The four timers, in seconds; None switches a timer off.
 
-    - `connect`: until the connection is made, TLS included.  In sync, a name lookup has no limit, and each address of
-      the host may take this long.
-    - `first_token`: from the first byte of the request to the first text.
-    - `idle`: between two texts.  Bytes that carry no text do not count, nor does the time that the caller's loop takes.
-    - `total`: from the first socket to the end, with all retries and fallbacks.
+    - `connect` runs until the connection is made, TLS included.  In sync, a name lookup has no limit, and each address
+      of the host may take this long.
+    - `first_token` runs from the first byte of the request to the first text, reasoning or tool call.
+    - `idle` runs from one text to the next.  Bytes without text do not stop it.  The time that the body of the caller's
+      loop takes does not count.
+    - `total` runs from the first connection to the end of the stream, with all retries and fallbacks.
+
+    Raises `OptionError` unless each timer is None or a positive number.
     """
 
     connect: float | None = 10.0
@@ -51,16 +55,22 @@ class Timeout:
             if seconds is None:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 1e9:
-                raise OptionError(f"timeout: {field.name} is a positive number of seconds or None, not {seconds!r}")
+                raise OptionError(
+                    f"timeout: {field.name} must be a positive number of seconds or None, not {seconds!r}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How often an attempt that failed before its first text is made again, and how long to wait before it.
+    """How often an attempt that failed before its first text is made again, and how long the stream waits before.
 
-    `times` is the number of further attempts.  The wait is random between 0 and `base` seconds; its upper end doubles
-    each time, up to `cap` seconds (full jitter).  If the service asks for a wait (`retry-after`), that wait is kept
-    instead; if it is longer than `longest` seconds, the error is raised at once.
+    - `times` is the number of further attempts.
+    - `base` and `cap` are seconds.  The first wait is random between 0 and `base`; the upper end doubles with each
+      further wait, up to `cap` ("full jitter").
+    - `longest` is seconds.  If the service asks for a wait (`retry-after`), the stream waits exactly that long; if the
+      service asks for more than `longest`, the stream raises the error at once.
+
+    Raises `OptionError` for a number that cannot be used.
     """
 
     times: int = 2
@@ -70,21 +80,23 @@ class Retry:
 
     def __post_init__(self) -> None:
         if isinstance(self.times, bool) or not isinstance(self.times, int) or self.times < 0:
-            raise OptionError(f"retries is a whole number from 0, or a Retry, not {self.times!r}")
+            raise OptionError(f"retries= must be a whole number from 0 up, or a Retry, not {self.times!r}")
         patience = (self.base, self.cap, self.longest)
         if not all(isinstance(seconds, int | float) and 0 <= seconds <= 1e9 for seconds in patience):
-            raise OptionError("retries: base, cap and longest are seconds, 0 or more")
+            raise OptionError(f"retries: base, cap and longest must be seconds from 0 up, not {patience}")
 
     def wait(self, failures: int, error: G4fliteError, chance: Callable[[], float]) -> float | None:
-        """Return the seconds to wait before the next attempt, or None to give up.
+        """Return the seconds to wait before the next attempt, or None if there shall be no further attempt.
 
-        `failures` counts the failed attempts (from 1), `error` is the last one's, `chance` returns a number in [0, 1).
+        `failures` is the number of failed attempts (1 after the first), `error` is the last attempt's error, and
+        `chance` returns a random number in [0, 1).
         """
         if failures > self.times or not may_pass(error):
             return None
         asked = error.retry_after if isinstance(error, StatusError) else None
         if asked is not None:
             return asked if asked <= self.longest else None
+        # The exponent is bounded, as 2.0 ** 1024 is an OverflowError.
         return min(self.cap, self.base * 2.0 ** min(failures - 1, 60)) * chance()
 
 
@@ -93,26 +105,27 @@ DEFAULT_RETRY = Retry()
 
 
 def as_timeout(timeout: Timeout | float | None) -> Timeout:
-    """Return a `Timeout`: a number sets `total`, None means the default."""
+    """Return the `Timeout` that an argument `timeout=` means: a number sets `total`, None means the default."""
     if isinstance(timeout, Timeout):
         return timeout
     return DEFAULT_TIMEOUT if timeout is None else Timeout(total=timeout)
 
 
 def as_retry(retries: Retry | int | None) -> Retry:
-    """Return a `Retry`: a number sets `times`, None means the default."""
+    """Return the `Retry` that an argument `retries=` means: a number sets `times`, None means the default."""
     if isinstance(retries, Retry):
         return retries
     return DEFAULT_RETRY if retries is None else Retry(times=retries)
 
 
 def may_pass(error: G4fliteError) -> bool:
-    """Return whether the same request may succeed a little later."""
+    """Return whether the same request may succeed a little later, so that a further attempt makes sense."""
     if isinstance(error, StatusError):
+        # The service's own word counts first.
         if error.should_retry is not None:
             return error.should_retry
         if isinstance(error, RateLimitError | OverloadedError):
-            # A quota that is used up comes as a 429 too, and does not pass by waiting.
+            # A quota that is used up comes with status 429, too, but waiting does not help against it.
             return "insufficient_quota" not in (error.code, error.kind)
         return error.status in PASSING_STATUSES and not isinstance(error, LASTING)
     if isinstance(error, ProviderError):

@@ -1,4 +1,13 @@
-"""`Stream`: the answer to one call.  One lazy object, two protocols."""
+"""`Stream`: the answer to one call, which `for` and `async for` can read.
+
+    stream = Stream(run)                # nothing is sent yet
+    for chunk in stream: ...            # `iterate` sends the request and yields the answer
+    stream.usage, stream.partial        # read from the `Run`
+
+A stream does not keep the generator that its loop runs.  If it did, the generator would stay alive after `break` as
+long as the stream does, and its socket open.  The stream has a weak reference instead: after `break` nothing else
+refers to the generator, so CPython closes the generator, and with it the connection, at once.
+"""
 
 import weakref
 from collections.abc import AsyncGenerator, Generator, Mapping
@@ -14,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Events:
-    """Everything that a stream holds, in order: see `Stream.events`."""
+    """The texts and events of a stream, in order.  `Stream.events` returns this."""
 
     def __init__(self, stream: "Stream") -> None:
         self._stream = stream
@@ -27,86 +36,94 @@ class Events:
 
 
 class Stream:
-    """The answer to one call: iterate over it once, with `for` or with `async for`, for its chunks of text (str).
+    """The answer to one call.  A `for` or `async for` loop reads it once, and gets the chunks of its text (str).
 
-    Nothing is sent before the iteration begins.  Leaving the loop closes the connection: at once in `for`; in
+    Nothing is sent before the loop begins.  Leaving the loop early closes the connection: at once in `for`; in
     `async for` when the enclosing `async with` ends, or when the event loop finalises the generator.
 
-    Iterating raises `StreamConsumed` the second time, `TypeError` if `client=` is a sync client in an `async for` or
-    the other way round, and the `G4fliteError` of whatever the service or the network does.
+    The loop raises the `G4fliteError` that stands for a failure of the service or the network.  A second loop raises
+    `StreamConsumed`.  A loop raises `TypeError` if `client=` is a sync client and the loop is `async for`, or the other
+    way round.
     """
 
     def __init__(self, run: "Run") -> None:
         self._run = run
-        # Weak, so that `break` alone frees the generator, and so closes the connection.
+        # The generator that a loop runs, for `close` and `aclose`.  Weak: see above.
         self._running: weakref.ref[Any] | None = None
-        # Strong inside `async with`, which closes the generator.
+        # The same generator, kept alive inside `async with`.  Else `break` would leave it to the event loop, which
+        # finalises it later in a task of its own; so `aclose` closes it at the end of the block.
         self._kept: AsyncGenerator[str, None] | None = None
+        # Whether the stream is inside an `async with`.
         self._entered = False
 
     @property
     def provider(self) -> str:
-        """The name of the provider that answers, or is being tried."""
+        """The name of the provider that answers or, before the answer begins, is being asked."""
         return self._run.call.provider.name
 
     @property
     def model(self) -> str | None:
-        """The model that was asked for, None if the service has no choice of models."""
+        """The model that is asked; None if the call names no model and the provider has no default model."""
         return self._run.call.model
 
     @property
     def partial(self) -> str:
-        """The text delivered so far."""
+        """The text delivered so far; always "" with `keep_partial=False`."""
         return self._run.partial
 
     @property
     def attempts(self) -> "tuple[Attempt, ...]":
-        """The attempts that have ended, in order: each is (provider, model, outcome, seconds)."""
+        """The attempts that have ended, in order, each as (provider, model, outcome, seconds)."""
         return tuple(self._run.attempts)
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended: stop, length, tool_calls, content_filter, error or other; None before its end."""
+        """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "error" or "other".
+
+        None before the answer's end, and for a service that gives no finish reason.
+        """
         return self._run.finish.reason if self._run.finish is not None else None
 
     @property
     def native_finish_reason(self) -> str | None:
-        """The finish reason in the service's own word."""
+        """The finish reason in the service's own word; None if the service gave none."""
         return self._run.finish.native if self._run.finish is not None else None
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens that the service counted so far, None if it does not say."""
+        """The tokens that the service has counted so far; None if the service has given no counts."""
         return self._run.usage
 
     @property
     def reasoning(self) -> str:
-        """The model's reasoning so far."""
+        """The model's reasoning so far; always "" with `keep_partial=False`."""
         return self._run.reasoning.getvalue()
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls that are whole, in order."""
+        """The tool calls that are complete, in order."""
         return tuple(self._run.tool_calls)
 
     @property
     def response_id(self) -> str | None:
-        """The reply's id, as the service names it."""
+        """The service's id of the reply; None if the service gave none."""
         return self._run.start.response_id
 
     @property
     def response_model(self) -> str | None:
-        """The model that answers, as the service names it: often a dated version of the model that was asked for."""
+        """The model that answers, as the service names it, which is often a dated version of `model`."""
         return self._run.start.model
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the response, which find a name in any case of letters; empty before the response comes."""
+        """The headers of the response, whose names match in any case; empty before the response comes."""
         return self._run.head.headers if self._run.head is not None else {}
 
     def events(self) -> "Events":
-        """Return everything in order, for `for` and for `async for`: text as `str`, and `Start`, `Reasoning`,
-        `ToolCallDelta`, `ToolCall`, `Usage` and `Finish`.  The stream is read once, in this way or as text.
+        """Return the texts and events in order, for a `for` or an `async for` loop.
+
+        The loop gets text as `str`, and `Start`, `Reasoning`, `ToolCallDelta`, `ToolCall`, `Usage` and `Finish`.  A
+        stream is read once, either in this way or as text.
         """
         return Events(self)
 
@@ -117,6 +134,7 @@ class Stream:
         return self._aread()
 
     def _read(self, *, everything: bool = False) -> Generator[Any, None, None]:
+        """Return the generator of a `for` loop, which yields the events as well if `everything`."""
         from .transport.driver import iterate  # noqa: PLC0415 - httpx is imported with the first call
 
         self._begin()
@@ -127,6 +145,7 @@ class Stream:
         return running
 
     def _aread(self, *, everything: bool = False) -> AsyncGenerator[Any, None]:
+        """Return the async generator of an `async for` loop, which yields the events as well if `everything`."""
         from .transport.driver import aiterate  # noqa: PLC0415 - httpx is imported with the first call
 
         self._begin()
@@ -137,19 +156,19 @@ class Stream:
         return running
 
     def text(self) -> str:
-        """Return the whole answer, read to its end."""
+        """Read the stream to its end, and return the whole text of the answer."""
         return "".join(self)
 
     async def atext(self) -> str:
-        """Return the whole answer, read to its end."""
+        """Do the same as `text`, in async."""
         async with self:
             return "".join([chunk async for chunk in self])
 
     def close(self) -> None:
-        """End a `for` and close its connection.
+        """End a `for` loop and close its connection; do nothing if the stream has ended.
 
-        Another thread may call this: the loop then raises `StreamClosedError`.  A stream that has ended stays as it is.
-        Raises `TypeError` for an `async for`, which needs `aclose()`.
+        Another thread may call this; the loop then raises `StreamClosedError`.  Raises `TypeError` if an `async for`
+        reads the stream: call `aclose()` then.
         """
         running = self._running() if self._running is not None else None
         if isinstance(running, AsyncGeneratorType):
@@ -157,15 +176,16 @@ class Stream:
         self._end(running)
 
     async def aclose(self) -> None:
-        """End an `async for` (or a `for`) and close its connection.
+        """End an `async for` loop (or a `for` loop) and close its connection; do nothing if the stream has ended.
 
-        Another task may call this: the loop then raises `StreamClosedError`.  A stream that has ended stays as it is.
+        Another task may call this; the loop then raises `StreamClosedError`.
         """
         running = self._running() if self._running is not None else None
         self._kept = None
         if isinstance(running, AsyncGeneratorType):
+            # Another task waits inside the generator, which cannot be closed now.  `abort` ends that wait by an error,
+            # and the error ends the generator.
             if running.ag_running:
-                # Another task waits in the generator: its loop raises, and closes it.
                 self._run.abort()
                 return
             await running.aclose()
@@ -173,14 +193,16 @@ class Stream:
         self._end(running)
 
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
+        """End the generator of a `for` loop, if there is one, and the stream."""
+        # Another thread reads, and may be inside the generator at any moment.  `abort` ends its next wait by an error,
+        # and the error ends the generator.
         if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
-            # Another thread reads: its loop raises, and closes the generator.
             self._run.abort()
             return
         try:
             if running is not None:
                 running.close()
-        # The generator is running, in this thread or another one.
+        # "generator already executing": a signal handler or another thread closes the stream while the generator runs.
         except ValueError:
             self._run.abort()
         else:
@@ -208,6 +230,7 @@ class Stream:
         return f"<Stream of {self.provider}, model {self.model}: {self._run.state}, {size} characters>"
 
     def _begin(self) -> None:
+        """Note that a loop begins.  Raises `StreamConsumed` if a loop has begun before or the stream is closed."""
         if self._run.state != "new":
             raise StreamConsumed("a stream is read once; call stream() again for a new answer", provider=self.provider)
         self._run.state = "streaming"

@@ -1,15 +1,16 @@
-"""`Timers`: how long the read that is about to wait may take, by the four timers of `Timeout`.
+"""`Timers`: how long the next read of a socket may take, by the four timers of `Timeout`.
 
-The timers keep no thread, no task and no cancel scope.  Whoever is about to wait asks `left()`, which returns the
-seconds that this wait may take or raises the error of the timer that is over:
+The timers keep no thread, no task and no cancel scope.  Instead, each read and write of a socket asks `left()` just
+before it waits.  `left()` returns the seconds that this wait may take, or raises the error of the timer that is over:
 
     timers.attempt(timeout)        # an attempt begins
     timers.connecting()            # seconds left to connect; the first call starts `total`
-    timers.connected = True        # the request is on its way: `first_token` runs from the next `left()`
+    timers.connected = True        # the request goes out: the next `left()` starts `first_token`
     timers.left()                  # seconds left for the next read or write
-    timers.heard = True            # text came: `idle` runs from the next `left()`
+    timers.heard = True            # text came: the next `left()` starts `idle`
 
-So the time that a caller spends between two chunks counts for `total` alone.
+`first_token` and `idle` are one timer, the read timer, which `left()` starts anew.  It starts when the stream waits
+again and not when text comes, so the time that the body of the caller's loop takes counts for `total` alone.
 """
 
 import math
@@ -30,31 +31,35 @@ from .settings import Timeout
 
 
 class Waiting(Protocol):
-    """What the transport waits on: a network stream that asks the timers (`deadlines`)."""
+    """What the transport reads from and waits for: a network stream that asks the timers (`transport/deadlines.py`)."""
 
     timers: "Timers"
 
     def interrupt(self) -> None:
-        """End the wait of another thread or task at once, or do nothing if there is none."""
+        """End the wait of another thread or task at once; do nothing if nobody waits."""
 
 
 class Timers:
-    """The timers of one stream, running.  `clock` returns seconds, on any scale that never goes back."""
+    """The running timers of one stream.
+
+    `clock` returns seconds on any scale that never goes back.  `_connect_ends_at`, `_read_ends_at` and `_total_ends_at`
+    are times on that scale.
+    """
 
     __slots__ = (
-        "_at",
         "_clock",
-        "_connect_at",
-        "_ending",
-        "_kind",
-        "_limit",
+        "_connect_ends_at",
+        "_lingering",
         "_lock",
-        "_pending",
-        "_total_at",
+        "_read_ends_at",
+        "_read_error",
+        "_read_restarts",
+        "_read_seconds",
+        "_total_ends_at",
         "closed",
         "connected",
+        "head_is_next",
         "heard",
-        "opening",
         "timeout",
         "total",
         "waiting",
@@ -62,121 +67,127 @@ class Timers:
 
     def __init__(self, timeout: Timeout, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = timeout.total
-        # The network stream that is read from and written to; None between two attempts.
+        # The network stream that the stream reads from and writes to; None between two attempts.
         self.waiting: Waiting | None = None
         # Whether another thread or task has closed the stream.
         self.closed = False
         self._clock = clock
         self._lock = threading.Lock()
-        self._total_at: float | None = None
-        self._kind: type[FirstTokenTimeoutError | IdleTimeoutError]
+        self._total_ends_at: float | None = None
+        self._read_error: type[FirstTokenTimeoutError | IdleTimeoutError]
         self.attempt(timeout)
 
     def attempt(self, timeout: Timeout) -> None:
-        """Begin an attempt: `connect` runs from its first socket, `first_token` from its first byte sent."""
+        """Begin an attempt: its `connect` starts with its first connection, its `first_token` with its first byte."""
         self.timeout = timeout
-        # The timer of reads: its seconds, its error, when it is over, and whether it starts with the next `left()`.
-        self._limit, self._kind, self._pending = timeout.first_token, FirstTokenTimeoutError, True
-        self._at = math.inf
-        self._connect_at: float | None = None
-        # Whether the request itself is on its way (before, a proxy may be spoken to), and whether its head is the next
-        # thing that goes out.
+        # The read timer: its seconds, its error, and whether the next `left()` starts it anew.
+        self._read_seconds, self._read_error, self._read_restarts = timeout.first_token, FirstTokenTimeoutError, True
+        self._read_ends_at = math.inf
+        self._connect_ends_at: float | None = None
+        # Whether the request itself goes out.  Before, `connect` bounds all reads and writes, a proxy's among them.
         self.connected = False
-        self.opening = False
+        # Whether the next write is the head of the request, which `deadlines` sends with the body.
+        self.head_is_next = False
         # Whether text came since the last `left()`.
         self.heard = False
-        self._ending = False
+        # Whether `linger` was called: text restarts the read timer no more.
+        self._lingering = False
 
     def linger(self, seconds: float) -> None:
-        """Let the rest of the body take at most so many seconds: the answer does not need it."""
-        self._ending = True
-        self._limit = min(seconds, self._limit or math.inf)
-        self._pending = True
+        """Let the rest of the body take at most so many seconds, because the answer does not need the rest."""
+        self._lingering = True
+        self._read_seconds = min(seconds, self._read_seconds or math.inf)
+        self._read_restarts = True
 
     def connecting(self) -> float | None:
-        """Return the seconds left for the connection, None for no end; the first call starts `total`.
+        """Return the seconds left to make the connection, None for no limit.  The first call starts `total`.
 
         Raises the error of the timer that is over.
         """
         now = self._clock()
-        if self._total_at is None:
-            self._total_at = now + (self.total or math.inf)
-        if self._connect_at is None:
-            self._connect_at = now + (self.timeout.connect or math.inf)
+        if self._total_ends_at is None:
+            self._total_ends_at = now + (self.total or math.inf)
+        if self._connect_ends_at is None:
+            self._connect_ends_at = now + (self.timeout.connect or math.inf)
         self.check()
-        at = min(self._connect_at, self._total_at)
-        if now >= at:
+        end = min(self._connect_ends_at, self._total_ends_at)
+        if now >= end:
             raise self.unconnected("the service")
-        return None if at == math.inf else at - now
+        return None if end == math.inf else end - now
 
     def left(self) -> float | None:
-        """Return the seconds left for a read or write, None for no end.  Raises the error of the timer that is over."""
+        """Return the seconds left for a read or write, None for no limit.
+
+        Raises the error of the timer that is over, and `StreamClosedError` if the stream was closed.
+        """
         if not self.connected:
             return self.connecting()
         if self.closed:
-            raise StreamClosedError("close() was called while the reply was coming; what came is in .partial")
-        now, end = self._clock(), self._total_at or math.inf
-        if self.heard and not self._ending:
+            raise StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")
+        now, total_end = self._clock(), self._total_ends_at or math.inf
+        if self.heard and not self._lingering:
             self.heard = False
-            self._limit, self._kind, self._pending = self.timeout.idle, IdleTimeoutError, True
-        if self._pending:
-            self._pending = False
-            self._at = now + (self._limit or math.inf)
-            # The same number each time, so that a socket need not be told a new time-out for each read.
-            if self._at < end:
-                return self._limit
-        at = min(self._at, end)
-        if now >= at:
+            self._read_seconds, self._read_error, self._read_restarts = self.timeout.idle, IdleTimeoutError, True
+        if self._read_restarts:
+            self._read_restarts = False
+            self._read_ends_at = now + (self._read_seconds or math.inf)
+            # The same number each time: a socket is told its time-out only if the number has changed.
+            if self._read_ends_at < total_end:
+                return self._read_seconds
+        end = min(self._read_ends_at, total_end)
+        if now >= end:
             raise self.expired()
-        return None if at == math.inf else at - now
+        return None if end == math.inf else end - now
 
     def total_left(self) -> float:
-        """Return the seconds left of `total`, infinity if there is no total."""
-        return (self._total_at or math.inf) - self._clock()
+        """Return the seconds left of `total`, infinity if `total` is switched off or has not started."""
+        return (self._total_ends_at or math.inf) - self._clock()
 
     def check(self) -> None:
-        """Raise if `total` is over or the stream was closed; for a moment at which no read is under way."""
+        """Raise if `total` is over or the stream was closed.  For moments between two reads."""
         if self.closed:
             raise StreamClosedError("close() was called while the stream was waiting")
         if self.total_left() <= 0:
-            raise self._over()
+            raise self._total_error()
 
     def expired(self) -> StreamTimeoutError:
-        """Return the error of the timer that ends the read under way."""
-        # The read may have ended later than its timer: then the timer counts, not the clock.
-        if min(self._clock(), self._at) >= (self._total_at or math.inf):
-            return self._over()
-        name = "first_token" if self._kind is FirstTokenTimeoutError else "idle"
-        wanted = "no text came" if name == "first_token" else "no more text came"
-        return self._kind(
-            f"{name}: {wanted} for {self._limit or 0:g} s; raise it with timeout=Timeout({name}=...), or retry"
+        """Return the error of the timer that ended the last read."""
+        # On a busy machine this is asked long after the read ended.  `total` is the reason only if it was over by the
+        # end of the read timer, and not if it is over by now.
+        if min(self._clock(), self._read_ends_at) >= (self._total_ends_at or math.inf):
+            return self._total_error()
+        name = "first_token" if self._read_error is FirstTokenTimeoutError else "idle"
+        missing = "no text came" if name == "first_token" else "no more text came"
+        return self._read_error(
+            f"{name}: {missing} for {self._read_seconds or 0:g} s; "
+            f"allow more with timeout=Timeout({name}=...), or retry"
         )
 
     def unconnected(self, place: str) -> StreamTimeoutError:
-        """Return the error of the timer that ends the connecting to `place`."""
+        """Return the error of the timer that ended the attempt to connect to `place`."""
         if self.total_left() <= 0:
-            return self._over()
+            return self._total_error()
         return ConnectTimeoutError(
             f"connect: no connection to {place} in {self.timeout.connect or 0:g} s; check base_url= and the network"
         )
 
     def hold(self, waiting: Waiting) -> None:
-        """Note what is waited on from here on; a stream that held it before has lost it."""
+        """Note the network stream of the next reads, and take it from the stream that had it before."""
         with self._lock:
             self.waiting, waiting.timers = waiting, self
 
     def release(self) -> None:
-        """Let go of the network stream: its connection may serve another stream now."""
+        """Let go of the network stream, because its connection may serve another stream from now on."""
         with self._lock:
             self.waiting = None
 
     def abort(self) -> None:
-        """End the read of another thread or task."""
+        """Close the stream from another thread or task, and end the read in which it waits."""
         self.closed = True
-        # Under the lock, so that the connection is not given to another stream and then shut down.
+        # With the lock, as the connection may else be given to another stream first, and then be shut down for it.
         with self._lock:
             if self.waiting is not None and self.waiting.timers is self:
                 self.waiting.interrupt()
 
-    def _over(self) -> StreamTimeoutError:
-        return TotalTimeoutError(f"total: not complete after {self.total:g} s; raise timeout= if that is too short")
+    def _total_error(self) -> StreamTimeoutError:
+        return TotalTimeoutError(f"total: not complete after {self.total:g} s; allow more with timeout=, or retry")

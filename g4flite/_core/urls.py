@@ -1,6 +1,6 @@
-"""URLs that a caller or the environment names, checked before any socket opens.
+"""Checks of the URLs that a caller or the environment gives, made before any socket is opened.
 
-Each check raises `ValueError`; its message quotes no URL, as a URL may hold a password.
+The checks raise `ValueError`.  Its message never quotes the URL, because a URL may hold a password.
 """
 
 from urllib.parse import urlsplit
@@ -9,42 +9,47 @@ PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def check_base_url(url: str) -> str:
-    """Return the URL without trailing slashes: http or https, with a host, without user info, query or fragment."""
+    """Return the base URL without trailing slashes.
+
+    Raises `ValueError` unless it is an http or https URL with a host, and without a user name, query or fragment.
+    """
     if not isinstance(url, str):
-        raise ValueError(f"base_url is a {type(url).__name__}, not a string")
+        raise ValueError(f"base_url must be a string, not {type(url).__name__}")
     if not url.isprintable() or " " in url:
-        raise ValueError("base_url holds white space or a control character")
+        raise ValueError("base_url holds white space or a control character; remove it")
     try:
         parts = urlsplit(url)
+        # Reading the port raises if it is not a number up to 65535.
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("base_url is no URL: its host or port cannot be read") from None
+        raise ValueError("base_url is not a URL: its host or port cannot be read") from None
     if parts.username is not None:
         raise ValueError("base_url holds a user name or password; pass credentials in headers=")
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("base_url begins with http:// or https:// and a host, like http://127.0.0.1:8000")
+        raise ValueError("base_url must begin with http:// or https:// and a host, like http://127.0.0.1:8000")
     if "?" in url or "#" in url:
-        raise ValueError("base_url holds a query or a fragment; leave them out")
+        raise ValueError("base_url holds a query or a fragment; leave it out")
     return url.rstrip("/")
 
 
 def complete_host(host: str, base_url: str) -> str:
-    """Return the URL of a host that may lack its scheme or port, as `localhost` or `0.0.0.0:8080`.
+    """Return the URL of a host that may lack its scheme or port, like `localhost` or `0.0.0.0:8080`.
 
-    The missing parts are those of `base_url`.  Ollama's own variable OLLAMA_HOST is written in this way.
+    The missing parts are taken from `base_url`.  Ollama's own variable OLLAMA_HOST holds hosts of this form.
     """
     if "://" in host or not base_url:
         return host
     base, (name, slash, path) = urlsplit(base_url), host.partition("/")
     if name.startswith(":"):
         name = f"{base.hostname}{name}"
+    # An IPv6 address has colons of its own, in brackets: only a colon behind the bracket begins a port.
     if base.port and not name.rpartition("]")[2].rpartition(":")[1]:
         name = f"{name}:{base.port}"
     return f"{base.scheme}://{name}{slash}{path}"
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether a checked URL leads to this machine."""
+    """Return whether the host of a checked URL is this machine: a loopback address or `localhost`."""
     from ipaddress import ip_address  # noqa: PLC0415 - needed only if the URL is plain http
 
     host = (urlsplit(url).hostname or "").removesuffix(".")
@@ -55,14 +60,14 @@ def is_loopback(url: str) -> bool:
 
 
 def check_proxy(url: str) -> str:
-    """Return the proxy's URL, of a scheme that httpx speaks."""
+    """Return the proxy's URL.  Raises `ValueError` unless it has a host and a scheme that httpx speaks."""
     if not isinstance(url, str):
-        raise ValueError(f"proxy is a {type(url).__name__}, not a URL")
+        raise ValueError(f"proxy must be a string, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("proxy is no URL: its host or port cannot be read") from None
+        raise ValueError("proxy is not a URL: its host or port cannot be read") from None
     if parts.scheme not in PROXY_SCHEMES or not host or not url.isprintable() or " " in url:
-        raise ValueError(f"proxy is no URL of the form scheme://host:port with a scheme of {', '.join(PROXY_SCHEMES)}")
+        raise ValueError(f"proxy must be a URL scheme://host:port with one of the schemes {', '.join(PROXY_SCHEMES)}")
     return url

@@ -43,7 +43,7 @@ CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 PHRASES = {
     "pass api_key= or ": "",
     "check api_key=, or ": "check ",
-    "what came is in .partial": "what came is above",
+    "the text so far is in .partial": "the text so far is above",
 }
 
 # The parameters of `stream()`: --option cannot pass a provider's option under such a name.

@@ -1,6 +1,9 @@
-"""The providers by name: the table, written out by hand, and the way to add to it.
+"""The providers by name, and `register`, which adds a provider.
 
-A provider's module is imported when it is first asked for, by name or as a constant (`providers.OPENAI`).
+    find("openai")              # the same object as `providers.OPENAI`
+    register(MY_PROVIDER)       # from now on, `stream("my-provider", ...)` works
+
+The module of a built-in provider is imported when the provider is first used, by its name or as a constant.
 """
 
 from importlib import import_module
@@ -42,56 +45,68 @@ __all__ = [
     "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
 ]  # fmt: skip
 
-_MODULES = {  # name: the module that holds the constant of that name
+# The module of each built-in provider, by the provider's name.  The constant in it has the same name in upper case.
+_MODULES = {
     "openai": "openai", "openai-responses": "responses", "anthropic": "anthropic", "gemini": "gemini",
     "ollama": "ollama", "cohere": "cohere",
     **dict.fromkeys("openrouter groq deepseek mistral huggingface pollinations together xai azure-openai llamacpp vllm "
                     "lmstudio".split(), "dialects"),
     "cromicle": "cromicle", "free2gpt": "free2gpt", "gprochat": "gprochat", "flowgpt": "flowgpt",
 }  # fmt: skip
-_TABLE: dict[str, Provider] = {}  # those asked for so far, and those registered
+# The built-in providers that were used so far, and the registered providers.
+_TABLE: dict[str, Provider] = {}
 
 
 def names() -> tuple[str, ...]:
-    """The names of all providers, the built-in ones first."""
+    """Return the names of all providers, those of the built-in providers first."""
     return tuple(dict.fromkeys((*_MODULES, *_TABLE)))
 
 
 def find(provider: str | Provider) -> Provider:
-    """The spec of that name; a spec is returned as it is.  Raises `ProviderNotFoundError`."""
+    """Return the provider of this name.  A `Provider` is returned unchanged.
+
+    Raises `ProviderNotFoundError` for an unknown name.
+    """
     if isinstance(provider, Provider):
         return provider
     if not isinstance(provider, str):
-        raise ProviderNotFoundError(f"a provider is a name or a Provider, not {type(provider).__name__}")
+        raise ProviderNotFoundError(f"a provider must be a name or a Provider, not {type(provider).__name__}")
     if provider not in _TABLE:
         if provider not in _MODULES:
             raise ProviderNotFoundError(
                 f"there is no provider {provider!r}{nearest(provider.lower(), names())}; "
                 f"the providers are {', '.join(names())}"
             )
+        # `setdefault`, because another thread may have registered a provider of this name meanwhile.
         _TABLE.setdefault(provider, _load(provider))
     return _TABLE[provider]
 
 
 def register(spec: Provider, *, replace: bool = False) -> None:
-    """Makes `spec` available under its name.  Raises `SpecError` where the name is taken, unless `replace`."""
+    """Make a provider available under its name.
+
+    Raises `SpecError` if another provider has this name, unless `replace` is true.
+    """
     if not isinstance(spec, Provider):
-        raise SpecError(f"a provider is a Provider, not {type(spec).__name__}")
+        raise SpecError(f"only a Provider can be registered, not {type(spec).__name__}")
     if spec.name in names() and not replace:
-        raise SpecError("the name is taken; choose another one or pass replace=True", provider=spec.name)
+        raise SpecError("the name is taken; choose another name or pass replace=True", provider=spec.name)
     _TABLE[spec.name] = spec
 
 
 def _load(name: str) -> Provider:
+    """Import the module of a built-in provider, and return the provider."""
     module = import_module(f".{_MODULES[name]}", __name__)
     return getattr(module, name.upper().replace("-", "_"))  # type: ignore[no-any-return]
 
 
 def __dir__() -> list[str]:
+    """Return all public names, also those of constants that were not imported yet."""
     return sorted({*globals(), *__all__})
 
 
 def __getattr__(constant: str) -> object:
+    """Import a built-in provider by the name of its constant, like `OPENAI_RESPONSES`."""
     name = constant.lower().replace("_", "-")
     if name not in _MODULES or constant != constant.upper():
         raise AttributeError(f"module {__name__!r} has no attribute {constant!r}")

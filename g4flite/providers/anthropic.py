@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, inline, parts, split_system
+from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -16,18 +16,20 @@ from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
 from .._core.response.service_errors import displayable_id, reported
 
-MAX_TOKENS = 8192  # of an answer, where the caller says nothing: the protocol wants a number
+# `max_tokens` without the option: the protocol requires a number.
+MAX_TOKENS = 8192
 REASONS: dict[str, FinishReason] = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length",
     "tool_use": "tool_calls", "refusal": "content_filter",
 }  # fmt: skip
+# The protocol's words for the kinds of `tool_choice`.
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
 
 
 def payload(call: Call) -> JSON:
-    """`messages` are turns of text or blocks, tool calls and their results among these; `system` holds the system text.
+    """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
-    The service requires `max_tokens`: it is 8192 unless the option says otherwise.
+    Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
     A message with a `name` raises `MessagesError`.
     """
     system, messages = split_system(call.messages)
@@ -44,47 +46,51 @@ def payload(call: Call) -> JSON:
 
 
 def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages in the protocol's form; tool results that follow one another are one turn of the user's."""
-    made: list[dict[str, Any]] = []
-    answered = False  # whether the last turn holds tool results
+    """Return the messages in the protocol's form.  Tool results that follow one another are one turn of the user."""
+    result: list[dict[str, Any]] = []
+    # Whether the last turn holds tool results.
+    answers_tools = False
     for message in messages:
         if message["role"] == "tool":
-            result = {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"]}
-            if not answered:
-                made.append({"role": "user", "content": []})
-            made[-1]["content"].append(result)
+            if not answers_tools:
+                result.append({"role": "user", "content": []})
+            result[-1]["content"].append(
+                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"]}
+            )
         else:
-            made.append({"role": message["role"], "content": blocks(message)})
-        answered = message["role"] == "tool"
-    return made
+            result.append({"role": message["role"], "content": blocks(message)})
+        answers_tools = message["role"] == "tool"
+    return result
 
 
 def blocks(message: Message) -> Any:
-    """The content of a turn: text alone as it is, else blocks."""
+    """Return the content of a turn: the text, if the message is nothing but text, else a list of blocks."""
     calls = message.get("tool_calls", ())
     if isinstance(message["content"], str) and not calls:
         return message["content"]
-    made: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for part in parts(message):
         url = part["image_url"]["url"] if part["type"] == "image_url" else ""
-        media, data = inline(url) or ("", "")
+        media, data = split_data_url(url) or ("", "")
         source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
-        made.append({"type": "image", "source": source} if url else part)
-    made += [
-        {"type": "tool_use", "id": one["id"], "name": one["function"]["name"], "input": arguments(one)} for one in calls
-    ]
-    return made
+        # A text part has the form of a text block.
+        result.append({"type": "image", "source": source} if url else part)
+    for call in calls:
+        function = call["function"]
+        result.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments(call)})
+    return result
 
 
 class MessagesReader:
-    """The events of one reply; unknown ones are passed over, as the documentation asks."""
+    """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
     __slots__ = ("_calls", "_input", "_stop", "_usage", "done")
     verbatim = True
 
     def __init__(self) -> None:
         self._calls, self._usage, self._stop, self.done = ToolCalls(), dict[str, Any](), "", False
-        self._input: object = None  # of the tool call that has begun
+        # The `input` of the block that began last.
+        self._input: object = None
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -108,31 +114,37 @@ class MessagesReader:
         if kind == "message_stop":
             self.done = True
             return *self._calls.whole(), Finish(REASONS.get(self._stop, "other"), self._stop or None)
+        # An error comes as an event of that type or name, or as a field of any other event.
         failed = "error" in (kind, name, *frame)
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 
     def _stopped(self, index: int) -> Items:
-        if index in self._calls and self._input and not self._calls.arguments(index):  # it came whole, with its start
+        """Yield the tool call whose block ends, if the block is a tool call."""
+        # Some servers send the whole `input` with the start of the block, and no `input_json_delta`.
+        if index in self._calls and self._input and not self._calls.arguments(index):
             yield self._calls.add(index, text=json.dumps(self._input))
         yield from self._calls.whole(index)
 
     def _delta(self, index: int, delta: dict[str, Any]) -> Items:
+        """Return the text, reasoning or piece of a tool call in a `content_block_delta`."""
         kind = delta.get("type")
         if kind == "text_delta":
             return (text_or_error(delta["text"]),)
         if kind == "thinking_delta":
             return (Reasoning(text_or_error(delta["thinking"])),)
-        if kind == "input_json_delta" and index in self._calls:  # not of a tool that the service runs itself
+        # The block may also be a `server_tool_use`, a tool that the service runs itself: its call is not the caller's.
+        if kind == "input_json_delta" and index in self._calls:
             return (self._calls.add(index, text=text_or_error(delta["partial_json"])),)
         return ()
 
     def _count(self, usage: dict[str, Any] | None) -> Usage | None:
-        """The tokens so far: those of the answer are counted anew in each `message_delta`."""
+        """Return the tokens so far.  `usage` is cumulative: each event repeats some counts with higher numbers."""
         if usage is None:
             return None
         self._usage |= {name: count for name, count in usage.items() if count is not None}
-        cached = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        prompt = sum(count_or_none(self._usage.get(name)) or 0 for name in cached)
+        # `input_tokens` leaves out the tokens that were written to the cache or read from it.
+        names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+        prompt = sum(count_or_none(self._usage.get(name)) or 0 for name in names)
         answer = count_or_none(self._usage.get("output_tokens")) or 0
         return Usage(prompt, answer, None, prompt + answer, dict(self._usage))
 
@@ -143,8 +155,8 @@ class MessagesReader:
 def parser(limit: int) -> FrameParser:
     """Anthropic Messages: server-sent events, each with the name that its JSON has as `type`.
 
-    `content_block_delta` holds text, reasoning, or a piece of a tool call; `message_delta` counts the tokens; `error`
-    raises; `message_stop` completes the reply.  Events with other names are skipped.
+    `content_block_delta` holds text, reasoning or a piece of a tool call; `message_delta` holds the token counts;
+    `error` raises; `message_stop` completes the reply.  Events with other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
 

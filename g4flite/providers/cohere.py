@@ -31,7 +31,7 @@ REASONS: dict[str, FinishReason] = {
 
 
 def payload(call: Call) -> JSON:
-    """`messages` and `tools` are as they were passed, but a developer message becomes a system message.
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     The service cannot be told to call one certain tool: such a `tool_choice` raises `OptionError`.
     A message with a `name` raises `MessagesError`.
@@ -39,7 +39,9 @@ def payload(call: Call) -> JSON:
     messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in reject_names(call.messages)]
     kind, name = tool_choice(call.options) or ("auto", "")
     if name:
-        raise OptionError('tool_choice is "auto", "none" or "required" here: one tool cannot be demanded')
+        raise OptionError(
+            'tool_choice= cannot name one tool for this service; pass "auto", "none" or "required" instead'
+        )
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools)
     return (
@@ -53,7 +55,7 @@ def payload(call: Call) -> JSON:
 
 
 class CohereReader:
-    """The events of one reply; unknown ones are passed over."""
+    """Reads the events of one reply.  Unknown events are skipped."""
 
     __slots__ = ("_calls", "done")
     verbatim = True
@@ -65,6 +67,7 @@ class CohereReader:
         kind = frame.get("type") or name
         if kind == "content-delta":
             content = frame["delta"]["message"]["content"]
+            # A piece holds either reasoning or text.
             thought = text_or_error(content.get("thinking"))
             return (*((Reasoning(thought),) if thought else ()), text_or_error(content.get("text")))
         if kind == "message-start":
@@ -72,10 +75,10 @@ class CohereReader:
         if kind == "tool-plan-delta":
             return (Reasoning(text_or_error(frame["delta"]["message"]["tool_plan"])),)
         if kind == "tool-call-start":
-            made = frame["delta"]["message"]["tool_calls"]
-            function = made["function"]
+            tool_call = frame["delta"]["message"]["tool_calls"]
+            function = tool_call["function"]
             text = text_or_error(function.get("arguments"))
-            return (self._calls.add(frame["index"], id=made.get("id"), name=function["name"], text=text),)
+            return (self._calls.add(frame["index"], id=tool_call.get("id"), name=function["name"], text=text),)
         if kind == "tool-call-delta":
             text = text_or_error(frame["delta"]["message"]["tool_calls"]["function"]["arguments"])
             return (self._calls.add(frame["index"], text=text),)
@@ -86,6 +89,7 @@ class CohereReader:
         return (reported(frame),) if frame.get("error") else ()
 
     def _finish(self, delta: dict[str, Any]) -> Items:
+        """Yield the end of the answer: tool calls that were not ended, token counts, the finish reason, an error."""
         self.done = True
         yield from self._calls.whole()
         usage, native = delta.get("usage") or {}, text_or_error(delta.get("finish_reason"))
@@ -95,7 +99,7 @@ class CohereReader:
         reason = REASONS.get(native, "other")
         yield Finish(reason, native)
         if reason == "error":
-            said = delta.get("error") or f"the answer ended with {native}"
+            said = delta.get("error") or f"the answer ended with the finish reason {native}"
             yield reported({"error": said}) or ProviderError(said, code=native)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message-end ends a reply
@@ -106,8 +110,8 @@ def parser(limit: int) -> FrameParser:
     """Cohere v2 chat: server-sent events, each with the name that its JSON has as `type`.
 
     `content-delta` is text or reasoning, `tool-plan-delta` reasoning, `tool-call-delta` a piece of a tool call.
-    `message-end` counts the tokens and completes the reply; its `finish_reason` `ERROR` or `TIMEOUT` raises.  Events
-    with other names are skipped.
+    `message-end` holds the token counts and completes the reply; its `finish_reason` `ERROR` or `TIMEOUT` raises.
+    Events with other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), CohereReader(), "an event")
 

@@ -10,11 +10,12 @@ from hashlib import sha256
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.parsers import TextParser
 
-TOKEN = "abc"  # noqa: S105 - the same for every caller
+# The same for every caller.
+TOKEN = "abc"  # noqa: S105
 
 
 def sign(call: Call) -> dict[str, str]:
-    """`hash` is `sha256_hex("abc" + prompt)`."""
+    """`hash` is `sha256_hex("abc" + prompt)`, in UTF-8."""
     return {"hash": sha256((TOKEN + call.prompt).encode()).hexdigest()}
 
 

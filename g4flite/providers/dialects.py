@@ -1,4 +1,4 @@
-"""Services and servers that speak OpenAI's Chat Completions, each with habits of its own, which one parser reads.
+"""The services and servers that speak OpenAI's Chat Completions.  The parser of `openai.py` reads the replies of all.
 
 Sources (August 2026): https://openrouter.ai/docs/api/reference/streaming, https://console.groq.com/docs/openai,
 https://api-docs.deepseek.com, https://docs.mistral.ai/api, https://huggingface.co/docs/inference-providers,
@@ -14,12 +14,12 @@ from .openai import OPENAI, chat
 
 
 def payload(call: Call) -> JSON:
-    """`messages` and `tools` are as they were passed.  `include_usage` asks for the token counts."""
+    """`messages` and `tools` are unchanged.  `include_usage` asks for the token counts."""
     return {**chat(call), "stream_options": {"include_usage": True}}
 
 
 def azure_payload(call: Call) -> JSON:
-    """`messages` and `tools` are as they were passed.  The model names the deployment, which stands in the URL as well.
+    """`messages` and `tools` are unchanged.  `model` is the name of the deployment, which the URL names, too.
 
     `max_tokens` becomes `max_completion_tokens`.  `include_usage` asks for the token counts.
     """
@@ -27,13 +27,14 @@ def azure_payload(call: Call) -> JSON:
 
 
 def mistral_payload(call: Call) -> JSON:
-    """`messages` and `tools` are as they were passed; `seed` becomes `random_seed`.
+    """`messages` and `tools` are unchanged; `seed` becomes `random_seed`.
 
-    The token counts come unasked, and the service refuses unknown fields, `stream_options` among them.
+    The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     return chat(call, seed="random_seed")
 
 
+# What all providers below have in common.
 OTHER = replace(OPENAI, payload=payload, base_url_variables=())
 OPENROUTER = replace(
     OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", key_variables=("OPENROUTER_API_KEY",)
@@ -48,12 +49,14 @@ POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollina
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
 XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", key_variables=("XAI_API_KEY",))
+# Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
-    OTHER, name="azure-openai", base_url="", payload=azure_payload,  # each resource has its own address
+    OTHER, name="azure-openai", base_url="", payload=azure_payload,
     url="{base_url}/openai/deployments/{model}/chat/completions?api-version=2024-10-21",
     headers={"content-type": "application/json", "accept": "text/event-stream", "api-key": "{api_key}"},
     key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
 )  # fmt: skip
+# Servers on this machine, at their default ports.
 LLAMACPP = replace(OTHER, name="llamacpp", base_url="http://127.0.0.1:8080/v1", default_model="default",
                    key_variables=("LLAMA_API_KEY",), key_needed=False)  # fmt: skip
 VLLM = replace(OTHER, name="vllm", base_url="http://127.0.0.1:8000/v1", key_variables=("VLLM_API_KEY",),

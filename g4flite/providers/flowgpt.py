@@ -36,9 +36,9 @@ def sign(call: Call) -> dict[str, str]:
 
 
 def payload(call: Call) -> JSON:
-    """`question` is the content of the last message, `system` that of the system messages or a standard sentence.
+    """`question` is the content of the last message.  `system` is the content of the system messages, or a default.
 
-    `history` is a greeting, then the earlier messages; `promptId` is `model-` and the model.
+    `history` is a greeting and the earlier messages, without the system messages; `promptId` is `model-` and the model.
     A message with a `name`, images and tool calls raise `MessagesError`.
     """
     system = [m["content"] for m in call.texts if m["role"] == "system"] or [SYSTEM]
@@ -50,6 +50,7 @@ def payload(call: Call) -> JSON:
 
 
 def text_of(frame: dict[str, Any]) -> object:
+    """Return the text of one object of the reply.  Raises the error that the object reports."""
     if error := reported({"error": frame.get("data")} if frame.get("event") == "error" else frame):
         raise error
     return frame.get("data") if frame.get("event") == "text" else ""

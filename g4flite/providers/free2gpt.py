@@ -1,7 +1,7 @@
 """Free2GPT: a raw text reply; the body carries a SHA-256 of the time and the last message.
 
-The request names no model.  Status 500 with `Quota exceeded` in its body is a rate limit, as 429 is; a clean end of the
-HTTP body completes the reply.
+The request names no model.  A status 500 with `Quota exceeded` in its body is a rate limit, as a 429 is.  A clean end
+of the HTTP body completes the reply.
 Source: recorded traffic of https://chat10.free2gpt.xyz, upstream until December 2025.
 """
 
@@ -17,13 +17,13 @@ SITE = "https://chat10.free2gpt.xyz"
 def sign(call: Call) -> dict[str, str]:
     """`sign` is `sha256_hex("{time}:{content of the last message}:")`, with the time in milliseconds.
 
-    The text ends with a colon because the secret behind it is empty.
+    The text ends with a colon because the secret that follows the colon is empty.
     """
     return {"sign": sha256(f"{call.now_ms}:{call.texts[-1]['content']}:".encode()).hexdigest()}
 
 
 def payload(call: Call) -> JSON:
-    """`messages` are the messages as they were passed, `time` is Unix time in milliseconds, and `pass` is always null.
+    """`messages` are the messages as `role` and `content`, `time` is Unix time in milliseconds, and `pass` is null.
 
     `sign` comes from the signer.  A message with a `name`, images and tool calls raise `MessagesError`.
     """
@@ -39,7 +39,8 @@ FREE2GPT = Provider(
         "Chrome/127.0.0.0 Safari/537.36",
         "accept": "*/*",
         "accept-language": "en-US,en;q=0.9",
-        "content-type": "text/plain;charset=UTF-8",  # the body is JSON all the same
+        # The body is JSON all the same: this is the type in the recorded traffic.
+        "content-type": "text/plain;charset=UTF-8",
         "referer": f"{SITE}/",
         "origin": SITE,
     },

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core.errors import ContentFilterError, ProviderError
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, as_result, embedded, parts, split_system, tool_names
+from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, stops, tool_choice
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -23,12 +23,14 @@ REASONS: dict[str, FinishReason] = {
         "IMAGE_RECITATION".split(), "content_filter"),
     **dict.fromkeys("MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS".split(), "error"),
 }  # fmt: skip
+# The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 
 
 def payload(call: Call) -> JSON:
-    """`contents` are the messages, those of one role in a row as one; `systemInstruction` holds the system messages.
+    """`contents` holds the messages, and `systemInstruction` the system messages.
 
+    Messages of one role that follow one another become one content.
     A message with a `name` and an image at an `https:` URL raise `MessagesError`.
     """
     system, messages = split_system(call.messages)
@@ -54,33 +56,34 @@ def payload(call: Call) -> JSON:
 
 
 def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The messages in the protocol's form; those of one role that follow one another are one content."""
-    names, made = tool_names(messages), list[dict[str, Any]]()
+    """Return the messages in the protocol's form.  Messages of one role that follow one another are one content."""
+    names, result = tool_names(messages), list[dict[str, Any]]()
     for message in messages:
         role = "model" if message["role"] == "assistant" else "user"
-        if not made or made[-1]["role"] != role:
-            made.append({"role": role, "parts": []})
-        made[-1]["parts"] += pieces(message, names)
-    return made
+        if not result or result[-1]["role"] != role:
+            result.append({"role": role, "parts": []})
+        result[-1]["parts"] += wire_parts(message, names)
+    return result
 
 
-def pieces(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """The parts of one message."""
+def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
-        yield {"functionResponse": {"name": names[message["tool_call_id"]], "response": as_result(message["content"])}}
+        name, response = names[message["tool_call_id"]], as_result_object(message["content"])
+        yield {"functionResponse": {"name": name, "response": response}}
         return
     for part in parts(message):
         if part["type"] == "text":
             yield {"text": part["text"]}
             continue
-        media, data = embedded(part)
+        media, data = embedded_image(part)
         yield {"inlineData": {"mimeType": media, "data": data}}
-    for made in message.get("tool_calls", ()):
-        yield {"functionCall": {"name": made["function"]["name"], "args": arguments(made)}}
+    for call in message.get("tool_calls", ()):
+        yield {"functionCall": {"name": call["function"]["name"], "args": arguments(call)}}
 
 
 class GeminiReader:
-    """The chunks of one reply; the first candidate is read."""
+    """Reads the chunks of one reply.  Of several candidates, the first is read."""
 
     __slots__ = ("_called", "_calls", "_finished", "_started", "done")
     verbatim = True
@@ -93,6 +96,7 @@ class GeminiReader:
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
 
     def _read(self, frame: dict[str, Any]) -> Items:
+        """Yield the items of a frame that reports no error."""
         if not self._started:
             self._started = True
             yield Start(displayable_id(frame.get("responseId")), displayable_id(frame.get("modelVersion")))
@@ -103,28 +107,33 @@ class GeminiReader:
                 yield from self._part(part)
             reason = candidate.get("finishReason")
         usage = frame.get("usageMetadata")
-        if usage and (reason or blocked or self._finished):  # each chunk counts anew: the last one is enough
+        # Each chunk repeats the token counts; those of the last chunk are final.
+        if usage and (reason or blocked or self._finished):
             names = ("prompt", "candidates", "thoughts", "total")
             prompt, answer, thought, total = (count_or_none(usage.get(f"{name}TokenCount")) for name in names)
             yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, usage)
         if blocked:
             body = json.dumps(frame["promptFeedback"])
-            said = f"the prompt was blocked ({blocked}); change the messages"
+            said = f"the service blocked the messages ({blocked}); change them, or ask another provider"
             yield ContentFilterError(said, status=200, code=blocked, body=body)
         if reason and not self._finished:
             self._finished = True
             yield from self._finish(reason)
 
     def _finish(self, native: str) -> Items:
+        """Yield the finish reason, and the error that it stands for."""
         reason = REASONS.get(native, "other")
+        # The service says "STOP" after a tool call, too.
         yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
         if reason == "content_filter":
-            said = f"the answer was stopped ({native}); what came is in .partial, and other messages may help"
+            said = f"the service stopped the answer ({native}); the text so far is in .partial; change the messages"
             yield ContentFilterError(said, status=200, code=native)
         if reason == "error":
-            yield ProviderError(f"the model called a tool wrongly ({native}); try again", code=native, passing=True)
+            said = f"the model made a tool call that is not valid ({native}); try again"
+            yield ProviderError(said, code=native, passing=True)
 
     def _part(self, part: dict[str, Any]) -> Items:
+        """Yield the tool call, reasoning or text in a part."""
         if call := part.get("functionCall"):
             self._called = True
             yield from self._calls.once(call["name"], call.get("args"), call.get("id"))
@@ -137,10 +146,10 @@ class GeminiReader:
 
 
 def parser(limit: int) -> FrameParser:
-    """Gemini streamGenerateContent: server-sent events, or one JSON array if `alt=sse` was lost on the way.
+    """Gemini streamGenerateContent: server-sent events, or one JSON array if a proxy drops `alt=sse` from the URL.
 
-    `candidates[0].content.parts` holds text, reasoning (`thought`) and tool calls, `usageMetadata` the token counts.  A
-    `finishReason` completes the reply.
+    `candidates[0].content.parts` holds text, reasoning (`thought`) and tool calls; `usageMetadata` holds the token
+    counts; a `finishReason` completes the reply.
     """
     return FrameParser(EventsOrArray(limit), GeminiReader(), "an event")
 

@@ -1,4 +1,4 @@
-"""GPROChat: a raw text reply; the body carries a SHA-256 of the time, the prompt and a constant that is public.
+"""GPROChat: a raw text reply; the body carries a SHA-256 of the time, the prompt and a public constant.
 
 The prompt is the conversation as one text, with a line `Role: content` for each message.  The request names no model.
 A clean end of the HTTP body completes the reply.
@@ -11,7 +11,8 @@ from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.parsers import TextParser
 
 SITE = "https://gprochat.com"
-SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105 - its web page publishes it
+# The site's web page holds this constant, so it is no secret.
+SECRET = "2BC120D4-BB36-1B60-26DE-DB630472A3D8"  # noqa: S105
 
 
 def sign(call: Call) -> dict[str, str]:
@@ -20,7 +21,7 @@ def sign(call: Call) -> dict[str, str]:
 
 
 def payload(call: Call) -> JSON:
-    """`messages` holds the prompt as one text part, `time` is Unix time in milliseconds, and `pass` is always null.
+    """`messages` holds the prompt as one text part, `time` is Unix time in milliseconds, and `pass` is null.
 
     `sign` comes from the signer.  A message with a `name`, images and tool calls raise `MessagesError`.
     """
@@ -38,7 +39,8 @@ GPROCHAT = Provider(
         "referer": f"{SITE}/",
         "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
         "Chrome/129.0.0.0 Safari/537.36",
-        "content-type": "text/plain;charset=UTF-8",  # the body is JSON all the same
+        # The body is JSON all the same: this is the type in the recorded traffic.
+        "content-type": "text/plain;charset=UTF-8",
     },
     signer=sign,
     payload=payload,

@@ -1,13 +1,13 @@
 """Ollama chat: NDJSON; an object with `done: true` completes the reply.
 
-A server on this machine asks for no key, Ollama's cloud asks for one.
+A server on this machine needs no key, Ollama's cloud needs a key.
 Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (August 2026).
 """
 
 from typing import Any
 
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, embedded, parts, reject_names, tool_names
+from .._core.messages import Message, arguments, embedded_image, parts, reject_names, tool_names
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -19,7 +19,7 @@ REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 
 
 def payload(call: Call) -> JSON:
-    """`messages` hold their text in `content` and their images in `images`; `options` holds most options.
+    """`messages` hold text in `content` and images in `images`; `options` holds most options.
 
     A message with a `name` and an image at an `https:` URL raise `MessagesError`.
     """
@@ -35,24 +35,27 @@ def payload(call: Call) -> JSON:
 
 
 def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
-    """One message in the protocol's form: content is text, images are base64, the arguments of a call an object."""
+    """Return one message in the protocol's form; `names` has each tool call's function by the call's id.
+
+    Its content is text, its images are base64 texts, and the arguments of a tool call are an object.
+    """
     texts, images = [], []
     for part in parts(message):
         if part["type"] == "text":
             texts.append(part["text"])
             continue
-        images.append(embedded(part)[1])
+        images.append(embedded_image(part)[1])
     role = "system" if message["role"] == "developer" else message["role"]
     calls = [
-        {"function": {"name": made["function"]["name"], "arguments": arguments(made)}}
-        for made in message.get("tool_calls", ())
+        {"function": {"name": call["function"]["name"], "arguments": arguments(call)}}
+        for call in message.get("tool_calls", ())
     ]
-    answered = names[message["tool_call_id"]] if role == "tool" else None
-    return {"role": role, "content": "".join(texts)} | non_empty(images=images, tool_calls=calls, tool_name=answered)
+    tool = names[message["tool_call_id"]] if role == "tool" else None
+    return {"role": role, "content": "".join(texts)} | non_empty(images=images, tool_calls=calls, tool_name=tool)
 
 
 class OllamaReader:
-    """The lines of one reply."""
+    """Reads the lines of one reply."""
 
     __slots__ = ("_called", "_calls", "_started", "done")
     verbatim = True
@@ -65,6 +68,7 @@ class OllamaReader:
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
 
     def _read(self, frame: dict[str, Any]) -> Items:
+        """Yield the items of a line that reports no error."""
         if not self._started:
             self._started = True
             yield Start(None, displayable_id(frame.get("model")))
@@ -72,9 +76,9 @@ class OllamaReader:
         if message.get("thinking"):
             yield Reasoning(text_or_error(message["thinking"]))
         yield text_or_error(message.get("content"))
-        for made in message.get("tool_calls") or ():
-            self._called, function = True, made["function"]
-            yield from self._calls.once(function["name"], function.get("arguments"), made.get("id"))
+        for tool_call in message.get("tool_calls") or ():
+            self._called, function = True, tool_call["function"]
+            yield from self._calls.once(function["name"], function.get("arguments"), tool_call.get("id"))
         if frame.get("done"):
             self.done = True
             prompt, answer = count_or_none(frame.get("prompt_eval_count")), count_or_none(frame.get("eval_count"))
@@ -83,6 +87,7 @@ class OllamaReader:
                 yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), counts)
             native = frame.get("done_reason")
             reason = REASONS.get(native or "stop", "other")
+            # The service says "stop" after a tool call, too.
             yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only `done: true` ends a reply
@@ -92,8 +97,8 @@ class OllamaReader:
 def parser(limit: int) -> FrameParser:
     """Ollama chat: NDJSON, one object a line.
 
-    `message.content` is text, `message.thinking` reasoning, `message.tool_calls` whole tool calls; an `error` raises.
-    The object with `done: true` counts the tokens and completes the reply.
+    `message.content` is text, `message.thinking` is reasoning, `message.tool_calls` are complete tool calls; an `error`
+    raises.  The object with `done: true` holds the token counts and completes the reply.
     """
     return FrameParser(Lines(limit), OllamaReader(), "a line")
 

@@ -1,6 +1,6 @@
 """OpenAI Chat Completions: server-sent events of `chat.completion.chunk` objects, then `[DONE]`.
 
-The parser also reads what other services that speak this protocol (`dialects.py`) have added to the reply.
+The parser also reads the fields that other services which speak this protocol (`dialects.py`) have added to the reply.
 Source: https://platform.openai.com/docs/api-reference/chat/streaming and the types of openai-openapi (August 2026).
 """
 
@@ -18,14 +18,18 @@ from .._core.response.service_errors import displayable_id, reported
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
-    "content_filter": "content_filter", "error": "error", "insufficient_system_resource": "error",  # DeepSeek's
+    "content_filter": "content_filter", "error": "error",
+    # DeepSeek's.
+    "insufficient_system_resource": "error",
 }  # fmt: skip
+# The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 
 
 def chat(call: Call, **names: str) -> dict[str, Any]:
-    """The payload that all dialects share; `names` are the common options that one of them names otherwise."""
+    """Return the payload that all dialects share; `names` are the options that a dialect names otherwise."""
     tools = call.options.get("tools", ())
+    # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools), tool_choice(call.options), stops(call.options)
     return (
         {"model": required_model(call.model), "messages": call.messages, "stream": True}
@@ -35,7 +39,7 @@ def chat(call: Call, **names: str) -> dict[str, Any]:
 
 
 def payload(call: Call) -> JSON:
-    """`messages` and `tools` are as they were passed; `max_tokens` becomes `max_completion_tokens`.
+    """`messages` and `tools` are unchanged; `max_tokens` becomes `max_completion_tokens`.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """
@@ -44,49 +48,57 @@ def payload(call: Call) -> JSON:
 
 
 class ChatReader:
-    """The chunks of one reply, of OpenAI or of a dialect; of several choices the first is read."""
+    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read."""
 
     __slots__ = ("_calls", "_key", "_reason", "_refusal", "_started", "_think", "done")
 
     def __init__(self) -> None:
         self._calls, self._think, self._refusal = ToolCalls(), ThinkTag(), list[str]()
+        # The finish reason; "none" if the reply ended without a finish reason, "" before its end.
         self._reason = ""
-        self._key: object = None  # of the tool call that a fragment belongs to
+        # The key of the tool call to which the last fragment belongs.
+        self._key: object = None
         self._started = self.done = False
 
     @property
     def verbatim(self) -> bool:
+        # While a `<think>` tag may come, or once the model refuses, what the text says matters.
         return self._think.off and not self._refusal
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         items: list[str | Event | G4fliteError | None] = []
-        if not self._started and frame.get("id"):  # the first chunk of Azure has none yet
+        # The first chunk of Azure has no id yet.
+        if not self._started and frame.get("id"):
             self._started = True
             items.append(Start(displayable_id(frame["id"]), displayable_id(frame.get("model"))))
-        for one in frame.get("choices") or ():
-            if one.get("index") not in (None, 0, "0"):
+        for choice in frame.get("choices") or ():
+            if choice.get("index") not in (None, 0, "0"):
                 continue
-            items += self._delta(one.get("delta") or {})
-            if (reason := one.get("finish_reason")) and not self._reason:
-                items += self._finish(reason, one.get("native_finish_reason") or reason)
+            items += self._delta(choice.get("delta") or {})
+            # Some servers repeat the finish reason in a later chunk.
+            if (reason := choice.get("finish_reason")) and not self._reason:
+                items += self._finish(reason, choice.get("native_finish_reason") or reason)
+        # Groq sends the token counts in a field of its own.
         usage = frame.get("usage") or (frame.get("x_groq") or {}).get("usage")
         if usage:
-            items.append(counted(usage))
+            items.append(usage_of(usage))
         if name == "error" or frame.get("error") or frame.get("object") == "error":
             items.append(reported(frame if frame.get("error") else {"error": frame}))
         elif REASONS.get(self._reason) == "error":
-            said = f"the service ends its reply with {self._reason} and says no more; try again"
+            said = f"the service ended its reply with the finish reason {self._reason}; try again"
             items.append(ProviderError(said, code=self._reason, passing=True))
         elif self._refusal and self._reason:
             items.append(refusal("".join(self._refusal)))
         return items
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event]:
+        """Yield the reasoning, text and pieces of tool calls in a delta."""
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
             yield Reasoning(text_or_error(reasoning))
         content = delta.get("content")
-        if isinstance(content, list):  # Mistral's reasoning models
+        # Mistral's reasoning models send a list of parts.
+        if isinstance(content, list):
             for part in content:
                 if part.get("type") == "thinking":
                     yield from (Reasoning(text_or_error(piece["text"])) for piece in part["thinking"])
@@ -95,35 +107,41 @@ class ChatReader:
         elif content:
             yield from (text_or_error(content),) if self._think.off else self._think.feed(text_or_error(content))
         self._refusal += filter(None, [text_or_error(delta.get("refusal"))])
+        # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
         for fragment in delta.get("tool_calls") or ():
-            self._key = fragment.get("index", fragment.get("id", self._key))  # without either it goes on with the last
+            # A fragment with neither an index nor an id continues the last tool call.
+            self._key = fragment.get("index", fragment.get("id", self._key))
             yield self._fragment(fragment, self._key)
-        if delta.get("function_call"):  # the form before tools
+        # The protocol's older form of a tool call.
+        if delta.get("function_call"):
             yield self._fragment({"function": delta["function_call"]}, "function_call")
 
     def _fragment(self, fragment: dict[str, Any], key: object) -> ToolCallDelta:
-        made = fragment.get("function") or {}
+        """Return one piece of the tool call with this key."""
+        function = fragment.get("function") or {}
         return self._calls.add(
-            key, id=fragment.get("id"), name=made.get("name"), text=text_or_error(made.get("arguments"))
+            key, id=fragment.get("id"), name=function.get("name"), text=text_or_error(function.get("arguments"))
         )
 
     def _finish(self, reason: str | None, native: str | None) -> Items:
+        """Yield what was held back, and the finish reason."""
         self._reason = reason or "none"
         yield from self._think.close()
         yield from self._calls.whole()
         yield Finish(REASONS.get(self._reason, "other"), native)
 
     def end(self, *, marked: bool) -> Items:
+        # Some servers send a finish reason, but no `[DONE]`.
         self.done = marked or bool(self._reason)
         if marked and not self._reason:
             return self._finish(None, None)
         return self._think.close()
 
 
-def counted(usage: dict[str, Any]) -> Usage:
-    """The tokens of an OpenAI `usage` object."""
+def usage_of(usage: dict[str, Any]) -> Usage:
+    """Return the token counts in the protocol's object `usage`."""
     details = usage.get("completion_tokens_details") or {}
     prompt, completion = count_or_none(usage.get("prompt_tokens")), count_or_none(usage.get("completion_tokens"))
     return Usage(
@@ -139,8 +157,8 @@ def parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
     `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` element at the start of the
-    text are reasoning; `delta.tool_calls` is a piece of a tool call; `usage` counts the tokens.  A `finish_reason` or
-    `[DONE]` completes the reply.
+    text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  A `finish_reason`
+    or `[DONE]` completes the reply.
     """
     return FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
 

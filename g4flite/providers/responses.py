@@ -1,7 +1,8 @@
 """OpenAI Responses: server-sent events; `response.completed` or `response.incomplete` completes the reply.
 
-A real `error` event nests its error, while the documentation shows it flat (recorded, August 2026): both are read.
-Source: https://platform.openai.com/docs/api-reference/responses-streaming.
+The documentation shows an `error` event with the fields of the error in it.  The events that the service sends hold the
+error as an object `error` (recorded, August 2026).  The parser reads both.
+Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ from .._core.response.service_errors import displayable_id, reported
 from .openai import OPENAI
 
 REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+# The types of events with a piece of the reasoning.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
 
 
 def payload(call: Call) -> JSON:
-    """`input` holds an item for each message, tool call and result; `tools` are without the object `function`.
+    """`input` holds an item for each message, tool call and tool result.
 
+    `tools` are the functions, without the object `function` around each.
     A message with a `name` raises `MessagesError`.
     """
     (kind, name), wanted = tool_choice(call.options) or ("", ""), schema(call.options)
@@ -43,7 +46,7 @@ def payload(call: Call) -> JSON:
 
 
 def items(message: Message) -> Iterator[dict[str, Any]]:
-    """The items of one message: its content, and one for each of its tool calls."""
+    """Yield the items of one message: its content, and each of its tool calls."""
     if message["role"] == "tool":
         yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]}
         return
@@ -57,14 +60,14 @@ def items(message: Message) -> Iterator[dict[str, Any]]:
     ]
     if content:
         yield {"role": message["role"], "content": content}
-    for made in message.get("tool_calls", ()):
-        function = made["function"]
-        yield {"type": "function_call", "call_id": made["id"], "name": function["name"],
+    for call in message.get("tool_calls", ()):
+        function = call["function"]
+        yield {"type": "function_call", "call_id": call["id"], "name": function["name"],
                "arguments": function["arguments"]}  # fmt: skip
 
 
 class ResponsesReader:
-    """The events of one reply; of the 57 names those that are not known here are passed over."""
+    """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types."""
 
     __slots__ = ("_called", "_calls", "_refusal", "done")
     verbatim = True
@@ -99,12 +102,15 @@ class ResponsesReader:
         return ()
 
     def _done(self, key: object, item: dict[str, Any]) -> Items:
-        if not self._calls.arguments(key):  # a server that sends the call whole
+        """Yield the tool call that is complete."""
+        # Some servers send the call at once, without `response.function_call_arguments.delta`.
+        if not self._calls.arguments(key):
             self._called = True
             yield self._calls.add(key, id=item["call_id"], name=item["name"], text=text_or_error(item.get("arguments")))
         yield from self._calls.whole(key)
 
     def _finish(self, response: dict[str, Any]) -> Items:
+        """Yield the end of the answer: tool calls that are still open, token counts, the finish reason, a refusal."""
         self.done = True
         native = (response.get("incomplete_details") or {}).get("reason") or response.get("status")
         yield from self._calls.whole()
@@ -118,11 +124,12 @@ class ResponsesReader:
                 count_or_none(usage.get("total_tokens")),
                 usage,
             )
+        # The service's word is "completed" after a tool call, too.
         complete: FinishReason = "tool_calls" if self._called else "stop"
         yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
         yield refusal("".join(self._refusal)) if self._refusal else None
 
-    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds [DONE], which ends nothing here
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
         return ()
 
 
@@ -131,8 +138,8 @@ def parser(limit: int) -> FrameParser:
 
     `response.output_text.delta` is text, `response.reasoning_summary_text.delta` and `response.reasoning_text.delta`
     are reasoning, `response.function_call_arguments.delta` is a piece of a tool call; `error` and `response.failed`
-    raise.  `response.completed` or `response.incomplete` counts the tokens and completes the reply.  Events with other
-    names are skipped.
+    raise.  `response.completed` or `response.incomplete` holds the token counts and completes the reply.  Events with
+    other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), ResponsesReader(), "an event")
 

@@ -341,7 +341,7 @@ def test_text_in_one_piece_fails_only_if_the_body_has_chunks() -> None:
     assert failing(judged("openai", recorded(CHAT))) == ["mid-stream"]
 
 
-CUT = g4flite.TruncatedStreamError("the reply was cut off; what came is in .partial")
+CUT = g4flite.TruncatedStreamError("the reply was cut off; the text so far is in .partial")
 SLOW = g4flite.IdleTimeoutError("idle: no more text came for 3 s; raise it")
 
 
@@ -501,7 +501,7 @@ WRONG = {
     "no constant": (["--as", "tests.acme:ACNE"], 2, "--as tests.acme:ACNE cannot be imported: AttributeError: "),
     "no Provider": (["--as", "tests.acme:FOUNDERS"], 2, "--as tests.acme:FOUNDERS is a tuple, not a Provider"),
     "no model": (["--as", "openai"], 2, "openai: there is no default model; name one with --model"),
-    "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "timeout: first_token is a positive number of seconds"),
+    "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "timeout: first_token must be a positive number of seconds"),
     "nothing named": ([], 2, "the following arguments are required: --as; see "),
 }
 
@@ -519,7 +519,7 @@ def test_an_endpoint_that_cannot_be_reached_is_reported_in_one_line(
     check: Callable[..., int], capsys: Captured
 ) -> None:
     assert check("--as", "cromicle", url="localhost:1") == 2
-    assert a_line(capsys.readouterr().err, "error: cromicle: base_url begins with http://")
+    assert a_line(capsys.readouterr().err, "error: cromicle: base_url must begin with http://")
     with socket.socket() as deaf:
         # Without listen(), connections are refused.
         deaf.bind(("127.0.0.1", 0))

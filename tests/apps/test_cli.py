@@ -146,8 +146,11 @@ WRONG = {
     "empty prompt": (["stream", "cromicle", " "], "the prompt is empty; say what to send, as in: "),
     "provider": (["stream", "cromicel", "Hi"], "there is no provider 'cromicel' (did you mean 'cromicle'?)"),
     "model": (["stream", "cromicle", "Hi", "-m", "gpt-9"], "cromicle: there is no model 'gpt-9'"),
-    "base URL": (["stream", "cromicle", "Hi", "--base-url", "localhost"], "cromicle: base_url begins with http://"),
-    "proxy": (["stream", "cromicle", "Hi", "--proxy", "ftp://h:1", "--base-url", "http://h"], "cromicle: proxy is no"),
+    "base URL": (["stream", "cromicle", "Hi", "--base-url", "localhost"], "cromicle: base_url must begin with http://"),
+    "proxy": (
+        ["stream", "cromicle", "Hi", "--proxy", "ftp://h:1", "--base-url", "http://h"],
+        "cromicle: proxy must be a URL",
+    ),
     "header": (["stream", "cromicle", "Hi", "-H", "Bearer s3cret"], "argument -H/--header: a header has the form"),
     "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: an option has the form name=value"),
     "option unknown": (["stream", "flowgpt", "Hi", "-o", "top_k=1"], "flowgpt: there is no option 'top_k'"),
@@ -245,7 +248,7 @@ def test_an_error_of_the_provider_is_one_line_and_exit_code_1(
     captured = capsys.readouterr()
     assert captured.out == out
     assert a_line(captured.err, message)
-    assert captured.err.endswith("; what came is above\n") is bool(out)
+    assert captured.err.endswith("; the text so far is above\n") is bool(out)
 
 
 @pytest.mark.parametrize("action", ["error", "ignore"])

@@ -57,15 +57,15 @@ def test_a_placeholder_is_not_a_key_and_raises_no_warning() -> None:
 
 @pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
 def test_verify_is_a_tls_context_and_cannot_be_switched_off(verify: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext, .* TLS is always verified"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext, .* TLS is always verified"):
         g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
 
 
 def test_a_tls_context_beside_a_client_is_refused() -> None:
     context = ssl.create_default_context()
-    with pytest.raises(g4flite.OptionError, match="set them on client="):
+    with pytest.raises(g4flite.OptionError, match="set them on that client"):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
 
 

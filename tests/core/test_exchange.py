@@ -84,7 +84,8 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     assert type(error) is g4flite.StatusError
     assert error.body == '{"error":\n "overheated"}'
     assert str(error) == (
-        "acme: status 500 Internal Server Error: 'overheated'; the service fails: try later, or ask another provider"
+        "acme: status 500 Internal Server Error: 'overheated'; "
+        "the service fails: try again later, or ask another provider"
     )
     assert error.retry_after is None
     assert "'some text of { its own'" in str(failing(500, b"some text of\n{ its own"))
@@ -95,16 +96,16 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     [
         (400, "Bad Request; check the messages and options"),
         (401, "Unauthorized; check api_key= or the environment variable that holds it"),  # of a provider without one
-        (402, "Payment Required; the account has nothing left to spend"),
-        (403, "Forbidden; it refuses this caller"),
-        (404, "Not Found; nothing is served there"),
-        (405, "Method Not Allowed; nothing is served there"),
+        (402, "Payment Required; the account has no credit left"),
+        (403, "Forbidden; the service refuses this caller"),
+        (404, "Not Found; there is nothing at this URL"),
+        (405, "Method Not Allowed; there is nothing to ask at this URL"),
         (413, "; the request is too large: shorten the messages"),
         (429, "Too Many Requests; wait before the next call"),
         (503, "Service Unavailable; the service fails"),
         (529, "status 529; try again later, or ask another provider"),
         (799, "status 799; the service fails"),
-        (304, "Not Modified; it redirects to another path, which is not followed"),
+        (304, "Not Modified; it redirects to another path, and redirects are not followed"),
     ],
 )
 def test_a_status_says_what_to_try(status: int, advice: str) -> None:
@@ -117,7 +118,7 @@ def test_a_status_says_what_to_try(status: int, advice: str) -> None:
 )
 def test_a_redirect_names_the_host_it_leads_to(location: str, host: str) -> None:
     error = failing(302, location=location)
-    assert f"it redirects to {host}, which is not followed" in str(error)
+    assert f"it redirects to {host}, and redirects are not followed" in str(error)
     assert "s3cret" not in str(error)
 
 

@@ -88,7 +88,7 @@ def test_an_explanation_is_not_waited_for_longer_than_a_second(driver: Driver, s
 
 def test_a_compression_that_nobody_asked_for(driver: Driver, server: Emulator) -> None:
     server.script = Script(body=b"\x0b\x02\x80hello\x03", headers={"content-encoding": "br"})
-    with pytest.raises(g4flite.MalformedReplyError, match="compressed with br, which nobody asked for"):
+    with pytest.raises(g4flite.MalformedReplyError, match="compressed with br, which the request did not offer"):
         driver.collect("cromicle", "Hi", base_url=server.url)
     server.script = Script(status=500, body=b"\x0b\x02\x80hello\x03", headers={"content-encoding": "br"})
     with pytest.raises(g4flite.StatusError, match="status 500"):

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite._core.messages import Message, arguments, inline, normalise, parts, split_system, tool_names
+from g4flite._core.messages import Message, arguments, normalise, parts, split_data_url, split_system, tool_names
 from g4flite._core.options import check_tools
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}
@@ -36,7 +36,7 @@ def test_the_list_of_parts_is_one_s_own() -> None:
     ],
 )
 def test_a_data_url_is_taken_apart(url: str, expected: tuple[str, str] | None) -> None:
-    assert inline(url) == expected
+    assert split_data_url(url) == expected
 
 
 def test_arguments_are_an_object() -> None:
@@ -48,7 +48,9 @@ def test_arguments_are_an_object() -> None:
     "text", ["{", "[1]", "null", " ", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', '{"a":' * 10**5]
 )
 def test_arguments_that_are_no_object_name_the_tool(text: str) -> None:
-    with pytest.raises(g4flite.MessagesError, match="the arguments of the call of the tool 'add' are no JSON object"):
+    with pytest.raises(
+        g4flite.MessagesError, match="the arguments of the call of the tool 'add' are not a JSON object"
+    ):
         arguments(call("add", text))
 
 
@@ -96,18 +98,18 @@ def test_tools_are_unwrapped() -> None:
 @pytest.mark.parametrize(
     ("tools", "complaint"),
     [
-        ({"name": "add"}, "tools are a list, not dict"),
-        ("add", "tools are a list, not str"),
-        (["add"], 'tool 1 is no {"type": "function", "function": {"name", "parameters"}}'),
-        ([{"name": "add"}], 'tool 1 is no {"type"'),
-        ([{"type": "web_search", "function": {"name": "add"}}], 'tool 1 is no {"type"'),
-        ([{"function": "add"}], 'tool 1 is no {"type"'),
-        ([{"function": {"name": "add"}}, {"function": {}}], "tool 2 has no name of type str"),
+        ({"name": "add"}, "tools= must be a list, not dict"),
+        ("add", "tools= must be a list, not str"),
+        (["add"], 'tool 1 is not {"type": "function", "function": {"name", "parameters"}}'),
+        ([{"name": "add"}], 'tool 1 is not {"type"'),
+        ([{"type": "web_search", "function": {"name": "add"}}], 'tool 1 is not {"type"'),
+        ([{"function": "add"}], 'tool 1 is not {"type"'),
+        ([{"function": {"name": "add"}}, {"function": {}}], "tool 2 has no name of the type str"),
         ([{"function": {"name": ""}}], "tool 1 has no name"),
         ([{"function": {"name": 3}}], "tool 1 has no name"),
-        ([{"function": {"name": "add", "parameters": []}}], "tool 1, 'add': parameters is an object, not list"),
-        ([{"function": {"name": "add", "description": 3}}], "description is of the type str, not int"),
-        ([{"function": {"name": "add", "strict": 1}}], "strict is of the type bool, not int"),
+        ([{"function": {"name": "add", "parameters": []}}], "tool 1, 'add': parameters must be an object, not list"),
+        ([{"function": {"name": "add", "description": 3}}], "description must be of the type str, not int"),
+        ([{"function": {"name": "add", "strict": 1}}], "strict must be of the type bool, not int"),
         ([{"function": {"name": "add", "handler": print}}], "'add', has 'handler'; it takes name, description, param"),
     ],
 )

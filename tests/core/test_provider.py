@@ -43,27 +43,27 @@ def test_a_spec_shows_no_secret(name: str) -> None:
         ({"name": "no spaces"}, "letters, digits, - and _"),
         ({"name": ""}, "letters, digits, - and _"),
         ({"name": "n\u00f6"}, "letters, digits, - and _"),
-        ({"base_url": "ftp://acme.test"}, "begins with http:// or https://"),
+        ({"base_url": "ftp://acme.test"}, "must begin with http:// or https://"),
         ({"headers": {"accept-encoding": "br"}}, "accept-encoding is computed by httpx"),
         ({"headers": {"Content-Length": "3"}}, "Content-Length is computed by httpx"),
         ({"headers": {"x-a": "1\r\nx-b: 2"}}, "x-a holds a line break"),
-        ({"models": ("a",), "default_model": "b"}, "'b' is no model of its own"),
+        ({"models": ("a",), "default_model": "b"}, "'b' is an alias or the default model, but models"),
         ({"name": 5}, "letters, digits, - and _"),
-        ({"url": None}, "url is a NoneType"),
-        ({"url": "/chat"}, "url begins with {base_url}"),
-        ({"url": "{base_url}/{"}, "url is no template"),
-        ({"url": "{base_url}/}"}, "url is no template"),
-        ({"url": "{base_url}/{0}"}, "url is a template of plain fields, like {nonce}"),
+        ({"url": None}, "url must be a string, not NoneType"),
+        ({"url": "/chat"}, "url must begin with {base_url}"),
+        ({"url": "{base_url}/{"}, "url is not a template"),
+        ({"url": "{base_url}/}"}, "url is not a template"),
+        ({"url": "{base_url}/{0}"}, "url must be a template of plain fields, like {nonce}"),
         ({"url": "{base_url}/{}"}, "plain fields"),
         ({"url": "{base_url}/{model:d}"}, "plain fields"),
         ({"url": "{base_url}/{model.x}"}, "plain fields"),
-        ({"headers": {"x-a": "{model!r}"}}, "the header x-a is a template of plain fields"),
+        ({"headers": {"x-a": "{model!r}"}}, "the header x-a must be a template of plain fields"),
         ({"headers": {"x-a": "{model[x]}"}}, "plain fields"),
-        ({"end": "markr"}, "end is 'http' or 'marker', not 'markr'"),
-        ({"models": "abc"}, "models is a tuple"),
-        ({"error_types": ["text/html"]}, "error_types is a tuple"),
-        ({"options": {"t": float}}, "the types of 't' are a tuple"),
-        ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is no model of its own"),
+        ({"end": "markr"}, "end must be 'http' or 'marker', not 'markr'"),
+        ({"models": "abc"}, "models must be a tuple, not str"),
+        ({"error_types": ["text/html"]}, "error_types must be a tuple, not list"),
+        ({"options": {"t": float}}, "the types of 't' must be a tuple"),
+        ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is an alias or the default model, but models"),
     ],
 )
 def test_a_spec_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
@@ -86,7 +86,7 @@ def test_register_gives_a_spec_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_register_takes_a_spec_alone() -> None:
-    with pytest.raises(g4flite.SpecError, match="a provider is a Provider, not str"):
+    with pytest.raises(g4flite.SpecError, match="only a Provider can be registered, not str"):
         g4flite.register("acme")  # type: ignore[arg-type]
 
 

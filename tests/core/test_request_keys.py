@@ -84,13 +84,13 @@ def test_a_local_server_wants_no_key_and_takes_one(name: str) -> None:
 @pytest.mark.parametrize("key", ["", "two words", "li\nne", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
 def test_what_is_no_key_is_refused_and_not_quoted(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        g4flite.OptionError, match="^openai: api_key is no key: it is empty, or holds a space"
+        g4flite.OptionError, match="^openai: api_key cannot be a key: it is empty, or holds a space"
     ) as caught:
         g4flite.stream("openai", "Hi", model="m", api_key=key)
     assert not key or str(key) not in str(caught.value)
     if isinstance(key, str) and key:
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        with pytest.raises(g4flite.OptionError, match="^openai: OPENAI_API_KEY is no key"):
+        with pytest.raises(g4flite.OptionError, match="^openai: OPENAI_API_KEY cannot be a key"):
             g4flite.stream("openai", "Hi", model="m")
 
 
@@ -101,7 +101,7 @@ def test_a_header_of_the_caller_s_own_stands_for_the_key() -> None:
 
 
 def test_a_key_for_who_takes_none_is_refused() -> None:
-    with pytest.raises(g4flite.OptionError, match="cromicle: it takes no key; leave api_key= out"):
+    with pytest.raises(g4flite.OptionError, match="cromicle: this provider takes no key; leave api_key= out"):
         g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1", api_key=KEY)
 
 
@@ -115,7 +115,7 @@ def test_a_key_is_for_one_provider() -> None:
 
 
 def test_a_key_goes_into_no_url() -> None:
-    with pytest.raises(g4flite.SpecError, match="url names the key"):
+    with pytest.raises(g4flite.SpecError, match="url names .api_key."):
         dataclasses.replace(ACME, url="{base_url}/chat?key={api_key}")
 
 
@@ -167,16 +167,18 @@ def test_our_variable_wins_over_the_vendor_s(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_variable_that_holds_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "ftp://own.test")
-    with pytest.raises(g4flite.OptionError, match=r"begins with http:// or https://.*\(from OPENAI_BASE_URL\)"):
+    with pytest.raises(g4flite.OptionError, match=r"must begin with http:// or https://.*\(from OPENAI_BASE_URL\)"):
         request("openai", api_key=KEY)
 
 
 def test_a_provider_without_a_public_address_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = "azure-openai: it has no public address; pass base_url= or set AZURE_OPENAI_ENDPOINT"
+    wanted = "azure-openai: there is no public base URL; pass base_url= or set AZURE_OPENAI_ENDPOINT"
     with pytest.raises(g4flite.OptionError, match=wanted):
         g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "own.test")  # no scheme to complete it with
-    with pytest.raises(g4flite.OptionError, match=r"begins with http:// or https://.*\(from AZURE_OPENAI_ENDPOINT\)"):
+    with pytest.raises(
+        g4flite.OptionError, match=r"must begin with http:// or https://.*\(from AZURE_OPENAI_ENDPOINT\)"
+    ):
         g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
 
 
@@ -202,9 +204,9 @@ def test_extra_goes_into_the_payload_and_into_the_objects_inside() -> None:
     assert request("ollama", extra={"options": 5}).body["options"] == 5
     for nothing in (None, {}):
         assert request("ollama", extra=nothing) == request("ollama")
-    with pytest.raises(g4flite.OptionError, match="extra is a mapping of fields to values, not list"):
+    with pytest.raises(g4flite.OptionError, match="extra= must be a mapping of fields to values, not list"):
         request("ollama", extra=[1])
-    with pytest.raises(g4flite.OptionError, match="extra holds what is no JSON: Object of type object"):
+    with pytest.raises(g4flite.OptionError, match="a field of extra= is not JSON: Object of type object"):
         g4flite.stream("ollama", "Hi", model="m", extra={"a": object()})
 
 
@@ -217,7 +219,7 @@ def test_the_extra_of_a_call_goes_into_that_of_its_client() -> None:
 @pytest.mark.parametrize("name", ["openai-responses", "anthropic", "gemini", "cohere"])
 @pytest.mark.parametrize("wrong", ["any", {"type": "function"}, {"type": "function", "function": {"name": 5}}])
 def test_a_tool_choice_that_is_none_is_refused(name: str, wrong: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match='tool_choice is "auto", "none", "required" or'):
+    with pytest.raises(g4flite.OptionError, match='tool_choice= must be "auto", "none", "required" or'):
         g4flite.stream(name, "Hi", model="m", api_key=KEY, tool_choice=wrong)
 
 
@@ -227,7 +229,7 @@ def test_a_tool_choice_that_is_none_is_refused(name: str, wrong: Any) -> None:
 )
 def test_a_response_format_that_is_none_is_refused(name: str, wrong: Any) -> None:
     key = None if name == "ollama" else KEY
-    with pytest.raises(g4flite.OptionError, match='response_format is {"type": "json_object"} or'):
+    with pytest.raises(g4flite.OptionError, match='response_format= must be {"type": "json_object"} or'):
         g4flite.stream(name, "Hi", model="m", api_key=key, response_format=wrong)
 
 
@@ -260,7 +262,7 @@ def test_a_nest_too_deep_for_json_is_an_error_of_ours() -> None:
     nest: list[Any] = []
     for _ in range(100_000):
         nest = [nest]
-    with pytest.raises(g4flite.OptionError, match="an option or a field of extra is no JSON"):
+    with pytest.raises(g4flite.OptionError, match="an option or a field of extra= is not JSON"):
         g4flite.stream("ollama", "Hi", model="m", extra={"a": nest})
 
 
@@ -280,13 +282,13 @@ def test_an_empty_list_of_providers_is_one_with_a_key_too() -> None:
 
 @pytest.mark.parametrize("name", ["anthropic", "gemini"])
 def test_a_system_message_alone_asks_nothing(name: str) -> None:
-    with pytest.raises(g4flite.MessagesError, match=f"^{name}: there are system messages alone"):
+    with pytest.raises(g4flite.MessagesError, match=f"^{name}: there are only system messages"):
         g4flite.stream(name, [{"role": "system", "content": "Be brief."}], model="m", api_key=KEY)
 
 
 @pytest.mark.parametrize("stop", [[1], [""], ""])
 def test_a_stop_that_is_no_text_is_refused(stop: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match="stop is a text or a list of texts"):
+    with pytest.raises(g4flite.OptionError, match="stop= must be a text or a list of texts"):
         g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
 
 

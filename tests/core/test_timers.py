@@ -43,14 +43,14 @@ def test_the_defaults_and_the_short_form() -> None:
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e10, "5", True])
 @pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
 def test_a_timer_is_a_positive_number_or_none(name: str, value: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match=f"timeout: {name} is a positive number of seconds or None"):
+    with pytest.raises(g4flite.OptionError, match=f"timeout: {name} must be a positive number of seconds or None"):
         Timeout(**{name: value})
 
 
 def test_a_bad_timeout_is_refused_before_any_socket() -> None:
-    with pytest.raises(g4flite.OptionError, match="total is a positive number"):
+    with pytest.raises(g4flite.OptionError, match="total must be a positive number"):
         g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", timeout=-1)
-    with pytest.raises(g4flite.OptionError, match="retries is a whole number from 0"):
+    with pytest.raises(g4flite.OptionError, match="retries= must be a whole number from 0"):
         g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", retries=-1)
 
 
@@ -63,7 +63,7 @@ def test_first_token_runs_from_the_first_read(clock: Clock) -> None:
     clock.now += 1.5
     assert timers.left() == 0.5
     clock.now += 0.5
-    with pytest.raises(g4flite.FirstTokenTimeoutError, match="first_token: no text came for 2 s; raise it with"):
+    with pytest.raises(g4flite.FirstTokenTimeoutError, match="first_token: no text came for 2 s; allow more with"):
         timers.left()
 
 

@@ -157,7 +157,7 @@ def test_a_tool_choice_arrives(name: str, choice: Any, service: Emulator) -> Non
             g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call)
         return
     if name == "cohere" and isinstance(choice, dict):
-        with pytest.raises(g4flite.OptionError, match="cohere: tool_choice is .* one tool cannot be demanded"):
+        with pytest.raises(g4flite.OptionError, match="cohere: tool_choice= cannot name one tool"):
             g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call)
         return
     g4flite.stream(name, "Hi", tools=TOOLS, tool_choice=choice, **call).text()
@@ -192,7 +192,7 @@ def test_an_image_to_fetch_is_sent_or_refused(name: str, service: Emulator) -> N
     messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
     call = settings(name, service)
     if name in ("gemini", "ollama"):
-        with pytest.raises(g4flite.MessagesError, match=f"^{name}: an image goes out inside the message here"):
+        with pytest.raises(g4flite.MessagesError, match=f"^{name}: an image has a web URL"):
             g4flite.stream(name, messages, **call)
         assert service.connections == 0
         return

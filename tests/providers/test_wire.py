@@ -240,10 +240,10 @@ class TestChat:
         *items, error = read("openai", sse(said("a"), chunk(delta)))
         assert items == [BEGIN, "a"]
         assert type(error) is g4flite.MalformedReplyError
-        assert "an event of the reply has another shape" in str(error)
+        assert "an event of the reply does not have the protocol's shape" in str(error)
 
     @pytest.mark.parametrize(("data", "complaint"), [
-        ("data: oops", "an event of the reply is no JSON: 'oops'"), ("data: [1]", "is a list, not an object"),
+        ("data: oops", "an event of the reply is not JSON: 'oops'"), ("data: [1]", "is a list, not a JSON object"),
     ])  # fmt: skip
     def test_an_event_that_is_no_object_is_malformed(self, data: str, complaint: str) -> None:
         *items, error = read("openai", sse(said("a"), data, STOP))
@@ -772,7 +772,7 @@ class TestOllama:
 
     def test_a_line_of_another_shape_is_malformed(self) -> None:
         *_, raised = read("ollama", self.wire(self.line(content=3)))
-        assert "a line of the reply has another shape" in str(raised)
+        assert "a line of the reply does not have the protocol's shape" in str(raised)
 
 
 class TestCohere:

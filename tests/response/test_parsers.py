@@ -101,13 +101,13 @@ def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [
-        (b"oops", "a line of the reply is no JSON: 'oops'"),
-        (b"[1]", "is a list, not an object"),
-        (b'"text"', "is a str, not an object"),
-        (b'{"event": "text"}', "a line of the reply has another shape"),
-        (b'{"event": "text", "data": 3}', "a line of the reply has another shape"),
-        (b'{"event": "text", "data": null}', "a line of the reply has another shape"),
-        (b"[" * 100_000, "no JSON"),
+        (b"oops", "a line of the reply is not JSON: 'oops'"),
+        (b"[1]", "is a list, not a JSON object"),
+        (b'"text"', "is a str, not a JSON object"),
+        (b'{"event": "text"}', "a line of the reply does not have the protocol's shape"),
+        (b'{"event": "text", "data": 3}', "a line of the reply does not have the protocol's shape"),
+        (b'{"event": "text", "data": null}', "a line of the reply does not have the protocol's shape"),
+        (b"[" * 100_000, "not JSON"),
         (b"9" * 5000, "a line of the reply is"),
     ],
 )
@@ -130,7 +130,7 @@ def test_a_reply_that_ends_inside_a_line_is_error_of_body() -> None:
 def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
     parser = flow()
     assert list(parser.feed(b"[1]")) == []
-    with pytest.raises(g4flite.MalformedReplyError, match="not an object"):
+    with pytest.raises(g4flite.MalformedReplyError, match="not a JSON object"):
         list(parser.close())
 
 
@@ -173,7 +173,9 @@ def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line(
 
 @pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])
 def test_a_line_of_another_shape_is_malformed(find: Any) -> None:
-    with pytest.raises(g4flite.MalformedReplyError, match="a line of the reply has another shape: '{\"t\": 1}'"):
+    with pytest.raises(
+        g4flite.MalformedReplyError, match="a line of the reply does not have the protocol's shape: '{\"t\": 1}'"
+    ):
         decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
 
 

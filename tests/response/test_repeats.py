@@ -154,7 +154,7 @@ def test_the_halves_of_a_pair_find_each_other_among_many(name: str) -> None:
 
 def test_a_frame_of_two_values_is_malformed() -> None:
     parser = providers.find("flowgpt").parser(1000)
-    with pytest.raises(MalformedReplyError, match="is no JSON"):
+    with pytest.raises(MalformedReplyError, match="is not JSON"):
         list(parser.feed(b'{"event": "text", "data": "a"} {"event": "text", "data": "b"}\n'))
 
 

@@ -79,7 +79,7 @@ def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
 
 @pytest.mark.parametrize("coding", ["br", "gzip,gzip", "nonsense"])
 def test_a_compression_that_nobody_asked_for_is_no_text(coding: str) -> None:
-    with pytest.raises(g4flite.MalformedReplyError, match=f"compressed with {coding}, which nobody asked for"):
+    with pytest.raises(g4flite.MalformedReplyError, match=f"compressed with {coding}, which the request did not offer"):
         read(ACME, Head(200, {}, coding), [b"noise"])
 
 

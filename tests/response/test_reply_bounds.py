@@ -45,7 +45,7 @@ def floods() -> dict[str, tuple[Script, str, str]]:
         "a page": (
             Script(body=b"x" * (80 * MIB), headers={"content-type": "text/html"}), "MalformedReplyError", "text/html",
         ),
-        "a head": (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * (24 * MIB)), "LimitError", "the head of the answer"),
+        "a head": (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * (24 * MIB)), "LimitError", "the head of the response"),
         "headers": (Script(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * (4 * MIB)), "LimitError", "the head of the"),
         "a bomb": (Script(body=bomb, headers=zipped), "LimitError", "max_ratio, 200 times"),
         "a bomb in an error": (Script(status=500, body=bomb, headers=zipped), "StatusError", "status 500"),

@@ -63,15 +63,15 @@ def test_what_is_sent_is_what_httpx_sends(server: Emulator) -> None:
 
 @pytest.mark.parametrize("driver", ["sync", "trio"], indirect=True)
 def test_it_is_for_asyncio_alone(driver: Driver) -> None:
-    with pytest.raises(g4flite.OptionError, match='transport="aiohttp" is for `async for` on asyncio'):
+    with pytest.raises(g4flite.OptionError, match='transport="aiohttp" works only with `async for` on asyncio'):
         driver.collect(["cromicle", "gprochat"], "Hi", base_url="http://127.0.0.1:1", transport="aiohttp")
     assert len(driver.stream.attempts) == 1
 
 
 def test_a_transport_that_is_unknown_or_not_installed_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(g4flite.OptionError, match='acme: transport is "httpx" or "aiohttp", not 5'):
+    with pytest.raises(g4flite.OptionError, match='acme: transport= must be "httpx" or "aiohttp", not 5'):
         g4flite.stream(ACME, "Hi", transport=5)  # type: ignore[arg-type]
-    with pytest.raises(g4flite.OptionError, match="set them on client="):
+    with pytest.raises(g4flite.OptionError, match="set them on that client"):
         g4flite.stream(ACME, "Hi", transport="aiohttp", client=httpx.Client())
     monkeypatch.setitem(sys.modules, "httpx_aiohttp", None)
     with pytest.raises(g4flite.OptionError, match=r"pip install httpx-aiohttp, or g4flite\[aiohttp\]"):
@@ -241,11 +241,11 @@ def test_a_request_that_nobody_reads_leaves_no_socket_open() -> None:
 @pytest.mark.parametrize(
     ("script", "error", "said"),
     [
-        (Script(raw=b""), g4flite.TransportError, "closed the connection before it answered: Server disconnected"),
+        (Script(raw=b""), g4flite.TransportError, "closed the connection before it responded: Server disconnected"),
         (Script(raw=b"", reset=True), g4flite.TransportError, "Connection reset by peer"),
-        (Script(raw=b"nonsense\r\n\r\n"), g4flite.MalformedReplyError, "gave no valid HTTP answer: "),
-        (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "the head of the answer"),
-        (Script(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 999), g4flite.LimitError, "the head of the answer"),
+        (Script(raw=b"nonsense\r\n\r\n"), g4flite.MalformedReplyError, "sent no valid HTTP response: "),
+        (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "the head of the response"),
+        (Script(raw=b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 999), g4flite.LimitError, "the head of the response"),
         (Script(raw=b"HTTP/1.1 200 OK\r\n\r\nHi"), g4flite.TruncatedStreamError, "neither a length nor chunks"),
         (Script(body="two words", cut=4, split=(3,)), g4flite.TruncatedStreamError, "the reply was cut off: "),
         (
@@ -276,20 +276,20 @@ def test_places_that_cannot_be_reached_are_told_as_over_httpx(server: Emulator) 
 def test_proxies_are_told_as_over_httpx(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with_login = server.url.replace("//", f"//user:{SECRET}@")
     error = failure("cromicle", "Hi", base_url="https://upstream.test", proxy=with_login)
-    assert "the proxy makes no connection to upstream.test: " in str(error)
+    assert "the proxy did not connect to upstream.test: " in str(error)
     shown = "".join([*map(repr, (error, error.__cause__, error.__context__)), *traceback.format_exception(error)])
     assert SECRET not in shown
     error = failure("cromicle", "Hi", base_url=server.url, proxy="https://127.0.0.1:1")
     assert isinstance(error, g4flite.ProxyError if "https" in _aiohttp.SCHEMES else g4flite.OptionError)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    with pytest.raises(g4flite.OptionError, match="over aiohttp, a proxy is of the scheme http.*, not socks5"):
+    with pytest.raises(g4flite.OptionError, match="over aiohttp, a proxy must have the scheme http.*, not socks5"):
         asyncio.run(read("cromicle", "Hi", base_url=server.url))
 
 
 def test_a_header_of_the_client_s_own_that_cannot_be_sent(server: Emulator) -> None:
     async def main() -> None:
         async with httpx_aiohttp.HttpxAiohttpClient(headers={"x-own": f"{SECRET}\r\nx: y"}) as client:
-            with pytest.raises(g4flite.OptionError, match="check the client's headers") as caught:
+            with pytest.raises(g4flite.OptionError, match="check the headers of that client") as caught:
                 await read("cromicle", "Hi", base_url=server.url, client=client, transport=None)
             assert SECRET not in "".join(traceback.format_exception(caught.value))
 
@@ -320,13 +320,13 @@ def test_the_body_is_text_to_aiohttp() -> None:
 
 def test_an_exception_of_none_of_the_libraries_passes() -> None:
     error = KeyError("x")
-    assert _aiohttp.meaning(error) is error
+    assert _aiohttp.as_httpx_error(error) is error
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not count who cancels")
 def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
     async def main() -> None:
-        waits = _aiohttp.Timed(Timers(Timeout()))
+        waits = _aiohttp.TimedWaits(Timers(Timeout()))
         begun = asyncio.Event()
 
         async def forever() -> Awaitable[None]:
@@ -340,7 +340,7 @@ def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         waits.interrupt()  # nobody waits
-        waits.silence()
+        waits.stop_alarm()
 
     asyncio.run(main())
 

@@ -332,9 +332,9 @@ def test_a_client_uses_its_way_through_a_proxy_again(kind: str, driver: Driver, 
     ("scheme", "kind", "expected", "reason"),
     [
         ("http", "http", g4flite.ProxyError, "the proxy wants a login; check the user name and password in proxy="),
-        ("https", "http", g4flite.ProxyError, "the proxy makes no connection to upstream.test: 407 "),
-        ("http", "socks5", g4flite.ProxyError, "the proxy makes no connection to upstream.test: "),
-        ("https", "socks5h", g4flite.ProxyError, "the proxy makes no connection to upstream.test: "),
+        ("https", "http", g4flite.ProxyError, "the proxy did not connect to upstream.test: 407 "),
+        ("http", "socks5", g4flite.ProxyError, "the proxy did not connect to upstream.test: "),
+        ("https", "socks5h", g4flite.ProxyError, "the proxy did not connect to upstream.test: "),
     ],
 )
 def test_a_locked_proxy_refuses_and_the_password_is_told_to_nobody(
@@ -488,7 +488,7 @@ def test_a_certificate_that_does_not_hold(
         through = None if kind is None else proxy(kind)
         error = failure(driver, service.url(), verify=trusting, retries=2, proxy=through)
         assert type(error) is g4flite.TLSError
-        assert f"cromicle: no TLS with {service.url()[8:]}: " in str(error)
+        assert f"cromicle: no TLS connection to {service.url()[8:]}: " in str(error)
         assert reason in str(error)
         assert len(driver.stream.attempts) == 1
         assert service.requests == []
@@ -507,9 +507,9 @@ def test_tls_that_ends_without_a_word(
 
 @pytest.mark.parametrize("verify", [False, True, "/etc/ssl/certs", ""])
 def test_verify_is_a_context_and_nothing_else(verify: Any) -> None:
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.stream("cromicle", "Hi", base_url="https://upstream.test", verify=verify)
-    with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
+    with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.Client("cromicle", base_url="https://upstream.test", verify=verify)
 
 

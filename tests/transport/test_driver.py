@@ -161,7 +161,7 @@ def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
     with pytest.raises(g4flite.TruncatedStreamError, match=f"{name}: the reply was cut off: .*") as caught:
         driver.collect(name, "Hi", base_url=server.url)
     assert caught.value.partial.startswith(TEXT)
-    assert str(caught.value).endswith("; what came is in .partial")
+    assert str(caught.value).endswith("; the text so far is in .partial")
     assert caught.value.partial == driver.stream.partial == "".join(driver.chunks)
     assert repr(driver.stream).startswith(f"<Stream of {name}, model {driver.stream.model}: failed")
 
@@ -171,12 +171,12 @@ def test_an_error_promises_no_text_where_none_came(keep: bool, driver: Driver, s
     server.script = Script(body=b"data: ", cut=3)
     with pytest.raises(g4flite.TruncatedStreamError) as caught:
         driver.collect("llamacpp", "Hi", base_url=server.url, keep_partial=keep)
-    assert str(caught.value).endswith("; no text came before" if keep else "; what came is not kept")
+    assert str(caught.value).endswith("; no text came before" if keep else "; the text so far was not kept")
 
 
 def test_a_server_that_hangs_up_before_it_answers(driver: Driver, server: Emulator) -> None:
     server.script = Script(raw=b"")
-    with pytest.raises(g4flite.TransportError, match="closed the connection before it answered: Server disconnected"):
+    with pytest.raises(g4flite.TransportError, match="closed the connection before it responded: Server disconnected"):
         driver.collect("cromicle", "Hi", base_url=server.url)
 
 
@@ -264,19 +264,19 @@ def test_a_redirect_is_not_followed(driver: Driver, server: Emulator) -> None:
 
 
 def test_tls_that_is_none(driver: Driver, server: Emulator) -> None:
-    with pytest.raises(g4flite.TLSError, match=r"no TLS with 127\.0\.0\.1:\d+: .*certificate"):
+    with pytest.raises(g4flite.TLSError, match=r"no TLS connection to 127\.0\.0\.1:\d+: .*certificate"):
         driver.collect("cromicle", "Hi", base_url=server.url.replace("http:", "https:"))
 
 
 def test_a_proxy_that_refuses(driver: Driver, server: Emulator) -> None:
-    with pytest.raises(g4flite.ProxyError, match=r"the proxy makes no connection to upstream\.test") as caught:
+    with pytest.raises(g4flite.ProxyError, match=r"the proxy did not connect to upstream\.test") as caught:
         driver.collect("cromicle", "Hi", base_url="https://upstream.test", proxy=server.url)
     assert caught.value.provider == "cromicle"
 
 
 def test_a_header_of_the_client_s_own_that_cannot_be_sent(driver: Driver, server: Emulator) -> None:
     client = driver.client(headers={"authorization": "Bearer s3cret\r\n"})
-    with pytest.raises(g4flite.OptionError, match="check the client's headers") as caught:
+    with pytest.raises(g4flite.OptionError, match="check the headers of that client") as caught:
         driver.collect("cromicle", "Hi", base_url=server.url, client=client)
     driver.close(client)
     chain: list[Any] = [caught.value, caught.value.__cause__]

@@ -60,7 +60,7 @@ def test_a_body_that_is_cut_off_is_an_error_that_promises_no_partial_text(
     asked: Callable[..., tuple[Route, Request]], server: Emulator
 ) -> None:
     server.script = Script(body=b"one two", cut=3)
-    with pytest.raises(g4flite.TruncatedStreamError, match="what came is not kept") as caught, fetch(*asked()) as got:
+    with pytest.raises(g4flite.TruncatedStreamError, match="the text so far was not kept") as caught, fetch(*asked()) as got:
         list(got.pieces)
     assert (caught.value.provider, caught.value.partial) == ("openai", "")
 

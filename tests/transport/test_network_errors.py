@@ -30,7 +30,7 @@ def test_a_head_that_is_too_long_meets_a_limit(family: Any) -> None:
         proxied=False,
     )
     assert isinstance(error, g4flite.LimitError)
-    assert "head of the answer" in str(error)
+    assert "head of the response" in str(error)
     error = error_of_body(family.RemoteProtocolError("Receive buffer too long"), TIMERS)
     assert isinstance(error, g4flite.LimitError)
 

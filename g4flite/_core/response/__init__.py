@@ -1,1 +1,1 @@
-"""Decodes replies: bytes to frames to texts and events.  No I/O."""
+"""Decodes replies: from bytes to frames, from frames to texts and events.  No I/O."""

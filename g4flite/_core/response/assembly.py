@@ -1,7 +1,12 @@
-"""Joins the pieces of a reply: tool calls, `<think>` tags and surrogate pairs that were split between frames.
+"""Assembles what a service has split between frames: surrogate pairs, `<think>` tags and tool calls.
 
-reasoning = ThinkTag()
-list(reasoning.feed("<thi")), list(reasoning.feed("nk>Hm</think>Hi"))   # [], [Reasoning("Hm"), "Hi"]
+pairs = SurrogatePairs()
+pairs.join("\\ud83d"), pairs.join("\\ude00")                              # "", "\\U0001f600"
+think = ThinkTag()
+list(think.feed("<thi")), list(think.feed("nk>Hm</think>Hi"))           # [], [Reasoning("Hm"), "Hi"]
+calls = ToolCalls()
+calls.add(0, id="c1", name="now", text='{"zo'), calls.add(0, text='ne": 1}')   # two of `ToolCallDelta`
+list(calls.whole())                                                     # [ToolCall("c1", "now", '{"zone": 1}')]
 """
 
 import json
@@ -10,26 +15,27 @@ from collections.abc import Iterator
 from ..events import Reasoning, ToolCall, ToolCallDelta
 
 OPEN, CLOSE = "<think>", "</think>"
-# Characters that are held back while the tag may still come.  Blanks before a tag are the only text as long as this.
+# Characters that are held back at most while the opening tag may still come: white space and the beginning of the tag.
 LONGEST_START = 1024
 
 
 class SurrogatePairs:
-    """Joins surrogate pairs that JSON escapes (`"\\ud83d"`, `"\\ude00"`) have split between two texts."""
+    """Joins surrogate pairs that JSON escapes (`"\\ud83d"` and `"\\ude00"`) have split between two texts."""
 
     __slots__ = ("high",)
 
     def __init__(self) -> None:
-        # The first half of a pair, at the end of the last text; "" if there is none.
+        # The high surrogate at the end of the last text, which is held back; "" if there is none.
         self.high = ""
 
     def join(self, text: str) -> str:
-        """Return the text with its pairs joined.
+        """Return the text with its surrogate pairs joined.
 
-        A high surrogate at the end waits for the next text; any other half of a pair becomes U+FFFD.
+        A high surrogate at the end is held back for the next text.  Any other lone surrogate becomes U+FFFD.
         """
         if self.high and text:
             text, self.high = self.high + text, ""
+        # Encoding fails if the text holds surrogates: the fastest test there is.
         try:
             text.encode()
         except UnicodeEncodeError:
@@ -40,27 +46,30 @@ class SurrogatePairs:
 
 
 def join_surrogates(text: str) -> str:
-    """Return the text with the halves of its surrogate pairs joined; a lone half becomes U+FFFD."""
+    """Return the text with its surrogate pairs joined; a lone surrogate becomes U+FFFD."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class ThinkTag:
-    """Splits `<think>reasoning</think>text` at the start of an answer, from a server that does not keep the two apart.
+    """Splits an answer `<think>reasoning</think>text`, of a server that does not send the reasoning apart.
 
-    Pieces of an answer go in, texts and `Reasoning` come out; a tag that is split between pieces is held back until it
-    is whole.  Only an answer that begins with the tag, or with blanks and the tag, is split; in any other answer the
-    tag is text.  Source: DeepSeek-R1's chat template, as the Hugging Face router passes it on (recorded, August 2026).
+    A push decoder: pieces of the answer's text go in, texts and `Reasoning` come out.  A tag that is split between two
+    pieces is held back until it is complete.  Only an answer that begins with the tag, or with white space and the tag,
+    is split; anywhere else, the tag is text.
+
+    Source: DeepSeek-R1's chat template, as the Hugging Face router passes it on (recorded, August 2026).
     """
 
     __slots__ = ("_held", "_tag", "off")
 
     def __init__(self) -> None:
+        # The text that is held back, and the tag that comes next.
         self._held, self._tag = "", OPEN
-        # True once everything that follows is text.
+        # True once all that follows is text, so that the caller need not ask any more.
         self.off = False
 
     def feed(self, text: str) -> Iterator[str | Reasoning]:
-        """Yield what the piece completes."""
+        """Yield the text and reasoning that the piece completes."""
         text, self._held = self._held + text, ""
         if self._tag is OPEN:
             start = text.lstrip()
@@ -85,7 +94,7 @@ class ThinkTag:
             yield answer
 
     def close(self) -> Iterator[str | Reasoning]:
-        """Yield what is held back: the beginning of a tag that never became whole."""
+        """Yield what is held back: the beginning of a tag that was never completed."""
         if held := self._held:
             self._held = ""
             yield held if self._tag is OPEN else Reasoning(held)
@@ -94,23 +103,28 @@ class ThinkTag:
 class ToolCalls:
     """Joins the fragments of tool calls.
 
-    `add` makes each fragment a `ToolCallDelta`, `whole` makes the `ToolCall`s when they are complete.  A service knows
-    its calls by a key of its own (an index, an id), which is `key` in all methods.
+    `add` makes a `ToolCallDelta` of a fragment, `whole` makes a `ToolCall` of each call that is complete.  The argument
+    `key` of all methods is what the service tells its calls apart by, like an index or an id.
     """
 
     __slots__ = ("_count", "_open")
 
     def __init__(self) -> None:
-        # The first fragment of each call that is not complete, and the texts of its arguments so far.
+        # By key, the calls that are not complete: the first fragment, and the texts of the arguments so far.
         self._open: dict[object, tuple[ToolCallDelta, list[str]]] = {}
+        # How many calls have begun; the index of the next call.
         self._count = 0
 
     def add(self, key: object, *, id: str | None = None, name: str | None = None, text: str = "") -> ToolCallDelta:  # noqa: A002
-        """Return the next fragment of a call.  Raises `TypeError` if the first fragment of a call has no name.
+        """Return the next fragment of a call, with the complete id and name.
 
-        Some servers number every call 0: a fragment with another id (or, without ids, another name) begins a new call.
+        `text` is a piece of the arguments.  Raises `TypeError` if the first fragment of a call has no name.
+
+        Some servers give every call the key 0.  So a fragment with a name and another id than the call's (or, without
+        an id, with another name) begins a new call.
         """
         first, texts = self._open.get(key) or (None, [])
+        # The call before stays open, under a key that no fragment has.
         if first is not None and name and (id or name) != (first.id if id else first.name):
             self._open[key, first.id] = self._open.pop(key)
             first, texts = None, []
@@ -125,20 +139,24 @@ class ToolCalls:
         return delta
 
     def once(self, name: str, arguments: object, id: str | None = None) -> Iterator[ToolCallDelta | ToolCall]:  # noqa: A002
-        """Yield the fragment and the call, for a service that sends it whole; `arguments` is an object or JSON text."""
+        """Yield the only fragment of a call, then the call, for a service that sends calls in one piece.
+
+        `arguments` is an object or JSON text.
+        """
         text, key = arguments if isinstance(arguments, str) else json.dumps(arguments or {}), object()
         yield self.add(key, id=id, name=name, text=text)
         yield from self.whole(key)
 
     def __contains__(self, key: object) -> bool:
+        """Return whether a call with this key has begun and is not complete."""
         return key in self._open
 
     def arguments(self, key: object) -> str:
-        """Return the arguments of this call so far."""
+        """Return the text of the call's arguments so far, "" for an unknown call."""
         return "".join(self._open[key][1]) if key in self._open else ""
 
     def whole(self, *keys: object) -> Iterator[ToolCall]:
-        """Yield the calls of these keys, or all, that have not come out yet."""
+        """Yield the calls with these keys, or all calls, because they are complete.  Each call comes out once."""
         for key in keys or tuple(self._open):
             if key in self._open:
                 first, texts = self._open.pop(key)

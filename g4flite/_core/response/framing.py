@@ -1,12 +1,16 @@
-"""Framing: bytes to frames.  Push decoders that hold back what is not complete yet, in linear time.
+"""Framing: splits the bytes of a body into frames.
 
     framing = ServerSentEvents(limit=2**20)
-    list(framing.feed(b"data: {}\\n"))     # []: a blank line ends an event
+    list(framing.feed(b"data: {}\\n"))     # []: only a blank line ends an event
     list(framing.feed(b"\\n"))             # [("", b"{}")]
     list(framing.close())                 # []: nothing was held back
 
-Each decoder yields pairs of a frame's name (that of a server-sent event, else "") and its bytes.  All of them split
-bytes at LF and CR only, before any text is decoded: U+2028 and the like end a line of text, but not a line of a wire.
+The decoders are push decoders: they hold back the bytes of a frame until the frame is complete.  Their time is linear
+in the size of the body, however the body is split into reads.  Each frame comes as a pair of its name (that of a
+server-sent event, else "") and its bytes.
+
+All decoders split bytes and not text, at LF (server-sent events also at CR) and nowhere else.  `str.splitlines` would
+also split at U+2028 and other characters, which may stand inside a line of JSON.
 """
 
 import re
@@ -18,34 +22,40 @@ from ..errors import LimitError
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
-# As numbers: `in` finds a number in bytes four times faster than it finds bytes of length one.
+# The numbers of two bytes: `10 in data` is several times faster than `b"\n" in data` for lines of usual length.
 _LF, _CR = b"\n\r"
 
 
 class Framing(Protocol):
-    """A push decoder of frames.  `limit` is the length of the longest frame that is accepted, in bytes."""
+    """A push decoder of frames.  `limit` is the length of the longest frame that it accepts, in bytes."""
 
     @property
     def limit(self) -> int: ...
     @property
     def idle(self) -> bool:
-        """Whether nothing is held back."""
+        """Whether nothing is held back, so that the next byte begins a frame."""
 
     def feed(self, data: bytes) -> Frames:
-        """Return the frames that `data` completes.  Raises `LimitError`, once the frames before it are out."""
+        """Return the frames that `data` completes, as an iterator, or as `()` if `data` is the middle of a line.
+
+        The iterator raises `LimitError` if a frame is longer than `limit`, after it has yielded the frames before.
+        """
 
     def close(self) -> Frames:
-        """Return the last frame, if the body ends without what should end the frame."""
+        """Return the last frame, if the body ends without the bytes that should end the frame."""
 
 
 class Lines:
-    """Bytes to lines that end in LF (NDJSON, https://github.com/ndjson/ndjson-spec, version 1.0); CR stays in them."""
+    """Splits bytes into lines that end in LF; a CR before the LF stays in the line.
+
+    Source: NDJSON 1.0, https://github.com/ndjson/ndjson-spec (August 2026).
+    """
 
     __slots__ = ("_tail", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # The beginning of a line.  Appending to a bytearray keeps a long line that comes in pieces linear.
+        # The beginning of the next line.  A bytearray, because appending to it copies only the new bytes.
         self._tail = bytearray()
 
     @property
@@ -64,6 +74,7 @@ class Lines:
             lines[0] = bytes(tail + lines[0])
             tail.clear()
         tail += lines.pop()
+        # If all bytes together are within the limit, no line needs to be measured.
         return zip(repeat(""), lines) if size <= self.limit else self._checked(lines)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
@@ -83,12 +94,15 @@ class Lines:
 
 
 class ServerSentEvents:
-    """Bytes to server-sent events: their name ("" if they have none) and their data, its lines joined by LF.
+    """Splits bytes into server-sent events: each one's name ("" if it has none) and its lines of data, joined by LF.
 
-    As https://html.spec.whatwg.org/multipage/server-sent-events.html says (2026), with one exception: services omit the
-    blank line after the last event, so `close` gives this event out all the same, unless `flush` is false.
-    `last_event_id` is the `id` of the last event that is out ("" without one), `retry` the milliseconds of the last
-    `retry` line.  `limit` counts the data of an event and its unfinished line.
+    - `limit` bounds the data of an event together with its unfinished line.
+    - `flush`: many services omit the blank line behind the last event.  The standard drops such an event; `close` gives
+      it out, unless `flush` is false.
+    - `last_event_id` is the `id` of the last event that was given out, "" if it has none.
+    - `retry` is the number of milliseconds in the last `retry` line, None if there was no such line.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (August 2026).
     """
 
     __slots__ = ("_data", "_flush", "_id", "_name", "_skip", "_tail", "last_event_id", "limit", "retry")
@@ -96,11 +110,13 @@ class ServerSentEvents:
     def __init__(self, limit: int, *, flush: bool = True) -> None:
         self.limit = limit
         self._flush = flush
-        # Passed over if the next bytes begin with it: a byte order mark, or the LF of a CRLF that was split.
+        # These bytes are left out if the next read begins with them: at first a byte order mark, later the LF of a CRLF
+        # that is split between two reads.
         self._skip = b"\xef\xbb\xbf"
-        # The beginning of a line.
+        # The beginning of the next line.
         self._tail = bytearray()
-        # The fields of the event so far; `_data` is None until its first line of data.
+        # The fields of the event so far.  `_data` is None before the first line of data, and becomes a bytearray with
+        # the second line.
         self._name = ""
         self._data: bytes | bytearray | None = None
         self._id = self.last_event_id = ""
@@ -117,23 +133,26 @@ class ServerSentEvents:
         if self._skip:
             data = self._without_skipped(data)
         tail = self._tail
-        # The middle of a line.  Without this branch a line in n pieces would be copied n times.
+        # The middle of a line.  Without this branch, a line that comes in n pieces would be copied n times.
         if tail and _LF not in data and _CR not in data:
             tail += data
-            return self._events(self._taken()) if len(tail) + len(self._data or b"") > self.limit else ()
-        data = self._taken() + data
+            # Beyond the limit, `_events` raises.
+            return self._events(self._take_tail()) if len(tail) + len(self._data or b"") > self.limit else ()
+        data = self._take_tail() + data
         return self._blocks(data) if self._is_between_events() and _CR not in data else self._events(data)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
-        yield from self._events(self._taken() + (b"\n\n" if self._flush else b""))
+        yield from self._events(self._take_tail() + (b"\n\n" if self._flush else b""))
 
-    def _taken(self) -> bytes:
+    def _take_tail(self) -> bytes:
+        """Return the beginning of the next line, and hold it back no more."""
         tail = bytes(self._tail)
         self._tail.clear()
         return tail
 
     def _without_skipped(self, data: bytes) -> bytes:
-        data = self._taken() + data
+        """Return the data without the bytes in `_skip`, which may be split between reads themselves."""
+        data = self._take_tail() + data
         if len(data) < len(self._skip) and self._skip.startswith(data):
             self._tail += data
             return b""
@@ -163,14 +182,16 @@ class ServerSentEvents:
         yield from self._events(rest)
 
     def _events(self, data: bytes) -> Iterator[tuple[str, bytes]]:
-        # `splitlines` of bytes splits at LF, CR and CRLF, and nowhere else.
+        """Yield the events that `data` completes, and hold back its last line if no line break ends it."""
+        # `bytes.splitlines` splits at LF, CR and CRLF, and nowhere else.
         lines = data.splitlines()
         last = lines.pop() if data and data[-1] not in b"\r\n" else b""
         self._tail += last
+        # The CR may be the first half of a CRLF.
         if data.endswith(b"\r"):
             self._skip = b"\n"
         for line in lines:
-            # The usual line: one field `data`, without a call.
+            # Most events have one line of data: `_field` without the cost of a call.
             if self._data is None and line.startswith(b"data: ") and len(line) <= self.limit:
                 self._data = line[6:]
             elif line:
@@ -183,6 +204,7 @@ class ServerSentEvents:
         self._check(self._tail)
 
     def _field(self, line: bytes) -> None:
+        """Take one line of an event, `field: value`."""
         self._check(line)
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
@@ -198,7 +220,7 @@ class ServerSentEvents:
             self._name = value.decode("utf-8", "replace")
         elif field == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
-        # int() refuses thousands of digits; 18 of them are 31 million years.
+        # `int` raises for thousands of digits.  18 digits of milliseconds are 31 million years.
         elif field == b"retry" and value.isdigit() and len(value) < 19:
             self.retry = int(value)
 
@@ -207,39 +229,47 @@ class ServerSentEvents:
             raise LimitError(f"an event of the reply is longer than max_frame, {self.limit} bytes")
 
 
+# White space between the elements of a JSON array.
 _BLANK = b" \t\r\n"
-# Where the reading of a JSON array goes on: between its elements and in a number, ...
+# The bytes at which `JsonArray` has to decide something; the regular expressions run over all others in C.
+# Between the elements of the array, and in an element that is a number or a word: strings, brackets, commas.
 _TOP = re.compile(rb'["{}\[\],]')
-# ... in an object or array inside it, which may hold many commas, ...
+# In an element that is an object or array, commas do not matter.
 _NESTED = re.compile(rb'["{}\[\]]')
-# ... and in a string, whose escapes may come in long runs.
+# In a string: its closing quote, or a run of escapes (`\"` does not close it), or a backslash at the end of a read.  A
+# text of many escapes would else take a step of the loop for each; 999 bounds the regular expression's memory.
 _QUOTED = re.compile(rb'"|(?:\\.[^"\\]*){1,999}|\\', re.DOTALL)
 
 
 class JsonArray:
-    """Bytes to the elements of one JSON array (RFC 8259): an object is out at its last brace, a number at what follows.
+    """Splits bytes into the elements of one JSON array (RFC 8259).  An object that stands in no array is one element.
 
-    White space around an element is dropped; an object that stands in no array is an element, too.  Whether an element
-    is JSON is left to its reader: what stands between two elements and is no comma goes out with the second.
+    An object is given out at its last brace, a number or a word at the comma or bracket behind it.  White space around
+    an element is dropped.  Whether an element is JSON is left to its reader: bytes between two elements that are not a
+    comma are given out with the second element.
     """
 
     __slots__ = ("_depth", "_escaped", "_inside", "_quoted", "_tail", "limit")
-    # The closing bracket of the array is never out, so that something is always held back.
+    # The fast path of `repeats` needs reads that hold complete frames alone, but the array's closing bracket is missing
+    # up to the end of the body.
     idle = False
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        # The beginning of an element.
+        # The beginning of the next element.
         self._tail = bytearray()
-        # Whether the array is open, how many brackets are open in the element, whether a string is open in it, and
-        # whether the last byte of that string was a backslash.
+        # Whether the array is open.
         self._inside = False
+        # How many brackets and braces are open in the element, whether a string is open, and whether the last byte was
+        # a backslash in that string.
         self._depth = 0
         self._quoted = False
         self._escaped = False
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        # `begin` is where the element begins in `data`, `end` where it ends, `place` where the search goes on.
         begin, place = 0, 0
+        # A backslash ended the last read: the first byte of this read is escaped.
         if self._escaped and data:
             place, self._escaped = 1, False
         while found := (_QUOTED if self._quoted else _NESTED if self._depth else _TOP).search(data, place):
@@ -248,16 +278,20 @@ class JsonArray:
             if mark == b'"':
                 self._quoted = not self._quoted
                 complete = not self._quoted and not self._depth
+            # A run of escapes, or a backslash that ends this read.
             elif self._quoted:
                 self._escaped = mark == b"\\"
             elif mark in b"{[":
+                # The first bracket opens the array itself, if nothing stands before it.
                 if mark == b"[" and not self._inside and not self._depth and not self._element(data[begin : end - 1]):
                     self._inside, begin = True, place
                 else:
                     self._depth += 1
+            # A brace or bracket closes, inside the element or at its end.
             elif self._depth:
                 self._depth -= 1
                 complete = not self._depth
+            # A comma ends a number or a word, and so does the bracket that closes the array.
             elif self._inside and mark != b"}":
                 self._inside, complete, end = mark == b",", True, end - 1
             if complete:
@@ -277,6 +311,7 @@ class JsonArray:
         yield "", element.rstrip(_BLANK)
 
     def _element(self, rest: bytes) -> bytes:
+        """Return the beginning that was held back with the rest of the element, without white space before."""
         return (bytes(self._tail) + rest).lstrip(_BLANK)
 
     def _check(self, element: bytes | bytearray) -> None:
@@ -285,7 +320,7 @@ class JsonArray:
 
 
 class EventsOrArray:
-    """Server-sent events or a JSON array: the first byte that is not blank decides."""
+    """Splits bytes into server-sent events or elements of a JSON array, as the first byte that is not blank says."""
 
     __slots__ = ("_framing", "limit")
 

@@ -1,12 +1,14 @@
-"""Chunk parsers: frames to texts and events.
+"""Chunk parsers: decode the bytes of a reply to texts and events.
 
-`FrameParser` is what all protocols of JSON frames share: a `Framing` splits the bytes, a protocol's `Reader` says what
-one frame holds, and the parser does the rest (broken JSON, split surrogate pairs, the end of the reply).
+All protocols whose frames are JSON objects share `FrameParser`.  A `Framing` splits the bytes into frames, the `Reader`
+of the protocol says what one frame holds, and the parser does the rest: broken JSON, split surrogate pairs, the end of
+the reply.
 
     parser = FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
     list(parser.feed(b'data: {"choices":[{"delta":{"content":"Hi"}}]}\\n\\n'))      # ["Hi"]
 
-`TextParser` and `JsonLinesParser` are the parsers of the simple services, and of a provider of one's own.
+`TextParser` and `JsonLinesParser` decode the replies of simple services.  They are public, for providers that a caller
+writes.
 """
 
 import json
@@ -21,62 +23,89 @@ from .framing import Framing, Lines
 from .repeats import Surroundings, surroundings, text_between, with_framing
 from .service_errors import excerpt, reported
 
-# None among the items stands for nothing, so that a reader can return an expression that may be empty.
+# What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
+# return an expression that can be None.
 Items: TypeAlias = Iterable[str | Event | G4fliteError | None]
-# The scanner behind `json.loads`, which takes a third more time to check its arguments.
+# The C scanner behind `json.loads`.  `json.loads` itself took 1.6 times as long for a frame of 150 bytes (CPython
+# 3.11), because it checks its arguments and the white space around the value.
 scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-# After so many frames in a row that differ in more than their text (a count or a time of their own), frames are parsed
-# without looking for repeats.
+# After so many frames in a row that `repeats` could not read (a service may put a counter or a time into each), all
+# further frames are parsed at once, without a comparison.
 MOST_MISSES = 16
-# https://platform.openai.com/docs/api-reference/chat/streaming, and the services that speak like it.
+# The end marker of OpenAI's Chat Completions and of the services that speak the same protocol.
+# Source: https://platform.openai.com/docs/api-reference/chat/streaming (August 2026).
 DONE = b"[DONE]"
-# Characters that `TextParser` holds back while the reply may be one JSON object with an error.
+# Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
 _Utf8 = getincrementaldecoder("utf-8")
 
 
 class Reader(Protocol):
-    """What the frames of one protocol say; a frame without content never comes to it.
+    """Says what the frames of one protocol hold.  `FrameParser` calls it with each frame's JSON object.
 
-    An error among the items is raised once the items before it are out.  If a frame has another shape, LookupError,
-    TypeError, ValueError and AttributeError may escape: the reply is malformed then.
+    An error among the items is raised after the items before it were given out.  A reader need not check the shape of a
+    frame: if it lets a LookupError, TypeError, ValueError, AttributeError or OverflowError escape, the parser raises
+    `MalformedReplyError`.
     """
 
-    # True once the reply is complete; what follows is not read.
+    # True once the reply is complete.  The parser reads no frames behind that.
     done: bool
 
     @property
     def verbatim(self) -> bool:
-        """Whether a frame may be read by `repeats`: if a text is all that a frame says, the text is a string of that
-        frame, unchanged, and nothing depends on what the text says.
+        """Whether `repeats` may read frames in place of this reader.
+
+        A reader whose `verbatim` is true promises: if a frame holds a text and nothing else, that text is a string of
+        the frame's JSON, unchanged, and neither the reader's state nor its other frames depend on what the text says.
         """
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
-        """Return what a frame holds."""
+        """Return the items that a frame of this name holds."""
 
     def end(self, *, marked: bool) -> Items:
-        """Return what was held back: the marker `[DONE]` came, or else the body has ended."""
+        """Return the items that were held back.
+
+        `marked` is true if the end marker `[DONE]` came, and false if the body has ended.
+        """
 
 
 class FrameParser:
     """The chunk parser of every protocol whose frames are JSON objects.
 
-    `unit` is what a message calls a frame, as "an event" or "a line".  A frame that differs from the last one in its
-    text alone is not parsed (see `repeats`); if it comes alone in a read, it is not even split off.
+    `unit` is the word for a frame in error messages, like "an event" or "a line".
+
+    There are three paths through `feed`, the fastest first.  All three give out the same items (see `repeats`):
+
+    1. A read that equals the last read but for its text: the text is taken from the read, no frame is split off.
+    2. A frame that equals the last frame but for its text: the text is taken from the frame, its JSON is not parsed.
+    3. Any other frame: its JSON is parsed, and the reader says what it holds.
     """
 
-    __slots__ = ("_data", "_frame", "_framing", "_idle", "_misses", "_name", "_pairs", "_reader", "_thoughts", "_unit")
+    __slots__ = (
+        "_frame_name",
+        "_frame_surroundings",
+        "_framing",
+        "_idle",
+        "_misses",
+        "_read_surroundings",
+        "_reader",
+        "_reasoning_pairs",
+        "_text_pairs",
+        "_unit",
+    )  # fmt: skip
 
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
-        # Surrogate pairs split between texts, and between pieces of reasoning.
-        self._pairs, self._thoughts = SurrogatePairs(), SurrogatePairs()
-        # What surrounded the text of the last read, if the read was one frame, ...
-        self._data: Surroundings | None = None
-        # ... and of the last frame, if the frame was a text; with that frame's name.
-        self._frame: Surroundings | None = None
-        self._name = ""
+        # Join surrogate pairs that are split between two texts, or between two pieces of reasoning.
+        self._text_pairs, self._reasoning_pairs = SurrogatePairs(), SurrogatePairs()
+        # For path 1: the bytes around the text of the last read, None unless that read was one frame with a text alone.
+        self._read_surroundings: Surroundings | None = None
+        # For path 2: the bytes around the text of the last frame, None unless it held a text alone; and its name.
+        self._frame_surroundings: Surroundings | None = None
+        self._frame_name = ""
+        # Whether the framing held nothing back before this read.
         self._idle = framing.idle
+        # How many frames with a text alone were parsed in a row, because each was unlike the last: see `MOST_MISSES`.
         self._misses = 0
 
     @property
@@ -84,29 +113,30 @@ class FrameParser:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        if self._data is not None:
-            text = text_between(data, self._data)
+        if self._read_surroundings is not None:
+            text = text_between(data, self._read_surroundings)
+            # The framing, which would have refused a frame beyond its limit, does not see this read.
             if text is not None and len(data) <= self._framing.limit:
                 self._misses = 0
-                # ASCII holds no half of a surrogate pair: the usual item needs no check.
-                return (text,) if text.isascii() and text and not self._pairs.high else self._joined(text)
-            self._data = None
+                # Text in ASCII holds no surrogates: most texts need no joining.
+                return (text,) if text.isascii() and text and not self._text_pairs.high else self._joined(text)
+            self._read_surroundings = None
         frames = self._framing.feed(data)
-        # `()`: the bytes are the middle of a line, which is the one case in which a framing returns a tuple.
+        # An empty tuple says that the bytes are the middle of a line.
         if not frames:
             self._idle = False
             return ()
         return self._feed(data, frames)
 
     def _feed(self, data: bytes, frames: Iterable[tuple[str, bytes]]) -> Iterator[str | Event]:
-        """Yield what the frames hold, which `data` completes."""
+        """Yield what the frames hold that `data` has completed."""
         if self.done:
             return
-        known, like, pairs = self._frame, self._name, self._pairs
+        known, known_name, pairs = self._frame_surroundings, self._frame_name, self._text_pairs
         count, parsed, frame = 0, 0, b""
         for name, frame in frames:
             count += 1
-            if known is not None and name == like and (text := text_between(frame, known)) is not None:
+            if known is not None and name == known_name and (text := text_between(frame, known)) is not None:
                 if text.isascii() and text and not pairs.high:
                     yield text
                 else:
@@ -114,21 +144,26 @@ class FrameParser:
                 continue
             items = self._read(name, frame)
             parsed += 1
-            known, like = self._frame, self._name = self._learn(frame, items), name
+            known, known_name = self._frame_surroundings, self._frame_name = self._learn(frame, items), name
             for item in items:
                 yield from self._joined(item)
-            # What follows the end marker is not read.
+            # The reply is complete: the frames behind this one are not read.
             if self._reader.done:
-                yield from self._lone_halves()
+                yield from self._lone_surrogates()
                 return
         if count > parsed:
             self._misses = 0
-        alone, self._idle = self._idle, self._framing.idle
-        if alone and count == 1 and known is not None and self._idle:
-            self._data = with_framing(data, frame, known)
+        # If the framing held nothing back before this read and holds nothing back after it, and the read held one
+        # frame, then the read was that frame and its framing.  The next read may equal it.
+        was_idle, self._idle = self._idle, self._framing.idle
+        if was_idle and count == 1 and known is not None and self._idle:
+            self._read_surroundings = with_framing(data, frame, known)
 
     def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Surroundings | None:
-        """Return what the next frame may be compared with, unless comparing has never helped."""
+        """Return the bytes around the text of a parsed frame, if the next frame may be compared with them.
+
+        Returns None if the frame holds more than a text, and if comparing has not helped for `MOST_MISSES` frames.
+        """
         text = items[0] if len(items) == 1 else None
         if not isinstance(text, str) or not text or not self._reader.verbatim or self._reader.done:
             return None
@@ -143,18 +178,18 @@ class FrameParser:
             for name, frame in self._framing.close():
                 for item in self._read(name, frame, last=True):
                     yield from self._joined(item)
+        # The last frame is cut off.  That is no error if the answer is complete without this frame.
         except TruncatedStreamError as error:
-            # A frame that is cut off takes nothing from an answer that is complete without it.
             cut = error
         if not self._reader.done:
             for item in self._reader.end(marked=False):
                 yield from self._joined(item)
-        yield from self._lone_halves()
+        yield from self._lone_surrogates()
         if cut is not None and not self._reader.done:
             raise cut
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
-        """Return what a frame holds; `last`: the body ends with this frame, which may be cut off."""
+        """Return the items of a frame.  `last` is true if the body ends with this frame, which may be cut off."""
         frame = frame.strip()
         if frame == DONE:
             return tuple(self._reader.end(marked=True))
@@ -165,10 +200,12 @@ class FrameParser:
             return tuple(self._reader.read(name, value))
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
-                f"{self._unit} of the reply has another shape: {excerpt(frame)}; check base_url= and the provider"
+                f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}; "
+                "check base_url= and the provider"
             ) from error
 
     def _value(self, frame: bytes, last: bool) -> dict[str, Any]:
+        """Return the JSON object of a frame, which has no white space around it."""
         try:
             text = frame.decode("utf-8", "replace")
             value, end = scan(text, 0)
@@ -177,44 +214,56 @@ class FrameParser:
         except (ValueError, StopIteration, RecursionError) as error:
             if last:
                 raise TruncatedStreamError(
-                    f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; what came is in .partial"
+                    f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; the text so far is in .partial"
                 ) from error
-            raise MalformedReplyError(f"{self._unit} of the reply is no JSON: {excerpt(frame)}") from error
+            raise MalformedReplyError(
+                f"{self._unit} of the reply is not JSON: {excerpt(frame)}; check base_url= and the provider"
+            ) from error
         if not isinstance(value, dict):
-            raise MalformedReplyError(f"{self._unit} of the reply is a {type(value).__name__}, not an object")
+            raise MalformedReplyError(
+                f"{self._unit} of the reply is a {type(value).__name__}, not a JSON object; "
+                "check base_url= and the provider"
+            )
         return value
 
     def _joined(self, item: str | Event | G4fliteError | None) -> Iterator[str | Event]:
-        """Yield the item with its surrogate pairs joined, unless it is empty; raise it if it is an error."""
+        """Yield the item with its surrogate pairs joined, unless it is empty.  Raise the item if it is an error."""
         if isinstance(item, str):
-            if text := self._pairs.join(item):
+            if text := self._text_pairs.join(item):
                 yield text
         elif isinstance(item, Reasoning):
-            if text := self._thoughts.join(item.text):
+            if text := self._reasoning_pairs.join(item.text):
                 yield Reasoning(text)
         elif isinstance(item, G4fliteError):
             raise item
         elif item is not None:
+            # Nothing of the answer may come behind its finish reason.
             if isinstance(item, Finish):
-                yield from self._lone_halves()
+                yield from self._lone_surrogates()
             yield item
 
-    def _lone_halves(self) -> Iterator[str | Event]:
-        """Yield U+FFFD for the half of a surrogate pair whose other half never came."""
-        if self._thoughts.high:
+    def _lone_surrogates(self) -> Iterator[str | Event]:
+        """Yield U+FFFD for each high surrogate that was held back, because its low surrogate never came."""
+        if self._reasoning_pairs.high:
             yield Reasoning("\ufffd")
-        if self._pairs.high:
+        if self._text_pairs.high:
             yield "\ufffd"
-        self._pairs.high = self._thoughts.high = ""
+        self._text_pairs.high = self._reasoning_pairs.high = ""
+
+
+# The functions below are for the readers of the protocols.
 
 
 def count_or_none(value: object) -> int | None:
-    """Return the value if it is a number, else None."""
+    """Return a count of tokens as an int, or None if the value is not a number."""
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def text_or_error(value: object) -> str:
-    """Return the value, which is a string; None becomes "".  Raises `TypeError` for anything else."""
+    """Return a text of a frame, "" for None.
+
+    Raises `TypeError` for any other type; the parser then raises `MalformedReplyError`.
+    """
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -223,26 +272,27 @@ def text_or_error(value: object) -> str:
 
 
 def refusal(text: str) -> ContentFilterError:
-    """Return the error for a model's refusal, which says `text` in place of an answer."""
+    """Return the error for a model that refuses to answer, and says `text` instead."""
     said = f"the model refuses: {excerpt(text)}; its words are in .body, and another question may help"
     return ContentFilterError(said, status=200, body=text, code="refusal")
 
 
 class TextParser:
-    """Raw UTF-8 text.  A character split between chunks comes out whole; bytes that are no UTF-8 become U+FFFD.
+    """Raw UTF-8 text.  A character that is split between reads is joined.  Bytes that are not UTF-8 become U+FFFD.
 
-    If the whole reply is one JSON object with an `error`, it is that error: as long as the reply begins like one, up to
-    16384 characters, it is held back.
+    If the reply begins like a JSON object with the field `error`, up to 16384 characters are held back; if the whole
+    reply is such an object, that error is raised.
     """
 
     __slots__ = ("_decoder", "_held", "_split")
+    # No end marker: a clean end of the body completes the reply.
     done = False
 
     def __init__(self, limit: int = 0) -> None:  # noqa: ARG002 - text has no frames to limit
         self._decoder = _Utf8("replace")
-        # What is held back; None once the reply is known to be text.
+        # The text that is held back; None once the reply is known to be text.
         self._held: str | None = ""
-        # Whether the decoder holds the first bytes of a character.
+        # Whether the decoder holds back the first bytes of a character.
         self._split = False
 
     def feed(self, data: bytes) -> tuple[str, ...]:
@@ -253,6 +303,7 @@ class TextParser:
             self._split = bool(self._decoder.getstate()[0])
         if self._held is not None:
             text, self._held = self._held + text, None
+            # Without white space, which JSON allows between the brace and the name.
             start = "".join(text.lstrip()[:64].split())[:8]
             if len(text) < HELD and '{"error"'.startswith(start):
                 text, self._held = "", text
@@ -264,19 +315,23 @@ class TextParser:
                 raise error
             yield self._held
         if self._split:
-            raise TruncatedStreamError("the reply ends inside a character; what came is in .partial")
+            raise TruncatedStreamError("the reply ends inside a character; the text so far is in .partial")
 
 
 class JsonLinesParser:
-    """NDJSON: one JSON object a line, in which `text_of` finds the text.
+    """NDJSON: one JSON object a line; `text_of` finds the text in it.
 
-    `text_of(frame)` returns the text, "" if the frame has none, and raises the error that a frame means; if it returns
-    no string, the reply is malformed.  `ends(frame)` says whether a frame is the end marker, if the protocol has one.
-    `verbatim` promises that a text is a string of its frame, unchanged, and that nothing depends on what the text says:
-    a frame that differs from the last one in its text alone is then not parsed as a whole.  Blank lines are passed
-    over, the last line needs no LF, and a surrogate pair split between two frames is joined.
+    - `text_of(frame)` returns the text of an object, "" if it has none, and raises the error that the object reports.
+      If it returns anything but a string, the parser raises `MalformedReplyError`.
+    - `limit` is the most bytes that a line may have.
+    - `ends(frame)` returns whether an object is the end marker; None if the protocol has no end marker.
+    - `verbatim=True` promises that each text is a string of its object, unchanged, and that neither `text_of` nor
+      `ends` depends on what the text says.  Objects that differ in their text alone are then read faster.
+
+    Blank lines are skipped.  The last line needs no LF.  A surrogate pair that is split between two lines is joined.
     """
 
+    # `feed` and `close` are the methods of the `FrameParser`, without a call in between.
     __slots__ = ("_frames", "close", "feed")
 
     def __init__(
@@ -296,7 +351,7 @@ class JsonLinesParser:
 
 
 class _TextReader:
-    """The reader of frames whose text a function finds."""
+    """The reader of a `JsonLinesParser`: a function finds the text of each frame."""
 
     __slots__ = ("_ends", "_text_of", "done", "verbatim")
 
@@ -311,7 +366,7 @@ class _TextReader:
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         text = self._text_of(frame)
         if not isinstance(text, str):
-            raise TypeError(f"the text is a {type(text).__name__}")
+            raise TypeError(f"text_of returned a {type(text).__name__}, not a string")
         if self._ends is not None and self._ends(frame):
             self.done = True
         return (text,)

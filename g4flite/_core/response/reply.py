@@ -1,4 +1,12 @@
-"""`Reply`: decodes one response's body, from bytes to texts and events, and says whether its end is an end.  No I/O."""
+"""`Reply`: decodes the body of one response to texts and events, and checks at its end that it is complete.  No I/O.
+
+    reply = Reply(provider.parser(provider.max_frame), head, marked=True, max_ratio=200)
+    for item in reply.feed(data): ...      # for each piece of the body, as it came from the socket
+    for item in reply.close(): ...         # at the end of the body; raises `TruncatedStreamError` if the reply is cut
+
+It undoes gzip and deflate itself, because httpx inflates the bytes of a read at once, to as much as a thousand times
+their size, before anyone can count them.
+"""
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -8,19 +16,22 @@ from typing import Final, NamedTuple
 from ..errors import LimitError, MalformedReplyError, TruncatedStreamError
 from ..events import ChunkParser, Event
 
-# Bytes that come out of the decompressor at a time.
+# Bytes that the decompressor gives out at a time.
 PIECE: Final = 64 * 1024
-# Bytes that may come out before the ratio counts: the first kilobytes of JSON repeat themselves more than the rest.
+# Bytes that may come out before `max_ratio` counts: a short reply may repeat itself much and do no harm.
 GRACE: Final = 1024 * 1024
-# zlib's `wbits` for each content coding that we undo.
+# The content codings that `Inflater` undoes, with zlib's `wbits` for each.
 BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
 
 class Head(NamedTuple):
-    """The head of a response.  `headers` finds a name in any case of letters.
+    """The head of a response: its status and headers, and what they say about the body.
 
-    `coding` is the compression that `Reply` has to undo, "" if there is none or if httpx undoes it (`decoded`).
-    `open_ended`: the body ends with the connection, so that its end looks like a cut.
+    - `headers` finds a name in upper and lower case.
+    - `coding` is the compression that `Reply` has to undo; "" if there is none, or if httpx undoes it.
+    - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
+      Such an end looks like a connection that broke.
+    - `decoded` is true if httpx undoes the compression.
     """
 
     status: int
@@ -31,10 +42,10 @@ class Head(NamedTuple):
 
 
 class Reply:
-    """Bytes of one body in, texts and events out: a `ChunkParser` around the provider's own.
+    """A `ChunkParser` around the provider's own parser: undoes the compression, and checks the end of the reply.
 
-    `marked`: an end marker completes the reply, which the parser notes as `done`; else a clean end of the body does.
-    `max_ratio` is how many times a compressed body may grow.
+    If `marked` is true, an end marker completes the reply, and the parser is `done` then; else the clean end of the
+    body completes it.  `max_ratio` is how many times its size a compressed body may grow.
     """
 
     __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "feed")
@@ -52,65 +63,70 @@ class Reply:
         return self._marked and self._parser.done
 
     def close(self) -> Iterator[str | Event]:
-        """Yield what was held back.  Raises `TruncatedStreamError` if the body has ended and the reply has not."""
+        """Yield the items that were held back.  Raises `TruncatedStreamError` if the body ended before the reply."""
         if not self.done:
             yield from self._parser.close()
         if self.done:
             return
         if self._marked:
-            raise TruncatedStreamError("the reply ends without its end marker; what came is in .partial")
+            raise TruncatedStreamError("the reply ends without its end marker; the text so far is in .partial")
         if self._inflater is not None:
             self._inflater.close()
         if self._open_ended:
             raise TruncatedStreamError(
-                "the reply has neither a length nor chunks, so that its end cannot be told from a cut; "
-                "what came is in .partial"
+                "the reply may be cut off: it has neither a length nor chunks, so that its end looks like a lost "
+                "connection; the text so far is in .partial"
             )
 
     def _inflated(self, inflater: "Inflater", data: bytes) -> Iterator[str | Event]:
+        """Yield the items that a piece of the compressed body completes."""
         for piece in inflater.feed(data):
             yield from self._parser.feed(piece)
 
 
 def content_coding(headers: Mapping[str, str]) -> str:
-    """Return the content coding of a body, "" if there is none (RFC 9110 8.4)."""
+    """Return the content coding of a body (RFC 9110 8.4) in lower case, "" if there is none, "a,b" if there are two."""
     codings = headers.get("content-encoding", "").lower().replace(" ", "").split(",")
     return ",".join(coding for coding in codings if coding not in ("", "identity"))
 
 
 def inflater(head: Head, max_ratio: int) -> "Inflater | None":
-    """Return what undoes the body's compression, None if there is none.
+    """Return the `Inflater` of a body, or None if the body is not compressed.
 
-    Raises `MalformedReplyError` for a coding that nobody asked for.
+    Raises `MalformedReplyError` for a coding that no request offers.
     """
     if head.coding and head.coding not in BITS:
-        raise MalformedReplyError(f"the reply is compressed with {head.coding}, which nobody asked for")
+        raise MalformedReplyError(f"the reply is compressed with {head.coding}, which the request did not offer")
     return Inflater(head.coding, max_ratio) if head.coding else None
 
 
 class Inflater:
-    """Undoes gzip or deflate piece by piece, so that a body that inflates without end is noticed in time."""
+    """Undoes gzip or deflate piece by piece, so that a body which inflates without end is stopped in time."""
 
     __slots__ = ("_bits", "_in", "_out", "_ratio", "_zlib")
 
     def __init__(self, coding: str, ratio: int) -> None:
         self._bits = BITS[coding]
         self._ratio = ratio
+        # For deflate, the first byte decides on the decompressor: see `feed`.
         self._zlib = None if coding == "deflate" else zlib.decompressobj(self._bits)
+        # How many bytes went in, and how many came out.
         self._in = self._out = 0
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` inflates to, in pieces of at most 64 KiB.
+        """Yield the bytes that `data` inflates to, in pieces of at most 64 KiB.
 
-        Raises `LimitError` if the body has grown more than `ratio` times, `MalformedReplyError` if it is broken.
+        Raises `LimitError` if the body has grown more than `ratio` times, and `MalformedReplyError` if the compressed
+        data is broken.
         """
         self._in += len(data)
+        # Whether the last piece was full, so that zlib may hold back more even if no data is left.
         full = False
         while data or full:
-            # Deflate comes with zlib's header, or (against RFC 9110 8.4.1.2) without.
+            # Servers send deflate with zlib's header (its first byte ends in 8) or, against RFC 9110 8.4.1.2, without.
             if self._zlib is None:
                 self._zlib = zlib.decompressobj(15 if data[0] & 0x0F == 8 else -15)
-            # Gzip may have several members (RFC 1952 2.2), and padding behind them.
+            # A gzip body may have several members (RFC 1952 2.2), and padding with zeros behind a member.
             elif self._zlib.eof and data:
                 if not (data := data.lstrip(b"\0")):
                     break
@@ -128,6 +144,6 @@ class Inflater:
                 yield piece
 
     def close(self) -> None:
-        """Raise `TruncatedStreamError` if the compressed data has no end."""
+        """Raise `TruncatedStreamError` if the body ended before its compressed data."""
         if self._zlib is not None and not self._zlib.eof:
-            raise TruncatedStreamError("the reply ends inside its compressed data; what came is in .partial")
+            raise TruncatedStreamError("the reply ends inside its compressed data; the text so far is in .partial")

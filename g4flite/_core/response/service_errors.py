@@ -1,8 +1,11 @@
-"""What a service says went wrong, and which of our errors that is.  No I/O.
+"""Service errors: reads the errors that services report, and finds the class in `errors.py` for each.  No I/O.
 
-An error comes as an HTTP status with a body (`status_error`), as a reply of another content type
-(`error_of_content_type`), or inside a reply of status 200 (`reported`).  `report_of` knows the shapes of an error,
-`classify` the words that make its class; neither knows a vendor.
+    status_error(401, headers, body, ...)           # a response with a status outside 200-299
+    error_of_content_type(headers, body)            # a response of status 200 that is a web page
+    reported({"error": {"code": "rate_limit"}})     # an error inside a reply of status 200
+
+`report_of` knows the shapes in which services report errors, `classify` knows the numbers and words that tell the class
+of an error.  Neither asks which service sent it.
 
 Sources (August 2026): https://platform.openai.com/docs/guides/error-codes, https://docs.claude.com/en/api/errors,
 https://ai.google.dev/gemini-api/docs/troubleshooting, https://openrouter.ai/docs/api/reference/errors-and-debugging,
@@ -33,21 +36,25 @@ from ..errors import (
     StatusError,
 )
 
-# Characters of an error's text that are kept, and searched for words.
+# How many characters of an error's text are kept in `.body`, and searched for words.
 KEPT: Final = 2 * 1024
-# What a service says of an error that passes by itself.
+# The words by which an error says that a later attempt may succeed.
 PASSING_WORDS: Final = re.compile(
     "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again"
 )
-# The headers in which services name a request, the first one counts.  `cf-ray` and the like are not among them: they
-# name a passage through a proxy, of which the service knows nothing.
+# The headers in which services give a request's id; the first of these that is there counts.  `cf-ray` and the like are
+# left out: a proxy in between gives them, and the service cannot find a request by them.
 REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ms-request-id")
-# A code or kind that is short enough to stand in a message.
+# A code or kind that is one short word, so that a message can show it.
 WORD: Final = re.compile(r"[A-Za-z][\w.-]{0,79}")
 
 
 class Report(NamedTuple):
-    """An error in a service's own words; `marks` are those words besides `code` and `kind` that tell its class."""
+    """An error in the service's own words.
+
+    `message` is the sentence for people, `code` and `kind` are the words and numbers for programs.  `marks` are further
+    such words and numbers, which only help to find the error's class.
+    """
 
     message: str
     code: str | int | None = None
@@ -57,11 +64,14 @@ class Report(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What makes a report an `error`.
+    """How to recognise that a report means `error`.
 
-    `words` matches its code or a kind, in snake case (`RateLimitError` counts as `rate_limit_error`), `said` its status
-    and message ("400 prompt is too long", in lower case).  If neither matches for any rule, `numbers` decide: one of
-    them is the report's status or code.
+    - `words` is a regular expression for the whole of a code or kind, in snake case: `RateLimitError` counts as
+      `rate_limit_error`.
+    - `said` is a regular expression that is searched in the status and the message, in lower case, like "400 prompt is
+      too long".
+    - `numbers` are HTTP statuses.  They count if no rule recognises the report by its words: then the first rule with
+      the response's status or the report's code decides.
     """
 
     error: type[StatusError]
@@ -70,6 +80,7 @@ class Rule(NamedTuple):
     said: str
 
 
+# The first rule that fits counts.  The words come from the sources above.
 RULES: Final = (
     Rule(
         RateLimitError, (429,),
@@ -116,25 +127,32 @@ RULES: Final = (
         r"^200 .*\bmodel\b.* (not found|does not exist)\b",
     ),
 )  # fmt: skip
+# What a message tells the user to do next, by the class of the error.
 ADVICE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationError: "check api_key= or the environment variable that holds it",
-    PermissionDeniedError: "it refuses this caller: check what the account may use, and headers=",
-    NotFoundError: "nothing is served there: check base_url= and the model",
+    PermissionDeniedError: "the service refuses this caller: check what the account may use, and headers=",
+    NotFoundError: "there is nothing at this URL: check base_url= and the model",
     RateLimitError: "wait before the next call, or ask another provider",
     OverloadedError: "try again later, or ask another provider",
     ContextLengthError: "shorten the messages, or ask a model with a larger context",
     ContentFilterError: "change the messages, or ask another provider",
-    ChallengeError: "a challenge page wants a browser: try another network, proxy= or provider",
+    ChallengeError: "a challenge page lets only browsers pass: try another network, proxy= or provider",
 }
 
 
 def report_of(value: object, *, bare: bool = False) -> Report | None:
-    """Return the error in JSON text or in its value, or None if there is none.
+    """Return the error that a JSON text or its value reports, or None if it reports none.
 
-    The shapes: `{"error": {"message", "type", "code", "status", "details"}}`, `{"error": "text", "error_type",
-    "code"}`, `{"type": "error", "error": {...}, "request_id"}`, `{"type": "error", "code", "message"}`, `{"object":
-    "error", "message", "type", "code"}`, and a list of one of them.  `bare` also takes `{"message": "text"}` and
-    `{"detail": "text" or [{"loc", "msg"}]}`, which mean an error only in the body of an HTTP error.
+    These shapes, or a list of one of them, report an error:
+
+        {"error": {"message", "type", "code", "status", "details"}}
+        {"error": "text", "error_type", "code"}
+        {"type": "error", "error": {...}, "request_id"}
+        {"type": "error", "code", "message"}
+        {"object": "error", "message", "type", "code"}
+
+    With `bare=True`, for the body of an HTTP error, so do `{"message": "text"}`, `{"detail": "text"}` and
+    `{"detail": [{"loc", "msg"}]}`.
     """
     if isinstance(value, str):
         try:
@@ -155,9 +173,9 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     more = more if isinstance(more, dict) else {}
     said = _text(inner.get("message")) or _text(error) or _json(error or value)
     if said == "Provider returned error" and (raw := _text(more.get("raw"))):
-        # OpenRouter quotes the provider behind it.
+        # OpenRouter puts the error of the provider behind it here.
         said = f"{said}: {raw}"
-    # {"error": "Unauthorized", "message": "no such key"}: the error is a title, the message says more.
+    # In {"error": "Unauthorized", "message": "no such key"} the field `error` is a title, which tells the class.
     title = value.get("error") if error != said else None
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [kind[:KEPT] for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
@@ -173,26 +191,27 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
 
 
 def classify(status: int, report: Report | None) -> type[StatusError] | None:
-    """Return the class of an error, or None if it has none; `status` is 200 if the error came inside a reply."""
+    """Return the class of an error, or None if no rule fits; `status` is 200 if the error came inside a reply."""
     report = report or Report("")
     message, numbers = report.message[:KEPT], _numbers(report)
-    told = (report.code, report.kind, *report.marks, None if " " in message else message)
-    words = [_snake(word) for word in told if isinstance(word, str)]
+    # A message of one word is a code.
+    marks = (report.code, report.kind, *report.marks, None if " " in message else message)
+    words = [_snake(mark) for mark in marks if isinstance(mark, str)]
     said = f"{numbers[0] if numbers and status == 200 else status} {message.lower()}"
     for rule in RULES:
         if any(re.fullmatch(rule.words, word) for word in words) or re.search(rule.said, said, re.DOTALL):
             return rule.error
-    # A 503 without a word about overload may come from any server in between.
+    # A 503 that does not speak of overload may come from any server in between.
     if status != 503:
         numbers.append(status)
     return next((rule.error for rule in RULES if not {*rule.numbers}.isdisjoint(numbers)), None)
 
 
 def reported(report: Any) -> G4fliteError | None:
-    """Return the error that a service reports inside a reply of status 200, or None if there is none.
+    """Return the error that a service reports inside a reply of status 200, or None if it reports none.
 
-    `report` is JSON text or its value, in a shape that `report_of` knows.  An error with a class of its own is a
-    `StatusError`, any other a `ProviderError`.
+    `report` is JSON text or its value, in a shape that `report_of` knows.  Returns a `StatusError` of the class that
+    fits the error, or a `ProviderError` if no class fits.
     """
     found = report_of(report)
     if found is None:
@@ -219,14 +238,14 @@ def reported(report: Any) -> G4fliteError | None:
 
 
 def excerpt(data: bytes | str, limit: int = 200) -> str:
-    """Return the beginning of `data` on one line and in quotes, to stand in a message."""
+    """Return the beginning of `data` on one line and in quotes, for a message; `limit` is a number of characters."""
     text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
     text = " ".join(text.split())
     return repr(text if len(text) <= limit else text[:limit] + "...")
 
 
 def displayable_id(value: object) -> str | None:
-    """Return the value if it can stand in a message as an id: one line of at most 200 characters; else None."""
+    """Return the value if it is an id that a message can show, a line of at most 200 characters; else None."""
     return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
 
 
@@ -239,10 +258,11 @@ def status_error(
     key_variables: Sequence[str],
     now_ms: int,
 ) -> StatusError:
-    """Return the error that a status outside 200-299 means, with this text as its body.
+    """Return the error that a response with a status outside 200-299 means; `text` is its body.
 
-    The provider's own `rules` (`ErrorRule`) come first, then a challenge page, then `classify`.  `key_variables` are
-    the environment variables that may hold the provider's key, `now_ms` is Unix time in milliseconds.
+    The provider's own `rules` (`ErrorRule`) count first, then the signs of a challenge page, then `classify`.  The
+    message names `key_variables`, the environment variables that may hold the provider's key.  `now_ms` is Unix time in
+    milliseconds.
     """
     report = report_of(text, bare=True)
     kind = next((error for at, contains, error in rules if at == status and contains in text), None)
@@ -269,7 +289,7 @@ def status_error(
 
 
 def _phrase(status: int) -> str:
-    """Return a status's own words, as in " Not Found"; "" for a status that is not standardised."""
+    """Return the standard's phrase for a status with a space before, like " Not Found"; "" for an unknown status."""
     from http import HTTPStatus  # noqa: PLC0415 - needed for a message only
 
     try:
@@ -279,20 +299,21 @@ def _phrase(status: int) -> str:
 
 
 def _advice(status: int, headers: Mapping[str, str]) -> str:
-    """Return what to try next after a status whose error has no class of its own."""
+    """Return what to do next after a status whose error belongs to no class."""
     if status < 400:
         host = _redirect_host(headers)
-        return f"it redirects to {host}, which is not followed: set base_url= if the service has moved there"
+        return f"it redirects to {host}, and redirects are not followed: set base_url= if the service has moved there"
     if status >= 500:
-        return "the service fails: try later, or ask another provider"
+        return "the service fails: try again later, or ask another provider"
     return {
-        402: "the account has nothing left to spend: add to it, or ask another provider",
-        405: "nothing is served there: check base_url= and the model",
+        402: "the account has no credit left: add credit, or ask another provider",
+        405: "there is nothing to ask at this URL: check base_url= and the model",
         413: "the request is too large: shorten the messages",
     }.get(status, "check the messages and options")
 
 
 def _redirect_host(headers: Mapping[str, str]) -> str:
+    """Return the host that a redirect leads to, without the rest of its URL, which may hold secrets."""
     try:
         return urlsplit(headers.get("location", "")).hostname or "another path"
     except ValueError:
@@ -300,22 +321,23 @@ def _redirect_host(headers: Mapping[str, str]) -> str:
 
 
 def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError:
-    """Return the error that a reply of a content type in `Provider.error_types` means; its message quotes the text."""
+    """Return the error that a 2xx response of a content type in `Provider.error_types` means; `text` is its body."""
     kind = headers.get("content-type", "").partition(";")[0]
     return reported(text) or MalformedReplyError(
-        f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and what stands in between"
+        f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and any proxy or login page in between"
     )
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the service's id for this request, by the first of `REQUEST_IDS`, or None if it names none."""
+    """Return the service's id of the request, from the first of the headers `REQUEST_IDS`, or None if there is none."""
     return next(filter(None, (displayable_id(headers.get(name)) for name in REQUEST_IDS)), None)
 
 
 def is_challenge(headers: Mapping[str, str], page: str) -> bool:
-    """Return whether the response is a Cloudflare challenge, by its `cf-mitigated` header or by the page's words.
+    """Return whether the response is a Cloudflare challenge, by its header `cf-mitigated` or by the words of the page.
 
     Source: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
+    (August 2026).
     """
     return headers.get("cf-mitigated", "") == "challenge" or any(
         mark in page
@@ -324,15 +346,15 @@ def is_challenge(headers: Mapping[str, str], page: str) -> bool:
 
 
 def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """Return the seconds that the service asks to wait, or None if it does not ask.
+    """Return the seconds that the service asks its clients to wait, or None if it does not ask.
 
-    Read from `retry-after-ms`, or from `retry-after` in seconds or as an HTTP date (RFC 9110 10.2.3).
+    The header `retry-after-ms` counts first, then `retry-after` in seconds or as an HTTP date (RFC 9110 10.2.3).
     """
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         value = headers.get(name, "").strip()
         if value.replace(".", "", 1).isdecimal():
             return float(value) / unit
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports socket, and is seldom needed
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports socket, and is rarely needed
 
     try:
         date = parsedate_to_datetime(headers.get("retry-after", ""))
@@ -343,17 +365,18 @@ def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
 
 
 def _json(value: object) -> str:
+    """Return the value as JSON text."""
     try:
         return json.dumps(value)
-    # The parser had a little more stack than this function has.
+    # Writing takes more stack than reading did, so a value that was read may be nested too deep to be written.
     except RecursionError:
         return "JSON that is nested too deep"
 
 
 def _text(value: object) -> str:
-    """Return the text of a `message` or a `detail`, "" if there is none.
+    """Return the text of a field `message` or `detail`, "" if it has none.
 
-    `[{"loc": ["body", "model"], "msg": "missing"}]` becomes "body.model: missing".
+    FastAPI's `[{"loc": ["body", "model"], "msg": "missing"}]` becomes "body.model: missing".
     """
     if isinstance(value, list):
         parts = [(part.get("loc"), part.get("msg")) for part in _objects(value)]
@@ -362,18 +385,19 @@ def _text(value: object) -> str:
 
 
 def _objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects in a list; [] if the value is not a list."""
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 
 def _mark(value: object) -> str | int | None:
-    """Return a code or kind, cut to what is kept; None for an empty one or a truth value."""
+    """Return a code or kind, cut to `KEPT` characters; None for an empty text and for anything but text and numbers."""
     if isinstance(value, str):
         return value[:KEPT] or None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _numbers(report: Report) -> list[int]:
-    """Return the statuses 400-599 that a report names, its code first."""
+    """Return the HTTP statuses 400-599 among the code and the marks of a report; the code's comes first."""
     marks = (str(mark) for mark in (report.code, *report.marks))
     return [int(mark) for mark in marks if re.fullmatch("[45][0-9][0-9]", mark)]
 

@@ -1,1 +1,1 @@
-"""Waits: the only wing that imports httpx, anyio, ssl and socket."""
+"""Waits for the network.  Only this wing imports httpx, anyio, ssl and socket."""

@@ -1,8 +1,14 @@
-"""Async streams over aiohttp, through httpx-aiohttp: less CPU than over httpx's own transport, on asyncio alone.
+"""Async streams over aiohttp, through httpx-aiohttp: less CPU than over httpx's own transport, but on asyncio alone.
 
-aiohttp's own time-outs restart at each byte and are rounded up to whole seconds, so aiohttp is given none: a wait that
-takes longer than the timers allow is cancelled.  One alarm of the event loop serves all waits of a stream, as a cancel
-scope for each wait would cost as much as all the rest of a chunk.
+*Timers.*  aiohttp's own timeouts restart at each byte, and end on a whole second if they are longer than five seconds.
+So aiohttp gets no timeout, and `TimedWaits` cancels a wait that takes longer than the timers allow.  A cancel scope for
+each wait would take as long as all the rest of a chunk.  So one alarm of the event loop serves all waits of a stream:
+
+    waits = TimedWaits(timers)
+    response = await waits.wait(lambda: client.send(...))     # asks the timers, sets the alarm if needed, and waits
+    data = await waits.wait(body.__anext__)                   # mostly, the alarm is late enough already
+
+*Errors.*  aiohttp's exceptions are translated into httpx's, so that `network_errors` needs to know those alone.
 """
 
 import asyncio
@@ -26,20 +32,22 @@ from .network_errors import causes, failures
 from .tls import default_context, unused_context
 
 T = TypeVar("T")
-# Python 3.10 does not count how often a task was cancelled.
+# Python 3.10 does not count the requests to cancel a task: there, a wait that both a timer and another task end counts
+# as ended by the timer.
 cancelling: Callable[[Any], int] = getattr(asyncio.Task, "cancelling", lambda _: 0)
 uncancel: Callable[[Any], int] = getattr(asyncio.Task, "uncancel", lambda _: 0)
-# Bytes of one line of the response's head: httpx reads no more of the whole head.
+# Bytes that one line of a response's head may have.  httpx allows as many for the whole head.
 HEAD: Final = 100 * 1024
-# Seconds that a connection is kept for, as httpx keeps it.
+# Seconds after which an idle connection of a pool is closed, as in httpx.
 IDLE: Final = 5.0
-# asyncio speaks TLS within TLS from Python 3.11 on.
+# The schemes of proxies.  An https proxy needs TLS inside TLS, which asyncio has from Python 3.11 on.
 SCHEMES: Final = ("http", "https") if sys.version_info >= (3, 11) else ("http",)
 
 
 class Client(httpx_aiohttp.HttpxAiohttpClient):
-    """An `httpx.AsyncClient` over aiohttp, which leaves cookies, headers and the choice of a proxy to httpx."""
+    """An `httpx.AsyncClient` over aiohttp.  Cookies, headers and the choice of a proxy are left to httpx."""
 
+    # httpx calls the two methods below for its transports.
     def _init_transport(self, verify: Any = True, *_: Any, **__: Any) -> httpx.AsyncBaseTransport:
         return transport(verify)
 
@@ -48,19 +56,21 @@ class Client(httpx_aiohttp.HttpxAiohttpClient):
     ) -> httpx.AsyncBaseTransport:
         if proxy.url.scheme not in SCHEMES:
             raise OptionError(
-                f"over aiohttp, a proxy is of the scheme {' or '.join(SCHEMES)}, not {proxy.url.scheme}; "
-                "name another, or leave transport= out"
+                f"over aiohttp, a proxy must have the scheme {' or '.join(SCHEMES)}, not {proxy.url.scheme}; "
+                "name another proxy, or leave transport= out"
             )
         login = ":".join(proxy.auth or ())
-        # aiohttp sends these headers to the proxy.
+        # The login goes into the headers for the proxy, to which aiohttp adds nothing.
         headers = {"authorization": f"Basic {b64encode(login.encode()).decode()}"} if login else {}
+        # The service speaks plain http, so that no certificates were loaded; the https proxy needs them.
         context = default_context() if proxy.url.scheme == "https" and verify is unused_context() else verify
         return transport(context, httpx.Proxy(proxy.url, headers={**proxy.headers, **headers}))
 
 
 def transport(context: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> httpx_aiohttp.AiohttpTransport:
-    """Return httpx-aiohttp's transport; its session is made with the first request, on that request's event loop."""
+    """Return httpx-aiohttp's transport.  Its session is made with the first request, on that request's event loop."""
 
+    # The session neither limits connections, nor keeps cookies, nor adds headers: httpx does all that.
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE, ssl=context),
@@ -74,8 +84,9 @@ def transport(context: ssl.SSLContext, proxy: httpx.Proxy | None = None) -> http
 
 
 async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> httpx.Response:
-    """Return the response, its body unread and timed.  Raises httpx's exceptions, and what the timers raise."""
-    waits = Timed(timers)
+    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
+    waits = TimedWaits(timers)
+    # If the body were bytes, httpx-aiohttp would hand it to aiohttp as it is, and nothing would tell when it goes out.
     body = upload(object)(wanted.body, waits.connected)
     request = client.build_request(
         wanted.method, wanted.url, headers=wanted.headers, content=body, extensions={"timeout": {}}
@@ -85,7 +96,7 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     try:
         response = await waits.wait(lambda: client.send(request, stream=True, follow_redirects=False))
     except BaseException:
-        waits.silence()
+        waits.stop_alarm()
         waits.abort()
         raise
     timers.connected = True
@@ -95,80 +106,90 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     return response
 
 
-class Timed:
-    """Stands for the network stream, which aiohttp does not show: what the timers wait on and interrupt.
+class TimedWaits:
+    """The waits of one stream, each ended when the timers say so.
 
-    If the alarm rings before the wait under way is over, it is set anew.
+    It takes the place of the network stream, which aiohttp does not show: the timers hold and interrupt this object.
     """
 
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
         self._loop = asyncio.get_running_loop()
+        # It rings at the end of the wait under way or before, and is set anew then.  So most waits leave it alone.
         self._alarm: asyncio.TimerHandle | None = None
-        # When the wait under way is over, and who waits.
+        # When the wait under way has to end, by the loop's clock, and the task that waits; None between two waits.
         self._until = math.inf
         self._task: asyncio.Task[Any] | None = None
-        self._woken = False
+        # Whether `interrupt` has cancelled that task.
+        self._interrupted = False
         # asyncio's transport, once the connection is made.
         self._transport: Any = None
         timers.hold(self)
 
     async def wait(self, begin: Callable[[], Awaitable[T]]) -> T:
-        """Return what `begin()` gives.  Raises `httpx.ReadTimeout` if a timer or another task ends the wait."""
+        """Return the result of awaiting `begin()`.
+
+        Raises `httpx.ReadTimeout` if a timer is over or another task closes the stream, and httpx's exception for any
+        exception of aiohttp.
+        """
         task: Any = asyncio.current_task()
         before = cancelling(task)
-        self._allow()
-        self._task, self._woken = task, False
+        self._set_end()
+        self._task, self._interrupted = task, False
         try:
             return await begin()
         except asyncio.CancelledError:
-            # Somebody else has cancelled the task, alone or as well.
-            if not self._woken or cancelling(task) > before + 1:
+            # The caller has cancelled the task, too: that comes first.
+            if not self._interrupted or cancelling(task) > before + 1:
                 raise
             failed: Exception = httpx.ReadTimeout("a timer is over")
+        # The end of the body.
         except StopAsyncIteration:
             raise
         except Exception as error:
-            failed = meaning(error)
+            failed = as_httpx_error(error)
             self.abort()
         finally:
             self._task = None
-            if self._woken:
+            # Withdraw the cancellation, or an `asyncio.timeout` of the caller would count it.
+            if self._interrupted:
                 uncancel(task)
+        # Outside of the `except`, so that aiohttp's exception is not the context of httpx's.
         raise failed
 
     def connected(self, transport: Any) -> None:
-        """Note that the connection is made: the request is on its way."""
+        """Note that the connection is made and the request goes out: from now on, `first_token` bounds the wait."""
         self._transport = transport
         self.timers.connected = True
-        # If a timer is over, its alarm ends the wait.
+        # If a timer is over already, the alarm rings and ends the wait.
         with suppress(G4fliteError):
-            self._allow()
+            self._set_end()
 
-    def silence(self) -> None:
-        """Stop the alarm: nothing waits any more."""
+    def stop_alarm(self) -> None:
+        """Stop the alarm, because the stream waits no more."""
         if self._alarm is not None:
             self._alarm.cancel()
 
     def abort(self) -> None:
-        """Drop the connection at once, whatever of the request is unsent."""
+        """Drop the connection at once, even if a part of the request is still unsent."""
         if self._transport is not None:
             self._transport.abort()
 
-    def let_go(self) -> None:
-        """Drop a connection that is closing; any other may serve another stream."""
+    def abort_if_closing(self) -> None:
+        """Drop the connection at once if it is closing.  A connection that is not may serve another stream."""
         if self._transport is not None and self._transport.is_closing():
             self._transport.abort()
 
-    def _allow(self) -> None:
-        """Allow the wait what the timers leave.  Raises if they leave nothing."""
+    def _set_end(self) -> None:
+        """Set the end of the wait that begins, and the alarm unless it rings before.  Raises if a timer is over."""
         left = self.timers.left()
         self._until = math.inf if left is None else self._loop.time() + left
         if left is not None and (self._alarm is None or self._alarm.when() > self._until):
-            self.silence()
+            self.stop_alarm()
             self._alarm = self._loop.call_at(self._until, self._ring)
 
     def _ring(self) -> None:
+        """End the wait under way if its time is over, else set the alarm to the end of the wait."""
         self._alarm = None
         if self._task is None or self._until == math.inf:
             return
@@ -178,19 +199,23 @@ class Timed:
             self.interrupt()
 
     def interrupt(self) -> None:
-        """End the wait under way."""
+        """End the wait under way, if there is one."""
         if self._task is not None:
-            self._woken = True
+            self._interrupted = True
             self._task.cancel()
 
 
 @cache
 def upload(kind: type[Any]) -> type[Any]:
-    """Return a class of request bodies, below httpx's or httpx2's and aiohttp's: it tells when its sending begins."""
+    """Return a class of request bodies that calls `begun(transport)` when aiohttp begins to send.
+
+    It is a subclass of aiohttp's class of bodies and of `kind`, the class of bodies in httpx or httpx2.
+    """
 
     class Upload(aiohttp.Payload, kind):  # type: ignore[misc]
         def __init__(self, data: bytes, begun: Callable[[Any], None]) -> None:
             super().__init__(data)
+            # aiohttp makes the header content-length of `_size`.
             self._size, self._begun = len(data), begun
 
         def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
@@ -208,16 +233,17 @@ def upload(kind: type[Any]) -> type[Any]:
 
 @cache
 def download(kind: type[Any]) -> type[Any]:
-    """Return a class of response bodies, below httpx's or httpx2's own, whose waits are timed."""
+    """Return a subclass of `kind`, the class of response bodies in httpx or httpx2, whose waits are timed."""
 
     class Download(kind):  # type: ignore[misc]
-        def __init__(self, stream: Any, waits: Timed) -> None:
+        def __init__(self, stream: Any, waits: TimedWaits) -> None:
             self._stream, self._waits = stream, waits
+            # Begins a read; None before the first read and after the end.
             self._next: Callable[[], Awaitable[bytes]] | None = None
             self._begun = False
 
         def __aiter__(self) -> "Download":
-            # The body is read once; a second reader finds its rest.
+            # A second iterator goes on where the first one stopped.
             if not self._begun:
                 self._next, self._begun = aiter(self._stream).__anext__, True
             return self
@@ -233,34 +259,35 @@ def download(kind: type[Any]) -> type[Any]:
 
         async def aclose(self) -> None:
             begun, self._next, self._begun = self._next, None, True
-            self._waits.silence()
+            self._waits.stop_alarm()
             if begun is not None:
                 unwind(begun)
             await self._stream.aclose()
-            self._waits.let_go()
+            self._waits.abort_if_closing()
 
     return Download
 
 
 def unwind(begin: Callable[[], Awaitable[bytes]]) -> None:
-    """End the async generators of a body at once, without waiting.
+    """End the suspended async generators of a body without waiting: step each to its next wait, and throw there.
 
-    All in one step of the event loop, which may be closing and end them as well.  If they met aiohttp's own end of a
-    closed body, its exception, which is one object for all bodies, would keep their frames alive.
+    All this happens in one step of the event loop, because a loop that is closing would end the generators, too, at the
+    same time.  And it happens before the body is closed: aiohttp ends the generators of a closed body by an exception
+    that is one object for all bodies, and whose traceback would keep their frames alive.
     """
     with suppress(StopAsyncIteration, asyncio.CancelledError, aiohttp.ClientError, *failures()):
         while True:
             step = begin().__await__()
             try:
                 step.send(None)
-            # Bytes that were there already.
+            # The step returned bytes that had come already, and did not wait.
             except StopIteration:
                 continue
             step.throw(asyncio.CancelledError())
 
 
-# aiohttp's exceptions and those of httpx for the same failure; the first match counts.
-MEANINGS: Final[tuple[tuple[type[Exception], type[Exception]], ...]] = (
+# aiohttp's exceptions, and httpx's exceptions for the same failures.  The first match counts.
+HTTPX_ERRORS: Final[tuple[tuple[type[Exception], type[Exception]], ...]] = (
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
     (aiohttp.ClientConnectorError, httpx.ConnectError),
     (aiohttp.ServerDisconnectedError, httpx.RemoteProtocolError),
@@ -271,26 +298,30 @@ MEANINGS: Final[tuple[tuple[type[Exception], type[Exception]], ...]] = (
 )
 
 
-def meaning(error: Exception) -> Exception:
-    """Return httpx's exception for the same failure, without aiohttp's own: its arguments hold headers and logins."""
+def as_httpx_error(error: Exception) -> Exception:
+    """Return httpx's exception for the same failure, or the exception itself if there is none.
+
+    The new exception's cause is the operating system's error, but never an exception of aiohttp: the arguments of these
+    hold headers and logins.
+    """
     chain = causes(error)
     cause = next((cause for cause in chain if isinstance(cause, aiohttp.ClientError)), error)
-    kind = next((theirs for ours, theirs in MEANINGS if isinstance(cause, ours)), None)
+    kind = next((httpx_class for aiohttp_class, httpx_class in HTTPX_ERRORS if isinstance(cause, aiohttp_class)), None)
+    # A header of the caller's client that cannot be sent.
     if type(cause) is ValueError:
-        # A header of the client's own that cannot be sent.
         kind = httpx.LocalProtocolError
     if kind is None:
         return error
-    made = kind(told(cause))
+    translated = kind(message_of(cause))
     system = (cause for cause in chain if isinstance(cause, OSError) and not isinstance(cause, aiohttp.ClientError))
-    made.__cause__ = next(system, None)
-    return made
+    translated.__cause__ = next(system, None)
+    return translated
 
 
-def told(error: BaseException) -> str:
-    """Return what aiohttp says of a failure, on one line."""
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception of aiohttp, on one line."""
+    # The message of this exception may be the part of the response's head that came.
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        # Its own words are what came of the response's head.
         return "Server disconnected"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"{error.status} {error.message}"

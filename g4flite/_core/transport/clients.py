@@ -1,7 +1,8 @@
-"""Where a stream's client comes from: the caller (`Given`), a `Client`'s `Pool`, or the stream itself (`OneShot`).
+"""Where a stream gets its HTTP client: from the caller (`Given`), from a pool (`Pool`), or a new one (`OneShot`).
 
-Each of the three is a `Source` of the exchange: it sends requests over its client, and is released when the stream
-ends.  A client is made when the first request is sent: one for `for`, and one for each event loop of `async for`.
+Each of the three classes is a `Source` of the exchange.  It sends requests over its client, and is released when the
+stream ends.  A pool makes a client when the first request is sent: one for `for`, and one for each event loop of
+`async for`.
 """
 
 import os
@@ -16,20 +17,21 @@ import httpx
 from ..errors import OptionError, UsageError
 from ..provider import Request
 from ..timers import Timers
-from .httpx import Response, asend, opened, send
-from .network_errors import error_of_request, failures, kinds, safe_cause
+from .httpx import Response, asend, async_response, send
+from .network_errors import error_of_request, failures, httpx_classes, safe_cause
 from .tls import default_context, unused_context
 
 if TYPE_CHECKING:
     from anyio.lowlevel import RunVar
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
-ASYNCIO = 'transport="aiohttp" is for `async for` on asyncio; leave it out for `for`, and on trio'
+ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
+# No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 
 
 class Connection(NamedTuple):
-    """How a client that is made here connects."""
+    """The settings of a client that is made here."""
 
     base_url: str
     proxy: str | None
@@ -44,13 +46,13 @@ class Connection(NamedTuple):
 def _send(
     source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
 ) -> Response:
-    """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure on the way means."""
+    """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure of httpx means."""
     client = source.client()
     try:
         return send(client, wanted, timers)
     except failures() as error:
         failed = error
-    # Outside of `except`, so that the error has no context that quotes a header.
+    # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
     raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
 
 
@@ -63,16 +65,16 @@ async def _asend(
         if is_over_aiohttp(client, wanted.url):
             from . import aiohttp  # noqa: PLC0415 - aiohttp is an extra
 
-            return opened(await aiohttp.send(client, wanted, timers), timers)
+            return async_response(await aiohttp.send(client, wanted, timers), timers)
         return await asend(client, wanted, timers)
     except failures() as error:
         failed = error
-    # Outside of `except`, so that the error has no context that quotes a header.
+    # Outside of the `except`, see `_send`.
     raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
 
 
 def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
-    """Return whether the client's requests to this URL go over httpx-aiohttp."""
+    """Return whether the client sends its requests to this URL over httpx-aiohttp."""
     return "httpx_aiohttp" in sys.modules and any(
         kind.__module__.partition(".")[0] == "httpx_aiohttp"
         for kind in type(client._transport_for_url(type(client.base_url)(url))).__mro__
@@ -80,7 +82,7 @@ def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
 
 
 class OneShot:
-    """A client for one stream, closed with it."""
+    """A client for one stream, which is made with the first request and closed when the stream ends."""
 
     send, asend = _send, _asend
 
@@ -92,12 +94,12 @@ class OneShot:
 
     def client(self) -> httpx.Client:
         if self._client is None:
-            self._client = connect(kind(self._connection), self._connection)
+            self._client = connect(client_class(self._connection), self._connection)
         return self._client
 
     def async_client(self) -> httpx.AsyncClient:
         if self._async_client is None:
-            self._async_client = connect(async_kind(self._connection), self._connection)
+            self._async_client = connect(async_client_class(self._connection), self._connection)
         return self._async_client
 
     def release(self) -> None:
@@ -110,29 +112,33 @@ class OneShot:
 
 
 class Given:
-    """A client of the caller's, which only the caller closes."""
+    """The caller's own client, which only the caller closes."""
 
     send, asend = _send, _asend
-    # The client may have a proxy of its own, of which nothing is known here.
+    # The client may have a proxy, but nothing here knows of it.
     proxied = False
 
     def __init__(self, client: object) -> None:
-        if not isinstance(client, kinds("Client", "AsyncClient")):
-            raise TypeError(f"client= is an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
+        if not isinstance(client, httpx_classes("Client", "AsyncClient")):
+            raise TypeError(f"client= must be an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
         if client.is_closed:
-            raise OptionError("client= is closed; open a new one")
+            raise OptionError("client= is closed; pass an open client")
         self._given: Any = client
 
     def client(self) -> httpx.Client:
-        if not isinstance(self._given, kinds("Client")):
-            raise TypeError(f"`for` needs an httpx.Client; client= is of the type {type(self._given).__name__}")
+        if not isinstance(self._given, httpx_classes("Client")):
+            raise TypeError(
+                f"client= is of the type {type(self._given).__name__}, but `for` needs an httpx.Client; "
+                "read the stream with `async for`, or pass another client"
+            )
         given: httpx.Client = self._given
         return given
 
     def async_client(self) -> httpx.AsyncClient:
-        if not isinstance(self._given, kinds("AsyncClient")):
+        if not isinstance(self._given, httpx_classes("AsyncClient")):
             raise TypeError(
-                f"`async for` needs an httpx.AsyncClient; client= is of the type {type(self._given).__name__}"
+                f"client= is of the type {type(self._given).__name__}, but `async for` needs an httpx.AsyncClient; "
+                "read the stream with `for`, or pass another client"
             )
         given: httpx.AsyncClient = self._given
         return given
@@ -145,7 +151,10 @@ class Given:
 
 
 class Pool:
-    """The clients of a `g4flite.Client`: one for `for` and one for each event loop, kept until the pool is closed."""
+    """The HTTP clients of a `g4flite.Client`: one for `for` and one for each event loop, kept until the pool is closed.
+
+    Threads may share a pool.  After a fork, the child makes clients of its own.
+    """
 
     send, asend = _send, _asend
 
@@ -153,8 +162,10 @@ class Pool:
         self._connection = connection
         self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
+        # An anyio.RunVar holds a value for each event loop.
         self._async_clients: RunVar[httpx.AsyncClient | None] | None = None
         self._lock, self._pid = threading.Lock(), os.getpid()
+        # The clients of the parent process, see `_renew`.
         self._inherited: list[object] = []
         self.closed = False
 
@@ -163,7 +174,7 @@ class Pool:
         with self._lock:
             self._check_open()
             if self._client is None:
-                self._client = connect(kind(self._connection), self._connection)
+                self._client = connect(client_class(self._connection), self._connection)
             return self._client
 
     def async_client(self) -> httpx.AsyncClient:
@@ -176,7 +187,7 @@ class Pool:
                 self._async_clients = RunVar("async_client")
             client = self._async_clients.get(None)
             if client is None:
-                client = connect(async_kind(self._connection), self._connection)
+                client = connect(async_client_class(self._connection), self._connection)
                 self._async_clients.set(client)
             return client
 
@@ -187,7 +198,7 @@ class Pool:
         """Keep the client for the next stream."""
 
     def close(self) -> None:
-        """Close the client.  Raises `TypeError` if there is one of `async for`, which needs `aclose()`."""
+        """Close the client of `for`.  Raises `TypeError` if an `async for` has used the pool: call `aclose()` then."""
         self._renew()
         if self._async_clients is not None:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
@@ -196,7 +207,7 @@ class Pool:
             self._client.close()
 
     async def aclose(self) -> None:
-        """Close the clients."""
+        """Close the client of `for` and the client of this event loop."""
         self._renew()
         self.closed = True
         if self._client is not None:
@@ -205,10 +216,11 @@ class Pool:
             await client.aclose()
 
     def _renew(self) -> None:
-        """Begin anew in the child of a fork.
+        """Begin anew in the child process after a fork.
 
-        The connections and locks are the parent's: to use or to close them would disturb its streams, and a lock that
-        a thread of the parent held would never be released.  They are kept alive, and not used.
+        The child has inherited the parent's sockets.  To use or close them would disturb the parent's streams, so the
+        child keeps the inherited clients alive and never touches them.  It makes a new lock, too: if a thread of the
+        parent held the lock during the fork, nobody would release it in the child.
         """
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
@@ -220,15 +232,15 @@ class Pool:
             raise UsageError("this Client is closed; make a new one")
 
 
-def kind(to: Connection) -> Callable[..., httpx.Client]:
-    """Return what makes a client for `for`.  Raises `OptionError` if the transport has none."""
+def client_class(to: Connection) -> Callable[..., httpx.Client]:
+    """Return the class of the client for `for`.  Raises `OptionError` if the transport has no such class."""
     if to.transport == "aiohttp":
         raise OptionError(ASYNCIO)
     return httpx.Client
 
 
-def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
-    """Return what makes a client for `async for`.  Raises `OptionError` if it cannot run on this event loop."""
+def async_client_class(to: Connection) -> Callable[..., httpx.AsyncClient]:
+    """Return the class of the client for `async for`.  Raises `OptionError` if it cannot run on this event loop."""
     if to.transport != "aiohttp":
         return httpx.AsyncClient
     import asyncio  # noqa: PLC0415 - slow to import, and of no use in sync
@@ -243,18 +255,25 @@ def async_kind(to: Connection) -> Callable[..., httpx.AsyncClient]:
 
 
 def connect(kind: Callable[..., C], to: Connection) -> C:
-    """Return a client.  Certificates are loaded only if TLS is to be spoken.  Raises `OptionError`."""
+    """Return a new client, which connects once it sends a request.
+
+    Certificates are loaded only for an https URL.  Raises `OptionError` if they cannot be loaded or the proxy cannot be
+    used.
+    """
     try:
         context = to.verify or (default_context() if to.base_url.startswith("https:") else unused_context())
-        # For a proxy that is itself reached by TLS.
+        # The connection to an https proxy has a TLS context of its own.
         own = to.verify if (to.proxy or "").startswith("https:") else None
         proxy = None if to.proxy is None else httpx.Proxy(to.proxy, ssl_context=own)
         return kind(verify=context, proxy=proxy, limits=LIMITS)
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
+    # The transport cannot use the proxy, and says why.
     except OptionError:
         raise
     except ImportError:
         raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
     except (httpx.InvalidURL, ValueError):
-        raise OptionError("the proxy, given or from the environment, is no URL that httpx can use") from None
+        raise OptionError(
+            "the proxy is not a URL that httpx can use; check proxy= and the proxies in the environment"
+        ) from None

@@ -1,29 +1,30 @@
-"""Deadlines: how the timers bound every single read of a socket.
+"""Deadlines: how the timers bound each read and write of a socket, below any client of httpx.
 
-httpx's timeouts are not enough.  Its read timeout restarts at each byte, so a server that sends one byte now and then
-(a keep-alive comment every ten seconds) can keep a stream open for ever; and it is fixed before the request is sent, so
-that it can tell neither the first token from the next one nor what is left of a total.  A thread, a task or a cancel
-scope beside the stream would do, but costs more than all the rest of a chunk, and a scope around a `yield` would cancel
-the caller's code.  So each read asks the timers, at the moment at which it begins, how long it may take:
+*Why httpx's timeouts are not enough.*  httpx's read timeout restarts at each byte, so a server that sends a comment
+every ten seconds can keep a stream open for ever.  And it is a number that is fixed before the request is sent, while
+the time that a read may take depends on whether text has come and on what is left of `total`.  A thread, a task or a
+cancel scope beside the stream could end a read.  But a cancel scope for each read takes as long as all the rest of a
+chunk (some 15 microseconds on asyncio), and a scope around a `yield` would cancel the caller's code.  So each read asks
+the timers how long it may take, just before it waits:
 
-    timeout = Deadline(60.0)          # passed to httpx as the read timeout of one request
-    timeout.timers = timers
-    attach(network_stream, timers)    # from here on the stream's read() asks timeout.left()
+    extensions(timers, watch)["timeout"]["read"]      # a `Deadline`: passed to httpx as a request's read timeout
+    attach(network_stream, timers)                    # from now on, `network_stream.read` asks `Deadline.left()`
 
-*Why a float subclass.*  httpx and httpcore hand the time-out of a request down to the network stream's
-`read(max_bytes, timeout=...)` as a plain number, through code that is not ours.  A `Deadline` is such a number, of
-seconds, to every transport that knows nothing of it; a stream of ours finds the timers on it.  The alternative is a
-transport of our own below the caller's client.
+*Why a float subclass carries the timers.*  httpx and httpcore hand the timeout of a request down to the network stream,
+`read(max_bytes, timeout=...)`, as a plain number, through code that is not ours.  A transport that does not know of
+`Deadline` sees a number of seconds.  A stream of ours finds the timers on this number.  The alternative is a transport
+of our own, which the caller's client does not have.
 
-*Why the class of a live stream is swapped.*  The caller may pass an `httpx.Client` of their own, with a transport and a
-pool that we did not make, and its network streams are made deep inside.  httpcore's `trace` extension and the response
-show each stream; `attach` then replaces its class by a subclass of that same class (`bounded`) whose `read`, `write`
-and `start_tls` ask the timers.  The object, its socket and its buffers stay as they are, also if the connection serves
-another request later.
+*Why the class of a live network stream is swapped.*  The caller may pass an `httpx.Client` with a transport and a pool
+that we did not make.  Its network streams are made deep inside httpcore, which shows each of them twice: to the
+extension `trace`, and in the extensions of the response.  `attach` then replaces the class of the stream by a subclass
+of the same class (`bounded`), whose `read`, `write` and `start_tls` ask the timers.  The object, its socket and its
+buffers stay as they are.  If the connection later serves a request that brings a plain number as its timeout, the
+number counts.
 
-*What happens if the class cannot be swapped* (a stream of C code, or with other slots): the assignment is a TypeError,
-the stream keeps httpx's own behaviour, and the timers bound what they can see: the `Deadline` still counts as the
-number of seconds that it was made with, for each read.
+*What happens if the class cannot be swapped.*  For a stream whose class is written in C or has other slots, the
+assignment raises TypeError.  Then the stream behaves as httpx made it, and takes the `Deadline` for a plain number:
+each read may take the seconds that the `Deadline` was made with, however many reads there are.
 """
 
 import inspect
@@ -38,17 +39,19 @@ import anyio
 
 from ..timers import Timers
 
+# The ends of the names of `trace` events.  After these, there is a new network stream.
 CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
-# httpcore leaves the network stream open after these; without us the socket would leak.
+# After these, httpcore forgets the network stream without closing it, and its socket would leak.
 FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")
-# Bytes that a blocking write sends at a time, as httpcore gives each piece that goes out the whole time again.
+# Bytes of a blocking write that are handed to httpcore at once.  httpcore sends them in a loop, and each step of that
+# loop may take the whole timeout; 4 KiB usually fit into the socket's buffer, so that there is one step.
 PIECE: Final = 4096
-# Seconds that stand for "no end" where a number is needed.
+# Seconds that stand for "no limit", as a `Deadline` has to be a number.
 LONG: Final = 1e6
 
 
 class Deadline(float):
-    """A time-out: a number of seconds to any transport, a timer to a bounded stream, which asks what is `left()`."""
+    """A timeout: a number of seconds to any transport, but a bounded stream asks `left()` for the seconds."""
 
     __slots__ = ("left", "timers")
     left: Callable[[], float | None]
@@ -56,30 +59,36 @@ class Deadline(float):
 
 
 def deadline(timers: Timers, seconds: float | None, left: Callable[[], float | None]) -> Deadline:
-    """Return a `Deadline` that is so many seconds to a transport that does not ask it."""
+    """Return a `Deadline` that asks `left`; to a transport that does not know of it, it is so many `seconds`."""
     made = Deadline(LONG if seconds is None else seconds)
     made.timers, made.left = timers, left
     return made
 
 
 def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
-    """Return httpx's extensions for one request.  Source: https://www.python-httpx.org/advanced/extensions/"""
+    """Return httpx's extensions for one request; `trace` is `watch` or `awatch`.
+
+    Source: https://www.python-httpx.org/advanced/extensions/ (August 2026).
+    """
     connect = deadline(timers, timers.connecting(), timers.connecting)
-    both = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
+    read = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
     return {
-        "timeout": {"connect": connect, "pool": connect, "write": both, "read": both},
+        "timeout": {"connect": connect, "pool": connect, "write": read, "read": read},
         "trace": partial(trace, timers),
     }
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """Note how far a request is, attach the timers to its stream, close a stream that httpcore forgets.
+    """Take an event of httpx's extension `trace`, in sync.
 
-    For httpx's extension `trace`, in sync.
+    Notes when the request goes out, attaches the timers to each new network stream, and closes a network stream that
+    httpcore forgets.
     """
     if event.endswith(".send_request_headers.started"):
+        # CONNECT asks a proxy for a tunnel: the request itself comes later.
         timers.connected = info["request"].method != b"CONNECT"
-        timers.opening = timers.connected and event.startswith("http11.")
+        # HTTP/2 writes frames, whose order and time are the protocol's own.
+        timers.head_is_next = timers.connected and event.startswith("http11.")
     elif event.endswith(CONNECTED):
         attach(info["return_value"], timers)
     elif event.endswith(FAILED) and timers.waiting is not None:
@@ -89,6 +98,7 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """Do the same as `watch`, in async."""
+    # Closing must not be cancelled, or the socket leaks.
     if event.endswith(FAILED) and timers.waiting is not None:
         stream: Any = timers.waiting
         with anyio.CancelScope(shield=True):
@@ -98,36 +108,42 @@ async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 
 
 def attach(stream: Any, timers: Timers) -> None:
-    """Make a network stream ask the timers how long it may wait."""
+    """Make a network stream ask the timers how long each of its reads and writes may take."""
+    # A stream that was attached before, for a request before, has the subclass already.
     if not hasattr(stream, "interrupt"):
         try:
             stream.__class__ = bounded(stream.__class__)
+        # The class cannot be swapped: see the beginning of this module.
         except TypeError:
             return
     timers.hold(stream)
 
 
 async def _nothing() -> None:
-    """Stand in for a write that is put off."""
+    """Stand in for an async write that is put off."""
 
 
 @cache
 def bounded(kind: type[Any]) -> type[Any]:
-    """Return a subclass of a class of network streams, sync or async, whose waits are bounded by the timers."""
+    """Return a subclass of a class of network streams, in sync or async, which asks the timers before it waits."""
     is_async = inspect.iscoroutinefunction(getattr(kind, "write", None))
-    # httpcore's own plain socket, whose `read` is copied below; and httpcore or httpcore2, for its exceptions.
+    # Whether `kind` is httpcore's class for a plain socket in sync, whose `read` is written out below; and the package
+    # that has the exceptions for it, which is httpcore or httpcore2.
     is_plain, core = kind.__name__ == "SyncStream", sys.modules[kind.__module__.partition(".")[0]]
 
     class Bounded(kind):  # type: ignore[misc]
+        # The timers of the stream that reads from this network stream now.
         timers: Timers
-        # The head of a request, which goes out with the first bytes of its body: one packet and one system call.
+        # The head of a request, held back until the first bytes of the body: both then go out in one system call, and
+        # mostly in one packet.
         head = b""
 
         def read(self, max_bytes: int, timeout: float | None = None) -> Any:
             left = self._left(timeout)
             if not is_plain:
                 return super().read(max_bytes, left)
-            # httpcore's own lines, without a context manager, and without telling the socket the same time-out again.
+            # What httpcore's own `read` does, but without its context manager, and without setting the socket's timeout
+            # if the timeout is the same as for the last read.
             own = self._sock
             try:
                 if own.gettimeout() != left:
@@ -140,12 +156,13 @@ def bounded(kind: type[Any]) -> type[Any]:
 
         def write(self, buffer: bytes, timeout: float | None = None) -> Any:
             left = self._left(timeout)
-            if isinstance(timeout, Deadline) and timeout.timers.opening:
-                timeout.timers.opening, self.head = False, buffer
+            if isinstance(timeout, Deadline) and timeout.timers.head_is_next:
+                timeout.timers.head_is_next, self.head = False, buffer
                 return _nothing() if is_async else None
             buffer, self.head = self.head + buffer, b""
             if is_async or len(buffer) <= PIECE:
                 return super().write(buffer, left)
+            # Each piece asks the timers anew: see `PIECE`.
             for start in range(0, len(buffer), PIECE):
                 super().write(buffer[start : start + PIECE], self._left(timeout))
             return None
@@ -154,22 +171,26 @@ def bounded(kind: type[Any]) -> type[Any]:
             return super().start_tls(ssl_context, server_hostname, self._left(timeout))
 
         def interrupt(self) -> None:
-            """Shut the socket down: a read that waits in another thread or task ends at once."""
+            """Shut the socket down, so that a read which waits in another thread or task ends at once."""
             own = self.get_extra_info("socket")
+            # The socket may be closed by now.
             with suppress(OSError):
-                # The TLS layer of a socket belongs to the thread that reads: go past it.
+                # `SSLSocket.shutdown` drops the TLS state, which the thread that reads may be using.  The method of the
+                # plain socket leaves this state alone.
                 if isinstance(own, socket.socket):
                     socket.socket.shutdown(own, socket.SHUT_RDWR)
-                # asyncio and trio wrap their sockets.
+                # The sockets of asyncio and trio are wrappers without a TLS state.
                 else:
                     own.shutdown(socket.SHUT_RDWR)
 
         def _left(self, timeout: float | None) -> float | None:
+            """Return the seconds that the next wait may take: by the timers, if they came with the timeout."""
             if isinstance(timeout, Deadline):
+                # The connection serves another stream than before, or another attempt.
                 if self.timers is not timeout.timers or timeout.timers.waiting is not self:
                     timeout.timers.hold(self)
                 return timeout.left()
-            # A SOCKS handshake names no time-out.
+            # httpcore's SOCKS handshake passes no timeout.
             return self.timers.connecting() if timeout is None else timeout
 
     return Bounded

@@ -1,7 +1,7 @@
-"""The two drivers: the same lines, one without and one with `await`.  Only here does a stream wait.
+"""The two drivers, `iterate` and `aiterate`: the same lines, without and with `await`.  Only here does a stream wait.
 
-Each runs an `exchange` up to the first text, then moves bytes into the reply and texts and events out of it, and closes
-what it opened, however it ends.
+A driver does what the `exchange` yields, up to the `Opening`.  Then it reads the body, feeds the bytes to the `Reply`,
+and yields the texts and events that come out.  However it ends, it closes the response and releases the HTTP clients.
 """
 
 import time
@@ -20,16 +20,17 @@ from ..provider import Request
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 
-# Seconds that closing may take, whoever cancels it.
+# Seconds that closing may take in async, where it is shielded from cancellation.
 CLOSING: Final = 2.0
-# Seconds for the rest of a body behind the end marker.  If it is read to its end, its connection can be used again.
+# Seconds that the rest of a body behind the end marker may take.  A connection can be used again only if the body was
+# read to its end.
 LINGER: Final = 0.05
-# Seconds after which a wait in sync looks whether the stream was closed.
+# Seconds after which a wait in sync checks whether another thread has closed the stream.
 NAP: Final = 0.05
 
 
 def iterate(run: Run) -> Generator[Any, None, None]:
-    """Yield the texts of one stream, and its events if `run.everything`, over an `httpx.Client`."""
+    """Yield the texts of one stream, and its events if `run.everything` is true, over an `httpx.Client`."""
     steps, timers, run.thread = exchange(run), run.timers, get_ident()
     response: Response | None = None
     body: Any = None
@@ -40,6 +41,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 happened: Any = None
                 if wanted is READ:
                     happened = read(body, run)
+                # Before a wait or another request: the response is not needed any more.
                 elif response is not None:
                     timers.release()
                     response.close()
@@ -53,10 +55,11 @@ def iterate(run: Run) -> Generator[Any, None, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        # Nothing is asked of the exchange any more.  Closing it frees the request, which may be large.
+        # The exchange has nothing more to decide.  Closing it frees the request, which may be large.
         steps.close()
         feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
+            # Whether a text came; `collect` notes other content itself.
             heard = False
             for item in items:
                 if isinstance(item, str):
@@ -67,6 +70,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 yield item
             if ended:
                 break
+            # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
                 timers.heard = True
             try:
@@ -83,6 +87,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
         run.end("failed")
         raise
     finally:
+        # Without effect if the stream was complete or failed; else the caller left the loop.
         run.end("closed")
         timers.release()
         if response is not None:
@@ -92,7 +97,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
 
 
 async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
-    """Yield the texts of one stream, and its events if `run.everything`, over an `httpx.AsyncClient`."""
+    """Yield the texts of one stream, and its events if `run.everything` is true, over an `httpx.AsyncClient`."""
     steps, timers = exchange(run), run.timers
     response: Response | None = None
     body: Any = None
@@ -103,6 +108,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 happened: Any = None
                 if wanted is READ:
                     happened = await aread(body, run)
+                # Before a wait or another request: the response is not needed any more.
                 elif response is not None:
                     timers.release()
                     await response.aclose()
@@ -116,10 +122,11 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        # Nothing is asked of the exchange any more.  Closing it frees the request, which may be large.
+        # The exchange has nothing more to decide.  Closing it frees the request, which may be large.
         steps.close()
         feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
+            # Whether a text came; `collect` notes other content itself.
             heard = False
             for item in items:
                 if isinstance(item, str):
@@ -130,6 +137,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 yield item
             if ended:
                 break
+            # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
                 timers.heard = True
             try:
@@ -146,8 +154,10 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
         run.end("failed")
         raise
     finally:
+        # Without effect if the stream was complete or failed; else the caller left the loop.
         run.end("closed")
         timers.release()
+        # If the task is cancelled, each `await` here would raise at once and leave a socket open.
         with anyio.move_on_after(CLOSING, shield=True):
             if response is not None:
                 await response.aclose()
@@ -156,11 +166,11 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
 
 
 def drop(text: str) -> None:
-    """Keep nothing: for a stream without `.partial`."""
+    """Take the place of `run.text.write` with `keep_partial=False`."""
 
 
 def read(body: Iterator[bytes], run: Run) -> bytes:
-    """Return the next bytes of the body, b"" at its end or if the answer is complete.  Raises what a cut means."""
+    """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
     try:
         return next(body, b"")
     except read_failures() as error:
@@ -168,7 +178,7 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
-    """Return the next bytes of the body, b"" at its end or if the answer is complete.  Raises what a cut means."""
+    """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
     try:
         return await anext(body, b"")
     except read_failures() as error:
@@ -176,15 +186,16 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
 
 
 def after_failed_read(error: Exception, run: Run) -> bytes:
-    """Return b"" if the answer is complete and needs no more bytes, else raise what the failure means."""
-    if run.whole:
+    """Return b"", as for the body's end, if the answer is complete; else raise the error that the failure means."""
+    if run.answer_is_complete:
         return b""
     failed = error_of_body(error, run.timers)
+    # A timer's error is its own cause.
     raise failed from None if failed is error else error
 
 
 def drain(body: Iterator[bytes], run: Run) -> None:
-    """Read what is left of the body behind the end marker, if it is there already."""
+    """Read the rest of the body behind the end marker, if the timers can bound it."""
     run.timers.linger(LINGER)
     with suppress(G4fliteError):
         while run.timers.waiting is not None and read(body, run):
@@ -192,7 +203,7 @@ def drain(body: Iterator[bytes], run: Run) -> None:
 
 
 async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
-    """Read what is left of the body behind the end marker, if it is there already."""
+    """Do the same as `drain`, in async."""
     run.timers.linger(LINGER)
     with suppress(G4fliteError):
         while run.timers.waiting is not None and await aread(body, run):
@@ -200,15 +211,16 @@ async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
 
 
 def sleep(seconds: float, timers: Timers) -> None:
-    """Let the time pass.  Raises if another thread closes the stream meanwhile."""
+    """Wait.  Raises if another thread closes the stream during the wait, or `total` is over."""
     end = time.monotonic() + seconds
+    # In short naps: nothing wakes a thread that sleeps.
     while (left := end - time.monotonic()) > 0:
         time.sleep(min(left, NAP))
         timers.check()
 
 
 async def asleep(seconds: float, timers: Timers) -> None:
-    """Let the time pass.  Raises if another task closes the stream meanwhile."""
+    """Wait.  Raises at the end of the wait if another task has closed the stream, or `total` is over."""
     await anyio.sleep(seconds)
     timers.check()
 

@@ -1,6 +1,6 @@
-"""Sends a request over a client of httpx or httpx2, and shows its response as the exchange wants it.
+"""Sends a request over a client of httpx or httpx2, and returns the response in the form that the exchange takes.
 
-response = send(client, request, timers)        # httpx's exceptions are raised as they are
+response = send(client, request, timers)        # raises httpx's exceptions untranslated
 response.head.status, next(response.body)
 response.close()
 """
@@ -20,7 +20,7 @@ from .network_errors import failures
 
 
 class Response(NamedTuple):
-    """A response whose body is unread: `body` is an iterator of bytes in sync, an async iterator in async."""
+    """A response whose body is unread; `body` is an iterator of bytes in sync, an async iterator of bytes in async."""
 
     head: Head
     body: Any
@@ -31,10 +31,10 @@ class Response(NamedTuple):
         self.raw.close()
 
     async def aclose(self) -> None:
-        """Close the response, and then httpx's generators below `body`.
+        """Close the response, and then the async generators of httpx from which `body` reads.
 
-        A closed connection ends each of them by an error.  Left suspended, they would be closed by the garbage
-        collector: trio warns of each, asyncio starts a task for each.
+        If these generators stayed suspended, the garbage collector would find them: trio warns of each, and asyncio
+        starts a task for each.  One more read ends them, because the closed connection makes it fail at once.
         """
         await self.raw.aclose()
         with suppress(*failures()):
@@ -44,9 +44,10 @@ class Response(NamedTuple):
 
 @cache
 def upload(kind: type[Any]) -> type[Any]:
-    """Return a class of request bodies below httpx's or httpx2's own.
+    """Return a subclass of `kind`, the class of request bodies in httpx or httpx2.
 
-    httpx's body is an async generator; if sending is cancelled, trio warns that it was never closed.
+    httpx's body is an async generator; if sending is cancelled, trio warns that it was never closed.  The body of this
+    class is a plain iterator.
     """
 
     class Body(kind):  # type: ignore[misc]
@@ -54,6 +55,7 @@ def upload(kind: type[Any]) -> type[Any]:
             self._data = data
             self._left = [data]
 
+        # A new iterator each time: the client's authentication may send the request a second time.
         def __aiter__(self) -> "Body":
             return Body(self._data)
 
@@ -66,7 +68,7 @@ def upload(kind: type[Any]) -> type[Any]:
 
 
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
-    """Return the response, its body unread.  Raises httpx's exceptions, and what the timers raise."""
+    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
     request = client.build_request(
         wanted.method,
         wanted.url,
@@ -76,13 +78,13 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     )
     raw = client.send(request, stream=True, follow_redirects=False)
     head = head_of(raw, timers)
-    # One layer of httpx below `iter_raw`, which counts the bytes.
+    # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
     body: Iterator[bytes] = raw.iter_bytes() if head.decoded else iter(raw.stream)  # type: ignore[arg-type]
     return Response(head, body, raw)
 
 
 async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
-    """Return the response, its body unread.  Raises httpx's exceptions, and what the timers raise."""
+    """Do the same as `send`, in async."""
     request = client.build_request(
         wanted.method,
         wanted.url,
@@ -92,11 +94,11 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    return opened(await client.send(request, stream=True, follow_redirects=False), timers)
+    return async_response(await client.send(request, stream=True, follow_redirects=False), timers)
 
 
-def opened(raw: httpx.Response, timers: Timers) -> Response:
-    """Return an async response as the exchange wants it."""
+def async_response(raw: httpx.Response, timers: Timers) -> Response:
+    """Return the `Response` of an async response of httpx."""
     head = head_of(raw, timers)
     body: AsyncIterator[bytes] = raw.aiter_bytes() if head.decoded else aiter(raw.stream)  # type: ignore[arg-type]
     return Response(head, body, raw)
@@ -105,6 +107,7 @@ def opened(raw: httpx.Response, timers: Timers) -> Response:
 def head_of(response: httpx.Response, timers: Timers) -> Head:
     """Return the head of a response, and attach the timers to its network stream."""
     stream, headers = response.extensions.get("network_stream"), response.headers
+    # A mock transport has no network stream.
     if stream is not None:
         attach(stream, timers)
     named = {name.lower() for name, _ in headers.raw}
@@ -112,13 +115,13 @@ def head_of(response: httpx.Response, timers: Timers) -> Head:
     # A 204 has no body (RFC 9110 15.3.5).
     bounded = bounded or response.status_code == 204
     coding = content_coding(headers) if b"content-encoding" in named else ""
-    # A hook of the client's may have read the body already.
+    # If an event hook of the client has read the body, httpx has inflated it, too.
     decoded = response.is_stream_consumed or (coding != "" and is_decoded(response, coding))
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
     return Head(response.status_code, headers, "" if decoded else coding, open_ended, decoded)
 
 
 def is_decoded(response: httpx.Response, coding: str) -> bool:
-    """Return whether httpx undoes this compression: one that it offered, and that `Reply` does not undo."""
+    """Return whether httpx undoes this compression: it does if its request offered it, and `Reply` does not undo it."""
     offered = response.request.headers.get("accept-encoding", "").replace(" ", "").split(",")
     return coding not in BITS and coding in offered

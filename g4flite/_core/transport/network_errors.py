@@ -1,4 +1,8 @@
-"""Network errors: httpx's exceptions, and those of httpx2, in our classes."""
+"""Network errors: translates the exceptions of httpx and httpx2 into the classes of `errors.py`.
+
+except failures() as error:
+    raise error_of_request(error, url, timers, proxied=False) from safe_cause(error, secrets)
+"""
 
 import os
 import ssl
@@ -26,77 +30,83 @@ from ..errors import (
 )
 from ..timers import Timers
 
+# Exceptions that httpx and httpcore let through, although they mean a failure of the network or of a URL.
 OTHERS: tuple[type[Exception], ...] = (
-    # A host that is no IDNA name, or longer than SOCKS can say.
+    # The host is not a valid IDNA name, or is longer than the SOCKS protocol allows.
     UnicodeError,
     OverflowError,
-    # httpcore lets it through if asyncio reads a bad record.
+    # On asyncio, a TLS record is broken.
     ssl.SSLError,
 )
 with suppress(ImportError):
     import socksio
 
-    # httpcore lets it through if a SOCKS proxy speaks something else.
+    # The SOCKS proxy speaks another protocol.
     OTHERS += (socksio.ProtocolError,)
 
 
-def kinds(*names: str) -> tuple[type[Any], ...]:
-    """Return the classes of these names in httpx, and in its continuation httpx2 if the caller has imported that."""
+def httpx_classes(*names: str) -> tuple[type[Any], ...]:
+    """Return the classes of these names in httpx, and in its successor httpx2 if the caller has imported httpx2."""
     families = (httpx, sys.modules.get("httpx2"))
     return tuple(getattr(family, name) for family in families for name in names if hasattr(family, name))
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return every class of exception that a request, its response or its connection may end with."""
-    return (*kinds("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
+    """Return the classes of exceptions by which sending a request or reading a response may fail."""
+    return (*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
 
 
 def read_failures() -> tuple[type[Exception], ...]:
-    """Return every class of exception that a read may end with: a failure of the network, or a timer's error."""
+    """Return the classes of exceptions by which a read may fail: those of the network, and the errors of the timers."""
     return (*failures(), StreamTimeoutError)
 
 
 def is_a(error: Exception, name: str) -> bool:
-    """Return whether an exception is httpx's of that name, or httpx2's."""
-    return isinstance(error, kinds(name))
+    """Return whether the exception is of the class of this name in httpx or httpx2."""
+    return isinstance(error, httpx_classes(name))
 
 
 def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: bool) -> G4fliteError:
-    """Return what a failure before the head of the response means.
+    """Return the error that a failure before the head of the response means.
 
-    `url` is where the request was to go; `proxied`: through a proxy that was given for it.
+    `url` is the URL of the request.  `proxied` is true if the caller has named a proxy for it.
     """
     place = urlsplit(url).netloc
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
+    # All connections that the caller's client allows are busy: "no connection to ... was free ... in 10 s".
     if is_a(error, "PoolTimeout"):
-        return timers.unconnected(f"{place} was free in the pool of client=, none made")
+        return timers.unconnected(f"{place} was free in the pool of client=, and none could be made")
     if is_a(error, "TimeoutException") and not timers.connected:
         return timers.unconnected(place)
     if is_a(error, "TimeoutException"):
         return timers.expired()
     if is_a(error, "ProxyError") or type(error).__module__.startswith("socksio"):
-        return ProxyError(f"the proxy makes no connection to {place}: {reason(error)}; check proxy= and its password")
+        return ProxyError(f"the proxy did not connect to {place}: {reason(error)}; check proxy= and its password")
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
-        return TLSError(f"no TLS with {place}: {reason(error)}; check the host's certificate and that it speaks https")
+        return TLSError(
+            f"no TLS connection to {place}: {reason(error)}; check the host's certificate and that it speaks https"
+        )
+    # httpx raises the same exception if the proxy cannot be reached.
     if is_a(error, "ConnectError") and proxied:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if is_a(error, "ConnectError"):
         place += f", or to the proxy that {name} names" if (name := proxy_variable(url)) else ""
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
-    if isinstance(error, (*kinds("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
+    if isinstance(error, (*httpx_classes("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
     if is_a(error, "LocalProtocolError"):
-        return OptionError("a header of the client's own cannot be sent; check the client's headers")
+        return OptionError("a header of client= itself cannot be sent; check the headers of that client")
+    # These are h11's words; no class tells the cases apart.
     if is_a(error, "RemoteProtocolError") and "too long" in str(error):
-        return LimitError("the head of the answer is longer than the 100 kB that httpx reads of one")
+        return LimitError("the head of the response is longer than 100 kB, the most that httpx reads")
     if is_a(error, "RemoteProtocolError") and "disconnected" not in str(error):
-        return MalformedReplyError(f"{place} gave no valid HTTP answer: {reason(error)}; check base_url=")
-    return TransportError(f"{place} closed the connection before it answered: {reason(error)}; try again")
+        return MalformedReplyError(f"{place} sent no valid HTTP response: {reason(error)}; check base_url=")
+    return TransportError(f"{place} closed the connection before it responded: {reason(error)}; try again")
 
 
 def proxy_variable(url: str) -> str:
-    """Return the environment variable that names a proxy for the URL, "" if there is none."""
+    """Return the name of the environment variable by which httpx finds a proxy for the URL, "" if it finds none."""
     parts = urlsplit(url)
     if proxy_bypass_environment(parts.hostname or ""):
         return ""
@@ -105,40 +115,45 @@ def proxy_variable(url: str) -> str:
 
 
 def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
-    """Return what a failure in the middle of the body means."""
+    """Return the error that a failure after the head of the response means."""
     if isinstance(error, StreamTimeoutError):
         return error
     if timers.closed:
-        return StreamClosedError("close() was called while the reply was coming; what came is in .partial")
+        return StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")
     if is_a(error, "TimeoutException"):
         return timers.expired()
     if is_a(error, "RemoteProtocolError") and "too long" in str(error):
-        return LimitError("a chunk's own head is longer than the 100 kB that httpx reads of one")
+        return LimitError("the head of an HTTP chunk is longer than 100 kB, the most that httpx reads")
     if is_a(error, "DecodingError"):
         return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
-    return TruncatedStreamError(f"the reply was cut off: {reason(error)}; what came is in .partial")
+    return TruncatedStreamError(f"the reply was cut off: {reason(error)}; the text so far is in .partial")
 
 
 def safe_cause(error: Exception, secrets: Iterable[str]) -> Exception | None:
-    """Return the exception to be shown as a cause, or None if it quotes a secret or a header that cannot be sent."""
+    """Return the exception if it may be shown as the cause of our error, else None.
+
+    It must not be shown if it, or an exception that caused it, quotes a secret.  `LocalProtocolError` is never shown,
+    because it quotes a header.
+    """
     quotes = any(secret in str(cause) for cause in causes(error) for secret in secrets)
     return None if quotes or is_a(error, "LocalProtocolError") else error
 
 
 def causes(error: BaseException | None) -> list[BaseException]:
-    """Return the exception and those that it was raised from, outermost first; of a group, its first member."""
+    """Return the exception and the exceptions that caused it, one after the other; of a group, the first member."""
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)
+        # anyio puts the failures of a host's several addresses into an ExceptionGroup.
         members = getattr(error, "exceptions", None)
         error = members[0] if members else error.__cause__ or error.__context__
     return chain
 
 
 def reason(error: Exception) -> str:
-    """Return the most telling line of the chain: what the operating system or TLS said, else what httpx says."""
+    """Return the text that tells most about a failure: that of the operating system or of TLS, else httpx's own."""
     said = [cause for cause in causes(error) if isinstance(cause, OSError) and cause.strerror]
-    # asyncio replaces the system's own text by an address.
+    # asyncio puts "Connect call failed ('127.0.0.1', 1)" in the place of the system's text.
     if said and isinstance(said[-1], ConnectionError) and said[-1].errno:
         return os.strerror(said[-1].errno)
     return str(said[-1].strerror if said else error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""TLS contexts, each made once in a process: loading the certificates takes 20 ms."""
+"""TLS contexts, each made once in a process, because loading the certificates takes tens of milliseconds."""
 
 import ssl
 from functools import cache
@@ -17,5 +17,5 @@ def default_context() -> ssl.SSLContext:
 
 @cache
 def unused_context() -> ssl.SSLContext:
-    """Return a context that trusts nobody, for a client that speaks plain http: no certificate is loaded."""
+    """Return a context that trusts nobody, without loading certificates, for a client that speaks plain http alone."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

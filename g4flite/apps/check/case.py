@@ -49,7 +49,7 @@ def message_of(error: G4fliteError | None) -> str:
     """Return the error's message without the advice that is of use to a program alone, "" for None."""
     if isinstance(error, StreamTimeoutError):
         return str(error.args[0]).partition(";")[0].partition(": ")[2]
-    return "" if error is None else str(error.args[0]).partition("; what came is ")[0]
+    return "" if error is None else str(error.args[0]).partition("; the text so far ")[0]
 
 
 def body_at(decoded: Decoded, number: int, *words: str) -> bytes:
