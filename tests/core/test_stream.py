@@ -371,3 +371,31 @@ def test_no_text_is_kept_where_none_is_wanted(driver: Driver, server: Emulator) 
         driver.read(stream)
     assert driver.chunks != []
     assert (stream.partial, stream.reasoning, caught.value.partial) == ("", "", "")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_close_after_aclose_does_nothing(backend: str, server: Emulator) -> None:
+    """The generator is gone then, and with it the reason why `close` is a TypeError."""
+
+    async def main() -> None:
+        async with stream:
+            async for _ in stream:
+                break
+        stream.close()
+
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    Driver(backend).run(main)
+    assert "closed" in repr(stream)
+
+
+def test_another_thread_closes_a_loop_that_has_not_begun(server: Emulator) -> None:
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    running = iter(stream)
+    closer = threading.Thread(target=stream.close)
+    closer.start()
+    closer.join()
+    with pytest.raises(g4flite.StreamClosedError, match="cromicle: close"):
+        next(running)
+    assert "closed" in repr(stream)
+    assert server.connections == 0

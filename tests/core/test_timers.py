@@ -226,3 +226,27 @@ def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
     stream.read(1, made["timeout"]["read"])
     stream.start_tls(None, None, made["timeout"]["connect"])
     assert [call[2] for call in stream.calls] == [None, None]
+
+
+def test_a_timer_that_ended_a_read_is_named_however_late_its_end_is_noticed(clock: Clock) -> None:
+    """On a busy machine `total` may be over as well by then; it was not when the read ended."""
+    timers = started(Timeout(first_token=2, total=5), clock)
+    timers.connecting()
+    timers.left()
+    clock.now += 50
+    assert type(timers.expired()) is g4flite.FirstTokenTimeoutError
+    timers = started(Timeout(first_token=9, total=5), clock)
+    timers.connecting()
+    timers.left()
+    clock.now += 50
+    assert type(timers.expired()) is g4flite.TotalTimeoutError
+
+
+def test_a_head_that_was_never_written_holds_back_nothing_of_the_next_attempt(clock: Clock) -> None:
+    timers = Timers(Timeout(), clock)
+    made, stream = extensions(timers, watch), Stream()
+    attach(stream, timers)
+    made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"POST")})
+    timers.attempt(timers.timeout)
+    stream.write(b"CONNECT", made["timeout"]["write"])
+    assert stream.calls == [("write", 7, 10)]

@@ -282,3 +282,21 @@ def test_the_middle_of_a_line_counts_towards_its_limit() -> None:
     assert list(parser.feed(b'"a"')) == []
     with pytest.raises(G4fliteError, match="longer than max_frame, 10 bytes"):
         list(parser.feed(b"     "))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_event_of_another_name_is_read_however_like_it_is(alone: bool) -> None:
+    text = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+    pieces = [text, text, b"event: error\n" + text]
+    *texts, error = said("openai", pieces if alone else [b"".join(pieces)])
+    assert texts == ["a", "a", "a"]
+    assert "the service reports an error" in str(error)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("name", WIRES)
+def test_half_of_a_pair_is_out_before_the_text_that_does_not_complete_it(name: str, alone: bool) -> None:
+    parser = providers.find(name).parser(10_000)
+    pieces = [frame_of(name, text) for text in ("one", "two", "a\ud83d", "b", "c")]
+    out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
+    assert [item for item in out if isinstance(item, str)] == ["one", "two", "a", "\ufffdb", "c"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite import providers
 from g4flite._core.exchange import reply_of
-from g4flite._core.response.reply import Head, Inflater, content_coding
+from g4flite._core.response.reply import GRACE, Head, Inflater, content_coding
 from g4flite._core.settings import may_pass
 from tests.acme import ACME, FOUNDERS, MARKED
 from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
@@ -184,3 +184,12 @@ def test_flowgpt_s_error_event_is_an_error() -> None:
     with pytest.raises(g4flite.ProviderError, match="'quota'"):
         read(providers.FLOWGPT, Head(200, {}), [lines(said("a"), {"event": "error", "data": "quota"})])
     assert read(providers.FLOWGPT, Head(200, {}), [lines({"event": "error"}, said("a"))]) == "a"
+
+
+def test_a_small_reply_may_repeat_itself_more_than_the_ratio_allows() -> None:
+    """The ratio counts from the first mebibyte on: 1024 times as large as it was sent."""
+    inflater, small = Inflater("gzip", 200), gzip.compress(b"0" * GRACE)
+    assert len(small) * 200 < GRACE
+    assert sum(map(len, inflater.feed(small))) == GRACE
+    with pytest.raises(g4flite.LimitError, match="more than max_ratio, 200 times"):
+        list(Inflater("gzip", 200).feed(gzip.compress(b"0" * (GRACE + 1))))
