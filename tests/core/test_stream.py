@@ -5,6 +5,7 @@ import threading
 import warnings
 from typing import Any
 
+import anyio
 import pytest
 from pytest_httpx import HTTPXMock, IteratorStream
 
@@ -399,3 +400,26 @@ def test_another_thread_closes_a_loop_that_has_not_begun(server: Emulator) -> No
         next(running)
     assert "closed" in repr(stream)
     assert server.connections == 0
+
+
+def test_with_closes_a_loop_that_somebody_still_holds(server: Emulator) -> None:
+    server.script = Script(wait=30)
+    with g4flite.stream("cromicle", "Hi", base_url=server.url) as stream:
+        running = iter(stream)
+        assert next(running) == "You"
+    assert server.exchanges[0].disconnected.wait(2)
+    assert next(running, None) is None
+
+
+def test_break_alone_frees_the_generator_in_async(server: Emulator) -> None:
+    """asyncio then closes it; `async with` does so on any event loop."""
+
+    async def main() -> None:
+        async for _ in stream:
+            break
+        assert await anyio.to_thread.run_sync(server.exchanges[0].disconnected.wait, 2)
+
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    Driver("asyncio").run(main)
+    assert "closed" in repr(stream)
