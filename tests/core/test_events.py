@@ -323,3 +323,8 @@ def test_a_key_cut_off_where_the_kept_body_ends_is_blotted_out(server: Emulator)
 
 def test_usage_is_hashed_by_its_counts() -> None:
     assert len({g4flite.Usage(1, 2, raw={"a": 1}), g4flite.Usage(1, 2, raw={"a": 1})}) == 1
+
+
+def test_counts_that_differ_in_one_number_have_other_hashes() -> None:
+    counts = [g4flite.Usage(1, 2, 3, 4), *(g4flite.Usage(*(n + (n == m) for n in range(1, 5))) for m in range(1, 5))]
+    assert len({hash(usage) for usage in counts}) == 5

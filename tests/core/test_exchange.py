@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import pickle
+import tracemalloc
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -422,3 +423,61 @@ class TestRetry:
             "acme, model None: AuthenticationError: status 401 Unauthorized: '***'; check api_key= or the "
             "environment variable that holds it after 0.000 s"
         ]
+
+    def test_the_error_of_several_providers_is_caused_by_that_of_the_last(self) -> None:
+        run = run_of(providers.FREE2GPT, providers.GPROCHAT, ACME)
+        *_, error = self.follow(run, (Head(401, {}),), (Head(403, {}),), (Head(404, {}),))
+        assert [type(one) for one in error.errors] == [
+            g4flite.AuthenticationError,
+            g4flite.PermissionDeniedError,
+            g4flite.NotFoundError,
+        ]
+        assert error.__cause__ is error.errors[2]
+
+    def test_a_wait_that_leaves_no_time_for_an_attempt_is_not_begun(self) -> None:
+        for total, tried in ((0.25, 1), (0.26, 2)):
+            run = run_of(ACME, retry=Retry(times=1))
+            run.timers.total = total
+            run.timers.connecting()
+            *_, error = self.follow(run, *[(self.BUSY,)] * 2)
+            assert isinstance(error, g4flite.StatusError)
+            assert len(run.attempts) == tried
+
+    def test_each_provider_has_its_own_timers(self) -> None:
+        run = run_of(providers.FREE2GPT, ACME)
+        patient = g4flite.Timeout(first_token=300)
+        run.routes = (run.routes[0], run.routes[1]._replace(timeout=patient))
+        running = exchange(run)
+        next(running)
+        assert run.timers.timeout == g4flite.Timeout()
+        running.throw(g4flite.ConnectError("refused"))
+        assert run.timers.timeout == patient
+
+    def test_an_error_page_is_read_no_further_than_16_kib(self) -> None:
+        pieces = [b"x" * 2**13] * 2
+        [_, error] = self.follow(run_of(ACME), (Head(500, {}), *pieces, AssertionError("a third piece was read")))
+        assert error.body == "x" * 2048
+
+    def test_an_error_page_that_is_compressed_in_several_members_is_read_whole(self) -> None:
+        page = b"".join(gzip.compress(word) for word in (b"over", b"heat", b"ed"))
+        [_, error] = self.follow(run_of(ACME), (Head(500, {}, "gzip"), page))
+        assert error.body == "overheated"
+
+    def test_an_error_page_that_is_compressed_is_inflated_no_further_than_needed(self) -> None:
+        bomb = gzip.compress(b"x" * 2**22)
+        tracemalloc.start()
+        try:
+            [_, error] = self.follow(run_of(ACME), (Head(500, {}, "gzip"), bomb))
+            assert tracemalloc.get_traced_memory()[1] < 2**19
+        finally:
+            tracemalloc.stop()
+        assert error.body == "x" * 2048
+
+
+@pytest.mark.parametrize("status", [199, 300])
+def test_a_status_beside_those_of_success_is_an_error(status: int) -> None:
+    assert type(failing(status)) is g4flite.StatusError
+
+
+def test_a_stream_that_has_not_begun_names_the_provider_that_is_asked_first() -> None:
+    assert run_of(providers.FREE2GPT, ACME).call.provider is providers.FREE2GPT

@@ -1,5 +1,6 @@
 """Over real sockets: what is tried again, who is asked next, what ends a reply, and the clock over it all."""
 
+import dataclasses
 import time
 from typing import Any
 
@@ -7,9 +8,13 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
+from g4flite._core.events import Finish, Usage
+from g4flite._core.response.framing import Lines
+from g4flite._core.response.parsers import FrameParser, Items
+from g4flite._core.response.service_errors import reported
 from g4flite._core.transport import driver as _driver
 from g4flite.testing import Emulator, Exchange, Script
-from tests.acme import MARKED
+from tests.acme import ACME, MARKED
 from tests.conftest import Driver
 from tests.core.test_timers import Clock
 from tests.transport.test_driver import TEXT
@@ -172,3 +177,45 @@ def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
             driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.4)
         assert 0.4 <= time.monotonic() - start < 10
     assert caught.value.partial == "".join(driver.chunks)
+
+
+def answering(server: Emulator, *scripts: Script) -> None:
+    """Makes the server answer each request by the next of the scripts, and by the last one from then on."""
+
+    class Exchanges(list[Exchange]):
+        def append(self, exchange: Exchange) -> None:
+            super().append(exchange)
+            server.script = scripts[min(len(self), len(scripts) - 1)]
+
+    server.script, server.exchanges = scripts[0], Exchanges()
+
+
+class FinishReader:
+    """Reads lines that hold a finish reason and a number of tokens, or a text, or an error."""
+
+    done = verbatim = False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        if reason := frame.get("finish"):
+            return (Finish(reason), Usage(total_tokens=frame["tokens"]))
+        return (frame.get("text"), reported(frame))
+
+    def end(self, *, marked: bool) -> Items:
+        return ()
+
+
+FINISHING = dataclasses.replace(
+    ACME, name="finishing", parser=lambda limit: FrameParser(Lines(limit), FinishReader(), "a line")
+)
+
+
+def test_the_finish_reason_of_a_failed_attempt_completes_no_later_one(driver: Driver, server: Emulator) -> None:
+    """Else a cut after it would count as the end of the answer."""
+    failed = b'{"finish": "error", "tokens": 7}\n{"error": {"code": 503}}\n'
+    begun = b'{"text": "half an ans"}\n'
+    answering(server, Script(body=failed), Script(body=begun * 2, cut=len(begun), split=(len(begun),)))
+    with pytest.raises(g4flite.TruncatedStreamError) as caught:
+        driver.collect(FINISHING, "Hi", base_url=server.url, retries=g4flite.Retry(base=0))
+    assert len(server.exchanges) == 2
+    assert caught.value.partial == "half an ans"
+    assert (driver.stream.finish_reason, driver.stream.usage) == (None, None)

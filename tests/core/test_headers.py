@@ -257,3 +257,21 @@ def test_a_key_is_in_no_repr_of_ours() -> None:
         dataclasses.replace(ACME, headers={"X-Api-Key": SECRET}),
     ]
     assert SECRET not in repr(things)
+
+
+def test_the_key_is_a_secret_whatever_header_carries_it() -> None:
+    assert secrets_of({"x-account": f"id={SECRET}"}, (), SECRET) == (SECRET,)
+
+
+def test_a_header_of_the_provider_s_own_is_a_secret_by_its_name_alone() -> None:
+    headers = {"x-version": "2024-10-21", "user-agent": "browser/1.0", "x-api-key": SECRET}
+    assert secrets_of(headers, ("user-agent",), "") == (SECRET,)
+    assert secrets_of(headers, ("user-agent", "x-version"), "") == (SECRET, "2024-10-21")
+
+
+@pytest.mark.parametrize("length", range(1, 9))
+def test_a_secret_that_is_cut_off_is_blotted_out_from_six_characters_on(length: int) -> None:
+    begun = "abcdefgh"[:length]
+    said = begun if length < 6 else "***"
+    assert redact(f"the key is {begun}", ["abcdefgh"]) == f"the key is {said}"
+    assert redact(f"the key {begun}... is wrong", ["abcdefgh"]) == f"the key {said}... is wrong"

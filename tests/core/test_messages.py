@@ -248,3 +248,9 @@ def test_a_developer_is_a_system_to_a_service_of_text_alone(name: str) -> None:
         return build(replace(call, now_ms=0)).body
 
     assert body("developer") == body("system")
+
+
+@pytest.mark.parametrize("data", ["Q*UI=", "QUI=\n", "QUI", "QU I="])
+def test_an_image_whose_base64_holds_anything_else_is_refused(data: str) -> None:
+    with pytest.raises(g4flite.MessagesError, match="an image whose data are not base64"):
+        normalise(image(f"data:image/png;base64,{data}"))

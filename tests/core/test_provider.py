@@ -116,3 +116,7 @@ def test_a_call_is_random_where_nothing_is_frozen() -> None:
 def test_an_error_rule_is_data() -> None:
     rule = ErrorRule(status=500, contains="Quota", error=g4flite.RateLimitError)
     assert pickle.loads(pickle.dumps(rule)) == rule
+
+
+def test_a_provider_that_signs_nothing_adds_no_fields() -> None:
+    assert ACME.signer(Call(provider=ACME, messages=())) == {}

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -261,3 +262,16 @@ def test_the_first_request_is_sent_while_it_is_fresh_and_every_other_is_signed_a
     for attempt, late in ((0, made + 1000), (0, made - 1), (1, made)):
         assert request_for_attempt(asked, first, attempt, late) != first
     assert signed == [made, made + 1000, made - 1, made]
+
+
+def test_the_first_request_is_good_for_a_second() -> None:
+    asked = call()
+    first = first_request(asked)
+    assert request_for_attempt(asked, first, 0, asked.now_ms) is first
+    assert request_for_attempt(asked, first, 0, asked.now_ms + 999) is first
+    for attempt, at in ((0, asked.now_ms + 1000), (0, asked.now_ms - 1), (1, asked.now_ms)):
+        assert request_for_attempt(asked, first, attempt, at) is not first
+
+
+def test_a_call_knows_the_time_in_milliseconds() -> None:
+    assert abs(call().now_ms - time.time() * 1000) < 60_000

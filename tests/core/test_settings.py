@@ -96,3 +96,10 @@ def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
 )
 def test_an_error_passes_by_itself_or_it_does_not(error: g4flite.G4fliteError, passing: bool) -> None:
     assert may_pass(error) is passing
+
+
+def test_a_retry_waits_a_billion_seconds_at_most() -> None:
+    assert Retry(base=1e9, cap=1e9, longest=1e9).longest == 1e9
+    for name in ("base", "cap", "longest"):
+        with pytest.raises(g4flite.OptionError, match="base, cap and longest must be seconds from 0 up"):
+            Retry(**{name: 1e9 + 0.5})  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ import threading
 import warnings
 from typing import Any
 
+import anyio
 import pytest
 from pytest_httpx import HTTPXMock, IteratorStream
 
@@ -373,3 +374,54 @@ def test_no_text_is_kept_where_none_is_wanted(driver: Driver, server: Emulator) 
         driver.read(stream)
     assert driver.chunks != []
     assert (stream.partial, stream.reasoning, caught.value.partial) == ("", "", "")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_close_after_aclose_does_nothing(backend: str, server: Emulator) -> None:
+    """The generator is gone then, and with it the reason why `close` is a TypeError."""
+
+    async def main() -> None:
+        async with stream:
+            async for _ in stream:
+                break
+        stream.close()
+
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    Driver(backend).run(main)
+    assert "closed" in repr(stream)
+
+
+def test_another_thread_closes_a_loop_that_has_not_begun(server: Emulator) -> None:
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    running = iter(stream)
+    closer = threading.Thread(target=stream.close)
+    closer.start()
+    closer.join()
+    with pytest.raises(g4flite.StreamClosedError, match="cromicle: close"):
+        next(running)
+    assert "closed" in repr(stream)
+    assert server.connections == 0
+
+
+def test_with_closes_a_loop_that_somebody_still_holds(server: Emulator) -> None:
+    server.script = Script(wait=30)
+    with g4flite.stream("cromicle", "Hi", base_url=server.url) as stream:
+        running = iter(stream)
+        assert next(running) == "You"
+    assert server.exchanges[0].disconnected.wait(2)
+    assert next(running, None) is None
+
+
+def test_break_alone_frees_the_generator_in_async(server: Emulator) -> None:
+    """asyncio then closes it; `async with` does so on any event loop."""
+
+    async def main() -> None:
+        async for _ in stream:
+            break
+        assert await anyio.to_thread.run_sync(server.exchanges[0].disconnected.wait, 2)
+
+    server.script = Script(wait=30)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    Driver("asyncio").run(main)
+    assert "closed" in repr(stream)

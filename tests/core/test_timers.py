@@ -226,3 +226,56 @@ def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
     stream.read(1, made["timeout"]["read"])
     stream.start_tls(None, None, made["timeout"]["connect"])
     assert [call[2] for call in stream.calls] == [None, None]
+
+
+def test_a_timer_that_ended_a_read_is_named_however_late_its_end_is_noticed(clock: Clock) -> None:
+    """On a busy machine `total` may be over as well by then; it was not when the read ended."""
+    timers = started(Timeout(first_token=2, total=5), clock)
+    timers.connecting()
+    timers.left()
+    clock.now += 50
+    assert type(timers.expired()) is g4flite.FirstTokenTimeoutError
+    timers = started(Timeout(first_token=9, total=5), clock)
+    timers.connecting()
+    timers.left()
+    clock.now += 50
+    assert type(timers.expired()) is g4flite.TotalTimeoutError
+
+
+def test_a_head_that_was_never_written_holds_back_nothing_of_the_next_attempt(clock: Clock) -> None:
+    timers = Timers(Timeout(), clock)
+    made, stream = extensions(timers, watch), Stream()
+    attach(stream, timers)
+    made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"POST")})
+    timers.attempt(timers.timeout)
+    stream.write(b"CONNECT", made["timeout"]["write"])
+    assert stream.calls == [("write", 7, 10)]
+
+
+@pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
+def test_a_timer_may_run_for_a_billion_seconds(name: str) -> None:
+    assert getattr(Timeout(**{name: 1e9}), name) == 1e9
+    with pytest.raises(g4flite.OptionError, match=f"timeout: {name} must be a positive number"):
+        Timeout(**{name: 1e9 + 0.5})
+
+
+def test_a_timer_behind_one_that_is_off_is_checked_too() -> None:
+    with pytest.raises(g4flite.OptionError, match="timeout: total must be a positive number"):
+        Timeout(connect=None, first_token=None, idle=None, total=-1)
+
+
+def test_the_last_half_second_of_the_total_is_time_too(clock: Clock) -> None:
+    timers = started(Timeout(connect=2, total=5), clock)
+    timers.connecting()
+    clock.now += 4.5
+    timers.check()
+    assert type(timers.unconnected("host")) is g4flite.ConnectTimeoutError
+
+
+def test_a_new_attempt_forgets_when_the_read_of_the_last_one_was_to_end(clock: Clock) -> None:
+    timers = started(Timeout(first_token=2, total=5), clock)
+    timers.connecting()
+    timers.left()
+    timers.attempt(timers.timeout)
+    clock.now += 6
+    assert type(timers.expired()) is g4flite.TotalTimeoutError

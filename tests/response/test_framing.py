@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite._core.response.framing import JsonArray, ServerSentEvents
+from g4flite._core.response.framing import EventsOrArray, JsonArray, Lines, ServerSentEvents
 
 SPLITS = (1, 2, 3, 7, 10**6)
 BOM = b"\xef\xbb\xbf"
@@ -458,3 +458,50 @@ def test_any_array_is_whole_at_any_split(values: list[Any], layout: dict[str, An
 def test_any_bytes_give_the_same_at_any_split(text: str, cuts: set[int]) -> None:
     data = text.encode()
     assert elements(data, pieces(data, cuts)) == elements(data, [data])
+
+
+@pytest.mark.parametrize(
+    ("data", "idle"),
+    [
+        (b"", False),  # a byte order mark may come
+        (b"data: x\n\n", True),
+        (b"data: x\n\nid: 1\n\n", True),
+        (b"data: x\n\ndat", False),
+        (b"data: x\n\ndata: y\n", False),
+        (b"data: x\n\nevent: y\n", False),
+        (b"data: x\n\nid: 1\n", False),
+        (b"data: x\n\r", False),  # its LF may come
+    ],
+)
+def test_a_decoder_of_events_is_idle_between_two_events(data: bytes, idle: bool) -> None:
+    for decoder in (ServerSentEvents(100), EventsOrArray(100)):
+        list(decoder.feed(data))
+        assert decoder.idle is idle
+
+
+def test_a_decoder_of_lines_is_idle_between_two_lines_and_one_of_an_array_never() -> None:
+    lines, either, array = Lines(100), EventsOrArray(100), JsonArray(100)
+    assert (list(lines.feed(b"a")), lines.idle) == ([], False)
+    assert (list(lines.feed(b"\n")), lines.idle) == ([("", b"a")], True)
+    list(lines.feed(b"b"))
+    assert (list(lines.close()), lines.idle) == ([("", b"b")], True)
+    for decoder in (either, array):
+        assert [frame for _, frame in decoder.feed(b"[1, 2]")] == [b"1", b"2"]
+        assert not decoder.idle
+
+
+def test_a_line_up_to_the_limit_passes_and_a_longer_one_raises_after_those_before_it() -> None:
+    assert [line for _, line in Lines(3).feed(b"abc\nde\n")] == [b"abc", b"de"]
+    for data, before in ((b"ab\nabcd", [b"ab"]), (b"ab\nabcd\nab\n", [b"ab"]), (b"abcd", [])):
+        out = []
+        with pytest.raises(g4flite.LimitError, match="longer than max_frame, 3 bytes"):
+            for _, line in Lines(3).feed(data):
+                out.append(line)
+        assert out == before
+
+
+def test_a_wait_before_a_reconnection_has_18_digits_at_most() -> None:
+    decoder = ServerSentEvents(2**20)
+    list(decoder.feed(b"retry: " + b"8" * 18 + b"\n"))
+    list(decoder.feed(b"retry: " + b"9" * 19 + b"\n"))
+    assert decoder.retry == int("8" * 18)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
+from g4flite._core.response.parsers import refusal, text_or_error
 
 TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
 SPLITS = (1, 2, 3, 7, 10**6)
@@ -182,3 +183,16 @@ def test_a_line_of_another_shape_is_malformed(find: Any) -> None:
 def test_json_lines_take_any_function_that_finds_the_text() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 100)
     assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]
+
+
+def test_no_text_is_the_empty_text_and_a_refusal_comes_with_status_200() -> None:
+    assert text_or_error(None) == ""
+    assert (refusal("no").status, refusal("no").body) == (200, "no")
+
+
+def test_text_is_held_back_as_long_as_it_may_be_an_error_and_no_longer() -> None:
+    assert TextParser().feed(b'{"errors": [') == ('{"errors": [',)
+    begun = b'{"error"'.ljust(16383)
+    parser = TextParser()
+    assert parser.feed(begun) == ()
+    assert parser.feed(b" ") == (begun.decode() + " ",)

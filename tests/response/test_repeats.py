@@ -13,6 +13,8 @@ from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
 from g4flite._core.events import Finish
 from g4flite._core.response import parsers as _parsers
+from g4flite._core.response.framing import Frames, Lines
+from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.repeats import surroundings, text_between, with_framing
 
 TEXTS = st.one_of(
@@ -282,3 +284,88 @@ def test_the_middle_of_a_line_counts_towards_its_limit() -> None:
     assert list(parser.feed(b'"a"')) == []
     with pytest.raises(G4fliteError, match="longer than max_frame, 10 bytes"):
         list(parser.feed(b"     "))
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_event_of_another_name_is_read_however_like_it_is(alone: bool) -> None:
+    text = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
+    pieces = [text, text, b"event: error\n" + text]
+    *texts, error = said("openai", pieces if alone else [b"".join(pieces)])
+    assert texts == ["a", "a", "a"]
+    assert "the service reports an error" in str(error)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("name", WIRES)
+def test_half_of_a_pair_is_out_before_the_text_that_does_not_complete_it(name: str, alone: bool) -> None:
+    parser = providers.find(name).parser(10_000)
+    pieces = [frame_of(name, text) for text in ("one", "two", "a\ud83d", "b", "c")]
+    out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
+    assert [item for item in out if isinstance(item, str)] == ["one", "two", "a", "\ufffdb", "c"]
+
+
+def test_a_line_that_begins_its_read_is_recognised() -> None:
+    known = surroundings(b'{"a": "x"}', "x")
+    assert known is not None
+    whole = with_framing(b'{"a": "x"}\n', b'{"a": "x"}', known)
+    assert whole is not None
+    assert text_between(b'{"a": "y"}\n', whole) == "y"
+
+
+EVENT = b'data: {"choices": [{"delta": {"content": "%b"}}]}\n\n'
+
+
+def test_what_goes_on_with_a_comment_is_no_event_however_like_one_it_is() -> None:
+    pieces = [EVENT % b"a", EVENT % b"b", b": a comment that goes on: ", EVENT % b"no", EVENT % b"c"]
+    assert said("openai", pieces)[:3] == ["a", "b", "c"]
+
+
+def test_what_went_on_with_a_line_is_no_event_without_its_beginning() -> None:
+    pieces = [b"d", EVENT[1:] % b"a", EVENT[1:] % b"no", EVENT % b"b"]
+    assert said("openai", pieces)[:2] == ["a", "b"]
+
+
+def test_all_of_several_events_that_come_together_again_and_again_are_read() -> None:
+    pieces = [EVENT % b"a" + EVENT % text for text in (b"b", b"c", b"d")]
+    assert said("openai", pieces)[:6] == ["a", "b", "a", "c", "a", "d"]
+
+
+class Counted(Lines):
+    """A framing that counts its reads."""
+
+    reads = 0
+
+    def feed(self, data: bytes) -> Frames:
+        self.reads += 1
+        return super().feed(data)
+
+
+class TextReader:
+    """Reads lines that hold a text."""
+
+    verbatim, done = True, False
+
+    def read(self, name: str, frame: dict[str, Any]) -> Items:
+        return (frame["text"],)
+
+    def end(self, *, marked: bool) -> Items:
+        return ()
+
+
+def test_a_frame_that_comes_alone_in_its_read_is_not_even_split_off() -> None:
+    framing = Counted(1000)
+    parser = FrameParser(framing, TextReader(), "a line")
+    for n in range(50):
+        assert list(parser.feed(b'{"text": "%d"}\n' % n)) == [str(n)]
+    assert framing.reads == 1
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_frames_that_differ_now_and_then_are_compared_for_ever(monkeypatch: pytest.MonkeyPatch, alone: bool) -> None:
+    """One of two says something new: that helps no less after a hundred times."""
+    seen, parser = parsed(monkeypatch), providers.find("flowgpt").parser(1000)
+    for at in range(100):
+        pieces = [b'{"event": "text", "data": "%b", "at": %d}\n' % (text, at) for text in (b"a", b"b")]
+        for piece in pieces if alone else [b"".join(pieces)]:
+            list(parser.feed(piece))
+    assert len(seen) == 100

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import hashlib
 import json
 import tracemalloc
 import zlib
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite import providers
 from g4flite._core.exchange import reply_of
-from g4flite._core.response.reply import Head, Inflater, content_coding
+from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, content_coding
 from g4flite._core.settings import may_pass
 from tests.acme import ACME, FOUNDERS, MARKED
 from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
@@ -184,3 +185,40 @@ def test_flowgpt_s_error_event_is_an_error() -> None:
     with pytest.raises(g4flite.ProviderError, match="'quota'"):
         read(providers.FLOWGPT, Head(200, {}), [lines(said("a"), {"event": "error", "data": "quota"})])
     assert read(providers.FLOWGPT, Head(200, {}), [lines({"event": "error"}, said("a"))]) == "a"
+
+
+def test_a_small_reply_may_repeat_itself_more_than_the_ratio_allows() -> None:
+    """The ratio counts from the first mebibyte on: 1024 times as large as it was sent."""
+    inflater, small = Inflater("gzip", 200), gzip.compress(b"0" * GRACE)
+    assert len(small) * 200 < GRACE
+    assert sum(map(len, inflater.feed(small))) == GRACE
+    with pytest.raises(g4flite.LimitError, match="more than max_ratio, 200 times"):
+        list(Inflater("gzip", 200).feed(gzip.compress(b"0" * (GRACE + 1))))
+
+
+def test_the_ratio_itself_is_no_bomb() -> None:
+    ratio = 997
+    zipped = next(
+        zipped
+        for length in range(GRACE // ratio + 1, 2 * GRACE // ratio)
+        if len(zipped := gzip.compress(b"0" * (length * ratio))) == length
+    )
+    size = len(zipped) * ratio
+    assert sum(map(len, Inflater("gzip", ratio).feed(zipped))) == size
+    with pytest.raises(g4flite.LimitError):
+        list(Inflater("gzip", ratio - 1).feed(zipped))
+
+
+@pytest.mark.parametrize("more", range(0, 600, 7))
+def test_a_reply_that_ends_in_the_middle_of_a_piece_is_whole(more: int) -> None:
+    """The compressed data may be used up before all that it inflates to is out."""
+    text = "a" * (2 * PIECE + more)
+    assert read(ACME, Head(200, {}, "deflate"), [CODINGS["deflate-raw"](text.encode())]) == text
+
+
+@pytest.mark.parametrize("level", [0, 1, 9])
+def test_deflate_without_a_header_may_repeat_what_is_far_away(level: int) -> None:
+    block = "".join(hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(480))
+    made = zlib.compressobj(level, zlib.DEFLATED, -15)
+    data = made.compress(2 * block.encode()) + made.flush()
+    assert read(ACME, Head(200, {}, "deflate"), [data]) == 2 * block

@@ -24,9 +24,12 @@ from g4flite._core.response.service_errors import (
     ADVICE,
     Report,
     classify,
+    displayable_id,
+    excerpt,
     report_of,
     reported,
     request_id,
+    retry_after,
     status_error,
 )
 
@@ -515,3 +518,60 @@ def test_an_id_that_cannot_stand_in_a_message_is_none(name: Any) -> None:
 
 def test_every_class_of_a_refusal_has_an_advice() -> None:
     assert set(ADVICE) == REFUSALS
+
+
+def test_of_several_words_the_first_is_the_kind_and_each_of_them_counts() -> None:
+    error = reported({"error": {"message": "no", "type": "vendor_problem", "error_type": "rate_limit_error"}})
+    assert type(error) is RateLimitError
+    assert error.kind == "vendor_problem"
+
+
+def test_the_code_of_a_report_counts_before_its_other_numbers() -> None:
+    """A message about the key means the key, if the status fits."""
+    for code, other, kind in ((400, 500, AuthenticationError), (500, 400, ProviderError)):
+        report = {"error": {"message": "Invalid API key", "code": code, "status_code": other}}
+        assert type(reported(report)) is kind
+
+
+def test_an_excerpt_of_200_characters_and_an_id_as_long_are_whole() -> None:
+    assert excerpt("x" * 200) == repr("x" * 200)
+    assert excerpt("x" * 201) == repr("x" * 200 + "...")
+    assert displayable_id("x" * 200) == "x" * 200
+    assert displayable_id("x" * 201) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (399, "it redirects to another path"),
+        (400, "check the messages and options"),
+        (499, "check the messages and options"),
+        (500, "the service fails"),
+    ],
+)
+def test_what_to_try_after_a_status_changes_with_its_first_digit(status: int, advice: str) -> None:
+    error = status_error(status, {}, "too many requests, please", rules=(), key_variables=(), now_ms=0)
+    assert f"; {advice}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(401, "check api_key=, or A_KEY or B_KEY in the environment"), (403, "the service refuses this caller")],
+)
+def test_only_an_unknown_key_is_looked_for_in_the_environment(status: int, advice: str) -> None:
+    error = status_error(status, {}, "", rules=(), key_variables=("A_KEY", "B_KEY"), now_ms=0)
+    assert f"; {advice}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("Tue, 14 Nov 2023 22:14:20 GMT", 60),
+        ("Wed, 15 Nov 2023 00:14:20 +0200", 60),
+        ("1.5", 1.5),
+        ("1.5.5", None),
+        ("1,5", None),
+    ],
+)
+def test_a_wait_is_a_number_or_a_date_of_any_zone(asked: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": asked}, 1_700_000_000_000) == seconds

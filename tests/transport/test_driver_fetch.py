@@ -60,7 +60,8 @@ def test_a_body_that_is_cut_off_is_an_error_that_promises_no_partial_text(
     asked: Callable[..., tuple[Route, Request]], server: Emulator
 ) -> None:
     server.script = Script(body=b"one two", cut=3)
-    with pytest.raises(g4flite.TruncatedStreamError, match="the text so far was not kept") as caught, fetch(*asked()) as got:
+    cut_off = pytest.raises(g4flite.TruncatedStreamError, match="the text so far was not kept")
+    with cut_off as caught, fetch(*asked()) as got:
         list(got.pieces)
     assert (caught.value.provider, caught.value.partial) == ("openai", "")
 

@@ -12,13 +12,17 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 import g4flite
+from g4flite._core.provider import Request
+from g4flite._core.transport import clients
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx, transport
+from tests.core.test_exchange_attempts import answering
 
 
 def left(server: Emulator) -> None:
@@ -318,3 +322,96 @@ def test_a_stream_makes_no_cycle_for_the_garbage_collector(server: Emulator) -> 
         assert count() == before
     finally:
         gc.enable()
+
+
+def test_a_stream_that_is_closed_between_two_attempts_leaves_its_connection_to_the_pool(
+    driver: Driver, server: Emulator
+) -> None:
+    """The connection is idle by then, and may serve another stream at any moment."""
+    server.script = Script(status=503, headers={"retry-after": "0.5"})
+    client = g4flite.Client("cromicle", base_url=server.url)
+    stream = client.stream("Hi")
+
+    def failed() -> None:
+        while not stream.attempts:
+            time.sleep(0.005)  # no event tells of it
+        time.sleep(0.05)  # until the wait has begun
+
+    async def close() -> None:
+        await anyio.to_thread.run_sync(failed)
+        await stream.aclose()
+        server.script = Script()
+
+    async def aread() -> None:
+        async with client:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close)
+                with pytest.raises(g4flite.StreamClosedError):
+                    await stream.atext()
+            assert await client.stream("Hi").atext() == "You said: Hi"
+
+    if driver.name == "sync":
+        closer = threading.Thread(target=lambda: (failed(), stream.close()))
+        closer.start()
+        with client:
+            with pytest.raises(g4flite.StreamClosedError):
+                stream.text()
+            closer.join()
+            server.script = Script()
+            assert client.stream("Hi").text() == "You said: Hi"
+    else:
+        driver.run(aread)
+    assert (len(server.exchanges), server.connections) == (2, 1)
+
+
+def test_the_request_of_a_later_attempt_is_freed_once_the_answer_begins(driver: Driver, server: Emulator) -> None:
+    """The route keeps the first request, for the first attempt; each later one is built for its attempt alone."""
+    prompt, alive = f"{driver.name} asks what is freed", list[int]()
+
+    def count() -> None:
+        things = gc.get_objects()
+        alive.append(sum(type(thing) is Request and prompt.encode() in thing.body for thing in things))
+
+    def read() -> None:
+        for _ in stream:
+            count()
+
+    async def aread() -> None:
+        async for _ in stream:
+            count()
+
+    answering(server, Script(status=503), Script(body="hello"))
+    stream = g4flite.stream("cromicle", prompt, base_url=server.url, retries=g4flite.Retry(base=0))
+    read() if driver.name == "sync" else driver.run(aread)
+    assert len(stream.attempts) == 2
+    assert alive == [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_child_of_a_fork_waits_for_no_lock_of_its_parent_s(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread of the parent makes the client, under the pool's lock, at the moment of the fork."""
+    connect, begun, go_on = clients.connect, threading.Event(), threading.Event()
+
+    def slowly(kind: Any, to: clients.Connection) -> Any:
+        begun.set()
+        assert go_on.wait(10)
+        return connect(kind, to)
+
+    monkeypatch.setattr(clients, "connect", slowly)
+    with g4flite.Client("cromicle", base_url=server.url) as client:
+        thread = threading.Thread(target=client.stream("parent").text)
+        thread.start()
+        assert begun.wait(5)
+        child = os.fork()
+        if not child:
+            with contextlib.suppress(BaseException):
+                signal.alarm(5)  # which kills it if it waits
+                go_on.set()
+                os._exit(0 if client.stream("child").text() == "You said: child" else 1)
+            os._exit(2)
+        go_on.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -67,3 +67,13 @@ def test_of_a_group_the_first_member_counts() -> None:
 
     group = Group()
     assert [type(cause) for cause in causes(group)] == [Group, ValueError]
+
+
+@families
+def test_of_several_reasons_the_innermost_is_given(family: Any) -> None:
+    refused, outer = ConnectionRefusedError(111, "Connect call failed"), OSError(5, "Multiple exceptions")
+    error = family.ConnectError("All connection attempts failed")
+    error.__cause__, outer.__cause__ = outer, refused
+    assert reason(error) == "Connection refused"
+    error.__cause__, outer.__cause__, refused.__cause__ = refused, None, outer
+    assert reason(error) == "Multiple exceptions"

@@ -1,0 +1,55 @@
+"""Pieces that were split between frames are joined, wherever they were split."""
+
+import pytest
+
+from g4flite._core.events import Reasoning
+from g4flite._core.response.assembly import LONGEST_START, SurrogatePairs, ThinkTag
+
+
+def split(pieces: list[str]) -> list[str | Reasoning]:
+    """What comes out of the pieces of an answer; what is of one kind is joined, as each piece may be one of its own."""
+    tag, out = ThinkTag(), list[str | Reasoning]()
+    for piece in pieces:
+        out += (piece,) if tag.off else tag.feed(piece)
+    out += tag.close()
+    reasoning = "".join(item.text for item in out if isinstance(item, Reasoning))
+    text = "".join(item for item in out if isinstance(item, str))
+    return [*([Reasoning(reasoning)] if reasoning else []), *([text] if text else [])]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("<think>Hm</think>Hi", [Reasoning("Hm"), "Hi"]),
+        (" \n<think>Hm</thin></think>Hi</think>", [Reasoning("Hm</thin>"), "Hi</think>"]),
+        ("<think></think>", []),
+        ("<think>", []),
+        ("<think>Hm</think", [Reasoning("Hm</think")]),
+        ("<thin", ["<thin"]),
+        ("<thinking>", ["<thinking>"]),
+        ("Hi <think>", ["Hi <think>"]),
+    ],
+)
+def test_reasoning_in_a_tag_is_told_from_text_at_every_split(answer: str, expected: list[str | Reasoning]) -> None:
+    for place in range(len(answer) + 1):
+        assert split([answer[:place], answer[place:]]) == expected
+    assert split(list(answer)) == expected
+
+
+def test_blanks_before_a_tag_are_held_back_up_to_a_bound() -> None:
+    assert list(ThinkTag().feed(" " * (LONGEST_START - 1))) == []
+    assert list(ThinkTag().feed(" " * LONGEST_START)) == [" " * LONGEST_START]
+
+
+@pytest.mark.parametrize("character", ["\U00010000", "\U0001f600", "\U0010ffff"])
+def test_a_surrogate_pair_is_joined_at_both_ends_of_its_range(character: str) -> None:
+    high, low = (chr(int.from_bytes(half, "big")) for half in divided(character))
+    pairs = SurrogatePairs()
+    assert (pairs.join(f"a{high}"), pairs.join(f"{low}b")) == ("a", f"{character}b")
+    assert pairs.join(f"c{low}") == "c\ufffd"
+
+
+def divided(character: str) -> tuple[bytes, bytes]:
+    """The two halves of a character's surrogate pair."""
+    pair = character.encode("utf-16-be")
+    return pair[:2], pair[2:]
