@@ -190,7 +190,10 @@ def bounded(kind: type[Any]) -> type[Any]:
                 if self.timers is not timeout.timers or timeout.timers.waiting is not self:
                     timeout.timers.hold(self)
                 return timeout.left()
-            # httpcore's SOCKS handshake passes no timeout.
-            return self.timers.connecting() if timeout is None else timeout
+            # httpcore's SOCKS handshake passes no timeout.  A later request of the caller's own may pass none either, but
+            # then the stream has let go of the connection.
+            if timeout is None and self.timers.waiting is self:
+                return self.timers.connecting()
+            return timeout
 
     return Bounded

@@ -7,7 +7,6 @@ except failures() as error:
 import os
 import ssl
 import sys
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +27,7 @@ from ..errors import (
     TransportError,
     TruncatedStreamError,
 )
+from ..headers import redact
 from ..timers import Timers
 
 # Exceptions that httpx and httpcore let through, although they mean a failure of the network or of a URL.
@@ -129,13 +129,13 @@ def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; the text so far is in .partial")
 
 
-def safe_cause(error: Exception, secrets: Iterable[str]) -> Exception | None:
+def safe_cause(error: Exception, secrets: tuple[str, ...]) -> Exception | None:
     """Return the exception if it may be shown as the cause of our error, else None.
 
     It must not be shown if it, or an exception that caused it, quotes a secret.  `LocalProtocolError` is never shown,
     because it quotes a header.
     """
-    quotes = any(secret in str(cause) for cause in causes(error) for secret in secrets)
+    quotes = any(redact(str(cause), secrets) != str(cause) for cause in causes(error))
     return None if quotes or is_a(error, "LocalProtocolError") else error
 
 
