@@ -10,7 +10,7 @@ from tests.conftest import Driver
 def test_a_request_of_the_caller_s_own_is_not_bound_by_the_timers_of_a_stream_before_it(
     driver: Driver, server: Emulator
 ) -> None:
-    """The caller's client has no timeouts, so that its request names none on the connection that the stream has left."""
+    """The caller's client has no timeouts, so that its request names none to the connection."""
     client: Any = driver.client(timeout=None)
     stream = g4flite.stream("openai", "Hi", base_url=f"{server.url}/v1", api_key="sk-test-1", model="m", client=client)
 

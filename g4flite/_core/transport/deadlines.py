@@ -190,8 +190,8 @@ def bounded(kind: type[Any]) -> type[Any]:
                 if self.timers is not timeout.timers or timeout.timers.waiting is not self:
                     timeout.timers.hold(self)
                 return timeout.left()
-            # httpcore's SOCKS handshake passes no timeout.  A later request of the caller's own may pass none either, but
-            # then the stream has let go of the connection.
+            # httpcore's SOCKS handshake passes no timeout.  A later request of the caller's own may pass none as well;
+            # by then the stream has let go of the connection.
             if timeout is None and self.timers.waiting is self:
                 return self.timers.connecting()
             return timeout
