@@ -1,4 +1,8 @@
-"""Two providers of the tests' own: raw text, and JSON lines with an end marker."""
+"""Two providers of the tests' own: ACME's replies are raw text, MARKED's are JSON lines with an end marker.
+
+server.script = Script(body='{"text": "a"}\\n{"done": true}\\n')
+assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
+"""
 
 import dataclasses
 
@@ -25,5 +29,3 @@ def marked(limit: int) -> JsonLinesParser:
 
 
 MARKED = dataclasses.replace(ACME, name="marked", parser=marked, end="marker")
-
-FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")

@@ -25,7 +25,7 @@ from g4flite.server.pieces import KINDS
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
-from tests.apps.test_cli import a_line
+from tests.apps.complaints import a_line
 from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")

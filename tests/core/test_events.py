@@ -15,8 +15,8 @@ from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, pr
 from g4flite._core import exchange as _exchange
 from g4flite._core.response.assembly import ToolCalls
 from g4flite.testing import Emulator, Problem, Script
+from tests.clock import Clock
 from tests.conftest import Driver
-from tests.core.test_timers import Clock
 
 FINISH = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}

@@ -4,35 +4,17 @@ import dataclasses
 import gzip
 import pickle
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.exchange import READ, Opening, Route, Run, Send, exchange
-from g4flite._core.provider import Request
-from g4flite._core.request import make_call, request_for_attempt
+from g4flite._core.exchange import READ, Opening, Run, Send, exchange
 from g4flite._core.response.reply import Head
 from g4flite._core.settings import Retry
-from g4flite._core.timers import Timers
 from tests.acme import ACME, MARKED
-
-NOW = 1_700_000_000_123
-
-
-def run_of(*specs: g4flite.Provider, retry: Retry = Retry(times=0), **headers: str) -> Run:  # noqa: B008 - frozen
-    """A run whose clocks stand still and whose chance is 1/2."""
-    calls = [make_call(spec, "Hi", model=None, base_url=None, headers=headers, options={}) for spec in specs]
-    timeout = g4flite.Timeout()
-    stale = Request("", {}, b"")  # as NOW is before the call was made
-    routes = tuple(
-        Route(call, None, timeout, retry, partial(request_for_attempt, call, stale))  # type: ignore[arg-type]  # nothing is sent
-        for call in calls
-    )
-    timers = Timers(timeout, lambda: 0.0)
-    return Run(routes, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)
+from tests.runs import NOW, run_of
 
 
 def play(spec: g4flite.Provider, head: Head, body: Iterable[bytes | Exception]) -> tuple[list[str], Any]:

@@ -8,11 +8,12 @@ import pytest
 import g4flite
 from g4flite import Timeout
 from g4flite._core.transport import driver as _driver
-from g4flite.testing import Emulator, Exchange, Script
+from g4flite.testing import Emulator, Script
 from tests.acme import MARKED
+from tests.clock import Clock
 from tests.conftest import Driver
-from tests.core.test_timers import Clock
-from tests.transport.test_driver import TEXT
+from tests.exchanges import answering
+from tests.splits import TEXT
 
 
 def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: Emulator) -> None:
@@ -26,14 +27,8 @@ def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: 
 
 
 def test_a_failure_before_the_first_text_is_tried_again_over_the_wire(driver: Driver, server: Emulator) -> None:
-    scripts = [Script(raw=b"", reset=True), Script(status=503, headers={"retry-after": "0"}), Script(body="hello")]
-
-    class Next(list[Exchange]):
-        def append(self, exchange: Exchange) -> None:
-            super().append(exchange)
-            server.script = scripts[min(len(self), 2)]
-
-    server.script, server.exchanges = scripts[0], Next()
+    busy = Script(status=503, headers={"retry-after": "0"})
+    answering(server, Script(raw=b"", reset=True), busy, Script(body="hello"))
     assert driver.collect("free2gpt", "Hi", base_url=server.url, retries=g4flite.Retry(base=0)) == ["hello"]
     outcomes = [attempt.outcome.split(":")[0] for attempt in driver.stream.attempts]
     assert outcomes == ["TransportError", "StatusError", "complete"]

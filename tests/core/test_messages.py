@@ -9,7 +9,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.messages import ROLES, flatten, normalise, texts
 from g4flite._core.request import build, make_call
-from tests.acme import FOUNDERS
+from tests.founders import FOUNDERS
 
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()
 IMAGE = {"type": "image_url", "image_url": {"url": PNG}}

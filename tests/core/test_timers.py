@@ -11,13 +11,7 @@ from g4flite import Timeout
 from g4flite._core.settings import as_timeout
 from g4flite._core.timers import Timers
 from g4flite._core.transport.deadlines import Deadline, attach, extensions, watch
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def started(timeout: Timeout, clock: Clock) -> Timers:

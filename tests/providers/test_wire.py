@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from tests.response.test_parsers import SPLITS, pieces
+from tests.splits import SPLITS, cut
 
 
 def sse(*frames: Any, end: str = "\n\n") -> bytes:
@@ -29,7 +29,7 @@ def read(name: str, data: bytes) -> list[Any]:
     for size in SPLITS:
         parser, items = providers.find(name).parser(2**20), list[Any]()
         try:
-            for piece in pieces(data, range(size, len(data), size)):
+            for piece in cut(data, size):
                 for item in parser.feed(piece):
                     items.append(item)
             if not parser.done:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,8 +11,8 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite._core.response.framing import JsonArray, ServerSentEvents
+from tests.splits import SPLITS, cut, pieces
 
-SPLITS = (1, 2, 3, 7, 10**6)
 BOM = b"\xef\xbb\xbf"
 at_every_split = pytest.mark.parametrize("size", SPLITS)
 
@@ -24,14 +23,6 @@ class Event(NamedTuple):
     name: str
     data: bytes
     id: str
-
-
-def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [data[a:b] for a, b in pairwise([0, *sorted(cuts), len(data)])]
-
-
-def cut(data: bytes, size: int) -> list[bytes]:
-    return pieces(data, range(size, len(data), size))
 
 
 def decode(decoder: ServerSentEvents, chunks: Iterable[bytes]) -> list[Event]:

@@ -1,6 +1,4 @@
 import json
-from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,37 +7,18 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
-
-TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
-SPLITS = (1, 2, 3, 7, 10**6)
-
-
-def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    places = [0, *sorted(cuts), len(data)]
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-def decode(parser: ChunkParser, chunks: Iterable[bytes]) -> list[str]:
-    texts = [text for chunk in chunks for text in parser.feed(chunk)]
-    return texts + list(parser.close())
-
-
-def lines(*frames: Any) -> bytes:
-    return b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames)
+from tests.founders import said
+from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 
 def flow() -> ChunkParser:
     return providers.FLOWGPT.parser(2**24)
 
 
-def said(text: str) -> dict[str, str]:
-    return {"event": "text", "data": text}
-
-
 @pytest.mark.parametrize("size", SPLITS)
 def test_text_is_whole_at_every_split(size: int) -> None:
     data = TEXT.encode()
-    chunks = decode(TextParser(), pieces(data, range(size, len(data), size)))
+    chunks = decode(TextParser(), cut(data, size))
     assert "".join(chunks) == TEXT
     assert all(chunks)
 
@@ -80,7 +59,7 @@ def test_json_lines_are_whole_at_every_split(size: int, end: bytes, last: bool) 
     frames = [{"id": 1}, said("a\u2028b\x85"), said(""), {"event": "ping", "data": "no"}, said(TEXT), said("\n")]
     data = lines(*frames).replace(b"\n", end)
     data = data if last else data[: -len(end)]
-    chunks = decode(flow(), pieces(data, range(size, len(data), size)))
+    chunks = decode(flow(), cut(data, size))
     assert chunks == ["a\u2028b\x85", TEXT, "\n"]
 
 
@@ -158,7 +137,7 @@ def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -
     data = lines(said("a"), said("b" * 1000), said("c"))
     parser, texts = providers.FLOWGPT.parser(1000), []
     with pytest.raises(g4flite.LimitError, match="longer than max_frame, 1000 bytes"):
-        for chunk in pieces(data, range(size, len(data), size)):
+        for chunk in cut(data, size):
             for text in parser.feed(chunk):
                 texts.append(text)  # one by one: what came before the error stays
     assert texts == ["a"]

@@ -16,8 +16,9 @@ from g4flite import providers
 from g4flite._core.exchange import reply_of
 from g4flite._core.response.reply import Head, Inflater, content_coding
 from g4flite._core.settings import may_pass
-from tests.acme import ACME, FOUNDERS, MARKED
-from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
+from tests.acme import ACME, MARKED
+from tests.founders import FOUNDERS, said
+from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 CODINGS = {
     "gzip": gzip.compress,
@@ -37,7 +38,7 @@ def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
 def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> None:
     data = CODINGS[coding](TEXT.encode() * 50)
     head = Head(200, {}, coding.removesuffix("-raw"))
-    assert read(ACME, head, pieces(data, range(size, len(data), size))) == TEXT * 50
+    assert read(ACME, head, cut(data, size)) == TEXT * 50
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
@@ -113,7 +114,7 @@ def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
 def test_an_end_marker_completes_a_reply(size: int) -> None:
     data = lines({"text": "a"}, {"text": "b", "done": True})
     reply = reply_of(MARKED, Head(200, {}, open_ended=True))
-    assert [t for chunk in pieces(data, range(size, len(data), size)) for t in reply.feed(chunk)] == ["a", "b"]
+    assert [t for chunk in cut(data, size) for t in reply.feed(chunk)] == ["a", "b"]
     assert reply.done
     assert list(reply.close()) == []
 
@@ -130,7 +131,7 @@ def test_a_reply_without_its_end_marker_is_error_of_body() -> None:
 @pytest.mark.parametrize("rest", [b'{"text": "b"}\n', b"no JSON\n", b'{"half', b"\xff" * 20])
 def test_what_follows_an_end_marker_is_no_answer(rest: bytes, size: int) -> None:
     data = lines({"text": "a"}, {"done": True}) + rest
-    assert read(MARKED, Head(200, {}), pieces(data, range(size, len(data), size))) == "a"
+    assert read(MARKED, Head(200, {}), cut(data, size)) == "a"
 
 
 def test_a_last_line_without_its_end_may_be_the_marker() -> None:
@@ -157,7 +158,7 @@ def test_an_error_inside_a_reply_is_no_answer(
 ) -> None:
     data = json.dumps(report, indent=1 if name != "flowgpt" else None).encode()
     with pytest.raises((g4flite.ProviderError, g4flite.StatusError)) as caught:
-        read(providers.find(name), Head(200, {}), pieces(data, range(size, len(data), size)))
+        read(providers.find(name), Head(200, {}), cut(data, size))
     error = caught.value
     assert str(error).startswith("the service reports an error: ")
     assert said in str(error)
@@ -170,7 +171,7 @@ def test_an_error_inside_a_reply_is_no_answer(
 @pytest.mark.parametrize("size", SPLITS)
 def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> None:
     data = text.encode()
-    assert read(providers.CROMICLE, Head(200, {}), pieces(data, range(size, len(data), size))) == text
+    assert read(providers.CROMICLE, Head(200, {}), cut(data, size)) == text
 
 
 def test_no_more_than_a_bound_is_held_back() -> None:

@@ -24,8 +24,8 @@ from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
 from tests.conftest import httpx as clients
-from tests.transport.test_driver import wire
-from tests.transport.test_driver_leaks import arrived
+from tests.exchanges import arrived
+from tests.founders import wire
 
 SECRET = "sk-s3cret-s3cret"
 

@@ -1,7 +1,6 @@
 """What goes over real sockets: all providers, three drivers, against the emulator."""
 
 import gc
-import json
 import socket
 import threading
 import warnings
@@ -13,9 +12,9 @@ import g4flite
 from g4flite import providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
+from tests.founders import FOUNDERS, wire
+from tests.splits import TEXT
 
-TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
-FOUR = ["cromicle", "free2gpt", "gprochat", "flowgpt"]
 CHAT = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "One?"},
@@ -24,13 +23,7 @@ CHAT = [
 ]
 
 
-def wire(name: str) -> bytes:
-    """The body of a reply that says TEXT."""
-    frame = {"event": "text", "data": TEXT}
-    return json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else TEXT.encode()
-
-
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_a_strict_server_is_content_and_its_reply_comes_whole(name: str, driver: Driver, server: Emulator) -> None:
     chunks = driver.collect(name, TEXT, base_url=server.url)
     assert "".join(chunks) == driver.stream.partial == f"You said: {TEXT}"
@@ -39,7 +32,7 @@ def test_a_strict_server_is_content_and_its_reply_comes_whole(name: str, driver:
     assert (driver.stream.provider, driver.stream.model) == (name, providers.find(name).models[0])
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_a_conversation_is_accepted(name: str, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: messages[-1]["content"]
     flat = f"System: Be brief.\nUser: One?\nAssistant: Yes.\nUser: {TEXT}\nAssistant:"
@@ -49,7 +42,7 @@ def test_a_conversation_is_accepted(name: str, driver: Driver, server: Emulator)
         assert server.exchanges[0].messages == CHAT
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driver, server: Emulator) -> None:
     body = wire(name)
     scripts = [Script(body=body, split=1)] + [Script(body=body, split=(place,)) for place in range(1, len(body))]
@@ -58,7 +51,7 @@ def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driv
         assert "".join(driver.collect(name, "Hi", base_url=server.url)) == TEXT
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_a_path_prefix_is_kept_and_the_site_s_headers_stay(name: str, driver: Driver) -> None:
     with Emulator(prefix="/gateway/v1") as server:
         assert driver.collect(name, "Hi", base_url=server.url + "/")
@@ -76,7 +69,7 @@ def test_what_httpx_computes_is_left_to_httpx(driver: Driver, server: Emulator) 
     assert sent["content-length"] == str(len(server.exchanges[0].body))
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_leaving_early_is_seen_by_the_server_at_once(name: str, driver: Driver) -> None:
     body = wire(name) + b"\n"
     with Emulator(script=Script(body=body * 2, split=(len(body),), wait=30)) as server:
@@ -151,7 +144,7 @@ def test_cancelling_closes_the_connection(backend: str) -> None:
     assert repr(stream).endswith("closed, 3 characters>")
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("reset", [False, True])
 def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
     name: str, reset: bool, driver: Driver, server: Emulator

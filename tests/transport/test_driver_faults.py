@@ -16,7 +16,8 @@ from g4flite import Timeout
 from g4flite._core import exchange as _exchange
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver
-from tests.transport.test_driver import FOUR, TEXT, wire
+from tests.founders import FOUNDERS, said, wire
+from tests.splits import TEXT
 
 pytestmark = pytest.mark.heavy
 
@@ -135,7 +136,7 @@ def faulty() -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_a_fault_is_a_typed_error_in_time(
     name: str, fault: str, driver: Driver, faulty: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,15 +174,14 @@ def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) 
     assert 0.12 <= time.monotonic() - start < LATE
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str, reset: bool, driver: Driver) -> None:
     """A short reply cut after each byte: in its chunks and, as no provider's parser sees it, in one provider's head."""
     answer = "\u00e9 \U0001f44b"
-    frame = {"event": "text", "data": answer}
-    data = json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else answer.encode()
+    data = json.dumps(said(answer), ensure_ascii=False).encode() if name == "flowgpt" else answer.encode()
     reply = raw(name, head=CHUNKED, chunks=chunk(data[:-3]) + chunk(data[-3:]) + b"0\r\n\r\n")
-    ends = range(0 if name == FOUR[0] else len(raw(name, head=CHUNKED)), len(reply) + 1)
+    ends = range(0 if name == FOUNDERS[0] else len(raw(name, head=CHUNKED)), len(reply) + 1)
     outcomes: list[str] = []
 
     def judge(end: int, stream: g4flite.Stream, error: g4flite.G4fliteError | None) -> None:

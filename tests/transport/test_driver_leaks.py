@@ -19,6 +19,7 @@ import pytest
 import g4flite
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx, transport
+from tests.exchanges import arrived
 
 
 def left(server: Emulator) -> None:
@@ -148,15 +149,6 @@ def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
             stream.text()
         closer.join()
         left(server)
-
-
-def arrived(server: Emulator, before: int = 0) -> None:
-    """Waits until a request is there, besides those from before, and its client (most likely) for the answer."""
-    until = time.monotonic() + 30
-    while len(server.exchanges) <= before:
-        assert time.monotonic() < until, "no request has come"
-        time.sleep(0.005)  # no event tells of a request that is not answered yet
-    time.sleep(0.05)
 
 
 def test_close_from_another_thread_ends_the_wait_between_attempts() -> None:
