@@ -1,4 +1,4 @@
-"""What must not be seen is not seen, and what must not be done is refused."""
+"""Secrets are shown nowhere, TLS is always verified, and bad input is refused before a socket opens."""
 
 import dataclasses
 import json
@@ -66,7 +66,9 @@ def test_each_byte_of_a_secret_becomes_a_star_also_if_the_secret_is_cut_off(data
 
 
 @pytest.mark.parametrize("value", ["", "short", "br{ace}s3cret", "two words"])
-def test_any_header_of_the_caller_s_is_a_secret_worth_the_name(value: str, driver: Driver, server: Emulator) -> None:
+def test_the_value_of_any_header_of_the_caller_is_redacted_unless_the_value_is_short(
+    value: str, driver: Driver, server: Emulator
+) -> None:
     server.script = Script(body=json.dumps({"event": "error", "data": f"no abc: {value}"}))
     with pytest.raises(g4flite.ProviderError) as caught:
         driver.collect("flowgpt", "Hi", base_url=server.url, headers={"x-anything": value})
@@ -74,7 +76,7 @@ def test_any_header_of_the_caller_s_is_a_secret_worth_the_name(value: str, drive
     assert f"the service reports an error: {said.strip()!r};" in str(caught.value)
 
 
-def test_a_key_is_in_no_repr_of_ours() -> None:
+def test_a_key_is_in_no_repr_of_a_client_a_stream_or_a_provider() -> None:
     client = g4flite.Client(
         ACME, base_url="http://127.0.0.1:1", headers=HEADERS, proxy=f"http://user:{SECRET}@127.0.0.1:1"
     )
@@ -106,7 +108,9 @@ def test_a_key_is_in_no_repr_of_ours() -> None:
     ],
 )
 @pytest.mark.parametrize("pooled", [True, False])
-def test_a_key_over_plain_http_to_another_machine_is_warned_of(url: str, warned: bool, pooled: bool) -> None:
+def test_a_key_over_plain_http_causes_a_warning_unless_the_server_is_on_this_machine(
+    url: str, warned: bool, pooled: bool
+) -> None:
     def call(headers: dict[str, str]) -> None:
         if pooled:
             g4flite.Client("cromicle", base_url=url, headers=headers).stream("Hi")
@@ -124,7 +128,7 @@ def test_a_key_over_plain_http_to_another_machine_is_warned_of(url: str, warned:
             call(HEADERS)
 
 
-def test_a_placeholder_is_no_key() -> None:
+def test_the_placeholder_that_flowgpt_sends_for_a_key_causes_no_warning() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         g4flite.stream("flowgpt", "Hi", base_url="http://somewhere.test")
@@ -132,14 +136,14 @@ def test_a_placeholder_is_no_key() -> None:
 
 
 @pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
-def test_tls_is_always_verified(verify: Any) -> None:
+def test_the_verification_of_tls_cannot_be_switched_off(verify: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext, .* TLS is always verified"):
         g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)
     with pytest.raises(g4flite.OptionError, match="verify is an ssl.SSLContext"):
         g4flite.Client("cromicle", base_url="https://127.0.0.1:1", verify=verify)
 
 
-def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_says_that_the_certificates_cannot_be_read(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     from g4flite._core.transport import tls
 
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
@@ -148,13 +152,13 @@ def test_certificates_that_cannot_be_read_are_said_to_be(driver: Driver, monkeyp
         driver.collect("cromicle", "Hi", base_url="https://127.0.0.1:1")
 
 
-def test_a_context_next_to_a_client_is_refused() -> None:
+def test_the_argument_verify_is_refused_beside_a_client() -> None:
     context = ssl.create_default_context()
     with pytest.raises(g4flite.OptionError, match="set them on client="):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), verify=context)
 
 
-def test_plain_http_loads_no_certificates_and_https_does_so_once(
+def test_plain_http_loads_no_certificates_and_https_loads_certificates_once(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from g4flite._core.transport import tls
