@@ -1,4 +1,4 @@
-"""Messages: which can be sent, how they are copied, and how they become the prompt of a service that takes only text."""
+"""Messages: which can be sent, how they are copied, and how they become the prompt of a service of text alone."""
 
 import copy
 from base64 import b64encode

@@ -1,3 +1,5 @@
+"""`TextParser` and `JsonLinesParser`: the same texts at every split, and an error for bytes that they cannot read."""
+
 import json
 from typing import Any
 
@@ -29,7 +31,7 @@ def test_any_text_is_whole_at_any_split(text: str, cuts: set[int]) -> None:
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)))
-def test_bytes_that_are_no_text_are_replaced_alike_at_any_split(data: bytes, cuts: set[int]) -> None:
+def test_bytes_that_are_not_utf_8_are_replaced_by_the_same_text_at_any_split(data: bytes, cuts: set[int]) -> None:
     def attempt(chunks: list[bytes]) -> str:
         try:
             return "".join(decode(TextParser(), chunks))
@@ -41,11 +43,11 @@ def test_bytes_that_are_no_text_are_replaced_alike_at_any_split(data: bytes, cut
         assert attempt([data]) == data.decode("utf-8", "replace")
 
 
-def test_foreign_bytes_do_not_end_the_text() -> None:
+def test_bytes_that_are_not_utf_8_do_not_end_the_text() -> None:
     assert "".join(decode(TextParser(), [b"a\xff", b"\xc3", b"b"])) == "a\ufffd\ufffdb"
 
 
-def test_a_reply_that_ends_inside_a_character_is_error_of_body() -> None:
+def test_a_reply_that_ends_inside_a_character_is_truncated() -> None:
     parser = TextParser()
     assert list(parser.feed("a\u00e9".encode()[:-1])) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match="inside a character"):
@@ -70,7 +72,7 @@ def test_any_json_lines_are_whole_at_any_split(texts: list[str], cuts: set[int],
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)))
-def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -> None:
+def test_any_bytes_give_texts_or_a_reply_error(data: bytes, cuts: set[int]) -> None:
     try:
         assert all(isinstance(text, str) for text in decode(flow(), pieces(data, cuts)))
     except g4flite.ReplyError as error:
@@ -90,7 +92,7 @@ def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -
         (b"9" * 5000, "a line of the reply is"),
     ],
 )
-def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: str) -> None:
+def test_the_error_quotes_a_bad_line_and_comes_after_the_texts_before_that_line(line: bytes, complaint: str) -> None:
     texts = iter(flow().feed(lines(said("a"), said("b")) + line + b"\n"))
     assert [next(texts), next(texts)] == ["a", "b"]
     with pytest.raises(g4flite.MalformedReplyError) as caught:
@@ -99,14 +101,14 @@ def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: 
     assert len(str(caught.value)) < 400
 
 
-def test_a_reply_that_ends_inside_a_line_is_error_of_body() -> None:
+def test_a_reply_that_ends_inside_a_line_is_truncated() -> None:
     parser = flow()
     assert list(parser.feed(lines(said("a")) + b'{"event": "te')) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match='inside a line of JSON: \'{"event": "te\''):
         list(parser.close())
 
 
-def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
+def test_a_last_line_that_is_json_but_not_an_object_is_malformed() -> None:
     parser = flow()
     assert list(parser.feed(b"[1]")) == []
     with pytest.raises(g4flite.MalformedReplyError, match="not an object"):
@@ -125,7 +127,7 @@ def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
     ],
 )
 @pytest.mark.parametrize("end", [b"\n", b""])
-def test_surrogates_split_between_lines_are_joined(texts: list[str], whole: str, end: bytes) -> None:
+def test_a_surrogate_pair_that_is_split_between_lines_is_joined(texts: list[str], whole: str, end: bytes) -> None:
     data = b"\n".join(json.dumps(said(text)).encode() for text in texts) + end
     chunks = decode(flow(), [data])
     assert "".join(chunks) == whole
@@ -139,11 +141,12 @@ def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -
     with pytest.raises(g4flite.LimitError, match="longer than max_frame, 1000 bytes"):
         for chunk in cut(data, size):
             for text in parser.feed(chunk):
-                texts.append(text)  # one by one: what came before the error stays
+                # One by one, so that the texts before the error stay.
+                texts.append(text)
     assert texts == ["a"]
 
 
-def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line() -> None:
+def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_a_line_end() -> None:
     data = lines(said("b" * 900))[:-1]
     assert decode(providers.FLOWGPT.parser(len(data)), [data]) == ["b" * 900]
     with pytest.raises(g4flite.LimitError):
@@ -151,11 +154,11 @@ def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line(
 
 
 @pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])
-def test_a_line_of_another_shape_is_malformed(find: Any) -> None:
+def test_a_line_in_which_the_text_is_not_found_is_malformed(find: Any) -> None:
     with pytest.raises(g4flite.MalformedReplyError, match="a line of the reply has another shape: '{\"t\": 1}'"):
         decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
 
 
-def test_json_lines_take_any_function_that_finds_the_text() -> None:
+def test_the_json_lines_parser_takes_any_function_that_finds_the_text() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 100)
     assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]
