@@ -1,7 +1,9 @@
 """Two providers of the tests' own: ACME's replies are raw text, MARKED's are JSON lines with an end marker.
 
-server.script = Script(body='{"text": "a"}\\n{"done": true}\\n')
-assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
+    server.script = Script(body='{"text": "a"}\\n{"done": true}\\n')
+    assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
+
+Both put the prompt and the options into their payload.
 """
 
 import dataclasses

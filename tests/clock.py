@@ -1,8 +1,10 @@
 """A clock that the test puts forward, in place of the clock of the timers.
 
-clock = stream._run.timers._clock = Clock()
-for chunk in stream:
-    clock.now += 60         # seconds: the loop is busy for a minute
+    clock = stream._run.timers._clock = Clock()
+    for chunk in stream:
+        clock.now += 60         # seconds: the loop is busy for a minute
+
+No time passes by itself.
 """
 
 

@@ -1,12 +1,14 @@
 """One behaviour, three drivers: the fixture `driver` runs a test in sync, on asyncio and on trio.
 
-def test_text_comes(driver: Driver, server: Emulator) -> None:
-    assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
-    assert driver.stream.partial == "You said: Hi"                  # the Stream that was read last
-    assert driver.events("cromicle", "Hi", base_url=server.url)     # all its events
+    def test_text_comes(driver: Driver, server: Emulator) -> None:
+        assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+        assert driver.stream.partial == "You said: Hi"                  # the Stream that was read last
+        assert driver.events("cromicle", "Hi", base_url=server.url)     # all its events
 
-client = driver.client(headers={"x-a": "1"})        # an httpx.Client, or an httpx.AsyncClient in async
-driver.run(stream.atext)                            # a coroutine function, on this driver's event loop
+    client = driver.client(headers={"x-a": "1"})        # an httpx.Client, or an httpx.AsyncClient in async
+    driver.run(stream.atext)                            # a coroutine function, on this driver's event loop
+
+The fixture `server` is an emulator on a socket of this machine.
 """
 
 import os

@@ -1,7 +1,9 @@
 """Requests as they come to an emulator, one after another.
 
-answering(server, Script(status=503), Script(body="hello"))     # the first request fails, all others succeed
-Thread(target=lambda: (arrived(server), stream.close())).start()     # close while the stream waits for a response
+    answering(server, Script(status=503), Script(body="hello"))         # the first request fails, all others succeed
+    Thread(target=lambda: (arrived(server), stream.close())).start()    # close while the stream waits for a response
+
+`server.exchanges` holds each request that has come.
 """
 
 import time

@@ -1,8 +1,10 @@
 """A `Run` for a test that steps an exchange by hand: without a client, a socket or a clock that moves.
 
-running = exchange(run_of(ACME, retry=Retry(times=1)))
-assert isinstance(next(running), Send)              # the exchange asks for this
-assert running.send(Head(503, {})) is READ          # the test says what happened
+    running = exchange(run_of(ACME, retry=Retry(times=1)))
+    assert isinstance(next(running), Send)              # the exchange asks for this
+    assert running.send(Head(503, {})) is READ          # the test says what happened
+
+The time is always NOW.
 """
 
 from functools import partial

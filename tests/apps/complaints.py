@@ -1,7 +1,9 @@
 """What a command prints to standard error.
 
-assert main(["--model", "none", "Hi"]) == 2
-assert a_line(capsys.readouterr().err, "error: there is no model 'none'")
+    assert main(["--model", "none", "Hi"]) == 2
+    assert a_line(capsys.readouterr().err, "error: there is no model 'none'")
+
+Each line begins with the name of the program.
 """
 
 from g4flite.apps import cli
