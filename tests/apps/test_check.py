@@ -18,7 +18,7 @@ from g4flite._core.response.reply import Head
 from g4flite._core.transport import clients, tls
 from g4flite.apps.check import Finding, as_line, report
 from g4flite.apps.check import record as recorder
-from g4flite.apps.check import recording as _recording
+from g4flite.apps.check import recording
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording
 from g4flite.server.pieces import KINDS
@@ -396,7 +396,7 @@ def test_a_body_of_comments_alone_fails_the_framing_unless_it_was_cut() -> None:
 
 
 def test_a_body_is_inflated_only_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_recording, "MOST", 1000)
+    monkeypatch.setattr(recording, "MOST", 1000)
     found = judged(
         "cromicle", recorded(gzip.compress(b" " * 2000), headers={"content-encoding": "gzip"}, coding="gzip")
     )

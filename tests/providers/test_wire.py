@@ -721,7 +721,7 @@ class TestGemini:
 
 
 class TestOllama:
-    """/api/chat: ollama: docs/api.md, docs/api/streaming.mdx, docs/api/errors.mdx"""
+    """Ollama's repository: docs/api.md, docs/api/streaming.mdx, docs/api/errors.mdx"""
 
     @staticmethod
     def wire(*frames: dict[str, Any]) -> bytes:
