@@ -1,7 +1,7 @@
 """Two providers of the tests' own: ACME's replies are raw text, MARKED's are JSON lines with an end marker.
 
-    server.script = Script(body='{"text": "a"}\\n{"done": true}\\n')
-    assert driver.collect(MARKED, "Hi", base_url=server.url) == ["a"]
+    server.script = Script(body="made to measure")
+    assert "".join(driver.collect(ACME, "Hi", base_url=server.url)) == "made to measure"
 
 Both put the prompt and the options into their payload.
 """

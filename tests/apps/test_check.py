@@ -16,9 +16,8 @@ from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.response.reply import Head
 from g4flite._core.transport import clients, tls
-from g4flite.apps.check import Finding, as_line, report
+from g4flite.apps.check import Finding, as_line, recording, report
 from g4flite.apps.check import record as recorder
-from g4flite.apps.check import recording
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording
 from g4flite.server.pieces import KINDS

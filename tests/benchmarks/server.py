@@ -5,8 +5,8 @@
 It prints its ports.  The path says what it sends: `/<kind>/<mode>/...`; the rest is the provider's.
 
 Kinds: text, ndjson, openai, anthropic.  Modes: drip (one event an HTTP chunk), burst (64 events an HTTP chunk), paced
-(an event every 400 us), crowd (slowly, and only when the whole crowd is there), held (the reply has no end).  The prompt
-says how many chunks: "640 chunks, one of 1", "20 chunks, one of 500".
+(an event every 400 us), crowd (slowly, and only when the whole crowd is there), held (the reply has no end).  The
+prompt says how many chunks: "640 chunks, one of 1", "20 chunks, one of 500".
 """
 
 import json
