@@ -498,7 +498,7 @@ WRONG = {
         "--as no_such_module:ACME cannot be imported: ModuleNotF",
     ),
     "no constant": (["--as", "tests.acme:ACNE"], 2, "--as tests.acme:ACNE cannot be imported: AttributeError: "),
-    "no Provider": (["--as", "tests.acme:FOUNDERS"], 2, "--as tests.acme:FOUNDERS is a tuple, not a Provider"),
+    "no Provider": (["--as", "tests.founders:FOUNDERS"], 2, "--as tests.founders:FOUNDERS is a tuple, not a Provider"),
     "no model": (["--as", "openai"], 2, "openai: there is no default model; name one with --model"),
     "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "timeout: first_token is a positive number of seconds"),
     "nothing named": ([], 2, "the following arguments are required: --as; see "),
