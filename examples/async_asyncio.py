@@ -1,4 +1,4 @@
-"""An `async for` loop on asyncio: three answers at once, and one that is left early."""
+"""An `async for` loop on asyncio: three answers at once, and an answer whose loop is left early."""
 
 import asyncio
 
@@ -14,7 +14,8 @@ async def main() -> None:
             async with client.stream("A long story, please") as stream:
                 async for chunk in stream:
                     print(chunk, end="...\n")
-                    break  # the connection is closed at the end of the async with
+                    # The `async with` closes the connection.
+                    break
             print(stream)
 
 

@@ -1,4 +1,4 @@
-"""The same `async for` loop on trio, under trio's own time-out."""
+"""The same `async for` loop on trio, under trio's own timeout."""
 
 import trio
 

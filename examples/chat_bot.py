@@ -8,12 +8,12 @@ from contextlib import ExitStack
 import g4flite
 from g4flite.testing import Emulator, Script
 
-PAUSE, LONGEST = 0.2, 2000  # seconds between two edits; characters of a message
+SECONDS_BETWEEN_EDITS, MOST_CHARACTERS = 0.2, 2000
 
 
 async def edit(text: str) -> None:
     """Stands for the bot library's `message.edit`, a request over the network."""
-    print(repr(text[:LONGEST]))
+    print(repr(text[:MOST_CHARACTERS]))
 
 
 async def answer(question: str, url: str) -> None:
@@ -21,9 +21,10 @@ async def answer(question: str, url: str) -> None:
     try:
         async with g4flite.stream("gprochat", question, base_url=url) as stream:
             async for _ in stream:
-                if time.monotonic() >= due:  # what comes in between is in the next edit
+                # The next edit also shows the text that comes between two edits.
+                if time.monotonic() >= due:
                     await edit(f"{stream.partial}...")
-                    due = time.monotonic() + PAUSE
+                    due = time.monotonic() + SECONDS_BETWEEN_EDITS
         await edit(stream.partial)
     except g4flite.G4fliteError as error:
         await edit(f"{error.partial} [{type(error).__name__}]")

@@ -1,4 +1,4 @@
-"""A provider of one's own: one value, not registered anywhere."""
+"""A provider of your own: a value that is passed to `stream`, and registered nowhere."""
 
 import g4flite
 from g4flite.testing import Emulator, Script

@@ -1,4 +1,4 @@
-"""A provider whose requests carry a signature: an HMAC of the time, a nonce and the prompt, anew for each attempt."""
+"""A provider whose requests carry a signature: an HMAC of time, nonce and prompt, made anew for each attempt."""
 
 import hmac
 import os
@@ -11,7 +11,8 @@ KEY = os.environ.get("ACME_SIGNING_KEY", "known to both sides").encode()
 
 
 def sign(call: g4flite.Call) -> dict[str, str | int]:
-    nonce = call.random_hex(16)  # time and chance come from the call, so that a test can set them
+    # The time and the nonce come from the call, so that a test can set them.
+    nonce = call.random_hex(16)
     text = f"{call.now_ms}\n{nonce}\n{call.prompt}"
     return {"time": call.now_ms, "nonce": nonce, "signature": hmac.new(KEY, text.encode(), "sha256").hexdigest()}
 

@@ -6,7 +6,8 @@ import os
 import g4flite
 from g4flite.testing import Emulator, Script
 
-os.environ["NO_PROXY"] = "127.0.0.1"  # the emulator is here, whatever proxy leads outside
+# The emulator runs on this machine: no proxy leads to it.
+os.environ["NO_PROXY"] = "127.0.0.1"
 MESSAGES = "Hello! Can you stream this back to me, word by word?"
 
 

@@ -7,7 +7,8 @@ import httpx
 
 import g4flite
 
-SERVERS = {  # name: what starts it
+# The command that starts each server.
+SERVERS = {
     "ollama": "ollama serve; ollama pull llama3.2",
     "llamacpp": "llama-server -hf ggml-org/gemma-3-1b-it-GGUF",
     "lmstudio": "lms server start; lms load",

@@ -1,4 +1,4 @@
-"""A notebook, cell by cell (`# %%` is how VS Code, PyCharm and Jupytext mark one): a `for` loop needs no `await`."""
+"""A notebook, cell by cell (VS Code, PyCharm and Jupytext mark a cell by `# %%`): a `for` loop needs no `await`."""
 
 # %% Whom to ask: a server of your own that speaks like OpenAI's, or the emulator
 import os

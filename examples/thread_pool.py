@@ -1,4 +1,4 @@
-"""Many prompts over a pool of threads: one `Client` for all of them, the answers in the order of the prompts."""
+"""Many prompts over a pool of threads: all threads share one `Client`; the answers come in the order of the prompts."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,8 @@ QUESTIONS = [f"What is {n} times {n}?" for n in range(1, 9)]
 def answer(question: str) -> str:
     try:
         return client.stream(question, timeout=60).text()
-    except g4flite.G4fliteError as error:  # one that fails is no end of the others
+    # A stream that fails does not end the others.
+    except g4flite.G4fliteError as error:
         return f"[{type(error).__name__}: {error}]"
 
 

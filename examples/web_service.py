@@ -1,4 +1,4 @@
-"""A web service that streams answers on as server-sent events; who hangs up ends the answer upstream as well."""
+"""A web service that streams answers as server-sent events; if its client leaves, the answer upstream ends as well."""
 
 import json
 import os
@@ -28,6 +28,7 @@ async def chat(request: Request) -> StreamingResponse:
     return StreamingResponse(events((await request.body()).decode()), media_type="text/event-stream")
 
 
-with ExitStack() as stack:  # to try it: curl -N http://127.0.0.1:8000/ -d "Why is the sky blue?"
+# To try it: curl -N http://127.0.0.1:8000/ -d "Why is the sky blue?"
+with ExitStack() as stack:
     url = os.environ.get("BASE_URL") or stack.enter_context(Emulator(script=Script(wait=0.2))).url
     uvicorn.run(Starlette(routes=[Route("/", chat, methods=["POST"])]))

@@ -1,4 +1,10 @@
-"""Two providers of the tests' own: raw text, and JSON lines with an end marker."""
+"""Two providers of the tests' own: ACME's replies are raw text, MARKED's are JSON lines with an end marker.
+
+    server.script = Script(body="made to measure")
+    assert "".join(driver.collect(ACME, "Hi", base_url=server.url)) == "made to measure"
+
+Both put the prompt and the options into their payload.
+"""
 
 import dataclasses
 
@@ -25,5 +31,3 @@ def marked(limit: int) -> JsonLinesParser:
 
 
 MARKED = dataclasses.replace(ACME, name="marked", parser=marked, end="marker")
-
-FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")

@@ -1,4 +1,15 @@
-"""One behaviour, three drivers: `driver` runs a test in sync, on asyncio and on trio."""
+"""One behaviour, three drivers: the fixture `driver` runs a test in sync, on asyncio and on trio.
+
+    def test_text_comes(driver: Driver, server: Emulator) -> None:
+        assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+        assert driver.stream.partial == "You said: Hi"                  # the Stream that was read last
+        assert driver.events("cromicle", "Hi", base_url=server.url)     # all its events
+
+    client = driver.client(headers={"x-a": "1"})        # an httpx.Client, or an httpx.AsyncClient in async
+    driver.run(stream.atext)                            # a coroutine function, on this driver's event loop
+
+The fixture `server` is an emulator on a socket of this machine.
+"""
 
 import os
 import ssl
@@ -12,26 +23,29 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import g4flite
-from g4flite import client as _client
-from g4flite import providers
+from g4flite import client, providers
 from g4flite._core.request import base_url_variable
-from g4flite._core.transport import clients as _pool
+from g4flite._core.transport import clients
 from g4flite.testing import Emulator
 
-httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))  # or httpx2: whose clients all streams use
-TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")  # or aiohttp: then all is read on asyncio, over it
+# The library whose clients all streams use: httpx, or httpx2.
+httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))
+# httpx, or aiohttp: then the tests of asyncio alone are run, over aiohttp.
+TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")
 if TRANSPORT == "aiohttp":
-    import_module("g4flite._core.transport.aiohttp")  # which takes longer than some tests wait
+    # This import takes longer than some tests wait.
+    import_module("g4flite._core.transport.aiohttp")
 
 CERTIFICATES = ssl.create_default_context()
 
-BUSY = [HealthCheck.too_slow]  # which a busy machine makes of any test
+# On a busy machine, any test is too slow for this check.
+BUSY = [HealthCheck.too_slow]
 settings.register_profile("suite", max_examples=40, deadline=None, suppress_health_check=BUSY)
 settings.load_profile("suite")
 
 
 def bare_environment() -> dict[str, str]:
-    """The environment for a process whose coverage is not asked for: it starts twice as fast."""
+    """Return an environment for processes whose coverage is not measured: they start twice as fast."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
 
 
@@ -41,12 +55,12 @@ tls_proxy = pytest.mark.skipif(
 
 
 def transport(driver: str) -> str:
-    """What `transport=` is in a process of its own."""
+    """Return the value of `transport=` for a stream in a process of its own."""
     return TRANSPORT if driver == "asyncio" else "httpx"
 
 
 class Driver:
-    """Reads streams in one of the three ways, and keeps the last one as `stream` with its `chunks`."""
+    """Reads streams in one of the three ways, and keeps the last stream as `stream` with its `chunks`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,14 +68,14 @@ class Driver:
         self.stream: g4flite.Stream
 
     def collect(self, *args: Any, limit: int | None = None, **kwargs: Any) -> list[str]:
-        """The chunks of `g4flite.stream(*args, **kwargs)`, read inside `with`; the loop is left after `limit`.
+        """Return the chunks of `g4flite.stream(*args, **kwargs)`, read inside `with`; `limit` chunks at most.
 
-        Nothing is tried twice, unless `retries` says so.
+        Nothing is retried, unless `retries` says so.
         """
         return self.read(g4flite.stream(*args, **{"retries": 0, **kwargs}), limit=limit)
 
     def events(self, *args: Any, **kwargs: Any) -> list[Any]:
-        """Everything that `g4flite.stream(*args, **kwargs)` holds, in order."""
+        """Return all events of `g4flite.stream(*args, **kwargs)`, in order."""
         self.stream = g4flite.stream(*args, **{"retries": 0, **kwargs})
         if self.name == "sync":
             with self.stream:
@@ -73,6 +87,7 @@ class Driver:
             return [event async for event in self.stream.events()]
 
     def read(self, stream: g4flite.Stream, *, limit: int | None = None) -> list[str]:
+        """Return the chunks of a stream, `limit` chunks at most."""
         self.stream, self.chunks = stream, []
         if self.name == "sync":
             self._read(limit)
@@ -81,11 +96,11 @@ class Driver:
         return self.chunks
 
     def run(self, work: Callable[..., Awaitable[Any]], *args: Any) -> Any:
-        """What the coroutine function gives, on this driver's event loop."""
+        """Return what the coroutine function returns, on this driver's event loop."""
         return anyio.run(work, *args, backend=self.name)
 
     def client(self, **kwargs: Any) -> Any:
-        """A client as a caller makes it; but the certificates are read once in a process."""
+        """Return a client as a caller makes it; but the certificates are read once in a process."""
         kwargs = {"verify": CERTIFICATES, **kwargs}
         if self.name == "sync":
             return httpx.Client(**kwargs)
@@ -94,7 +109,7 @@ class Driver:
         return httpx.AsyncClient(**kwargs)
 
     def close(self, client: Any) -> None:
-        """Closes a client that keeps no connection."""
+        """Close a client that keeps no connection."""
         client.close() if self.name == "sync" else self.run(client.aclose)
 
     def _read(self, limit: int | None) -> None:
@@ -132,14 +147,14 @@ SETTINGS = {*PROXIES, *map(str.lower, PROXIES)}.union(
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the machine reaches a test, and no test's warning silences the next one's."""
+    """Keep the machine's settings out of every test, and forget which warnings earlier tests have caused."""
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(_client, "_warned", set())
-    monkeypatch.setattr(_pool, "httpx", httpx)
+    monkeypatch.setattr(client, "_warned", set())
+    monkeypatch.setattr(clients, "httpx", httpx)
     if TRANSPORT == "aiohttp":
-        kind = _pool.async_client_class
-        monkeypatch.setattr(_pool, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))
+        kind = clients.async_client_class
+        monkeypatch.setattr(clients, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,7 +7,8 @@ from g4flite.apps.guides import guide, table
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "examples" / "guides"
-TABLES = {"providers": False, "founding providers": True}  # a table's mark in the README: are its providers retired?
+# The mark of each table in the README, and whether the table's providers are retired.
+TABLES = {"providers": False, "founding providers": True}
 
 
 def pages() -> dict[Path, str]:
@@ -26,7 +27,8 @@ if __name__ == "__main__":
     GUIDES.mkdir(exist_ok=True)
     made = pages()
     for path in {*GUIDES.iterdir()} - made.keys():
-        path.unlink()  # the guide to a provider that has been removed
+        # It is the guide to a provider that has been removed.
+        path.unlink()
     for path, text in made.items():
         path.write_text(text)
     print(f"{len(made) - len(TABLES) + 1} guides in {GUIDES.relative_to(ROOT)}, {len(TABLES)} tables in README.md")

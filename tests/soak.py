@@ -1,11 +1,11 @@
-"""Hundreds of streams at a time, for minutes, three in ten disturbed: each ends as it should, and gives all back.
+"""Hundreds of streams at a time, for minutes, three in ten disturbed: each ends as it should and leaves nothing behind.
 
     python tests/soak.py --seconds 120 --streams 500
 
 The servers, one for each way to disturb, run in a process of their own.  The time is divided between asyncio, trio and
 threads (64 at most).  Each part counts descriptors, threads, tasks, objects and memory after a warm-up and once more at
-its end, and prints a line.  The exit code is 1 where a stream goes wrong or a thing is left behind, and standard error
-says why.  Reads /proc, as Linux has it.
+its end, and prints a line.  The exit code is 1 if a stream goes wrong or something is left behind, and standard error
+says why.  The soak needs the /proc of Linux.
 """
 
 import argparse
@@ -38,7 +38,8 @@ from g4flite import Retry, Timeout
 from g4flite.testing import Emulator, Script
 
 THREADS = 64
-MEGABYTES = 10.0  # that a part may take on top of its warm-up: what the allocator does not give back
+# A part may take so much on top of its warm-up, as the allocator does not give all memory back.
+MEGABYTES = 10.0
 FOUR = ("cromicle", "free2gpt", "gprochat", "flowgpt")
 WORDS = " ".join("words of h\u00e9llo \u4e16\u754c \U0001f44b and e\u0301 again".split() * 3)
 
@@ -52,19 +53,22 @@ SCRIPTS = {
     "stalled": Script(wait=60),
     "malformed": Script(body='{"event": "text", "data": "You"}\n{"event": "text"; "data": " said"}\n'),
 }
-FAULTS: dict[str, tuple[type[g4flite.G4fliteError], ...]] = {  # and what they mean for a stream
+# Each fault, and the errors with which a stream may end because of it.
+FAULTS: dict[str, tuple[type[g4flite.G4fliteError], ...]] = {
     "cut": (g4flite.TruncatedStreamError,),
-    "reset": (g4flite.TruncatedStreamError, g4flite.TransportError),  # a RST may overtake the head
+    # A RST may overtake the response head.
+    "reset": (g4flite.TruncatedStreamError, g4flite.TransportError),
     "refusing": (g4flite.StatusError,),
     "silent": (g4flite.FirstTokenTimeoutError,),
-    "stalled": (g4flite.IdleTimeoutError, g4flite.FirstTokenTimeoutError),  # the latter where no text comes first
+    # It is first_token that ends the stream if no text came before.
+    "stalled": (g4flite.IdleTimeoutError, g4flite.FirstTokenTimeoutError),
     "malformed": (g4flite.MalformedReplyError,),
 }
 PATIENT, SHORT = Timeout(connect=60), Timeout(connect=60, first_token=0.2, idle=0.2)
 
 
 class Job(NamedTuple):
-    """What is to become of one stream: "whole", "left", "cancelled" or a fault.  `moment`: when, from 0 to 1."""
+    """What is to happen to one stream: "whole", "left", "cancelled" or a fault; `moment` says when, from 0 to 1."""
 
     number: int
     kind: str
@@ -81,17 +85,17 @@ class Job(NamedTuple):
         return f"Number {self.number}: {WORDS}"
 
     def leaves(self, texts: list[str]) -> bool:
-        """Whether the loop is to be left after these texts."""
+        """Return whether the loop is to be left after these texts."""
         return self.kind == "left" and len(texts) > 20 * self.moment
 
     def cancels(self, texts: list[str]) -> bool:
-        """Whether the stream is to be cancelled after these texts; before a half, time decides."""
+        """Return whether to cancel the stream after these texts; if `moment` is below a half, time decides instead."""
         return self.kind == "cancelled" and len(texts) == int(40 * self.moment) - 19
 
     def judge(
         self, stream: g4flite.Stream, texts: list[str], error: g4flite.G4fliteError | None, *, ended: bool
     ) -> str:
-        """The outcome's name; `ended`: the loop came to its end.  Raises what is not called for."""
+        """Return the outcome's name, or raise what is wrong; `ended` says whether the loop came to its end."""
         answer, text = f"You said: {self.question}", "".join(texts)
         assert answer.startswith(text), f"not its own text: {text!r}"
         assert stream.partial == text, f"delivered {text!r}, kept {stream.partial!r}"
@@ -107,9 +111,9 @@ class Job(NamedTuple):
 
 
 class Stretch:
-    """A stretch of time in which workers read streams, `least` of them however long that takes.
+    """A stretch of time in which workers read streams, and at least `least` streams however long that takes.
 
-    It ends early once one goes wrong.
+    It ends early if a stream goes wrong.
     """
 
     def __init__(self, urls: dict[str, str], seconds: float, least: int) -> None:
@@ -119,7 +123,7 @@ class Stretch:
         self.wrong: list[str] = []
 
     def jobs(self) -> Iterator[Job]:
-        """A tenth has a fault, a tenth is left early, a tenth cancelled; the same in every stretch."""
+        """Yield the same jobs in every stretch: a tenth has a fault, a tenth is left early, a tenth is cancelled."""
         while not self.wrong:
             number = next(self.numbers)
             if number >= self.least and time.monotonic() >= self.until:
@@ -140,7 +144,7 @@ class Stretch:
 
     @contextmanager
     def watching(self, what: Any) -> Iterator[None]:
-        """Keeps what is raised as a reason."""
+        """Keep an exception as a reason why the stretch went wrong."""
         try:
             yield
         except Exception:
@@ -148,7 +152,7 @@ class Stretch:
 
 
 def in_threads(stretch: Stretch, streams: int) -> None:
-    """Reads in threads, and cancels by closing from yet another one."""
+    """Read in threads, and cancel streams by closing them from another thread."""
     closing: queue.SimpleQueue[g4flite.Stream | None] = queue.SimpleQueue()
 
     def close() -> None:
@@ -170,7 +174,8 @@ def in_threads(stretch: Stretch, streams: int) -> None:
                     if job.cancels(texts):
                         closing.put(stream)
                 else:
-                    ended = job.kind != "cancelled" or texts != []  # a stream closed before its first step ends at once
+                    # A stream that is closed before its first step ends at once.
+                    ended = job.kind != "cancelled" or texts != []
         except g4flite.G4fliteError as raised:
             error = raised
         return job.judge(stream, texts, error, ended=ended)
@@ -180,7 +185,8 @@ def in_threads(stretch: Stretch, streams: int) -> None:
             with stretch.watching(job):
                 stretch.outcomes.append(read(job))
 
-    sys.setswitchinterval(1e-4)  # seconds: threads meet in more places
+    # Seconds: threads take turns more often, and meet in more places.
+    sys.setswitchinterval(1e-4)
     closer = threading.Thread(target=close)
     workers = [threading.Thread(target=work) for _ in range(min(streams, THREADS))]
     for thread in (closer, *workers):
@@ -194,7 +200,7 @@ def in_threads(stretch: Stretch, streams: int) -> None:
 
 
 async def in_tasks(stretch: Stretch, streams: int, living: Callable[[], int]) -> None:
-    """Reads in tasks, and cancels by a scope; `living` counts the tasks of the event loop."""
+    """Read in tasks, and cancel streams by a scope; `living` counts the tasks of the event loop."""
 
     async def read(job: Job) -> str:
         stream, texts, error, ended = stretch.open(job), [], None, False
@@ -246,11 +252,11 @@ PARTS: dict[str, Callable[[Stretch, int], None]] = {
 
 
 class Held(NamedTuple):
-    """What this process holds."""
+    """What this process holds; objects are those of the packages that a stream is made of."""
 
     descriptors: int
     threads: int
-    objects: int  # of the packages that a stream is made of
+    objects: int
     megabytes: float
 
     @classmethod
@@ -266,7 +272,7 @@ class Held(NamedTuple):
 
 
 def soak(name: str, urls: dict[str, str], seconds: float, streams: int) -> list[str]:
-    """Runs one part and prints its line.  What is wrong with it."""
+    """Run one part, print its line, and return what went wrong."""
     warm_up = Stretch(urls, seconds / 4, streams)
     PARTS[name](warm_up, streams)
     if warm_up.wrong:
@@ -290,11 +296,12 @@ def soak(name: str, urls: dict[str, str], seconds: float, streams: int) -> list[
 
 
 def serve() -> None:
-    """Runs the servers until standard input ends; their addresses go to standard output."""
+    """Run the servers until standard input ends; their addresses go to standard output."""
     with ExitStack() as stack:
         servers = {name: stack.enter_context(Emulator(script=script)) for name, script in SCRIPTS.items()}
         for server in servers.values():
-            server.exchanges = deque(maxlen=100)  # type: ignore[assignment]  # or they would fill the memory
+            # All exchanges would fill the memory.
+            server.exchanges = deque(maxlen=100)  # type: ignore[assignment]
         print(json.dumps({name: server.url for name, server in servers.items()}), flush=True)
         sys.stdin.read()
 
@@ -308,7 +315,8 @@ def main() -> int:
     if options.serve:
         serve()
         return 0
-    faulthandler.dump_traceback_later(3 * options.seconds + 300, exit=True)  # a stream hangs
+    # By then, a stream hangs.
+    faulthandler.dump_traceback_later(3 * options.seconds + 300, exit=True)
     command, wrong = [sys.executable, __file__, "--serve"], list[str]()
     sys.unraisablehook = lambda raised: wrong.append(f"unraisable: {raised.exc_value!r} in {raised.object!r}")
     with (

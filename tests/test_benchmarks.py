@@ -1,4 +1,4 @@
-"""The plain parts of the benchmark: what it makes of figures.  It measures nothing here."""
+"""The benchmark's plain functions: what they make of figures that the test gives.  Nothing is measured here."""
 
 from contextlib import ExitStack
 from importlib import import_module
@@ -15,8 +15,9 @@ def entry(shown: str, *, least: bool = False, target: float = 5.0, **values: lis
             "targets": {"g4flite": target}, "values": values}  # fmt: skip
 
 
-def test_a_figure_is_the_median_its_ratio_to_the_floor_or_by_how_much_it_is_above() -> None:
-    values = {"floor": [2.0, 20.0, 1.0], "g4flite": [8.0, 60.0, 90.0]}  # the second round was a slow one
+def test_a_figure_is_a_median_or_a_ratio_to_the_floor_or_a_difference_from_the_floor() -> None:
+    # The machine was slow in the second round.
+    values = {"floor": [2.0, 20.0, 1.0], "g4flite": [8.0, 60.0, 90.0]}
     assert table.figure(entry("value", **values), "g4flite") == 60
     assert table.figure(entry("ratio", **values), "g4flite") == 4
     assert table.figure(entry("above", **values), "g4flite") == 40
@@ -27,11 +28,11 @@ def test_a_figure_is_the_median_its_ratio_to_the_floor_or_by_how_much_it_is_abov
 @pytest.mark.parametrize(
     ("value", "shown"), [(None, "-"), (0.1234, "0.12"), (1.456, "1.46"), (34.56, "34.6"), (7.0, "7"), (1234.5, "1,234")]
 )
-def test_numbers_are_as_exact_as_they_are_worth(value: float | None, shown: str) -> None:
+def test_numbers_are_shown_with_three_digits(value: float | None, shown: str) -> None:
     assert table.number(value) == shown
 
 
-def test_a_target_stands_beside_its_figure_and_says_where_it_is_missed() -> None:
+def test_a_target_stands_beside_its_figure_and_is_marked_if_missed() -> None:
     values = {"floor": [1.0], "g4flite": [6.0]}
     assert table.verdict(entry("ratio", target=6, **values)) == "target 6"
     assert table.verdict(entry("ratio", target=5.9, **values)) == "target 5.9 MISSED"
@@ -42,14 +43,14 @@ def test_a_target_stands_beside_its_figure_and_says_where_it_is_missed() -> None
     assert lines[2].split()[-9:] == ["6", *"-----", "target", "5", "MISSED"]
 
 
-def test_the_openai_sdk_is_compared_with_g4flite_where_both_were_measured() -> None:
+def test_the_openai_sdk_is_compared_with_g4flite_if_both_were_measured() -> None:
     row = next(row for row in ROWS if row.name == "OpenAI SSE, one event an HTTP chunk, sync")
     both = entry("ratio", floor=[1.0], g4flite=[2.0], openai=[30.0])
     assert [found["values"] for found in run.against_openai(row, both)] == [{"g4flite": [15]}]
     assert list(run.against_openai(row, entry("ratio", g4flite=[2.0]))) == []
 
 
-def test_the_guard_compares_ratios_with_generous_margins() -> None:
+def test_check_compares_ratios_with_the_baseline_within_a_margin() -> None:
     found = check.ratios([entry("ratio", floor=[2.0], g4flite=[4.0]), entry("value", least=True, g4flite=[1.0])])
     (name, ratio), *_ = found.items()
     assert (len(found), ratio) == (1, 2)
@@ -85,7 +86,7 @@ def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group:
     assert sent.endswith(b"0\r\n\r\n")
 
 
-def test_what_the_benchmark_switches_off_is_there_and_comes_back() -> None:
+def test_the_functions_that_the_benchmark_switches_off_exist_and_come_back() -> None:
     def switches() -> list[Any]:
         return [getattr(import_module(f"g4flite.{module}"), name) for module, name, _ in inside.SWITCHES]
 

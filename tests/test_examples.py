@@ -1,4 +1,4 @@
-"""Every example runs as it stands, and prints what it is for: the short ones here, the rest in a process each."""
+"""Every example runs as it stands and prints its answer: some in this process, the others in a process each."""
 
 import asyncio
 import hashlib
@@ -21,10 +21,12 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import bare_environment
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-HERE = ("chat_bot", "custom_signer", "notebook", "thread_pool")  # run in this process
+# These run in this process.
+HERE = ("chat_bot", "custom_signer", "notebook", "thread_pool")
 APART = [path for path in EXAMPLES if path.stem not in (*HERE, "web_service")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
-NOBODY = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in LOCAL}  # no server of the machine's is asked
+# No model server of this machine is asked.
+NOBODY = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in LOCAL}
 PRINTS = {
     "cromicle": ["You said: System: Be brief.\nUser: Which is the largest ocean?\nAssistant:"],
     "free2gpt": ["You said: Which is the largest ocean?"],
@@ -51,7 +53,7 @@ PRINTS = {
 
 
 def run(name: str) -> None:
-    """Runs an example as a program, in this process."""
+    """Run an example as a program, in this process."""
     runpy.run_path(str(EXAMPLES[0].with_name(f"{name}.py")), run_name="__main__")
 
 
@@ -70,7 +72,9 @@ def test_an_example_runs_in_a_process_of_its_own(path: Path, server: Emulator) -
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_example_runs_in_this_process(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("BASE_URL", raising=False)
     run(name)
     printed, complaints = capsys.readouterr()
@@ -80,10 +84,10 @@ def test_an_example_runs(name: str, capsys: pytest.CaptureFixture[str], monkeypa
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_an_example_asks_the_server_that_it_is_told_of(
+def test_an_example_asks_the_server_that_base_url_names(
     name: str, server: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That one refuses, so that a loop over many questions goes on, and what has nobody to tell raises."""
+    """The server refuses: a loop over many questions goes on, and an example that catches no error raises."""
     server.keys, server.script = False, Script(status=None if name == "notebook" else 404)
     monkeypatch.setenv("BASE_URL", f"{server.url}/v1" if name == "notebook" else server.url)
     if name == "custom_signer":
@@ -95,7 +99,9 @@ def test_an_example_asks_the_server_that_it_is_told_of(
     assert len(server.exchanges) == {"notebook": 2, "thread_pool": 8}.get(name, 1)
 
 
-def test_the_signature_of_the_custom_signer_is_what_it_says(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_signature_of_the_custom_signer_is_an_hmac_of_time_nonce_and_prompt(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.script = Script(body="Hi")
     monkeypatch.setenv("BASE_URL", server.url)
     run("custom_signer")
@@ -106,7 +112,7 @@ def test_the_signature_of_the_custom_signer_is_what_it_says(server: Emulator, mo
 
 
 def visit(monkeypatch: pytest.MonkeyPatch, hangs_up: Callable[[], object] | None = None) -> list[str]:
-    """The lines that a client reads from the web service; with `hangs_up` it leaves after the first, and calls that."""
+    """Return the lines that a client reads from the web service; given `hangs_up`, it reads one line and calls that."""
     lines: list[str] = []
 
     async def serve(app: Any) -> None:
@@ -130,7 +136,9 @@ def visit(monkeypatch: pytest.MonkeyPatch, hangs_up: Callable[[], object] | None
     return lines
 
 
-def test_the_web_service_streams_on_and_tells_of_an_error(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_web_service_streams_an_answer_and_reports_an_error(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("BASE_URL", raising=False)
     assert visit(monkeypatch) == ['data: "You"', "", 'data: " said:"', "", 'data: " Hi"', ""]
     server.script = Script(status=404)
@@ -140,7 +148,7 @@ def test_the_web_service_streams_on_and_tells_of_an_error(server: Emulator, monk
     assert lines[1].startswith('data: "gprochat: status 404')
 
 
-def test_who_hangs_up_on_the_web_service_ends_the_answer_upstream(
+def test_a_client_that_leaves_the_web_service_ends_the_stream_upstream(
     server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.script = Script(wait=30)

@@ -187,7 +187,7 @@ def test_the_core_has_at_most_eight_floors() -> None:
         ("apps/cli.py", "from . import probe", "an app imports no app"),
     ],
 )
-def test_each_rule_is_noticed_when_it_is_broken(tmp_path: Path, file: str, source: str, rule: str) -> None:
+def test_a_broken_rule_is_reported(tmp_path: Path, file: str, source: str, rule: str) -> None:
     for name in ("_core/errors", "_core/messages", "_core/request", "_core/exchange", "_core/timers", "_core/stream",
                  "_core/response/reply", "_core/transport/driver", "providers/openai", "providers/cohere",
                  "server/openai", "testing/__init__", "client", "__init__", "apps/cli", "apps/probe",
@@ -202,7 +202,7 @@ def test_each_rule_is_noticed_when_it_is_broken(tmp_path: Path, file: str, sourc
     assert any(rule in line for line in broken(imports(tmp_path)))
 
 
-def test_what_the_rules_allow_breaks_none(tmp_path: Path) -> None:
+def test_an_allowed_import_breaks_no_rule(tmp_path: Path) -> None:
     allowed = {
         "_core/__init__.py": "",
         "_core/errors.py": "import json",

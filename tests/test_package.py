@@ -1,4 +1,4 @@
-"""The package as others meet it: imported, installed, read."""
+"""The package as its users meet it: they import it, install it, and read its README."""
 
 import ast
 import json
@@ -25,9 +25,10 @@ def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def test_importing_loads_nothing_heavy_and_opens_nothing() -> None:
+def test_importing_the_package_loads_no_heavy_module_and_opens_no_socket() -> None:
     heavy = {"httpx", "httpcore", "anyio", "ssl", "asyncio", "socket", "trio", "email", "http", "argparse", "logging"}
-    barred = {"typing", "dataclasses", "inspect", "re", "json", "enum"}  # by the package alone
+    # The package alone may not load these; a provider may.
+    barred = {"typing", "dataclasses", "inspect", "re", "json", "enum"}
     code = """
 import sys
 opened, before = [], set(sys.modules)
@@ -58,7 +59,7 @@ print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - bef
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_file_of_the_package_can_be_vendored(path: Path) -> None:
-    """Relative imports only, and no data beside the code."""
+    """The file has relative imports only, and reads no data beside the code."""
     source = path.read_text()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -69,18 +70,18 @@ def test_a_file_of_the_package_can_be_vendored(path: Path) -> None:
     assert "importlib.metadata" not in source
 
 
-def test_the_engine_and_the_drivers_know_no_vendor() -> None:
+def test_the_exchange_and_the_driver_name_no_vendor() -> None:
     for name in ("exchange", "timers", "settings", "stream", "response/reply", "transport/driver", "transport/httpx"):
         text = (PACKAGE / "_core" / f"{name}.py").read_text().lower()
         assert [vendor for vendor in (*g4flite.providers.names(), "google", "azure") if vendor in text] == []
 
 
-def test_the_three_lines_of_the_readme_make_a_provider() -> None:
+def test_the_three_lines_of_the_readme_make_a_provider_that_streams() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     (block,) = [block for block in blocks if "MINE = " in block]
     assert len(block.replace("\n\n", "\n").splitlines()) == 3
     made: dict[str, Any] = {}
-    exec(block, made)  # the README's own words
+    exec(block, made)
     with Emulator() as server:
         base_url = f"{server.url}/v1"
         stream = g4flite.stream(made["MINE"], "Hi", base_url=base_url, api_key="sk-mine-1")
@@ -91,7 +92,8 @@ def test_the_three_lines_of_the_readme_make_a_provider() -> None:
 def test_the_provider_of_contributing_md_streams() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     made: dict[str, Any] = {"__name__": "g4flite.providers.acme", "__package__": "g4flite.providers"}
-    exec(block, made)  # as a file of the package: its imports are relative
+    # The block's imports are relative, as in a file of the package.
+    exec(block, made)
     lines = b'{"text": "Hello"}\n{"text": " you"}\n{"done": true}\n'
     with Emulator(script=Script(body=lines)) as server:
         stream = g4flite.stream(made["ACME"], "Hi", base_url=server.url, api_key="sk-acme-1", temperature=0.5)
@@ -112,16 +114,17 @@ def test_every_file_that_contributing_md_names_is_there() -> None:
     assert missing + [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_public_names_are_those_listed_and_each_is_there_when_asked_for() -> None:
+def test_the_public_names_are_those_of_all_and_each_can_be_imported() -> None:
     for name in g4flite.__all__:
         assert getattr(g4flite, name) is not None
     public = {name for name in dir(g4flite) if name[0].isalpha() and f"g4flite.{name}" not in sys.modules}
-    assert public - {"TYPE_CHECKING"} == {*g4flite.__all__} - {"providers"}  # and modules
+    # `providers` is a module, like those that have been imported by now.
+    assert public - {"TYPE_CHECKING"} == {*g4flite.__all__} - {"providers"}
     with pytest.raises(AttributeError, match="module 'g4flite' has no attribute 'streams'"):
         g4flite.streams  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_a_type_checker_is_told_of_the_very_names_that_are_there() -> None:
+def test_a_type_checker_sees_the_names_that_the_package_has() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     told = {alias.name: node.module or "" for node in block.body for alias in node.names}  # type: ignore[attr-defined]
@@ -133,7 +136,7 @@ def test_the_version_stands_in_the_changelog() -> None:
     assert f"## {g4flite.__version__}" in (ROOT / "CHANGELOG.md").read_text()
 
 
-def test_the_readme_s_python_is_python() -> None:
+def test_the_python_blocks_of_the_readme_compile() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert blocks
     for block in blocks:

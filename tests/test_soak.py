@@ -1,4 +1,4 @@
-"""The soak, for some seconds; and that it notices what it is there to notice."""
+"""The soak for a few seconds, and the leaks and wrong ends of streams that it has to notice."""
 
 import re
 import socket
@@ -47,9 +47,7 @@ def keep_memory(kept: list[Any]) -> None:
 @pytest.mark.parametrize(
     ("keep", "what"), [(keep_a_descriptor, "descriptors"), (keep_a_client, "objects"), (keep_memory, "megabytes")]
 )
-def test_what_is_left_behind_is_a_reason(
-    keep: Callable[[list[Any]], None], what: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_leak_is_reported(keep: Callable[[list[Any]], None], what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
     monkeypatch.setitem(soak.PARTS, "leaky", lambda stretch, streams: keep(kept))
     reasons = soak.soak("leaky", {}, seconds=0, streams=1)
@@ -72,7 +70,9 @@ def test_what_is_left_behind_is_a_reason(
         ("cut", "You", g4flite.MalformedReplyError(partial="You"), False),
     ],
 )
-def test_what_a_stream_may_not_end_with(kind: str, text: str, error: g4flite.G4fliteError | None, ended: bool) -> None:
+def test_a_wrong_end_of_a_stream_is_reported(
+    kind: str, text: str, error: g4flite.G4fliteError | None, ended: bool
+) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1")
     stream._run.text.write(text)
     with pytest.raises((AssertionError, g4flite.G4fliteError)):
@@ -89,7 +89,9 @@ def test_what_a_stream_may_not_end_with(kind: str, text: str, error: g4flite.G4f
         ("cut", "You", g4flite.TruncatedStreamError(partial="You"), "TruncatedStreamError"),
     ],
 )
-def test_what_a_stream_ends_with(kind: str, text: str, error: g4flite.G4fliteError | None, outcome: str) -> None:
+def test_a_right_end_of_a_stream_has_its_outcome(
+    kind: str, text: str, error: g4flite.G4fliteError | None, outcome: str
+) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1")
     stream._run.text.write(text)
     assert WHOLE._replace(kind=kind).judge(stream, [text], error, ended=text == ANSWER) == outcome

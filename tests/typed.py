@@ -1,4 +1,4 @@
-"""Checked by mypy, never run: both loops infer `str`, and a spec is checked like any other value."""
+"""Checked by mypy and never run: mypy infers `str` in both loops, and checks the fields of a provider."""
 
 from typing_extensions import assert_type
 

@@ -16,16 +16,15 @@ from g4flite import __main__ as cli
 from g4flite import providers
 from g4flite._core.response.reply import Head
 from g4flite._core.transport import clients, tls
-from g4flite.apps.check import Finding, as_line, report
+from g4flite.apps.check import Finding, as_line, recording, report
 from g4flite.apps.check import record as recorder
-from g4flite.apps.check import recording as _recording
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording
 from g4flite.server.pieces import KINDS
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
 from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
-from tests.apps.test_cli import a_line
+from tests.apps.complaints import a_line
 from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
@@ -396,7 +395,7 @@ def test_a_body_of_comments_alone_fails_the_framing_unless_it_was_cut() -> None:
 
 
 def test_a_body_is_inflated_only_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_recording, "MOST", 1000)
+    monkeypatch.setattr(recording, "MOST", 1000)
     found = judged(
         "cromicle", recorded(gzip.compress(b" " * 2000), headers={"content-encoding": "gzip"}, coding="gzip")
     )
@@ -499,7 +498,7 @@ WRONG = {
         "--as no_such_module:ACME cannot be imported: ModuleNotF",
     ),
     "no constant": (["--as", "tests.acme:ACNE"], 2, "--as tests.acme:ACNE cannot be imported: AttributeError: "),
-    "no Provider": (["--as", "tests.acme:FOUNDERS"], 2, "--as tests.acme:FOUNDERS is a tuple, not a Provider"),
+    "no Provider": (["--as", "tests.founders:FOUNDERS"], 2, "--as tests.founders:FOUNDERS is a tuple, not a Provider"),
     "no model": (["--as", "openai"], 2, "openai: there is no default model; name one with --model"),
     "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "timeout: first_token must be a positive number of seconds"),
     "nothing named": ([], 2, "the following arguments are required: --as; see "),

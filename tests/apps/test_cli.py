@@ -25,7 +25,9 @@ from g4flite import providers
 from g4flite.__main__ import main
 from g4flite.apps import cli
 from g4flite.testing import Emulator, Finish, Script, ToolCall
-from tests.acme import ACME, FOUNDERS
+from tests.acme import ACME
+from tests.apps.complaints import a_line
+from tests.founders import FOUNDERS
 
 NAME = cli.PACKAGE
 COMMAND = [sys.executable, "-m", NAME]
@@ -63,11 +65,6 @@ def run(command: list[str] | str, **settings: Any) -> tuple[int, str, str]:
         **settings,
     )
     return done.returncode, done.stdout, done.stderr
-
-
-def a_line(text: str, beginning: str) -> bool:
-    """Return whether the text is one line of the program that begins so."""
-    return text.startswith(f"{NAME}: {beginning}") and text.count("\n") == 1 and text.endswith("\n")
 
 
 class Gate:

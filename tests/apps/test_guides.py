@@ -28,7 +28,7 @@ from g4flite import (
 )
 from g4flite import __main__ as cli
 from g4flite import testing as emulator
-from g4flite._core import request as _request
+from g4flite._core import request
 from g4flite._core.options import OPTIONS
 from g4flite.apps import guides
 from g4flite.apps.guides import table
@@ -198,7 +198,7 @@ def steps_of(text: str) -> list[str]:
 
 
 def test_the_steps_stand_in_the_order_in_which_they_happen(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_request, "FRESH", 0)  # the first request is too old for the loop
+    monkeypatch.setattr(request, "FRESH", 0)  # the first request is too old for the loop
     seen: list[str] = []
 
     def noting(step: str, function: Any) -> Any:

@@ -1,8 +1,9 @@
-"""Compares the ratios of a short run with those of baseline.json, never times: is anything far dearer than it was?
+"""Compare the ratios of a short run with those of baseline.json: does anything cost far more than before?
 
     python -m tests.benchmarks.check [--strict] [--write]
 
-Prints each row and whether it is within its margin.  The exit code is 0, with --strict 1 where one is not.
+Times are not compared.  Each row is printed, and whether it is within its margin.  The exit code is 0; with --strict,
+it is 1 if a row is beyond its margin.
 """
 
 import argparse
@@ -21,12 +22,13 @@ CHECKED = re.compile(
     "(raw text|NDJSON|OpenAI SSE|Anthropic SSE), one event an|(NDJSON|OpenAI SSE|Anthropic SSE), 64 events|"
     "warm call|500 streams|import|fresh process, http$|client for one call|allocated|pieces"
 )
-TIMES, MORE = 1.6, 0.15  # the margin: so many times the baseline's ratio, and a little more
+# The margin: so many times the baseline's ratio, and a little more.
+TIMES, MORE = 1.6, 0.15
 ROUNDS = 3
 
 
 def ratios(entries: Iterable[table.Entry]) -> dict[str, float]:
-    """What g4flite costs, times the floor; where there is no floor, the figure is a ratio itself."""
+    """Return what g4flite costs, times the floor; if a row has no floor, its figure is a ratio itself."""
     found = {}
     for entry in entries:
         if not entry["least"] and entry["unit"] != "1/s" and "g4flite" in entry["values"]:
@@ -38,7 +40,7 @@ def ratios(entries: Iterable[table.Entry]) -> dict[str, float]:
 
 
 def compare(found: Mapping[str, float], baseline: Mapping[str, float]) -> tuple[list[str], bool]:
-    """A line for each row, and whether all of them are within their margins."""
+    """Return a line for each row, and whether all rows are within their margins."""
     lines, sound = [], True
     for name, ratio in found.items():
         if name not in baseline:
@@ -53,7 +55,7 @@ def compare(found: Mapping[str, float], baseline: Mapping[str, float]) -> tuple[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a row is beyond its margin")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a row is beyond its margin")
     parser.add_argument("--write", action="store_true", help="make what is measured the baseline")
     arguments = parser.parse_args()
     rows = [row._replace(who=tuple(who for who in row.who if who in BOTH)) for row in ROWS if CHECKED.search(row.name)]

@@ -1,6 +1,6 @@
-"""Who reads a reply, in sync and in async: each a context manager around a live client of one kind and one server.
+"""The contenders that read a reply, in sync and in async: each is a context manager around a live client of a server.
 
-It yields two functions: `opened(prompt)` is a context manager around a reply, `chunks(reply)` an iterator of it.
+It gives two functions: `opened(prompt)` is a context manager around a reply, `chunks(reply)` iterates over its chunks.
 
     with SYNC["floor"]("openai", url) as (opened, chunks), opened(prompt) as reply:
         for chunk in chunks(reply): ...
@@ -18,22 +18,26 @@ from contextlib import (
 from typing import Any
 
 PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
-PEERS = ("openai", "anthropic", "litellm", "g4f")  # other SDKs, as black boxes
+# Other SDKs, measured as black boxes.
+PEERS = ("openai", "anthropic", "litellm", "g4f")
 MODEL, KEY = "gpt-4o-mini", "sk-bench-1"
 HEADERS = {"authorization": f"Bearer {KEY}"}
-Figures = dict[str, float]  # what a measurement found, by name
-SECONDS = 600  # that everybody waits: a crowd gathers slowly, and a timer that never fires costs the same
+# What a measurement found, by name.
+Figures = dict[str, float]
+# All contenders wait so long: a crowd gathers slowly, and a timer that never fires costs the same.
+SECONDS = 600
 PATIENT = {"connect": SECONDS, "first_token": SECONDS, "idle": SECONDS}
-LIMITS = {"max_connections": None, "max_keepalive_connections": 20}  # without the 20, a crowd takes ten times as long
+# Without the 20, a crowd takes ten times as long.
+LIMITS = {"max_connections": None, "max_keepalive_connections": 20}
 Read = tuple[Callable[[str], Any], Callable[[Any], Any]]
 
 
 class Skipped(Exception):
-    """This cannot be measured here; the message says why."""
+    """A measurement cannot be made here; the message says why."""
 
 
 def prompt(chunks: int, crowd: int = 1) -> str:
-    """What the server understands."""
+    """Return the prompt that asks the server for so many chunks."""
     return f"{chunks} chunks, one of {crowd}"
 
 
@@ -47,7 +51,7 @@ def body(prompt: str) -> dict[str, Any]:
 
 @contextmanager
 def floor(kind: str, url: str) -> Iterator[Read]:
-    """httpx's bytes, as bare as it gives them: nothing is parsed."""
+    """httpx's raw bytes: nothing is parsed."""
     import httpx
 
     with httpx.Client(limits=httpx.Limits(**LIMITS), timeout=SECONDS) as client:
@@ -64,7 +68,7 @@ async def afloor(kind: str, url: str) -> AsyncIterator[Read]:
 
 @contextmanager
 def by_hand(kind: str, url: str) -> Iterator[Read]:
-    """What one writes oneself for OpenAI's events, trusting the server in everything."""
+    """The code that people write themselves for OpenAI's events, which trusts the server in everything."""
 
     def texts(response: Any) -> Iterator[str]:
         rest = b""
@@ -97,7 +101,7 @@ async def aby_hand(kind: str, url: str) -> AsyncIterator[Read]:
 
 
 def settings(kind: str, url: str) -> dict[str, Any]:
-    """The arguments of a call with g4flite."""
+    """Return the arguments of a call with g4flite."""
     named = {"model": MODEL, "api_key": KEY} if kind in ("openai", "anthropic") else {}
     return {"provider": PROVIDERS[kind], "base_url": url, **named}
 
@@ -116,7 +120,8 @@ async def ag4flite(kind: str, url: str, **more: Any) -> AsyncIterator[Read]:
 
     try:
         client = Client(**settings(kind, url), retries=0, timeout=Timeout(**PATIENT), **more)
-    except (ImportError, TypeError, ValueError) as error:  # one that knows no such argument, or misses a package
+    # The argument is unknown to this version, or its package is missing.
+    except (ImportError, TypeError, ValueError) as error:
         raise Skipped(f"{more}: {error}") from None
     async with client:
         yield client.stream, aiter

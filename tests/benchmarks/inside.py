@@ -1,4 +1,4 @@
-"""What only g4flite can be asked: is its parser linear, and what do `.partial` and the timers cost?"""
+"""Measurements of g4flite alone: is its parser linear, and what do `.partial` and the timers cost?"""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from unittest.mock import patch
 from tests.benchmarks.contenders import PROVIDERS, Figures, Skipped, prompt, settings
 from tests.benchmarks.server import chat
 
-# Switched off from outside: nothing asks the timers before a read.
+# The benchmark replaces these functions, so that nothing asks the timers before a read.
 SWITCHES = (
     ("_core.transport.httpx", "attach", lambda *_: None),
     ("_core.transport.deadlines", "attach", lambda *_: None),
@@ -20,7 +20,7 @@ SWITCHES = (
 
 
 def linear(who: str, roots: dict[str, str], kind: str) -> Figures:
-    """How many times the CPU of a line of 1 MiB is taken by the same one in pieces of 100 bytes."""
+    """Return the CPU of a line of 1 MiB in pieces of 100 bytes, as a multiple of the CPU of the whole line."""
     from g4flite import providers
 
     spec, text = providers.find(PROVIDERS[kind]), "x" * 2**20
@@ -43,7 +43,7 @@ def switch_off(stack: ExitStack) -> None:
 
 
 def bookkeeping(who: str, roots: dict[str, str], driver: str, count: int) -> Figures:
-    """How many times the CPU of a drip without `.partial` and the timers is taken with them; in turns."""
+    """Return the CPU of a drip, as a multiple of its CPU without `.partial` and the timers; measured in turns."""
     import g4flite
 
     own = settings("openai", f"{roots['http']}/openai/drip")

@@ -1,6 +1,8 @@
-"""The process of one measurement: prints its figures as JSON, or `{"skipped": why}`.
+"""The process of one measurement.
 
-python -m tests.benchmarks.measure speed.chunks floor '{"http": "http://127.0.0.1:8000"}' '{"kind": "openai", ...}'
+    python -m tests.benchmarks.measure speed.chunks floor '{"http": "http://127.0.0.1:8000"}' '{"kind": "openai", ...}'
+
+It prints the figures as JSON, or `{"skipped": why}`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Memory: of an open stream, and of a long reply.  Reads /proc, as Linux has it."""
+"""The memory of an open stream and of a long reply, by the /proc of Linux."""
 
 import asyncio
 import gc
@@ -10,11 +10,12 @@ from tests.benchmarks.limits import open_files
 from tests.benchmarks.server import WIRES
 
 MIB = 2**20
-READ = 4  # chunks of each open stream
+# Chunks that are read of each open stream.
+READ = 4
 
 
 def resident(name: str = "VmRSS") -> float:
-    """MiB of this process: now, or VmHWM, the most there ever was."""
+    """Return the MiB of this process: now, or with "VmHWM" the most since the start."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -23,7 +24,7 @@ def resident(name: str = "VmRSS") -> float:
 
 
 def open_streams(who: str, roots: dict[str, str], streams: int, traced: bool) -> Figures:
-    """KiB that an open stream holds after its first chunks: allocated by Python (traced), or resident."""
+    """Return the KiB that an open stream holds after its first chunks: allocated by Python (traced), or resident."""
     if open_files() < streams + 200:
         raise Skipped(f"{streams} streams need {streams + 200} open files; raise the limit (ulimit -n)")
 
@@ -41,7 +42,7 @@ def open_streams(who: str, roots: dict[str, str], streams: int, traced: bool) ->
                             await never.wait()
 
             async def opened_all(number: int) -> float:
-                """KiB in use once so many more are open."""
+                """Open so many more streams, and return the KiB in use."""
                 running.extend(asyncio.create_task(one()) for _ in range(number))
                 for _ in range(number):
                     await asyncio.wait_for(ready.acquire(), 60)
@@ -49,7 +50,8 @@ def open_streams(who: str, roots: dict[str, str], streams: int, traced: bool) ->
                 return tracemalloc.get_traced_memory()[0] / 1024 if traced else resident() * 1024
 
             running: list[asyncio.Task[None]] = []
-            before = await opened_all(20)  # with them comes all that is kept for good
+            # The first streams allocate what is kept for good.
+            before = await opened_all(20)
             held = await opened_all(streams) - before
             for task in running:
                 task.cancel()
@@ -62,12 +64,13 @@ def open_streams(who: str, roots: dict[str, str], streams: int, traced: bool) ->
 
 
 def long_reply(who: str, roots: dict[str, str], kind: str, size: int) -> Figures:
-    """MiB at the highest, above what there was before and above the text, over a reply of `size` MiB."""
+    """Return the most MiB during a reply of `size` MiB, without its text and without those in use before."""
     count = size * MIB // len(WIRES[kind][2][0])
     with SYNC[who](kind, f"{roots['http']}/{kind}/burst") as (opened, iterated):
         for number in (64, count):
             gc.collect()
-            Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+            # This sets VmHWM back.
+            Path("/proc/self/clear_refs").write_text("5")
             before, text = resident(), 0
             with opened(prompt(number)) as reply:
                 for chunk in iterated(reply):

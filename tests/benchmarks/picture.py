@@ -1,4 +1,4 @@
-"""Draws the CPU per chunk of each contender, times the floor's, from what `run.py --json` has written.
+"""Draw the CPU per chunk of each contender, times the floor's, from the file that `run.py --json` has written.
 
     python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
 
@@ -19,7 +19,7 @@ STYLE = {"svg.hashsalt": "g4flite", "svg.fonttype": "none", "font.family": "sans
 
 
 def bars(entries: list[table.Entry], driver: str) -> list[tuple[str, list[tuple[str, float]]]]:
-    """The groups of one driver, each with the ratios of those who were measured."""
+    """Return the groups of one driver, each with the ratio of each contender that was measured."""
     by_name = {entry["row"]: entry for entry in entries if entry["section"] == "CPU per chunk"}
     groups = []
     for kind, mode in GROUPS:

@@ -1,4 +1,4 @@
-"""Whole programs, for what begins with a fresh interpreter: an import, and a call up to its first chunk."""
+"""Programs that are measured in a fresh interpreter: an import, and a call up to its first chunk."""
 
 from tests.benchmarks.contenders import HEADERS, KEY, MODEL, body, messages
 
@@ -13,7 +13,8 @@ import {module}
 print((time.perf_counter() - began) * 1e3, len(sys.modules) - before)
 """
 
-FIRST = {  # the URL is the argument
+# The argument of each program is the URL.
+FIRST = {
     "floor": f"""
 import httpx, sys
 with httpx.stream("POST", sys.argv[1], headers={HEADERS}, json={body(PROMPT)}) as response:

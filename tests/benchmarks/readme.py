@@ -1,6 +1,8 @@
-"""Writes the figures into README.md, between its two marks, from what `run.py --json` has written.
+"""Write the figures into README.md, from the file that `run.py --json` has written.
 
-python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+    python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+
+They replace the text between two marks.
 """
 
 import json
@@ -17,7 +19,7 @@ LEFT_OUT = ("Chunks a second", "Modules imported", "Inside", "Complete of")
 
 
 def merged(entries: Iterable[table.Entry]) -> dict[str, list[table.Entry]]:
-    """The entries of one line: those that differ by their driver alone, sync first."""
+    """Return the entries of each line of the table: those that differ by their driver alone, sync first."""
     found: dict[str, list[table.Entry]] = {}
     for entry in entries:
         found.setdefault(re.sub(", (a?sync)$", "", entry["row"]), []).append(entry)
@@ -25,12 +27,12 @@ def merged(entries: Iterable[table.Entry]) -> dict[str, list[table.Entry]]:
 
 
 def joined(cells: Iterable[str]) -> str:
-    """`5.10 / 4.20`, or one of them where all are the same."""
+    """Return the cells as `5.10 / 4.20`, or a single cell if all are the same."""
     return " / ".join(dict.fromkeys(cells))
 
 
 def markdown(entries: Iterable[table.Entry]) -> str:
-    """The table of the README: a line for sync and async."""
+    """Return the table of the README, with one line for sync and async."""
     shown = [entry for entry in entries if not entry["section"].startswith(LEFT_OUT)]
     columns = [who for who in table.COLUMNS if any(who in entry["values"] for entry in shown)]
     heads = ["", "httpx", *columns, "target"]
@@ -53,7 +55,7 @@ def target(entry: table.Entry) -> str:
 
 
 def caption(conditions: dict[str, Any]) -> str:
-    """Where and how the figures were taken."""
+    """Return a sentence that says where and how the figures were taken."""
     versions = ", ".join(f"{name} {version}" for name, version in conditions["versions"].items())
     rounds = conditions["rounds"]
     return (
@@ -64,7 +66,7 @@ def caption(conditions: dict[str, Any]) -> str:
 
 
 def placed(readme: str, results: dict[str, Any]) -> str:
-    """The README with the figures between its marks.  Raises `ValueError` where it has none."""
+    """Return the README with the figures between its marks, or raise `ValueError` if a mark is missing."""
     before, begin, rest = readme.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):

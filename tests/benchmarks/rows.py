@@ -1,4 +1,4 @@
-"""What is measured, who takes part, and what is to be reached: a list of rows."""
+"""The rows of the benchmark: what is measured, of which contenders, and the targets."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 WIRES = {"text": "raw text", "ndjson": "NDJSON", "openai": "OpenAI SSE", "anthropic": "Anthropic SSE"}
 MODES = {"burst": "64 events an HTTP chunk", "drip": "one event an HTTP chunk", "paced": "one event every 400 us"}
 COUNTS = {"burst": 64_000, "drip": 6400, "paced": 1600}
-TARGETS = {  # CPU, times the floor's
+# CPU, times the floor's.
+TARGETS = {
     ("text", "burst"): 1.15, ("text", "drip"): 1.08,
     ("ndjson", "burst"): 7, ("ndjson", "drip"): 1.3,
     ("openai", "burst"): 5, ("openai", "drip"): 1.45, ("openai", "paced"): 1.15,
@@ -20,9 +21,9 @@ OURS, FASTER = "g4flite", "g4flite[aiohttp]"
 
 
 class Figure(NamedTuple):
-    """One of the figures of a measurement, and how it is shown: as it is, as the "ratio" to the floor's, or "above" it.
+    """A figure of a measurement, and how it is shown: as its "value", as the "ratio" to the floor's, or "above" that.
 
-    `targets` are at most; where `least` is true, at least.
+    `targets` are upper bounds, or lower bounds if `least` is true.
     """
 
     key: str
@@ -34,14 +35,17 @@ class Figure(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One measurement, the function `<file>.<name>`, that each of `who` undergoes in turn."""
+    """One measurement, made in turns of each contender in `who` by the function `<file>.<name>`.
+
+    It is made only `once` if its figures do not differ from round to round.
+    """
 
     name: str
     measure: str
     who: tuple[str, ...]
     arguments: Mapping[str, Any]
     figures: tuple[Figure, ...]
-    once: bool = False  # nothing that differs from round to round
+    once: bool = False
 
 
 def chunk_rows() -> Iterator[Row]:

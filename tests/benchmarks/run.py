@@ -1,10 +1,10 @@
-"""Measures g4flite beside the floor, httpx's bare `iter_raw`, which parses nothing, and beside other SDKs.
+"""Measure g4flite beside the floor, httpx's bare `iter_raw`, which parses nothing, and beside other SDKs.
 
     python -m tests.benchmarks.run [--only PATTERN] [--quick] [--rounds 5] [--json FILE]
 
 Each figure is taken in a process of its own, the contenders in turns, round after round; the table shows the medians.
 The processes run in two virtualenvs, which `make bench` and `make bench-peers` make: .venv-bench holds g4flite and what
-it needs, .venv-peers the other SDKs, which are left out where it is missing.  Not a test: nothing here asserts a time.
+it needs, .venv-peers the other SDKs, which are left out if it is missing.  This is not a test: nothing asserts a time.
 """
 
 import argparse
@@ -29,13 +29,15 @@ from tests.benchmarks.rows import ROWS, Row
 ROOT = Path(__file__).parents[2]
 PYTHON, PEERS_PYTHON = ROOT / ".venv-bench/bin/python", ROOT / ".venv-peers/bin/python"
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "HF_HUB_OFFLINE": "1"}
-PATIENCE = 600  # seconds for one measurement
-TIMES = {"burst": 20, "drip": 8}  # at least, that the openai SDK takes of g4flite's CPU
+# Seconds for one measurement.
+PATIENCE = 600
+# The openai SDK is to take at least so many times g4flite's CPU.
+TIMES = {"burst": 20, "drip": 8}
 
 
 @contextmanager
 def certificate() -> Iterator[list[str]]:
-    """The server's certificate, which every process trusts from here on, or nothing where trustme is not installed."""
+    """Give the server's certificate, which every process trusts from now on, or nothing without trustme."""
     try:
         import certifi
         import trustme
@@ -44,7 +46,8 @@ def certificate() -> Iterator[list[str]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         authority, bundle, chain = trustme.CA(), Path(folder, "bundle.pem"), Path(folder, "server.pem")
-        bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())  # as long as the usual one
+        # The bundle is as long as the usual one, as reading it takes time.
+        bundle.write_bytes(Path(certifi.where()).read_bytes() + authority.cert_pem.bytes())
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(chain))
         OFFLINE["SSL_CERT_FILE"] = str(bundle)
         yield [str(chain)]
@@ -52,7 +55,7 @@ def certificate() -> Iterator[list[str]]:
 
 @contextmanager
 def serving(chain: list[str]) -> Iterator[dict[str, str]]:
-    """A server of its own: its URLs by scheme."""
+    """Start a server in a process of its own, and give its URLs by scheme."""
     command = [sys.executable, "-m", "tests.benchmarks.server", *chain]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert server.stdout is not None
@@ -67,10 +70,11 @@ def serving(chain: list[str]) -> Iterator[dict[str, str]]:
 
 
 def measured(row: Row, who: str, roots: dict[str, str], *, quick: bool) -> dict[str, Any]:
-    """The figures of one process, or `{"skipped": why}`."""
+    """Return the figures of one process, or `{"skipped": why}`."""
     arguments = dict(row.arguments)
     if "count" in arguments:
-        share = 10 if who in PEERS and "streams" not in arguments else 1  # fewer are enough for those that take long
+        # A tenth of the chunks is enough for the other SDKs, which take long.
+        share = 10 if who in PEERS and "streams" not in arguments else 1
         arguments["count"] = max(arguments["count"] // share // (2 if quick else 1), 5)
     command = [PEERS_PYTHON if who in PEERS else PYTHON, "-m", "tests.benchmarks.measure", row.measure, who]
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ} | OFFLINE
@@ -89,7 +93,7 @@ def last(text: str) -> str:
 
 
 def take(row: Row, chain: list[str], rounds: int, *, peers: bool, quick: bool) -> tuple[list[dict[str, Any]], set[str]]:
-    """The entries of one row, and notes of what was left out."""
+    """Return the entries of one row, and notes of what was left out."""
     taking = [who for who in row.who if peers or who not in PEERS]
     values: dict[str, dict[str, list[float]]] = {figure.key: {who: [] for who in taking} for figure in row.figures}
     notes = set()
@@ -111,7 +115,7 @@ def take(row: Row, chain: list[str], rounds: int, *, peers: bool, quick: bool) -
 
 
 def against_openai(row: Row, entry: table.Entry) -> Iterator[table.Entry]:
-    """How many times g4flite's CPU the openai SDK takes, where both were measured."""
+    """Yield the openai SDK's CPU as a multiple of g4flite's, if both were measured."""
     least, values = TIMES.get(row.arguments.get("mode", "")), entry["values"]
     if least and row.measure == "speed.chunks" and {"openai", "g4flite"} <= values.keys() and entry["unit"] == "us":
         times = table.ratio(values["openai"], values["g4flite"])
@@ -120,7 +124,7 @@ def against_openai(row: Row, entry: table.Entry) -> Iterator[table.Entry]:
 
 
 def versions() -> dict[str, str]:
-    """The contenders' versions."""
+    """Return the contenders' versions."""
     code = "import importlib.metadata as m, sys; print(*[f'{n}={m.version(n)}' for n in sys.argv[1:]])"
     found = {}
     for python, names in (PYTHON, ["httpx", "anyio"]), (PEERS_PYTHON, [*PEERS]):
@@ -131,7 +135,7 @@ def versions() -> dict[str, str]:
 
 
 def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
-    """Where and how the figures were taken."""
+    """Return where and how the figures were taken."""
     return {
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}", "python": platform.python_version(),
         "system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count(),
@@ -140,7 +144,7 @@ def conditions(rounds: int, *, quick: bool) -> dict[str, Any]:
 
 
 def run(rows: Iterable[Row], rounds: int, *, peers: bool, quick: bool) -> list[table.Entry]:
-    """The entries of all rows; says on standard error how far it is, and what was left out."""
+    """Return the entries of all rows, and say on standard error how far the run is and what was left out."""
     entries: list[table.Entry] = []
     wanted = list(rows)
     with certificate() as chain:

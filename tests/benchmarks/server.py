@@ -1,10 +1,12 @@
-"""A loopback server in a process of its own, whose replies are serialised before anybody asks; prints its ports.
+"""A loopback server in a process of its own, which serialises its replies before the first request.
 
     python -m tests.benchmarks.server [CERTIFICATE.pem]
 
-The path says what it sends: `/<kind>/<mode>/...`, the rest is the provider's.  Kinds: text, ndjson, openai, anthropic.
-Modes: drip (one event an HTTP chunk), burst (64 of them), paced (one every 400 us), crowd (slowly, and not before the
-whole crowd is there), held (and then no end).  The prompt says how many: "640 chunks", "20 chunks, one of 500".
+It prints its ports.  The path says what it sends: `/<kind>/<mode>/...`; the rest is the provider's.
+
+Kinds: text, ndjson, openai, anthropic.  Modes: drip (one event an HTTP chunk), burst (64 events an HTTP chunk), paced
+(an event every 400 us), crowd (slowly, and only when the whole crowd is there), held (the reply has no end).  The
+prompt says how many chunks: "640 chunks, one of 1", "20 chunks, one of 500".
 """
 
 import json
@@ -18,9 +20,12 @@ from functools import cache
 
 from tests.benchmarks.limits import open_files
 
-GROUP = {"burst": 64}  # events in an HTTP chunk
-PACE = 400e-6  # seconds
-CROWD_PACE = 250e-6  # seconds, times the size of the crowd
+# Events in an HTTP chunk.
+GROUP = {"burst": 64}
+# Seconds.
+PACE = 400e-6
+# Seconds, times the size of the crowd.
+CROWD_PACE = 250e-6
 ASKED = re.compile(rb"(\d+) chunks, one of (\d+)")
 
 
@@ -29,7 +34,7 @@ def sse(value: object, name: str = "") -> bytes:
 
 
 def chat(delta: dict[str, str], reason: str | None = None) -> bytes:
-    """One chunk, of 281 bytes of JSON, as OpenAI sends it."""
+    """Return one chunk as OpenAI sends it, of 281 bytes of JSON."""
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
     return sse({
         "id": "chatcmpl-AbCdEfGhIjKlMnOpQrStUvWxYz", "object": "chat.completion.chunk", "created": 1700000000,
@@ -44,8 +49,10 @@ def block(kind: str, **more: object) -> bytes:
 
 START = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "stop_reason": None,
          "stop_sequence": None, "usage": {"input_tokens": 9, "output_tokens": 1}}  # fmt: skip
-WORDS = "hello word", "other text"  # in turns: litellm gives up where a model repeats itself
-WIRES = {  # kind: content type, what begins, one event with each of the words, what ends
+# They are sent in turns: litellm gives up if a model repeats itself.
+WORDS = "hello word", "other text"
+# By kind: content type, the begin, one event for each of the words, the end.
+WIRES = {
     "text": ("text/plain", b"", [word.encode() for word in WORDS], b""),
     "ndjson": (
         "application/x-ndjson",
@@ -72,18 +79,19 @@ WIRES = {  # kind: content type, what begins, one event with each of the words, 
 
 
 def framed(data: bytes) -> bytes:
-    """One HTTP chunk."""
+    """Return the data as one HTTP chunk."""
     return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
 
 
 @cache
 def reply(kind: str, group: int, chunks: int) -> list[bytes]:
-    """What is written, piece by piece."""
+    """Return the pieces of a response."""
     media, begin, (one, other), end = WIRES[kind]
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     turn = [framed(one), framed(other)] if group == 1 else [framed((one + other) * (group // 2))]
     turns, left = divmod(chunks, max(group, 2))
-    rest = ((one + other) * group)[: left * len(one)]  # all are of one length
+    # All events have the same length.
+    rest = ((one + other) * group)[: left * len(one)]
     return [head + framed(begin), *turn * turns, framed(rest) + framed(end) + b"0\r\n\r\n"]
 
 
@@ -93,7 +101,7 @@ def gate(size: int) -> threading.Barrier:
 
 
 def answer(link: socket.socket, path: str, chunks: int, crowd: int) -> None:
-    """Writes one reply."""
+    """Write one response."""
     _, kind, mode, *_ = path.split("/")
     pieces = reply(kind, GROUP.get(mode, 1), chunks)
     if mode == "held":
@@ -106,7 +114,8 @@ def answer(link: socket.socket, path: str, chunks: int, crowd: int) -> None:
     elif mode == "crowd":
         link.sendall(pieces[0])
         pieces, pause = pieces[1:], crowd * CROWD_PACE
-        time.sleep(gate(crowd).wait() * CROWD_PACE)  # one after the other
+        # The responses begin one after the other.
+        time.sleep(gate(crowd).wait() * CROWD_PACE)
     for piece in pieces:
         link.sendall(piece)
         if pause:
@@ -114,7 +123,7 @@ def answer(link: socket.socket, path: str, chunks: int, crowd: int) -> None:
 
 
 def serve(link: socket.socket) -> None:
-    """Answers request after request on one connection."""
+    """Answer request after request on one connection."""
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     data = b""
     with link:
@@ -134,7 +143,7 @@ def serve(link: socket.socket) -> None:
 
 
 def listen(context: ssl.SSLContext | None) -> None:
-    """Prints a port and answers whoever connects, each in a thread."""
+    """Print a port, and answer each connection in a thread."""
     listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
     print(listening.getsockname()[1], flush=True)
 
@@ -142,7 +151,8 @@ def listen(context: ssl.SSLContext | None) -> None:
         try:
             serve(link if context is None else context.wrap_socket(link, server_side=True))
         except (OSError, threading.BrokenBarrierError):
-            link.close()  # who asked has left
+            # The client has left.
+            link.close()
 
     def accept() -> None:
         while True:
@@ -160,7 +170,8 @@ def main() -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         listen(context)
-    sys.stdin.read()  # until whoever started it ends
+    # Standard input ends with the process that started this one.
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""CPU of chunks and calls: one reply, one call, a crowd on one loop, threads."""
+"""The CPU of chunks and calls: of one reply, of one call, of a crowd on one event loop, of threads."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from tests.benchmarks.limits import open_files
 
 
 def chunks(who: str, roots: dict[str, str], kind: str, mode: str, driver: str, count: int) -> Figures:
-    """CPU of one reply by its chunks, after a short one that warms everything up."""
+    """Return the CPU of one reply per chunk, after a short reply that warms everything up."""
     url = f"{roots['http']}/{kind}/{mode}"
 
     def once() -> tuple[float, float]:
@@ -36,7 +36,7 @@ def chunks(who: str, roots: dict[str, str], kind: str, mode: str, driver: str, c
 
 
 def calls(who: str, roots: dict[str, str], driver: str, count: int) -> Figures:
-    """CPU of a warm call of one event, and the time to its first chunk."""
+    """Return the CPU of a warm call of one event, and the time to its first chunk."""
     url, first = f"{roots['http']}/openai/drip", []
 
     def repeated() -> float:
@@ -68,7 +68,7 @@ def calls(who: str, roots: dict[str, str], driver: str, count: int) -> Figures:
 
 
 def crowd(who: str, roots: dict[str, str], streams: int, count: int) -> Figures:
-    """CPU of a chunk where so many streams are open at once on one loop, and how many of them complete."""
+    """Return the CPU of a chunk if so many streams are open on one event loop, and how many streams complete."""
     if open_files() < streams + 200:
         raise Skipped(f"{streams} streams need {streams + 200} open files; raise the limit (ulimit -n)")
 
@@ -79,7 +79,8 @@ def crowd(who: str, roots: dict[str, str], streams: int, count: int) -> Figures:
                 async with opened(prompt(count, streams)) as reply:
                     return len([0 async for _ in iterated(reply)])
 
-            async with opened(prompt(1)) as reply:  # what comes with the first call is no part of it
+            # The costs of the first call are not measured.
+            async with opened(prompt(1)) as reply:
                 async for _ in iterated(reply):
                     pass
             cpu = time.process_time()
@@ -94,7 +95,7 @@ def crowd(who: str, roots: dict[str, str], streams: int, count: int) -> Figures:
 
 
 def threads(who: str, roots: dict[str, str], streams: int, count: int) -> Figures:
-    """CPU of a chunk where so many threads read with one client."""
+    """Return the CPU of a chunk if so many threads read with one client."""
     with SYNC[who]("openai", f"{roots['http']}/openai/drip") as (opened, iterated):
 
         def read(times: int) -> None:

@@ -1,4 +1,4 @@
-"""What a beginning costs: an import, a fresh process, a client for one call; and what must be installed for it."""
+"""What a start costs: an import, a fresh process, a client for one call; and what has to be installed."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from tests.benchmarks.programs import FIRST, IMPORT, MODULES, MOMENT
 
 
 def imported(who: str, roots: dict[str, str]) -> Figures:
-    """Milliseconds of an import and the modules that it loads, above the bare interpreter."""
+    """Return the milliseconds of an import and the number of modules that it loads, above the bare interpreter."""
     command = [sys.executable, "-c", IMPORT.format(module=MODULES[who])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     taken, modules = map(float, done.stdout.split())
@@ -20,7 +20,7 @@ def imported(who: str, roots: dict[str, str]) -> Figures:
 
 
 def first_chunk(who: str, roots: dict[str, str], scheme: str) -> Figures:
-    """Milliseconds from the start of a process to its first chunk."""
+    """Return the milliseconds from the start of a process to its first chunk."""
     if scheme not in roots:
         raise Skipped("no certificate for https: trustme is not installed")
     command = [sys.executable, "-c", FIRST[who] + MOMENT, f"{roots[scheme]}/openai/drip"]
@@ -30,7 +30,7 @@ def first_chunk(who: str, roots: dict[str, str], scheme: str) -> Figures:
 
 
 def one_shot(who: str, roots: dict[str, str], count: int) -> Figures:
-    """Milliseconds that a call with a client of its own takes above one on a live client, in turns."""
+    """Return the milliseconds that a call with its own client takes above a call on a live client; in turns."""
     import g4flite
 
     url, own = f"{roots['http']}/openai/drip", SYNC[who]
@@ -55,7 +55,7 @@ def one_shot(who: str, roots: dict[str, str], count: int) -> Figures:
 
 
 def installed(who: str, roots: dict[str, str]) -> Figures:
-    """Distributions that an installation brings, itself among them, and their MB without compiled bytecode."""
+    """Return the number of distributions that an installation brings, and their MB without compiled bytecode."""
     from pip._vendor.packaging.requirements import Requirement
     from pip._vendor.packaging.utils import canonicalize_name
 
@@ -67,7 +67,8 @@ def installed(who: str, roots: dict[str, str]) -> Figures:
             needs = map(Requirement, found[name].requires or ())
             wanted += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     files = [Path(file.locate()) for name, one in found.items() if name != "g4flite" for file in one.files or ()]
-    if who == "g4flite":  # which is a link to this checkout
+    # The installation of g4flite is a link to this checkout.
+    if who == "g4flite":
         files += Path(__file__).parents[2].joinpath("g4flite").rglob("*.py")
     size = sum(file.stat().st_size for file in files if file.suffix != ".pyc" and file.exists())
     return {"distributions": float(len(found)), "size": size / 1e6}

@@ -1,15 +1,16 @@
-"""The figures as a table: medians of the rounds, each round held against the floor's own, which came just before it."""
+"""The figures as a table: medians of the rounds; each round is compared with the floor's, which came just before."""
 
 from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
 COLUMNS = ("by hand", "g4flite", "g4flite[aiohttp]", "openai", "anthropic", "litellm", "g4f")
-Entry = Mapping[str, Any]  # row, section, unit, shown, least, targets by contender, values by contender and round
+# Its keys: row, section, unit, shown, least, targets (by contender), values (by contender and round).
+Entry = Mapping[str, Any]
 
 
 def figure(entry: Entry, who: str) -> float | None:
-    """What is compared: the median, or that of the ratios to the floor's, or of by how much it is above."""
+    """Return the median of the values, of their ratios to the floor's, or of their differences from the floor's."""
     if not (values := entry["values"].get(who)):
         return None
     if entry["shown"] == "value":
@@ -22,12 +23,12 @@ def figure(entry: Entry, who: str) -> float | None:
 
 
 def ratio(values: Iterable[float], bare: Iterable[float]) -> float:
-    """The median of the rounds' ratios: a machine that is slow for a while is slow for both."""
+    """Return the median of the rounds' ratios: a machine that is slow for a while is slow for both."""
     return median(value / least for value, least in zip(values, bare, strict=False))
 
 
 def number(value: float | None) -> str:
-    """Three digits that count; none behind the point of a count."""
+    """Return a number with three digits that count, and a whole number without a point."""
     if value is None:
         return "-"
     return (
@@ -40,7 +41,7 @@ def number(value: float | None) -> str:
 
 
 def verdict(entry: Entry) -> str:
-    """The targets, and which are missed."""
+    """Return the targets, and which of them are missed."""
     said = []
     for who, target in entry["targets"].items():
         found = figure(entry, who)
@@ -52,7 +53,8 @@ def verdict(entry: Entry) -> str:
 
 def floor(entry: Entry) -> str:
     values = entry["values"].get("floor")
-    unit = entry["unit"] if entry["shown"] != "value" else ""  # which the title has
+    # The title has the unit of a value.
+    unit = entry["unit"] if entry["shown"] != "value" else ""
     return f"{number(median(values))} {unit}".strip() if values else "-"
 
 
@@ -63,7 +65,7 @@ def title(entry: Entry) -> str:
 
 
 def sections(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
-    """The entries below the titles they belong to, in the order of their first."""
+    """Return the entries by the title of their section, in the order of each section's first entry."""
     found: dict[str, list[Entry]] = {}
     for entry in entries:
         found.setdefault(title(entry), []).append(entry)
@@ -71,7 +73,7 @@ def sections(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 
 
 def text(entries: Iterable[Entry]) -> str:
-    """The table for a terminal."""
+    """Return the table for a terminal."""
     lines = []
     for name, rows in sections(entries).items():
         heads = ["floor", *COLUMNS]

@@ -1,3 +1,5 @@
+"""The tree of errors: public classes that survive pickle and copy, and messages that begin with the provider's name."""
+
 import copy
 import inspect
 import pickle
@@ -6,9 +8,9 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite._core import errors as _errors
+from g4flite._core import errors
 
-CLASSES = [c for _, c in inspect.getmembers(_errors, inspect.isclass) if issubclass(c, g4flite.G4fliteError)]
+CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, g4flite.G4fliteError)]
 
 
 def depth(kind: type[BaseException]) -> int:
@@ -27,7 +29,7 @@ def test_an_error_survives_pickle_and_copy(kind: type[g4flite.G4fliteError], twi
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_every_class_is_public_documented_and_at_most_two_levels_deep(kind: type[BaseException]) -> None:
+def test_every_error_class_is_public_documented_and_at_most_two_levels_deep(kind: type[BaseException]) -> None:
     assert getattr(g4flite, kind.__name__) is kind
     assert kind.__name__ in g4flite.__all__
     assert kind.__doc__
@@ -36,18 +38,18 @@ def test_every_class_is_public_documented_and_at_most_two_levels_deep(kind: type
 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, g4flite.StatusError)])
 @pytest.mark.parametrize("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy])
-def test_a_status_error_keeps_its_facts(kind: type[g4flite.StatusError], twin: Any) -> None:
+def test_a_status_error_keeps_its_fields_through_pickle_and_copy(kind: type[g4flite.StatusError], twin: Any) -> None:
     facts = {"status": 429, "body": "{}", "retry_after": 1.5, "should_retry": False, "code": 1302, "kind": "slow"}
     again = twin(kind("slow down", provider="acme", **facts))
     assert {name: getattr(again, name) for name in facts} == facts
 
 
-def test_what_the_service_does_not_say_is_none() -> None:
+def test_the_fields_of_a_status_error_are_none_by_default() -> None:
     error = g4flite.StatusError("no")
     assert (error.code, error.kind, error.retry_after, error.should_retry, error.request_id) == (None,) * 5
 
 
-def test_the_families_are_also_the_built_in_ones() -> None:
+def test_a_usage_error_is_a_value_error_and_a_stream_timeout_error_is_a_timeout_error() -> None:
     assert issubclass(g4flite.UsageError, ValueError)
     assert issubclass(g4flite.StreamTimeoutError, TimeoutError)
 

@@ -1,4 +1,4 @@
-"""Events, and what they mean for the stream: order, timers, retries, and an answer that is complete before its end."""
+"""What a stream makes of its events: their order, its timers and retries, and when its answer is complete."""
 
 import dataclasses
 import json
@@ -12,11 +12,11 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from g4flite._core import exchange as _exchange
+from g4flite._core import exchange
 from g4flite._core.response.assembly import ToolCalls
 from g4flite.testing import Emulator, Problem, Script
+from tests.clock import Clock
 from tests.conftest import Driver
-from tests.core.test_timers import Clock
 
 FINISH = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}}
@@ -43,7 +43,7 @@ def script(body: bytes, **more: Any) -> Script:
     return Script(body=body, headers={"content-type": "text/event-stream"}, **more)
 
 
-def test_everything_comes_in_order(driver: Driver, server: Emulator) -> None:
+def test_text_reasoning_and_tool_calls_come_in_the_order_of_the_reply(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [Reasoning("hm"), "a", "b", ToolCall("id-1", "now", "{}")]
     server.script = Script(dialect="vllm")
     items = driver.events("vllm", "Hi", **ask(server))
@@ -65,14 +65,14 @@ def test_everything_comes_in_order(driver: Driver, server: Emulator) -> None:
     assert stream.attempts[0].outcome == "complete"
 
 
-def test_before_the_answer_there_is_nothing_to_say_of_it(server: Emulator) -> None:
+def test_the_fields_of_a_stream_are_none_or_empty_before_the_stream_is_read(server: Emulator) -> None:
     stream = g4flite.stream("llamacpp", "Hi", **ask(server))
     told = (stream.finish_reason, stream.native_finish_reason, stream.usage, stream.response_id, stream.response_model)
     assert told == (None,) * 5
     assert (stream.reasoning, stream.tool_calls, stream.headers) == ("", (), {})
 
 
-def test_a_stream_is_read_once_in_either_way(driver: Driver, server: Emulator) -> None:
+def test_the_events_of_a_stream_cannot_be_read_after_its_text(driver: Driver, server: Emulator) -> None:
     assert driver.collect("llamacpp", "Hi", **ask(server))
     with pytest.raises(g4flite.StreamConsumed):
         if driver.name == "sync":
@@ -102,7 +102,9 @@ def test_leaving_the_events_early_closes_the_connection(driver: Driver, server: 
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_cut_behind_the_finish_reason_takes_nothing_away(reset: bool, driver: Driver, server: Emulator) -> None:
+def test_an_answer_is_complete_if_the_connection_breaks_after_the_finish_reason(
+    reset: bool, driver: Driver, server: Emulator
+) -> None:
     body = wire(text("a"), FINISH, USAGE)
     server.script = script(body, cut=len(body), reset=reset, split=50, wait=0.01)
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
@@ -110,7 +112,9 @@ def test_a_cut_behind_the_finish_reason_takes_nothing_away(reset: bool, driver: 
     assert driver.stream.attempts[0].outcome == "complete"
 
 
-def test_a_cut_before_it_does(driver: Driver, server: Emulator) -> None:
+def test_an_answer_is_truncated_if_the_connection_breaks_before_the_finish_reason(
+    driver: Driver, server: Emulator
+) -> None:
     body = wire(text("a"), USAGE)
     server.script = script(body, cut=len(body))
     with pytest.raises(g4flite.TruncatedStreamError) as caught:
@@ -120,15 +124,16 @@ def test_a_cut_before_it_does(driver: Driver, server: Emulator) -> None:
 
 
 @pytest.mark.parametrize("timeout", [None, 30])
-def test_a_service_that_hangs_behind_the_finish_reason_is_waited_for_no_longer_than_its_usage(
+def test_a_stream_waits_only_briefly_for_the_usage_after_the_finish_reason(
     timeout: float | None, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_exchange, "EPILOGUE", 0.3 if timeout is None else 60.0)
+    monkeypatch.setattr(exchange, "EPILOGUE", 0.3 if timeout is None else 60.0)
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=30)
     stream = g4flite.stream("llamacpp", "Hi", timeout=timeout, retries=0, **ask(server))
     run = stream._run
-    run.timers._clock = lambda: 0.0 if run.finish is None else 29.7  # seconds: then `timeout` is all but over
+    # Seconds: 0.3 of `timeout` are left once the finish reason has come.
+    run.timers._clock = lambda: 0.0 if run.finish is None else 29.7
     began = time.monotonic()
     assert driver.read(stream) == ["a"]
     assert time.monotonic() - began < 10
@@ -137,7 +142,7 @@ def test_a_service_that_hangs_behind_the_finish_reason_is_waited_for_no_longer_t
 
 
 @pytest.mark.parametrize("kind", [Finish, str])
-def test_the_total_that_is_over_while_the_caller_thinks_takes_no_whole_answer_away(
+def test_an_answer_with_its_finish_reason_is_complete_if_total_ends_in_the_caller_s_loop(
     kind: type, driver: Driver, server: Emulator
 ) -> None:
     head = wire(text("a"), FINISH) if kind is Finish else wire(text("a"))
@@ -161,18 +166,20 @@ def test_the_total_that_is_over_while_the_caller_thinks_takes_no_whole_answer_aw
     assert stream.partial == "a"
 
 
-def test_usage_may_come_a_little_later(driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_exchange, "EPILOGUE", 30.0)
+def test_usage_is_read_if_it_comes_a_little_after_the_finish_reason(
+    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "EPILOGUE", 30.0)
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=0.2)
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
     assert driver.stream.usage == Usage(3, 5, None, 8, USAGE["usage"])  # type: ignore[arg-type]
 
 
-def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(
+def test_close_from_another_thread_after_the_finish_reason_raises_stream_closed_error(
     server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_exchange, "EPILOGUE", 30.0)
+    monkeypatch.setattr(exchange, "EPILOGUE", 30.0)
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=60)
     stream = g4flite.stream("llamacpp", "Hi", **ask(server))
@@ -186,7 +193,7 @@ def test_a_close_from_elsewhere_behind_the_finish_reason_is_a_close(
     closer.join()
 
 
-def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) -> None:
+def test_reasoning_counts_as_text_for_the_timers(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [*map(Reasoning, "abcdef"), "g"]
     server.script = Script(wait=0.02, dialect="vllm")
     timeout = g4flite.Timeout(first_token=30, idle=30)
@@ -206,19 +213,20 @@ def test_reasoning_is_progress_for_the_timers(driver: Driver, server: Emulator) 
     assert (stream.partial, stream.reasoning) == ("g", "abcdef")
 
 
-def test_an_error_that_passes_before_any_content_is_tried_again(driver: Driver, server: Emulator) -> None:
+def test_a_passing_error_before_any_content_is_retried(driver: Driver, server: Emulator) -> None:
     replies = iter([[Problem("overloaded")], ["a"]])
     server.reply = lambda messages: next(replies)
     retries = g4flite.Retry(times=1, base=0)
     call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
-    items = driver.events("anthropic", "Hi", retries=retries, **call)  # its first event names the tokens already
+    # Anthropic's first event counts tokens already; that is no content.
+    items = driver.events("anthropic", "Hi", retries=retries, **call)
     assert [item for item in items if isinstance(item, str)] == ["a"]
     assert len([item for item in items if isinstance(item, Start)]) == 1
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["OverloadedError", "complete"]
 
 
 @pytest.mark.parametrize("first", [Reasoning("hm"), ToolCall("", "now", "{}"), "a"])
-def test_nothing_is_tried_again_behind_any_content(first: Any, driver: Driver, server: Emulator) -> None:
+def test_no_error_after_content_is_retried(first: Any, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [first, Problem("overloaded")]
     server.script = Script(dialect="vllm")
     with pytest.raises(g4flite.OverloadedError) as caught:
@@ -227,21 +235,23 @@ def test_nothing_is_tried_again_behind_any_content(first: Any, driver: Driver, s
     assert len(driver.stream.attempts) == len(server.exchanges) == 1
 
 
-def test_an_end_without_an_answer_or_a_reason_is_an_empty_reply(driver: Driver, server: Emulator) -> None:
+def test_a_reply_without_text_and_finish_reason_is_an_empty_reply_error(driver: Driver, server: Emulator) -> None:
     server.script = script(b"data: [DONE]\n\n")
     with pytest.raises(g4flite.EmptyReplyError):
         driver.collect("llamacpp", "Hi", retries=g4flite.Retry(times=1, base=0), **ask(server))
     assert len(server.exchanges) == 2
 
 
-def test_an_empty_answer_says_why_it_ended(driver: Driver, server: Emulator) -> None:
+def test_an_empty_answer_with_a_finish_reason_is_complete(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [Finish("length")]
     items = driver.events("llamacpp", "Hi", **ask(server))
     assert [type(item) for item in items] == [Start, Finish, Usage]
     assert driver.stream.finish_reason == "length"
 
 
-def test_an_answer_that_a_filter_kept_back_is_asked_of_the_next_provider(driver: Driver, server: Emulator) -> None:
+def test_the_next_provider_is_asked_if_a_content_filter_kept_the_whole_answer_back(
+    driver: Driver, server: Emulator
+) -> None:
     replies = iter([[Finish("content_filter")], ["a"]])
     server.reply = lambda messages: next(replies)
     assert driver.collect(["llamacpp", "vllm"], "Hi", **ask(server)) == ["a"]
@@ -271,10 +281,10 @@ def test_fragments_of_tool_calls_are_joined() -> None:
         calls.add("new", text="{}")
 
 
-def test_an_empty_answer_whose_service_hangs_behind_it_is_complete(
+def test_an_empty_answer_is_complete_if_the_service_hangs_after_the_finish_reason(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_exchange, "EPILOGUE", 0.2)
+    monkeypatch.setattr(exchange, "EPILOGUE", 0.2)
     server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=30)
     began = time.monotonic()
     assert driver.collect("llamacpp", "Hi", **ask(server)) == []
@@ -283,7 +293,7 @@ def test_an_empty_answer_whose_service_hangs_behind_it_is_complete(
 
 
 @pytest.mark.parametrize("name", ["llamacpp", "openai", "openai-responses", "anthropic", "cohere"])
-def test_json_where_events_should_be_is_no_answer(name: str, server: Emulator) -> None:
+def test_a_json_body_in_place_of_events_is_an_error(name: str, server: Emulator) -> None:
     error = {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}
     key = None if name == "llamacpp" else "sk-test-1"
     for value, expected in ((error, g4flite.AuthenticationError), ({"choices": []}, g4flite.MalformedReplyError)):
@@ -298,7 +308,7 @@ def test_json_where_events_should_be_is_no_answer(name: str, server: Emulator) -
 ])  # fmt: skip
 @pytest.mark.parametrize("status", [200, 401])
 @pytest.mark.parametrize("header", ["authorization", "x-acme"])
-def test_a_key_said_back_is_blotted_out_even_where_it_is_error_of_body(
+def test_a_key_that_the_service_repeats_is_redacted_even_if_the_quotation_ends_inside_the_key(
     echo: str, status: int, header: str, server: Emulator
 ) -> None:
     key = "sk-SECRETSECRETSECRETSECRETSECRET1234"
@@ -311,7 +321,7 @@ def test_a_key_said_back_is_blotted_out_even_where_it_is_error_of_body(
     assert "sk-SEC" not in f"{error!r} {error} {getattr(error, 'body', '')}"
 
 
-def test_a_key_cut_off_where_the_kept_body_ends_is_blotted_out(server: Emulator) -> None:
+def test_a_key_is_redacted_if_the_kept_part_of_the_body_ends_inside_the_key(server: Emulator) -> None:
     key = "sk-SECRETSECRETSECRETSECRETSECRET1234"
     start = '{"error": {"message": "invalid api key", "seen": "'
     server.script = script(f'data: {start.ljust(2030, "x")}{key}"}}}}\n\n'.encode())
@@ -321,7 +331,7 @@ def test_a_key_cut_off_where_the_kept_body_ends_is_blotted_out(server: Emulator)
     assert caught.value.body.endswith("x***")
 
 
-def test_usage_is_hashed_by_its_counts() -> None:
+def test_usages_with_equal_counts_have_equal_hashes() -> None:
     assert len({g4flite.Usage(1, 2, raw={"a": 1}), g4flite.Usage(1, 2, raw={"a": 1})}) == 1
 
 

@@ -1,43 +1,25 @@
-"""The engine, run by hand: what it wants, and what it makes of what happens.  No client, no socket."""
+"""The exchange, stepped by hand: what it asks for, and what it makes of a response.  No client, no socket."""
 
 import dataclasses
 import gzip
 import pickle
 import tracemalloc
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.exchange import READ, Opening, Route, Run, Send, exchange
-from g4flite._core.provider import Request
-from g4flite._core.request import make_call, request_for_attempt
+from g4flite._core.exchange import READ, Opening, Run, Send, exchange
 from g4flite._core.response.reply import Head
 from g4flite._core.settings import Retry
-from g4flite._core.timers import Timers
 from tests.acme import ACME, MARKED
-
-NOW = 1_700_000_000_123
-
-
-def run_of(*specs: g4flite.Provider, retry: Retry = Retry(times=0), **headers: str) -> Run:  # noqa: B008 - frozen
-    """A run whose clocks stand still and whose chance is 1/2."""
-    calls = [make_call(spec, "Hi", model=None, base_url=None, headers=headers, options={}) for spec in specs]
-    timeout = g4flite.Timeout()
-    stale = Request("", {}, b"")  # as NOW is before the call was made
-    routes = tuple(
-        Route(call, None, timeout, retry, partial(request_for_attempt, call, stale))  # type: ignore[arg-type]  # nothing is sent
-        for call in calls
-    )
-    timers = Timers(timeout, lambda: 0.0)
-    return Run(routes, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)
+from tests.runs import NOW, run_of
 
 
 def play(spec: g4flite.Provider, head: Head, body: Iterable[bytes | Exception]) -> tuple[list[str], Any]:
-    """Runs an exchange against `head` and `body`: the texts of its opening, and the opening itself."""
+    """Run an exchange against `head` and `body`, and return the texts of its opening and the opening itself."""
     running, rest = exchange(run_of(spec, authorization="Bearer s3cret")), iter(body)
     assert isinstance(next(running), Send)
     wanted = running.send(head)
@@ -57,30 +39,30 @@ def failing(status: int, body: bytes = b"", spec: g4flite.Provider = ACME, **hea
 
 
 @pytest.mark.parametrize("status", [200, 201, 299])
-def test_a_reply_opens_with_its_first_text(status: int) -> None:
+def test_the_opening_holds_the_first_text_of_the_reply(status: int) -> None:
     texts, opening = play(ACME, Head(status, {}), [b"\xc3", b"\xa9", b"never read"])
     assert (texts, opening.ended) == (["\u00e9"], False)
     assert list(opening.reply.feed(b"more")) == ["more"]
 
 
-def test_a_reply_of_several_texts_opens_with_all_of_its_first_chunk() -> None:
+def test_the_opening_holds_all_texts_of_the_read_that_brought_the_first_text() -> None:
     line = b'{"event": "text", "data": "a"}\n'
     texts, opening = play(providers.FLOWGPT, Head(200, {}), [b"{}\n", line * 3, line])
     assert (texts, opening.ended) == (["a"] * 3, False)
 
 
-def test_a_reply_may_hold_its_text_back_until_its_end() -> None:
+def test_the_opening_is_ended_if_the_only_text_comes_at_the_end_of_the_reply() -> None:
     texts, opening = play(providers.FLOWGPT, Head(200, {}), [b'{"event": "text", "data": "a"}'])
     assert (texts, opening.ended) == (["a"], True)
 
 
-def test_each_request_is_signed_with_the_time_it_is_sent() -> None:
+def test_a_request_is_signed_with_the_time_at_which_it_is_sent() -> None:
     wanted = next(exchange(run_of(providers.FREE2GPT)))
     assert isinstance(wanted, Send)
     assert f'"time":{NOW}'.encode() in wanted.request.body
 
 
-def test_a_status_is_an_error_that_quotes_its_body() -> None:
+def test_the_error_of_a_status_quotes_the_body() -> None:
     error = failing(500, b'{"error":\n "overheated"}')
     assert type(error) is g4flite.StatusError
     assert error.body == '{"error":\n "overheated"}'
@@ -96,7 +78,8 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
     ("status", "advice"),
     [
         (400, "Bad Request; check the messages and options"),
-        (401, "Unauthorized; check api_key= or the environment variable that holds it"),  # of a provider without one
+        # ACME names no environment variable.
+        (401, "Unauthorized; check api_key= or the environment variable that holds it"),
         (402, "Payment Required; the account has no credit left"),
         (403, "Forbidden; the service refuses this caller"),
         (404, "Not Found; there is nothing at this URL"),
@@ -109,7 +92,7 @@ def test_a_status_is_an_error_that_quotes_its_body() -> None:
         (304, "Not Modified; it redirects to another path, and redirects are not followed"),
     ],
 )
-def test_a_status_says_what_to_try(status: int, advice: str) -> None:
+def test_the_error_of_a_status_says_what_to_try(status: int, advice: str) -> None:
     assert advice in str(failing(status))
 
 
@@ -117,19 +100,19 @@ def test_a_status_says_what_to_try(status: int, advice: str) -> None:
     ("location", "host"),
     [("https://moved.test/x?key=s3cret", "moved.test"), ("/login", "another path"), ("http://[x", "another place")],
 )
-def test_a_redirect_names_the_host_it_leads_to(location: str, host: str) -> None:
+def test_the_error_of_a_redirect_names_the_host_that_the_redirect_leads_to(location: str, host: str) -> None:
     error = failing(302, location=location)
     assert f"it redirects to {host}, and redirects are not followed" in str(error)
     assert "s3cret" not in str(error)
 
 
-def test_two_kilobytes_of_a_body_are_kept() -> None:
+def test_the_error_of_a_status_keeps_two_kilobytes_of_the_body() -> None:
     error = failing(500, b"x" * 100_000)
     assert error.body == "x" * 2048
     assert len(str(error)) < 400
 
 
-def test_an_explanation_is_waited_for_a_second_and_usage_behind_a_whole_answer_two() -> None:
+def test_the_timers_allow_one_second_for_an_error_s_body_and_two_seconds_for_the_usage() -> None:
     run = run_of(ACME)
     running = exchange(run)
     next(running)
@@ -142,13 +125,13 @@ def test_an_explanation_is_waited_for_a_second_and_usage_behind_a_whole_answer_t
     assert run.timers.left() == 2
 
 
-def test_a_body_that_is_lost_leaves_the_status() -> None:
+def test_a_status_is_reported_even_if_its_body_is_cut_off() -> None:
     with pytest.raises(g4flite.StatusError) as caught:
         play(ACME, Head(502, {}), [b"half", g4flite.TruncatedStreamError("cut")])
     assert (caught.value.status, caught.value.body) == (502, "half")
 
 
-def test_a_secret_that_is_said_back_is_not_repeated() -> None:
+def test_a_secret_that_the_service_repeats_is_redacted() -> None:
     error = failing(401, b"the key s3cret is wrong: Bearer s3cret")
     assert error.body == "the key *** is wrong: ***"
     with pytest.raises(g4flite.MalformedReplyError) as caught:
@@ -172,13 +155,13 @@ def test_a_secret_that_is_said_back_is_not_repeated() -> None:
         ({"retry-after": "-5"}, None),
     ],
 )
-def test_a_rate_limit_says_how_long_to_wait(headers: Mapping[str, str], seconds: float | None) -> None:
+def test_a_rate_limit_error_says_how_long_to_wait(headers: Mapping[str, str], seconds: float | None) -> None:
     with pytest.raises(g4flite.RateLimitError, match="wait before the next call") as caught:
         play(ACME, Head(429, headers), [])
     assert caught.value.retry_after == pytest.approx(seconds)
 
 
-def test_a_spec_s_own_rule_comes_first() -> None:
+def test_a_provider_s_own_error_rule_wins_over_the_common_rules() -> None:
     spec = providers.FREE2GPT
     assert type(failing(500, b'{"error": "Quota exceeded for today"}', spec)) is g4flite.RateLimitError
     assert type(failing(500, b"Quota left", spec)) is g4flite.StatusError
@@ -198,19 +181,19 @@ def test_a_spec_s_own_rule_comes_first() -> None:
         (404, b"Just a moment...", {}, g4flite.NotFoundError),
     ],
 )
-def test_a_challenge_page_is_told_from_a_refusal(
+def test_a_challenge_page_is_distinguished_from_a_refusal(
     status: int, body: bytes, headers: dict[str, str], kind: type[Exception]
 ) -> None:
     assert type(failing(status, body, **headers)) is kind
 
 
 @pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
-def test_a_web_page_is_no_answer(kind: str) -> None:
+def test_a_web_page_in_place_of_an_answer_is_malformed(kind: str) -> None:
     with pytest.raises(g4flite.MalformedReplyError, match=r"is (?i:[a-z/+]+ml), not an answer: '<h1>Log in</h1>'"):
         play(ACME, Head(200, {"content-type": kind}), [b"<h1>Log in</h1>\n"])
 
 
-def test_a_proxy_that_wants_a_login_is_no_answer_of_the_service() -> None:
+def test_a_proxy_that_wants_a_login_is_a_proxy_error() -> None:
     with pytest.raises(g4flite.ProxyError, match="check the user name and password in proxy="):
         play(ACME, Head(407, {}), [])
 
@@ -226,7 +209,7 @@ REPORTED = b'{"error": {"message": "s3cret", "code": "s3cret", "type": "overload
 
 
 @pytest.mark.parametrize("status", [200, 500])
-def test_a_secret_in_any_of_a_report_s_words_is_not_repeated(status: int) -> None:
+def test_a_secret_in_any_field_of_a_service_s_error_is_redacted(status: int) -> None:
     run = run_of(ACME, authorization="Bearer s3cret")
     running = exchange(run)
     next(running)
@@ -241,15 +224,16 @@ def test_a_secret_in_any_of_a_report_s_words_is_not_repeated(status: int) -> Non
 
 
 class TestRetry:
-    """What is tried again, and what is wanted in between."""
+    """Which failures are retried, how long the exchange waits before that, and when it asks the next provider."""
 
     OK = Head(200, {})
     BUSY = Head(503, {})
 
     def follow(self, run: Run, *answers: Any) -> list[Any]:
-        """Runs an exchange: each Send is answered by the next of `answers`, a head with its body or a failure.
+        """Run an exchange: the next of `answers`, a head with its body or a failure, answers each Send.
 
-        Returns what was wanted: names of providers, waits, and the texts of the opening or the error at the end.
+        Return what the exchange asked for: providers by name, waits in seconds, and at the end the texts of the
+        opening, or the error.
         """
         left, body, steps = iter(answers), iter(()), []
         running = exchange(run)
@@ -275,7 +259,7 @@ class TestRetry:
         except g4flite.G4fliteError as error:
             return [*steps, error]
 
-    def test_a_passing_failure_is_tried_again_after_a_wait(self) -> None:
+    def test_a_passing_failure_is_retried_after_a_wait(self) -> None:
         run = run_of(ACME, retry=Retry())
         steps = self.follow(run, g4flite.ConnectError("refused"), (self.BUSY, b"busy"), (self.OK, b"hello"))
         assert steps == ["acme", 0.25, "acme", 0.5, "acme", "hello"]
@@ -284,7 +268,7 @@ class TestRetry:
             ("acme", "StatusError: status 503 Service Unavailable: 'busy'; " + run.attempts[1].outcome[53:], 0.0),
         ]
 
-    def test_the_last_failure_is_raised(self) -> None:
+    def test_the_last_failure_is_raised_if_all_attempts_fail(self) -> None:
         steps = self.follow(run_of(ACME, retry=Retry(times=1)), *[(self.BUSY,)] * 2)
         assert steps[:3] == ["acme", 0.25, "acme"]
         assert isinstance(steps[3], g4flite.StatusError)
@@ -300,7 +284,7 @@ class TestRetry:
             (Head(200, {"content-type": "application/json"}), b'{"error": "Overloaded"}'),
         ],
     )
-    def test_a_reply_that_fails_before_its_text_is_tried_again(self, answer: Any) -> None:
+    def test_a_reply_that_fails_before_its_first_text_is_retried(self, answer: Any) -> None:
         steps = self.follow(run_of(providers.CROMICLE, retry=Retry()), answer, (self.OK, b"hello"))
         assert steps == ["cromicle", 0.25, "cromicle", "hello"]
 
@@ -315,7 +299,7 @@ class TestRetry:
             (OK, b"a", g4flite.TruncatedStreamError("never asked for")),
         ],
     )
-    def test_anything_else_is_not(self, answer: Any) -> None:
+    def test_a_lasting_failure_or_a_reply_with_text_is_not_retried(self, answer: Any) -> None:
         steps = self.follow(run_of(ACME, retry=Retry()), answer)
         assert steps[0] == "acme"
         assert len(steps) == 2
@@ -337,12 +321,12 @@ class TestRetry:
             (g4flite.ConnectError("refused"), None),
         ],
     )
-    def test_an_error_names_the_request_that_failed(self, answer: Any, name: str | None) -> None:
+    def test_an_error_has_the_id_of_the_request_that_failed(self, answer: Any, name: str | None) -> None:
         [_, error] = self.follow(run_of(ACME), answer)
         assert error.request_id == name
         assert str(error).endswith(f" (request id {name})") is (name is not None)
 
-    def test_an_error_names_no_request_of_another_attempt(self) -> None:
+    def test_an_error_does_not_have_the_request_id_of_another_attempt(self) -> None:
         known = (Head(503, {"x-request-id": "r1"}),)
         *_, error = self.follow(run_of(ACME, retry=Retry(times=1)), known, g4flite.ConnectError("refused"))
         assert error.request_id is None
@@ -352,7 +336,7 @@ class TestRetry:
         assert [e.request_id for e in error.errors] == ["r1", "r2"]
         assert error.request_id is None
 
-    def test_a_refusal_inside_a_reply_is_tried_again_or_it_is_not(self) -> None:
+    def test_an_error_inside_a_reply_is_retried_only_if_the_error_may_pass(self) -> None:
         busy, spent = b'{"error": {"code": 429}}', b'{"error": {"code": "insufficient_quota"}}'
         answers = [(self.OK, busy), (self.OK, spent)]
         *steps, error = self.follow(run_of(ACME, retry=Retry()), *answers)
@@ -376,14 +360,14 @@ class TestRetry:
         assert b'"time":2,' in bodies[1]
         assert bodies[0][-70:] != bodies[1][-70:]
 
-    def test_the_next_provider_is_asked_when_one_has_failed_for_good(self) -> None:
+    def test_the_next_provider_is_asked_after_a_provider_has_failed_for_good(self) -> None:
         run = run_of(providers.FREE2GPT, providers.GPROCHAT, ACME, retry=Retry(times=1))
         answers = [(Head(401, {}),), (self.BUSY,), (self.BUSY,), (self.OK, b"hello")]
         assert self.follow(run, *answers) == ["free2gpt", "gprochat", 0.25, "gprochat", "acme", "hello"]
         assert [attempt.provider for attempt in run.attempts] == ["free2gpt", "gprochat", "gprochat"]
         assert run.call.provider is ACME
 
-    def test_when_all_fail_one_error_holds_them(self) -> None:
+    def test_one_error_holds_the_errors_of_all_providers_if_every_provider_fails(self) -> None:
         run = run_of(providers.FREE2GPT, ACME)
         *_, error = self.follow(run, (Head(401, {}), b"no"), g4flite.ConnectError("refused"))
         assert isinstance(error, g4flite.AllFailedError)
@@ -397,22 +381,24 @@ class TestRetry:
         assert [str(e) for e in again.errors] == [str(e) for e in error.errors]
 
     @pytest.mark.parametrize("kind", [g4flite.TotalTimeoutError, g4flite.StreamClosedError])
-    def test_an_end_for_all_is_not_passed_on(self, kind: type[g4flite.G4fliteError]) -> None:
+    def test_total_and_close_end_the_stream_without_asking_the_next_provider(
+        self, kind: type[g4flite.G4fliteError]
+    ) -> None:
         for answer in (kind("end"), (Head(500, {}), kind("end"))):
             [name, error] = self.follow(run_of(providers.FREE2GPT, ACME, retry=Retry()), answer)
             assert (name, type(error)) == ("free2gpt", kind)
 
-    def test_a_mistake_of_the_caller_s_is_not_passed_on(self) -> None:
+    def test_a_mistake_of_the_caller_ends_the_stream_without_asking_the_next_provider(self) -> None:
         broken = dataclasses.replace(ACME, headers={"x": "{nonce}"})
         [error] = self.follow(run_of(broken, ACME, retry=Retry()))
         assert isinstance(error, g4flite.SpecError)
 
-    def test_an_error_page_that_is_compressed_is_read_no_further_than_needed(self) -> None:
+    def test_a_compressed_error_page_is_inflated_only_as_far_as_the_error_keeps_the_page(self) -> None:
         bomb = gzip.compress(b"x" * 2**22)
         [_, error] = self.follow(run_of(ACME), (Head(500, {}, "gzip"), bomb, bomb))
         assert error.body == "x" * 2048
 
-    def test_an_end_marker_before_any_text_is_an_empty_answer_and_no_failure(self) -> None:
+    def test_an_end_marker_before_any_text_completes_an_empty_answer(self) -> None:
         assert self.follow(run_of(MARKED), (self.OK, b'{"done": true}\n', b"never read")) == ["marked"]
         assert self.follow(run_of(MARKED), (self.OK, b'{"done": true}')) == ["marked"]
 

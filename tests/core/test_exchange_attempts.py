@@ -1,4 +1,4 @@
-"""Over real sockets: what is tried again, who is asked next, what ends a reply, and the clock over it all."""
+"""Attempts of an exchange over real sockets: retries, the next provider, the end of a reply, and `total` over all."""
 
 import dataclasses
 import time
@@ -12,16 +12,19 @@ from g4flite._core.events import Finish, Usage
 from g4flite._core.response.framing import Lines
 from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.service_errors import reported
-from g4flite._core.transport import driver as _driver
-from g4flite.testing import Emulator, Exchange, Script
+from g4flite._core.transport import driver as driver_module
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME, MARKED
+from tests.clock import Clock
 from tests.conftest import Driver
-from tests.core.test_timers import Clock
-from tests.transport.test_driver import TEXT
+from tests.exchanges import answering
+from tests.splits import TEXT
 
 
-def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: Emulator) -> None:
-    """The failure itself is raised, at once, and not a time-out after it."""
+def test_a_failure_is_raised_at_once_if_total_would_end_during_the_wait_for_a_retry(
+    driver: Driver, server: Emulator
+) -> None:
+    """The failure itself is raised, not a timeout at the end of `total`."""
     server.script = Script(status=503, headers={"retry-after": "50"})
     start = time.monotonic()
     with pytest.raises(g4flite.StatusError):
@@ -30,28 +33,22 @@ def test_total_leaves_no_time_for_a_wait_that_is_longer(driver: Driver, server: 
     assert [attempt.outcome[:15] for attempt in driver.stream.attempts] == ["StatusError: st"]
 
 
-def test_a_failure_before_the_first_text_is_tried_again_over_the_wire(driver: Driver, server: Emulator) -> None:
-    scripts = [Script(raw=b"", reset=True), Script(status=503, headers={"retry-after": "0"}), Script(body="hello")]
-
-    class Next(list[Exchange]):
-        def append(self, exchange: Exchange) -> None:
-            super().append(exchange)
-            server.script = scripts[min(len(self), 2)]
-
-    server.script, server.exchanges = scripts[0], Next()
+def test_a_failure_before_the_first_text_is_retried(driver: Driver, server: Emulator) -> None:
+    busy = Script(status=503, headers={"retry-after": "0"})
+    answering(server, Script(raw=b"", reset=True), busy, Script(body="hello"))
     assert driver.collect("free2gpt", "Hi", base_url=server.url, retries=g4flite.Retry(base=0)) == ["hello"]
     outcomes = [attempt.outcome.split(":")[0] for attempt in driver.stream.attempts]
     assert outcomes == ["TransportError", "StatusError", "complete"]
 
 
-def test_nothing_is_tried_again_after_the_first_text(driver: Driver, server: Emulator) -> None:
+def test_no_failure_after_the_first_text_is_retried(driver: Driver, server: Emulator) -> None:
     server.script = Script(body=TEXT, cut=5, split=1)
     with pytest.raises(g4flite.TruncatedStreamError):
         driver.collect(["cromicle", "free2gpt"], "Hi", base_url=server.url, retries=5)
     assert len(server.exchanges) == 1
 
 
-def test_a_fallback_answers_in_place_of_what_failed(driver: Driver, server: Emulator) -> None:
+def test_the_next_provider_answers_if_a_provider_fails(driver: Driver, server: Emulator) -> None:
     server.script = Script(body="I am acme")
     listed = ["cromicle", MARKED, g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)]
     listed.reverse()
@@ -82,8 +79,9 @@ def test_a_client_in_a_list_keeps_its_settings(driver: Driver, server: Emulator)
             g4flite.stream(patient, "Hi", **settings)  # type: ignore[arg-type]
 
 
-def test_an_explanation_is_not_waited_for_longer_than_a_second(driver: Driver, server: Emulator) -> None:
-    head = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 7\r\n\r\nbec"  # in one packet: no part comes late
+def test_a_stream_waits_no_longer_than_a_second_for_the_body_of_an_error(driver: Driver, server: Emulator) -> None:
+    # The head and the first three bytes are sent in one packet, so that none of them comes late.
+    head = b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 7\r\n\r\nbec"
     server.script = Script(raw=head + b"ause", split=(len(head),), wait=30)
     start = time.monotonic()
     with pytest.raises(g4flite.RateLimitError, match="'bec'"):
@@ -91,7 +89,7 @@ def test_an_explanation_is_not_waited_for_longer_than_a_second(driver: Driver, s
     assert 1 <= time.monotonic() - start < 10
 
 
-def test_a_compression_that_nobody_asked_for(driver: Driver, server: Emulator) -> None:
+def test_a_content_encoding_that_the_request_did_not_offer_is_malformed(driver: Driver, server: Emulator) -> None:
     server.script = Script(body=b"\x0b\x02\x80hello\x03", headers={"content-encoding": "br"})
     with pytest.raises(g4flite.MalformedReplyError, match="compressed with br, which the request did not offer"):
         driver.collect("cromicle", "Hi", base_url=server.url)
@@ -100,8 +98,11 @@ def test_a_compression_that_nobody_asked_for(driver: Driver, server: Emulator) -
         driver.collect("cromicle", "Hi", base_url=server.url)
 
 
-def test_a_compression_that_httpx_undoes_is_left_to_it(driver: Driver, server: Emulator) -> None:
-    """As it does with brotli and zstandard where their packages are installed; here it only thinks that it offered."""
+def test_a_content_encoding_that_httpx_offered_is_left_to_httpx(driver: Driver, server: Emulator) -> None:
+    """httpx decodes brotli and zstandard if their packages are installed.
+
+    Here the client's own header offers an encoding that httpx does not know, and leaves as it is.
+    """
     server.script = Script(body="plain", headers={"content-encoding": "rot0"})
     client: Any = driver.client(headers={"accept-encoding": "gzip, rot0"})
     stream = g4flite.stream("cromicle", "Hi", base_url=server.url, client=client)
@@ -117,7 +118,7 @@ def test_a_compression_that_httpx_undoes_is_left_to_it(driver: Driver, server: E
         assert driver.run(read) == "plain"
 
 
-def test_a_provider_that_lacks_the_model_is_passed_over(driver: Driver, server: Emulator) -> None:
+def test_a_provider_without_the_model_is_skipped(driver: Driver, server: Emulator) -> None:
     chunks = driver.collect(["cromicle", "free2gpt", "gprochat"], "Hi", base_url=server.url, model="gemini-1.5-flash")
     assert "".join(chunks) == "You said: Hi"
     assert driver.stream.provider == "free2gpt"
@@ -131,10 +132,11 @@ def test_a_provider_that_lacks_the_model_is_passed_over(driver: Driver, server: 
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"usage": 1}\n' * 50])
-def test_an_end_marker_gives_the_connection_back(
+def test_the_end_marker_gives_the_connection_back_to_the_pool(
     rest: bytes, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_driver, "LINGER", 30.0)  # seconds: the server may be late
+    # Seconds: the server may be late.
+    monkeypatch.setattr(driver_module, "LINGER", 30.0)
     marker = b'{"text": "a"}\n{"done": true}\n'
     server.script = Script(body=marker + rest, split=(len(marker),))
     client: Any = driver.client()
@@ -153,7 +155,7 @@ def test_an_end_marker_gives_the_connection_back(
     assert server.connections == 1
 
 
-def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
+def test_a_stream_does_not_wait_for_bytes_after_the_end_marker(driver: Driver) -> None:
     marker = b'{"text": "a"}\n{"done": true}\n'
     with Emulator(script=Script(body=marker + b"\n", split=(len(marker),), wait=30)) as server:
         start = time.monotonic()
@@ -161,33 +163,23 @@ def test_an_end_marker_is_not_waited_behind(driver: Driver) -> None:
         assert time.monotonic() - start < 10
 
 
-def test_the_time_that_the_loop_takes_is_not_idle(server: Emulator) -> None:
+def test_the_time_that_the_caller_s_loop_takes_does_not_count_as_idle(server: Emulator) -> None:
     server.script = Script(split=3, wait=0.01)
     stream = g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(idle=30))
     clock = stream._run.timers._clock = Clock()
     for _ in stream:
-        clock.now += 60  # the loop's own time
+        # The caller's loop takes this time.
+        clock.now += 60
     assert stream.partial == "You said: Hi"
 
 
-def test_a_drip_of_text_is_held_to_the_total(driver: Driver) -> None:
+def test_total_ends_a_reply_whose_text_drips(driver: Driver) -> None:
     with Emulator(script=Script(body="x" * 1500, split=1, wait=0.02)) as server:
         start = time.monotonic()
         with pytest.raises(g4flite.TotalTimeoutError, match="cromicle: total: not complete after 0.4 s") as caught:
             driver.collect("cromicle", "Hi", base_url=server.url, timeout=0.4)
         assert 0.4 <= time.monotonic() - start < 10
     assert caught.value.partial == "".join(driver.chunks)
-
-
-def answering(server: Emulator, *scripts: Script) -> None:
-    """Makes the server answer each request by the next of the scripts, and by the last one from then on."""
-
-    class Exchanges(list[Exchange]):
-        def append(self, exchange: Exchange) -> None:
-            super().append(exchange)
-            server.script = scripts[min(len(self), len(scripts) - 1)]
-
-    server.script, server.exchanges = scripts[0], Exchanges()
 
 
 class FinishReader:

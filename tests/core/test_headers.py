@@ -244,7 +244,7 @@ def test_a_header_that_the_caller_gave_is_in_no_error(value: str, said: str, dri
     assert f"the service reports an error: {shown!r};" in str(caught.value)
 
 
-def test_a_key_is_in_no_repr_of_ours() -> None:
+def test_a_key_is_in_no_repr_of_a_client_a_stream_or_a_provider() -> None:
     client = g4flite.Client(
         ACME, base_url="http://127.0.0.1:1", headers=HEADERS, proxy=f"http://user:{SECRET}@127.0.0.1:1"
     )

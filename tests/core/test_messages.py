@@ -1,3 +1,5 @@
+"""Messages: which can be sent, how they are copied, and how they become the prompt of a service of text alone."""
+
 import copy
 from base64 import b64encode
 from dataclasses import replace
@@ -9,7 +11,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.messages import ROLES, flatten, normalise, texts
 from g4flite._core.request import build, make_call
-from tests.acme import FOUNDERS
+from tests.founders import FOUNDERS
 
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()
 IMAGE = {"type": "image_url", "image_url": {"url": PNG}}
@@ -20,12 +22,12 @@ HALF = "ab\ud83d"
 
 
 def image(url: Any, **more: Any) -> list[dict[str, Any]]:
-    """Messages of one image."""
+    """Return a list of one message with one image."""
     return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url, **more}}]}]
 
 
 def asking(**call: Any) -> list[dict[str, Any]]:
-    """Messages of one tool call."""
+    """Return a list of one message with one tool call."""
     return [{"role": "assistant", "tool_calls": [{**CALL, **call}]}]
 
 
@@ -41,24 +43,24 @@ def test_messages_are_copied() -> None:
     assert taken == ({"role": "user", "content": "Hi"},)
 
 
-def test_text_parts_are_joined_as_they_are() -> None:
+def test_text_parts_are_joined_without_a_separator() -> None:
     parts = [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
     assert normalise([{"role": "user", "content": parts}])[0]["content"] == "a b"
 
 
 @pytest.mark.parametrize("value", [None, [], "", {}])
-def test_a_surplus_key_without_a_value_is_passed_over(value: Any) -> None:
+def test_an_unknown_field_without_a_value_is_left_out(value: Any) -> None:
     message = {"role": "assistant", "content": "x", "tool_calls": value, "name": value, "audio": value}
     assert normalise([message]) == ({"role": "assistant", "content": "x"},)
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role != "tool"])
-def test_every_role_may_have_a_name(role: str) -> None:
+def test_a_message_of_every_role_may_have_a_name(role: str) -> None:
     message = {"role": role, "content": "x", "name": "Ann"}
     assert normalise([message]) == (message,)
 
 
-def test_images_stay_parts_beside_their_texts() -> None:
+def test_a_message_with_images_stays_a_list_of_parts() -> None:
     content = [
         {"type": "text", "text": "What is it?"},
         {"type": "image_url", "image_url": "https://acme.test/a.png?x=1"},
@@ -78,7 +80,7 @@ def test_a_data_url_may_have_parameters_and_any_case(head: str) -> None:
     assert normalise(image(head + "QUI="))[0]["content"][0]["image_url"] == {"url": head + "QUI="}
 
 
-def test_a_tool_is_called_and_answers() -> None:
+def test_tool_calls_and_their_results_are_normalised() -> None:
     messages = [
         {"role": "user", "content": "1 + 1?"},
         {"role": "assistant", "tool_calls": ({"id": "call_1", "function": CALL["function"], "index": None},)},
@@ -95,7 +97,7 @@ def test_a_tool_is_called_and_answers() -> None:
     )
 
 
-def test_what_is_taken_is_independent_of_what_was_given() -> None:
+def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> None:
     given: list[dict[str, Any]] = copy.deepcopy([{"role": "user", "content": [IMAGE]}, ASKING, ANSWER])
     taken = normalise(given)
     before = copy.deepcopy(taken)
@@ -188,24 +190,24 @@ def test_what_is_taken_is_independent_of_what_was_given() -> None:
         (asking(function={"name": "add", "arguments": "", "strict": True}), "tool call 1 has 'strict', which cannot"),
     ],
 )
-def test_bad_messages_are_named(messages: Any, complaint: str) -> None:
+def test_the_error_says_which_message_cannot_be_sent_and_why(messages: Any, complaint: str) -> None:
     with pytest.raises(g4flite.MessagesError) as caught:
         g4flite.stream("cromicle", messages)
     assert complaint in str(caught.value)
     assert caught.value.provider == "cromicle"
 
 
-def test_one_message_is_its_own_prompt() -> None:
+def test_the_prompt_of_one_message_is_its_content() -> None:
     assert flatten(normalise([{"role": "system", "content": " as it\nis "}])) == " as it\nis "
 
 
-def test_a_conversation_is_flattened_line_by_line() -> None:
+def test_the_prompt_of_a_conversation_has_a_line_for_each_message() -> None:
     roles = ("system", "user", "assistant", "user")
     messages = normalise([{"role": role, "content": text} for role, text in zip(roles, "abcd", strict=True)])
     assert flatten(messages) == "System: a\nUser: b\nAssistant: c\nUser: d\nAssistant:"
 
 
-def test_texts_are_of_three_roles() -> None:
+def test_texts_makes_a_developer_message_a_system_message() -> None:
     messages = normalise([{"role": role, "content": role} for role in ("developer", "system", "user", "assistant")])
     assert texts(messages) == (
         {"role": "system", "content": "developer"},
@@ -224,7 +226,7 @@ def test_texts_are_of_three_roles() -> None:
         ({"role": "user", "content": "x", "name": "Ann"}, "a name"),
     ],
 )
-def test_texts_are_refused_what_they_cannot_carry(message: Any, what: str) -> None:
+def test_texts_refuses_a_message_that_holds_more_than_text(message: Any, what: str) -> None:
     with pytest.raises(g4flite.MessagesError) as caught:
         texts([{"role": "user", "content": "x"}, message])
     assert str(caught.value) == (
@@ -233,7 +235,7 @@ def test_texts_are_refused_what_they_cannot_carry(message: Any, what: str) -> No
 
 
 @pytest.mark.parametrize("name", FOUNDERS)
-def test_a_service_of_text_alone_is_sent_no_image(name: str) -> None:
+def test_a_founding_provider_refuses_an_image(name: str) -> None:
     messages = [{"role": "user", "content": "x"}, {"role": "user", "content": [IMAGE]}]
     call = make_call(providers.find(name), messages, model=None, base_url=None, headers=None, options={})
     with pytest.raises(g4flite.MessagesError, match="message 2 holds an image"):
@@ -241,7 +243,7 @@ def test_a_service_of_text_alone_is_sent_no_image(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FOUNDERS)
-def test_a_developer_is_a_system_to_a_service_of_text_alone(name: str) -> None:
+def test_a_founding_provider_sends_a_developer_message_as_a_system_message(name: str) -> None:
     def body(role: str) -> bytes:
         messages = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hi"}]
         call = make_call(providers.find(name), messages, model=None, base_url=None, headers=None, options={})

@@ -1,3 +1,5 @@
+"""What payloads are made of: parts, data URLs, arguments, the system text, names of tools; and the check of tools."""
+
 from typing import Any
 
 import pytest
@@ -13,14 +15,14 @@ def call(name: str, text: str, call_id: str = "call_1") -> dict[str, Any]:
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": text}}
 
 
-def test_every_content_is_a_list_of_parts() -> None:
+def test_parts_returns_a_list_for_each_form_of_content() -> None:
     assert parts({"role": "user", "content": "Hi"}) == [{"type": "text", "text": "Hi"}]
     assert parts({"role": "user", "content": ""}) == []
     message = normalise([{"role": "user", "content": [{"type": "text", "text": "a"}, IMAGE]}])[0]
     assert parts(message) == [{"type": "text", "text": "a"}, IMAGE]
 
 
-def test_the_list_of_parts_is_one_s_own() -> None:
+def test_parts_returns_a_new_list() -> None:
     message: Message = {"role": "user", "content": [IMAGE]}
     parts(message).clear()
     assert message["content"] == [IMAGE]
@@ -35,11 +37,11 @@ def test_the_list_of_parts_is_one_s_own() -> None:
         ("https://acme.test/data:image/png;base64,QUI=", None),
     ],
 )
-def test_a_data_url_is_taken_apart(url: str, expected: tuple[str, str] | None) -> None:
+def test_a_data_url_is_split_into_media_type_and_data(url: str, expected: tuple[str, str] | None) -> None:
     assert split_data_url(url) == expected
 
 
-def test_arguments_are_an_object() -> None:
+def test_arguments_returns_the_json_object_of_a_tool_call() -> None:
     assert arguments(call("add", ' {"a": [1.5, null], "b": "\\u00e9"}')) == {"a": [1.5, None], "b": "\u00e9"}
     assert arguments(call("add", "")) == {}
 
@@ -47,14 +49,14 @@ def test_arguments_are_an_object() -> None:
 @pytest.mark.parametrize(
     "text", ["{", "[1]", "null", " ", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', '{"a":' * 10**5]
 )
-def test_arguments_that_are_no_object_name_the_tool(text: str) -> None:
+def test_the_error_names_the_tool_whose_arguments_are_not_a_json_object(text: str) -> None:
     with pytest.raises(
         g4flite.MessagesError, match="the arguments of the call of the tool 'add' are not a JSON object"
     ):
         arguments(call("add", text))
 
 
-def test_system_messages_are_split_off() -> None:
+def test_split_system_separates_the_system_text_from_the_other_messages() -> None:
     messages = normalise(
         [
             {"role": "system", "content": "a"},
@@ -69,14 +71,14 @@ def test_system_messages_are_split_off() -> None:
 
 
 @pytest.mark.parametrize("role", ["system", "developer", "assistant"])
-def test_an_image_is_the_user_s_alone(role: str) -> None:
+def test_only_a_user_message_may_have_an_image(role: str) -> None:
     with pytest.raises(
         g4flite.MessagesError, match="message 2, part 1 is of the type 'image_url'; only text parts can"
     ):
         normalise([{"role": "user", "content": "Hi"}, {"role": role, "content": [IMAGE]}])
 
 
-def test_tool_calls_are_named_by_their_ids() -> None:
+def test_tool_names_returns_the_name_of_the_tool_for_each_call_id() -> None:
     messages = normalise(
         [
             {"role": "user", "content": "x"},
@@ -87,7 +89,7 @@ def test_tool_calls_are_named_by_their_ids() -> None:
     assert tool_names(messages) == {"call_1": "add", "call_2": "sub", "call_3": "add"}
 
 
-def test_tools_are_unwrapped() -> None:
+def test_check_tools_returns_the_function_of_each_tool() -> None:
     schema = {"type": "object", "properties": {"a": {"type": "number"}}}
     add = {"name": "add", "description": "Adds", "parameters": schema, "strict": True}
     tools = [{"type": "function", "function": add}, {"function": {"name": "now", "description": None}}]

@@ -1,3 +1,5 @@
+"""Providers and calls: frozen data that is checked as it is made, and the table of the providers' names."""
+
 import copy
 import dataclasses
 import pickle
@@ -11,7 +13,7 @@ from tests.acme import ACME
 
 
 @pytest.mark.parametrize("name", providers.names())
-def test_a_spec_is_data(name: str) -> None:
+def test_a_provider_can_be_pickled_copied_compared_and_hashed(name: str) -> None:
     spec = providers.find(name)
     assert pickle.loads(pickle.dumps(spec)) == spec
     assert copy.deepcopy(spec) == spec
@@ -22,7 +24,7 @@ def test_a_spec_is_data(name: str) -> None:
     assert "0x" not in repr(spec)
 
 
-def test_a_spec_is_frozen_and_has_no_other_fields() -> None:
+def test_a_provider_is_frozen_and_has_no_other_fields() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         ACME.name = "other"  # type: ignore[misc]
     assert not hasattr(ACME, "__dict__")
@@ -31,7 +33,7 @@ def test_a_spec_is_frozen_and_has_no_other_fields() -> None:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "x-api-key", "cookie", "x-auth-token"])
-def test_a_spec_shows_no_secret(name: str) -> None:
+def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
     spec = dataclasses.replace(ACME, headers={name: "Bearer s3cret", "x-plain": "{nonce}"})
     assert "s3cret" not in repr(spec)
     assert f"'{name}': '***', 'x-plain': '{{nonce}}'" in repr(spec)
@@ -66,13 +68,13 @@ def test_a_spec_shows_no_secret(name: str) -> None:
         ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is an alias or the default model, but models"),
     ],
 )
-def test_a_spec_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
+def test_a_provider_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(g4flite.SpecError) as caught:
         dataclasses.replace(ACME, **fields)
     assert complaint in str(caught.value)
 
 
-def test_register_gives_a_spec_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_register_makes_a_provider_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "_TABLE", dict(providers._TABLE))
     g4flite.register(ACME)
     assert providers.find("acme") is ACME
@@ -85,12 +87,12 @@ def test_register_gives_a_spec_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert providers.find("acme") is other
 
 
-def test_register_takes_a_spec_alone() -> None:
+def test_register_refuses_a_value_that_is_not_a_provider() -> None:
     with pytest.raises(g4flite.SpecError, match="only a Provider can be registered, not str"):
         g4flite.register("acme")  # type: ignore[arg-type]
 
 
-def test_an_unknown_provider_suggests_the_nearest() -> None:
+def test_the_error_for_an_unknown_provider_suggests_the_nearest_name() -> None:
     with pytest.raises(g4flite.ProviderNotFoundError) as caught:
         providers.find("cromicel")
     assert "there is no provider 'cromicel' (did you mean 'cromicle'?)" in str(caught.value)
@@ -101,19 +103,19 @@ def test_an_unknown_provider_suggests_the_nearest() -> None:
         g4flite.stream(3, "Hi")  # type: ignore[arg-type]
 
 
-def test_a_call_draws_its_randomness_from_one_place() -> None:
+def test_all_random_text_of_a_call_comes_from_random_below() -> None:
     call = Call(provider=ACME, messages=(), random_below=lambda n: n - 1)
     assert call.random_hex(4) == "ffff"
     assert call.random_text(3, "ab") == "bbb"
 
 
-def test_a_call_is_random_where_nothing_is_frozen() -> None:
+def test_a_call_is_random_if_random_below_is_not_replaced() -> None:
     call = Call(provider=ACME, messages=())
     assert call.random_hex(32) != call.random_hex(32)
     assert set(call.random_text(200, "abc")) == set("abc")
 
 
-def test_an_error_rule_is_data() -> None:
+def test_an_error_rule_can_be_pickled() -> None:
     rule = ErrorRule(status=500, contains="Quota", error=g4flite.RateLimitError)
     assert pickle.loads(pickle.dumps(rule)) == rule
 

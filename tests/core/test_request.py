@@ -1,3 +1,5 @@
+"""From arguments to a call, and from a call to a request: models, options, URLs, headers, payloads, signatures."""
+
 import dataclasses
 import json
 import time
@@ -21,11 +23,11 @@ def call(spec: g4flite.Provider = ACME, messages: Any = "Hi", **kwargs: Any) -> 
     ("asked", "resolved"),
     [(None, "gpt-3.5-turbo"), ("gemini", "google-gemini"), ("gemini-pro", "google-gemini"), ("claude-v2", "claude-v2")],
 )
-def test_a_model_is_resolved(asked: str | None, resolved: str) -> None:
+def test_a_model_is_found_by_default_by_alias_and_by_name(asked: str | None, resolved: str) -> None:
     assert call(providers.FLOWGPT, model=asked).model == resolved
 
 
-def test_the_default_model_is_the_spec_s_own_where_it_names_one() -> None:
+def test_the_provider_s_default_model_is_used_if_the_provider_has_a_default() -> None:
     assert call(dataclasses.replace(providers.FLOWGPT, default_model="claude-v1")).model == "claude-v1"
     assert call(ACME).model is None
     assert call(ACME, model="anything").model == "anything"
@@ -37,7 +39,7 @@ def test_a_model_s_name_that_cannot_be_sent_is_refused(model: Any) -> None:
         g4flite.stream("flowgpt", "Hi", model=model)
 
 
-def test_an_unknown_model_is_refused_with_the_list() -> None:
+def test_the_error_for_an_unknown_model_lists_the_models() -> None:
     with pytest.raises(g4flite.ModelNotFoundError) as caught:
         g4flite.stream("flowgpt", "Hi", model="GPT-3.5-turbo")
     assert "no model 'GPT-3.5-turbo' (did you mean 'gpt-3.5-turbo'?); the models are gpt-3.5-turbo" in str(caught.value)
@@ -63,7 +65,7 @@ def test_options_are_checked_by_name_and_type() -> None:
 
 
 @pytest.mark.parametrize("headers", [[("a", "b")], "a: b", 3])
-def test_headers_are_a_mapping(headers: Any) -> None:
+def test_headers_that_are_not_a_mapping_are_refused(headers: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="headers= must be a mapping of names to values, not"):
         g4flite.stream("cromicle", "Hi", headers=headers)
 
@@ -90,7 +92,7 @@ def test_base_url_replaces_scheme_and_host(url: str, clean: str) -> None:
         "s3cret://host.test?key=s3cret", 3, b"http://host.test",
     ],
 )  # fmt: skip
-def test_a_base_url_that_is_none_is_refused(url: Any) -> None:
+def test_a_bad_base_url_is_refused_and_its_password_is_not_shown(url: Any) -> None:
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream("cromicle", "Hi", base_url=url)
     assert "base_url" in str(caught.value)
@@ -132,13 +134,13 @@ def test_a_header_that_cannot_be_sent_is_refused(name: Any, value: Any, complain
         g4flite.stream("cromicle", "Hi", headers={name: value})
 
 
-def test_no_message_quotes_a_header() -> None:
+def test_the_error_for_a_bad_header_does_not_show_the_value() -> None:
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream("cromicle", "Hi", headers={"authorization": "Bearer s3cret\n"})
     assert "s3cret" not in str(caught.value)
 
 
-def test_the_caller_s_headers_win_in_any_case_of_letters() -> None:
+def test_the_caller_s_headers_replace_the_provider_s_in_any_case_of_letters() -> None:
     request = build(call(headers={"Content-Type": "text/x", "X-Tab": "a\tb"}))
     assert request.headers == {"content-type": "text/x", "x-tab": "a\tb"}
 
@@ -155,39 +157,39 @@ def test_templates_are_filled_from_the_signer_and_quoted_in_the_url() -> None:
     assert request.headers == {"x-nonce": "a/b&c", "x-model": "m/1 x", "x-brace": "{}"}
 
 
-def test_a_template_that_names_no_field_is_refused() -> None:
+def test_a_template_that_names_an_unknown_field_is_refused() -> None:
     spec = dataclasses.replace(ACME, headers={"x-nonce": "{nonce}"})
     with pytest.raises(g4flite.SpecError, match="names 'nonce', which the signer does not return; .* base_url, model"):
         build(call(spec))
 
 
-def test_a_filled_in_header_is_checked() -> None:
+def test_a_header_is_checked_after_its_template_is_filled() -> None:
     spec = dataclasses.replace(ACME, headers={"x-nonce": "{nonce}"}, signer=lambda call: {"nonce": "a\r\nb"})
     with pytest.raises(g4flite.OptionError, match="x-nonce holds a line break"):
         build(call(spec))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x"])
-def test_a_payload_that_is_no_json_is_refused(value: Any) -> None:
+def test_a_payload_that_is_not_json_is_refused(value: Any) -> None:
     spec = dataclasses.replace(ACME, payload=lambda call: {"x": value})
     with pytest.raises(g4flite.SpecError, match="the payload is not JSON"):
         build(call(spec))
 
 
-def test_the_body_is_compact_utf_8() -> None:
+def test_the_body_is_compact_json_in_utf_8() -> None:
     assert (
         build(call(messages="h\u00e9", options={"temperature": 0.5})).body
         == '{"prompt":"h\u00e9","temperature":0.5}'.encode()
     )
 
 
-def test_a_request_shows_no_header_and_no_body() -> None:
+def test_the_repr_of_a_request_shows_no_header_and_no_body() -> None:
     request = build(call(headers={"authorization": "Bearer s3cret"}, messages="private"))
     assert repr(request) == "Request(url='http://acme.test/chat')"
     assert "s3cret" not in repr(call(headers={"authorization": "Bearer s3cret"}))
 
 
-def test_flowgpt_s_body_follows_the_conversation() -> None:
+def test_flowgpt_s_body_splits_the_conversation_into_system_history_and_question() -> None:
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "One?"},
@@ -214,14 +216,14 @@ KNOWN = {
 
 
 @pytest.mark.parametrize(("name", "known"), KNOWN.items())
-def test_a_signature_in_the_body_is_the_known_one(name: str, known: tuple[str, str]) -> None:
+def test_the_signature_in_the_body_equals_the_known_answer(name: str, known: tuple[str, str]) -> None:
     request = build(dataclasses.replace(call(providers.find(name), HELLO), now_ms=1700000000123))
     body = json.loads(request.body)
     assert body[known[0]] == known[1]
     assert body.get("time", 1700000000123) == 1700000000123
 
 
-def test_flowgpt_s_signature_is_the_known_one() -> None:
+def test_flowgpt_s_signature_equals_the_known_answer() -> None:
     digits = iter("0123456789abcdef" * 2)
     draws = {16: lambda: int(next(digits), 16), 36: lambda: 0}
     frozen = dataclasses.replace(
@@ -235,20 +237,20 @@ def test_flowgpt_s_signature_is_the_known_one() -> None:
     assert headers["authorization"] == "Bearer null"
 
 
-def test_an_extra_that_is_no_json_is_named() -> None:
+def test_the_error_says_what_in_extra_is_not_json() -> None:
     with pytest.raises(g4flite.OptionError, match="a field of extra= is not JSON: Object of type object"):
         build(call(ACME, extra={"x": object()}))
 
 
 @pytest.mark.parametrize(("name", "meant"), [("max_retries", "retries"), ("apikey", "api_key")])
-def test_an_argument_that_is_misspelt_is_known_again(name: str, meant: str) -> None:
+def test_the_error_for_a_misspelt_argument_suggests_the_right_name(name: str, meant: str) -> None:
     with pytest.raises(
         g4flite.OptionError, match=rf"'{name}' \(did you mean '{meant}'\?\); it takes .*, and extra= for"
     ):
         g4flite.stream("openai", "Hi", model="m", api_key="sk-test-1", **{name: "1"})
 
 
-def test_the_first_request_is_sent_while_it_is_fresh_and_every_other_is_signed_anew() -> None:
+def test_only_the_first_attempt_sends_the_first_request_and_only_within_a_second() -> None:
     signed: list[int] = []
 
     def sign(asked: Call) -> dict[str, str]:

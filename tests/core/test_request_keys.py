@@ -33,14 +33,14 @@ EXPECTED = {
 
 
 def request(name: Any, **more: Any) -> Any:
-    """The request that a call sends, its body as a value."""
+    """Return the request that a call sends, with its body decoded from JSON."""
     settings = {"model": "m", "base_url": None, "headers": None, "options": {}, **more}
     built = build(make_call(providers.find(name), "Hi", **settings))
     return built._replace(body=json.loads(built.body))
 
 
 @pytest.mark.parametrize("name", KEYED)
-def test_a_missing_key_names_its_variable(name: str) -> None:
+def test_the_error_for_a_missing_key_names_the_variable(name: str) -> None:
     base_url = "https://own.test" if name == "azure-openai" else None
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream(name, "Hi", model="m", base_url=base_url)
@@ -48,7 +48,7 @@ def test_a_missing_key_names_its_variable(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KEYED)
-def test_a_key_travels_in_a_header_and_nowhere_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_sent_in_a_header_and_nowhere_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     base_url = "https://own.test" if name == "azure-openai" else None
     header = {"anthropic": "x-api-key", "gemini": "x-goog-api-key", "azure-openai": "api-key"}.get(
         name, "authorization"
@@ -76,13 +76,13 @@ def test_the_argument_wins_over_the_variable_and_the_first_variable_over_the_sec
 
 
 @pytest.mark.parametrize("name", ["ollama", "llamacpp", "vllm", "lmstudio"])
-def test_a_local_server_wants_no_key_and_takes_one(name: str) -> None:
+def test_a_key_is_optional_for_a_local_server(name: str) -> None:
     assert "authorization" not in request(name).headers
     assert request(name, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize("key", ["", "two words", "li\nne", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
-def test_what_is_no_key_is_refused_and_not_quoted(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_key_is_refused_and_not_shown(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         g4flite.OptionError, match="^openai: api_key cannot be a key: it is empty, or holds a space"
     ) as caught:
@@ -94,18 +94,18 @@ def test_what_is_no_key_is_refused_and_not_quoted(key: Any, monkeypatch: pytest.
             g4flite.stream("openai", "Hi", model="m")
 
 
-def test_a_header_of_the_caller_s_own_stands_for_the_key() -> None:
+def test_the_caller_s_own_authorization_header_replaces_the_key() -> None:
     assert request("openai", headers={"Authorization": "Bearer other"}).headers["authorization"] == "Bearer other"
     with pytest.raises(g4flite.OptionError, match="there is no API key"):
         request("openai", headers={"x-other": "Bearer other"})
 
 
-def test_a_key_for_who_takes_none_is_refused() -> None:
+def test_a_key_for_a_provider_that_takes_no_key_is_refused() -> None:
     with pytest.raises(g4flite.OptionError, match="cromicle: this provider takes no key; leave api_key= out"):
         g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1", api_key=KEY)
 
 
-def test_a_key_is_for_one_provider() -> None:
+def test_a_key_for_several_providers_or_for_a_client_is_refused() -> None:
     with g4flite.Client("openai", model="m", api_key=KEY) as client:
         for listed in (["openai", "groq"], [client], client):
             with pytest.raises(g4flite.OptionError, match="api_key= belongs to one provider"):
@@ -114,13 +114,13 @@ def test_a_key_is_for_one_provider() -> None:
         assert KEY not in repr(client)
 
 
-def test_a_key_goes_into_no_url() -> None:
+def test_a_url_template_that_names_the_key_is_refused() -> None:
     with pytest.raises(g4flite.SpecError, match="url names .api_key."):
         dataclasses.replace(ACME, url="{base_url}/chat?key={api_key}")
 
 
 @pytest.mark.parametrize("api_key", [None, KEY])
-def test_a_key_over_plain_http_to_another_machine_is_warned_of(api_key: str | None) -> None:
+def test_a_key_over_plain_http_to_another_machine_causes_a_warning(api_key: str | None) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         g4flite.stream("llamacpp", "Hi", base_url="http://10.0.0.5:8080/v1", api_key=api_key)
@@ -151,7 +151,7 @@ def test_a_key_over_plain_http_to_another_machine_is_warned_of(api_key: str | No
         ),
     ],
 )
-def test_a_vendor_s_own_variable_names_the_server(
+def test_the_vendor_s_own_variable_sets_the_base_url(
     name: str, variable: str, value: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -159,19 +159,19 @@ def test_a_vendor_s_own_variable_names_the_server(
     assert request(name, api_key=KEY, base_url="https://given.test").url.startswith("https://given.test/")
 
 
-def test_our_variable_wins_over_the_vendor_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_of_g4flite_wins_over_the_vendor_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://vendor.test")
     monkeypatch.setenv("G4FLITE_OPENAI_BASE_URL", "https://ours.test")
     assert request("openai", api_key=KEY).url == "https://ours.test/chat/completions"
 
 
-def test_a_variable_that_holds_no_url_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_the_variable_that_holds_a_bad_url(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "ftp://own.test")
     with pytest.raises(g4flite.OptionError, match=r"must begin with http:// or https://.*\(from OPENAI_BASE_URL\)"):
         request("openai", api_key=KEY)
 
 
-def test_a_provider_without_a_public_address_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_asks_for_base_url_if_the_provider_has_no_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = "azure-openai: there is no public base URL; pass base_url= or set AZURE_OPENAI_ENDPOINT"
     with pytest.raises(g4flite.OptionError, match=wanted):
         g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
@@ -185,18 +185,18 @@ def test_a_provider_without_a_public_address_asks_for_one(monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "azure-openai"]
 )
-def test_a_model_has_to_be_named_where_there_is_no_default(name: str) -> None:
+def test_a_model_has_to_be_named_if_there_is_no_default(name: str) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.ModelNotFoundError, match=f"^{name}: there is no default model; name one with model="):
         g4flite.stream(name, "Hi", api_key=key, base_url="http://127.0.0.1:9")
 
 
-def test_a_provider_that_lacks_a_default_model_is_passed_over_in_a_list() -> None:
+def test_a_provider_without_a_default_model_is_skipped_in_a_list() -> None:
     stream = g4flite.stream(["ollama", "llamacpp"], "Hi")
     assert (stream.provider, stream.model) == ("llamacpp", "default")
 
 
-def test_extra_goes_into_the_payload_and_into_the_objects_inside() -> None:
+def test_extra_is_merged_into_the_payload_and_its_inner_objects() -> None:
     extra = {"think": "high", "options": {"num_ctx": 8192, "temperature": 1}, "model": "other", "keep_alive": None}
     body = request("ollama", options={"temperature": 0.2, "seed": 3}, extra=extra).body
     assert body["options"] == {"temperature": 1, "seed": 3, "num_ctx": 8192}
@@ -210,7 +210,7 @@ def test_extra_goes_into_the_payload_and_into_the_objects_inside() -> None:
         g4flite.stream("ollama", "Hi", model="m", extra={"a": object()})
 
 
-def test_the_extra_of_a_call_goes_into_that_of_its_client() -> None:
+def test_the_extra_of_a_call_is_merged_into_the_extra_of_its_client() -> None:
     with g4flite.Client("ollama", model="m", extra={"options": {"num_ctx": 1, "top_k": 2}, "think": True}) as client:
         run = client.stream("Hi", extra={"options": {"num_ctx": 3}})._run
     assert run.call.extra == {"options": {"num_ctx": 3, "top_k": 2}, "think": True}
@@ -218,7 +218,7 @@ def test_the_extra_of_a_call_goes_into_that_of_its_client() -> None:
 
 @pytest.mark.parametrize("name", ["openai-responses", "anthropic", "gemini", "cohere"])
 @pytest.mark.parametrize("wrong", ["any", {"type": "function"}, {"type": "function", "function": {"name": 5}}])
-def test_a_tool_choice_that_is_none_is_refused(name: str, wrong: Any) -> None:
+def test_a_tool_choice_of_an_unknown_form_is_refused(name: str, wrong: Any) -> None:
     with pytest.raises(g4flite.OptionError, match='tool_choice= must be "auto", "none", "required" or'):
         g4flite.stream(name, "Hi", model="m", api_key=KEY, tool_choice=wrong)
 
@@ -227,20 +227,20 @@ def test_a_tool_choice_that_is_none_is_refused(name: str, wrong: Any) -> None:
 @pytest.mark.parametrize(
     "wrong", [{}, {"type": "xml"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}]
 )
-def test_a_response_format_that_is_none_is_refused(name: str, wrong: Any) -> None:
+def test_a_response_format_of_an_unknown_form_is_refused(name: str, wrong: Any) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.OptionError, match='response_format= must be {"type": "json_object"} or'):
         g4flite.stream(name, "Hi", model="m", api_key=key, response_format=wrong)
 
 
 @pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"])
-def test_a_tool_that_is_none_is_refused(name: str) -> None:
+def test_a_tool_of_an_unknown_form_is_refused(name: str) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.OptionError, match=f"^{name}: tool 1 is no"):
         g4flite.stream(name, "Hi", model="m", api_key=key, tools=[{"name": "add"}])
 
 
-def test_an_assistant_that_only_calls_tools_says_nothing() -> None:
+def test_an_assistant_message_of_tool_calls_alone_is_sent_without_text() -> None:
     calls = [{"id": "a", "function": {"name": "now", "arguments": "{}"}}]
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}]
     built = build(make_call(providers.find("openai-responses"), messages, model="m", base_url=None, headers=None,
@@ -248,7 +248,7 @@ def test_an_assistant_that_only_calls_tools_says_nothing() -> None:
     assert [item.get("type", item.get("role")) for item in json.loads(built.body)["input"]] == ["user", "function_call"]
 
 
-def test_what_the_caller_changes_later_is_not_sent() -> None:
+def test_tools_and_extra_are_copied_before_the_caller_can_change_them() -> None:
     tools = [{"type": "function", "function": {"name": "now"}}]
     extra: dict[str, Any] = {"metadata": {}}
     call = g4flite.stream("ollama", "Hi", model="m", tools=tools, extra=extra)._run.call
@@ -258,7 +258,7 @@ def test_what_the_caller_changes_later_is_not_sent() -> None:
     assert (body["tools"][0]["function"]["name"], body["metadata"]) == ("now", {})
 
 
-def test_a_nest_too_deep_for_json_is_an_error_of_ours() -> None:
+def test_an_extra_that_is_nested_too_deep_for_json_is_an_option_error() -> None:
     nest: list[Any] = []
     for _ in range(100_000):
         nest = [nest]
@@ -267,7 +267,7 @@ def test_a_nest_too_deep_for_json_is_an_error_of_ours() -> None:
 
 
 @pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "OPENAI_BASE_URL"])
-def test_blanks_around_a_variable_s_value_are_none_of_it(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blanks_around_a_variable_s_value_are_stripped(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setenv(variable, f" {KEY if variable == 'OPENAI_API_KEY' else 'https://own.test/v1'}\n")
     assert request("openai").headers["authorization"] == f"Bearer {KEY}"
@@ -275,24 +275,24 @@ def test_blanks_around_a_variable_s_value_are_none_of_it(variable: str, monkeypa
     assert g4flite.stream("llamacpp", "Hi").provider == "llamacpp"
 
 
-def test_an_empty_list_of_providers_is_one_with_a_key_too() -> None:
+def test_an_empty_list_of_providers_is_refused_with_a_key_too() -> None:
     with pytest.raises(g4flite.ProviderNotFoundError):
         g4flite.stream([], "Hi", api_key=KEY)
 
 
 @pytest.mark.parametrize("name", ["anthropic", "gemini"])
-def test_a_system_message_alone_asks_nothing(name: str) -> None:
+def test_system_messages_without_any_other_message_are_refused(name: str) -> None:
     with pytest.raises(g4flite.MessagesError, match=f"^{name}: there are only system messages"):
         g4flite.stream(name, [{"role": "system", "content": "Be brief."}], model="m", api_key=KEY)
 
 
 @pytest.mark.parametrize("stop", [[1], [""], ""])
-def test_a_stop_that_is_no_text_is_refused(stop: Any) -> None:
+def test_a_stop_that_is_not_a_text_or_an_empty_text_is_refused(stop: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="stop= must be a text or a list of texts"):
         g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
 
 
-def test_the_providers_are_listed_by_their_constants() -> None:
+def test_dir_lists_the_constants_of_the_providers() -> None:
     assert {"OPENAI", "AZURE_OPENAI", "find"} <= {*dir(providers)}
     with pytest.raises(AttributeError, match="has no attribute 'openai_'"):
         providers.openai_  # noqa: B018

@@ -1,3 +1,5 @@
+"""`Retry`: how long to wait before the next attempt, and which errors may pass by themselves."""
+
 import pickle
 
 import pytest
@@ -7,7 +9,7 @@ from g4flite import Retry
 from g4flite._core.settings import as_retry, may_pass
 
 
-def test_the_defaults_and_the_short_form() -> None:
+def test_a_number_of_retries_stands_for_a_retry_with_the_defaults() -> None:
     assert as_retry(2) == Retry() == Retry(times=2, base=0.5, cap=8.0, longest=60.0)
     assert as_retry(0).times == 0
     assert as_retry(own := Retry(cap=1)) is own
@@ -31,7 +33,7 @@ def test_a_retry_that_makes_no_sense_is_refused(fields: dict[str, float]) -> Non
         Retry(**fields)  # type: ignore[arg-type]
 
 
-def test_waiting_doubles_up_to_the_cap_with_full_jitter() -> None:
+def test_the_wait_doubles_up_to_the_cap_with_full_jitter() -> None:
     retry, error = Retry(times=9), g4flite.ConnectError("refused")
     assert [retry.wait(n, error, lambda: 1.0) for n in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
     assert retry.wait(3, error, lambda: 0.25) == 0.5
@@ -49,7 +51,7 @@ def test_a_wait_that_the_service_asks_for_is_kept_up_to_a_limit(asked: float, wa
 
 
 @pytest.mark.parametrize("status", range(300, 600))
-def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
+def test_may_pass_says_which_status_may_pass_by_itself(status: int) -> None:
     passing = status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
     assert may_pass(g4flite.StatusError(status=status)) is passing
     assert may_pass(g4flite.StatusError(status=status, should_retry=True)) is True
@@ -94,7 +96,7 @@ def test_a_status_passes_by_itself_or_it_does_not(status: int) -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_passes_by_itself_or_it_does_not(error: g4flite.G4fliteError, passing: bool) -> None:
+def test_may_pass_says_which_error_may_pass_by_itself(error: g4flite.G4fliteError, passing: bool) -> None:
     assert may_pass(error) is passing
 
 

@@ -1,4 +1,4 @@
-"""The one object: lazy, read once, closed by whoever leaves it."""
+"""`Stream` is lazy, is read once, and is closed if its loop is left; and the clients and proxies that it reads with."""
 
 import dataclasses
 import threading
@@ -38,7 +38,7 @@ def test_nothing_is_sent_before_the_iteration(httpx_mock: HTTPXMock) -> None:
         iter(stream)
 
 
-def test_a_stream_is_read_once(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_a_stream_cannot_be_read_twice(driver: Driver, httpx_mock: HTTPXMock) -> None:
     reply(httpx_mock, b"hello")
     driver.collect(ACME, "Hi")
     with pytest.raises(g4flite.StreamConsumed, match="acme: a stream is read once; call stream"):
@@ -67,13 +67,13 @@ def test_partial_is_the_text_so_far(driver: Driver, httpx_mock: HTTPXMock) -> No
     assert (stream.provider, stream.model, stream.partial) == ("acme", "m", "abc")
 
 
-def test_text_reads_to_the_end(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_text_returns_the_whole_answer(driver: Driver, httpx_mock: HTTPXMock) -> None:
     reply(httpx_mock, b"he", b"llo")
     stream = g4flite.stream(ACME, "Hi")
     assert (stream.text() if driver.name == "sync" else driver.run(stream.atext)) == "hello"
 
 
-def test_a_reply_without_text_is_empty(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_a_reply_without_text_is_an_empty_reply_error(driver: Driver, httpx_mock: HTTPXMock) -> None:
     reply(httpx_mock)
     with pytest.raises(g4flite.EmptyReplyError, match="acme: the reply is complete but holds no text"):
         driver.collect(ACME, "Hi")
@@ -116,8 +116,8 @@ def test_aclose_ends_a_sync_loop_too(server: Emulator) -> None:
     assert next(running, None) is None
 
 
-def test_close_from_inside_of_a_read_is_an_error_of_the_loop(server: Emulator) -> None:
-    """As where another thread closes the stream in its very first step."""
+def test_close_during_a_read_raises_stream_closed_error_in_the_loop(server: Emulator) -> None:
+    """The parser closes the stream, as another thread may do during the first read."""
 
     class Closing(g4flite.TextParser):
         def feed(self, data: bytes) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def test_close_from_inside_of_a_read_is_an_error_of_the_loop(server: Emulator) -
     assert caught.value.partial == "a"
 
 
-def test_a_loop_that_never_began_is_closed(driver: Driver) -> None:
+def test_a_stream_can_be_closed_if_its_loop_never_began(driver: Driver) -> None:
     stream = g4flite.stream(ACME, "Hi")
     if driver.name == "sync":
         running = iter(stream)
@@ -144,7 +144,7 @@ def test_a_loop_that_never_began_is_closed(driver: Driver) -> None:
     assert repr(stream) == "<Stream of acme, model None: closed, 0 characters>"
 
 
-def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: Emulator) -> None:
+def test_the_caller_s_client_is_used_and_left_open(driver: Driver, server: Emulator) -> None:
     async def work() -> None:
         async with driver.client(headers={"x-own": "1"}, cookies={"c": "2"}) as client:
             for _ in range(2):
@@ -163,7 +163,7 @@ def test_a_client_of_the_caller_s_is_used_and_left_open(driver: Driver, server: 
     assert server.connections == 1
 
 
-def test_a_client_sends_back_the_cookies_that_an_answer_sets(driver: Driver, server: Emulator) -> None:
+def test_a_client_sends_back_the_cookies_that_a_response_sets(driver: Driver, server: Emulator) -> None:
     once, never = Script(headers={"set-cookie": "worker=7"}), Script()
 
     async def work() -> None:
@@ -182,7 +182,7 @@ def test_a_client_sends_back_the_cookies_that_an_answer_sets(driver: Driver, ser
 
 
 @pytest.mark.parametrize("client", [httpx.Client(), httpx.AsyncClient()])
-def test_a_client_of_the_wrong_colour_is_a_type_error(client: Any, driver: Driver) -> None:
+def test_a_sync_client_in_async_and_an_async_client_in_sync_are_type_errors(client: Any, driver: Driver) -> None:
     right = httpx.Client if driver.name == "sync" else httpx.AsyncClient
     if not isinstance(client, right):
         with pytest.raises(
@@ -191,7 +191,7 @@ def test_a_client_of_the_wrong_colour_is_a_type_error(client: Any, driver: Drive
             driver.collect(ACME, "Hi", client=client)
 
 
-def test_a_client_that_is_none_or_closed_is_refused_at_once() -> None:
+def test_a_closed_client_and_a_value_that_is_no_client_are_refused_at_once() -> None:
     with pytest.raises(TypeError, match=r"client= must be an httpx.Client or httpx.AsyncClient, not int"):
         g4flite.stream(ACME, "Hi", client=5)  # type: ignore[arg-type]
     client = httpx.Client()
@@ -200,7 +200,7 @@ def test_a_client_that_is_none_or_closed_is_refused_at_once() -> None:
         g4flite.stream(ACME, "Hi", client=client)
 
 
-def test_a_proxy_next_to_a_client_is_refused() -> None:
+def test_the_argument_proxy_is_refused_beside_a_client() -> None:
     with pytest.raises(g4flite.OptionError, match="acme: proxy=, verify= and transport= cannot be given with client="):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), proxy="http://127.0.0.1:1")
 
@@ -210,7 +210,7 @@ def test_a_proxy_next_to_a_client_is_refused() -> None:
     ["", "127.0.0.1:3128", "ftp://u:s3cret@host", "http://u:s3cret@[::1", "http://u:s3cret@host:port", "http://", 3,
      "http://ho st:1", "socks4://u:s3cret@host"],
 )  # fmt: skip
-def test_a_proxy_that_is_none_is_refused_without_its_password(proxy: Any) -> None:
+def test_a_bad_proxy_url_is_refused_and_its_password_is_not_shown(proxy: Any) -> None:
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream(ACME, "Hi", proxy=proxy)
     assert str(caught.value).startswith("acme: proxy ")
@@ -231,7 +231,7 @@ def test_the_environment_names_the_proxy_and_the_argument_wins(
         driver.collect("cromicle", "Hi", base_url="http://upstream.test", proxy=server.url)
 
 
-def test_a_retired_provider_s_public_host_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_public_host_of_a_retired_provider_causes_one_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.warns(g4flite.RetiredProviderWarning, match=r"cromicle: retired upstream since May 2025") as caught:
         g4flite.stream("cromicle", "Hi")
         g4flite.stream("cromicle", "Hi")
@@ -248,7 +248,7 @@ def test_a_retired_provider_s_public_host_is_warned_of_once(monkeypatch: pytest.
         g4flite.stream(dataclasses.replace(providers.FREE2GPT, retired=""), "Hi")
 
 
-def test_a_custom_spec_streams_without_being_registered(driver: Driver, server: Emulator) -> None:
+def test_a_custom_provider_streams_without_being_registered(driver: Driver, server: Emulator) -> None:
     server.script = Script(body="made to measure")
     assert "".join(driver.collect(ACME, "Hi", base_url=server.url, temperature=1)) == "made to measure"
     assert "acme" not in providers.names()
@@ -278,7 +278,7 @@ class TestClient:
         assert b'"temperature":0.9' in second.body
         assert {"x-a": "1", "x-b": "3"}.items() <= dict(second.headers).items()
 
-    def test_a_closed_client_says_so(self, driver: Driver) -> None:
+    def test_a_closed_client_refuses_to_stream_and_says_closed_in_its_repr(self, driver: Driver) -> None:
         client = g4flite.Client(ACME)
         assert repr(client) == "<Client of acme: open>"
         driver.run(client.aclose) if driver.name != "sync" else client.close()
@@ -292,7 +292,7 @@ class TestClient:
                 g4flite.Client("cromicle", **settings)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_after_async_for_only_aclose_closes(self, backend: str, server: Emulator) -> None:
+    def test_close_is_refused_after_async_for_and_aclose_closes(self, backend: str, server: Emulator) -> None:
         async def main() -> None:
             client = g4flite.Client("cromicle", base_url=server.url)
             await client.stream("Hi").atext()
@@ -304,8 +304,10 @@ class TestClient:
         Driver(backend).run(main)
         assert server.connections == 2
 
-    def test_a_client_renews_itself_in_another_process(self, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-        """What a fork does to it; a child's own coverage is not seen."""
+    def test_a_client_makes_a_new_connection_pool_in_another_process(
+        self, server: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A changed process id stands for a fork, as coverage is not measured in a child."""
         with g4flite.Client("cromicle", base_url=server.url) as client:
             parent = client._pool.client()
             assert client._pool.client() is parent
@@ -327,46 +329,49 @@ class TestClient:
         assert sorted(texts) == sorted(f"You said: {n}" for n in range(16))
 
 
-def test_a_socks_proxy_without_its_package(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socks_proxy_is_refused_if_socksio_is_not_installed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
     with pytest.raises(g4flite.OptionError, match="acme: a SOCKS proxy needs the package socksio"):
         driver.collect(ACME, "Hi", proxy="socks5://127.0.0.1:1")
 
 
-def test_a_proxy_of_the_environment_that_httpx_refuses(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_of_the_environment_that_httpx_refuses_is_an_option_error(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "gopher://u:s3cret@127.0.0.1")
     with pytest.raises(g4flite.OptionError, match="is not a URL that httpx can use") as caught:
         driver.collect(ACME, "Hi")
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_unknown_failure_of_httpx_is_still_ours(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_an_unknown_failure_of_httpx_is_a_transport_error(driver: Driver, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.ReadError(""))
     with pytest.raises(g4flite.TransportError, match="acme.test closed the connection before it responded: ReadError"):
         driver.collect(ACME, "Hi")
 
 
-def test_a_protocol_that_httpx_does_not_speak(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_a_url_whose_protocol_httpx_does_not_support_is_an_option_error(driver: Driver, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.UnsupportedProtocol("no"))
     with pytest.raises(g4flite.OptionError, match="a URL that httpx refuses"):
         driver.collect(ACME, "Hi")
 
 
-def test_a_connection_that_takes_too_long(driver: Driver, httpx_mock: HTTPXMock) -> None:
+def test_a_connection_that_takes_too_long_is_a_connect_timeout_error(driver: Driver, httpx_mock: HTTPXMock) -> None:
     httpx_mock.add_exception(httpx.ConnectTimeout("slow"))
     with pytest.raises(g4flite.ConnectTimeoutError, match="connect: no connection to acme.test in 10 s"):
         driver.collect(ACME, "Hi")
 
 
-def test_partial_is_the_whole_text_however_many_its_chunks(driver: Driver, server: Emulator) -> None:
+def test_partial_is_the_whole_text_of_a_thousand_chunks(driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: ["".join(chr(0x100 + n) for n in range(1000))]
     server.script = Script(split=2)
     driver.collect("cromicle", "Hi", base_url=server.url)
-    assert len(driver.chunks) == 1000 or transport(driver.name) == "aiohttp"  # which puts together what is there
+    # aiohttp joins the bytes that have come by the time of a read.
+    assert len(driver.chunks) == 1000 or transport(driver.name) == "aiohttp"
     assert driver.stream.partial == "".join(driver.chunks)
 
 
-def test_no_text_is_kept_where_none_is_wanted(driver: Driver, server: Emulator) -> None:
+def test_no_text_is_kept_if_keep_partial_is_false(driver: Driver, server: Emulator) -> None:
     server.script = Script(cut=3)
     client = g4flite.Client("cromicle", base_url=server.url, retries=0)
     stream = client.stream("Hi", keep_partial=False)

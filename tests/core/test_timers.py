@@ -1,4 +1,4 @@
-"""The timers, by a clock that the test winds."""
+"""The timers and the deadlines that they give to a socket, by a clock that the test puts forward."""
 
 import pickle
 from types import SimpleNamespace
@@ -11,17 +11,11 @@ from g4flite import Timeout
 from g4flite._core.settings import as_timeout
 from g4flite._core.timers import Timers
 from g4flite._core.transport.deadlines import Deadline, attach, extensions, watch
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 def started(timeout: Timeout, clock: Clock) -> Timers:
-    """Timers of an attempt whose request is on its way."""
+    """Return the timers of an attempt whose request is on its way."""
     timers = Timers(timeout, clock)
     timers.connected = True
     return timers
@@ -32,7 +26,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_the_defaults_and_the_short_form() -> None:
+def test_a_number_of_seconds_stands_for_a_timeout_with_that_total() -> None:
     assert as_timeout(None) == Timeout() == Timeout(connect=10, first_token=60, idle=60, total=None)
     assert as_timeout(5) == Timeout(total=5)
     own = Timeout(idle=None)
@@ -42,12 +36,12 @@ def test_the_defaults_and_the_short_form() -> None:
 
 @pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e10, "5", True])
 @pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
-def test_a_timer_is_a_positive_number_or_none(name: str, value: Any) -> None:
+def test_a_timer_that_is_not_a_positive_number_is_refused(name: str, value: Any) -> None:
     with pytest.raises(g4flite.OptionError, match=f"timeout: {name} must be a positive number of seconds or None"):
         Timeout(**{name: value})
 
 
-def test_a_bad_timeout_is_refused_before_any_socket() -> None:
+def test_a_bad_timeout_and_bad_retries_are_refused_before_a_socket_opens() -> None:
     with pytest.raises(g4flite.OptionError, match="total must be a positive number"):
         g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", timeout=-1)
     with pytest.raises(g4flite.OptionError, match="retries= must be a whole number from 0"):
@@ -71,10 +65,12 @@ def test_idle_runs_from_the_read_after_the_last_text(clock: Clock) -> None:
     timers = started(Timeout(first_token=2, idle=3), clock)
     timers.left()
     timers.heard = True
-    clock.now += 50  # the loop's own time
+    # The caller's loop takes this time.
+    clock.now += 50
     assert timers.left() == 3
     clock.now += 2
-    assert timers.left() == 1  # bytes without text do not count
+    # Bytes without text do not restart the timer.
+    assert timers.left() == 1
     timers.heard = True
     assert timers.left() == 3
     clock.now += 3
@@ -102,7 +98,7 @@ def test_total_runs_from_the_first_socket_through_every_attempt(clock: Clock) ->
     assert type(timers.expired()) is type(timers.unconnected("host")) is g4flite.TotalTimeoutError
 
 
-def test_a_timer_switched_off_never_ends(clock: Clock) -> None:
+def test_a_timer_that_is_none_never_ends(clock: Clock) -> None:
     timers = started(Timeout(connect=None, first_token=None, idle=None), clock)
     assert timers.connecting() is None
     assert timers.left() is None
@@ -111,7 +107,7 @@ def test_a_timer_switched_off_never_ends(clock: Clock) -> None:
     assert timers.left() is None
 
 
-def test_the_timer_that_a_socket_noticed_is_named(clock: Clock) -> None:
+def test_the_error_after_a_socket_s_timeout_names_the_timer(clock: Clock) -> None:
     timers = started(Timeout(first_token=2, total=5), clock)
     timers.connecting()
     timers.left()
@@ -121,7 +117,7 @@ def test_the_timer_that_a_socket_noticed_is_named(clock: Clock) -> None:
     )
 
 
-def test_connecting_ends_with_its_own_timer(clock: Clock) -> None:
+def test_the_connect_timer_ends_connecting(clock: Clock) -> None:
     timers = Timers(Timeout(connect=2), clock)
     timers.connecting()
     clock.now += 2
@@ -131,7 +127,7 @@ def test_connecting_ends_with_its_own_timer(clock: Clock) -> None:
     assert timers.connecting() == 2
 
 
-def test_what_nobody_needs_may_linger_for_a_while(clock: Clock) -> None:
+def test_linger_shortens_the_next_read_but_never_lengthens_the_read(clock: Clock) -> None:
     timers = started(Timeout(first_token=5), clock)
     timers.left()
     timers.linger(1)
@@ -142,7 +138,7 @@ def test_what_nobody_needs_may_linger_for_a_while(clock: Clock) -> None:
     assert timers.left() == 0.5
 
 
-def test_a_closed_stream_reads_no_more(clock: Clock) -> None:
+def test_aborted_timers_allow_no_further_read(clock: Clock) -> None:
     timers = started(Timeout(), clock)
     timers.abort()
     for call in (timers.left, timers.check, timers.connecting):
@@ -151,7 +147,7 @@ def test_a_closed_stream_reads_no_more(clock: Clock) -> None:
 
 
 class Stream:
-    """Stands for httpcore's: notes what it was asked."""
+    """Stands for a network stream of httpcore, and notes each call with its timeout."""
 
     def __init__(self) -> None:
         self.calls: list[Any] = []
@@ -166,7 +162,7 @@ class Stream:
         self.calls.append(("start_tls", server_hostname, timeout))
 
 
-def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clock) -> None:
+def test_a_deadline_asks_the_timers_at_each_read_and_write_and_a_number_is_kept(clock: Clock) -> None:
     timers = Timers(Timeout(connect=4, first_token=2), clock)
     made = extensions(timers, watch)
     deadlines = made["timeout"]
@@ -182,12 +178,14 @@ def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clo
     attach(stream, timers)
     assert type(stream) is kind
     stream.start_tls(None, "host", deadlines["connect"])
-    stream.read(5)  # as the handshake with a SOCKS proxy does
+    # The handshake with a SOCKS proxy reads without a timeout.
+    stream.read(5)
     for method in (b"CONNECT", b"POST"):
         made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=method)})
         stream.write(b"x", deadlines["write"])
     clock.now += 1.5
-    assert len(stream.calls) == 4  # the head of the request waits for the body
+    # The head of the request waits for the body.
+    assert len(stream.calls) == 4
     stream.write(b"x" * 5000, deadlines["write"])
     stream.read(7, deadlines["read"])
     stream.read(7, 3.0)
@@ -197,7 +195,7 @@ def test_an_armed_stream_asks_the_timers_and_any_other_takes_a_number(clock: Clo
     ]  # fmt: skip
 
 
-def test_a_stream_that_cannot_be_armed_keeps_its_own_time_outs(clock: Clock) -> None:
+def test_a_network_stream_whose_class_cannot_be_changed_keeps_its_own_timeouts(clock: Clock) -> None:
     stream = object()
     timers = Timers(Timeout(), clock)
     attach(stream, timers)
@@ -210,14 +208,15 @@ def test_a_connection_that_serves_another_stream_is_not_shut_down(clock: Clock) 
     first, second = Timers(Timeout(), clock), Timers(Timeout(), clock)
     attach(stream, first)
     attach(stream, second)
-    first.abort()  # Stream has no socket: shutting it down would raise
+    # Stream has no socket: to shut it down would raise an exception.
+    first.abort()
     second.release()
     second.abort()
     assert first.closed
     assert second.closed
 
 
-def test_without_limits_a_stream_waits_for_ever(clock: Clock) -> None:
+def test_a_network_stream_waits_for_ever_if_all_timers_are_none(clock: Clock) -> None:
     timers = Timers(Timeout(connect=None, first_token=None, idle=None), clock)
     made = extensions(timers, watch)
     stream: Any = Stream()

@@ -15,16 +15,16 @@ from tests.conftest import Driver
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 DIALECTS = ["openrouter", "groq", "deepseek", "mistral", "huggingface", "pollinations", "together", "xai",
             "azure-openai", "llamacpp", "vllm", "lmstudio"]  # fmt: skip
+# Each dialect's habits in the emulator: its own, or those of the most similar service that the emulator knows.
 HABITS = {
     "azure-openai": "azure",
     "pollinations": "deepseek",
     "together": "vllm",
     "xai": "deepseek",
     "lmstudio": "vllm",
-} | {
-    name: name for name in "openrouter groq deepseek mistral huggingface llamacpp vllm".split()
-}  # of those that the emulator does not know, what is like them
-SILENT = ("openai", "azure-openai")  # they count the reasoning and keep it to themselves
+} | {name: name for name in "openrouter groq deepseek mistral huggingface llamacpp vllm".split()}
+# These services count the tokens of the reasoning and do not send its text.
+SILENT = ("openai", "azure-openai")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TOOLS = [
     {"type": "function", "function": {"name": "weather", "description": "The weather in a city.", "parameters": {
@@ -63,7 +63,7 @@ def service(server: Emulator) -> Emulator:
 
 
 def settings(name: str, server: Emulator) -> dict[str, Any]:
-    """How to call a provider at the emulator; which then has the habits of that service."""
+    """Return the arguments of a call to the emulator, and give the emulator the habits of the provider's service."""
     spec = providers.find(name)
     server.keys = spec.key_needed and bool(spec.key_variables)
     server.script = Script(dialect=HABITS.get(name))
@@ -72,7 +72,7 @@ def settings(name: str, server: Emulator) -> dict[str, Any]:
 
 
 def bare(items: list[Any]) -> tuple[str, str, list[ToolCall]]:
-    """The text, the reasoning without blanks around it, and the tool calls; the deltas add up to them."""
+    """Return the text, the reasoning and the tool calls, after a check that the deltas add up to the tool calls."""
     text = "".join(item for item in items if isinstance(item, str))
     calls = [item for item in items if isinstance(item, ToolCall)]
     for index, call in enumerate(calls):
@@ -100,7 +100,8 @@ def test_the_same_conversation_streams_from_every_provider(name: str, driver: Dr
         assert stream.finish_reason == "tool_calls"
         assert stream.usage is not None
         assert stream.usage.prompt_tokens == 12
-        assert stream.usage.completion_tokens in (2, 3)  # with the reasoning, where the service counts it
+        # Some services count the tokens of the reasoning.
+        assert stream.usage.completion_tokens in (2, 3)
         assert stream.usage.reasoning_tokens in (None, 1)
         assert stream.response_model in (None, "m-1")
         assert isinstance(items[0], Start)
@@ -120,14 +121,15 @@ def test_a_plain_loop_yields_the_answer_s_text_alone(name: str, driver: Driver, 
 
 
 @pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
-def test_what_was_asked_arrives(name: str, service: Emulator) -> None:
+def test_messages_and_options_arrive_as_they_were_given(name: str, service: Emulator) -> None:
     spec = providers.find(name)
     options = {option: value for option, value in OPTIONS.items() if option in spec.options}
     g4flite.stream(name, MESSAGES, **options, **settings(name, service)).text()
     exchange = service.exchanges[-1]
     assert exchange.problem is None
     assert exchange.model == "m-1"
-    anonymous = name in ("gemini", "ollama")  # a tool's result is known by the tool's name there
+    # There, the result of a tool has the tool's name and no id.
+    anonymous = name in ("gemini", "ollama")
     assert unnamed(exchange.messages) == unnamed(MESSAGES) if anonymous else exchange.messages == MESSAGES
     if name == "mistral":
         assert json.loads(exchange.body)["random_seed"] == options.pop("seed")
@@ -139,7 +141,7 @@ def test_what_was_asked_arrives(name: str, service: Emulator) -> None:
 
 
 def unnamed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The messages without the ids of their tool calls."""
+    """Return the messages without names and without the ids of tool calls."""
     ids = ("id", "tool_call_id", "name")
     made = [{key: value for key, value in message.items() if key not in ids} for message in copy.deepcopy(messages)]
     for message in made:
@@ -187,7 +189,7 @@ def test_instructions_arrive(name: str, role: str, service: Emulator) -> None:
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_an_image_to_fetch_is_sent_or_refused(name: str, service: Emulator) -> None:
+def test_an_image_by_its_web_address_is_sent_or_refused(name: str, service: Emulator) -> None:
     image = {"type": "image_url", "image_url": {"url": "https://pictures.test/a.png"}}
     messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
     call = settings(name, service)
@@ -222,18 +224,18 @@ CLASSES = {
     "server": g4flite.G4fliteError,
 }
 
-
+# Inside a reply, these services send a text alone, which does not tell the class.
 NAMELESS = [
     ("huggingface", "permission"),
     ("ollama", "permission"),
     ("cohere", "permission"),
     ("cohere", "content_filter"),
-]  # text alone, in a stream
+]
 
 
 @pytest.mark.parametrize("name", [*PROTOCOLS, *HABITS])
 @pytest.mark.parametrize("kind", CLASSES)
-def test_a_problem_has_its_class_by_status_and_in_a_stream(name: str, kind: str, service: Emulator) -> None:
+def test_a_problem_has_its_class_as_a_status_and_inside_a_reply(name: str, kind: str, service: Emulator) -> None:
     call = settings(name, service)
     service.script = Script(problem=kind, dialect=HABITS.get(name))
     by_status = failure(name, call)
@@ -257,7 +259,7 @@ def failure(name: str, call: dict[str, Any]) -> g4flite.G4fliteError:
 
 @pytest.mark.parametrize("name", PROTOCOLS)
 @pytest.mark.parametrize("reason", ["stop", "length"])
-def test_a_finish_reason_has_the_common_word(name: str, reason: str, service: Emulator) -> None:
+def test_a_finish_reason_has_its_common_name(name: str, reason: str, service: Emulator) -> None:
     service.reply = lambda messages: ["a", Finish(reason)]
     with g4flite.stream(name, "Hi", **settings(name, service)) as stream:
         assert list(stream) == ["a"]
@@ -265,7 +267,7 @@ def test_a_finish_reason_has_the_common_word(name: str, reason: str, service: Em
 
 
 @pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
-def test_a_reply_that_was_cut_off_is_none(name: str, driver: Driver, service: Emulator) -> None:
+def test_a_reply_that_is_cut_off_is_truncated(name: str, driver: Driver, service: Emulator) -> None:
     call = settings(name, service)
     service.reply = lambda messages: iter(["one ", "two ", "three"])
     lengths = []
@@ -282,7 +284,7 @@ def test_a_reply_that_was_cut_off_is_none(name: str, driver: Driver, service: Em
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-def test_an_answer_kept_back_by_a_filter_is_an_error(name: str, driver: Driver, service: Emulator) -> None:
+def test_an_answer_that_a_content_filter_kept_back_is_an_error(name: str, driver: Driver, service: Emulator) -> None:
     service.reply = lambda messages: [Finish("content_filter")]
     with pytest.raises(g4flite.ContentFilterError if name != "cohere" else g4flite.ProviderError):
         driver.collect(name, "Hi", **settings(name, service))

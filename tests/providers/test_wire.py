@@ -1,4 +1,4 @@
-"""What goes over the wire, row by row: recorded forms in, texts and events out, at every split.
+"""Replies as each service sends them, and the texts and events that their parsers give at every split.
 
 Each test names its source: a documentation page, or a recording ("cassette", "chunks") of August 2026.
 """
@@ -10,11 +10,11 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from tests.response.test_parsers import SPLITS, pieces
+from tests.splits import SPLITS, cut
 
 
 def sse(*frames: Any, end: str = "\n\n") -> bytes:
-    """Each frame an event: an object as its data, a pair as its name and data, a string as it is."""
+    """Return the frames as server-sent events: an object is data, a pair is name and data, a string stands as it is."""
     made = []
     for frame in frames:
         name, data = frame if isinstance(frame, tuple) else ("", frame)
@@ -24,12 +24,12 @@ def sse(*frames: Any, end: str = "\n\n") -> bytes:
 
 
 def read(name: str, data: bytes) -> list[Any]:
-    """The items of a reply, the same at every split; an error is the last of them."""
+    """Return the items of a reply, which are the same at every split; then "done", "cut" or an error."""
     results = []
     for size in SPLITS:
         parser, items = providers.find(name).parser(2**20), list[Any]()
         try:
-            for piece in pieces(data, range(size, len(data), size)):
+            for piece in cut(data, size):
                 for item in parser.feed(piece):
                     items.append(item)
             if not parser.done:
@@ -44,7 +44,7 @@ def read(name: str, data: bytes) -> list[Any]:
 
 
 def chunk(delta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """One `chat.completion.chunk` of a single choice."""
+    """Return a `chat.completion.chunk` with one choice."""
     choice = {"index": 0, "delta": delta if delta is not None else {}}
     for name in ("finish_reason", "native_finish_reason"):
         if name in more:
@@ -69,7 +69,7 @@ COUNTED = Usage(3, 5, 2, 8, USAGE)
 
 
 class TestChat:
-    """B1, https://platform.openai.com/docs/api-reference/chat/streaming"""
+    """Chat Completions: https://platform.openai.com/docs/api-reference/chat/streaming"""
 
     def test_a_whole_reply(self) -> None:
         first = chunk({"role": "assistant", "content": "", "refusal": None}, finish_reason=None, usage=None)
@@ -82,18 +82,18 @@ class TestChat:
         [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("function_call", "tool_calls"),
          ("content_filter", "content_filter"), ("eos", "other")],
     )  # fmt: skip
-    def test_a_finish_reason_completes_a_reply_with_or_without_its_marker(self, reason: str, common: str) -> None:
+    def test_a_finish_reason_completes_a_reply_with_or_without_the_end_marker(self, reason: str, common: str) -> None:
         for end in ([DONE], []):
             items = read("openai", sse(said("a"), chunk(finish_reason=reason), *end))
             assert items == [BEGIN, "a", Finish(common, reason), "done"]  # type: ignore[arg-type]
 
-    def test_the_marker_alone_completes_a_reply_that_says_no_reason(self) -> None:
+    def test_the_end_marker_completes_a_reply_without_a_finish_reason(self) -> None:
         assert read("openai", sse(said("a"), DONE, said("b"))) == [BEGIN, "a", Finish("other", None), "done"]
 
-    def test_neither_of_the_two_is_a_cut(self) -> None:
+    def test_a_reply_without_finish_reason_and_end_marker_is_cut_off(self) -> None:
         assert read("openai", sse(said("a"))) == [BEGIN, "a", "cut"]
 
-    def test_a_reply_that_ends_inside_an_event_is_a_cut(self) -> None:
+    def test_a_reply_that_ends_inside_an_event_is_truncated(self) -> None:
         *items, error = read("openai", sse(said("a"), said("bcd"))[:-9])
         assert items == [BEGIN, "a"]
         assert type(error) is g4flite.TruncatedStreamError
@@ -128,7 +128,7 @@ class TestChat:
             "done",
         ]
 
-    def test_calls_of_one_number_and_two_ids_are_two(self) -> None:
+    def test_two_ids_with_one_index_are_two_tool_calls(self) -> None:
         calls = [{"index": 0, "id": name, "function": {"name": name, "arguments": "{}"}} for name in ("a", "b")]
         items = read("openai", sse(chunk({"tool_calls": calls}), chunk(finish_reason="tool_calls")))
         assert [item for item in items if isinstance(item, ToolCall)] == [
@@ -136,7 +136,7 @@ class TestChat:
             ToolCall("b", "b", "{}"),
         ]
 
-    def test_an_id_said_again_begins_no_new_call(self) -> None:
+    def test_a_repeated_id_begins_no_new_tool_call(self) -> None:
         calls = [{"index": 0, "id": "a", "function": {"name": "add", "arguments": text}} for text in ("{", "}")]
         items = read("openai", sse(chunk({"tool_calls": calls[:1]}), chunk({"tool_calls": calls[1:]}), STOP))
         assert ToolCall("a", "add", "{}") in items
@@ -157,25 +157,25 @@ class TestChat:
             assert isinstance(raised, g4flite.OverloadedError)
             assert "Overloaded" in str(raised)
 
-    def test_an_answer_that_is_complete_is_taken_from_by_nothing_behind_it(self) -> None:
+    def test_an_answer_stays_complete_whatever_follows_the_finish_reason(self) -> None:
         whole = [BEGIN, "a", Finish("stop", "stop")]
         assert read("openai", sse(said("a"), STOP) + b'data: {"id": "c1", "cho') == [*whole, "done"]
         assert read("openai", sse(said("a"), STOP, {"choices": [], "usage": {"prompt_tokens": "many"}}, DONE)) == [
             *whole, Usage(raw={"prompt_tokens": "many"}), "done",
         ]  # fmt: skip
 
-    def test_what_is_held_back_comes_out_before_a_cut(self) -> None:
+    def test_text_held_back_comes_out_before_the_truncation(self) -> None:
         *items, error = read("openai", sse(said("<thi")) + b'data: {"id"')
         assert items == [BEGIN, "<thi"]
         assert type(error) is g4flite.TruncatedStreamError
 
-    def test_half_a_surrogate_pair_comes_out_before_the_finish(self) -> None:
+    def test_half_a_surrogate_pair_comes_out_before_the_finish_reason(self) -> None:
         halves = ["data: " + json.dumps(chunk({name: "\ud83d"})) for name in ("reasoning", "content")]
         assert read("openai", sse(*halves, STOP, DONE)) == [
             BEGIN, Reasoning("\ufffd"), "\ufffd", Finish("stop", "stop"), "done",
         ]  # fmt: skip
 
-    def test_fragments_without_a_number_are_told_apart_by_id_and_name(self) -> None:
+    def test_fragments_of_tool_calls_without_an_index_are_told_apart_by_id_and_name(self) -> None:
         def part(**more: Any) -> dict[str, Any]:
             function = {key: more.pop(key) for key in ("name", "arguments") if key in more}
             return chunk({"tool_calls": [{**more, "function": function}]})
@@ -200,27 +200,27 @@ class TestChat:
         assert items[1:3] == ["<thi", ToolCallDelta(0, "a", "now", "{}")]
 
     @pytest.mark.parametrize("index", [0, "0", None])
-    def test_the_first_choice_may_be_numbered_in_any_way(self, index: Any) -> None:
+    def test_the_index_of_the_first_choice_may_be_a_number_a_text_or_null(self, index: Any) -> None:
         odd = said("a")
         odd["choices"][0]["index"] = index
         assert "a" in read("openai", sse(odd, STOP))
 
-    def test_what_is_no_text_is_no_id(self) -> None:
+    def test_an_id_or_a_model_that_is_not_a_text_is_ignored(self) -> None:
         assert read("openai", sse({**said("a"), "id": 5, "model": {}}, STOP))[0] == Start(None, None)
 
-    def test_a_refusal_is_no_answer(self) -> None:
+    def test_a_refusal_is_a_content_filter_error(self) -> None:
         data = sse(chunk({"refusal": "I can't "}), chunk({"refusal": "help."}), STOP)
         *items, error = read("openai", data)
         assert items == [BEGIN, Finish("stop", "stop")]
         assert isinstance(error, g4flite.ContentFilterError)
         assert (error.code, error.body) == ("refusal", "I can't help.")
 
-    def test_of_several_choices_the_first_is_read(self) -> None:
+    def test_only_the_first_of_several_choices_is_read(self) -> None:
         other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "stop"}
         data = sse({**said("a"), "choices": [*said("a")["choices"], other]}, STOP)
         assert read("openai", data) == [BEGIN, "a", Finish("stop", "stop"), "done"]
 
-    def test_surrogates_split_between_chunks_are_joined(self) -> None:
+    def test_a_surrogate_pair_that_is_split_between_chunks_is_joined(self) -> None:
         def half(name: str, text: str) -> str:
             return "data: " + json.dumps(chunk({name: text}))
 
@@ -245,21 +245,21 @@ class TestChat:
     @pytest.mark.parametrize(("data", "complaint"), [
         ("data: oops", "an event of the reply is not JSON: 'oops'"), ("data: [1]", "is a list, not a JSON object"),
     ])  # fmt: skip
-    def test_an_event_that_is_no_object_is_malformed(self, data: str, complaint: str) -> None:
+    def test_an_event_that_is_not_a_json_object_is_malformed(self, data: str, complaint: str) -> None:
         *items, error = read("openai", sse(said("a"), data, STOP))
         assert items == [BEGIN, "a"]
         assert complaint in str(error)
 
 
 class TestDialects:
-    """B1's table of dialects, B7 and B8: one parser understands them all"""
+    """Dialects of Chat Completions, which one parser reads."""
 
     def test_azure_names_no_id_in_its_first_chunk(self) -> None:
         """chunks: azure-model-router.1"""
         first = {"id": "", "model": "", "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
         assert read("azure-openai", sse(first, said("a"), STOP, DONE)) == [BEGIN, "a", Finish("stop", "stop"), "done"]
 
-    def test_openrouter(self) -> None:
+    def test_openrouter_sends_comments_reasoning_and_a_native_finish_reason(self) -> None:
         """https://openrouter.ai/docs/api/reference/streaming; cassettes"""
         comment = ": OPENROUTER PROCESSING"
         reasoning = chunk(
@@ -276,13 +276,13 @@ class TestDialects:
         assert items == [BEGIN, "a", "b", Finish("error", "error")]
         assert "Provider disconnected" in str(raised)
 
-    def test_a_finish_reason_error_alone_is_an_error(self) -> None:
+    def test_the_finish_reason_error_alone_is_an_error(self) -> None:
         """client-python (Mistral): models/completionresponsestreamchoice.py"""
         *items, raised = read("mistral", sse(said("a"), chunk(finish_reason="error")))
         assert items == [BEGIN, "a", Finish("error", "error")]
         assert type(raised) is g4flite.ProviderError
 
-    def test_deepseek(self) -> None:
+    def test_deepseek_sends_keep_alives_and_reasoning_content(self) -> None:
         """https://api-docs.deepseek.com/quick_start/rate_limit; chunks: deepseek-reasoning"""
         data = sse(": keep-alive", chunk({"content": None, "reasoning_content": "hm"}), ": keep-alive",
                    chunk({"content": "a", "reasoning_content": None}), STOP, DONE)  # fmt: skip
@@ -295,20 +295,20 @@ class TestDialects:
         assert isinstance(error, g4flite.ProviderError)
         assert error.passing
 
-    def test_vllm_says_it_by_both_names(self) -> None:
+    def test_vllm_has_two_names_for_reasoning(self) -> None:
         """https://docs.vllm.ai/en/stable/features/reasoning_outputs/, vLLM #27752"""
         both = chunk({"reasoning": "x", "reasoning_content": "x"})
         data = sse(chunk({"reasoning": "h"}), chunk({"reasoning_content": "m"}), both, said("a"), STOP, DONE)
         assert read("vllm", data)[1:5] == [Reasoning("h"), Reasoning("m"), Reasoning("x"), "a"]
 
-    def test_groq_counts_in_a_field_of_its_own(self) -> None:
+    def test_groq_sends_usage_in_a_field_of_its_own(self) -> None:
         """cassettes"""
         data = sse(said("a"), chunk(finish_reason="stop", x_groq={"id": "r", "usage": USAGE}), DONE)
         assert read("groq", data) == [BEGIN, "a", Finish("stop", "stop"), COUNTED, "done"]
         data = sse(said("a"), chunk(finish_reason="stop", x_groq={"usage": USAGE}, usage=USAGE), DONE)
         assert read("groq", data).count(COUNTED) == 1
 
-    def test_groq_names_an_error_s_event(self) -> None:
+    def test_groq_sends_an_error_in_an_event_named_error(self) -> None:
         """cassette: test_groq/test_tool_use_failed_error_streaming_with_text"""
         error = {"message": "Failed to call a function.", "type": "invalid_request_error", "code": "tool_use_failed",
                  "failed_generation": "{", "status_code": 400}  # fmt: skip
@@ -317,7 +317,7 @@ class TestDialects:
             assert items == [BEGIN, "a"]
             assert (raised.code, raised.kind) == ("tool_use_failed", "invalid_request_error")
 
-    def test_hugging_face_says_more_and_thinks_in_tags(self) -> None:
+    def test_hugging_face_sends_extra_fields_and_reasoning_in_think_tags(self) -> None:
         """cassette: test_huggingface; huggingface_hub: inference/_common.py"""
 
         def told(text: str) -> dict[str, Any]:
@@ -343,11 +343,15 @@ class TestDialects:
             (["<think>", "a</th"], "a</th", ""),
             (["\n", "<thin"], "", "\n<thin"),
             (["\n"], "", "\n"),
-            ([" " * 700, " " * 700, "<think>a</think>"], "", " " * 1400 + "<think>a</think>"),  # not waited for so long
+            # More blanks than a tag is waited for.
+            ([" " * 700, " " * 700, "<think>a</think>"], "", " " * 1400 + "<think>a</think>"),
         ],
     )
-    def test_what_is_no_tag_at_the_start_is_text(self, parts: list[str], reasoning: str, answer: str) -> None:
-        for end in ([STOP, DONE], [DONE], []):  # even where it is cut off, what came is given out
+    def test_only_a_think_tag_at_the_start_begins_reasoning(
+        self, parts: list[str], reasoning: str, answer: str
+    ) -> None:
+        # The text comes out even if the reply is cut off.
+        for end in ([STOP, DONE], [DONE], []):
             items = read("huggingface", sse(*map(said, parts), *end))
             assert "".join(i.text for i in items if isinstance(i, Reasoning)) == reasoning
             assert "".join(i for i in items[:-1] if isinstance(i, str)) == answer
@@ -357,12 +361,12 @@ class TestDialects:
         data = sse(": ping - 2026-08-01 10:00:00+00:00", said("a"), STOP, DONE, end="\r\n\r\n")
         assert read("llamacpp", data) == [BEGIN, "a", Finish("stop", "stop"), "done"]
 
-    def test_transformers_serve_leaves_out_what_is_null(self) -> None:
+    def test_transformers_serve_leaves_out_fields_that_are_null(self) -> None:
         """run against transformers serve"""
         data = sse(chunk({"role": "assistant"}), chunk({"content": "a"}), STOP, DONE)
         assert read("vllm", data) == [BEGIN, "a", Finish("stop", "stop"), "done"]
 
-    def test_the_litellm_proxy_counts_beside_an_empty_choice(self) -> None:
+    def test_the_litellm_proxy_sends_usage_beside_an_empty_choice(self) -> None:
         """run against the litellm proxy"""
         data = sse(said("a"), STOP, chunk(usage=USAGE), DONE)
         assert read("openai", data) == [BEGIN, "a", Finish("stop", "stop"), COUNTED, "done"]
@@ -376,7 +380,7 @@ class TestDialects:
             BEGIN, Reasoning("h"), Reasoning("m"), "a", "b", Finish("length", "length"), COUNTED, "done",
         ]  # fmt: skip
 
-    def test_mistral_s_error_is_an_object_of_that_name(self) -> None:
+    def test_mistral_sends_an_error_as_an_object_of_the_type_error(self) -> None:
         """client-python: extra/observability/otel.py"""
         error = {"object": "error", "message": "Service unavailable", "type": "service_unavailable", "code": "3000"}
         *_, raised = read("mistral", sse(said("a"), error))
@@ -384,7 +388,7 @@ class TestDialects:
 
 
 class TestResponses:
-    """B2, https://platform.openai.com/docs/api-reference/responses-streaming"""
+    """Responses: https://platform.openai.com/docs/api-reference/responses-streaming"""
 
     @staticmethod
     def named(kind: str, **more: Any) -> tuple[str, dict[str, Any]]:
@@ -421,7 +425,8 @@ class TestResponses:
             self.named("response.web_search_call.searching"),
             self.named("response.output_item.done", output_index=1, item=item),
             self.end(),
-            DONE,  # OpenRouter's
+            # OpenRouter sends this too.
+            DONE,
         )
         items = read("openai-responses", data)
         assert items[:5] == [Start("r1", "m-1"), Reasoning("h"), Reasoning("m"), "He", "llo"]
@@ -431,14 +436,14 @@ class TestResponses:
     @pytest.mark.parametrize(
         ("reason", "common"), [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "other")]
     )
-    def test_an_incomplete_reply_says_why(self, reason: str, common: str) -> None:
+    def test_an_incomplete_response_has_a_finish_reason(self, reason: str, common: str) -> None:
         data = sse(*self.begin(), self.text("a"), self.end("incomplete", incomplete_details={"reason": reason}))
         assert read("openai-responses", data)[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
 
-    def test_a_reply_without_its_end_is_a_cut(self) -> None:
+    def test_a_reply_without_its_last_event_is_cut_off(self) -> None:
         assert read("openai-responses", sse(*self.begin(), self.text("a"), DONE)) == [Start("r1", "m-1"), "a", "cut"]
 
-    def test_tool_calls(self) -> None:
+    def test_tool_calls_come_in_fragments_or_whole(self) -> None:
         item = {"type": "function_call", "id": "fc", "call_id": "a1", "name": "add", "arguments": ""}
         whole = {"type": "function_call", "call_id": "b2", "name": "now", "arguments": "{}"}
         data = sse(
@@ -472,15 +477,15 @@ class TestResponses:
         assert raised.code == "rate_limit_exceeded"
         assert "Slow down" in str(raised)
 
-    def test_a_reply_may_count_nothing(self) -> None:
+    def test_a_reply_may_have_no_usage(self) -> None:
         end = self.named("response.completed", response={"id": "r1", "status": "completed"})
         assert read("openai-responses", sse(self.text("a"), end)) == ["a", Finish("stop", "completed"), "done"]
 
-    def test_a_failed_response_that_says_nothing_is_an_error(self) -> None:
+    def test_a_failed_response_without_a_message_is_an_error(self) -> None:
         *_, raised = read("openai-responses", sse(self.named("response.failed", response={"error": None})))
         assert "the response failed" in str(raised)
 
-    def test_a_refusal_is_no_answer(self) -> None:
+    def test_a_refusal_is_a_content_filter_error(self) -> None:
         data = sse(*self.begin(), self.named("response.refusal.delta", delta="No"), self.end())
         *_, error = read("openai-responses", data)
         assert isinstance(error, g4flite.ContentFilterError)
@@ -488,11 +493,12 @@ class TestResponses:
 
 
 class TestAnthropic:
-    """B3, https://platform.claude.com/docs/en/build-with-claude/streaming"""
+    """Messages: https://platform.claude.com/docs/en/build-with-claude/streaming"""
 
     @staticmethod
     def named(kind: str, **more: Any) -> tuple[str, str]:
-        return kind, "data: " + json.dumps({"type": kind, **more}) + "      "  # cassettes: padded with blanks
+        # The cassettes pad the data with blanks.
+        return kind, "data: " + json.dumps({"type": kind, **more}) + "      "
 
     def begin(self) -> Any:
         counts = {"input_tokens": 3, "cache_read_input_tokens": 4, "cache_creation_input_tokens": None}
@@ -537,18 +543,18 @@ class TestAnthropic:
          ("model_context_window_exceeded", "length"), ("refusal", "content_filter"), ("pause_turn", "other"),
          (None, "other")],
     )  # fmt: skip
-    def test_every_stop_reason_has_its_word(self, reason: str | None, common: str) -> None:
+    def test_every_stop_reason_has_a_common_name(self, reason: str | None, common: str) -> None:
         """anthropic-sdk-python: types/stop_reason.py"""
         assert read("anthropic", sse(self.begin(), *self.end(reason)))[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
 
-    def test_a_reply_without_message_stop_is_a_cut(self) -> None:
+    def test_a_reply_without_message_stop_is_cut_off(self) -> None:
         assert read("anthropic", sse(self.begin(), self.end()[0], DONE))[-1] == "cut"
 
     def test_a_last_event_without_its_blank_line_is_read(self) -> None:
         """fixture basic_response.txt"""
         assert read("anthropic", sse(self.begin(), *self.end())[:-2])[-1] == "done"
 
-    def test_tool_calls(self) -> None:
+    def test_tool_calls_come_in_fragments(self) -> None:
         def piece(text: str) -> dict[str, str]:
             return {"type": "input_json_delta", "partial_json": text}
 
@@ -570,7 +576,7 @@ class TestAnthropic:
         ]
         assert [i.arguments for i in items if isinstance(i, ToolCallDelta)] == ["", "", '{"x"', ": 1}", ""]
 
-    def test_a_reply_may_count_nothing(self) -> None:
+    def test_a_reply_may_have_no_usage(self) -> None:
         start = self.named("message_start", message={"id": "m1"})
         delta = self.named("message_delta", delta={"stop_reason": "end_turn"})
         items = read("anthropic", sse(start, delta, self.end()[1]))
@@ -585,24 +591,24 @@ class TestAnthropic:
             assert type(raised) is g4flite.OverloadedError
             assert (raised.kind, raised.request_id) == ("overloaded_error", "req_1")
 
-    def test_an_error_that_is_not_wrapped_is_one(self) -> None:
+    def test_an_error_event_without_the_outer_object_is_an_error(self) -> None:
         *_, raised = read("anthropic", sse(("error", {"message": "Overloaded"})))
         assert isinstance(raised, g4flite.OverloadedError)
 
-    def test_a_tool_call_without_its_stop_or_its_pieces_is_whole(self) -> None:
+    def test_a_tool_call_without_its_stop_or_its_fragments_is_whole(self) -> None:
         start, _ = self.block(0, {"type": "tool_use", "id": "a1", "name": "add", "input": {}})
         assert ToolCall("a1", "add", "{}") in read("anthropic", sse(start, *self.end("tool_use")))
         data = sse(*self.block(0, {"type": "tool_use", "id": "a1", "name": "add", "input": {"x": 1}}), *self.end())
         assert ToolCall("a1", "add", '{"x": 1}') in read("anthropic", data)
 
-    def test_an_event_without_what_it_needs_is_malformed(self) -> None:
+    def test_an_event_without_its_required_fields_is_malformed(self) -> None:
         for event in ("message_start", "content_block_delta", "content_block_start", "message_delta"):
             *_, raised = read("anthropic", sse(self.named(event)))
             assert type(raised) is g4flite.MalformedReplyError
 
 
 class TestGemini:
-    """B4, https://ai.google.dev/api/generate-content"""
+    """streamGenerateContent: https://ai.google.dev/api/generate-content"""
 
     @staticmethod
     def chunk(*parts: dict[str, Any], reason: str | None = None, **more: Any) -> dict[str, Any]:
@@ -640,7 +646,7 @@ class TestGemini:
         assert items[5:] == [Finish("stop", "STOP"), "done"]
 
     @pytest.mark.parametrize("array", [False, True])
-    def test_a_reply_without_a_finish_reason_is_a_cut(self, array: bool) -> None:
+    def test_a_reply_without_a_finish_reason_is_cut_off(self, array: bool) -> None:
         whole = self.wire(self.chunk({"text": "a"}), self.chunk({"text": "b"}, reason="STOP"), array=array)
         assert read("gemini", self.wire(self.chunk({"text": "a"}), array=array))[-1] == "cut"
         *items, error = read("gemini", whole[:-30])
@@ -655,7 +661,7 @@ class TestGemini:
         assert items[3] == Finish("length", "MAX_TOKENS")
 
     @pytest.mark.parametrize("reason", ["LANGUAGE", "OTHER", "NO_IMAGE", "IMAGE_OTHER", "NEW"])
-    def test_a_reason_of_no_common_word_is_other(self, reason: str) -> None:
+    def test_a_finish_reason_without_a_common_name_is_other(self, reason: str) -> None:
         """python-genai: types.py"""
         assert read("gemini", self.wire(self.chunk({"text": "a"}, reason=reason), array=False))[-2] == Finish(
             "other", reason
@@ -703,7 +709,7 @@ class TestGemini:
         assert items[-2] == Finish("tool_calls", "STOP")
 
     @pytest.mark.parametrize("array", [False, True])
-    def test_an_error_in_the_middle(self, array: bool) -> None:
+    def test_an_error_in_the_middle_ends_the_reply(self, array: bool) -> None:
         """python-genai#2604, _api_client.py"""
         error = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
         *items, raised = read("gemini", self.wire(self.chunk({"text": "a"}), error, array=array))
@@ -715,7 +721,7 @@ class TestGemini:
 
 
 class TestOllama:
-    """B5, ollama: docs/api.md, docs/api/streaming.mdx, docs/api/errors.mdx"""
+    """Ollama's repository: docs/api.md, docs/api/streaming.mdx, docs/api/errors.mdx"""
 
     @staticmethod
     def wire(*frames: dict[str, Any]) -> bytes:
@@ -744,11 +750,11 @@ class TestOllama:
     @pytest.mark.parametrize(
         ("reason", "common"), [("length", "length"), ("load", "other"), ("unload", "other"), (None, "stop")]
     )
-    def test_every_reason_has_its_word(self, reason: str | None, common: str) -> None:
+    def test_every_done_reason_has_a_common_name(self, reason: str | None, common: str) -> None:
         data = self.wire(self.line(content="a"), {"done": True, "done_reason": reason})
         assert read("ollama", data)[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
 
-    def test_a_reply_that_is_not_done_is_a_cut(self) -> None:
+    def test_a_reply_that_is_not_done_is_cut_off(self) -> None:
         assert read("ollama", self.wire(self.line(content="a")))[-1] == "cut"
 
     def test_tool_calls_come_whole(self) -> None:
@@ -761,11 +767,11 @@ class TestOllama:
         assert items[-2] == Finish("tool_calls", "stop")
 
     @pytest.mark.parametrize(("given", "text"), [(None, "{}"), ('{"x": 1}', '{"x": 1}'), ({}, "{}")])
-    def test_arguments_may_be_text_or_nothing(self, given: Any, text: str) -> None:
+    def test_the_arguments_of_a_tool_call_may_be_a_text_or_null(self, given: Any, text: str) -> None:
         call = {"function": {"name": "add", "arguments": given}}
         assert ToolCall("call_0_add", "add", text) in read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
 
-    def test_an_error_in_the_middle(self) -> None:
+    def test_an_error_in_the_middle_ends_the_reply(self) -> None:
         *items, raised = read("ollama", self.wire(self.line(content="a"), {"error": "an error was encountered"}))
         assert items == [Start(None, "m-1"), "a"]
         assert type(raised) is g4flite.ProviderError
@@ -776,7 +782,7 @@ class TestOllama:
 
 
 class TestCohere:
-    """B6, https://docs.cohere.com/v2/docs/streaming, cohere-python: v2/types/v2chat_stream_response.py"""
+    """/v2/chat: https://docs.cohere.com/v2/docs/streaming, cohere-python: v2/types/v2chat_stream_response.py"""
 
     @staticmethod
     def named(kind: str, message: dict[str, Any] | None = None, **more: Any) -> tuple[str, dict[str, Any]]:
@@ -810,21 +816,21 @@ class TestCohere:
         ("reason", "common"),
         [("STOP_SEQUENCE", "stop"), ("MAX_TOKENS", "length"), ("TOOL_CALL", "tool_calls"), ("NEW", "other")],
     )
-    def test_every_reason_has_its_word(self, reason: str, common: str) -> None:
+    def test_every_finish_reason_has_a_common_name(self, reason: str, common: str) -> None:
         assert read("cohere", sse(self.text(text="a"), self.end(reason)))[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("reason", ["ERROR", "TIMEOUT"])
-    def test_a_reason_that_is_none_is_an_error(self, reason: str) -> None:
+    def test_the_finish_reasons_error_and_timeout_are_errors(self, reason: str) -> None:
         for more in ({}, {"error": "it broke"}):
             *items, raised = read("cohere", sse(self.text(text="a"), self.end(reason, **more)))
             assert items[-1] == Finish("error", reason)
             assert isinstance(raised, g4flite.ProviderError)
             assert (more.get("error") or reason) in str(raised)
 
-    def test_a_reply_without_message_end_is_a_cut(self) -> None:
+    def test_a_reply_without_message_end_is_cut_off(self) -> None:
         assert read("cohere", sse(self.text(text="a"), DONE))[-1] == "cut"
 
-    def test_tool_calls(self) -> None:
+    def test_tool_calls_come_in_fragments_after_the_tool_plan(self) -> None:
         start = {"id": "a1", "type": "function", "function": {"name": "add", "arguments": ""}}
         data = sse(
             self.named("tool-plan-delta", {"tool_plan": "I add."}),
@@ -838,7 +844,7 @@ class TestCohere:
         assert items[0] == Reasoning("I add.")
         assert [i for i in items if isinstance(i, ToolCall)] == [ToolCall("a1", "add", '{"x": 1}')]
 
-    def test_a_reply_may_count_nothing(self) -> None:
+    def test_a_reply_may_have_no_usage(self) -> None:
         end = self.named("message-end", delta={"finish_reason": "COMPLETE"})
         assert read("cohere", sse(self.text(text="a"), end)) == ["a", Finish("stop", "COMPLETE"), "done"]
 
@@ -848,7 +854,7 @@ class TestCohere:
         assert ToolCall("a1", "add", "{}") in read("cohere", data)
 
     @pytest.mark.parametrize("count", ["n/a", None, True])
-    def test_a_count_that_is_none_is_unknown(self, count: Any) -> None:
+    def test_a_token_count_that_is_not_a_number_is_unknown(self, count: Any) -> None:
         end = self.named(
             "message-end", delta={"finish_reason": "COMPLETE", "usage": {"tokens": {"input_tokens": count}}}
         )

@@ -1,9 +1,11 @@
-"""Framing.  The tests named `format_...` say of the standard's text what the web platform tests of that name ask."""
+"""Framing: from bytes to server-sent events, and to the elements of a JSON array.
+
+A test named `test_format_...` checks the standard as the web platform test of that name does.
+"""
 
 import json
 import re
 from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,8 +14,8 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite._core.response.framing import EventsOrArray, JsonArray, Lines, ServerSentEvents
+from tests.splits import SPLITS, cut, pieces
 
-SPLITS = (1, 2, 3, 7, 10**6)
 BOM = b"\xef\xbb\xbf"
 at_every_split = pytest.mark.parametrize("size", SPLITS)
 
@@ -26,21 +28,13 @@ class Event(NamedTuple):
     id: str
 
 
-def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    return [data[a:b] for a, b in pairwise([0, *sorted(cuts), len(data)])]
-
-
-def cut(data: bytes, size: int) -> list[bytes]:
-    return pieces(data, range(size, len(data), size))
-
-
 def decode(decoder: ServerSentEvents, chunks: Iterable[bytes]) -> list[Event]:
     events = [Event(*event, decoder.last_event_id) for chunk in chunks for event in decoder.feed(chunk)]
     return events + [Event(*event, decoder.last_event_id) for event in decoder.close()]
 
 
 def data_of(data: bytes, size: int) -> list[bytes]:
-    """The data of the events that the standard dispatches, which are all messages."""
+    """Return the data of the events that the standard dispatches; no event may have a name."""
     events = decode(ServerSentEvents(2**20, flush=False), cut(data, size))
     assert {event.name for event in events} <= {""}
     return [event.data for event in events]
@@ -57,7 +51,7 @@ def test_format_bom(size: int) -> None:
 
 @at_every_split
 def test_format_bom_2(size: int) -> None:
-    """Only one: of two, the second belongs to the name of the field."""
+    """Of two BOMs, the second belongs to the name of the field."""
     assert data_of(BOM + BOM + b"data:1\n\ndata:2\n\ndata:3\n\n", size) == [b"2", b"3"]
 
 
@@ -69,7 +63,7 @@ def test_format_comments(size: int) -> None:
 
 @at_every_split
 def test_format_data_before_final_empty_line(size: int) -> None:
-    """An event that no blank line ends is none, and its id is not remembered."""
+    """An event without a blank line at its end is not dispatched, and its id is not remembered."""
     decoder = ServerSentEvents(2**20, flush=False)
     events = decode(decoder, cut(b"retry:1000\ndata:whole\n\nid:cut\nevent:cut\ndata:off", size))
     assert events == [("", b"whole", "")]
@@ -79,7 +73,7 @@ def test_format_data_before_final_empty_line(size: int) -> None:
 
 @at_every_split
 def test_format_field_data(size: int) -> None:
-    """A field without data appends an empty line, and so one alone dispatches empty data."""
+    """A `data` field without a value appends an empty line; an event of that field alone has empty data."""
     assert data_of(b"data:\n\ndata\ndata\n\ndata:test\n\n", size) == [b"", b"\n", b"test"]
 
 
@@ -98,7 +92,7 @@ def test_format_field_event_empty(field: bytes, size: int) -> None:
 
 @at_every_split
 def test_format_field_id(size: int) -> None:
-    """The id is UTF-8, and stands once its event is dispatched."""
+    """The id is UTF-8, and becomes the last event id when its event is dispatched."""
     decoder = ServerSentEvents(2**20)
     stream = "id: \u2026\ndata:1\n\n".encode()
     assert decode(decoder, cut(stream, size)) == [("", b"1", "\u2026")]
@@ -107,7 +101,7 @@ def test_format_field_id(size: int) -> None:
 
 @at_every_split
 def test_format_field_id_2(size: int) -> None:
-    """An id is remembered until the next one, also one in a block without data."""
+    """An id is remembered until the next id, even if that stands in a block without data."""
     stream = b"id:1\ndata:a\n\ndata:b\n\nid:2\n\ndata:c\n\n"
     events = decode(ServerSentEvents(2**20), cut(stream, size))
     assert [(event.data, event.id) for event in events] == [(b"a", "1"), (b"b", "1"), (b"c", "2")]
@@ -116,7 +110,7 @@ def test_format_field_id_2(size: int) -> None:
 @at_every_split
 @pytest.mark.parametrize("field", [b"id", b"id:", b"id: "])
 def test_format_field_id_3(field: bytes, size: int) -> None:
-    """An empty id takes the last one back."""
+    """An empty id clears the last event id."""
     stream = b"id:1\ndata:a\n\ndata:b\n" + field + b"\n\ndata:c\n\n"
     events = decode(ServerSentEvents(2**20), cut(stream, size))
     assert [(event.data, event.id) for event in events] == [(b"a", "1"), (b"b", ""), (b"c", "")]
@@ -131,7 +125,7 @@ def test_format_field_id_null(value: bytes, size: int) -> None:
 
 @at_every_split
 def test_format_field_parsing(size: int) -> None:
-    """Names are exact, a value loses one space at most, and a line without a colon is all name."""
+    """A name has to match exactly, a value loses one space at most, and a line without a colon is a name."""
     stream = (
         b"data:\0\ndata:  2\rData:no\ndata\0:no\ndata:1\r\0data:no\n"
         b"da-ta:no\rdata_no\ndata:3\rdata:\r\n data:no\ndata:4\ndata :no\ndata:a: b\n\n"
@@ -177,7 +171,7 @@ def test_format_leading_space(size: int) -> None:
 
 @at_every_split
 def test_format_newlines(size: int) -> None:
-    """Lines end in LF, CR and CRLF, and in nothing else that Unicode calls a line break."""
+    """Lines end with LF, CR or CRLF, and with no other line break of Unicode."""
     assert data_of(b"data:test\r\ndata\ndata:test\r\n\r", size) == [b"test\n\ntest"]
     line = "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei".encode()
     assert data_of(b"data:" + line + b"\r\rdata:" + line + b"\n\r", size) == [line, line]
@@ -190,7 +184,7 @@ def test_format_null_character(size: int) -> None:
 
 @at_every_split
 def test_format_utf_8(size: int) -> None:
-    """Data stay bytes, also those that are no UTF-8; a name and an id have U+FFFD for what is none."""
+    """Data stay bytes, even if they are not UTF-8; in a name and an id, bytes that are not UTF-8 become U+FFFD."""
     stream = "data:ok\u2026 \U0001f44b\n\n".encode() + b"event:\xff\nid:\xfe\ndata:\xfd\n\n"
     assert decode(ServerSentEvents(2**20), cut(stream, size)) == [
         ("", "ok\u2026 \U0001f44b".encode(), ""),
@@ -198,12 +192,12 @@ def test_format_utf_8(size: int) -> None:
     ]
 
 
-# Beyond those
+# What the web platform tests do not ask
 
 
 @at_every_split
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\n"])
-def test_the_last_event_is_given_out_without_its_blank_line(end: bytes, size: int) -> None:
+def test_the_last_event_comes_out_without_its_blank_line(end: bytes, size: int) -> None:
     decoder = ServerSentEvents(2**20)
     events = decode(decoder, cut(b"data: 1\n\nevent: e\nid: 7\ndata: 2" + end, size))
     assert events == [("", b"1", ""), ("e", b"2", "7")]
@@ -211,14 +205,14 @@ def test_the_last_event_is_given_out_without_its_blank_line(end: bytes, size: in
 
 
 @pytest.mark.parametrize("rest", [b"", b"\n", b": ping", b"event: e\nid: 1", BOM[:1], BOM[:2], BOM])
-def test_an_end_without_data_gives_nothing(rest: bytes) -> None:
+def test_a_stream_that_ends_without_data_gives_no_event(rest: bytes) -> None:
     assert decode(ServerSentEvents(2**20), cut(rest, 1)) == []
 
 
 @pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\n\r", b"\r\n\r", b"\r\n\n"])
 @at_every_split
-def test_an_event_comes_out_with_the_last_byte_that_it_needs(end: bytes, size: int) -> None:
-    """A CR at the end of a feed ends its line at once; an LF that follows belongs to it."""
+def test_an_event_comes_out_as_soon_as_its_last_byte_is_fed(end: bytes, size: int) -> None:
+    """A CR at the end of a feed ends its line at once; an LF at the start of the next feed belongs to that CR."""
     decoder = ServerSentEvents(2**20)
     outputs = [list(decoder.feed(chunk)) for chunk in cut(b"data: 1" + end, size)]
     assert outputs == [[]] * (len(outputs) - 1) + [[("", b"1")]]
@@ -226,14 +220,14 @@ def test_an_event_comes_out_with_the_last_byte_that_it_needs(end: bytes, size: i
     assert list(decoder.feed(b"\ndata: 2\n\n")) == [("", b"2")]
 
 
-def test_an_event_that_was_given_out_does_not_come_again() -> None:
-    """The loop over `feed` may be left at an event: whatever follows the end marker is of no interest."""
+def test_an_event_that_came_out_does_not_come_out_again_at_close() -> None:
+    """The caller may leave the loop over `feed` at an event, as a parser does at the end marker."""
     decoder = ServerSentEvents(2**20)
     assert next(iter(decoder.feed(b"event: e\ndata: [DONE]\n\n"))) == ("e", b"[DONE]")
     assert list(decoder.close()) == []
 
 
-def test_an_event_of_several_lines_is_found_among_others() -> None:
+def test_an_event_of_several_lines_is_found_among_events_of_one_line() -> None:
     stream = b"data: 1\n\ndata: 2\ndata: 3\n\n\ndata: 4\n\ndata: 5\nevent: e\n\ndata: 6\n\n"
     events = [("", b"1"), ("", b"2\n3"), ("", b"4"), ("e", b"5"), ("", b"6")]
     assert list(ServerSentEvents(2**20).feed(stream)) == events
@@ -253,7 +247,7 @@ def test_an_event_of_several_lines_is_found_among_others() -> None:
     ],
 )
 @at_every_split
-def test_an_event_above_the_limit_raises_after_those_before_it(stream: bytes, size: int) -> None:
+def test_an_event_above_the_limit_is_an_error_after_the_events_before_it(stream: bytes, size: int) -> None:
     decoder = ServerSentEvents(10)
     events = []
     with pytest.raises(g4flite.LimitError, match="max_frame, 10 bytes"):
@@ -271,7 +265,7 @@ def test_events_up_to_the_limit_pass(size: int) -> None:
 
 
 def browser(data: bytes, *, flush: bool) -> tuple[list[Event], str, int | None]:
-    """The standard's own algorithm, on the whole stream at once: events, last event id, reconnection time."""
+    """Return events, last event id and reconnection time, by the standard's own algorithm on the whole stream."""
     lines = re.split(b"\r\n|\r|\n", data.removeprefix(BOM))
     last = lines.pop()
     lines += [last, b""] if flush else []
@@ -334,7 +328,8 @@ def test_any_events_are_whole_at_any_split_with_any_line_ends(
     stream = b""
     for number, line in enumerate(lines):
         end = ends[number % len(ends)]
-        joined = not line and stream.endswith(b"\r") and end == b"\n"  # the two would be one line end
+        # A CR and this LF would be one line end.
+        joined = not line and stream.endswith(b"\r") and end == b"\n"
         stream += line + (b"\r" if joined else end)
     got = decode(ServerSentEvents(2**20, flush=False), pieces(stream, cuts))
     assert [event.data for event in got] == [b"\n".join(event) for event in events]
@@ -373,7 +368,7 @@ def test_the_elements_of_an_array_come_out_whole(layout: dict[str, Any], size: i
 
 
 @at_every_split
-def test_the_layout_of_gemini(size: int) -> None:
+def test_the_elements_of_an_array_in_gemini_s_layout_come_out_whole(size: int) -> None:
     data = b'[{\r\n  "a": 1\r\n}\r\n,\r\n{\r\n  "b": [2,3]\r\n}\r\n]\r\n'
     assert elements(data, cut(data, size)) == [b'{\r\n  "a": 1\r\n}', b'{\r\n  "b": [2,3]\r\n}']
 
@@ -382,7 +377,7 @@ def test_the_layout_of_gemini(size: int) -> None:
     ("data", "last"),
     [(b'[{"a":[{}]}', b'{"a":[{}]}'), (b'["a,\\""', b'"a,\\""'), (b"[[[]]", b"[[]]"), (b"[12,", b"12")],
 )
-def test_an_element_comes_out_with_its_last_byte(data: bytes, last: bytes) -> None:
+def test_an_element_comes_out_as_soon_as_its_last_byte_is_fed(data: bytes, last: bytes) -> None:
     decoder = JsonArray(2**20)
     outputs = [list(decoder.feed(data[place : place + 1])) for place in range(len(data))]
     assert outputs == [[]] * (len(data) - 1) + [[("", last)]]
@@ -411,8 +406,8 @@ def test_an_element_comes_out_with_its_last_byte(data: bytes, last: bytes) -> No
     ],
 )
 @at_every_split
-def test_what_stands_in_and_around_an_array(data: bytes, expected: list[bytes], size: int) -> None:
-    """No byte is lost but white space, the array's brackets and its commas; nor is an element that is cut off."""
+def test_no_byte_in_or_around_an_array_is_lost(data: bytes, expected: list[bytes], size: int) -> None:
+    """Only white space, the array's brackets and its commas are dropped; an element that is cut off comes out too."""
     assert elements(data, cut(data, size)) == expected
 
 
@@ -426,7 +421,7 @@ def test_an_empty_feed_changes_nothing() -> None:
     [b'{"a":123456}]', b'"123456789"', b"1" * 11 + b",", b"[" * 11, b'"\\\\\\\\\\\\\\\\\\\\', b"1" + b" " * 10 + b"]"],
 )
 @at_every_split
-def test_an_element_above_the_limit_raises_after_those_before_it(rest: bytes, size: int) -> None:
+def test_an_element_above_the_limit_is_an_error_after_the_elements_before_it(rest: bytes, size: int) -> None:
     decoder = JsonArray(10)
     whole = []
     with pytest.raises(g4flite.LimitError, match="max_frame, 10 bytes"):
@@ -437,7 +432,7 @@ def test_an_element_above_the_limit_raises_after_those_before_it(rest: bytes, si
 
 
 @at_every_split
-def test_white_space_between_elements_is_no_element(size: int) -> None:
+def test_white_space_between_elements_does_not_count_towards_the_limit(size: int) -> None:
     data = b" " * 99 + b"[" + b" " * 99 + b'{"a":1234}' + b"\r\n" * 99 + b"," + b" " * 99 + b"]" + b"\n" * 99
     assert elements(data, cut(data, size), limit=10) == [b'{"a":1234}']
 
@@ -455,7 +450,7 @@ def test_any_array_is_whole_at_any_split(values: list[Any], layout: dict[str, An
 
 
 @given(st.text(st.sampled_from('ab"\\[]{},: \n')), st.sets(st.integers(0, 60)))
-def test_any_bytes_give_the_same_at_any_split(text: str, cuts: set[int]) -> None:
+def test_any_bytes_give_the_same_elements_at_any_split(text: str, cuts: set[int]) -> None:
     data = text.encode()
     assert elements(data, pieces(data, cuts)) == elements(data, [data])
 

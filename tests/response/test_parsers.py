@@ -1,6 +1,6 @@
+"""`TextParser` and `JsonLinesParser`: the same texts at every split, and an error for bytes that they cannot read."""
+
 import json
-from collections.abc import Iterable
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,37 +10,18 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
 from g4flite._core.response.parsers import refusal, text_or_error
-
-TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
-SPLITS = (1, 2, 3, 7, 10**6)
-
-
-def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    places = [0, *sorted(cuts), len(data)]
-    return [data[a:b] for a, b in pairwise(places)]
-
-
-def decode(parser: ChunkParser, chunks: Iterable[bytes]) -> list[str]:
-    texts = [text for chunk in chunks for text in parser.feed(chunk)]
-    return texts + list(parser.close())
-
-
-def lines(*frames: Any) -> bytes:
-    return b"".join(json.dumps(frame, ensure_ascii=False).encode() + b"\n" for frame in frames)
+from tests.founders import said
+from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 
 def flow() -> ChunkParser:
     return providers.FLOWGPT.parser(2**24)
 
 
-def said(text: str) -> dict[str, str]:
-    return {"event": "text", "data": text}
-
-
 @pytest.mark.parametrize("size", SPLITS)
 def test_text_is_whole_at_every_split(size: int) -> None:
     data = TEXT.encode()
-    chunks = decode(TextParser(), pieces(data, range(size, len(data), size)))
+    chunks = decode(TextParser(), cut(data, size))
     assert "".join(chunks) == TEXT
     assert all(chunks)
 
@@ -51,7 +32,7 @@ def test_any_text_is_whole_at_any_split(text: str, cuts: set[int]) -> None:
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)))
-def test_bytes_that_are_no_text_are_replaced_alike_at_any_split(data: bytes, cuts: set[int]) -> None:
+def test_bytes_that_are_not_utf_8_are_replaced_by_the_same_text_at_any_split(data: bytes, cuts: set[int]) -> None:
     def attempt(chunks: list[bytes]) -> str:
         try:
             return "".join(decode(TextParser(), chunks))
@@ -63,11 +44,11 @@ def test_bytes_that_are_no_text_are_replaced_alike_at_any_split(data: bytes, cut
         assert attempt([data]) == data.decode("utf-8", "replace")
 
 
-def test_foreign_bytes_do_not_end_the_text() -> None:
+def test_bytes_that_are_not_utf_8_do_not_end_the_text() -> None:
     assert "".join(decode(TextParser(), [b"a\xff", b"\xc3", b"b"])) == "a\ufffd\ufffdb"
 
 
-def test_a_reply_that_ends_inside_a_character_is_error_of_body() -> None:
+def test_a_reply_that_ends_inside_a_character_is_truncated() -> None:
     parser = TextParser()
     assert list(parser.feed("a\u00e9".encode()[:-1])) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match="inside a character"):
@@ -81,7 +62,7 @@ def test_json_lines_are_whole_at_every_split(size: int, end: bytes, last: bool) 
     frames = [{"id": 1}, said("a\u2028b\x85"), said(""), {"event": "ping", "data": "no"}, said(TEXT), said("\n")]
     data = lines(*frames).replace(b"\n", end)
     data = data if last else data[: -len(end)]
-    chunks = decode(flow(), pieces(data, range(size, len(data), size)))
+    chunks = decode(flow(), cut(data, size))
     assert chunks == ["a\u2028b\x85", TEXT, "\n"]
 
 
@@ -92,7 +73,7 @@ def test_any_json_lines_are_whole_at_any_split(texts: list[str], cuts: set[int],
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)))
-def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -> None:
+def test_any_bytes_give_texts_or_a_reply_error(data: bytes, cuts: set[int]) -> None:
     try:
         assert all(isinstance(text, str) for text in decode(flow(), pieces(data, cuts)))
     except g4flite.ReplyError as error:
@@ -112,7 +93,7 @@ def test_any_bytes_give_texts_or_an_error_of_ours(data: bytes, cuts: set[int]) -
         (b"9" * 5000, "a line of the reply is"),
     ],
 )
-def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: str) -> None:
+def test_the_error_quotes_a_bad_line_and_comes_after_the_texts_before_that_line(line: bytes, complaint: str) -> None:
     texts = iter(flow().feed(lines(said("a"), said("b")) + line + b"\n"))
     assert [next(texts), next(texts)] == ["a", "b"]
     with pytest.raises(g4flite.MalformedReplyError) as caught:
@@ -121,14 +102,14 @@ def test_a_bad_line_is_quoted_after_the_texts_before_it(line: bytes, complaint: 
     assert len(str(caught.value)) < 400
 
 
-def test_a_reply_that_ends_inside_a_line_is_error_of_body() -> None:
+def test_a_reply_that_ends_inside_a_line_is_truncated() -> None:
     parser = flow()
     assert list(parser.feed(lines(said("a")) + b'{"event": "te')) == ["a"]
     with pytest.raises(g4flite.TruncatedStreamError, match='inside a line of JSON: \'{"event": "te\''):
         list(parser.close())
 
 
-def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
+def test_a_last_line_that_is_json_but_not_an_object_is_malformed() -> None:
     parser = flow()
     assert list(parser.feed(b"[1]")) == []
     with pytest.raises(g4flite.MalformedReplyError, match="not a JSON object"):
@@ -147,7 +128,7 @@ def test_a_last_line_that_is_json_of_the_wrong_kind_is_malformed() -> None:
     ],
 )
 @pytest.mark.parametrize("end", [b"\n", b""])
-def test_surrogates_split_between_lines_are_joined(texts: list[str], whole: str, end: bytes) -> None:
+def test_a_surrogate_pair_that_is_split_between_lines_is_joined(texts: list[str], whole: str, end: bytes) -> None:
     data = b"\n".join(json.dumps(said(text)).encode() for text in texts) + end
     chunks = decode(flow(), [data])
     assert "".join(chunks) == whole
@@ -159,13 +140,14 @@ def test_a_line_over_the_limit_is_refused_after_the_lines_before_it(size: int) -
     data = lines(said("a"), said("b" * 1000), said("c"))
     parser, texts = providers.FLOWGPT.parser(1000), []
     with pytest.raises(g4flite.LimitError, match="longer than max_frame, 1000 bytes"):
-        for chunk in pieces(data, range(size, len(data), size)):
+        for chunk in cut(data, size):
             for text in parser.feed(chunk):
-                texts.append(text)  # one by one: what came before the error stays
+                # One by one, so that the texts before the error stay.
+                texts.append(text)
     assert texts == ["a"]
 
 
-def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line() -> None:
+def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_a_line_end() -> None:
     data = lines(said("b" * 900))[:-1]
     assert decode(providers.FLOWGPT.parser(len(data)), [data]) == ["b" * 900]
     with pytest.raises(g4flite.LimitError):
@@ -173,14 +155,14 @@ def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_an_end_of_line(
 
 
 @pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])
-def test_a_line_of_another_shape_is_malformed(find: Any) -> None:
+def test_a_line_in_which_the_text_is_not_found_is_malformed(find: Any) -> None:
     with pytest.raises(
         g4flite.MalformedReplyError, match="a line of the reply does not have the protocol's shape: '{\"t\": 1}'"
     ):
         decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
 
 
-def test_json_lines_take_any_function_that_finds_the_text() -> None:
+def test_the_json_lines_parser_takes_any_function_that_finds_the_text() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 100)
     assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]
 

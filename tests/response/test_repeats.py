@@ -1,4 +1,4 @@
-"""Frames that differ in their text alone are not parsed anew, and nobody can tell."""
+"""The fast path for frames that differ in their text alone: it parses no JSON, and gives the same items."""
 
 import json
 import time
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
 from g4flite._core.events import Finish
-from g4flite._core.response import parsers as _parsers
+from g4flite._core.response import parsers
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.repeats import surroundings, text_between, with_framing
@@ -47,7 +47,7 @@ def dumped(frame: object, ascii_only: bool) -> bytes:
 
 
 def outcome(parser: Any, pieces: list[bytes]) -> list[object]:
-    """What comes out, and the error it ends with; texts are joined by nothing, so that their number counts too."""
+    """Return the items, and an error at the end as its class and message; texts are not joined."""
     out: list[object] = []
     try:
         for piece in pieces:
@@ -63,14 +63,14 @@ def said(name: str, pieces: list[bytes]) -> list[object]:
 
 
 def parsed_each(name: str, pieces: list[bytes]) -> list[object]:
-    """What comes out where each frame is parsed."""
+    """Return the items of a reply if each frame is parsed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_parsers, "MOST_MISSES", 0)
+        patch.setattr(parsers, "MOST_MISSES", 0)
         return said(name, pieces)
 
 
 @given(st.lists(st.tuples(FRAMES, st.booleans()), max_size=12), st.data())
-def test_the_events_of_a_reply_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
+def test_events_give_the_same_items_with_and_without_the_fast_path(frames: list[Any], data: st.DataObject) -> None:
     events = [b"data: " + dumped(*frame) + b"\n\n" for frame in frames]
     whole = b"".join(events)
     cut = data.draw(st.integers(0, len(whole)))
@@ -79,7 +79,9 @@ def test_the_events_of_a_reply_say_the_same_however_they_are_read(frames: list[A
 
 
 @given(st.lists(NAMED, max_size=12), st.data())
-def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any], data: st.DataObject) -> None:
+def test_events_with_names_give_the_same_items_with_and_without_the_fast_path(
+    frames: list[Any], data: st.DataObject
+) -> None:
     events = [
         b"event: " + str(frame["type"]).encode() + b"\ndata: " + dumped(frame, True) + b"\n\n" for frame in frames
     ]
@@ -93,7 +95,7 @@ def test_events_with_names_say_the_same_however_they_are_read(frames: list[Any],
     st.lists(st.tuples(TEXTS, st.sampled_from(["text", "text", "text", "done", "error"])), max_size=12),
     st.integers(1, 90),
 )
-def test_lines_say_the_same_however_they_are_read(frames: list[Any], size: int) -> None:
+def test_lines_give_the_same_items_with_and_without_the_fast_path(frames: list[Any], size: int) -> None:
     whole = b"".join(dumped({"event": event, "data": text}, True) + b"\n" for text, event in frames)
     for pieces in (whole.splitlines(keepends=True), [whole[at : at + size] for at in range(0, len(whole), size)]):
         assert said("flowgpt", pieces) == parsed_each("flowgpt", pieces)
@@ -118,7 +120,9 @@ def frame_of(name: str, text: str, ascii_only: bool = True) -> bytes:
 
 @pytest.mark.parametrize("name", WIRES)
 @given(st.lists(st.tuples(TEXTS, st.booleans()), max_size=12), st.data())
-def test_many_that_come_together_say_the_same(name: str, texts: list[Any], data: st.DataObject) -> None:
+def test_many_frames_in_one_read_give_the_same_items_with_and_without_the_fast_path(
+    name: str, texts: list[Any], data: st.DataObject
+) -> None:
     frames = [frame_of(name, *text) for text in [("a", True), *texts]]
     whole = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=3)))
@@ -127,10 +131,10 @@ def test_many_that_come_together_say_the_same(name: str, texts: list[Any], data:
 
 
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The frames that are parsed from here on."""
+    """Return a list that gets each frame that is parsed from now on."""
     seen: list[str] = []
-    scan = _parsers.scan
-    monkeypatch.setattr(_parsers, "scan", lambda text, at: (seen.append(text), scan(text, at))[1])
+    scan = parsers.scan
+    monkeypatch.setattr(parsers, "scan", lambda text, at: (seen.append(text), scan(text, at))[1])
     return seen
 
 
@@ -146,7 +150,7 @@ def test_only_the_first_frames_are_parsed(monkeypatch: pytest.MonkeyPatch, name:
 
 
 @pytest.mark.parametrize("name", WIRES)
-def test_the_halves_of_a_pair_find_each_other_among_many(name: str) -> None:
+def test_a_surrogate_pair_that_is_split_between_frames_is_joined_in_the_fast_path(name: str) -> None:
     parser = providers.find(name).parser(10_000)
     list(parser.feed(frame_of(name, "a") * 2))
     many = b"".join(frame_of(name, text) for text in ("b\ud83d", "\ude00", "c\ud83d"))
@@ -154,48 +158,48 @@ def test_the_halves_of_a_pair_find_each_other_among_many(name: str) -> None:
     assert list(parser.feed(frame_of(name, "\ude00") + frame_of(name, "d"))) == ["\U0001f600", "d"]
 
 
-def test_a_frame_of_two_values_is_malformed() -> None:
+def test_a_frame_of_two_json_values_is_malformed() -> None:
     parser = providers.find("flowgpt").parser(1000)
     with pytest.raises(MalformedReplyError, match="is not JSON"):
         list(parser.feed(b'{"event": "text", "data": "a"} {"event": "text", "data": "b"}\n'))
 
 
-def test_a_text_that_a_function_changes_is_parsed_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_frame_is_parsed_if_the_function_changes_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     seen, parser = parsed(monkeypatch), JsonLinesParser(lambda frame: frame["t"].removesuffix("$"), 100)
     assert [*parser.feed(b'{"t": "a"}\n'), *parser.feed(b'{"t": "b$"}\n')] == ["a", "b"]
     assert len(seen) == 2
 
 
-def test_frames_with_a_time_of_their_own_are_not_compared_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_that_all_differ_are_compared_only_a_limited_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[bytes] = []
     monkeypatch.setattr(
-        _parsers, "surroundings", lambda frame, text: (compared.append(frame), surroundings(frame, text))[1]
+        parsers, "surroundings", lambda frame, text: (compared.append(frame), surroundings(frame, text))[1]
     )
     parser = providers.find("flowgpt").parser(1000)
     for at in range(100):
         assert list(parser.feed(b'{"event": "text", "data": "a", "at": %d}\n' % at)) == ["a"]
-    assert len(compared) == _parsers.MOST_MISSES
+    assert len(compared) == parsers.MOST_MISSES
 
 
-def test_what_follows_the_end_marker_is_not_read_however_like_it_is() -> None:
+def test_a_frame_after_the_end_marker_is_not_read_even_if_only_its_text_differs() -> None:
     parser = JsonLinesParser(lambda f: f["t"], 100, ends=lambda f: f["t"] == "end", verbatim=True)
     assert list(parser.feed(b'{"t": "end"}\n{"t": "more"}\n')) == ["end"]
     assert parser.done
 
 
-def test_a_half_of_a_pair_before_the_end_marker_is_given_out() -> None:
+def test_half_a_surrogate_pair_comes_out_at_the_end_marker() -> None:
     parser = JsonLinesParser(lambda f: f["t"], 100, ends=lambda f: f["t"] != "a")
     assert list(parser.feed(b'{"t": "a"}\n{"t": "b\\ud83d"}\n')) == ["a", "b", "\ufffd"]
     assert list(parser.feed(b'{"t": "more"}\n{"t": ')) == list(parser.close()) == []
 
 
-def test_what_follows_the_end_marker_breaks_no_limit() -> None:
+def test_bytes_after_the_end_marker_do_not_count_towards_the_limit() -> None:
     reply = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\ndata: [DONE]\n\n:' + b" " * 100
     parser = providers.find("openai").parser(60)
     assert list(parser.feed(reply)) == ["a", Finish("other")]
 
 
-def test_a_refusal_beside_a_text_is_read_each_time() -> None:
+def test_every_frame_with_a_refusal_beside_its_text_is_parsed() -> None:
     frame = b'data: {"choices": [{"delta": {"content": "a", "refusal": "no "}}]}\n\n'
     parser, out = providers.find("openai").parser(1000), list[object]()
     with pytest.raises(ContentFilterError) as caught:
@@ -205,7 +209,7 @@ def test_a_refusal_beside_a_text_is_read_each_time() -> None:
     assert caught.value.body == "no no no no no "
 
 
-def test_many_short_lines_behind_a_long_one_are_compared_in_little_memory() -> None:
+def test_many_short_lines_after_a_long_line_take_little_memory() -> None:
     parser = providers.find("flowgpt").parser(2**20)
     blank = b'{"event": "text", "more": "%b", "data": "a"}\n' % (b" " * 2**18)
     assert list(parser.feed(blank)) == ["a"]
@@ -216,7 +220,7 @@ def test_many_short_lines_behind_a_long_one_are_compared_in_little_memory() -> N
     assert peak < 2**23
 
 
-def test_a_frame_that_stands_among_blanks_is_found_in_linear_time() -> None:
+def test_a_frame_among_blanks_is_found_in_linear_time() -> None:
     frame = b'{"choices": [{"delta": {"content": "a"}}]}'
     known = surroundings(frame, "a")
     assert known is not None
@@ -228,10 +232,11 @@ def test_a_frame_that_stands_among_blanks_is_found_in_linear_time() -> None:
         assert with_framing(data, blanks + frame + blanks, known) is not None
         return time.thread_time() - began
 
-    assert min(taken(2**16) for _ in range(3)) < 0.05  # where it is quadratic, half a second
+    # Seconds: a quadratic search takes half a second.
+    assert min(taken(2**16) for _ in range(3)) < 0.05
 
 
-def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
+def test_a_frame_above_the_limit_is_refused_even_if_only_its_text_differs() -> None:
     parser = providers.find("flowgpt").parser(100)
     for _ in range(3):
         assert list(parser.feed(b'{"event": "text", "data": "a"}\n')) == ["a"]
@@ -242,20 +247,26 @@ def test_a_frame_longer_than_the_limit_is_refused_however_like_it_is() -> None:
 @pytest.mark.parametrize(
     ("piece", "text"),
     [
-        (b'{"a": "x", "b": "x"}', "x"),  # at two places
-        (b'{"a":"b",",":1}', ","),  # which overlaps what stands between two strings
-        (b'{"a": "\\u0078"}', "x"),  # escaped
-        (b'{"a": "y\\n", "b": "x"}', "x"),  # something else is
-        (b'{"a": "\xff"}', "\ufffd"),  # no UTF-8
-        ('{"m": "\ufffd", "a": "'.encode() + b'\xff"}', "\ufffd"),  # nor this, of which another string is the like
+        # The text stands at two places.
+        (b'{"a": "x", "b": "x"}', "x"),
+        # The text also stands between two strings.
+        (b'{"a":"b",",":1}', ","),
+        # The text is escaped.
+        (b'{"a": "\\u0078"}', "x"),
+        # Another string is escaped.
+        (b'{"a": "y\\n", "b": "x"}', "x"),
+        # The text is not UTF-8.
+        (b'{"a": "\xff"}', "\ufffd"),
+        # The text is not UTF-8, and another string equals its replacement.
+        ('{"m": "\ufffd", "a": "'.encode() + b'\xff"}', "\ufffd"),
         (b'{"a": 1}', "x"),
     ],
 )
-def test_a_text_whose_place_is_not_sure_is_not_compared(piece: bytes, text: str) -> None:
+def test_frames_are_not_compared_if_the_place_of_the_text_is_not_certain(piece: bytes, text: str) -> None:
     assert surroundings(piece, text) is None
 
 
-def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
+def test_a_frame_is_known_only_if_all_bytes_around_its_text_are_equal() -> None:
     known = surroundings(b'{"a": "x"}', "x")
     assert known is not None
     assert text_between(b'{"a": "long \\"text\\""}', known) == 'long "text"'
@@ -274,12 +285,14 @@ def test_what_stands_around_a_text_is_compared_byte_by_byte() -> None:
     assert text_between(b': a\n{"a": "z"}\n', whole) == "z"
     assert with_framing(b'{"a": "x"}{"a": "x"}', b'{"a": "x"}', known) is None
     assert with_framing(b'{"a": "x', b'{"a": "x"}', known) is None
-    assert with_framing(b':{\n"a": "x"}\n', b'{\n"a": "x"}', known) is None  # of two lines of data, behind a comment
+    # The frame's data are two lines, after a comment.
+    assert with_framing(b':{\n"a": "x"}\n', b'{\n"a": "x"}', known) is None
 
 
 def test_the_middle_of_a_line_counts_towards_its_limit() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 10)
-    assert list(parser.feed(b'{"t":"a"}\n{"t":"b"}\n')) == ["a", "b"]  # longer together
+    # Only together, the two lines are longer than the limit.
+    assert list(parser.feed(b'{"t":"a"}\n{"t":"b"}\n')) == ["a", "b"]
     assert list(parser.feed(b'{"t": ')) == []
     assert list(parser.feed(b'"a"')) == []
     with pytest.raises(G4fliteError, match="longer than max_frame, 10 bytes"):

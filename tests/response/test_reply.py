@@ -1,4 +1,4 @@
-"""From bytes to texts: compression, end markers, ends that are none, errors inside a reply."""
+"""One response, from bytes to texts: its compression, its end marker, its truncation, an error inside its reply."""
 
 import dataclasses
 import gzip
@@ -17,8 +17,9 @@ from g4flite import providers
 from g4flite._core.exchange import reply_of
 from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, content_coding
 from g4flite._core.settings import may_pass
-from tests.acme import ACME, FOUNDERS, MARKED
-from tests.response.test_parsers import SPLITS, TEXT, decode, lines, pieces, said
+from tests.acme import ACME, MARKED
+from tests.founders import FOUNDERS, said
+from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 CODINGS = {
     "gzip": gzip.compress,
@@ -38,31 +39,31 @@ def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
 def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> None:
     data = CODINGS[coding](TEXT.encode() * 50)
     head = Head(200, {}, coding.removesuffix("-raw"))
-    assert read(ACME, head, pieces(data, range(size, len(data), size))) == TEXT * 50
+    assert read(ACME, head, cut(data, size)) == TEXT * 50
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_reply_that_ends_early_is_error_of_body(coding: str) -> None:
+def test_a_compressed_reply_that_ends_early_is_truncated(coding: str) -> None:
     data = CODINGS[coding](TEXT.encode())
     for end in range(1, len(data)):
         with pytest.raises(g4flite.TruncatedStreamError):
             read(ACME, Head(200, {}, coding), [data[:end]])
 
 
-def test_a_compression_that_is_none_is_malformed() -> None:
+def test_a_reply_that_cannot_be_inflated_is_malformed() -> None:
     with pytest.raises(g4flite.MalformedReplyError, match="compression is broken"):
         read(ACME, Head(200, {}, "gzip"), [b"no gzip"])
 
 
 @given(st.binary(), st.sets(st.integers(0, 60)), st.sampled_from(["gzip", "deflate"]))
-def test_any_bytes_inflate_or_fail_with_an_error_of_ours(data: bytes, cuts: set[int], coding: str) -> None:
+def test_any_bytes_are_inflated_or_raise_a_reply_error(data: bytes, cuts: set[int], coding: str) -> None:
     try:
         read(ACME, Head(200, {}, coding), pieces(data, cuts))
     except g4flite.ReplyError as error:
         assert str(error)
 
 
-def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
+def test_a_compression_bomb_is_refused_before_it_fills_the_memory() -> None:
     bomb = gzip.compress(b"\0" * (64 * 2**20), 6)
     inflater = Inflater("gzip", 200)
     tracemalloc.start()
@@ -79,7 +80,7 @@ def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip,gzip", "nonsense"])
-def test_a_compression_that_nobody_asked_for_is_no_text(coding: str) -> None:
+def test_a_content_encoding_that_the_request_did_not_offer_is_malformed(coding: str) -> None:
     with pytest.raises(g4flite.MalformedReplyError, match=f"compressed with {coding}, which the request did not offer"):
         read(ACME, Head(200, {}, coding), [b"noise"])
 
@@ -99,11 +100,11 @@ def test_a_content_encoding_is_read_as_a_list(header: str, coding: str) -> None:
     assert content_coding({"content-encoding": header}) == coding
 
 
-def test_padding_behind_the_compressed_data_is_passed_over() -> None:
+def test_padding_after_the_compressed_data_is_ignored() -> None:
     assert read(ACME, Head(200, {}, "gzip"), [gzip.compress(b"a") + b"\0" * 8, b"\0\0"]) == "a"
 
 
-def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
+def test_a_reply_with_neither_a_length_nor_chunks_is_truncated() -> None:
     reply = reply_of(ACME, Head(200, {}, open_ended=True))
     assert list(reply.feed(b"all of it?")) == ["all of it?"]
     with pytest.raises(g4flite.TruncatedStreamError, match="neither a length nor chunks"):
@@ -114,12 +115,12 @@ def test_an_end_that_cannot_be_told_from_a_cut_is_none() -> None:
 def test_an_end_marker_completes_a_reply(size: int) -> None:
     data = lines({"text": "a"}, {"text": "b", "done": True})
     reply = reply_of(MARKED, Head(200, {}, open_ended=True))
-    assert [t for chunk in pieces(data, range(size, len(data), size)) for t in reply.feed(chunk)] == ["a", "b"]
+    assert [t for chunk in cut(data, size) for t in reply.feed(chunk)] == ["a", "b"]
     assert reply.done
     assert list(reply.close()) == []
 
 
-def test_a_reply_without_its_end_marker_is_error_of_body() -> None:
+def test_a_reply_without_its_end_marker_is_truncated() -> None:
     reply = reply_of(MARKED, Head(200, {}))
     assert list(reply.feed(lines({"text": "a"}))) == ["a"]
     assert not reply.done
@@ -129,12 +130,12 @@ def test_a_reply_without_its_end_marker_is_error_of_body() -> None:
 
 @pytest.mark.parametrize("size", SPLITS)
 @pytest.mark.parametrize("rest", [b'{"text": "b"}\n', b"no JSON\n", b'{"half', b"\xff" * 20])
-def test_what_follows_an_end_marker_is_no_answer(rest: bytes, size: int) -> None:
+def test_bytes_after_the_end_marker_are_ignored(rest: bytes, size: int) -> None:
     data = lines({"text": "a"}, {"done": True}) + rest
-    assert read(MARKED, Head(200, {}), pieces(data, range(size, len(data), size))) == "a"
+    assert read(MARKED, Head(200, {}), cut(data, size)) == "a"
 
 
-def test_a_last_line_without_its_end_may_be_the_marker() -> None:
+def test_the_end_marker_counts_without_its_line_end() -> None:
     assert read(MARKED, Head(200, {}), [b'{"text": "a", "done": true}']) == "a"
 
 
@@ -153,12 +154,12 @@ REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
 @pytest.mark.parametrize(("report", "said", "code", "kind", "passing"), REPORTS)
 @pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("size", SPLITS)
-def test_an_error_inside_a_reply_is_no_answer(
+def test_an_error_inside_a_reply_is_raised(
     report: Any, said: str, code: Any, kind: Any, passing: bool, name: str, size: int
 ) -> None:
     data = json.dumps(report, indent=1 if name != "flowgpt" else None).encode()
     with pytest.raises((g4flite.ProviderError, g4flite.StatusError)) as caught:
-        read(providers.find(name), Head(200, {}), pieces(data, range(size, len(data), size)))
+        read(providers.find(name), Head(200, {}), cut(data, size))
     error = caught.value
     assert str(error).startswith("the service reports an error: ")
     assert said in str(error)
@@ -171,17 +172,17 @@ def test_an_error_inside_a_reply_is_no_answer(
 @pytest.mark.parametrize("size", SPLITS)
 def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> None:
     data = text.encode()
-    assert read(providers.CROMICLE, Head(200, {}), pieces(data, range(size, len(data), size))) == text
+    assert read(providers.CROMICLE, Head(200, {}), cut(data, size)) == text
 
 
-def test_no_more_than_a_bound_is_held_back() -> None:
+def test_text_that_begins_like_an_error_is_held_back_up_to_a_bound() -> None:
     reply = reply_of(ACME, Head(200, {}))
     assert list(reply.feed(b'{"error"')) == []
     assert "".join(reply.feed(b" " * 20_000)) == '{"error"' + " " * 20_000
     assert list(reply.feed(b"x")) == ["x"]
 
 
-def test_flowgpt_s_error_event_is_an_error() -> None:
+def test_flowgpt_s_error_event_is_raised() -> None:
     with pytest.raises(g4flite.ProviderError, match="'quota'"):
         read(providers.FLOWGPT, Head(200, {}), [lines(said("a"), {"event": "error", "data": "quota"})])
     assert read(providers.FLOWGPT, Head(200, {}), [lines({"event": "error"}, said("a"))]) == "a"

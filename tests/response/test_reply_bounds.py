@@ -54,7 +54,7 @@ def floods() -> dict[str, tuple[Script, str, str]]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
 @pytest.mark.parametrize("driver", ["sync", "asyncio", "trio"])
-def test_a_flood_stays_within_64_mib(driver: str) -> None:
+def test_a_flood_takes_less_than_64_mib_of_memory(driver: str) -> None:
     table = floods()
     with ExitStack() as stack:
         urls = [stack.enter_context(Emulator(script=script)).url for script, _, _ in table.values()]
@@ -70,7 +70,7 @@ def test_a_flood_stays_within_64_mib(driver: str) -> None:
 
 
 def cost(size: int) -> float:
-    """Seconds of CPU for a line of `size` bytes that arrives a byte at a time."""
+    """Return the seconds of CPU that a line of `size` bytes takes if it arrives a byte at a time."""
     line = json.dumps({"event": "text", "data": "x" * size}).encode() + b"\n"
     feed = providers.FLOWGPT.parser(2**24).feed
     begin = time.thread_time()
@@ -81,5 +81,5 @@ def cost(size: int) -> float:
 
 
 def test_a_line_that_arrives_a_byte_at_a_time_costs_linear_work() -> None:
-    """Sixteen times the line: linear is 16 times the work, quadratic 256 times."""
+    """A line 16 times as long takes 16 times the work if that is linear, and 256 times if it is quadratic."""
     assert min(cost(2**16) for _ in range(2)) < 64 * min(cost(2**12) for _ in range(3))

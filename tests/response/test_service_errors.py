@@ -1,4 +1,4 @@
-"""What services say went wrong: each form with its source, as the body of a status and inside a reply of status 200."""
+"""Errors that services report: each form with its source, as the body of a status and inside a reply of status 200."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ from g4flite import (
     RateLimitError,
     StatusError,
 )
-from g4flite._core import errors as _errors
+from g4flite._core import errors
 from g4flite._core.response.service_errors import (
     ADVICE,
     Report,
@@ -33,7 +33,7 @@ from g4flite._core.response.service_errors import (
     status_error,
 )
 
-REFUSALS = {kind for kind in vars(_errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
+REFUSALS = {kind for kind in vars(errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
 SPENT = "You exceeded your current quota, please check your plan and billing details."
 LONG = "This model's maximum context length is 4097 tokens. Please reduce the length of the messages."
 FILTERED = "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
@@ -53,9 +53,9 @@ def openai(message: str, kind: str | None, code: str | None) -> dict[str, Any]:
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-# status, report, what of its message is quoted, code, kind, class by status, class inside a reply (None: no error)
+# Status, report, the quoted part of its message, code, kind, class by status, class inside a reply (None: no error).
 ANYWHERE: dict[str, tuple[Any, ...]] = {
-    # WIRE B1: {"error": {"message", "type", "param", "code"}}; the words: platform.openai.com/docs/guides/error-codes
+    # OpenAI: {"error": {"message", "type", "param", "code"}}; the codes: platform.openai.com/docs/guides/error-codes
     "openai 400 length": (
         400, openai(LONG, "invalid_request_error", "context_length_exceeded"), "maximum context length is 4097",
         "context_length_exceeded", "invalid_request_error", ContextLengthError, ContextLengthError,
@@ -97,11 +97,11 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         400, {"error": {"message": FILTERED, "type": None, "param": "prompt", "code": "content_filter", "status": 400}},
         "filtered due to the prompt", "content_filter", None, ContentFilterError, ContentFilterError,
     ),
-    # BerriAI/litellm#16231: the same words behind a proxy, whose code is a string of digits
+    # BerriAI/litellm#16231: the same message behind a proxy, whose code is a string of digits
     "litellm 400 filter": (
         400, openai(FILTERED, None, "400"), "filtered due", "400", None, ContentFilterError, ContentFilterError,
     ),
-    # WIRE B1 (OpenRouter): error {code, message, metadata}; open-webui/computer#293 for `raw`
+    # OpenRouter: error {code, message, metadata}; open-webui/computer#293 for `raw`
     "openrouter 429": (
         429, {"error": UPSTREAM}, "Provider returned error: slow down", 429, None, RateLimitError, RateLimitError,
     ),
@@ -109,16 +109,17 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         403, {"error": {"code": 403, "message": "Your input was flagged"}}, "Your input was flagged",
         403, None, ContentFilterError, ContentFilterError,
     ),
-    "openrouter metadata": (  # digiogithub/pando#8: metadata.error_type
+    # digiogithub/pando#8: metadata.error_type
+    "openrouter metadata": (
         502, {"error": {"code": 502, "message": "Provider returned error", "metadata": {"error_type": "rate_limited"}}},
         "'Provider returned error'", 502, "rate_limited", RateLimitError, RateLimitError,
     ),
-    # WIRE B1 (Groq): type, code, failed_generation, status_code
+    # Groq: type, code, failed_generation, status_code
     "groq": (
         400, {"error": GROQ}, "Failed to call", "tool_use_failed", "invalid_request_error",
         AuthenticationError, AuthenticationError,
     ),
-    # WIRE B1 (Hugging Face): {"error": "text", "error_type"?}
+    # Hugging Face: {"error": "text", "error_type"?}
     "tgi 422": (
         422, {"error": "Input validation error", "error_type": "validation"}, "Input validation error",
         None, "validation", StatusError, ProviderError,
@@ -127,7 +128,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         424, {"error": "Model is overloaded", "error_type": "overloaded"}, "Model is overloaded",
         None, "overloaded", OverloadedError, OverloadedError,
     ),
-    # WIRE B1 (llama.cpp), ggml-org/llama.cpp#15780, #19774
+    # llama.cpp: ggml-org/llama.cpp#15780, #19774
     "llama.cpp 400": (
         400, {"error": SMALL}, "exceeds the available context", 400, "exceed_context_size_error",
         ContextLengthError, ContextLengthError,
@@ -136,7 +137,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         500, {"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}},
         "has been exceeded", 500, "server_error", ContextLengthError, ContextLengthError,
     ),
-    # WIRE B2 (Responses): flat, as its type is declared, and nested, as it was recorded
+    # OpenAI's Responses: flat, as its type is declared, and nested, as it was recorded
     "responses flat": (
         429, {"type": "error", "code": "rate_limit_exceeded", "message": "Slow", "param": None}, "'Slow'",
         "rate_limit_exceeded", None, RateLimitError, RateLimitError,
@@ -145,7 +146,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         400, {"type": "error", "sequence_number": 2, **openai("Too long", "invalid", "context_length_exceeded")},
         "Too long", "context_length_exceeded", "invalid", ContextLengthError, ContextLengthError,
     ),
-    # WIRE B3: {"type": "error", "error": {"type", "message"}, "request_id"}; docs.claude.com/en/api/errors
+    # Anthropic: {"type": "error", "error": {"type", "message"}, "request_id"}; docs.claude.com/en/api/errors
     "anthropic 400 length": (
         400, anthropic("invalid_request_error", "prompt is too long: 200251 tokens > 200000 maximum"),
         "prompt is too long: 200251", None, "invalid_request_error", ContextLengthError, ContextLengthError,
@@ -186,7 +187,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         529, anthropic("overloaded_error", "Overloaded"), "'Overloaded'", None, "overloaded_error",
         OverloadedError, OverloadedError,
     ),
-    # WIRE B4: {"error": {"code", "message", "status", "details"}}, or a list of one; karateboy's report in
+    # Gemini: {"error": {"code", "message", "status", "details"}}, or a list of one; karateboy's report in
     # cequence-io/openai-scala-client#109, google-gemini/gemini-cli#6678
     "gemini 400 key, by its reason": (
         400, {"error": NO_KEY}, "Please renew it.", 400, "INVALID_ARGUMENT", AuthenticationError, AuthenticationError,
@@ -212,21 +213,22 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         429, {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}},
         "Quota exceeded", 429, "RESOURCE_EXHAUSTED", RateLimitError, RateLimitError,
     ),
-    "gemini 503": (  # googleapis/python-genai#2604: in a stream too
+    # googleapis/python-genai#2604: in a stream too
+    "gemini 503": (
         503, {"error": FULL}, "Try again later.", 503, "UNAVAILABLE", OverloadedError, OverloadedError,
     ),
     "gemini 401": (
         401, {"error": {"code": 401, "message": "No credentials", "status": "UNAUTHENTICATED"}},
         "No credentials", 401, "UNAUTHENTICATED", AuthenticationError, AuthenticationError,
     ),
-    # WIRE B5 (Ollama): {"error": "..."}, and the same as a line of a reply
+    # Ollama: {"error": "..."}, and the same as a line of a reply
     "ollama 404": (
         404, {"error": "model 'x' not found"}, "model 'x' not found", None, None, NotFoundError, NotFoundError,
     ),
     "ollama 500": (
         500, {"error": "an error was encountered"}, "encountered", None, None, StatusError, ProviderError,
     ),
-    # WIRE B7 (Mistral): {"object": "error", "message", "type", "code"}; raycast/extensions#31107
+    # Mistral: {"object": "error", "message", "type", "code"}; raycast/extensions#31107
     "mistral 429": (
         429, {"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "code": "1300"},
         "Rate limit exceeded", "1300", "rate_limited", RateLimitError, RateLimitError,
@@ -235,7 +237,7 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
         400, {"object": "error", "message": LONG, "type": "BadRequestError", "param": None, "code": 400},
         "maximum context length", 400, "BadRequestError", ContextLengthError, ContextLengthError,
     ),
-    # No service of WIRE's: the words alone, and what frameworks make of them
+    # Of no particular service: forms that common frameworks produce
     "a word for a text": (
         500, {"error": "rate_limit_exceeded"}, "rate_limit_exceeded", None, None, RateLimitError, RateLimitError,
     ),
@@ -258,14 +260,14 @@ ANYWHERE: dict[str, tuple[Any, ...]] = {
     ),
 }  # fmt: skip
 BODIES: dict[str, tuple[Any, ...]] = {
-    # WIRE B6 (Cohere): {"message": "..."}; cohere-ai/sandbox-topically#4
+    # Cohere: {"message": "..."}; cohere-ai/sandbox-topically#4
     "cohere 400": (
         400, {"message": "too many tokens: total number of tokens cannot exceed 2048"}, "too many tokens",
         None, None, ContextLengthError, None,
     ),
     "cohere 401": (401, {"message": "invalid api token"}, "invalid api token", None, None, AuthenticationError, None),
     "cohere 429": (429, {"message": "You are using a trial key"}, "a trial key", None, None, RateLimitError, None),
-    # WIRE B7: 422 {"detail": [...]}; Gitlawb/openclaude#739
+    # Mistral: 422 {"detail": [...]}; Gitlawb/openclaude#739
     "mistral 422": (
         422, {"detail": [{"type": "extra", "loc": ["body", "store"], "msg": "Extra inputs", "input": "too many tokens"},
                          {"loc": ["body", 0], "msg": "Odd"}, {"loc": 3, "msg": "x"}, "y"]},
@@ -287,7 +289,7 @@ def refused(status: int, body: Any, **headers: str) -> StatusError:
 
 
 @pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
-def test_a_status_with_a_report_has_its_class_and_words(
+def test_the_error_of_a_status_has_the_class_and_the_message_of_its_report(
     status: int, report: Any, said: str, code: Any, kind: Any, error: type[StatusError], inside: Any
 ) -> None:
     caught = refused(status, report)
@@ -299,7 +301,7 @@ def test_a_status_with_a_report_has_its_class_and_words(
 
 @pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
 @pytest.mark.parametrize("shape", [json.dumps, lambda report: report])
-def test_a_report_inside_a_reply_has_its_class_and_words(
+def test_the_error_of_a_report_inside_a_reply_has_its_class_and_message(
     shape: Any, status: int, report: Any, said: str, code: Any, kind: Any, error: Any, inside: Any
 ) -> None:
     caught: Any = reported(shape(report))
@@ -332,14 +334,14 @@ def test_a_report_inside_a_reply_has_its_class_and_words(
         (400, ""),
     ],
 )
-def test_an_ordinary_message_is_not_misread(status: int, message: str) -> None:
+def test_an_ordinary_message_does_not_change_the_class(status: int, message: str) -> None:
     kind = None if status != 404 else NotFoundError
     assert classify(status, Report(message)) is kind
     assert classify(status, Report(message, code="unknown", kind="invalid_request_error")) is kind
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, AuthenticationError), (503, None), (418, None), (200, None)])
-def test_a_status_without_a_report_has_the_class_that_its_number_means(status: int, kind: Any) -> None:
+def test_a_status_without_a_report_has_the_class_of_its_number(status: int, kind: Any) -> None:
     assert classify(status, None) is kind
 
 
@@ -357,14 +359,14 @@ def test_a_status_without_a_report_has_the_class_that_its_number_means(status: i
         (400, "[" * 100_000, StatusError),
     ],
 )
-def test_a_body_of_no_known_shape_is_searched_for_words_and_quoted(status: int, body: str, kind: Any) -> None:
+def test_a_body_of_an_unknown_shape_is_searched_for_known_words_and_quoted(status: int, body: str, kind: Any) -> None:
     error = refused(status, body)
     assert type(error) is kind
     assert f": '{body[:20]}" in str(error)
     assert (error.code, error.kind) == (None, None)
 
 
-def test_the_specific_word_wins_over_the_status_and_the_rate_limit_over_all() -> None:
+def test_a_report_s_code_wins_over_the_status_and_a_rate_limit_wins_over_all_codes() -> None:
     assert classify(403, Report("It violates our content policy", kind="permission_error")) is ContentFilterError
     assert classify(500, Report("x", code="invalid_api_key")) is AuthenticationError
     assert classify(429, Report("x", code="context_length_exceeded")) is RateLimitError
@@ -384,7 +386,7 @@ def test_the_specific_word_wins_over_the_status_and_the_rate_limit_over_all() ->
         (openai("x", "odd", None), "check the messages and options"),
     ],
 )
-def test_an_error_inside_a_reply_says_what_to_try(report: Any, advice: str) -> None:
+def test_the_error_of_a_report_inside_a_reply_says_what_to_try(report: Any, advice: str) -> None:
     assert str(reported(report)) == f"the service reports an error: 'x'; {advice}"
 
 
@@ -400,7 +402,7 @@ def test_an_error_inside_a_reply_says_what_to_try(report: Any, advice: str) -> N
         (None, None, ""),
     ],
 )
-def test_a_status_shows_the_word_that_the_service_has_for_it(code: Any, kind: Any, shown: str) -> None:
+def test_the_error_of_a_status_shows_the_code_or_the_type_of_its_report(code: Any, kind: Any, shown: str) -> None:
     error = refused(400, {"error": {"message": "No", "code": code, "type": kind}})
     assert str(error) == f"status 400 Bad Request: 'No'{shown}; check the messages and options"
 
@@ -413,7 +415,7 @@ NO_ERRORS: list[Any] = [
 
 
 @pytest.mark.parametrize("value", NO_ERRORS, ids=lambda value: repr(value)[:40])
-def test_what_reports_no_error_is_none(value: Any) -> None:
+def test_a_value_without_an_error_is_no_report(value: Any) -> None:
     assert report_of(value) is None
     assert reported(value) is None
 
@@ -434,24 +436,24 @@ def test_a_body_without_a_message_is_no_report(value: Any) -> None:
         ({"error": {"message": "Provider returned error", "metadata": {"raw": 3}}}, "Provider returned error"),
     ],
 )
-def test_a_report_without_words_of_its_own_is_quoted_whole(report: Any, said: str) -> None:
+def test_a_report_without_a_message_is_quoted_whole(report: Any, said: str) -> None:
     assert report_of(report) == Report(said)
 
 
-def test_codes_that_are_none_are_left_out_and_long_ones_are_cut() -> None:
+def test_codes_of_a_wrong_type_are_left_out_and_long_codes_are_shortened() -> None:
     report = report_of({"error": {"message": "x", "code": True, "type": "k" * 5000, "status": ["s"]}})
     assert report == Report("x", code=None, kind="k" * 2048)
     assert report_of({"error": {"message": "x", "code": "c" * 5000}}) == Report("x", code="c" * 2048)
 
 
-def test_two_kilobytes_of_an_error_inside_a_reply_are_kept() -> None:
+def test_the_error_of_a_report_inside_a_reply_keeps_two_kilobytes_of_the_report() -> None:
     error = reported({"error": {"message": "m" * 100_000, "code": 429}})
     assert isinstance(error, RateLimitError)
     assert error.body == '{"error": {"message": "' + "m" * 2025
     assert len(str(error)) < 400
 
 
-def test_a_report_that_is_nested_too_deep_is_an_error_of_ours_all_the_same() -> None:
+def test_a_report_that_is_nested_too_deep_still_has_its_class() -> None:
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -471,7 +473,7 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from([200, 400, 503]))
-def test_any_json_is_an_error_of_ours_or_none(value: Any, status: int) -> None:
+def test_any_json_gives_a_known_error_or_no_error(value: Any, status: int) -> None:
     for bare in (False, True):
         report = report_of(value, bare=bare)
         assert report is None or report.message
@@ -481,7 +483,7 @@ def test_any_json_is_an_error_of_ours_or_none(value: Any, status: int) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
-def test_the_request_s_id_is_the_body_s_or_else_the_header_s() -> None:
+def test_the_request_id_comes_from_the_body_or_else_from_a_header() -> None:
     body = anthropic("api_error", "No")
     assert refused(500, body, request_id="req_header").request_id == "req_011C"
     assert str(refused(500, body)).endswith(" (request id req_011C)")
@@ -505,18 +507,18 @@ def test_the_request_s_id_is_the_body_s_or_else_the_header_s() -> None:
         ({}, None),
     ],
 )
-def test_a_request_s_id_is_in_one_of_these_headers(headers: dict[str, str], name: str | None) -> None:
+def test_the_request_id_comes_from_the_first_of_the_known_headers(headers: dict[str, str], name: str | None) -> None:
     assert request_id(headers) == name
 
 
 @pytest.mark.parametrize("name", ["a\nb", "", 7, None, "i" * 201])
-def test_an_id_that_cannot_stand_in_a_message_is_none(name: Any) -> None:
+def test_a_request_id_that_cannot_be_shown_is_left_out(name: Any) -> None:
     report = report_of({"error": "x", "request_id": name})
     assert report is not None
     assert report.request_id is None
 
 
-def test_every_class_of_a_refusal_has_an_advice() -> None:
+def test_every_class_of_a_service_error_has_advice() -> None:
     assert set(ADVICE) == REFUSALS
 
 

@@ -19,13 +19,13 @@ import pytest
 import g4flite
 from g4flite import Timeout
 from g4flite._core.timers import Timers
-from g4flite._core.transport import aiohttp as _aiohttp
+from g4flite._core.transport import aiohttp
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
 from tests.conftest import httpx as clients
-from tests.transport.test_driver import wire
-from tests.transport.test_driver_leaks import arrived
+from tests.exchanges import arrived
+from tests.founders import wire
 
 SECRET = "sk-s3cret-s3cret"
 
@@ -53,7 +53,7 @@ def test_text_comes_over_aiohttp_and_a_client_keeps_its_connection(server: Emula
     assert server.connections == 2
 
 
-def test_what_is_sent_is_what_httpx_sends(server: Emulator) -> None:
+def test_aiohttp_sends_the_same_request_as_httpx(server: Emulator) -> None:
     for transport in ("httpx", "aiohttp"):
         asyncio.run(read("cromicle", "Hi", base_url=server.url, transport=transport, headers={"x-a": "1"}))
     first, second = ({name.lower(): value for name, value in exchange.headers} for exchange in server.exchanges)
@@ -62,7 +62,7 @@ def test_what_is_sent_is_what_httpx_sends(server: Emulator) -> None:
 
 
 @pytest.mark.parametrize("driver", ["sync", "trio"], indirect=True)
-def test_it_is_for_asyncio_alone(driver: Driver) -> None:
+def test_the_transport_aiohttp_is_refused_in_sync_and_on_trio(driver: Driver) -> None:
     with pytest.raises(g4flite.OptionError, match='transport="aiohttp" works only with `async for` on asyncio'):
         driver.collect(["cromicle", "gprochat"], "Hi", base_url="http://127.0.0.1:1", transport="aiohttp")
     assert len(driver.stream.attempts) == 1
@@ -85,7 +85,7 @@ def of_a_transport() -> Any:
 @pytest.mark.parametrize(
     "make", [of_a_transport, httpx_aiohttp.HttpxAiohttpClient, httpx_aiohttp.httpx2.Httpx2AiohttpClient]
 )
-def test_a_client_of_the_caller_s_is_timed(make: Callable[[], Any], server: Emulator) -> None:
+def test_the_timers_bound_the_reads_of_the_caller_s_client(make: Callable[[], Any], server: Emulator) -> None:
     async def main() -> None:
         async with make() as client:
             assert await read("cromicle", "Hi", base_url=server.url, client=client, transport=None) == "You said: Hi"
@@ -103,7 +103,7 @@ def test_a_client_of_the_caller_s_is_timed(make: Callable[[], Any], server: Emul
     assert all(exchange.disconnected.wait(10) for exchange in server.exchanges[1:])
 
 
-def test_a_connection_that_is_never_made_ends_with_its_own_timer() -> None:
+def test_the_connect_timer_ends_a_connection_that_is_never_made() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         error = failure("cromicle", "Hi", base_url=url, timeout=Timeout(connect=0.1))
@@ -115,7 +115,8 @@ class Clock:
     """The clock of this event loop and of a stream's timers, which the test puts forward: `clock.ahead += 60`."""
 
     def __init__(self, stream: g4flite.Stream) -> None:
-        self.ahead = 0.0  # seconds
+        # Seconds.
+        self.ahead = 0.0
         asyncio.get_running_loop().time = self  # type: ignore[method-assign]
         stream._run.timers._clock = self
 
@@ -123,7 +124,7 @@ class Clock:
         return time.monotonic() + self.ahead
 
 
-def test_keep_alives_hold_no_stream() -> None:
+def test_keep_alives_do_not_restart_the_idle_timer() -> None:
     line, ping = wire("flowgpt") + b"\n", b'{"event": "ping"}\n'
     data = line + ping * 1500
     script = Script(body=data, split=tuple(range(len(line), len(data), len(ping))), wait=0.02)
@@ -132,7 +133,7 @@ def test_keep_alives_hold_no_stream() -> None:
     assert type(error) is g4flite.IdleTimeoutError
 
 
-def test_the_loop_s_own_time_does_not_count(server: Emulator) -> None:
+def test_the_time_that_the_caller_s_loop_takes_does_not_count_as_idle(server: Emulator) -> None:
     async def main() -> None:
         timeout = Timeout(first_token=30, idle=30)
         stream = g4flite.stream("cromicle", "Hi", base_url=server.url, transport="aiohttp", timeout=timeout)
@@ -140,14 +141,15 @@ def test_the_loop_s_own_time_does_not_count(server: Emulator) -> None:
         async with stream:
             async for _ in stream:
                 clock.ahead += 60
-                await anyio.sleep(0.01)  # a timer rings in it
+                # The alarm rings during this.
+                await anyio.sleep(0.01)
         assert stream.partial == "You said: Hi"
 
     server.script = Script(split=3, wait=0.02)
     asyncio.run(main())
 
 
-def test_a_timer_that_rings_early_is_set_anew(server: Emulator) -> None:
+def test_an_alarm_that_rings_before_the_timer_is_over_is_set_again(server: Emulator) -> None:
     begun, rung = anyio.Event(), threading.Event()
 
     def reply(messages: object) -> Iterator[str]:
@@ -157,7 +159,8 @@ def test_a_timer_that_rings_early_is_set_anew(server: Emulator) -> None:
 
     async def ring(clock: Clock) -> None:
         await begun.wait()
-        clock.ahead += 40  # between the two timers
+        # Now the alarm of first_token is over, and the idle timer is not.
+        clock.ahead += 40
         await anyio.sleep(0.01)
         rung.set()
 
@@ -174,7 +177,7 @@ def test_a_timer_that_rings_early_is_set_anew(server: Emulator) -> None:
     asyncio.run(main())
 
 
-def test_timers_that_are_off_set_no_alarm(server: Emulator) -> None:
+def test_no_alarm_is_set_if_all_timers_are_none(server: Emulator) -> None:
     never = Timeout(connect=None, first_token=None, idle=None)
     assert asyncio.run(read("cromicle", "Hi", base_url=server.url, timeout=never)) == "You said: Hi"
 
@@ -210,7 +213,7 @@ def test_leaving_early_is_seen_by_the_server() -> None:
         asyncio.run(main())
 
 
-def test_leaving_a_reply_that_is_there_already_disturbs_no_other_on_its_connection(server: Emulator) -> None:
+def test_leaving_a_reply_that_has_come_does_not_disturb_the_next_stream_on_its_connection(server: Emulator) -> None:
     async def main() -> None:
         async with g4flite.Client("flowgpt", base_url=server.url, transport="aiohttp") as client:
             first, second = client.stream("Hi"), client.stream("Hi")
@@ -220,7 +223,8 @@ def test_leaving_a_reply_that_is_there_already_disturbs_no_other_on_its_connecti
                 assert await anyio.to_thread.run_sync(server.exchanges[0].finished.wait, 10)
                 transport: Any = client._pool.async_client()._transport
                 with anyio.fail_after(10):
-                    while not transport.client.connector._conns:  # noqa: ASYNC110 - until the connection is free
+                    # Nothing tells when the connection is free.
+                    while not transport.client.connector._conns:  # noqa: ASYNC110
                         await anyio.sleep(0.001)
                 server.script = Script(wait=0.02)
                 async for _ in second:
@@ -256,7 +260,9 @@ def test_a_request_that_nobody_reads_leaves_no_socket_open() -> None:
         (Script(status=307, headers={"location": "http://elsewhere.test"}), g4flite.StatusError, "it redirects"),
     ],
 )
-def test_a_fault_is_told_as_over_httpx(script: Script, error: type[Exception], said: str, server: Emulator) -> None:
+def test_a_fault_has_the_same_error_as_over_httpx(
+    script: Script, error: type[Exception], said: str, server: Emulator
+) -> None:
     server.script = script
     raised = failure("cromicle", "Hi", base_url=server.url)
     assert type(raised) is error
@@ -264,7 +270,7 @@ def test_a_fault_is_told_as_over_httpx(script: Script, error: type[Exception], s
     assert "\n" not in str(raised)
 
 
-def test_places_that_cannot_be_reached_are_told_as_over_httpx(server: Emulator) -> None:
+def test_a_server_that_cannot_be_reached_has_the_same_error_as_over_httpx(server: Emulator) -> None:
     refused = failure("cromicle", "Hi", base_url="http://127.0.0.1:1")
     assert str(refused).startswith("cromicle: could not connect to 127.0.0.1:1: Connection refused; ")
     assert isinstance(failure("cromicle", "Hi", base_url="http://nowhere.invalid"), g4flite.ConnectError)
@@ -273,20 +279,20 @@ def test_places_that_cannot_be_reached_are_told_as_over_httpx(server: Emulator) 
     assert isinstance(plain, g4flite.TLSError)
 
 
-def test_proxies_are_told_as_over_httpx(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_fails_has_the_same_error_as_over_httpx(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     with_login = server.url.replace("//", f"//user:{SECRET}@")
     error = failure("cromicle", "Hi", base_url="https://upstream.test", proxy=with_login)
     assert "the proxy did not connect to upstream.test: " in str(error)
     shown = "".join([*map(repr, (error, error.__cause__, error.__context__)), *traceback.format_exception(error)])
     assert SECRET not in shown
     error = failure("cromicle", "Hi", base_url=server.url, proxy="https://127.0.0.1:1")
-    assert isinstance(error, g4flite.ProxyError if "https" in _aiohttp.SCHEMES else g4flite.OptionError)
+    assert isinstance(error, g4flite.ProxyError if "https" in aiohttp.SCHEMES else g4flite.OptionError)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     with pytest.raises(g4flite.OptionError, match="over aiohttp, a proxy must have the scheme http.*, not socks5"):
         asyncio.run(read("cromicle", "Hi", base_url=server.url))
 
 
-def test_a_header_of_the_client_s_own_that_cannot_be_sent(server: Emulator) -> None:
+def test_a_header_of_the_client_that_cannot_be_sent_is_an_option_error(server: Emulator) -> None:
     async def main() -> None:
         async with httpx_aiohttp.HttpxAiohttpClient(headers={"x-own": f"{SECRET}\r\nx: y"}) as client:
             with pytest.raises(g4flite.OptionError, match="check the headers of that client") as caught:
@@ -297,7 +303,7 @@ def test_a_header_of_the_client_s_own_that_cannot_be_sent(server: Emulator) -> N
     assert server.exchanges == []
 
 
-def test_a_request_can_be_read_by_a_client_s_auth(server: Emulator) -> None:
+def test_the_auth_of_a_client_can_read_the_request(server: Emulator) -> None:
     class Signed(httpx.Auth):
         requires_request_body = True
 
@@ -314,19 +320,19 @@ def test_a_request_can_be_read_by_a_client_s_auth(server: Emulator) -> None:
     assert headers["x-length"] == headers["content-length"] == str(len(server.exchanges[0].body))
 
 
-def test_the_body_is_text_to_aiohttp() -> None:
-    assert _aiohttp.upload(object)(b"\xc3\xa9", print).decode() == "\u00e9"
+def test_aiohttp_can_decode_the_body_of_a_request() -> None:
+    assert aiohttp.upload(object)(b"\xc3\xa9", print).decode() == "\u00e9"
 
 
-def test_an_exception_of_none_of_the_libraries_passes() -> None:
+def test_an_exception_of_another_library_stays_as_it_is() -> None:
     error = KeyError("x")
-    assert _aiohttp.as_httpx_error(error) is error
+    assert aiohttp.as_httpx_error(error) is error
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 does not count who cancels")
-def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
+def test_a_task_that_is_cancelled_while_its_alarm_rings_stays_cancelled() -> None:
     async def main() -> None:
-        waits = _aiohttp.TimedWaits(Timers(Timeout()))
+        waits = aiohttp.TimedWaits(Timers(Timeout()))
         begun = asyncio.Event()
 
         async def forever() -> Awaitable[None]:
@@ -339,13 +345,14 @@ def test_a_task_that_is_cancelled_as_its_timer_rings_is_cancelled() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        waits.interrupt()  # nobody waits
+        # Nothing waits any more.
+        waits.interrupt()
         waits.stop_alarm()
 
     asyncio.run(main())
 
 
-def test_a_body_is_unwound_past_the_bytes_that_are_there() -> None:
+def test_unwind_ends_a_body_that_still_holds_bytes() -> None:
     ended: list[str] = []
 
     class Wait:
@@ -360,5 +367,5 @@ def test_a_body_is_unwound_past_the_bytes_that_are_there() -> None:
         finally:
             ended.append("ended")
 
-    _aiohttp.unwind(body().__anext__)
+    aiohttp.unwind(body().__anext__)
     assert ended == ["ended"]

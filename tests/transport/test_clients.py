@@ -1,6 +1,6 @@
-"""Real proxies and real TLS, in three drivers: what passes, and what is said where nothing does.
+"""Real proxies and real TLS, in three drivers: what comes through, and the error if nothing does.
 
-`upstream.test` is a name that only the proxies resolve: a text from there has come through one.
+Only the proxies resolve the name `upstream.test`: a text from there has come through a proxy.
 """
 
 import base64
@@ -35,7 +35,8 @@ from tests.conftest import TRANSPORT, Driver, bare_environment, tls_proxy
 
 USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
-HELLO = HEAD + b"5\r\nhello\r\n"  # the last chunk of the body is still to come
+# The last chunk of this body is still to come.
+HELLO = HEAD + b"5\r\nhello\r\n"
 WHOLE = HELLO + b"0\r\n\r\n"
 
 PROXIES = """
@@ -46,7 +47,8 @@ ask = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *rest, **more: ask(
     "127.0.0.1" if host in ("upstream.test", b"upstream.test") else host, *rest, **more
 )
-multiprocessing.set_start_method("fork", force=True)  # proxy.py's own processes inherit the name
+# Only a forked process of proxy.py resolves the name.
+multiprocessing.set_start_method("fork", force=True)
 user, password, certificate, key = sys.argv[1:]
 plain = ["--hostname", "127.0.0.1", "--port", "0", "--num-workers", "1", "--num-acceptors", "1"]
 lock, tls = ["--basic-auth", f"{user}:{password}"], ["--cert-file", certificate, "--key-file", key]
@@ -61,7 +63,8 @@ async def main(ports):
             tasks.start_soon(listener.serve, handler.handle)
             ports[name] = listener.extra(anyio.abc.SocketAttribute.local_port)
         print(json.dumps(ports), flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)  # until the tests close it
+        # The tests close standard input at their end.
+        await anyio.to_thread.run_sync(sys.stdin.read)
         tasks.cancel_scope.cancel()
 
 with proxy.Proxy(plain) as open_, proxy.Proxy(plain + lock) as locked, proxy.Proxy(plain + tls) as over_tls:
@@ -74,9 +77,10 @@ pytestmark = pytest.mark.heavy
 
 
 class Service(ThreadingTCPServer):
-    """A TLS service with one answer.  Each connection ends without a close_notify: at once, or when its client leaves.
+    """A TLS service with one response.
 
-    `requests` are the heads that came; `left` is set once a client has left.
+    Each connection ends without a close_notify: at once, or, if the service `stays`, when its client leaves.
+    `requests` are the headers that came; `left` is set when a client has left.
     """
 
     def __init__(self, certificate: trustme.LeafCert, answer: bytes, *, stays: bool) -> None:
@@ -155,7 +159,7 @@ def service(certificate: trustme.LeafCert) -> Iterator[Service]:
 
 @pytest.fixture(scope="session")
 def proxy(certificate: trustme.LeafCert, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    """The URL of a running proxy, by its kind; given a password, of the one that asks for it."""
+    """Return a function from a proxy's kind to its URL; with a password, or if `locked`, of a proxy with a login."""
     folder = tmp_path_factory.mktemp("proxies")
     files = [str(folder / "certificate.pem"), str(folder / "key.pem")]
     certificate.cert_chain_pems[0].write_to_path(files[0])
@@ -165,7 +169,8 @@ def proxy(certificate: trustme.LeafCert, tmp_path_factory: pytest.TempPathFactor
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=bare_environment() | {"HOME": str(folder)},  # where proxy.py makes a folder of its own
+        # proxy.py makes a folder of its own in HOME.
+        env=bare_environment() | {"HOME": str(folder)},
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
@@ -177,16 +182,17 @@ def proxy(certificate: trustme.LeafCert, tmp_path_factory: pytest.TempPathFactor
             return f"{kind}://{login}127.0.0.1:{port}"
 
         yield url
-        os.killpg(process.pid, signal.SIGKILL)  # with its children, which take their time otherwise
+        # The children of proxy.py take a while to end by themselves.
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextmanager
 def listening(*answers: bytes) -> Iterator[tuple[int, threading.Thread, threading.Event]]:
-    """The port of a server for one client, its thread, which ends when the client has left, and whether it was heard.
+    """A server for one client: its port, its thread, and an event that is set if a silent server has read anything.
 
-    A client that stays for half a minute is hung up on: whatever it waits for does not end.
-
-    It answers a message with the next of `answers`, and hangs up after the last; without any it stays silent.
+    The server answers each message with the next of `answers` and closes the connection after the last; without
+    answers it stays silent, and hangs up on a client that stays for half a minute.  The thread ends when the client has
+    left.
     """
     links, heard = list[socket.socket](), threading.Event()
 
@@ -206,7 +212,8 @@ def listening(*answers: bytes) -> Iterator[tuple[int, threading.Thread, threadin
         try:
             yield listener.getsockname()[1], thread, heard
         finally:
-            for open_one in (listener, *links):  # so that the thread ends in any case
+            # This ends the thread in any case.
+            for open_one in (listener, *links):
                 with suppress(OSError):
                     open_one.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -214,7 +221,7 @@ def listening(*answers: bytes) -> Iterator[tuple[int, threading.Thread, threadin
 
 @contextmanager
 def nobody() -> Iterator[int]:
-    """A port of this machine at which nothing listens."""
+    """Give a port of this machine at which nothing listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield unused.getsockname()[1]
@@ -225,7 +232,7 @@ def far(server: Emulator) -> str:
 
 
 def failure(driver: Driver, base_url: str, **kwargs: Any) -> g4flite.G4fliteError:
-    """What a stream ends with; a class that is none of g4flite's fails the test."""
+    """Return the error of a stream; an exception that is not g4flite's fails the test, and so does a whole reply."""
     try:
         driver.collect("cromicle", "Hi", base_url=base_url, **kwargs)
     except g4flite.G4fliteError as error:
@@ -239,13 +246,13 @@ def failure(driver: Driver, base_url: str, **kwargs: Any) -> g4flite.G4fliteErro
 
 
 def told(driver: Driver, error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
-    """Everything that may be shown or stored of a stream that has failed."""
+    """Return all that may be shown or stored of a stream that has failed."""
     shown = [error, vars(error), pickle.dumps(error), driver.stream, driver.stream.attempts]
     return "\n".join([str(error), *map(repr, shown), *traceback.format_exception(error), caplog.text])
 
 
 def secret(text: str) -> list[str]:
-    """The logins that a text gives away, as they are or as the wire has them."""
+    """Return the passwords and logins that a text shows, as they are or in base64."""
     logins = [f"{USER}:{password}" for password in (PASSWORD, WRONG)]
     return [s for s in (PASSWORD, WRONG, *(base64.b64encode(s.encode()).decode() for s in logins)) if s in text]
 
@@ -281,7 +288,7 @@ def test_text_comes_over_tls_through_a_proxy(
         ("all_proxy", "socks5", PASSWORD),
     ],
 )
-def test_a_proxy_of_the_environment(
+def test_text_comes_through_a_proxy_that_the_environment_names(
     variable: str,
     kind: str,
     password: str | None,
@@ -294,14 +301,14 @@ def test_a_proxy_of_the_environment(
     assert "".join(driver.collect("gprochat", "Hi", base_url=far(server))) == "You said: Hi"
 
 
-def test_an_https_proxy_of_the_environment(
+def test_text_comes_over_tls_through_the_proxy_that_https_proxy_names(
     driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", proxy("http", PASSWORD))
     assert driver.collect("cromicle", "Hi", base_url=service.url("upstream.test"), verify=trusting) == ["hello"]
 
 
-def test_the_nearest_of_three_proxies_counts(
+def test_the_argument_wins_over_g4flite_proxy_and_that_wins_over_http_proxy(
     driver: Driver, server: Emulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with nobody() as port:
@@ -313,7 +320,9 @@ def test_the_nearest_of_three_proxies_counts(
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
-def test_a_client_uses_its_way_through_a_proxy_again(kind: str, driver: Driver, server: Emulator, proxy: Proxy) -> None:
+def test_a_client_keeps_its_connection_through_a_proxy(
+    kind: str, driver: Driver, server: Emulator, proxy: Proxy
+) -> None:
     async def read(client: g4flite.Client) -> None:
         async with client:
             assert [await client.stream("Hi").atext() for _ in range(3)] == ["You said: Hi"] * 3
@@ -337,7 +346,7 @@ def test_a_client_uses_its_way_through_a_proxy_again(kind: str, driver: Driver, 
         ("https", "socks5h", g4flite.ProxyError, "the proxy did not connect to upstream.test: "),
     ],
 )
-def test_a_locked_proxy_refuses_and_the_password_is_told_to_nobody(
+def test_a_proxy_that_refuses_the_login_is_an_error_without_the_password(
     scheme: str,
     kind: str,
     expected: type[g4flite.G4fliteError],
@@ -358,7 +367,9 @@ def test_a_locked_proxy_refuses_and_the_password_is_told_to_nobody(
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("kind", ["http", pytest.param("https", marks=tls_proxy), "socks5"])
-def test_a_proxy_that_is_not_there(kind: str, scheme: str, driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_proxy_that_does_not_listen_is_an_error_without_the_password(
+    kind: str, scheme: str, driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, "g4flite")
     with nobody() as port:
         through = f"{kind}://{USER}:{WRONG}@127.0.0.1:{port}"
@@ -371,12 +382,13 @@ def test_a_proxy_that_is_not_there(kind: str, scheme: str, driver: Driver, caplo
 @pytest.mark.parametrize(
     ("scheme", "kind", "expected"),
     [
-        ("http", "http", g4flite.StatusError),  # 502: nothing tells it from the service's own
+        # The proxy's own 502 looks like a 502 of the service.
+        ("http", "http", g4flite.StatusError),
         ("https", "http", g4flite.ProxyError),
         ("http", "socks5", g4flite.ProxyError),
     ],
 )
-def test_nobody_answers_behind_the_proxy(
+def test_a_server_that_does_not_listen_behind_a_proxy_is_an_error_without_the_password(
     scheme: str,
     kind: str,
     expected: type[g4flite.G4fliteError],
@@ -401,7 +413,7 @@ def test_nobody_answers_behind_the_proxy(
         pytest.param([b"HTTP/1.1 400 Bad Request\r\n\r\n"], id="HTTP"),
     ],
 )
-def test_a_socks_proxy_that_misbehaves(answers: list[bytes], driver: Driver) -> None:
+def test_a_socks_proxy_that_misbehaves_is_a_proxy_error(answers: list[bytes], driver: Driver) -> None:
     with listening(*answers) as (port, *_):
         error = failure(driver, "https://upstream.test", proxy=f"socks5://127.0.0.1:{port}")
     assert type(error) is g4flite.ProxyError
@@ -410,14 +422,16 @@ def test_a_socks_proxy_that_misbehaves(answers: list[bytes], driver: Driver) -> 
 @pytest.mark.parametrize(
     ("host", "login"), [("upstream.test", "u" * 256 + ":p@"), (".".join(["a" * 60] * 5), "")], ids=["user", "host"]
 )
-def test_names_that_socks_cannot_carry(host: str, login: str, driver: Driver, proxy: Proxy) -> None:
+def test_a_user_or_host_name_that_is_too_long_for_socks_is_refused(
+    host: str, login: str, driver: Driver, proxy: Proxy
+) -> None:
     through = proxy("socks5", locked=bool(login)).replace("//", f"//{login}")
     error = failure(driver, f"http://{host}", proxy=through)
     assert isinstance(error, g4flite.OptionError | g4flite.ProxyError)
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
-def test_a_proxy_that_says_nothing(kind: str, driver: Driver) -> None:
+def test_the_connect_timer_ends_the_wait_for_a_silent_proxy(kind: str, driver: Driver) -> None:
     timeout = g4flite.Timeout(connect=0.1)
     with listening() as (port, *_):
         began = time.monotonic()
@@ -438,7 +452,7 @@ def test_a_refused_login_closes_the_socket(driver: Driver, proxy: Proxy) -> None
 
 
 @tls_proxy
-def test_a_proxy_behind_tls(
+def test_text_comes_through_an_https_proxy(
     driver: Driver,
     service: Service,
     proxy: Proxy,
@@ -454,14 +468,14 @@ def test_a_proxy_behind_tls(
 
 
 @tls_proxy
-def test_verify_counts_for_the_proxy_too(
+def test_the_authorities_of_verify_are_trusted_for_the_proxy_too(
     driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext
 ) -> None:
     url = service.url("upstream.test")
     assert driver.collect("cromicle", "Hi", base_url=url, proxy=proxy("https"), verify=trusting) == ["hello"]
 
 
-def test_a_known_authority_is_trusted(driver: Driver, service: Service, trusting: ssl.SSLContext) -> None:
+def test_the_authorities_of_verify_are_trusted(driver: Driver, service: Service, trusting: ssl.SSLContext) -> None:
     assert driver.collect("cromicle", "Hi", base_url=service.url(), verify=trusting) == ["hello"]
 
 
@@ -475,7 +489,7 @@ def test_a_known_authority_is_trusted(driver: Driver, service: Service, trusting
         ("date", "certificate has expired", None),
     ],
 )
-def test_a_certificate_that_does_not_hold(
+def test_a_certificate_that_cannot_be_verified_is_a_tls_error(
     fault: str,
     reason: str,
     kind: str | None,
@@ -495,7 +509,7 @@ def test_a_certificate_that_does_not_hold(
 
 
 @pytest.mark.parametrize("length", [None, 9])
-def test_tls_that_ends_without_a_word(
+def test_a_tls_connection_that_ends_without_close_notify_is_truncated(
     length: int | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext
 ) -> None:
     answer = HELLO if length is None else HEAD.replace(b"transfer-encoding: chunked", b"content-length: 9") + b"hello"
@@ -506,7 +520,7 @@ def test_tls_that_ends_without_a_word(
 
 
 @pytest.mark.parametrize("verify", [False, True, "/etc/ssl/certs", ""])
-def test_verify_is_a_context_and_nothing_else(verify: Any) -> None:
+def test_the_argument_verify_has_to_be_an_ssl_context(verify: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.stream("cromicle", "Hi", base_url="https://upstream.test", verify=verify)
     with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
@@ -514,7 +528,7 @@ def test_verify_is_a_context_and_nothing_else(verify: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "http", "socks5"])
-def test_leaving_early_over_tls_is_seen_at_once(
+def test_leaving_early_over_tls_is_seen_by_the_server(
     kind: str | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
 ) -> None:
     with serving(certificate, HELLO, stays=True) as service:
@@ -525,7 +539,7 @@ def test_leaving_early_over_tls_is_seen_at_once(
 
 
 @pytest.mark.parametrize("kind", [None, "http", "socks5"])
-def test_silence_over_tls_is_timed(
+def test_the_idle_timer_ends_a_silence_over_tls(
     kind: str | None, driver: Driver, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
 ) -> None:
     with serving(certificate, HELLO, stays=True) as service:
@@ -537,7 +551,7 @@ def test_silence_over_tls_is_timed(
 
 
 @pytest.mark.parametrize("kind", [None, "http", "socks5"])
-def test_close_in_another_thread_over_tls(
+def test_close_from_another_thread_ends_a_read_over_tls(
     kind: str | None, certificate: trustme.LeafCert, trusting: ssl.SSLContext, proxy: Proxy
 ) -> None:
     with serving(certificate, HELLO, stays=True) as service:
@@ -552,7 +566,7 @@ def test_close_in_another_thread_over_tls(
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [(None, 0.3), ("http", 0.1), ("socks5", 0.1)])
-def test_a_handshake_that_is_never_answered(
+def test_the_connect_timer_ends_a_handshake_that_is_never_answered(
     kind: str | None, seconds: float, driver: Driver, trusting: ssl.SSLContext, proxy: Proxy
 ) -> None:
     with listening() as (port, *_):
@@ -566,7 +580,8 @@ def test_a_handshake_that_is_never_answered(
         )
         took = time.monotonic() - began
     assert type(error) is g4flite.ConnectTimeoutError
-    assert seconds <= took < 10  # how late it is to the millisecond, `make bench` measures
+    # `make bench` measures to the millisecond how late the error is.
+    assert seconds <= took < 10
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -591,7 +606,7 @@ def test_cancelling_a_handshake_closes_its_socket(kind: str | None, backend: str
 
 
 def test_a_small_request_goes_out_in_one_packet(driver: Driver) -> None:
-    """Its head waits for its body: the first bytes that a server reads are all there are."""
+    """The head waits for the body, so that the server's first read gets the whole request."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url, seen = f"http://127.0.0.1:{listener.getsockname()[1]}", list[bytes]()
 

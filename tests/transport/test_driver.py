@@ -1,7 +1,6 @@
-"""What goes over real sockets: all providers, three drivers, against the emulator."""
+"""The drivers over real sockets: every founding provider, in sync, on asyncio and on trio, against the emulator."""
 
 import gc
-import json
 import socket
 import threading
 import warnings
@@ -13,9 +12,9 @@ import g4flite
 from g4flite import providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
+from tests.founders import FOUNDERS, wire
+from tests.splits import TEXT
 
-TEXT = "h\u00e9llo \u4e16\u754c \U0001f44b e\u0301"
-FOUR = ["cromicle", "free2gpt", "gprochat", "flowgpt"]
 CHAT = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "One?"},
@@ -24,23 +23,20 @@ CHAT = [
 ]
 
 
-def wire(name: str) -> bytes:
-    """The body of a reply that says TEXT."""
-    frame = {"event": "text", "data": TEXT}
-    return json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else TEXT.encode()
-
-
-@pytest.mark.parametrize("name", FOUR)
-def test_a_strict_server_is_content_and_its_reply_comes_whole(name: str, driver: Driver, server: Emulator) -> None:
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_the_emulator_accepts_the_request_and_the_answer_comes_whole(
+    name: str, driver: Driver, server: Emulator
+) -> None:
     chunks = driver.collect(name, TEXT, base_url=server.url)
     assert "".join(chunks) == driver.stream.partial == f"You said: {TEXT}"
-    assert len(chunks) > 1 or TRANSPORT == "aiohttp"  # which joins what comes at once
+    # aiohttp joins the bytes that have come by the time of a read.
+    assert len(chunks) > 1 or TRANSPORT == "aiohttp"
     assert server.exchanges[0].problem is None
     assert (driver.stream.provider, driver.stream.model) == (name, providers.find(name).models[0])
 
 
-@pytest.mark.parametrize("name", FOUR)
-def test_a_conversation_is_accepted(name: str, driver: Driver, server: Emulator) -> None:
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_the_emulator_accepts_a_conversation(name: str, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: messages[-1]["content"]
     flat = f"System: Be brief.\nUser: One?\nAssistant: Yes.\nUser: {TEXT}\nAssistant:"
     answer = "".join(driver.collect(name, CHAT, base_url=server.url))
@@ -49,7 +45,7 @@ def test_a_conversation_is_accepted(name: str, driver: Driver, server: Emulator)
         assert server.exchanges[0].messages == CHAT
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driver, server: Emulator) -> None:
     body = wire(name)
     scripts = [Script(body=body, split=1)] + [Script(body=body, split=(place,)) for place in range(1, len(body))]
@@ -58,8 +54,8 @@ def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driv
         assert "".join(driver.collect(name, "Hi", base_url=server.url)) == TEXT
 
 
-@pytest.mark.parametrize("name", FOUR)
-def test_a_path_prefix_is_kept_and_the_site_s_headers_stay(name: str, driver: Driver) -> None:
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_the_path_of_base_url_is_kept_and_the_site_s_headers_do_not_change(name: str, driver: Driver) -> None:
     with Emulator(prefix="/gateway/v1") as server:
         assert driver.collect(name, "Hi", base_url=server.url + "/")
         headers = dict(server.exchanges[0].headers)
@@ -69,14 +65,14 @@ def test_a_path_prefix_is_kept_and_the_site_s_headers_stay(name: str, driver: Dr
         assert found == spec.headers.get(header)
 
 
-def test_what_httpx_computes_is_left_to_httpx(driver: Driver, server: Emulator) -> None:
+def test_httpx_computes_accept_encoding_and_content_length(driver: Driver, server: Emulator) -> None:
     driver.collect("flowgpt", "Hi", base_url=server.url)
     sent = {key.lower(): value for key, value in server.exchanges[0].headers}
     assert sent["accept-encoding"] == httpx.Client().headers["accept-encoding"]
     assert sent["content-length"] == str(len(server.exchanges[0].body))
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 def test_leaving_early_is_seen_by_the_server_at_once(name: str, driver: Driver) -> None:
     body = wire(name) + b"\n"
     with Emulator(script=Script(body=body * 2, split=(len(body),), wait=30)) as server:
@@ -85,7 +81,7 @@ def test_leaving_early_is_seen_by_the_server_at_once(name: str, driver: Driver) 
     assert repr(driver.stream).endswith(f"closed, {len(driver.stream.partial)} characters>")
 
 
-def test_break_alone_closes_at_once_in_sync() -> None:
+def test_break_alone_closes_the_connection_in_sync() -> None:
     with Emulator(script=Script(wait=30)) as server:
         stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
         for _ in stream:
@@ -94,7 +90,7 @@ def test_break_alone_closes_at_once_in_sync() -> None:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_break_leaves_no_warning_and_no_generator_behind(backend: str) -> None:
+def test_break_leaves_no_generator_that_causes_a_warning(backend: str) -> None:
     import anyio
 
     async def main() -> None:
@@ -151,9 +147,9 @@ def test_cancelling_closes_the_connection(backend: str) -> None:
     assert repr(stream).endswith("closed, 3 characters>")
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
+def test_the_error_of_a_reply_that_is_cut_off_holds_the_text_so_far(
     name: str, reset: bool, driver: Driver, server: Emulator
 ) -> None:
     body = wire(name) + b"\n"
@@ -167,25 +163,29 @@ def test_a_reply_that_is_cut_off_is_an_error_with_what_came(
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_an_error_promises_no_text_where_none_came(keep: bool, driver: Driver, server: Emulator) -> None:
+def test_an_error_promises_no_partial_text_if_no_text_came_or_is_kept(
+    keep: bool, driver: Driver, server: Emulator
+) -> None:
     server.script = Script(body=b"data: ", cut=3)
     with pytest.raises(g4flite.TruncatedStreamError) as caught:
         driver.collect("llamacpp", "Hi", base_url=server.url, keep_partial=keep)
     assert str(caught.value).endswith("; no text came before" if keep else "; the text so far was not kept")
 
 
-def test_a_server_that_hangs_up_before_it_answers(driver: Driver, server: Emulator) -> None:
+def test_a_server_that_closes_the_connection_before_its_response_is_a_transport_error(
+    driver: Driver, server: Emulator
+) -> None:
     server.script = Script(raw=b"")
     with pytest.raises(g4flite.TransportError, match="closed the connection before it responded: Server disconnected"):
         driver.collect("cromicle", "Hi", base_url=server.url)
 
 
-def test_no_proxy_listens(driver: Driver) -> None:
+def test_a_proxy_that_does_not_listen_is_a_proxy_error(driver: Driver) -> None:
     with pytest.raises(g4flite.ProxyError, match="cromicle: could not connect to the proxy: Connection refused"):
         driver.collect("cromicle", "Hi", base_url="http://upstream.test", proxy="http://127.0.0.1:1")
 
 
-def test_nothing_listens(driver: Driver) -> None:
+def test_a_server_that_does_not_listen_is_a_connect_error(driver: Driver) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -196,7 +196,7 @@ def test_nothing_listens(driver: Driver) -> None:
 
 
 @pytest.mark.parametrize(("bypass", "named"), [("", True), ("127.0.0.1", False)])
-def test_a_proxy_of_the_environment_is_not_forgotten(
+def test_a_connect_error_names_the_variable_of_a_proxy_that_may_have_refused(
     bypass: str, named: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
@@ -211,7 +211,7 @@ def test_a_proxy_of_the_environment_is_not_forgotten(
     assert "s3cret" not in str(caught.value)
 
 
-def test_an_unknown_host(driver: Driver) -> None:
+def test_an_unknown_host_is_a_connect_error(driver: Driver) -> None:
     with pytest.raises(g4flite.ConnectError, match=r"could not connect to nowhere\.invalid: "):
         driver.collect("cromicle", "Hi", base_url="http://nowhere.invalid")
 
@@ -220,13 +220,15 @@ UNKNOWN = pytest.mark.skipif(httpx.__name__ == "httpx2", reason="httpx2 asks for
 
 
 @pytest.mark.parametrize("host", ["-\u00e9.test", pytest.param("xn--zzzz--.test", marks=UNKNOWN)])
-def test_a_host_that_httpx_refuses(host: str, driver: Driver) -> None:
+def test_a_host_that_httpx_refuses_is_an_option_error(host: str, driver: Driver) -> None:
     with pytest.raises(g4flite.OptionError, match="a URL that httpx refuses"):
         driver.collect("cromicle", "Hi", base_url=f"http://{host}")
 
 
 @pytest.mark.parametrize(("moment", "timer"), [("silence", "first_token"), ("wait", "idle")])
-def test_a_service_that_falls_silent(moment: str, timer: str, driver: Driver, server: Emulator) -> None:
+def test_a_timer_ends_the_wait_for_a_service_that_falls_silent(
+    moment: str, timer: str, driver: Driver, server: Emulator
+) -> None:
     server.script = Script(**{moment: 30})  # type: ignore[arg-type]
     with pytest.raises(g4flite.StreamTimeoutError, match=f"cromicle: {timer}: ") as caught:
         driver.collect("cromicle", "Hi", base_url=server.url, timeout=g4flite.Timeout(**{timer: 0.1}))
@@ -234,7 +236,7 @@ def test_a_service_that_falls_silent(moment: str, timer: str, driver: Driver, se
     assert caught.value.partial == ("" if moment == "silence" else "You")
 
 
-def test_a_connection_is_used_again_once_a_reply_is_read_to_its_end(driver: Driver, server: Emulator) -> None:
+def test_a_connection_is_used_again_after_a_reply_was_read_to_its_end(driver: Driver, server: Emulator) -> None:
     def read(client: g4flite.Client) -> None:
         with client:
             assert [client.stream("Hi").text() for _ in range(3)] == ["You said: Hi"] * 3
@@ -248,7 +250,7 @@ def test_a_connection_is_used_again_once_a_reply_is_read_to_its_end(driver: Driv
     assert (len(server.exchanges), server.connections) == (3, 1)
 
 
-def test_a_status_over_the_wire(driver: Driver, server: Emulator) -> None:
+def test_the_error_of_a_status_has_its_body_and_retry_after(driver: Driver, server: Emulator) -> None:
     server.script = Script(status=429, body='{"error": "slow down"}', headers={"retry-after": "7"})
     with pytest.raises(g4flite.RateLimitError, match="slow down") as caught:
         driver.collect("gprochat", "Hi", base_url=server.url)
@@ -263,18 +265,18 @@ def test_a_redirect_is_not_followed(driver: Driver, server: Emulator) -> None:
     assert len(server.exchanges) == 1
 
 
-def test_tls_that_is_none(driver: Driver, server: Emulator) -> None:
+def test_https_to_a_server_without_tls_is_a_tls_error(driver: Driver, server: Emulator) -> None:
     with pytest.raises(g4flite.TLSError, match=r"no TLS connection to 127\.0\.0\.1:\d+: .*certificate"):
         driver.collect("cromicle", "Hi", base_url=server.url.replace("http:", "https:"))
 
 
-def test_a_proxy_that_refuses(driver: Driver, server: Emulator) -> None:
+def test_a_proxy_that_refuses_to_connect_is_a_proxy_error(driver: Driver, server: Emulator) -> None:
     with pytest.raises(g4flite.ProxyError, match=r"the proxy did not connect to upstream\.test") as caught:
         driver.collect("cromicle", "Hi", base_url="https://upstream.test", proxy=server.url)
     assert caught.value.provider == "cromicle"
 
 
-def test_a_header_of_the_client_s_own_that_cannot_be_sent(driver: Driver, server: Emulator) -> None:
+def test_a_header_of_the_client_that_cannot_be_sent_is_an_option_error(driver: Driver, server: Emulator) -> None:
     client = driver.client(headers={"authorization": "Bearer s3cret\r\n"})
     with pytest.raises(g4flite.OptionError, match="check the headers of that client") as caught:
         driver.collect("cromicle", "Hi", base_url=server.url, client=client)
@@ -284,7 +286,7 @@ def test_a_header_of_the_client_s_own_that_cannot_be_sent(driver: Driver, server
     assert caught.value.__suppress_context__
 
 
-def test_sync_runs_without_event_loop_or_thread(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_in_sync_starts_no_event_loop_and_no_thread(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     import asyncio
 
     def refuse(*args: Any, **kwargs: Any) -> None:
@@ -294,4 +296,5 @@ def test_sync_runs_without_event_loop_or_thread(server: Emulator, monkeypatch: p
         monkeypatch.setattr(asyncio, "new_event_loop", refuse)
         before = threading.active_count()
         for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, client=warm):
-            assert threading.active_count() <= before + 1  # the emulator's own for the connection
+            # One more is the emulator's own, for the connection.
+            assert threading.active_count() <= before + 1

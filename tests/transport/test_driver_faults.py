@@ -1,6 +1,6 @@
-"""Faults that really happen, on real sockets: provider x fault x driver.
+"""Faults that really happen, on real sockets: every founding provider, every fault, every driver.
 
-No stream ends in silence, in a foreign exception, or after its timers.
+Each stream ends with an error of g4flite, and in time.
 """
 
 import gzip
@@ -13,14 +13,16 @@ import pytest
 
 import g4flite
 from g4flite import Timeout
-from g4flite._core import exchange as _exchange
+from g4flite._core import exchange
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver
-from tests.transport.test_driver import FOUR, TEXT, wire
+from tests.founders import FOUNDERS, said, wire
+from tests.splits import TEXT
 
 pytestmark = pytest.mark.heavy
 
-LATE = 10.0  # seconds that a busy machine may be late: no fault here ends by itself that soon after its timer
+# Seconds that a busy machine may be late.  Without its timer, no fault here ends that soon.
+LATE = 10.0
 BRIEF = {
     g4flite.IdleTimeoutError: Timeout(idle=0.12),
     g4flite.FirstTokenTimeoutError: Timeout(first_token=0.12),
@@ -42,7 +44,7 @@ def chunk(data: bytes) -> bytes:
 CHUNKED = b"transfer-encoding: chunked\r\n"
 Fault = tuple[Callable[[str], Script], type[g4flite.G4fliteError], str, float]
 FAULTS: dict[str, Fault] = {
-    # what the server does, the error, what is in .partial (the beginning of the text, or all), the seconds it takes
+    # What the server does, the error, how `.partial` begins, and the least seconds that the stream takes.
     "cut after the head": (lambda n: Script(body=body(n), cut=0), g4flite.TruncatedStreamError, "", 0),
     "cut in the text": (
         lambda n: Script(body=body(n) * 2, cut=len(body(n)), split=(len(body(n)),)),
@@ -58,10 +60,11 @@ FAULTS: dict[str, Fault] = {
     "closed inside the head": (lambda n: Script(raw=b"HTTP/1.1 200 OK\r\ncontent-"), g4flite.TransportError, "", 0),
     "no HTTP at all": (lambda n: Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), g4flite.MalformedReplyError, "", 0),
     "a head without end": (lambda n: Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), g4flite.LimitError, "", 0),
-    "a chunk that is none": (
+    "a chunk of a bad size": (
         lambda n: Script(raw=raw(n, head=CHUNKED, chunks=chunk(body(n)) + b"zz\r\n")),
+        # aiohttp reads the bad chunk together with the head.
         g4flite.TruncatedStreamError if TRANSPORT == "httpx" else g4flite.MalformedReplyError,
-        "", 0,  # aiohttp sees it together with the head
+        "", 0,
     ),
     "a short content-length": (
         lambda n: Script(raw=raw(n, head=b"content-length: 9999\r\n", chunks=body(n))),
@@ -135,11 +138,11 @@ def faulty() -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", FOUR)
-def test_a_fault_is_a_typed_error_in_time(
+@pytest.mark.parametrize("name", FOUNDERS)
+def test_each_fault_raises_its_error_in_time(
     name: str, fault: str, driver: Driver, faulty: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_exchange, "BODY_TIME", 0.12)
+    monkeypatch.setattr(exchange, "BODY_TIME", 0.12)
     script, error, partial, seconds = FAULTS[fault]
     faulty.script = script(name)
     begin = time.monotonic()
@@ -160,8 +163,8 @@ KEEP_ALIVES = {"first": b"", "later": body("flowgpt")}
 
 
 @pytest.mark.parametrize("moment", KEEP_ALIVES)
-def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) -> None:
-    """Blank lines and events without text, for ever."""
+def test_keep_alives_do_not_restart_the_timers(moment: str, driver: Driver) -> None:
+    """The server sends blank lines and events without text for ever."""
     begin, idle = KEEP_ALIVES[moment], b'\r\n{"event": "ping"}\n'
     first = len(begin) or len(idle)
     data = begin + idle * 1500
@@ -173,15 +176,14 @@ def test_keep_alives_hold_no_stream_past_its_timer(moment: str, driver: Driver) 
     assert 0.12 <= time.monotonic() - start < LATE
 
 
-@pytest.mark.parametrize("name", FOUR)
+@pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
 def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str, reset: bool, driver: Driver) -> None:
-    """A short reply cut after each byte: in its chunks and, as no provider's parser sees it, in one provider's head."""
+    """A short response is cut after each byte of its body; for one provider also of its head, which no parser sees."""
     answer = "\u00e9 \U0001f44b"
-    frame = {"event": "text", "data": answer}
-    data = json.dumps(frame, ensure_ascii=False).encode() if name == "flowgpt" else answer.encode()
+    data = json.dumps(said(answer), ensure_ascii=False).encode() if name == "flowgpt" else answer.encode()
     reply = raw(name, head=CHUNKED, chunks=chunk(data[:-3]) + chunk(data[-3:]) + b"0\r\n\r\n")
-    ends = range(0 if name == FOUR[0] else len(raw(name, head=CHUNKED)), len(reply) + 1)
+    ends = range(0 if name == FOUNDERS[0] else len(raw(name, head=CHUNKED)), len(reply) + 1)
     outcomes: list[str] = []
 
     def judge(end: int, stream: g4flite.Stream, error: g4flite.G4fliteError | None) -> None:
@@ -222,4 +224,5 @@ def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str
     with Emulator() as server:
         read() if driver.name == "sync" else driver.run(aread)
     assert len(outcomes) == len(ends)
-    assert outcomes[-1] == "whole" or reset  # a reset may overtake the last bytes
+    # A reset may overtake the last bytes.
+    assert outcomes[-1] == "whole" or reset

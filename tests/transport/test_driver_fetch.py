@@ -30,7 +30,7 @@ def asked(server: Emulator) -> Callable[..., tuple[Route, Request]]:
     return make
 
 
-def test_the_head_and_the_pieces_of_the_body_are_there(
+def test_fetch_gives_the_head_and_the_pieces_of_the_body(
     asked: Callable[..., tuple[Route, Request]], server: Emulator
 ) -> None:
     server.script = Script(body=b"one two", split=3, headers={"content-type": "text/plain"})
@@ -66,7 +66,7 @@ def test_a_body_that_is_cut_off_is_an_error_that_promises_no_partial_text(
     assert (caught.value.provider, caught.value.partial) == ("openai", "")
 
 
-def test_no_connection_is_an_error_with_the_provider_s_name(asked: Callable[..., tuple[Route, Request]]) -> None:
+def test_a_connect_error_has_the_provider_s_name(asked: Callable[..., tuple[Route, Request]]) -> None:
     route, request = asked()
     with (
         pytest.raises(g4flite.ConnectError) as caught,
@@ -76,7 +76,7 @@ def test_no_connection_is_an_error_with_the_provider_s_name(asked: Callable[...,
     assert caught.value.provider == "openai"
 
 
-def test_an_error_of_the_caller_s_gets_a_name_and_a_request_id_and_loses_its_secrets(
+def test_an_error_that_the_caller_raises_gets_provider_and_request_id_and_loses_its_secrets(
     asked: Callable[..., tuple[Route, Request]], server: Emulator
 ) -> None:
     server.script = Script(headers={"x-request-id": "req-7"})

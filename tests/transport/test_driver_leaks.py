@@ -1,4 +1,4 @@
-"""Nothing is left behind, whoever ends a stream: sockets, pool slots, threads, tasks, warnings."""
+"""However a stream ends, it leaves no socket, no pool slot, no thread, no task and no warning behind."""
 
 import contextlib
 import gc
@@ -22,11 +22,11 @@ from g4flite._core.provider import Request
 from g4flite._core.transport import clients
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx, transport
-from tests.core.test_exchange_attempts import answering
+from tests.exchanges import answering, arrived
 
 
 def left(server: Emulator) -> None:
-    """Waits until the server has seen its client leave, long before its script would go on."""
+    """Wait until the server has seen that its client left, long before its script would go on."""
     assert server.exchanges[-1].disconnected.wait(10)
 
 
@@ -37,7 +37,7 @@ def slow() -> Iterator[Emulator]:
         yield server
 
 
-def test_a_collected_stream_closes_its_connection(slow: Emulator) -> None:
+def test_a_stream_that_is_garbage_collected_closes_its_connection(slow: Emulator) -> None:
     running = iter(g4flite.stream("cromicle", "Hi", base_url=slow.url))
     assert next(running) == "You"
     del running
@@ -66,8 +66,8 @@ def test_close_from_another_thread_ends_a_read_at_once(slow: Emulator) -> None:
     left(slow)
 
 
-def test_close_from_another_thread_is_no_end_of_the_reply(server: Emulator) -> None:
-    """Also where the loop is busy with a chunk, and not waiting."""
+def test_close_from_another_thread_does_not_count_as_the_end_of_the_reply(server: Emulator) -> None:
+    """Here the loop is busy with a chunk, and not waiting for the next."""
     server.script = Script(split=2, wait=30)
     stream, chunks = g4flite.stream("cromicle", "Hi", base_url=server.url), []
     with pytest.raises(g4flite.StreamClosedError) as caught:
@@ -81,8 +81,8 @@ def test_close_from_another_thread_is_no_end_of_the_reply(server: Emulator) -> N
     assert [attempt.outcome.split(":")[0] for attempt in stream.attempts] == ["StreamClosedError"]
 
 
-def test_close_meets_another_thread_s_first_step(server: Emulator) -> None:
-    """Whichever is first: the loop ends with an error of ours."""
+def test_close_during_another_thread_s_first_step_closes_the_stream(server: Emulator) -> None:
+    """Whichever comes first, the loop gets its first chunk or a StreamClosedError."""
     for _ in range(100):
         stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
         running = iter(stream)
@@ -122,15 +122,14 @@ def test_a_client_serves_one_event_loop_after_another(server: Emulator) -> None:
 
     client = g4flite.Client("cromicle", base_url=server.url)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ResourceWarning
-        )  # the first loop ends with its connection open: nobody closed it
+        # The first event loop ends while its connection is open.
+        warnings.simplefilter("ignore", ResourceWarning)
         assert [Driver(loop).run(ask) for loop in ("asyncio", "asyncio", "trio")] == ["You said: Hi"] * 3
         gc.collect()
 
 
-def test_a_server_that_does_not_read_holds_no_stream(driver: Driver) -> None:
-    """Its request is larger than what the sockets between hold."""
+def test_the_timers_end_a_request_that_the_server_does_not_read(driver: Driver) -> None:
+    """The request is larger than the buffers of the sockets."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         for timeout, error in (
@@ -140,10 +139,11 @@ def test_a_server_that_does_not_read_holds_no_stream(driver: Driver) -> None:
             start = time.monotonic()
             with pytest.raises(error):
                 driver.collect("cromicle", "x" * 2**24, base_url=url, timeout=timeout)
-            assert time.monotonic() - start < 30  # making the body, once to see that it can be sent, takes a while
+            # To make the body takes a while, and it is made once before, to see that the messages can be sent.
+            assert time.monotonic() - start < 30
 
 
-def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
+def test_close_from_another_thread_ends_the_wait_for_a_response() -> None:
     with Emulator(script=Script(silence=30)) as server:
         stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
         closer = threading.Thread(target=lambda: (arrived(server), stream.close()))
@@ -152,15 +152,6 @@ def test_close_from_another_thread_ends_the_wait_for_an_answer() -> None:
             stream.text()
         closer.join()
         left(server)
-
-
-def arrived(server: Emulator, before: int = 0) -> None:
-    """Waits until a request is there, besides those from before, and its client (most likely) for the answer."""
-    until = time.monotonic() + 30
-    while len(server.exchanges) <= before:
-        assert time.monotonic() < until, "no request has come"
-        time.sleep(0.005)  # no event tells of a request that is not answered yet
-    time.sleep(0.05)
 
 
 def test_close_from_another_thread_ends_the_wait_between_attempts() -> None:
@@ -244,7 +235,8 @@ except KeyboardInterrupt:
         assert process.stdout.readline() == "You\n"
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "<Stream of cromicle, model gpt-3.5-turbo: closed, 3 characters>\n"
-        left(slow)  # the process is alive, and its socket is closed
+        # The process is alive, and its socket is closed.
+        left(slow)
         assert process.communicate()[1] == ""
 
 
@@ -265,7 +257,7 @@ def test_the_child_of_a_fork_makes_connections_of_its_own(server: Emulator) -> N
     assert server.connections == 2
 
 
-def test_a_process_that_ends_in_the_middle_ends_quietly(driver: Driver, slow: Emulator) -> None:
+def test_a_process_that_exits_during_a_stream_prints_no_error(driver: Driver, slow: Emulator) -> None:
     code = """
 import sys, anyio, g4flite
 client = g4flite.Client("cromicle", base_url=sys.argv[1], transport=sys.argv[3])
@@ -283,13 +275,14 @@ else:
     command = [sys.executable, "-c", code, slow.url, driver.name, transport(driver.name)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=bare_environment())
     assert done.stdout == "You\n"
-    if driver.name != "trio":  # trio wraps the SystemExit in a group of its own before 3.11
+    # Before Python 3.11, trio wraps the SystemExit in an exception group of its own.
+    if driver.name != "trio":
         assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver) -> None:
     def behind(streams: int) -> tuple[int, int, int]:
-        """What is there of each once the server, too, is gone."""
+        """Return the numbers of descriptors, threads and runs after so many streams, when the server is gone too."""
         with Emulator() as server:
             for _ in range(streams):
                 driver.collect("flowgpt", "Hi", base_url=server.url)
@@ -300,10 +293,11 @@ def test_many_streams_leave_no_descriptor_thread_or_object(driver: Driver) -> No
         return descriptors, threading.active_count(), runs
 
     before = behind(1)
-    assert all(after <= was for after, was in zip(behind(8), before, strict=True))  # earlier tests may free theirs
+    # There may be fewer, as earlier tests may free theirs meanwhile.
+    assert all(after <= was for after, was in zip(behind(8), before, strict=True))
 
 
-def test_a_stream_makes_no_cycle_for_the_garbage_collector(server: Emulator) -> None:
+def test_a_stream_makes_no_reference_cycle(server: Emulator) -> None:
     def once() -> None:
         for _ in g4flite.stream("cromicle", "Hi", base_url=server.url):
             break

@@ -1,4 +1,4 @@
-"""A client of httpx2 serves as one of httpx does.  `make test-httpx2` runs the whole suite over such clients."""
+"""A client of httpx2 works like a client of httpx.  `make test-httpx2` runs the whole suite over such clients."""
 
 from typing import Any
 
@@ -13,7 +13,8 @@ from tests.conftest import Driver
 
 def client_of(driver: Driver, **kwargs: Any) -> Any:
     kind: Any = httpx2.Client if driver.name == "sync" else httpx2.AsyncClient
-    return kind(limits=httpx2.Limits(max_keepalive_connections=0), **kwargs)  # it keeps nothing that is to be closed
+    # The client keeps no connection, so that nothing has to be closed.
+    return kind(limits=httpx2.Limits(max_keepalive_connections=0), **kwargs)
 
 
 def test_text_comes_over_a_client_of_httpx2(driver: Driver, server: Emulator) -> None:
@@ -23,7 +24,7 @@ def test_text_comes_over_a_client_of_httpx2(driver: Driver, server: Emulator) ->
     assert not client.is_closed
 
 
-def test_its_failures_are_said_as_httpx_s_are(driver: Driver, server: Emulator) -> None:
+def test_a_failure_of_httpx2_has_the_same_error_as_a_failure_of_httpx(driver: Driver, server: Emulator) -> None:
     client = client_of(driver)
     with pytest.raises(g4flite.ConnectError, match="could not connect to 127.0.0.1:1: Connection refused"):
         driver.collect("cromicle", "Hi", base_url="http://127.0.0.1:1", client=client)
@@ -39,7 +40,7 @@ def test_its_failures_are_said_as_httpx_s_are(driver: Driver, server: Emulator) 
         (Script(wait=30), g4flite.Timeout(idle=0.1), g4flite.IdleTimeoutError),
     ],
 )
-def test_its_reads_ask_the_timers(
+def test_the_timers_bound_the_reads_of_a_client_of_httpx2(
     script: Script, timeout: g4flite.Timeout, error: type[Exception], driver: Driver, server: Emulator
 ) -> None:
     server.script = script
@@ -47,7 +48,7 @@ def test_its_reads_ask_the_timers(
         driver.collect("cromicle", "Hi", base_url=server.url, client=client_of(driver), timeout=timeout)
 
 
-def test_its_colour_and_its_being_open_are_checked(driver: Driver) -> None:
+def test_a_client_of_httpx2_that_is_closed_or_of_the_wrong_kind_is_refused(driver: Driver) -> None:
     wrong = httpx2.AsyncClient() if driver.name == "sync" else httpx2.Client()
     with pytest.raises(TypeError, match="needs an httpx"):
         driver.collect(ACME, "Hi", client=wrong)

@@ -1,4 +1,4 @@
-"""What the exceptions of httpx, and of httpx2, mean where no server of ours can cause them."""
+"""Exceptions of httpx and httpx2 that no server of the tests can cause, and the errors that they become."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ families = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family:
 
 
 @families
-def test_a_decoding_that_httpx_itself_undoes_and_fails(family: Any) -> None:
+def test_a_decoding_error_of_httpx_is_a_malformed_reply_error(family: Any) -> None:
     error = error_of_body(family.DecodingError("brotli: corrupt"), TIMERS)
     assert isinstance(error, g4flite.MalformedReplyError)
     assert "brotli: corrupt" in str(error)
 
 
 @families
-def test_a_head_that_is_too_long_meets_a_limit(family: Any) -> None:
+def test_a_response_head_that_is_too_long_is_a_limit_error(family: Any) -> None:
     error = error_of_request(
         family.RemoteProtocolError("Receive buffer too long"),
         "http://h.test/x",
@@ -36,7 +36,7 @@ def test_a_head_that_is_too_long_meets_a_limit(family: Any) -> None:
 
 
 @families
-def test_a_pool_that_is_full_is_said_to_be(family: Any) -> None:
+def test_the_error_says_that_the_pool_of_the_client_is_full(family: Any) -> None:
     error = error_of_request(family.PoolTimeout("x"), "http://h.test/x", TIMERS, proxied=False)
     assert isinstance(error, g4flite.ConnectTimeoutError)
     assert "h.test was free in the pool of client=" in str(error)
@@ -61,7 +61,7 @@ def test_a_chain_of_causes_that_runs_in_a_circle_ends() -> None:
     assert causes(first) == [first, second]
 
 
-def test_of_a_group_the_first_member_counts() -> None:
+def test_the_first_member_of_an_exception_group_is_its_cause() -> None:
     class Group(Exception):
         exceptions = (ValueError("1"), ValueError("2"))
 

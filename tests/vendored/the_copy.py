@@ -8,7 +8,7 @@ import pytest
 # The copy: this file is renamed like every test, as it is copied into the project.
 import g4flite
 from g4flite import providers
-from g4flite._core import errors as _errors
+from g4flite._core import errors
 
 COPY = "myapp._vendor.llm_stream"
 
@@ -30,5 +30,5 @@ def test_a_pickled_spec_names_the_copy(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in g4flite.__all__ if name.endswith("Error")])
 def test_a_pickled_error_names_the_copy(name: str) -> None:
     pickled = pickle.dumps(getattr(g4flite, name)("no", provider="acme"))
-    assert type(pickle.loads(pickled)) is getattr(_errors, name)
+    assert type(pickle.loads(pickled)) is getattr(errors, name)
     assert f"{COPY}._core.errors".encode() in pickled
