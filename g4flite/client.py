@@ -23,9 +23,9 @@ from ._core.errors import (
     ProviderNotFoundError,
     RetiredProviderWarning,
 )
-from ._core.headers import is_secret
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
+from ._core.secrets import is_secret
 from ._core.settings import Retry, Timeout, as_retry, as_timeout
 from ._core.stream import Stream
 from ._core.urls import check_proxy, is_loopback

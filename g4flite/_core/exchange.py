@@ -40,10 +40,10 @@ from .errors import (
     UsageError,
 )
 from .events import CONTENT, Event, Finish, Reasoning, Start, ToolCall, Usage
-from .headers import redact, secrets_of
 from .provider import Call, Provider, Request
 from .response.reply import Head, Reply, inflater
 from .response.service_errors import error_of_content_type, request_id, status_error
+from .secrets import redact, secrets_of
 from .settings import Retry, Timeout
 from .timers import Timers
 

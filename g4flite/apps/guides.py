@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .. import Call, Message, Provider, Retry, Timeout, providers
-from .._core.headers import is_secret
 from .._core.request import base_url_variable
+from .._core.secrets import is_secret
 from .cli import PACKAGE
 
 # `#.` becomes the number of a step. A line whose first field is empty is left out.

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
-from .._core.headers import redact_bytes
+from .._core.secrets import redact_bytes
 from .._core.transport.deadlines import Deadline
 from .._core.transport.network_errors import causes, reason
 from .secrets import Headers, Pieces, Secrets, public_headers, public_reply, public_request

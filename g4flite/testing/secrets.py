@@ -15,7 +15,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from .._core.errors import ReplyError
-from .._core.headers import (
+from .._core.response.reply import BITS, Inflater, content_coding
+from .._core.secrets import (
     HIDDEN,
     forms_of,
     is_secret,
@@ -24,7 +25,6 @@ from .._core.headers import (
     redact_bytes,
     redact_fields,
 )
-from .._core.response.reply import BITS, Inflater, content_coding
 
 # The pieces of a reply as they were read, each with its time.
 Pieces = list[tuple[float, bytes]]

@@ -15,8 +15,8 @@ import anyio
 
 from ..errors import G4fliteError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
-from ..headers import secrets_of
 from ..provider import Request
+from ..secrets import secrets_of
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 

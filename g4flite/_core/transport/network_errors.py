@@ -27,7 +27,7 @@ from ..errors import (
     TransportError,
     TruncatedStreamError,
 )
-from ..headers import redact
+from ..secrets import redact
 from ..timers import Timers
 
 # Exceptions that httpx and httpcore let through, although they mean a failure of the network or of a URL.

@@ -7,8 +7,8 @@ Each fault is named once, by the line that is about it.  A line that cannot be j
 from collections.abc import Callable
 from typing import Final
 
-from ..._core.headers import redact, redact_bytes
 from ..._core.provider import Provider
+from ..._core.secrets import redact, redact_bytes
 from . import connection_lines as connection
 from . import reply_lines as reply
 from .case import Case, Finding, Line

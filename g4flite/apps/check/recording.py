@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 
 from ..._core.errors import G4fliteError, LimitError, ReplyError
 from ..._core.events import CONTENT, Event
-from ..._core.headers import redact_bytes
 from ..._core.provider import Provider
 from ..._core.response.reply import Head, inflater
+from ..._core.secrets import redact_bytes
 
 # Bytes that a compressed body may inflate to.
 MOST: Final = 16 * 2**20

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite._core.headers import (
+from g4flite._core.secrets import (
     SHORTEST_SECRET,
     forms_of,
     is_secret,
