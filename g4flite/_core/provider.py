@@ -15,8 +15,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from .errors import SpecError, StatusError
 from .events import ChunkParser
+from .headers import check_header
 from .messages import Message, flatten, texts
-from .secrets import HIDDEN, check_header, is_secret
+from .secrets import HIDDEN, is_secret
 from .urls import check_base_url
 
 JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool | None

@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
+from .headers import check_header
 from .messages import normalise
 from .provider import Call, Provider, Request, unsigned
-from .secrets import check_header
 from .urls import check_base_url, complete_host
 
 # Milliseconds after which the first request is built again before it is sent: its signature holds the time at which it

@@ -1,4 +1,4 @@
-"""HTTP headers: what a header may hold, which values are secret, and how secrets are blotted out.
+"""Secrets: which values are secret, and how they are blotted out of what is shown.
 
 No other module decides what is secret.  A value is secret by the name of its header or field (`is_secret`), or because
 the caller gave the header (`secrets_of`); in a request that somebody else has built, it is secret unless it is known to
@@ -17,10 +17,8 @@ from contextlib import suppress
 from typing import Any, AnyStr
 from urllib.parse import quote
 
-# httpx computes these headers from the request.  A second value beside httpx's own would make the request ambiguous.
-COMPUTED = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "accept-encoding"})
-# The characters that the name of a header may have (RFC 9110 5.6.2).
-TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+from .headers import COMPUTED
+
 # A header (or a field of JSON) whose name contains one of these words is secret.
 SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session")
 # Headers whose values may be shown, even if the caller gave them.
@@ -34,21 +32,6 @@ HIDDEN = "***"
 SHORTEST_SECRET = 6
 # A shorter field of a body is no key: `"session": "monday"` would take every Monday out of the reply.
 SHORTEST_KEY = 16
-
-
-def check_header(name: str, value: str) -> None:
-    """Raise `ValueError` if HTTP cannot carry the header, or if httpx computes it.  No message quotes the value."""
-    if not isinstance(name, str) or not name or not TOKEN.issuperset(name):
-        raise ValueError(f"{name!r} cannot be the name of a header; use letters, digits and hyphens")
-    if name.lower() in COMPUTED:
-        raise ValueError(f"the header {name} is computed by httpx; leave it out")
-    if not isinstance(value, str):
-        raise ValueError(f"the header {name} must be a string, not {type(value).__name__}")
-    # HTTP allows a tab inside a value, but no other control character (RFC 9110 5.5).
-    if not value.isascii() or not (value.isprintable() or value.replace("\t", " ").isprintable()):
-        raise ValueError(f"the header {name} holds a line break, a control character or a character outside ASCII")
-    if value != value.strip():
-        raise ValueError(f"the header {name} begins or ends with white space; strip it")
 
 
 def is_secret(name: str, value: str) -> bool:

@@ -1,6 +1,6 @@
 """What of an HTTP exchange goes into a recording: everything but keys, cookies and passwords.  No I/O.
 
-`_core.headers` decides what is secret; the functions here walk through the parts of an exchange.  A value that is
+`_core.secrets` decides what is secret; the functions here walk through the parts of an exchange.  A value that is
 secret by its name becomes `***`.  Wherever else a secret is said, a star replaces each of its bytes, so that a reply
 keeps its length and its pieces.
 """
