@@ -427,14 +427,16 @@ def test_the_child_of_a_fork_closes_no_client_of_its_parent_s(driver: Driver, mo
     client = g4flite.Client("cromicle", base_url="http://127.0.0.1:1")
 
     async def main() -> None:
-        parents = [client._pool.async_client()]
-        kept = weakref.ref(parents[0])
+        parent = client._pool.async_client()
         monkeypatch.setattr("os.getpid", lambda: -1)
-        assert client._pool.async_client() is not parents[0]
+        child = client._pool.async_client()
+        assert child is not parent
         monkeypatch.setattr("os.getpid", lambda: -2)
         await client.aclose()
-        assert not parents[0].is_closed
-        parents.clear()
+        assert not parent.is_closed
+        assert not child.is_closed
+        kept = weakref.ref(parent)
+        del parent
         gc.collect()
         assert kept() is not None
 
