@@ -475,3 +475,9 @@ def test_a_failed_attempt_frees_the_pool_s_slot_before_the_next(driver: Driver, 
     else:
         driver.run(work)
     assert server.connections == 2
+
+
+def test_a_stream_that_has_ended_lets_go_of_its_connection(driver: Driver, server: Emulator) -> None:
+    """Else a close() that comes a moment too late would shut down what serves another stream by then."""
+    driver.collect("cromicle", "Hi", base_url=server.url)
+    assert driver.stream._run.timers.waiting is None
