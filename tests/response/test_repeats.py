@@ -334,8 +334,8 @@ def test_what_goes_on_with_a_comment_is_no_event_however_like_one_it_is() -> Non
 
 
 def test_what_went_on_with_a_line_is_no_event_without_its_beginning() -> None:
-    pieces = [b"d", EVENT[1:] % b"a", EVENT[1:] % b"no", EVENT % b"b"]
-    assert said("openai", pieces)[:2] == ["a", "b"]
+    pieces = [EVENT % b"a", b"d", EVENT[1:] % b"b", EVENT[1:] % b"no", EVENT % b"c"]
+    assert said("openai", pieces)[:3] == ["a", "b", "c"]
 
 
 def test_all_of_several_events_that_come_together_again_and_again_are_read() -> None:

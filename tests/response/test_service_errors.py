@@ -552,8 +552,13 @@ def test_an_excerpt_of_200_characters_and_an_id_as_long_are_whole() -> None:
     ],
 )
 def test_what_to_try_after_a_status_changes_with_its_first_digit(status: int, advice: str) -> None:
-    error = status_error(status, {}, "too many requests, please", rules=(), key_variables=(), now_ms=0)
+    error = status_error(status, {}, "something else", rules=(), key_variables=(), now_ms=0)
     assert f"; {advice}" in str(error)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(399, StatusError), (400, RateLimitError)])
+def test_the_body_of_a_redirect_is_not_searched_for_words(status: int, kind: type[StatusError]) -> None:
+    assert type(status_error(status, {}, "too_many_requests", rules=(), key_variables=(), now_ms=0)) is kind
 
 
 @pytest.mark.parametrize(

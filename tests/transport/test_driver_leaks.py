@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -409,3 +410,64 @@ def test_the_child_of_a_fork_waits_for_no_lock_of_its_parent_s(
         go_on.set()
         thread.join()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_the_child_of_a_fork_closes_no_client_of_its_parent_s(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the garbage collector: it is kept alive, and not used."""
+    client = g4flite.Client("cromicle", base_url="http://127.0.0.1:1")
+
+    async def main() -> None:
+        parent = client._pool.async_client()
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        child = client._pool.async_client()
+        assert child is not parent
+        monkeypatch.setattr("os.getpid", lambda: -2)
+        await client.aclose()
+        assert not parent.is_closed
+        assert not child.is_closed
+        kept = weakref.ref(parent)
+        del parent
+        gc.collect()
+        assert kept() is not None
+
+    if driver.name == "sync":
+        parent = client._pool.client()
+        monkeypatch.setattr("os.getpid", lambda: -1)
+        client.close()
+        assert not parent.is_closed
+        kept = weakref.ref(parent)
+        del parent
+        gc.collect()
+        assert kept() is not None
+    else:
+        driver.run(main)
+
+
+def test_a_failed_attempt_frees_the_pool_s_slot_before_the_next(driver: Driver, server: Emulator) -> None:
+    """Its body is longer than what is read of an error page, so that nothing but a close frees the connection."""
+
+    async def work() -> None:
+        async with driver.client(limits=limits) as client:
+            stream = g4flite.stream(
+                "cromicle", "Hi", base_url=server.url, client=client, retries=retry, timeout=timeout
+            )
+            assert await stream.atext() == "hello"
+
+    limits, retry = httpx.Limits(max_connections=1), g4flite.Retry(times=1, base=0)
+    timeout = g4flite.Timeout(connect=1)
+    answering(server, Script(status=503, body="x" * 2**18), Script(body="hello"))
+    if driver.name == "sync":
+        with driver.client(limits=limits) as client:
+            stream = g4flite.stream(
+                "cromicle", "Hi", base_url=server.url, client=client, retries=retry, timeout=timeout
+            )
+            assert stream.text() == "hello"
+    else:
+        driver.run(work)
+    assert server.connections == 2
+
+
+def test_a_stream_that_has_ended_lets_go_of_its_connection(driver: Driver, server: Emulator) -> None:
+    """Else a close() that comes a moment too late would shut down what serves another stream by then."""
+    driver.collect("cromicle", "Hi", base_url=server.url)
+    assert driver.stream._run.timers.waiting is None

@@ -1,14 +1,20 @@
 """A client of httpx2 works like a client of httpx.  `make test-httpx2` runs the whole suite over such clients."""
 
+import gc
+import gzip
+import socket
+import warnings
+import zlib
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
 import g4flite
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import Driver
+from tests.conftest import Driver, httpx
 
 
 def client_of(driver: Driver, **kwargs: Any) -> Any:
@@ -56,3 +62,56 @@ def test_a_client_of_httpx2_that_is_closed_or_of_the_wrong_kind_is_refused(drive
     closed.close()
     with pytest.raises(g4flite.OptionError, match="client= is closed"):
         g4flite.stream(ACME, "Hi", client=closed)
+
+
+def test_a_compressed_reply_is_inflated_once(driver: Driver, server: Emulator) -> None:
+    for coding, body in (("gzip", gzip.compress(b"hello")), ("deflate", zlib.compress(b"hello"))):
+        server.script = Script(body=body, headers={"content-encoding": coding})
+        assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "hello"
+
+
+def test_a_body_that_a_hook_of_the_client_s_has_read_is_read_again(driver: Driver, server: Emulator) -> None:
+    async def aread(response: Any) -> None:
+        await response.aread()
+
+    hooks: dict[str, Any] = {"response": [aread if driver.name != "sync" else lambda response: response.read()]}
+    client = driver.client(event_hooks=hooks, limits=httpx.Limits(max_keepalive_connections=0))
+    for body, headers in ((b"hello", {}), (gzip.compress(b"hello"), {"content-encoding": "gzip"})):
+        server.script = Script(body=body, headers=headers)
+        assert "".join(driver.collect("cromicle", "Hi", base_url=server.url, client=client)) == "hello"
+    driver.close(client)
+
+
+@pytest.mark.parametrize(
+    ("head", "error"),
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", g4flite.EmptyReplyError),
+        (b"HTTP/1.1 203 Fine\r\n\r\n", g4flite.TruncatedStreamError),
+        (b"HTTP/1.1 205 Fine\r\n\r\n", g4flite.TruncatedStreamError),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", g4flite.TruncatedStreamError),
+    ],
+)
+def test_only_a_status_without_a_body_needs_no_length(
+    head: bytes, error: type[Exception], driver: Driver, server: Emulator
+) -> None:
+    server.script = Script(raw=head)
+    with pytest.raises(error):
+        driver.collect("cromicle", "Hi", base_url=server.url)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_request_that_is_cancelled_while_it_is_sent_leaves_no_warning(backend: str) -> None:
+    async def main() -> None:
+        stream = g4flite.stream("cromicle", "x" * 2**24, base_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stream.atext)
+            link, _ = await anyio.to_thread.run_sync(listener.accept)
+            with link:
+                await anyio.sleep(0.1)  # until all buffers are full, as nobody reads
+                tasks.cancel_scope.cancel()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Driver(backend).run(main)
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
