@@ -335,6 +335,6 @@ def test_usages_with_equal_counts_have_equal_hashes() -> None:
     assert len({g4flite.Usage(1, 2, raw={"a": 1}), g4flite.Usage(1, 2, raw={"a": 1})}) == 1
 
 
-def test_counts_that_differ_in_one_number_have_other_hashes() -> None:
+def test_usages_that_differ_in_one_count_have_different_hashes() -> None:
     counts = [g4flite.Usage(1, 2, 3, 4), *(g4flite.Usage(*(n + (n == m) for n in range(1, 5))) for m in range(1, 5))]
     assert len({hash(usage) for usage in counts}) == 5

@@ -410,7 +410,7 @@ class TestRetry:
             "environment variable that holds it after 0.000 s"
         ]
 
-    def test_the_error_of_several_providers_is_caused_by_that_of_the_last(self) -> None:
+    def test_the_cause_of_the_error_of_several_providers_is_the_last_provider_s_error(self) -> None:
         run = run_of(providers.FREE2GPT, providers.GPROCHAT, ACME)
         *_, error = self.follow(run, (Head(401, {}),), (Head(403, {}),), (Head(404, {}),))
         assert [type(one) for one in error.errors] == [
@@ -420,7 +420,7 @@ class TestRetry:
         ]
         assert error.__cause__ is error.errors[2]
 
-    def test_a_wait_that_leaves_no_time_for_an_attempt_is_not_begun(self) -> None:
+    def test_a_failure_is_raised_at_once_if_the_wait_would_leave_no_time_for_an_attempt(self) -> None:
         for total, tried in ((0.25, 1), (0.26, 2)):
             run = run_of(ACME, retry=Retry(times=1))
             run.timers.total = total
@@ -444,12 +444,12 @@ class TestRetry:
         [_, error] = self.follow(run_of(ACME), (Head(500, {}), *pieces, AssertionError("a third piece was read")))
         assert error.body == "x" * 2048
 
-    def test_an_error_page_that_is_compressed_in_several_members_is_read_whole(self) -> None:
+    def test_an_error_page_of_several_gzip_members_is_read_whole(self) -> None:
         page = b"".join(gzip.compress(word) for word in (b"over", b"heat", b"ed"))
         [_, error] = self.follow(run_of(ACME), (Head(500, {}, "gzip"), page))
         assert error.body == "overheated"
 
-    def test_an_error_page_that_is_compressed_is_inflated_no_further_than_needed(self) -> None:
+    def test_a_compressed_error_page_is_inflated_in_little_memory(self) -> None:
         bomb = gzip.compress(b"x" * 2**22)
         tracemalloc.start()
         try:
@@ -461,9 +461,9 @@ class TestRetry:
 
 
 @pytest.mark.parametrize("status", [199, 300])
-def test_a_status_beside_those_of_success_is_an_error(status: int) -> None:
+def test_a_status_outside_of_200_to_299_is_an_error(status: int) -> None:
     assert type(failing(status)) is g4flite.StatusError
 
 
-def test_a_stream_that_has_not_begun_names_the_provider_that_is_asked_first() -> None:
+def test_a_stream_names_its_first_provider_before_it_begins() -> None:
     assert run_of(providers.FREE2GPT, ACME).call.provider is providers.FREE2GPT

@@ -201,8 +201,10 @@ FINISHING = dataclasses.replace(
 )
 
 
-def test_the_finish_reason_of_a_failed_attempt_completes_no_later_one(driver: Driver, server: Emulator) -> None:
-    """Else a cut after it would count as the end of the answer."""
+def test_the_finish_reason_of_a_failed_attempt_does_not_complete_a_later_attempt(
+    driver: Driver, server: Emulator
+) -> None:
+    """Otherwise a cut in the later attempt would count as the end of the answer."""
     failed = b'{"finish": "error", "tokens": 7}\n{"error": {"code": 503}}\n'
     begun = b'{"text": "half an ans"}\n'
     answering(server, Script(body=failed), Script(body=begun * 2, cut=len(begun), split=(len(begun),)))

@@ -253,6 +253,6 @@ def test_a_founding_provider_sends_a_developer_message_as_a_system_message(name:
 
 
 @pytest.mark.parametrize("data", ["Q*UI=", "QUI=\n", "QUI", "QU I="])
-def test_an_image_whose_base64_holds_anything_else_is_refused(data: str) -> None:
+def test_an_image_whose_data_are_not_base64_is_refused(data: str) -> None:
     with pytest.raises(g4flite.MessagesError, match="an image whose data are not base64"):
         normalise(image(f"data:image/png;base64,{data}"))

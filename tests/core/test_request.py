@@ -266,7 +266,7 @@ def test_only_the_first_attempt_sends_the_first_request_and_only_within_a_second
     assert signed == [made, made + 1000, made - 1, made]
 
 
-def test_the_first_request_is_good_for_a_second() -> None:
+def test_the_first_request_is_sent_only_within_a_second() -> None:
     asked = call()
     first = first_request(asked)
     assert request_for_attempt(asked, first, 0, asked.now_ms) is first

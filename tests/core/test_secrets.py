@@ -112,7 +112,7 @@ def test_the_fields_of_a_body_are_secret_by_name_in_any_depth() -> None:
     assert keys == [SECRET]
 
 
-def test_a_short_field_or_words_are_no_key_that_is_secret_elsewhere() -> None:
+def test_a_short_field_and_a_field_of_several_words_are_not_secret_elsewhere() -> None:
     keys: list[str] = []
     assert redact_fields({"session": "monday", "key": "several words of text"}, keys) == {
         "session": "***",
@@ -140,7 +140,7 @@ def test_a_short_field_or_words_are_no_key_that_is_secret_elsewhere() -> None:
         ("sk-s3csk-s3cret-s", "sk-s3c***"),
     ],
 )
-def test_a_secret_is_blotted_out_also_if_it_is_cut_off(text: str, redacted: str) -> None:
+def test_a_secret_is_redacted_even_if_the_secret_is_cut_off(text: str, redacted: str) -> None:
     assert redact(text, (SECRET,)) == redacted
     stars = redact_bytes(text.encode(), (SECRET,)).decode()
     assert len(stars) == len(text)
@@ -162,13 +162,13 @@ def test_each_byte_of_a_secret_becomes_a_star_also_if_the_secret_is_cut_off(data
     assert redact_bytes(data, ()) == data
 
 
-def test_a_longer_secret_is_blotted_out_as_a_whole() -> None:
+def test_a_longer_secret_is_redacted_as_a_whole() -> None:
     secrets = forms_of([f"Bearer {SECRET}"])
     assert redact(f"{SECRET}, Bearer {SECRET}", secrets) == "***, ***"
     assert redact_bytes(b"a\xff " + SECRET.encode(), secrets) == b"a\xff ****************"
 
 
-def test_half_a_surrogate_pair_in_a_secret_is_no_obstacle() -> None:
+def test_a_secret_with_half_a_surrogate_pair_is_redacted() -> None:
     assert redact_bytes("half\ud800 of it".encode("utf-8", "surrogatepass"), ("half\ud800 of",)) == b"*" * 10 + b" it"
 
 
@@ -179,7 +179,7 @@ texts = st.text("ab.", min_size=SHORTEST_SECRET, max_size=12)
 @example(secret="aaaaaa...a", before="", cut=6, after="")
 @example(secret="aaaaaa...a", before="", cut=7, after=" ")
 @example(secret="a....aa.", before="aa....", cut=12, after="")
-def test_no_beginning_of_a_secret_is_left(secret: str, before: str, cut: int, after: str) -> None:
+def test_no_beginning_of_a_secret_remains(secret: str, before: str, cut: int, after: str) -> None:
     said = secret[:cut]
     for text in (f"{before}{said}", f"{before}{said}...{after}", f"{before}{secret}{after}"):
         left = redact(text, (secret,))
@@ -270,7 +270,7 @@ def test_a_header_of_the_provider_s_own_is_a_secret_by_its_name_alone() -> None:
 
 
 @pytest.mark.parametrize("length", range(1, 9))
-def test_a_secret_that_is_cut_off_is_blotted_out_from_six_characters_on(length: int) -> None:
+def test_a_secret_that_is_cut_off_is_redacted_from_six_characters_on(length: int) -> None:
     begun = "abcdefgh"[:length]
     said = begun if length < 6 else "***"
     assert redact(f"the key is {begun}", ["abcdefgh"]) == f"the key is {said}"

@@ -397,7 +397,7 @@ def test_close_after_aclose_does_nothing(backend: str, server: Emulator) -> None
     assert "closed" in repr(stream)
 
 
-def test_another_thread_closes_a_loop_that_has_not_begun(server: Emulator) -> None:
+def test_close_from_another_thread_ends_a_loop_that_has_not_begun(server: Emulator) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
     running = iter(stream)
     closer = threading.Thread(target=stream.close)
@@ -409,7 +409,7 @@ def test_another_thread_closes_a_loop_that_has_not_begun(server: Emulator) -> No
     assert server.connections == 0
 
 
-def test_with_closes_a_loop_that_somebody_still_holds(server: Emulator) -> None:
+def test_with_closes_a_loop_whose_generator_is_still_referenced(server: Emulator) -> None:
     server.script = Script(wait=30)
     with g4flite.stream("cromicle", "Hi", base_url=server.url) as stream:
         running = iter(stream)
@@ -419,7 +419,7 @@ def test_with_closes_a_loop_that_somebody_still_holds(server: Emulator) -> None:
 
 
 def test_break_alone_frees_the_generator_in_async(server: Emulator) -> None:
-    """asyncio then closes it; `async with` does so on any event loop."""
+    """asyncio then closes the generator; `async with` closes it on any event loop."""
 
     async def main() -> None:
         async for _ in stream:

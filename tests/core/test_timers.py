@@ -227,8 +227,8 @@ def test_a_network_stream_waits_for_ever_if_all_timers_are_none(clock: Clock) ->
     assert [call[2] for call in stream.calls] == [None, None]
 
 
-def test_a_timer_that_ended_a_read_is_named_however_late_its_end_is_noticed(clock: Clock) -> None:
-    """On a busy machine `total` may be over as well by then; it was not when the read ended."""
+def test_the_error_names_the_timer_that_ended_the_read_even_if_total_is_over_by_then(clock: Clock) -> None:
+    """On a busy machine, `total` may end after the read has ended and before the error is made."""
     timers = started(Timeout(first_token=2, total=5), clock)
     timers.connecting()
     timers.left()
@@ -241,7 +241,7 @@ def test_a_timer_that_ended_a_read_is_named_however_late_its_end_is_noticed(cloc
     assert type(timers.expired()) is g4flite.TotalTimeoutError
 
 
-def test_a_head_that_was_never_written_holds_back_nothing_of_the_next_attempt(clock: Clock) -> None:
+def test_a_request_head_that_was_never_written_is_not_sent_with_the_next_attempt(clock: Clock) -> None:
     timers = Timers(Timeout(), clock)
     made, stream = extensions(timers, watch), Stream()
     attach(stream, timers)
@@ -258,12 +258,12 @@ def test_a_timer_may_run_for_a_billion_seconds(name: str) -> None:
         Timeout(**{name: 1e9 + 0.5})
 
 
-def test_a_timer_behind_one_that_is_off_is_checked_too() -> None:
+def test_a_timer_is_checked_even_if_the_timer_before_is_none() -> None:
     with pytest.raises(g4flite.OptionError, match="timeout: total must be a positive number"):
         Timeout(connect=None, first_token=None, idle=None, total=-1)
 
 
-def test_the_last_half_second_of_the_total_is_time_too(clock: Clock) -> None:
+def test_the_last_half_second_of_total_can_be_used(clock: Clock) -> None:
     timers = started(Timeout(connect=2, total=5), clock)
     timers.connecting()
     clock.now += 4.5
@@ -271,7 +271,7 @@ def test_the_last_half_second_of_the_total_is_time_too(clock: Clock) -> None:
     assert type(timers.unconnected("host")) is g4flite.ConnectTimeoutError
 
 
-def test_a_new_attempt_forgets_when_the_read_of_the_last_one_was_to_end(clock: Clock) -> None:
+def test_a_new_attempt_forgets_the_deadline_of_the_last_attempt_s_read(clock: Clock) -> None:
     timers = started(Timeout(first_token=2, total=5), clock)
     timers.connecting()
     timers.left()

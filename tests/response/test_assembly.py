@@ -30,13 +30,15 @@ def split(pieces: list[str]) -> list[str | Reasoning]:
         ("Hi <think>", ["Hi <think>"]),
     ],
 )
-def test_reasoning_in_a_tag_is_told_from_text_at_every_split(answer: str, expected: list[str | Reasoning]) -> None:
+def test_reasoning_in_a_think_tag_is_distinguished_from_text_at_every_split(
+    answer: str, expected: list[str | Reasoning]
+) -> None:
     for place in range(len(answer) + 1):
         assert split([answer[:place], answer[place:]]) == expected
     assert split(list(answer)) == expected
 
 
-def test_blanks_before_a_tag_are_held_back_up_to_a_bound() -> None:
+def test_blanks_before_a_think_tag_are_held_back_up_to_a_bound() -> None:
     assert list(ThinkTag().feed(" " * (LONGEST_START - 1))) == []
     assert list(ThinkTag().feed(" " * LONGEST_START)) == [" " * LONGEST_START]
 

@@ -458,14 +458,16 @@ def test_any_bytes_give_the_same_elements_at_any_split(text: str, cuts: set[int]
 @pytest.mark.parametrize(
     ("data", "idle"),
     [
-        (b"", False),  # a byte order mark may come
+        # A byte order mark may come.
+        (b"", False),
         (b"data: x\n\n", True),
         (b"data: x\n\nid: 1\n\n", True),
         (b"data: x\n\ndat", False),
         (b"data: x\n\ndata: y\n", False),
         (b"data: x\n\nevent: y\n", False),
         (b"data: x\n\nid: 1\n", False),
-        (b"data: x\n\r", False),  # its LF may come
+        # The LF of a CRLF may come.
+        (b"data: x\n\r", False),
     ],
 )
 def test_a_decoder_of_events_is_idle_between_two_events(data: bytes, idle: bool) -> None:
@@ -474,7 +476,7 @@ def test_a_decoder_of_events_is_idle_between_two_events(data: bytes, idle: bool)
         assert decoder.idle is idle
 
 
-def test_a_decoder_of_lines_is_idle_between_two_lines_and_one_of_an_array_never() -> None:
+def test_a_decoder_of_lines_is_idle_between_two_lines_and_a_decoder_of_an_array_never_is() -> None:
     lines, either, array = Lines(100), EventsOrArray(100), JsonArray(100)
     assert (list(lines.feed(b"a")), lines.idle) == ([], False)
     assert (list(lines.feed(b"\n")), lines.idle) == ([("", b"a")], True)
@@ -485,7 +487,7 @@ def test_a_decoder_of_lines_is_idle_between_two_lines_and_one_of_an_array_never(
         assert not decoder.idle
 
 
-def test_a_line_up_to_the_limit_passes_and_a_longer_one_raises_after_those_before_it() -> None:
+def test_a_line_above_the_limit_is_an_error_after_the_lines_before_it() -> None:
     assert [line for _, line in Lines(3).feed(b"abc\nde\n")] == [b"abc", b"de"]
     for data, before in ((b"ab\nabcd", [b"ab"]), (b"ab\nabcd\nab\n", [b"ab"]), (b"abcd", [])):
         out = []
@@ -495,7 +497,7 @@ def test_a_line_up_to_the_limit_passes_and_a_longer_one_raises_after_those_befor
         assert out == before
 
 
-def test_a_wait_before_a_reconnection_has_18_digits_at_most() -> None:
+def test_a_reconnection_time_of_more_than_18_digits_is_ignored() -> None:
     decoder = ServerSentEvents(2**20)
     list(decoder.feed(b"retry: " + b"8" * 18 + b"\n"))
     list(decoder.feed(b"retry: " + b"9" * 19 + b"\n"))

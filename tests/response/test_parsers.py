@@ -172,7 +172,7 @@ def test_no_text_is_the_empty_text_and_a_refusal_comes_with_status_200() -> None
     assert (refusal("no").status, refusal("no").body) == (200, "no")
 
 
-def test_text_is_held_back_as_long_as_it_may_be_an_error_and_no_longer() -> None:
+def test_text_is_held_back_only_as_long_as_the_text_may_be_an_error() -> None:
     assert TextParser().feed(b'{"errors": [') == ('{"errors": [',)
     begun = b'{"error"'.ljust(16383)
     parser = TextParser()

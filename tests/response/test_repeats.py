@@ -300,7 +300,7 @@ def test_the_middle_of_a_line_counts_towards_its_limit() -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_an_event_of_another_name_is_read_however_like_it_is(alone: bool) -> None:
+def test_an_event_of_another_name_is_parsed_even_if_only_its_text_differs(alone: bool) -> None:
     text = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
     pieces = [text, text, b"event: error\n" + text]
     *texts, error = said("openai", pieces if alone else [b"".join(pieces)])
@@ -310,14 +310,14 @@ def test_an_event_of_another_name_is_read_however_like_it_is(alone: bool) -> Non
 
 @pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("name", WIRES)
-def test_half_of_a_pair_is_out_before_the_text_that_does_not_complete_it(name: str, alone: bool) -> None:
+def test_half_a_surrogate_pair_comes_out_before_a_text_that_does_not_complete_the_pair(name: str, alone: bool) -> None:
     parser = providers.find(name).parser(10_000)
     pieces = [frame_of(name, text) for text in ("one", "two", "a\ud83d", "b", "c")]
     out = [item for piece in (pieces if alone else [b"".join(pieces)]) for item in parser.feed(piece)]
     assert [item for item in out if isinstance(item, str)] == ["one", "two", "a", "\ufffdb", "c"]
 
 
-def test_a_line_that_begins_its_read_is_recognised() -> None:
+def test_the_fast_path_recognises_a_line_at_the_start_of_a_read() -> None:
     known = surroundings(b'{"a": "x"}', "x")
     assert known is not None
     whole = with_framing(b'{"a": "x"}\n', b'{"a": "x"}', known)
@@ -328,17 +328,17 @@ def test_a_line_that_begins_its_read_is_recognised() -> None:
 EVENT = b'data: {"choices": [{"delta": {"content": "%b"}}]}\n\n'
 
 
-def test_what_goes_on_with_a_comment_is_no_event_however_like_one_it_is() -> None:
+def test_an_event_inside_a_comment_is_not_read() -> None:
     pieces = [EVENT % b"a", EVENT % b"b", b": a comment that goes on: ", EVENT % b"no", EVENT % b"c"]
     assert said("openai", pieces)[:3] == ["a", "b", "c"]
 
 
-def test_what_went_on_with_a_line_is_no_event_without_its_beginning() -> None:
+def test_an_event_without_its_first_byte_is_not_read() -> None:
     pieces = [EVENT % b"a", b"d", EVENT[1:] % b"b", EVENT[1:] % b"no", EVENT % b"c"]
     assert said("openai", pieces)[:3] == ["a", "b", "c"]
 
 
-def test_all_of_several_events_that_come_together_again_and_again_are_read() -> None:
+def test_all_events_of_reads_that_hold_several_events_come_out() -> None:
     pieces = [EVENT % b"a" + EVENT % text for text in (b"b", b"c", b"d")]
     assert said("openai", pieces)[:6] == ["a", "b", "a", "c", "a", "d"]
 
@@ -365,7 +365,7 @@ class TextReader:
         return ()
 
 
-def test_a_frame_that_comes_alone_in_its_read_is_not_even_split_off() -> None:
+def test_a_known_frame_that_is_a_read_of_its_own_is_not_framed() -> None:
     framing = Counted(1000)
     parser = FrameParser(framing, TextReader(), "a line")
     for n in range(50):
@@ -374,8 +374,10 @@ def test_a_frame_that_comes_alone_in_its_read_is_not_even_split_off() -> None:
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_frames_that_differ_now_and_then_are_compared_for_ever(monkeypatch: pytest.MonkeyPatch, alone: bool) -> None:
-    """One of two says something new: that helps no less after a hundred times."""
+def test_frames_are_compared_for_ever_if_only_every_second_frame_differs(
+    monkeypatch: pytest.MonkeyPatch, alone: bool
+) -> None:
+    """Every second frame is new, and the other still takes the fast path after a hundred frames."""
     seen, parser = parsed(monkeypatch), providers.find("flowgpt").parser(1000)
     for at in range(100):
         pieces = [b'{"event": "text", "data": "%b", "at": %d}\n' % (text, at) for text in (b"a", b"b")]

@@ -522,20 +522,20 @@ def test_every_class_of_a_service_error_has_advice() -> None:
     assert set(ADVICE) == REFUSALS
 
 
-def test_of_several_words_the_first_is_the_kind_and_each_of_them_counts() -> None:
+def test_the_first_of_several_types_is_the_kind_and_each_type_counts() -> None:
     error = reported({"error": {"message": "no", "type": "vendor_problem", "error_type": "rate_limit_error"}})
     assert type(error) is RateLimitError
     assert error.kind == "vendor_problem"
 
 
-def test_the_code_of_a_report_counts_before_its_other_numbers() -> None:
+def test_the_code_of_a_report_wins_over_its_other_numbers() -> None:
     """A message about the key means the key, if the status fits."""
     for code, other, kind in ((400, 500, AuthenticationError), (500, 400, ProviderError)):
         report = {"error": {"message": "Invalid API key", "code": code, "status_code": other}}
         assert type(reported(report)) is kind
 
 
-def test_an_excerpt_of_200_characters_and_an_id_as_long_are_whole() -> None:
+def test_an_excerpt_and_a_request_id_of_200_characters_are_kept_whole() -> None:
     assert excerpt("x" * 200) == repr("x" * 200)
     assert excerpt("x" * 201) == repr("x" * 200 + "...")
     assert displayable_id("x" * 200) == "x" * 200
@@ -551,7 +551,7 @@ def test_an_excerpt_of_200_characters_and_an_id_as_long_are_whole() -> None:
         (500, "the service fails"),
     ],
 )
-def test_what_to_try_after_a_status_changes_with_its_first_digit(status: int, advice: str) -> None:
+def test_the_advice_for_a_status_changes_with_the_first_digit(status: int, advice: str) -> None:
     error = status_error(status, {}, "something else", rules=(), key_variables=(), now_ms=0)
     assert f"; {advice}" in str(error)
 
@@ -565,7 +565,7 @@ def test_the_body_of_a_redirect_is_not_searched_for_words(status: int, kind: typ
     ("status", "advice"),
     [(401, "check api_key=, or A_KEY or B_KEY in the environment"), (403, "the service refuses this caller")],
 )
-def test_only_an_unknown_key_is_looked_for_in_the_environment(status: int, advice: str) -> None:
+def test_only_the_error_of_status_401_names_the_variables_of_the_key(status: int, advice: str) -> None:
     error = status_error(status, {}, "", rules=(), key_variables=("A_KEY", "B_KEY"), now_ms=0)
     assert f"; {advice}" in str(error)
 

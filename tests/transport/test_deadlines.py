@@ -82,7 +82,7 @@ def test_a_connection_that_the_caller_made_before_is_timed_too(driver: Driver, s
     assert stream.partial == "You"
 
 
-def test_a_request_of_the_caller_s_own_is_not_bound_by_the_timers_of_a_stream_before_it(
+def test_the_timers_of_a_stream_do_not_bound_the_caller_s_next_request_on_its_connection(
     driver: Driver, server: Emulator
 ) -> None:
     """The caller's client has no timeouts, so that its request names none to the connection."""

@@ -319,7 +319,7 @@ def test_a_stream_makes_no_reference_cycle(server: Emulator) -> None:
         gc.enable()
 
 
-def test_a_stream_that_is_closed_between_two_attempts_leaves_its_connection_to_the_pool(
+def test_a_stream_that_is_closed_between_two_attempts_leaves_its_connection_open_in_the_pool(
     driver: Driver, server: Emulator
 ) -> None:
     """The connection is idle by then, and may serve another stream at any moment."""
@@ -329,8 +329,10 @@ def test_a_stream_that_is_closed_between_two_attempts_leaves_its_connection_to_t
 
     def failed() -> None:
         while not stream.attempts:
-            time.sleep(0.005)  # no event tells of it
-        time.sleep(0.05)  # until the wait has begun
+            # No event tells of an attempt.
+            time.sleep(0.005)
+        # The wait begins meanwhile.
+        time.sleep(0.05)
 
     async def close() -> None:
         await anyio.to_thread.run_sync(failed)
@@ -359,7 +361,7 @@ def test_a_stream_that_is_closed_between_two_attempts_leaves_its_connection_to_t
     assert (len(server.exchanges), server.connections) == (2, 1)
 
 
-def test_the_request_of_a_later_attempt_is_freed_once_the_answer_begins(driver: Driver, server: Emulator) -> None:
+def test_the_request_of_a_later_attempt_is_freed_when_the_answer_begins(driver: Driver, server: Emulator) -> None:
     """The route keeps the first request, for the first attempt; each later one is built for its attempt alone."""
     prompt, alive = f"{driver.name} asks what is freed", list[int]()
 
@@ -384,7 +386,7 @@ def test_the_request_of_a_later_attempt_is_freed_once_the_answer_begins(driver: 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_the_child_of_a_fork_waits_for_no_lock_of_its_parent_s(
+def test_the_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(
     server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another thread of the parent makes the client, under the pool's lock, at the moment of the fork."""
@@ -403,7 +405,8 @@ def test_the_child_of_a_fork_waits_for_no_lock_of_its_parent_s(
         child = os.fork()
         if not child:
             with contextlib.suppress(BaseException):
-                signal.alarm(5)  # which kills it if it waits
+                # This kills a child that waits.
+                signal.alarm(5)
                 go_on.set()
                 os._exit(0 if client.stream("child").text() == "You said: child" else 1)
             os._exit(2)

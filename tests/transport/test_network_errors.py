@@ -70,7 +70,7 @@ def test_the_first_member_of_an_exception_group_is_its_cause() -> None:
 
 
 @families
-def test_of_several_reasons_the_innermost_is_given(family: Any) -> None:
+def test_the_reason_is_that_of_the_innermost_cause(family: Any) -> None:
     refused, outer = ConnectionRefusedError(111, "Connect call failed"), OSError(5, "Multiple exceptions")
     error = family.ConnectError("All connection attempts failed")
     error.__cause__, outer.__cause__ = outer, refused

@@ -20,7 +20,7 @@ def test_certificates_that_cannot_be_read_are_named_in_the_error(
         driver.collect("cromicle", "Hi", base_url="https://127.0.0.1:1")
 
 
-def test_plain_http_loads_no_certificates_and_https_does_so_once(
+def test_plain_http_loads_no_certificates_and_https_loads_certificates_once(
     driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = []
