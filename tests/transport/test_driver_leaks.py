@@ -390,23 +390,23 @@ def test_the_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(
     server: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another thread of the parent makes the client, under the pool's lock, at the moment of the fork."""
-    connect, begun, go_on = clients.connect, threading.Event(), threading.Event()
+    make_client, begun, go_on = clients.make_client, threading.Event(), threading.Event()
 
     def slowly(kind: Any, to: clients.Connection) -> Any:
         begun.set()
-        assert go_on.wait(10)
-        return connect(kind, to)
+        assert go_on.wait(60)
+        return make_client(kind, to)
 
-    monkeypatch.setattr(clients, "connect", slowly)
+    monkeypatch.setattr(clients, "make_client", slowly)
     with g4flite.Client("cromicle", base_url=server.url) as client:
         thread = threading.Thread(target=client.stream("parent").text)
         thread.start()
-        assert begun.wait(5)
+        assert begun.wait(60)
         child = os.fork()
         if not child:
             with contextlib.suppress(BaseException):
                 # This kills a child that waits.
-                signal.alarm(5)
+                signal.alarm(60)
                 go_on.set()
                 os._exit(0 if client.stream("child").text() == "You said: child" else 1)
             os._exit(2)

@@ -94,12 +94,12 @@ class OneShot:
 
     def client(self) -> httpx.Client:
         if self._client is None:
-            self._client = connect(client_class(self._connection), self._connection)
+            self._client = make_client(client_class(self._connection), self._connection)
         return self._client
 
     def async_client(self) -> httpx.AsyncClient:
         if self._async_client is None:
-            self._async_client = connect(async_client_class(self._connection), self._connection)
+            self._async_client = make_client(async_client_class(self._connection), self._connection)
         return self._async_client
 
     def release(self) -> None:
@@ -174,7 +174,7 @@ class Pool:
         with self._lock:
             self._check_open()
             if self._client is None:
-                self._client = connect(client_class(self._connection), self._connection)
+                self._client = make_client(client_class(self._connection), self._connection)
             return self._client
 
     def async_client(self) -> httpx.AsyncClient:
@@ -187,7 +187,7 @@ class Pool:
                 self._async_clients = RunVar("async_client")
             client = self._async_clients.get(None)
             if client is None:
-                client = connect(async_client_class(self._connection), self._connection)
+                client = make_client(async_client_class(self._connection), self._connection)
                 self._async_clients.set(client)
             return client
 
@@ -254,7 +254,7 @@ def async_client_class(to: Connection) -> Callable[..., httpx.AsyncClient]:
     return Client
 
 
-def connect(kind: Callable[..., C], to: Connection) -> C:
+def make_client(kind: Callable[..., C], to: Connection) -> C:
     """Return a new client, which connects once it sends a request.
 
     Certificates are loaded only for an https URL.  Raises `OptionError` if they cannot be loaded or the proxy cannot be
