@@ -12,6 +12,9 @@ import pytest
 
 import g4flite
 from g4flite import providers
+from g4flite._core.exchange import Route
+from g4flite._core.timers import Timers
+from g4flite._core.transport.driver import fetch, sleep
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
 
@@ -302,3 +305,86 @@ def test_sync_runs_without_event_loop_or_thread(server: Emulator, monkeypatch: p
         before = threading.active_count()
         for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, client=warm):
             assert threading.active_count() <= before + 1  # the emulator's own for the connection
+
+
+def route_to(url: str, **kwargs: Any) -> Route:
+    """The route of a stream that is never read."""
+    return g4flite.stream("cromicle", "Hi", base_url=url, headers={"x-own": "s3cret-s3cret"}, **kwargs)._run.routes[0]
+
+
+def test_fetch_returns_the_beginning_of_a_body_and_lets_go_of_its_connection() -> None:
+    with Emulator(script=Script(body="hello, world", split=5, wait=0.02)) as server:
+        route = route_to(server.url)
+        head, body, secrets = fetch(route, route.request(0, 0), limit=7)
+        assert (head.status, body, secrets) == (200, b"hello, ", ("s3cret-s3cret",))
+        assert server.exchanges[0].disconnected.wait(2)
+        assert route.source.client().is_closed  # type: ignore[attr-defined]
+        assert fetch(route_to(server.url), route.request(0, 0), limit=10**6).body == b"hello, world"
+
+
+def test_fetch_reads_no_further_than_its_limit() -> None:
+    with Emulator(script=Script(body="hello, world", split=(5,), wait=30)) as server:
+        route = route_to(server.url, timeout=g4flite.Timeout(first_token=5))
+        assert fetch(route, route.request(0, 0), limit=5).body == b"hello"
+
+
+def test_what_fails_in_a_fetch_names_the_provider_and_the_request_and_no_secret() -> None:
+    head = b"HTTP/1.1 200 OK\r\nx-request-id: s3cret-s3cret-7\r\ncontent-length: 9\r\n\r\nhello"
+    with Emulator(script=Script(raw=head)) as server:
+        route = route_to(server.url)
+        with pytest.raises(g4flite.TruncatedStreamError, match="cromicle: the reply was cut off") as caught:
+            fetch(route, route.request(0, 0), limit=100)
+        assert caught.value.request_id == "***-7"
+        assert route.source.client().is_closed  # type: ignore[attr-defined]
+    with pytest.raises(g4flite.ConnectError, match="cromicle: could not connect"):
+        fetch(route_to("http://127.0.0.1:1"), route.request(0, 0), limit=100)
+
+
+def test_a_fetch_is_timed() -> None:
+    with Emulator(script=Script(silence=30)) as server:
+        route = route_to(server.url, timeout=g4flite.Timeout(first_token=0.1))
+        with pytest.raises(g4flite.FirstTokenTimeoutError):
+            fetch(route, route.request(0, 0), limit=100)
+
+
+def test_the_cause_of_a_cut_is_httpx_s_own_error_and_a_timer_has_none(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="hello, world", cut=5, split=5)
+    with pytest.raises(g4flite.TruncatedStreamError) as cut:
+        driver.collect("cromicle", "Hi", base_url=server.url)
+    assert isinstance(cut.value.__cause__, httpx.HTTPError)
+    server.script = Script(body="hello, world", split=5, wait=30)
+    with pytest.raises(g4flite.IdleTimeoutError) as late:
+        driver.collect("cromicle", "Hi", base_url=server.url, timeout=g4flite.Timeout(idle=0.05))
+    assert late.value.__cause__ is not late.value
+
+
+def test_a_wait_between_two_attempts_takes_no_cpu() -> None:
+    began, used = time.monotonic(), time.thread_time()
+    sleep(0.3, Timers(g4flite.Timeout()))
+    assert time.monotonic() - began >= 0.3
+    assert time.thread_time() - used < 0.1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_stream_closes_the_client_that_was_made_for_it(backend: str) -> None:
+    import anyio
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            async for _ in stream:
+                scope.cancel()
+        assert stream._run.routes[0].source.async_client().is_closed  # type: ignore[attr-defined]
+
+    with Emulator(script=Script(wait=30)) as server:
+        stream = g4flite.stream("gprochat", "Hi", base_url=server.url)
+        anyio.run(main, backend=backend)
+
+
+def test_fetch_frees_the_slot_of_a_client_of_the_caller_s() -> None:
+    with (
+        Emulator(script=Script(body="hello, world", split=5, wait=0.02)) as server,
+        httpx.Client(limits=httpx.Limits(max_connections=1)) as client,
+    ):
+        for _ in range(2):
+            route = route_to(server.url, client=client, timeout=g4flite.Timeout(connect=1))
+            assert fetch(route, route.request(0, 0), limit=5).body == b"hello"
