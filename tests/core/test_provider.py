@@ -122,3 +122,21 @@ def test_an_error_rule_can_be_pickled() -> None:
 
 def test_a_provider_that_signs_nothing_adds_no_fields() -> None:
     assert ACME.signer(Call(provider=ACME, messages=())) == {}
+
+
+def test_a_call_is_frozen_has_no_other_fields_and_shows_no_secret() -> None:
+    call = Call(provider=ACME, messages=(), api_key="s3cret-1", headers={"x": "s3cret-2"}, signed={"hash": "s3cret-3"})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        call.model = "m"  # type: ignore[misc]
+    assert not hasattr(call, "__dict__")
+    with pytest.raises(TypeError):
+        Call(ACME, ())  # type: ignore[call-arg,misc]
+    assert "s3cret" not in repr(call)
+
+
+def test_a_provider_s_limits_and_its_need_of_a_key_unless_it_says_otherwise() -> None:
+    assert (ACME.max_frame, ACME.max_ratio) == (16 * 2**20, 200)
+    keyed = dataclasses.replace(ACME, headers={"x-key": "{api_key}"}, key_variables=("NO_SUCH_KEY",))
+    with pytest.raises(g4flite.OptionError, match="there is no API key; pass api_key= or set NO_SUCH_KEY"):
+        g4flite.stream(keyed, "Hi")
+    g4flite.stream(dataclasses.replace(keyed, key_needed=False), "Hi").close()

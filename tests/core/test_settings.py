@@ -1,11 +1,13 @@
 """`Retry`: how long to wait before the next attempt, and which errors may pass by themselves."""
 
 import pickle
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
 
 import pytest
 
 import g4flite
-from g4flite import Retry
+from g4flite import Retry, Timeout
 from g4flite._core.settings import as_retry, may_pass
 
 
@@ -105,3 +107,13 @@ def test_a_retry_waits_a_billion_seconds_at_most() -> None:
     for name in ("base", "cap", "longest"):
         with pytest.raises(g4flite.OptionError, match="base, cap and longest must be seconds from 0 up"):
             Retry(**{name: 1e9 + 0.5})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [Timeout, Retry])
+def test_a_setting_is_frozen_and_has_no_other_fields(kind: Any) -> None:
+    setting = kind()
+    with pytest.raises(FrozenInstanceError):
+        setattr(setting, fields(setting)[0].name, 1)
+    assert not hasattr(setting, "__dict__")
+    with pytest.raises(TypeError):
+        kind(1)

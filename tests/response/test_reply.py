@@ -223,3 +223,11 @@ def test_deflate_without_a_header_is_inflated_with_the_largest_window(level: int
     made = zlib.compressobj(level, zlib.DEFLATED, -15)
     data = made.compress(2 * block.encode()) + made.flush()
     assert read(ACME, Head(200, {}, "deflate"), [data]) == 2 * block
+
+
+def test_raw_text_has_no_end_marker() -> None:
+    reply = reply_of(dataclasses.replace(ACME, end="marker"), Head(200, {}))
+    assert list(reply.feed(b"a")) == ["a"]
+    assert not reply.done
+    with pytest.raises(g4flite.TruncatedStreamError, match="without its end marker"):
+        list(reply.close())

@@ -3,6 +3,7 @@
 import gc
 import socket
 import threading
+import time
 import warnings
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 import g4flite
 from g4flite import providers
+from g4flite._core.timers import Timers
+from g4flite._core.transport.driver import sleep
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
 from tests.founders import FOUNDERS, wire
@@ -298,3 +301,36 @@ def test_a_stream_in_sync_starts_no_event_loop_and_no_thread(server: Emulator, m
         for _ in g4flite.stream("cromicle", "Hi", base_url=server.url, client=warm):
             # One more is the emulator's own, for the connection.
             assert threading.active_count() <= before + 1
+
+
+def test_the_cause_of_a_cut_is_httpx_s_error_and_a_timer_s_error_has_no_cause(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="hello, world", cut=5, split=5)
+    with pytest.raises(g4flite.TruncatedStreamError) as cut:
+        driver.collect("cromicle", "Hi", base_url=server.url)
+    assert isinstance(cut.value.__cause__, httpx.HTTPError)
+    server.script = Script(body="hello, world", split=5, wait=30)
+    with pytest.raises(g4flite.IdleTimeoutError) as late:
+        driver.collect("cromicle", "Hi", base_url=server.url, timeout=g4flite.Timeout(idle=0.05))
+    assert late.value.__cause__ is not late.value
+
+
+def test_waiting_for_the_next_attempt_takes_no_cpu() -> None:
+    began, used = time.monotonic(), time.thread_time()
+    sleep(0.3, Timers(g4flite.Timeout()))
+    assert time.monotonic() - began >= 0.3
+    assert time.thread_time() - used < 0.1
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_stream_closes_the_client_that_was_made_for_it(backend: str) -> None:
+    import anyio
+
+    async def main() -> None:
+        with anyio.CancelScope() as scope:
+            async for _ in stream:
+                scope.cancel()
+        assert stream._run.routes[0].source.async_client().is_closed  # type: ignore[attr-defined]
+
+    with Emulator(script=Script(wait=30)) as server:
+        stream = g4flite.stream("gprochat", "Hi", base_url=server.url)
+        anyio.run(main, backend=backend)
