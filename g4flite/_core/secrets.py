@@ -74,26 +74,46 @@ def redact_fields(value: Any, keys: list[str], name: str = "") -> Any:
     return HIDDEN
 
 
-def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> tuple[str, ...]:
+class Secrets(tuple[str, ...]):
+    """Secret texts.  They are shown in no repr, so that a traceback with its local variables shows none of them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} secrets>"
+
+
+def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> Secrets:
     """Return the secrets of a request, which no message may repeat; the longest comes first.
 
-    These are the forms of the API key and of the values of `headers` that are secret by name or that the caller gave
-    (`given`, names in lower case).
+    These are the forms of the API key and of the values of `headers` that are secret by name, and the values of the
+    other headers that the caller gave (`given`, names in lower case), except for harmless headers.
     """
-    values = [v for n, v in headers.items() if is_secret(n, v) or (n in given and n not in HARMLESS)]
-    return forms_of([api_key, *values])
+    named = [value for name, value in headers.items() if is_secret(name, value)]
+    others = [value for name, value in headers.items() if name in given and name not in HARMLESS]
+    return _longest_first([api_key, *others, *named, *_cookies(named)])
 
 
-def forms_of(values: Iterable[str]) -> tuple[str, ...]:
+def forms_of(values: Collection[str]) -> Secrets:
     """Return the texts by which somebody may repeat these secret values, the longest first.
 
     A value may be repeated whole, without its scheme (`Bearer`), as the value of one cookie, or as the password that
     `Basic` encodes; and each of these as it is, percent-encoded, or as a JSON string has it, with `/` or `\\/`.
     """
+    return _longest_first([*values, *_cookies(values)])
+
+
+def _cookies(values: Iterable[str]) -> list[str]:
+    """Return the values of the cookies in these texts, or of whatever else is written in their way."""
+    return [cookie for value in values for cookie in re.findall("=([^;,]+)", value)]
+
+
+def _longest_first(values: Iterable[str]) -> Secrets:
+    """Return all forms of these values but for cookies."""
     forms: set[str] = set()
     for value in values:
         scheme, _, rest = value.rpartition(" ")
-        parts = [value, rest, *re.findall("=([^;,]+)", value)]
+        parts = [value, rest]
         if scheme.lower() == "basic":
             with suppress(ValueError):
                 user_and_password = b64decode(rest).decode("latin-1")
@@ -103,7 +123,7 @@ def forms_of(values: Iterable[str]) -> tuple[str, ...]:
                 # JSON may hold half of a surrogate pair, which UTF-8 refuses.
                 encoded = quote(part, safe="", errors="surrogatepass")
                 forms |= {part, encoded, json.dumps(part)[1:-1], part.replace("/", r"\/")}
-    return tuple(sorted(forms, key=len, reverse=True))
+    return Secrets(sorted(forms, key=len, reverse=True))
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -196,7 +196,7 @@ class Stream:
         """End the generator of a `for` loop, if there is one, and the stream."""
         # Another thread reads, and may be inside the generator at any moment.  `abort` ends its next wait by an error,
         # and the error ends the generator.
-        if running is not None and self._run.state == "streaming" and self._run.thread not in (0, get_ident()):
+        if running is not None and self._run.state == "streaming" and self._run.thread != get_ident():
             self._run.abort()
             return
         try:

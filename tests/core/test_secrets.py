@@ -6,6 +6,7 @@ import json
 import logging
 import pickle
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -232,7 +233,7 @@ def test_a_key_is_in_no_error_log_or_repr(
         ("short", "short"),
         ("br{ace}s3cret", "br{ace}s3cret"),
         ("two words", "two words"),
-        ("a=1; b=c00kie", "c00kie"),
+        ("a=1; b=c00kie", "a=1; b=c00kie"),
         ("Basic bWU6cDRzc3cwcmQ=", "p4ssw0rd"),
     ],
 )
@@ -275,3 +276,22 @@ def test_a_secret_that_is_cut_off_is_redacted_from_six_characters_on(length: int
     said = begun if length < 6 else "***"
     assert redact(f"the key is {begun}", ["abcdefgh"]) == f"the key is {said}"
     assert redact(f"the key {begun}... is wrong", ["abcdefgh"]) == f"the key {said}... is wrong"
+
+
+def test_only_a_header_that_is_secret_by_name_is_taken_to_pieces() -> None:
+    headers = {"x-own": "model=models/gemini-pro", "x-session": "id=abcdefgh; more=ijklmnop"}
+    secrets = secrets_of(headers, headers.keys(), "")
+    assert "model=models/gemini-pro" in secrets
+    assert redact("the model models/gemini-pro is not found", secrets) == "the model models/gemini-pro is not found"
+    assert redact("no session abcdefgh or ijklmnop", secrets) == "no session *** or ***"
+
+
+def test_a_key_is_in_no_local_variable_that_a_traceback_shows(driver: Driver) -> None:
+    """Some tools print the local variables of each frame, with their repr."""
+    with pytest.raises(g4flite.ConnectError) as caught:
+        driver.collect("openai", "Hi", model="m", api_key=SECRET, base_url="http://127.0.0.1:1/v1")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    package = str(Path(g4flite.__file__).parent)
+    frames = [frame for frame in shown.stack if frame.filename.startswith(package)]
+    assert frames
+    assert [frame.name for frame in frames if SECRET in repr(frame.locals)] == []

@@ -5,6 +5,8 @@ import time
 from typing import Any
 
 import anyio
+import httpcore
+import httpx
 import pytest
 
 import g4flite
@@ -108,3 +110,22 @@ def test_the_timers_of_a_stream_do_not_bound_the_caller_s_next_request_on_its_co
 
     assert (read() if driver.name == "sync" else driver.run(aread)) == 200
     assert server.connections == 1
+
+
+def test_a_network_stream_of_the_caller_s_with_an_interrupt_of_its_own_is_bounded_as_well(server: Emulator) -> None:
+    class Interruptible(httpcore.SyncBackend):
+        def connect_tcp(self, *args: Any, **kwargs: Any) -> Any:
+            stream = super().connect_tcp(*args, **kwargs)
+            kind = type(stream)
+            stream.__class__ = type(kind.__name__, (kind,), {"interrupt": None, "__module__": kind.__module__})
+            return stream
+
+    server.script = Script(body="x" * 100, split=1, wait=0.05)
+    transport = httpx.HTTPTransport()
+    transport._pool = httpcore.ConnectionPool(network_backend=Interruptible())
+    with httpx.Client(transport=transport) as client, pytest.raises(g4flite.FirstTokenTimeoutError):
+        # The bytes come one by one, and none of them is text.
+        g4flite.stream(
+            "openai", "Hi", model="m", api_key="sk-test-1", base_url=f"{server.url}/v1", client=client, retries=0,
+            timeout=g4flite.Timeout(first_token=0.3),
+        ).text()  # fmt: skip

@@ -112,6 +112,8 @@ class TimedWaits:
     It takes the place of the network stream, which aiohttp does not show: the timers hold and interrupt this object.
     """
 
+    asks_timers = True
+
     def __init__(self, timers: Timers) -> None:
         self.timers = timers
         self._loop = asyncio.get_running_loop()

@@ -110,7 +110,7 @@ async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 def attach(stream: Any, timers: Timers) -> None:
     """Make a network stream ask the timers how long each of its reads and writes may take."""
     # A stream that was attached before, for a request before, has the subclass already.
-    if not hasattr(stream, "interrupt"):
+    if getattr(stream, "asks_timers", None) is not True:
         try:
             stream.__class__ = bounded(stream.__class__)
         # The class cannot be swapped: see the beginning of this module.
@@ -129,9 +129,12 @@ def bounded(kind: type[Any]) -> type[Any]:
     is_async = inspect.iscoroutinefunction(getattr(kind, "write", None))
     # Whether `kind` is httpcore's class for a plain socket in sync, whose `read` is written out below; and the package
     # that has the exceptions for it, which is httpcore or httpcore2.
-    is_plain, core = kind.__name__ == "SyncStream", sys.modules[kind.__module__.partition(".")[0]]
+    is_plain = kind.__name__ == "SyncStream"
+    core: Any = sys.modules.get(kind.__module__.partition(".")[0])
 
     class Bounded(kind):  # type: ignore[misc]
+        # By this mark `attach` knows a stream that it has attached before.
+        asks_timers = True
         # The timers of the stream that reads from this network stream now.
         timers: Timers
         # The head of a request, held back until the first bytes of the body: both then go out in one system call, and
