@@ -9,7 +9,9 @@ import pytest
 import g4flite
 
 PACKAGE = Path(g4flite.__file__).parent
-NETWORK = {"httpx", "httpcore", "anyio", "ssl", "socket", "aiohttp", "httpx_aiohttp"}
+NETWORK = {
+    "httpx", "httpx2", "httpcore", "anyio", "ssl", "socket", "socksio", "asyncio", "trio", "aiohttp", "httpx_aiohttp",
+}  # fmt: skip
 FLOORS = 8
 
 Imports = dict[str, set[str]]
@@ -27,7 +29,9 @@ def imports(package: Path) -> Imports:
 
 def _named(module: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
     inside = [*module.split(".")] if module else []
+    here = inside if path.name == "__init__.py" else inside[:-1]
     for node in ast.walk(ast.parse(path.read_text())):
+        yield from _loaded_by_name(node, here)
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -38,6 +42,24 @@ def _named(module: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
             for alias in node.names:
                 name = ".".join([*base, alias.name])
                 yield name if name in modules else ".".join(base)
+
+
+def _loaded_by_name(node: ast.AST, here: list[str]) -> Iterator[str]:
+    """Yield what `import_module("..name", package)` loads, and each module of a table that is called `_HOME`."""
+    names: list[object] = []
+    if isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func) and node.args:
+        names = [node.args[0].value] if isinstance(node.args[0], ast.Constant) else []
+    # The public names of a package and their modules: the values of a dict, or the second arguments of `fromkeys`.
+    elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_HOME":
+        dicts = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Dict)]
+        calls = [inner for inner in ast.walk(node.value) if isinstance(inner, ast.Call) and len(inner.args) == 2]
+        values = [value for one in dicts for value in one.values] + [call.args[1] for call in calls]
+        names = ["." + value.value.lstrip(".") if value.value[:2] != ".." else value.value
+                 for value in values if isinstance(value, ast.Constant) and value.value]  # fmt: skip
+    for name in names:
+        if isinstance(name, str):
+            up = len(name) - len(name.lstrip("."))
+            yield ".".join([*here[: len(here) - up + 1], name.lstrip(".")]) if up else name.partition(".")[0]
 
 
 def among(found: Imports) -> Imports:
@@ -85,8 +107,11 @@ RULES: dict[str, Callable[[str, str, bool], bool]] = {
     "providers/ import _core's words, options and response/": lambda module, name, own: (
         is_in(module, "providers")
         and own
-        and (not is_in(name, "_core", "providers") or is_in(name, "_core.transport", "_core.exchange", "_core.stream"))
+        and not is_in(name, "providers", "_core.response", *(f"_core.{word}" for word in WORDS))
+        # The table of providers suggests the nearest name.
+        and (module, name) != ("providers", "_core.request")
     ),
+    "the package imports itself by relative imports alone": lambda module, name, own: name == "g4flite",
     "no provider imports another, but for variants of one": lambda module, name, own: (
         is_in(module, "providers")
         and module != "providers"
@@ -110,6 +135,7 @@ RULES: dict[str, Callable[[str, str, bool], bool]] = {
     ),
     "an app imports no app but cli": lambda module, name, own: is_in(module, "apps") and _outside_its_app(module, name),
 }
+WORDS = ("errors", "events", "messages", "options", "provider")
 # A variant is made of another provider's spec by `dataclasses.replace`.
 VARIANTS = {("providers.dialects", "providers.openai"), ("providers.responses", "providers.openai")}
 
@@ -181,6 +207,14 @@ def test_the_core_has_at_most_eight_floors() -> None:
         ("testing/__init__.py", "from .. import client", "testing/ imports"),
         ("testing/__init__.py", "from ..providers.openai import OPENAI", "testing/ imports"),
         ("client.py", "from .testing import x", "client imports"),
+        ("providers/openai.py", "from .._core.request import build", "providers/ import _core's words"),
+        ("_core/errors.py", "import_module('..client', __package__)", "_core imports nothing"),
+        ("_core/errors.py", "importlib.import_module('httpx')", "only transport/ imports the network"),
+        ("_core/errors.py", "import asyncio", "only transport/ imports the network"),
+        ("_core/errors.py", "import g4flite.client", "the package imports itself by relative"),
+        ("__init__.py", "_HOME = {'main': 'apps.chat'}", "the package's own names"),
+        ("__init__.py", "_HOME = dict.fromkeys(('a', 'b'), 'apps.chat')", "the package's own names"),
+        ("testing/__init__.py", "_HOME = {'OPENAI': '..providers.openai'}", "testing/ imports"),
         ("__init__.py", "if TYPE_CHECKING:\n    from .apps.chat import main", "the package's own names"),
         ("client.py", "from .apps import cli", "nobody but __main__"),
         ("apps/chat/__init__.py", "from ..probe import working", "an app imports no app"),
