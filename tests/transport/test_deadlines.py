@@ -8,6 +8,8 @@ import anyio
 import pytest
 
 import g4flite
+from g4flite._core.timers import Timers
+from g4flite._core.transport.deadlines import attach
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.core.test_exchange_attempts import answering
@@ -81,3 +83,16 @@ def test_a_connection_that_the_caller_made_before_is_timed_too(driver: Driver, s
             driver.run(aread)
     assert stream.partial == "You"
     assert server.connections == 1
+
+
+def test_the_streams_of_one_class_get_one_class_of_ours() -> None:
+    """Else each connection would leave a class behind."""
+
+    class Stream:
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b""
+
+    streams: list[Any] = [Stream(), Stream()]
+    for stream in streams:
+        attach(stream, Timers(g4flite.Timeout()))
+    assert type(streams[0]) is type(streams[1]) is not Stream
