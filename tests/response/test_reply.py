@@ -217,12 +217,17 @@ def test_a_reply_is_whole_if_its_compressed_data_end_before_all_is_inflated(more
     assert read(ACME, Head(200, {}, "deflate"), [CODINGS["deflate-raw"](text.encode())]) == text
 
 
-@pytest.mark.parametrize("level", [0, 1, 9])
-def test_deflate_without_a_header_is_inflated_with_the_largest_window(level: int) -> None:
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_compressed_reply_may_repeat_what_is_far_away(coding: str) -> None:
     block = "".join(hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(480))
-    made = zlib.compressobj(level, zlib.DEFLATED, -15)
-    data = made.compress(2 * block.encode()) + made.flush()
-    assert read(ACME, Head(200, {}, "deflate"), [data]) == 2 * block
+    data = CODINGS[coding](2 * block.encode())
+    assert read(ACME, Head(200, {}, coding.removesuffix("-raw")), [data]) == 2 * block
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip"])
+def test_a_reply_that_is_compressed_in_another_way_than_it_says_is_malformed(coding: str) -> None:
+    with pytest.raises(g4flite.MalformedReplyError, match="compression is broken"):
+        read(ACME, Head(200, {}, coding), [zlib.compress(b"hello")])
 
 
 def test_raw_text_has_no_end_marker() -> None:

@@ -582,3 +582,9 @@ def test_only_the_error_of_status_401_names_the_variables_of_the_key(status: int
 )
 def test_a_wait_is_a_number_or_a_date_of_any_zone(asked: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": asked}, 1_700_000_000_000) == seconds
+
+
+def test_a_number_in_a_report_is_a_status_wherever_it_stands() -> None:
+    assert type(reported({"error": {"message": "no", "code": 500, "status_code": 429}})) is RateLimitError
+    assert type(reported({"error": {"message": "no", "code": 503}})) is OverloadedError
+    assert type(reported({"error": {"message": "no", "code": 504}})) is ProviderError

@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 import g4flite
+from g4flite._core.timers import Timers
+from g4flite._core.transport.deadlines import attach
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.exchanges import answering
@@ -129,3 +131,16 @@ def test_a_network_stream_of_the_caller_s_with_an_interrupt_of_its_own_is_bounde
             "openai", "Hi", model="m", api_key="sk-test-1", base_url=f"{server.url}/v1", client=client, retries=0,
             timeout=g4flite.Timeout(first_token=0.3),
         ).text()  # fmt: skip
+
+
+def test_the_streams_of_one_class_get_one_class_of_ours() -> None:
+    """Else each connection would leave a class behind."""
+
+    class Stream:
+        def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+            return b""
+
+    streams: list[Any] = [Stream(), Stream()]
+    for stream in streams:
+        attach(stream, Timers(g4flite.Timeout()))
+    assert type(streams[0]) is type(streams[1]) is not Stream
