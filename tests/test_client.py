@@ -1,14 +1,16 @@
-"""What stream() and Client() refuse or warn of before any socket opens."""
+"""What `stream` and `Client` refuse or warn of before any socket opens, and how a `Client` is shared and closed."""
 
 import ssl
+import threading
 import warnings
 from typing import Any
 
 import pytest
 
 import g4flite
+from g4flite.testing import Emulator
 from tests.acme import ACME
-from tests.conftest import httpx
+from tests.conftest import Driver, httpx
 
 HEADERS = {"Authorization": "Bearer sk-s3cret-s3cret"}
 
@@ -101,3 +103,78 @@ def test_bad_input_is_refused_before_a_socket_opens(bad: dict[str, Any], monkeyp
     good = {"provider": "cromicle", "messages": "Hi", "base_url": "http://127.0.0.1:1"}
     with pytest.raises(g4flite.UsageError):
         g4flite.stream(**{**good, **bad})
+
+
+class TestClient:
+    def test_a_client_s_settings_are_the_defaults_of_its_streams(self, driver: Driver, server: Emulator) -> None:
+        client = g4flite.Client(
+            "flowgpt", model="claude-v1", base_url=server.url, headers={"X-A": "1", "x-b": "2"}, temperature=0.1
+        )
+        own = {"model": "gemini", "headers": {"X-B": "3"}, "temperature": 0.9}
+
+        async def read() -> None:
+            async with client:
+                assert await client.stream("Hi").atext() == await client.stream("Hi", **own).atext()
+
+        if driver.name == "sync":
+            with client:
+                assert client.stream("Hi").text() == client.stream("Hi", **own).text()
+        else:
+            driver.run(read)
+        first, second = server.exchanges
+        assert b'"model":"claude-v1"' in first.body
+        assert b'"temperature":0.1' in first.body
+        assert {"x-a": "1", "x-b": "2"}.items() <= dict(first.headers).items()
+        assert b'"model":"google-gemini"' in second.body
+        assert b'"temperature":0.9' in second.body
+        assert {"x-a": "1", "x-b": "3"}.items() <= dict(second.headers).items()
+
+    def test_a_closed_client_refuses_to_stream_and_says_closed_in_its_repr(self, driver: Driver) -> None:
+        client = g4flite.Client(ACME)
+        assert repr(client) == "<Client of acme: open>"
+        driver.run(client.aclose) if driver.name != "sync" else client.close()
+        assert repr(client) == "<Client of acme: closed>"
+        with pytest.raises(g4flite.UsageError, match="acme: this Client is closed"):
+            driver.read(client.stream("Hi"))
+
+    def test_bad_settings_are_refused_at_once(self) -> None:
+        for settings in ({"model": "x"}, {"base_url": "x"}, {"proxy": "x"}, {"headers": {"a": "\n"}}, {"heat": 1}):
+            with pytest.raises(g4flite.UsageError):
+                g4flite.Client("cromicle", **settings)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_close_is_refused_after_async_for_and_aclose_closes(self, backend: str, server: Emulator) -> None:
+        async def main() -> None:
+            client = g4flite.Client("cromicle", base_url=server.url)
+            await client.stream("Hi").atext()
+            client.stream("Hi").text()
+            with pytest.raises(TypeError, match="async with"):
+                client.close()
+            await client.aclose()
+
+        Driver(backend).run(main)
+        assert server.connections == 2
+
+    def test_a_client_makes_a_new_connection_pool_in_another_process(
+        self, server: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A changed process id stands for a fork, as coverage is not measured in a child."""
+        with g4flite.Client("cromicle", base_url=server.url) as client:
+            parent = client._pool.client()
+            assert client._pool.client() is parent
+            monkeypatch.setattr("os.getpid", lambda: -1)
+            assert client._pool.client() is not parent
+            assert not parent.is_closed
+            parent.close()
+
+    def test_many_threads_share_a_client(self, server: Emulator) -> None:
+        texts = []
+        with g4flite.Client("free2gpt", base_url=server.url) as client:
+            threads = [
+                threading.Thread(target=lambda n=n: texts.append(client.stream(f"{n}").text())) for n in range(16)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert sorted(texts) == sorted(f"You said: {n}" for n in range(16))
