@@ -13,6 +13,8 @@ import json
 from tests.splits import TEXT
 
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")
+# The prompt whose signatures are known.
+HELLO = "Hello, how are you?"
 
 
 def said(text: str) -> dict[str, str]:

@@ -42,8 +42,8 @@ COPY = "myapp._vendor.llm_stream"
 TESTS = Path(__file__).parents[1]
 VENDORED = TESTS / "vendored"
 
-# The folders of tests that a copy has to pass.
-CORE = ("core", "response", "transport", "providers")
+# The folders and files of tests that a copy has to pass.
+CORE = ("core", "response", "transport", "providers", "test_client.py")
 
 
 def project(folder: Path, *, testing: bool) -> None:

@@ -1,4 +1,4 @@
-"""Providers and calls: frozen data that is checked as it is made, and the table of the providers' names."""
+"""Providers and calls: frozen data that is checked as it is made."""
 
 import copy
 import dataclasses
@@ -72,35 +72,6 @@ def test_a_provider_that_cannot_work_is_refused(fields: dict[str, Any], complain
     with pytest.raises(g4flite.SpecError) as caught:
         dataclasses.replace(ACME, **fields)
     assert complaint in str(caught.value)
-
-
-def test_register_makes_a_provider_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(providers, "_TABLE", dict(providers._TABLE))
-    g4flite.register(ACME)
-    assert providers.find("acme") is ACME
-    assert providers.names()[-1] == "acme"
-    other = dataclasses.replace(ACME, base_url="http://other.test")
-    with pytest.raises(g4flite.SpecError, match="acme: the name is taken"):
-        g4flite.register(other)
-    assert providers.find("acme") is ACME
-    g4flite.register(other, replace=True)
-    assert providers.find("acme") is other
-
-
-def test_register_refuses_a_value_that_is_not_a_provider() -> None:
-    with pytest.raises(g4flite.SpecError, match="only a Provider can be registered, not str"):
-        g4flite.register("acme")  # type: ignore[arg-type]
-
-
-def test_the_error_for_an_unknown_provider_suggests_the_nearest_name() -> None:
-    with pytest.raises(g4flite.ProviderNotFoundError) as caught:
-        providers.find("cromicel")
-    assert "there is no provider 'cromicel' (did you mean 'cromicle'?)" in str(caught.value)
-    assert "cromicle, free2gpt, gprochat, flowgpt" in str(caught.value)
-    with pytest.raises(g4flite.ProviderNotFoundError, match="there is no provider 'zzz'; the providers are"):
-        g4flite.stream("zzz", "Hi")
-    with pytest.raises(g4flite.ProviderNotFoundError, match="not int"):
-        g4flite.stream(3, "Hi")  # type: ignore[arg-type]
 
 
 def test_all_random_text_of_a_call_comes_from_random_below() -> None:

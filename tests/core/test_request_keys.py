@@ -290,9 +290,3 @@ def test_system_messages_without_any_other_message_are_refused(name: str) -> Non
 def test_a_stop_that_is_not_a_text_or_an_empty_text_is_refused(stop: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="stop= must be a text or a list of texts"):
         g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
-
-
-def test_dir_lists_the_constants_of_the_providers() -> None:
-    assert {"OPENAI", "AZURE_OPENAI", "find"} <= {*dir(providers)}
-    with pytest.raises(AttributeError, match="has no attribute 'openai_'"):
-        providers.openai_  # noqa: B018

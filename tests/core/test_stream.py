@@ -1,4 +1,4 @@
-"""`Stream` is lazy, is read once, and is closed if its loop is left; and the clients and proxies that it reads with."""
+"""`Stream` is lazy, is read once, and is closed if its loop is left; and the caller's clients and proxies."""
 
 import dataclasses
 import threading
@@ -205,18 +205,6 @@ def test_the_argument_proxy_is_refused_beside_a_client() -> None:
         g4flite.stream(ACME, "Hi", client=httpx.Client(), proxy="http://127.0.0.1:1")
 
 
-@pytest.mark.parametrize(
-    "proxy",
-    ["", "127.0.0.1:3128", "ftp://u:s3cret@host", "http://u:s3cret@[::1", "http://u:s3cret@host:port", "http://", 3,
-     "http://ho st:1", "socks4://u:s3cret@host"],
-)  # fmt: skip
-def test_a_bad_proxy_url_is_refused_and_its_password_is_not_shown(proxy: Any) -> None:
-    with pytest.raises(g4flite.OptionError) as caught:
-        g4flite.stream(ACME, "Hi", proxy=proxy)
-    assert str(caught.value).startswith("acme: proxy ")
-    assert "s3cret" not in str(caught.value)
-
-
 def test_the_environment_names_the_proxy_and_the_argument_wins(
     monkeypatch: pytest.MonkeyPatch, driver: Driver, server: Emulator
 ) -> None:
@@ -252,81 +240,6 @@ def test_a_custom_provider_streams_without_being_registered(driver: Driver, serv
     server.script = Script(body="made to measure")
     assert "".join(driver.collect(ACME, "Hi", base_url=server.url, temperature=1)) == "made to measure"
     assert "acme" not in providers.names()
-
-
-class TestClient:
-    def test_a_client_s_settings_are_the_defaults_of_its_streams(self, driver: Driver, server: Emulator) -> None:
-        client = g4flite.Client(
-            "flowgpt", model="claude-v1", base_url=server.url, headers={"X-A": "1", "x-b": "2"}, temperature=0.1
-        )
-        own = {"model": "gemini", "headers": {"X-B": "3"}, "temperature": 0.9}
-
-        async def read() -> None:
-            async with client:
-                assert await client.stream("Hi").atext() == await client.stream("Hi", **own).atext()
-
-        if driver.name == "sync":
-            with client:
-                assert client.stream("Hi").text() == client.stream("Hi", **own).text()
-        else:
-            driver.run(read)
-        first, second = server.exchanges
-        assert b'"model":"claude-v1"' in first.body
-        assert b'"temperature":0.1' in first.body
-        assert {"x-a": "1", "x-b": "2"}.items() <= dict(first.headers).items()
-        assert b'"model":"google-gemini"' in second.body
-        assert b'"temperature":0.9' in second.body
-        assert {"x-a": "1", "x-b": "3"}.items() <= dict(second.headers).items()
-
-    def test_a_closed_client_refuses_to_stream_and_says_closed_in_its_repr(self, driver: Driver) -> None:
-        client = g4flite.Client(ACME)
-        assert repr(client) == "<Client of acme: open>"
-        driver.run(client.aclose) if driver.name != "sync" else client.close()
-        assert repr(client) == "<Client of acme: closed>"
-        with pytest.raises(g4flite.UsageError, match="acme: this Client is closed"):
-            driver.read(client.stream("Hi"))
-
-    def test_bad_settings_are_refused_at_once(self) -> None:
-        for settings in ({"model": "x"}, {"base_url": "x"}, {"proxy": "x"}, {"headers": {"a": "\n"}}, {"heat": 1}):
-            with pytest.raises(g4flite.UsageError):
-                g4flite.Client("cromicle", **settings)  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-    def test_close_is_refused_after_async_for_and_aclose_closes(self, backend: str, server: Emulator) -> None:
-        async def main() -> None:
-            client = g4flite.Client("cromicle", base_url=server.url)
-            await client.stream("Hi").atext()
-            client.stream("Hi").text()
-            with pytest.raises(TypeError, match="async with"):
-                client.close()
-            await client.aclose()
-
-        Driver(backend).run(main)
-        assert server.connections == 2
-
-    def test_a_client_makes_a_new_connection_pool_in_another_process(
-        self, server: Emulator, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A changed process id stands for a fork, as coverage is not measured in a child."""
-        with g4flite.Client("cromicle", base_url=server.url) as client:
-            parent = client._pool.client()
-            assert client._pool.client() is parent
-            monkeypatch.setattr("os.getpid", lambda: -1)
-            assert client._pool.client() is not parent
-            assert not parent.is_closed
-            parent.close()
-
-    def test_many_threads_share_a_client(self, server: Emulator) -> None:
-        texts = []
-        with g4flite.Client("free2gpt", base_url=server.url) as client:
-            threads = [
-                threading.Thread(target=lambda n=n: texts.append(client.stream(f"{n}").text())) for n in range(16)
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        assert sorted(texts) == sorted(f"You said: {n}" for n in range(16))
 
 
 def test_a_socks_proxy_is_refused_if_socksio_is_not_installed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from g4flite.server.checks import Refusal
 from g4flite.testing import Emulator, Script
 from g4flite.testing.connection import Connection
 from tests.testing.sockets import (
@@ -122,10 +121,6 @@ def test_head_is_answered_without_a_body(shared: Emulator) -> None:
         assert (status, body) == (405, b"")
         assert int(headers["content-length"]) > 0
         assert post(connection, CROMICLE)[2] == REPLY
-
-
-def test_a_refusal_says_what_it_refuses() -> None:
-    assert str(Refusal(400, "body: expected JSON")) == "(400, 'body: expected JSON')"
 
 
 # What is sent

@@ -1,0 +1,51 @@
+"""Base URLs and proxies: which of them are refused, and that no error shows a password."""
+
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite._core.request import build
+from tests.acme import ACME, call
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://host.test/prefix/v1//", "https://host.test/prefix/v1"),
+        ("http://[::1]:80/", "http://[::1]:80"),
+    ],
+)
+def test_base_url_replaces_scheme_and_host(url: str, clean: str) -> None:
+    assert call(base_url=url).base_url == clean
+    assert build(call(base_url=url)).url == f"{clean}/chat"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "host.test", "ftp://host.test", "//host.test", "http://", "http:///x", "http://host.test:port",
+        "http://host.test:99999", "http://[::1", "http://host.test/?q=1", "http://host.test#x", "http://ho st.test",
+        "http://host.test/\r\nx", "http://host.test/\x00", "http://user:s3cret@host.test", "user:s3cret@host.test",
+        "s3cret://host.test?key=s3cret", 3, b"http://host.test",
+    ],
+)  # fmt: skip
+def test_a_bad_base_url_is_refused_and_its_password_is_not_shown(url: Any) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream("cromicle", "Hi", base_url=url)
+    assert "base_url" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert caught.value.provider == "cromicle"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["", "127.0.0.1:3128", "ftp://u:s3cret@host", "http://u:s3cret@[::1", "http://u:s3cret@host:port", "http://", 3,
+     "http://ho st:1", "socks4://u:s3cret@host"],
+)  # fmt: skip
+def test_a_bad_proxy_url_is_refused_and_its_password_is_not_shown(proxy: Any) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream(ACME, "Hi", proxy=proxy)
+    assert str(caught.value).startswith("acme: proxy ")
+    assert "s3cret" not in str(caught.value)

@@ -1,0 +1,126 @@
+"""Replies of Gemini's streamGenerateContent at every split.
+
+Each test names its source: a documentation page, or a recording ("cassette", "chunks") of August 2026.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+from tests.providers.frames import read, sse
+
+
+class TestGemini:
+    """streamGenerateContent: https://ai.google.dev/api/generate-content"""
+
+    @staticmethod
+    def chunk(*parts: dict[str, Any], reason: str | None = None, **more: Any) -> dict[str, Any]:
+        candidate = ({"content": {"parts": [*parts], "role": "model"}} if parts else {}) | (
+            {"finishReason": reason} if reason else {}
+        )
+        usage = {"promptTokenCount": 3, "candidatesTokenCount": 4, "thoughtsTokenCount": 2, "totalTokenCount": 9}
+        return {
+            "candidates": [{"index": 0, **candidate}],
+            "usageMetadata": usage,
+            "modelVersion": "m-1",
+            "responseId": "g1",
+            **more,
+        }
+
+    def wire(self, *chunks: Any, array: bool) -> bytes:
+        if array:
+            return b"[" + b"\r\n,\r\n".join(json.dumps(chunk, indent=2).encode() for chunk in chunks) + b"]"
+        return sse(*chunks, end="\r\n\r\n")
+
+    @pytest.mark.parametrize("array", [False, True], ids=["alt=sse, CRLF", "one array"])
+    def test_a_whole_reply(self, array: bool) -> None:
+        data = self.wire(
+            self.chunk({"text": "hm", "thought": True}, {"text": "He", "thoughtSignature": "x"}),
+            self.chunk({"text": 'l"lo] \u00e9'}),
+            self.chunk({"text": ""}, reason="STOP"),
+            array=array,
+        )
+        items = read("gemini", data)
+        assert read("gemini", b" \n" + data) == items
+        assert items[:4] == [Start("g1", "m-1"), Reasoning("hm"), "He", 'l"lo] \u00e9']
+        assert [(u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.total_tokens) for u in items[4:5]] == [
+            (3, 6, 2, 9)
+        ]
+        assert items[5:] == [Finish("stop", "STOP"), "done"]
+
+    @pytest.mark.parametrize("array", [False, True])
+    def test_a_reply_without_a_finish_reason_is_cut_off(self, array: bool) -> None:
+        whole = self.wire(self.chunk({"text": "a"}), self.chunk({"text": "b"}, reason="STOP"), array=array)
+        assert read("gemini", self.wire(self.chunk({"text": "a"}), array=array))[-1] == "cut"
+        *items, error = read("gemini", whole[:-30])
+        assert items == [Start("g1", "m-1"), "a"]
+        assert type(error) is g4flite.TruncatedStreamError
+        assert read("gemini", b"") == read("gemini", b" ") == ["cut"]
+
+    def test_the_last_chunk_may_have_no_content_and_usage_may_follow_it(self) -> None:
+        items = read("gemini", self.wire(self.chunk({"text": "a"}), self.chunk(reason="MAX_TOKENS"),
+                                         self.chunk(), array=False))  # fmt: skip
+        assert [type(i) for i in items] == [Start, str, Usage, Finish, Usage, str]
+        assert items[3] == Finish("length", "MAX_TOKENS")
+
+    @pytest.mark.parametrize("reason", ["LANGUAGE", "OTHER", "NO_IMAGE", "IMAGE_OTHER", "NEW"])
+    def test_a_finish_reason_without_a_common_name_is_other(self, reason: str) -> None:
+        """python-genai: types.py"""
+        assert read("gemini", self.wire(self.chunk({"text": "a"}, reason=reason), array=False))[-2] == Finish(
+            "other", reason
+        )
+
+    @pytest.mark.parametrize("reason", "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY "
+                             "IMAGE_PROHIBITED_CONTENT IMAGE_RECITATION".split())  # fmt: skip
+    def test_an_answer_stopped_for_its_content_is_an_error(self, reason: str) -> None:
+        """python-genai: types.py"""
+        *items, error = read("gemini", self.wire(self.chunk({"text": "a"}), self.chunk(reason=reason), array=False))
+        assert items[1] == "a"
+        assert items[-1] == Finish("content_filter", reason)
+        assert isinstance(error, g4flite.ContentFilterError)
+        assert error.code == reason
+
+    @pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"])
+    def test_a_tool_called_wrongly_is_an_error(self, reason: str) -> None:
+        *items, error = read("gemini", self.wire(self.chunk(reason=reason), array=False))
+        assert items[-1] == Finish("error", reason)
+        assert type(error) is g4flite.ProviderError
+        assert error.passing
+
+    @pytest.mark.parametrize(
+        "reason", "SAFETY OTHER BLOCKLIST PROHIBITED_CONTENT IMAGE_SAFETY MODEL_ARMOR JAILBREAK".split()
+    )
+    def test_a_blocked_prompt_is_an_error(self, reason: str) -> None:
+        """python-genai: types.py"""
+        blocked = {
+            "promptFeedback": {"blockReason": reason},
+            "usageMetadata": {"promptTokenCount": 3, "totalTokenCount": 3},
+        }
+        *items, error = read("gemini", self.wire(blocked, array=False))
+        assert [type(i) for i in items] == [Start, Usage]
+        assert isinstance(error, g4flite.ContentFilterError)
+        assert error.code == reason
+        assert reason in error.body
+
+    def test_function_calls_come_whole(self) -> None:
+        calls = [{"functionCall": {"name": "add", "args": {"x": 1}}}, {"functionCall": {"id": "b2", "name": "now"}}]
+        items = read("gemini", self.wire(self.chunk(*calls, reason="STOP"), array=False))
+        assert items[1:5] == [
+            ToolCallDelta(0, "call_0_add", "add", '{"x": 1}'), ToolCall("call_0_add", "add", '{"x": 1}'),
+            ToolCallDelta(1, "b2", "now", "{}"), ToolCall("b2", "now", "{}"),
+        ]  # fmt: skip
+        assert items[-2] == Finish("tool_calls", "STOP")
+
+    @pytest.mark.parametrize("array", [False, True])
+    def test_an_error_in_the_middle_ends_the_reply(self, array: bool) -> None:
+        """python-genai#2604, _api_client.py"""
+        error = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
+        *items, raised = read("gemini", self.wire(self.chunk({"text": "a"}), error, array=array))
+        assert items == [Start("g1", "m-1"), "a"]
+        assert isinstance(raised, g4flite.OverloadedError)
+        assert (raised.code, raised.kind) == (503, "UNAVAILABLE")
+        *_, raised = read("gemini", json.dumps(error).encode())
+        assert isinstance(raised, g4flite.OverloadedError)

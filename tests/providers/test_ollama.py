@@ -1,0 +1,74 @@
+"""Replies of Ollama's /api/chat at every split.
+
+Each test names its source: a documentation page, or a recording ("cassette", "chunks") of August 2026.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+from tests.providers.frames import read
+
+
+class TestOllama:
+    """Ollama's repository: docs/api.md, docs/api/streaming.mdx, docs/api/errors.mdx"""
+
+    @staticmethod
+    def wire(*frames: dict[str, Any]) -> bytes:
+        return b"".join(json.dumps(frame).encode() + b"\n" for frame in frames)
+
+    @staticmethod
+    def line(done: bool = False, **message: Any) -> dict[str, Any]:
+        return {
+            "model": "m-1",
+            "created_at": "x",
+            "message": {"role": "assistant", "content": "", **message},
+            "done": done,
+        }
+
+    END = {"model": "m-1", "created_at": "x", "message": {"role": "assistant", "content": ""}, "done": True,
+           "done_reason": "stop", "total_duration": 9, "prompt_eval_count": 3, "eval_count": 5}  # fmt: skip
+
+    def test_a_whole_reply(self) -> None:
+        data = self.wire(self.line(thinking="hm"), self.line(content="He"), self.line(content="llo"), self.END)
+        counts = {"total_duration": 9, "prompt_eval_count": 3, "eval_count": 5}
+        assert read("ollama", data) == [
+            Start(None, "m-1"), Reasoning("hm"), "He", "llo", Usage(3, 5, None, 8, counts), Finish("stop", "stop"),
+            "done",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("reason", "common"), [("length", "length"), ("load", "other"), ("unload", "other"), (None, "stop")]
+    )
+    def test_every_done_reason_has_a_common_name(self, reason: str | None, common: str) -> None:
+        data = self.wire(self.line(content="a"), {"done": True, "done_reason": reason})
+        assert read("ollama", data)[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
+
+    def test_a_reply_that_is_not_done_is_cut_off(self) -> None:
+        assert read("ollama", self.wire(self.line(content="a")))[-1] == "cut"
+
+    def test_tool_calls_come_whole(self) -> None:
+        call = {"function": {"name": "add", "arguments": {"x": 1}}}
+        items = read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
+        assert items[1:3] == [
+            ToolCallDelta(0, "call_0_add", "add", '{"x": 1}'),
+            ToolCall("call_0_add", "add", '{"x": 1}'),
+        ]
+        assert items[-2] == Finish("tool_calls", "stop")
+
+    @pytest.mark.parametrize(("given", "text"), [(None, "{}"), ('{"x": 1}', '{"x": 1}'), ({}, "{}")])
+    def test_the_arguments_of_a_tool_call_may_be_a_text_or_null(self, given: Any, text: str) -> None:
+        call = {"function": {"name": "add", "arguments": given}}
+        assert ToolCall("call_0_add", "add", text) in read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
+
+    def test_an_error_in_the_middle_ends_the_reply(self) -> None:
+        *items, raised = read("ollama", self.wire(self.line(content="a"), {"error": "an error was encountered"}))
+        assert items == [Start(None, "m-1"), "a"]
+        assert type(raised) is g4flite.ProviderError
+
+    def test_a_line_of_another_shape_is_malformed(self) -> None:
+        *_, raised = read("ollama", self.wire(self.line(content=3)))
+        assert "a line of the reply does not have the protocol's shape" in str(raised)

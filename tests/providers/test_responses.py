@@ -1,0 +1,117 @@
+"""Replies of OpenAI's Responses at every split.
+
+Each test names its source: a documentation page, or a recording ("cassette", "chunks") of August 2026.
+"""
+
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta
+from tests.providers.frames import DONE, read, sse
+
+
+class TestResponses:
+    """Responses: https://platform.openai.com/docs/api-reference/responses-streaming"""
+
+    @staticmethod
+    def named(kind: str, **more: Any) -> tuple[str, dict[str, Any]]:
+        return kind, {"type": kind, "sequence_number": 1, **more}
+
+    def begin(self) -> list[Any]:
+        response = {"id": "r1", "model": "m-1", "status": "in_progress"}
+        return [self.named(f"response.{kind}", response=response) for kind in ("created", "queued", "in_progress")]
+
+    def text(self, delta: str) -> Any:
+        return self.named("response.output_text.delta", output_index=0, delta=delta)
+
+    def end(self, status: str = "completed", **more: Any) -> Any:
+        usage = {
+            "input_tokens": 3,
+            "output_tokens": 5,
+            "total_tokens": 8,
+            "output_tokens_details": {"reasoning_tokens": 2},
+        }
+        return self.named(f"response.{status}", response={"id": "r1", "status": status, "usage": usage, **more})
+
+    def test_a_whole_reply(self) -> None:
+        item = {"type": "message", "id": "i1"}
+        data = sse(
+            *self.begin(),
+            self.named("response.output_item.added", output_index=0, item={"type": "reasoning"}),
+            self.named("response.reasoning_summary_text.delta", delta="h"),
+            self.named("response.reasoning_text.delta", delta="m"),
+            self.named("response.output_item.added", output_index=1, item=item),
+            self.named("response.content_part.added", part={"type": "output_text", "text": ""}),
+            self.text("He"),
+            self.text("llo"),
+            self.named("response.output_text.done", text="Hello"),
+            self.named("response.web_search_call.searching"),
+            self.named("response.output_item.done", output_index=1, item=item),
+            self.end(),
+            # OpenRouter sends this too.
+            DONE,
+        )
+        items = read("openai-responses", data)
+        assert items[:5] == [Start("r1", "m-1"), Reasoning("h"), Reasoning("m"), "He", "llo"]
+        assert (items[5].prompt_tokens, items[5].completion_tokens, items[5].reasoning_tokens) == (3, 5, 2)
+        assert items[6:] == [Finish("stop", "completed"), "done"]
+
+    @pytest.mark.parametrize(
+        ("reason", "common"), [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "other")]
+    )
+    def test_an_incomplete_response_has_a_finish_reason(self, reason: str, common: str) -> None:
+        data = sse(*self.begin(), self.text("a"), self.end("incomplete", incomplete_details={"reason": reason}))
+        assert read("openai-responses", data)[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
+
+    def test_a_reply_without_its_last_event_is_cut_off(self) -> None:
+        assert read("openai-responses", sse(*self.begin(), self.text("a"), DONE)) == [Start("r1", "m-1"), "a", "cut"]
+
+    def test_tool_calls_come_in_fragments_or_whole(self) -> None:
+        item = {"type": "function_call", "id": "fc", "call_id": "a1", "name": "add", "arguments": ""}
+        whole = {"type": "function_call", "call_id": "b2", "name": "now", "arguments": "{}"}
+        data = sse(
+            self.named("response.output_item.added", output_index=0, item=item),
+            self.named("response.function_call_arguments.delta", output_index=0, delta='{"x"'),
+            self.named("response.function_call_arguments.delta", output_index=0, delta=": 1}"),
+            self.named("response.function_call_arguments.done", output_index=0, arguments='{"x": 1}'),
+            self.named("response.output_item.done", output_index=0, item={**item, "arguments": '{"x": 1}'}),
+            self.named("response.output_item.done", output_index=1, item=whole),
+            self.end(),
+        )
+        items = read("openai-responses", data)
+        assert [i for i in items if isinstance(i, ToolCall)] == [
+            ToolCall("a1", "add", '{"x": 1}'),
+            ToolCall("b2", "now", "{}"),
+        ]
+        assert "".join(i.arguments for i in items if isinstance(i, ToolCallDelta) and i.id == "a1") == '{"x": 1}'
+        assert items[-2] == Finish("tool_calls", "completed")
+
+    ERROR = {"type": "rate_limit_error", "code": "rate_limit_exceeded", "message": "Slow down", "param": None}
+
+    @pytest.mark.parametrize("event", [
+        {"type": "error", "code": "rate_limit_exceeded", "message": "Slow down", "param": None, "sequence_number": 2},
+        {"type": "error", "sequence_number": 2, "error": ERROR},
+        {"type": "response.failed", "response": {"error": {"code": "rate_limit_exceeded", "message": "Slow down"}}},
+    ], ids=["flat: the documentation", "nested: chunks openai-error.1", "response.failed"])  # fmt: skip
+    def test_an_error_is_read_flat_nested_and_as_a_failed_response(self, event: dict[str, Any]) -> None:
+        *items, raised = read("openai-responses", sse(*self.begin(), self.text("a"), (event["type"], event)))
+        assert items == [Start("r1", "m-1"), "a"]
+        assert type(raised) is g4flite.RateLimitError
+        assert raised.code == "rate_limit_exceeded"
+        assert "Slow down" in str(raised)
+
+    def test_a_reply_may_have_no_usage(self) -> None:
+        end = self.named("response.completed", response={"id": "r1", "status": "completed"})
+        assert read("openai-responses", sse(self.text("a"), end)) == ["a", Finish("stop", "completed"), "done"]
+
+    def test_a_failed_response_without_a_message_is_an_error(self) -> None:
+        *_, raised = read("openai-responses", sse(self.named("response.failed", response={"error": None})))
+        assert "the response failed" in str(raised)
+
+    def test_a_refusal_is_a_content_filter_error(self) -> None:
+        data = sse(*self.begin(), self.named("response.refusal.delta", delta="No"), self.end())
+        *_, error = read("openai-responses", data)
+        assert isinstance(error, g4flite.ContentFilterError)
+        assert error.body == "No"
