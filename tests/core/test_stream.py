@@ -11,6 +11,7 @@ from pytest_httpx import HTTPXMock, IteratorStream
 
 import g4flite
 from g4flite import providers
+from g4flite._core.events import Reasoning
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver, httpx, transport
@@ -343,3 +344,11 @@ def test_break_alone_frees_the_generator_in_async(server: Emulator) -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
     Driver("asyncio").run(main)
     assert "closed" in repr(stream)
+
+
+def test_neither_text_nor_reasoning_is_kept_with_keep_partial_false(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: [Reasoning("Hm"), "Hi"]
+    server.script = Script(dialect="vllm")
+    items = driver.events("vllm", "Hello", model="m", base_url=f"{server.url}/v1", keep_partial=False)
+    assert [item for item in items if isinstance(item, str | Reasoning)] == [Reasoning("Hm"), "Hi"]
+    assert (driver.stream.partial, driver.stream.reasoning) == ("", "")
