@@ -77,3 +77,10 @@ def test_the_reason_is_that_of_the_innermost_cause(family: Any) -> None:
     assert reason(error) == "Connection refused"
     error.__cause__, outer.__cause__, refused.__cause__ = refused, None, outer
     assert reason(error) == "Multiple exceptions"
+
+
+def test_of_a_group_no_other_member_counts() -> None:
+    class Group(Exception):
+        exceptions = (ConnectionRefusedError(111, "x"), TimeoutError(110, "y"))
+
+    assert reason(Group()) == "Connection refused"
