@@ -25,7 +25,7 @@ from hypothesis import HealthCheck, settings
 import g4flite
 from g4flite import client, providers
 from g4flite._core.request import base_url_variable
-from g4flite._core.transport import clients
+from g4flite._core.transport import clients, tls
 from g4flite.testing import Emulator
 
 # The library whose clients all streams use: httpx, or httpx2.
@@ -152,6 +152,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "_warned", set())
     monkeypatch.setattr(clients, "httpx", httpx)
+    monkeypatch.setattr(tls, "httpx", httpx)
     if TRANSPORT == "aiohttp":
         kind = clients.async_client_class
         monkeypatch.setattr(clients, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))

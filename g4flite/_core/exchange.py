@@ -274,21 +274,26 @@ def exchange(run: Run) -> Exchange:
     Raises the error of the only route, or `AllFailedError` with the errors of all.
     """
     errors: list[G4fliteError] = []
-    for route in run.routes:
-        try:
-            yield from _try_route(run, route)
-        # These errors are the same for every provider.
-        except (UsageError, StreamClosedError, TotalTimeoutError):
-            raise
-        except G4fliteError as error:
-            errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    lines = "".join(f"\n  {error}" for error in errors)
-    names = ", ".join(route.call.provider.name for route in run.routes)
-    raise AllFailedError(
-        f"none of {len(errors)} providers answered:{lines}", provider=names, errors=tuple(errors)
-    ) from errors[-1]
+    try:
+        for route in run.routes:
+            try:
+                yield from _try_route(run, route)
+            # These errors are the same for every provider.
+            except (UsageError, StreamClosedError, TotalTimeoutError):
+                raise
+            except G4fliteError as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        lines = "".join(f"\n  {error}" for error in errors)
+        names = ", ".join(route.call.provider.name for route in run.routes)
+        raise AllFailedError(
+            f"none of {len(errors)} providers answered:{lines}", provider=names, errors=tuple(errors)
+        ) from errors[-1]
+    finally:
+        # The traceback of an error holds this frame, and the frame holds the errors.  This circle would keep the
+        # stream, with its text, until a garbage collection.
+        errors.clear()
 
 
 def _try_route(run: Run, route: Route) -> Exchange:

@@ -474,3 +474,44 @@ def test_a_stream_that_has_ended_lets_go_of_its_connection(driver: Driver, serve
     """Else a close() that comes a moment too late would shut down what serves another stream by then."""
     driver.collect("cromicle", "Hi", base_url=server.url)
     assert driver.stream._run.timers.waiting is None
+
+
+@pytest.mark.parametrize("routes", [["cromicle"], ["cromicle", "free2gpt"]], ids=["one", "two"])
+def test_a_stream_that_has_failed_is_freed_without_a_garbage_collection(routes: list[str]) -> None:
+    """An error holds its traceback, the traceback the frames: none of our frames may hold the error.
+
+    In sync alone, as the frames of an event loop hold errors as well.
+    """
+    with Emulator(script=Script(status=500)) as server:
+        gc.collect()
+        gc.disable()
+        try:
+            stream = g4flite.stream(routes, "Hi", base_url=server.url, retries=0)
+            text = weakref.ref(stream._run.text)
+            with pytest.raises(g4flite.G4fliteError):
+                stream.text()
+            del stream
+            assert text() is None
+        finally:
+            gc.enable()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_closing_a_stream_that_waits_for_its_next_attempt_ends_the_wait(backend: str) -> None:
+    async def main() -> None:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+
+        async def close() -> None:
+            while not stream.attempts:  # noqa: ASYNC110 - no event tells that an attempt has ended
+                await anyio.sleep(0.01)
+            await stream.aclose()
+
+        with anyio.fail_after(20):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close)
+                with pytest.raises(g4flite.StreamClosedError):
+                    async for _ in stream:
+                        pass
+
+    with Emulator(script=Script(status=503, headers={"retry-after": "40"})) as server:
+        anyio.run(main, backend=backend)

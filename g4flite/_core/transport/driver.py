@@ -220,9 +220,11 @@ def sleep(seconds: float, timers: Timers) -> None:
 
 
 async def asleep(seconds: float, timers: Timers) -> None:
-    """Wait.  Raises at the end of the wait if another task has closed the stream, or `total` is over."""
-    await anyio.sleep(seconds)
-    timers.check()
+    """Wait.  Raises if another task closes the stream meanwhile, or `total` is over."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        await anyio.sleep(min(left, NAP))
+        timers.check()
 
 
 class Fetched(NamedTuple):
