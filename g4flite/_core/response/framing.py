@@ -167,18 +167,19 @@ class ServerSentEvents:
         of 64 events a read, this halves the time.
         """
         *blocks, rest = data.split(b"\n\n")
-        known, name = b"", ""
+        # What the last usual event had before its data, and its name.
+        known, size, name = b"data: ", 6, ""
         for block in blocks:
+            if block.startswith(known) and len(block) <= self.limit and _LF not in (text := block[size:]):
+                yield name, text
+                continue
             head, found, text = block.partition(b"data: ")
-            if found and _LF not in text and len(block) <= self.limit:
-                if head == known:
-                    yield name, text
-                    continue
-                if head.startswith(b"event: ") and head.find(b"\n") == len(head) - 1:
-                    known, name = head, head[7:-1].decode("utf-8", "replace")
-                    yield name, text
-                    continue
-            yield from self._events(block + b"\n\n")
+            is_usual = not head or (head.startswith(b"event: ") and head.find(b"\n") == len(head) - 1)
+            if found and is_usual and len(block) <= self.limit and _LF not in text:
+                known, size, name = head + found, len(head) + 6, head[7:-1].decode("utf-8", "replace")
+                yield name, text
+            else:
+                yield from self._events(block + b"\n\n")
         yield from self._events(rest)
 
     def _events(self, data: bytes) -> Iterator[tuple[str, bytes]]:
