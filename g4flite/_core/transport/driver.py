@@ -55,7 +55,8 @@ def iterate(run: Run) -> Generator[Any, None, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        # The exchange has nothing more to decide.  Closing it frees the request, which may be large.
+        # The exchange has nothing more to decide.  Closing it frees its frames and the `Request`.  httpx keeps the
+        # bytes of the request until the response is closed.
         steps.close()
         feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
@@ -122,7 +123,8 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             else:
                 wanted = steps.send(happened)
         reply, items, ended = wanted
-        # The exchange has nothing more to decide.  Closing it frees the request, which may be large.
+        # The exchange has nothing more to decide.  Closing it frees its frames and the `Request`.  httpx keeps the
+        # bytes of the request until the response is closed.
         steps.close()
         feed, keep = reply.feed, run.text.write if run.keep_partial else drop
         while True:
