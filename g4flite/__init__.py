@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         TruncatedStreamError,
         UsageError,
     )
-    from ._core.events import ChunkParser, Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._core.events import ChunkParser, Finish, Native, Reasoning, Start, ToolCall, ToolCallDelta, Usage
     from ._core.exchange import Attempt
     from ._core.messages import Message
     from ._core.provider import JSON, Call, ErrorRule, Provider
@@ -87,6 +87,7 @@ __all__ = [
     "Message",
     "MessagesError",
     "ModelNotFoundError",
+    "Native",
     "NotFoundError",
     "OptionError",
     "OverloadedError",
@@ -125,7 +126,7 @@ __all__ = [
 # The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
 _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Client", "stream"), "client"),
-    **dict.fromkeys("ChunkParser Finish Reasoning Start ToolCall ToolCallDelta Usage".split(), "_core.events"),
+    **dict.fromkeys("ChunkParser Finish Native Reasoning Start ToolCall ToolCallDelta Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange", "Stream": "_core.stream",

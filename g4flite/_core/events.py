@@ -4,6 +4,7 @@ Start("chatcmpl-1", "gpt-4o-mini-2024-07-18")       # if the service names its r
 Reasoning("The user greets me.")
 ToolCallDelta(0, "call_1", "now", '{"zone"'), ToolCallDelta(0, "call_1", "now", ': "UTC"}')
 ToolCall("call_1", "now", '{"zone": "UTC"}')        # the same call, complete
+Native("inlineData", {"mimeType": "image/png"})     # content of a kind for which there is no event
 Finish("tool_calls", "tool_calls")                  # the answer is complete
 Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `Finish`
 """
@@ -56,19 +57,33 @@ class ToolCall(NamedTuple):
 class Usage(NamedTuple):
     """The tokens that the service has counted so far; None for a number that the service does not give.
 
-    `completion_tokens` counts the answer and the reasoning, `reasoning_tokens` the reasoning alone.  `raw` is the
-    service's own JSON object.
+    The numbers mean the same for every service.  `prompt_tokens` counts the whole prompt: `cached_tokens` of it were
+    read from the service's cache, and `cache_write_tokens` of it were written there.  `completion_tokens` counts the
+    answer and the reasoning, `reasoning_tokens` the reasoning alone.  `raw` is the service's own JSON object.
     """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     reasoning_tokens: int | None = None
     total_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     raw: Mapping[str, Any] = NOTHING
 
     def __hash__(self) -> int:
         # `raw` is a dict, which has no hash.
         return hash(self[:-1])
+
+
+class Native(NamedTuple):
+    """A part of the answer for which there is no event of its own, as the service sent it.
+
+    `name` is the service's word for the part's kind, like "inlineData" or "image_generation_call"; `value` is the JSON
+    of the part.
+    """
+
+    name: str
+    value: Any
 
 
 class Finish(NamedTuple):
@@ -80,9 +95,9 @@ class Finish(NamedTuple):
     native: str | None = None
 
 
-Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Usage | Finish
+Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Native | Usage | Finish
 # The types of an answer's content.  Once the first item of these types is delivered, no further attempt is made.
-CONTENT = (str, Reasoning, ToolCallDelta, ToolCall)
+CONTENT = (str, Reasoning, ToolCallDelta, ToolCall, Native)
 
 
 class ChunkParser(Protocol):

@@ -146,7 +146,7 @@ class MessagesReader:
         names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         prompt = sum(count_or_none(self._usage.get(name)) or 0 for name in names)
         answer = count_or_none(self._usage.get("output_tokens")) or 0
-        return Usage(prompt, answer, None, prompt + answer, dict(self._usage))
+        return Usage(prompt, answer, None, prompt + answer, raw=dict(self._usage))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
         return ()

@@ -95,7 +95,7 @@ class CohereReader:
         usage, native = delta.get("usage") or {}, text_or_error(delta.get("finish_reason"))
         if tokens := usage.get("tokens"):
             prompt, answer = count_or_none(tokens.get("input_tokens")), count_or_none(tokens.get("output_tokens"))
-            yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), usage)
+            yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), raw=usage)
         reason = REASONS.get(native, "other")
         yield Finish(reason, native)
         if reason == "error":

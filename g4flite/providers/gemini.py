@@ -111,7 +111,7 @@ class GeminiReader:
         if usage and (reason or blocked or self._finished):
             names = ("prompt", "candidates", "thoughts", "total")
             prompt, answer, thought, total = (count_or_none(usage.get(f"{name}TokenCount")) for name in names)
-            yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, usage)
+            yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, raw=usage)
         if blocked:
             body = json.dumps(frame["promptFeedback"])
             said = f"the service blocked the messages ({blocked}); change them, or ask another provider"

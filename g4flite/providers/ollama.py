@@ -84,7 +84,7 @@ class OllamaReader:
             prompt, answer = count_or_none(frame.get("prompt_eval_count")), count_or_none(frame.get("eval_count"))
             if prompt is not None or answer is not None:
                 counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
-                yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), counts)
+                yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), raw=counts)
             native = frame.get("done_reason")
             reason = REASONS.get(native or "stop", "other")
             # The service says "stop" after a tool call, too.

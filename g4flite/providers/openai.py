@@ -149,7 +149,7 @@ def usage_of(usage: dict[str, Any]) -> Usage:
         completion,
         count_or_none(details.get("reasoning_tokens")),
         count_or_none(usage.get("total_tokens")),
-        usage,
+        raw=usage,
     )
 
 

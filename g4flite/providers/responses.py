@@ -122,7 +122,7 @@ class ResponsesReader:
                 answer,
                 count_or_none(details.get("reasoning_tokens")),
                 count_or_none(usage.get("total_tokens")),
-                usage,
+                raw=usage,
             )
         # The service's word is "completed" after a tool call, too.
         complete: FinishReason = "tool_calls" if self._called else "stop"

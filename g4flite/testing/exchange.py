@@ -21,6 +21,7 @@ from ..server.conversation import Messages
 from ..server.pieces import Problem
 from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
+from .quirks import QUIRKS, blocks_of, frames_of
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
@@ -143,6 +144,11 @@ def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Respo
     if not turn.stream:
         return _reply(protocol, post, protocol.whole(turn, pieces))
     body = protocol.write(turn, pieces)
+    if script.quirk:
+        change = QUIRKS[script.quirk].get(protocol.name)
+        if change is None:
+            raise Refusal(500, f"script: expected a quirk that this protocol is known for, not {script.quirk}")
+        body = blocks_of(change(frames_of(body)), lines=protocol.name == "ollama")
     return Response(200, protocol.head(post), unterminated(body) if script.unterminated else body)
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise, repeat
 
 from ..server.pieces import Problem
 from .dialects import DIALECTS
+from .quirks import QUIRKS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +17,7 @@ class Script:
 
     A script counts for refusals, too.  A `status` or a `body` is the response to any request, well formed or not, and
     so is `raw`, which replaces both; the reply function is not called then.  Raises `ValueError` for a number that
-    makes no sense, and for an unknown problem or dialect.
+    makes no sense, and for an unknown problem, dialect or quirk.
     """
 
     split: int | tuple[int, ...] | None = None
@@ -54,6 +55,10 @@ class Script:
     groq, zai, huggingface, llamacpp, transformers, litellm or mistral.  None: azure or openai, by the path.  Of these,
     vllm, llamacpp and transformers demand no key."""
 
+    quirk: str | None = None
+    """A form in which real services send a streamed reply, although the protocol does not describe it: a name in
+    `testing.quirks.QUIRKS`.  A request of a protocol that no service is known to send so is refused."""
+
     unterminated: bool = False
     """Leaves out the last line end of an open protocol's stream, which is the blank line after the last event."""
 
@@ -72,6 +77,8 @@ class Script:
             Problem(self.problem)
         if self.dialect not in {None, *DIALECTS}:
             raise ValueError(f"dialect: expected one of {', '.join(DIALECTS)}; not {self.dialect!r}")
+        if self.quirk not in {None, *QUIRKS}:
+            raise ValueError(f"quirk: expected one of {', '.join(QUIRKS)}; not {self.quirk!r}")
 
     @property
     def fixed(self) -> bool:

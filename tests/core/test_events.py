@@ -173,7 +173,7 @@ def test_usage_is_read_if_it_comes_a_little_after_the_finish_reason(
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=0.2)
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
-    assert driver.stream.usage == Usage(3, 5, None, 8, USAGE["usage"])  # type: ignore[arg-type]
+    assert driver.stream.usage == Usage(3, 5, None, 8, raw=USAGE["usage"])  # type: ignore[arg-type]
 
 
 def test_close_from_another_thread_after_the_finish_reason_raises_stream_closed_error(

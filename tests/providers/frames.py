@@ -68,4 +68,4 @@ USAGE = {
     "total_tokens": 8,
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
-COUNTED = Usage(3, 5, 2, 8, USAGE)
+COUNTED = Usage(3, 5, 2, 8, raw=USAGE)

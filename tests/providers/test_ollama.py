@@ -36,7 +36,7 @@ class TestOllama:
         data = self.wire(self.line(thinking="hm"), self.line(content="He"), self.line(content="llo"), self.END)
         counts = {"total_duration": 9, "prompt_eval_count": 3, "eval_count": 5}
         assert read("ollama", data) == [
-            Start(None, "m-1"), Reasoning("hm"), "He", "llo", Usage(3, 5, None, 8, counts), Finish("stop", "stop"),
+            Start(None, "m-1"), Reasoning("hm"), "He", "llo", Usage(3, 5, None, 8, raw=counts), Finish("stop", "stop"),
             "done",
         ]  # fmt: skip
 

@@ -1,0 +1,78 @@
+"""Quirks: forms in which real services send a streamed reply, although their protocols do not describe them.
+
+frames = QUIRKS["content_after_finish"]["chat"](frames)      # what `Script(quirk="content_after_finish")` does
+
+A quirk changes the frames of a well-formed reply, one function for each protocol that is known to be sent so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+from ..server.framing import DONE, compact, sse
+
+
+class Frame(NamedTuple):
+    """One server-sent event with JSON data, or one line of NDJSON.
+
+    A block of a reply that is neither, like a comment, is a frame whose `data` is the bytes of the block.
+    """
+
+    name: str
+    data: Any
+
+
+Quirk: TypeAlias = Callable[[Iterator[Frame]], Iterator[Frame]]
+
+
+def frames_of(blocks: Iterable[bytes]) -> Iterator[Frame]:
+    """Yield the frames of a reply; each block holds one frame."""
+    for block in blocks:
+        name, text = "", block.decode()
+        if text.startswith("event: "):
+            first, _, text = text.partition("\n")
+            name = first.removeprefix("event: ").rstrip()
+        try:
+            yield Frame(name, json.loads(text.removeprefix("data: ")))
+        except ValueError:
+            yield Frame("", block)
+
+
+def blocks_of(frames: Iterable[Frame], *, lines: bool) -> Iterator[bytes]:
+    """Yield each frame as bytes: as a line of NDJSON if `lines`, else as a server-sent event."""
+    for name, data in frames:
+        if isinstance(data, bytes):
+            yield data
+        elif lines:
+            yield compact(data).encode() + b"\n"
+        else:
+            yield sse(data, event=name)
+
+
+def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: the chunk with the finish reason comes before the last chunk of content.
+
+    Source: anomalyco/opencode#43040 and PR#49167 (SenseNova and NVIDIA, September 2026).
+    """
+    held: list[Frame] = []
+    for frame in frames:
+        choices = frame.data.get("choices") if isinstance(frame.data, dict) else None
+        if choices and choices[0].get("finish_reason"):
+            yield frame
+            yield from held
+            held = []
+        elif frame.data == DONE or not choices:
+            yield from (*held, frame)
+            held = []
+        else:
+            yield from held
+            held = [frame]
+    yield from held
+
+
+# By the name of the quirk, and by the name of the protocol.
+QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
+    "content_after_finish": {"chat": content_after_finish},
+}

@@ -1,0 +1,44 @@
+"""The forms of a reply that `Script(quirk=...)` makes."""
+
+from __future__ import annotations
+
+import pytest
+
+from g4flite.testing import Reasoning, Script
+from g4flite.testing.quirks import QUIRKS, Frame, blocks_of, frames_of
+from tests.open_protocols import ANTHROPIC, CHAT, ask, events, hear
+from tests.testing.sockets import emulate
+
+pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
+
+
+def test_frames_are_read_and_written_without_a_change() -> None:
+    blocks = [b": comment\n\n", b'event: a\ndata: {"b":1}\n\n', b'data: {"b":2}\n\n', b"data: [DONE]\n\n"]
+    assert list(frames_of(blocks)) == [
+        Frame("", blocks[0]), Frame("a", {"b": 1}), Frame("", {"b": 2}), Frame("", blocks[3])
+    ]  # fmt: skip
+    assert list(blocks_of(frames_of(blocks), lines=False)) == blocks
+    assert list(blocks_of(frames_of([b'{"b":1}\n']), lines=True)) == [b'{"b":1}\n']
+
+
+def test_content_after_finish() -> None:
+    with emulate(lambda _: [Reasoning("hm"), "Sun", "ny"], script=Script(quirk="content_after_finish")) as e:
+        *chunks, done = events(hear(e, CHAT))
+        choices = [chunk["choices"][0] for chunk in chunks if chunk["choices"]]
+        assert [choice["delta"].get("content") or choice["finish_reason"] for choice in choices[-3:]] == [
+            "Sun", "stop", "ny"
+        ]  # fmt: skip
+        assert done == "[DONE]"
+
+
+def test_an_unknown_quirk_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="quirk: expected one of content_after_finish"):
+        Script(quirk="no such quirk")
+
+
+def test_a_protocol_that_nobody_sends_so_refuses_the_quirk() -> None:
+    assert "anthropic" not in QUIRKS["content_after_finish"]
+    with emulate(script=Script(quirk="content_after_finish")) as e:
+        response = ask(e, ANTHROPIC)
+        assert response.status == 500
+        assert "quirk" in response.body.decode()
