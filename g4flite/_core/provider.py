@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import urandom
 from string import Formatter
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from .errors import SpecError, StatusError
 from .events import ChunkParser
@@ -36,6 +36,20 @@ class ErrorRule(NamedTuple):
     error: type[StatusError]
 
 
+class FrozenDict(dict[str, Any]):
+    """A dict that cannot be changed; unlike `types.MappingProxyType` it can be pickled, copied and written as JSON."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("the fields of a provider cannot be changed; dataclasses.replace makes a variant of it")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return type(self), (dict(self),)
+
+
 def unsigned(call: "Call") -> Mapping[str, str | int]:  # noqa: ARG001 - a signer takes the call
     """Return no fields.  This is the signer of a provider that signs nothing."""
     return {}
@@ -57,6 +71,27 @@ def check_template(what: str, template: str) -> None:
             raise ValueError(f"{what} must be a template of plain fields, like {{nonce}}; write {{{{ for a brace")
 
 
+# What the fields of a provider have to be: the names of the fields, whether a value is so, and the same in words.
+FIELDS: Sequence[tuple[str, Callable[[Any], bool], str]] = (
+    ("headers aliases options", lambda value: isinstance(value, Mapping), "a mapping"),
+    ("payload signer parser", callable, "a function"),
+    ("models model_prefixes key_variables base_url_variables error_types errors",
+     lambda value: isinstance(value, tuple), "a tuple"),
+    ("models model_prefixes key_variables base_url_variables error_types",
+     lambda value: all(isinstance(item, str) for item in value), "a tuple of strings"),
+    ("errors", lambda value: all(isinstance(item, ErrorRule) for item in value), "a tuple of ErrorRule"),
+    ("max_frame max_ratio", lambda value: type(value) is int and value > 0, "an integer above 0"),
+    ("key_needed", lambda value: isinstance(value, bool), "True or False"),
+    ("base_url retired", lambda value: isinstance(value, str), "a string"),
+    ("default_model", lambda value: value is None or isinstance(value, str), "a string or None"),
+)  # fmt: skip
+
+
+def _shown(value: object) -> str:
+    """Return a number or a tuple as it is, and of anything else its type, for an error message."""
+    return repr(value) if isinstance(value, int | tuple) else type(value).__name__
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Provider:
     """One service, described as data.  `dataclasses.replace` makes a variant of it.
@@ -69,6 +104,7 @@ class Provider:
     - `signer` returns the fields that sign a request.  It runs first, and again for each attempt.
     - `parser` returns a new `ChunkParser`.  It is called with `max_frame`, once for each response.
     - `models` lists the service's models; () means that any name is a model.  `aliases` maps other names to models.
+    - `model_prefixes` may stand before the name of a model, and are left out of the request.
     - `default_model` is the model of a call without `model=`; None means the first of `models`.
     - `options` maps the name of each option to the types that its value may have.
     - `errors` are rules for errors that only this service knows; the first rule that fits counts.
@@ -82,7 +118,8 @@ class Provider:
     - `max_frame` is the most bytes that a frame may have, `max_ratio` how many times a compressed reply may grow.
     - `retired` says since when the public service is gone, like "May 2025"; "" means that the service is there.
 
-    A provider can be printed, compared, hashed and pickled.  Raises `SpecError` if the fields contradict each other.
+    A provider can be printed, compared, hashed and pickled, and nothing in it can be changed.  Raises `SpecError` if a
+    field has the wrong type or if the fields contradict each other.
     """
 
     name: str
@@ -94,6 +131,7 @@ class Provider:
     parser: Callable[[int], ChunkParser]
     models: tuple[str, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    model_prefixes: tuple[str, ...] = ()
     default_model: str | None = None
     options: Mapping[str, tuple[type, ...]] = field(default_factory=dict, hash=False)
     errors: tuple[ErrorRule, ...] = ()
@@ -112,6 +150,12 @@ class Provider:
             isinstance(self.name, str) and self.name.isascii() and self.name.replace("-", "").replace("_", "").isalnum()
         ):
             raise SpecError(f"a provider's name must be made of letters, digits, - and _, not {self.name!r}")
+        for names, holds, expected in FIELDS:
+            for name in names.split():
+                if not holds(value := getattr(self, name)):
+                    raise SpecError(f"{name} must be {expected}, not {_shown(value)}", provider=self.name)
+        for name in ("headers", "aliases", "options"):
+            object.__setattr__(self, name, FrozenDict(getattr(self, name)))
         try:
             if self.base_url:
                 check_base_url(self.base_url)
@@ -127,12 +171,8 @@ class Provider:
             raise SpecError("url must begin with {base_url}, http:// or https://", provider=self.name)
         if self.end not in ("http", "marker"):
             raise SpecError(f"end must be 'http' or 'marker', not {self.end!r}", provider=self.name)
-        for name in ("models", "errors", "error_types", "key_variables", "base_url_variables"):
-            value = getattr(self, name)
-            if not isinstance(value, tuple):
-                raise SpecError(f"{name} must be a tuple, not {type(value).__name__}", provider=self.name)
         for option, kinds in self.options.items():
-            if not isinstance(kinds, tuple):
+            if not isinstance(kinds, tuple) or not all(isinstance(kind, type) for kind in kinds):
                 raise SpecError(
                     f"options: the types of {option!r} must be a tuple, like (int, float)", provider=self.name
                 )

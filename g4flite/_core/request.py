@@ -110,6 +110,8 @@ def resolve_model(provider: Provider, model: str | None) -> str | None:
         raise ModelNotFoundError(
             f"model= must be a string that is not empty and holds no control character, not {model!r}"
         )
+    for prefix in provider.model_prefixes:
+        model = model.removeprefix(prefix) or model
     model = provider.aliases.get(model, model)
     if provider.models and model not in provider.models:
         hint = nearest(model, [*provider.models, *provider.aliases])

@@ -161,4 +161,6 @@ GEMINI = Provider(
     headers={"content-type": "application/json", "accept": "text/event-stream", "x-goog-api-key": "{api_key}"},
     payload=payload, parser=parser, end="marker", options=dict(OPTIONS),
     key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    # The service lists its models as "models/NAME"; Vertex AI writes "publishers/google/models/NAME".
+    model_prefixes=("models/", "publishers/google/models/"),
 )  # fmt: skip

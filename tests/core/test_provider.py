@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -66,12 +67,49 @@ def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
         ({"error_types": ["text/html"]}, "error_types must be a tuple, not list"),
         ({"options": {"t": float}}, "the types of 't' must be a tuple"),
         ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is an alias or the default model, but models"),
+        ({"options": {"t": ("float",)}}, "the types of 't' must be a tuple"),
+        *(({name: None}, f"{name} must be a mapping, not NoneType") for name in ("headers", "aliases", "options")),
+        ({"headers": [("a", "b")]}, "headers must be a mapping, not list"),
+        *(({name: None}, f"{name} must be a function, not NoneType") for name in ("payload", "signer", "parser")),
+        ({"payload": {"a": 1}}, "payload must be a function, not dict"),
+        ({"max_frame": "5"}, "max_frame must be an integer above 0, not str"),
+        *(({"max_ratio": value}, f"max_ratio must be an integer above 0, not {value}") for value in (-1, 0, True)),
+        ({"max_frame": 1.5}, "max_frame must be an integer above 0, not float"),
+        ({"models": (3,)}, "models must be a tuple of strings, not (3,)"),
+        ({"model_prefixes": "models/"}, "model_prefixes must be a tuple, not str"),
+        ({"errors": (500,)}, "errors must be a tuple of ErrorRule, not (500,)"),
+        ({"key_needed": None}, "key_needed must be True or False, not NoneType"),
+        ({"base_url": None}, "base_url must be a string, not NoneType"),
+        ({"retired": None}, "retired must be a string, not NoneType"),
+        ({"default_model": 3}, "default_model must be a string or None, not 3"),
     ],
 )
 def test_a_provider_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
     with pytest.raises(g4flite.SpecError) as caught:
         dataclasses.replace(ACME, **fields)
     assert complaint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["headers", "aliases", "options"])
+def test_nobody_can_change_a_provider_s_mappings(name: str) -> None:
+    given = {"a": "b"} if name != "options" else {"a": (int,)}
+    spec = dataclasses.replace(ACME, **{name: given})
+    given["a"] = given["c"] = "changed"  # type: ignore[assignment]
+    mapping: Any = getattr(spec, name)
+    before = dict(mapping)
+    changes: list[Callable[[], Any]] = [
+        lambda: mapping.__setitem__("a", "x"), lambda: mapping.__delitem__("a"), lambda: mapping.__ior__({"d": "x"}),
+        mapping.clear, mapping.popitem, lambda: mapping.pop("a"), lambda: mapping.setdefault("d", "x"),
+        lambda: mapping.update(d="x"),
+    ]  # fmt: skip
+    for change in changes:
+        with pytest.raises(TypeError, match="the fields of a provider cannot be changed; dataclasses.replace makes a"):
+            change()
+    assert mapping == before == {"a": "b" if name != "options" else (int,)}
+    assert copy.deepcopy(mapping) == pickle.loads(pickle.dumps(mapping)) == copy.copy(mapping) == mapping
+    assert type(copy.deepcopy(mapping)) is type(mapping)
+    assert repr(mapping) == repr(before)
+    assert dataclasses.asdict(spec)[name] == before
 
 
 def test_all_random_text_of_a_call_comes_from_random_below() -> None:

@@ -40,6 +40,17 @@ def test_the_error_for_an_unknown_model_lists_the_models() -> None:
     assert "Dolphin-2.6-8x7B" in str(caught.value)
 
 
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "models/gemini-2.5-flash",
+                                   "publishers/google/models/gemini-2.5-flash"])  # fmt: skip
+def test_gemini_s_models_may_be_named_as_the_service_lists_them(model: str) -> None:
+    asked = call(providers.GEMINI, model=model, api_key="k")
+    assert asked.model == "gemini-2.5-flash"
+    assert "/v1beta/models/gemini-2.5-flash:streamGenerateContent" in build(asked).url
+    assert call(providers.GEMINI, model="models/", api_key="k").model == "models/"
+    # Elsewhere it may be a part of the name.
+    assert call(providers.OPENROUTER, model=model, api_key="k").model == model
+
+
 def test_options_are_checked_by_name_and_type() -> None:
     assert call(options={"temperature": 1, "tools": None, "debug": True}).options == {"temperature": 1, "debug": True}
     with pytest.raises(
