@@ -16,10 +16,13 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from .errors import MessagesError
+from .takes import ANSWER_KEYS, CALL_KEYS, PART_KEYS
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # The fields that a message of each role may have besides role, content and name.
-KEYS = {"assistant": ("tool_calls",), "tool": ("tool_call_id",)}
+KEYS = {"assistant": ("tool_calls", *ANSWER_KEYS), "tool": ("tool_call_id",)}
+# What error messages call the fields that a service of text alone cannot carry.
+SURPLUS = {"tool_calls": "tool calls", "name": "a name"}
 # A data URL (RFC 2397) of an image in base64, up to the data.
 DATA_URL = re.compile(r"data:(image/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)
 
@@ -34,10 +37,12 @@ class Message(_Role, total=False):
     """One message of the conversation, in the form of OpenAI's Chat Completions.
 
     - `content` is text or a list of the parts `{"type": "text", "text": str}` and
-      `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`.
+      `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`, each with `cache_control` or
+      `prompt_cache_breakpoint` for the services that take these.
     - `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
       a message of the role assistant.
     - `tool_call_id` is the `id` of the tool call that a message of the role tool answers.
+    - The other fields belong to messages of the role assistant, and to the services that take them.
 
     Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
     """
@@ -46,14 +51,23 @@ class Message(_Role, total=False):
     name: str
     tool_calls: Sequence[Mapping[str, Any]]
     tool_call_id: str
+    reasoning_content: Any
+    reasoning: Any
+    reasoning_details: Any
+    thinking_blocks: Any
+    annotations: Any
+    refusal: Any
+    phase: Any
+    prefix: Any
 
 
 def normalise(messages: object) -> tuple[Message, ...]:
     """Return the messages as new plain dicts, each with a `role` and a `content`.
 
-    A string becomes one user message.  Text parts are joined to one text; a content that holds an image stays a list.
-    A message with tool calls may lack its content, which becomes "".  Optional fields that are None or empty are left
-    out.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
+    A string becomes one user message.  Text parts are joined to one text; a content that holds an image, or a text part
+    with a key like `cache_control`, stays a list.  A message with tool calls may lack its content, which becomes "".
+    Optional fields that are None or empty are left out.  The media type `image/jpg`, which no service knows, becomes
+    `image/jpeg`.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -82,10 +96,11 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     if role not in ROLES:
         raise MessagesError(f"{where} has the role {role!r}; it must be one of {', '.join(ROLES)}")
     _check_keys(where, message, ("role", "content", "name", *KEYS.get(role, ())))
+    extras = _extras(where, message, ANSWER_KEYS if role == "assistant" else ())
     content, calls = message.get("content"), message.get("tool_calls") or ()
-    if content is None and calls:
+    if content is None and (calls or extras):
         content = ""
-    normal: Message = {"role": role, "content": _content(where, content, role)}
+    normal: Message = {"role": role, "content": _content(where, content, role), **extras}  # type: ignore[typeddict-item]
     if not _is_empty(message.get("name")):
         normal["name"] = _text(where, message, "name")
     if calls:
@@ -102,7 +117,7 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
 
 
 def _content(where: str, content: object, role: str) -> str | list[dict[str, Any]]:
-    """Return the content of a message, checked: text, or a list of parts if an image is among them."""
+    """Return the content of a message, checked: text, or a list of parts if one of them is more than text."""
     if isinstance(content, str):
         return _utf8(where, content)
     if not isinstance(content, list | tuple):
@@ -110,7 +125,7 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
             f"{where} has a content of the type {type(content).__name__}; it must be a text or a list of parts"
         )
     parts = [_part(f"{where}, part {place}", part, role) for place, part in enumerate(content, 1)]
-    if all(part["type"] == "text" for part in parts):
+    if all(part.keys() == {"type", "text"} for part in parts):
         return "".join(part["text"] for part in parts)
     return parts
 
@@ -122,12 +137,13 @@ def _part(where: str, part: object, role: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
         raise MessagesError(f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent")
+    _check_keys(where, part, ("type", kind if kind == "image_url" else "text", *PART_KEYS))
+    extras = _extras(where, part, PART_KEYS)
     if kind == "image_url":
-        _check_keys(where, part, ("type", "image_url"))
-        return {"type": "image_url", "image_url": _image(where, part.get("image_url"))}
+        return {"type": "image_url", "image_url": _image(where, part.get("image_url")), **extras}
     if not isinstance(part.get("text"), str):
         raise MessagesError(f"{where} has no text of the type str")
-    return {"type": "text", "text": _utf8(where, part["text"])}
+    return {"type": "text", "text": _utf8(where, part["text"]), **extras}
 
 
 def _image(where: str, image: object) -> dict[str, str]:
@@ -148,6 +164,8 @@ def _image(where: str, image: object) -> dict[str, str]:
             raise MessagesError(f"{where} has an image whose data are not base64") from None
         if not data:
             raise MessagesError(f"{where} has an image without data")
+        if found[1].lower() == "image/jpg":
+            url = f"data:image/jpeg{url[found.end(1) :]}"
     elif not _is_web(url):
         raise MessagesError(f"{where} has an image whose url is not https://host/... or data:image/png;base64,...")
     return {"url": url} if _is_empty(image.get("detail")) else {"url": url, "detail": _text(where, image, "detail")}
@@ -173,7 +191,7 @@ def _tool_call(where: str, call: object) -> dict[str, Any]:
     """Return one tool call of an assistant's message, checked and copied."""
     if not isinstance(call, Mapping):
         raise MessagesError(f'{where} must be {{"id", "function"}}, not {type(call).__name__}')
-    _check_keys(where, call, ("id", "type", "function"))
+    _check_keys(where, call, ("id", "type", "function", *CALL_KEYS))
     kind, function = call.get("type", "function"), call.get("function")
     if kind not in ("function", None):
         raise MessagesError(f"{where} is of the type {kind!r}; only calls of the type 'function' can be sent")
@@ -191,6 +209,7 @@ def _tool_call(where: str, call: object) -> dict[str, Any]:
         "id": _text(where, call, "id"),
         "type": "function",
         "function": {"name": _text(where, function, "name"), "arguments": _utf8(where, arguments)},
+        **_extras(where, call, CALL_KEYS),
     }
 
 
@@ -204,6 +223,17 @@ def _check_keys(where: str, given: Mapping[Any, Any], known: tuple[str, ...]) ->
     for key, value in given.items():
         if key not in known and not _is_empty(value):
             raise MessagesError(f"{where} has {key!r}, which cannot be sent; it takes {', '.join(known)}")
+
+
+def _extras(where: str, given: Mapping[Any, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Return a copy of those of the optional fields that are not empty.  Raises `MessagesError` unless it is JSON."""
+    extras = {key: given[key] for key in keys if not _is_empty(given.get(key))}
+    try:
+        text = json.dumps(extras, ensure_ascii=False, allow_nan=False) if extras else "{}"
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MessagesError(f"{where} has a field among {', '.join(extras)} that is not JSON: {error}") from None
+    return json.loads(text)  # type: ignore[no-any-return]
 
 
 def _text(where: str, given: Mapping[Any, Any], key: str) -> str:
@@ -236,13 +266,13 @@ def texts(messages: Sequence[Message]) -> tuple[dict[str, str], ...]:
 
 def _plain(number: int, message: Message) -> dict[str, str]:
     """Return the message of this number, if it holds nothing but text."""
-    surplus = {
-        "the result of a tool": message["role"] == "tool",
-        "tool calls": message.get("tool_calls"),
-        "a name": message.get("name"),
-        "an image": not isinstance(message["content"], str),
-    }
-    if found := [part for part, is_there in surplus.items() if is_there]:
+    found = ["the result of a tool"] if message["role"] == "tool" else []
+    found += [SURPLUS.get(key, f"the field {key!r}") for key in message if key not in ("role", "content")]
+    for part in () if isinstance(message["content"], str) else message["content"]:
+        found += (
+            ["an image"] if part["type"] == "image_url" else [f"the field {key!r}" for key in part if key in PART_KEYS]
+        )
+    if found:
         raise MessagesError(
             f"message {number} holds {found[0]}, which this service cannot carry; ask a provider that can, like openai"
         )
@@ -319,32 +349,30 @@ def arguments(tool_call: Mapping[str, Any]) -> dict[str, Any]:
     return value
 
 
-def reject_names(messages: Sequence[Message]) -> Sequence[Message]:
-    """Return the messages, for a protocol without names.  Raises `MessagesError` if a message names its speaker."""
-    for number, message in enumerate(messages, 1):
-        # The name of a tool message is its function's, which the tool call names as well.
-        if "name" in message and message["role"] != "tool":
-            raise MessagesError(
-                f"message {number} has a name, which this service cannot carry; put the name into the content"
-            )
-    return messages
+def split_system(messages: Sequence[Message]) -> tuple[Any, list[Message]]:
+    """Return the system content and the other messages, for a protocol that keeps the system text apart.
 
-
-def split_system(messages: Sequence[Message]) -> tuple[str, list[Message]]:
-    """Return the system text and the other messages, for a protocol that keeps the system text apart.
-
-    The texts of all system and developer messages are joined by an empty line.  Raises `MessagesError` if there are no
-    other messages, and if a message names its speaker.
+    The contents of all system and developer messages are joined by an empty line; blank ones are left out.  The content
+    is a list of text parts if one of the parts has a key like `cache_control`.  Raises `MessagesError` if there are no
+    other messages.
     """
     system, others = [], []
-    for message in reject_names(messages):
+    for message in messages:
         if message["role"] not in ("system", "developer"):
             others.append(message)
-        elif message["content"]:
-            system.append(message["content"])
+        elif message["content"] and (not isinstance(message["content"], str) or message["content"].strip()):
+            system.append(message)
     if not others:
         raise MessagesError("there are only system messages; add a message of the role user")
-    return "\n\n".join(system), others
+    return joined(system), others
+
+
+def joined(messages: Sequence[Message]) -> Any:
+    """Return the contents as one: a list of parts if one of them is a list, else a text with empty lines between."""
+    contents = [message["content"] for message in messages]
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(contents)
+    return [part for message in messages for part in parts(message)]
 
 
 def tool_names(messages: Sequence[Message]) -> dict[str, str]:

@@ -6,11 +6,13 @@
 The values in `call.options` have the types that `OPTIONS` lists: `make_call` checks them.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from .errors import ModelNotFoundError, OptionError
+from .takes import EVERYTHING, Takes
 
 # The common options, with the types that their values may have.
 OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
@@ -66,23 +68,29 @@ def stops(options: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def tool_choice(options: Mapping[str, Any]) -> tuple[str, str] | None:
+def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return the option `tool_choice` as a pair: "auto", "none", "required" or "function", and the function's name.
 
-    The name is "" except for "function".  Returns None without the option.  Raises `OptionError` for any other value.
+    The name is "" except for "function".  Returns None without the option, and for "auto" or "none" without tools: they
+    mean nothing then, but services refuse them (OpenAI: 400 "'tool_choice' is only allowed when 'tools' are specified",
+    Gemini: 400 for a `functionCallingConfig` without declarations).  The tools may also be a field of `extra`.  Raises
+    `OptionError` for any other value, and for a demand to call a tool if there are no tools.
     """
     given = options.get("tool_choice")
     if given is None:
         return None
-    if given in ("auto", "none", "required"):
-        return given, ""
     function = given.get("function") if isinstance(given, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+    named = isinstance(function, dict) and isinstance(function.get("name"), str)
+    if given not in ("auto", "none", "required") and not (named and {*given} <= {"type", "function"}):
         raise OptionError(
             'tool_choice= must be "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
             f"not {given!r}"
         )
-    return "function", function["name"]
+    if not (options.get("tools") or extra.get("tools")):
+        if given in ("auto", "none"):
+            return None
+        raise OptionError("tool_choice= demands a tool, but there are none; pass tools=")
+    return ("function", function["name"]) if function else (given, "")
 
 
 def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -105,18 +113,19 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"name": "answer", **named}
 
 
-def check_tools(tools: object) -> list[dict[str, Any]]:
-    """Return the functions `{"name", "description"?, "parameters"?, "strict"?}` of the option `tools`.
+def check_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]]:
+    """Return the functions of the option `tools`: `{"name", "description"?, "parameters"?, "strict"?}`.
 
-    `tools` is a list in OpenAI's form `{"type": "function", "function": {...}}`; `parameters` is a JSON Schema.  Raises
-    `OptionError` for any other form, and for an unknown field of a function.
+    `tools` is a list in OpenAI's form `{"type": "function", "function": {...}}`; `parameters` is a JSON Schema.  A
+    `cache_control` beside `function` becomes a field of the function.  Raises `OptionError` for any other form, and for
+    a name or a field that the service does not take.
     """
     if not isinstance(tools, list | tuple):
         raise OptionError(f"tools= must be a list, not {type(tools).__name__}")
-    return [_function(f"tool {number}", tool) for number, tool in enumerate(tools, 1)]
+    return [_function(f"tool {number}", tool, takes) for number, tool in enumerate(tools, 1)]
 
 
-def _function(where: str, tool: object) -> dict[str, Any]:
+def _function(where: str, tool: object, takes: Takes) -> dict[str, Any]:
     """Return the function of one tool, checked; `where` says in error messages which tool it is."""
     function = tool.get("function") if isinstance(tool, Mapping) else None
     if not isinstance(tool, Mapping) or tool.get("type", "function") != "function" or not isinstance(function, Mapping):
@@ -131,4 +140,19 @@ def _function(where: str, tool: object) -> dict[str, Any]:
         if not isinstance(value, TOOL_FIELDS[key]):
             kind = "an object" if TOOL_FIELDS[key] is Mapping else f"of the type {TOOL_FIELDS[key].__name__}"
             raise OptionError(f"{where}, {name!r}: {key} must be {kind}, not {type(value).__name__}")
-    return {"name": name, **given}
+        if key == "strict" and "function.strict" not in takes.keys:
+            raise OptionError(f"{where}, {name!r}, has 'strict', which this service does not take; leave it out")
+    check_name(where, name, takes)
+    beside = {key: value for key, value in tool.items() if key not in ("type", "function") and value is not None}
+    for key in beside:
+        if f"tools.{key}" not in takes.keys:
+            raise OptionError(f"{where}, {name!r}, has {key!r}, which this service does not take; leave it out")
+    return {"name": name, **given, **beside}
+
+
+def check_name(where: str, name: str, takes: Takes) -> None:
+    """Raise `OptionError` if the service refuses this name of a tool or of a schema."""
+    if takes.tool_names and not re.fullmatch(takes.tool_names, name):
+        raise OptionError(
+            f"{where} has the name {name!r}, which this service refuses; a name must match {takes.tool_names}"
+        )

@@ -150,18 +150,21 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
 def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, str]) -> str:
     """Return the API key: the argument, else the first of the provider's environment variables that is set, else "".
 
-    Raises `OptionError` if the provider needs a key and neither the caller nor the caller's `headers` give one, and for
-    a text that cannot be a key.  No message quotes the key.
+    If the caller's `headers` hold a key, in the provider's own header or in `authorization`, the environment is not
+    asked: its key may belong to another server.  Raises `OptionError` if the provider needs a key and there is none,
+    and for a text that cannot be a key.  No message quotes the key.
     """
     own = [name.lower() for name, template in provider.headers.items() if "{api_key}" in template]
     if not own and api_key is not None:
         raise OptionError("this provider takes no key; leave api_key= out")
+    if api_key is None and any(name in headers for name in (*own, "authorization")):
+        return ""
     found = next(
         (name for name in provider.key_variables if api_key is None and os.environ.get(name, "").strip()), None
     )
     key, source = (api_key, "api_key") if found is None else (os.environ[found].strip(), found)
     if key is None:
-        if provider.key_variables and provider.key_needed and not any(name in headers for name in own):
+        if provider.key_variables and provider.key_needed:
             raise OptionError(f"there is no API key; pass api_key= or set {' or '.join(provider.key_variables)}")
         return ""
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:

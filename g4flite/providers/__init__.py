@@ -19,17 +19,25 @@ if TYPE_CHECKING:
     from .cromicle import CROMICLE
     from .dialects import (
         AZURE_OPENAI,
+        CEREBRAS,
         DEEPSEEK,
+        FIREWORKS,
+        GITHUB_MODELS,
         GROQ,
         HUGGINGFACE,
         LLAMACPP,
         LMSTUDIO,
         MISTRAL,
+        MOONSHOT,
+        NVIDIA,
+        OPENAI_COMPATIBLE,
         OPENROUTER,
+        PERPLEXITY,
         POLLINATIONS,
         TOGETHER,
         VLLM,
         XAI,
+        ZAI,
     )
     from .flowgpt import FLOWGPT
     from .free2gpt import FREE2GPT
@@ -40,17 +48,19 @@ if TYPE_CHECKING:
     from .responses import OPENAI_RESPONSES
 
 __all__ = [
-    "ANTHROPIC", "AZURE_OPENAI", "COHERE", "CROMICLE", "DEEPSEEK", "FLOWGPT", "FREE2GPT", "GEMINI", "GPROCHAT",
-    "GROQ", "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "OLLAMA", "OPENAI", "OPENAI_RESPONSES", "OPENROUTER",
-    "POLLINATIONS", "TOGETHER", "VLLM", "XAI", "find", "names", "register",
+    "ANTHROPIC", "AZURE_OPENAI", "CEREBRAS", "COHERE", "CROMICLE", "DEEPSEEK", "FIREWORKS", "FLOWGPT", "FREE2GPT",
+    "GEMINI", "GITHUB_MODELS", "GPROCHAT", "GROQ", "HUGGINGFACE", "LLAMACPP", "LMSTUDIO", "MISTRAL", "MOONSHOT",
+    "NVIDIA", "OLLAMA", "OPENAI", "OPENAI_COMPATIBLE", "OPENAI_RESPONSES", "OPENROUTER", "PERPLEXITY", "POLLINATIONS",
+    "TOGETHER", "VLLM", "XAI", "ZAI", "find", "names", "register",
 ]  # fmt: skip
 
 # The module of each built-in provider, by the provider's name.  The constant in it has the same name in upper case.
 _MODULES = {
     "openai": "openai", "openai-responses": "responses", "anthropic": "anthropic", "gemini": "gemini",
     "ollama": "ollama", "cohere": "cohere",
-    **dict.fromkeys("openrouter groq deepseek mistral huggingface pollinations together xai azure-openai llamacpp vllm "
-                    "lmstudio".split(), "dialects"),
+    **dict.fromkeys("openrouter groq deepseek mistral huggingface pollinations together xai fireworks cerebras nvidia "
+                    "moonshot zai perplexity github-models azure-openai llamacpp vllm lmstudio "
+                    "openai-compatible".split(), "dialects"),
     "cromicle": "cromicle", "free2gpt": "free2gpt", "gprochat": "gprochat", "flowgpt": "flowgpt",
 }  # fmt: skip
 # The built-in providers that were used so far, and the registered providers.

@@ -4,9 +4,11 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .._core.conversation import fitted
+from .._core.errors import MessagesError
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
@@ -15,6 +17,7 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
 from .._core.response.service_errors import displayable_id, reported
+from .._core.takes import Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
@@ -22,21 +25,36 @@ REASONS: dict[str, FinishReason] = {
     "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length",
     "tool_use": "tool_calls", "refusal": "content_filter",
 }  # fmt: skip
+# The fields that a tool has in this protocol under the same names.
+KEPT = ("name", "strict", "cache_control")
 # The protocol's words for the kinds of `tool_choice`.
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
+
+
+# The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
+# 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
+# '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern
+# '^[a-zA-Z0-9_-]{1,128}$'".
+TAKES = Takes(
+    keys=("content.cache_control", "tools.cache_control", "function.strict"),
+    images=("image/jpeg", "image/png", "image/gif", "image/webp"),
+    call_ids="[a-zA-Z0-9_-]+",
+    tool_names="[a-zA-Z0-9_-]{1,128}",
+)
 
 
 def payload(call: Call) -> JSON:
     """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
     Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
-    A message with a `name` raises `MessagesError`.
+    A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
+    answer that the model is to go on with loses the blanks at its end.  A message with a `name` raises `MessagesError`.
     """
-    system, messages = split_system(call.messages)
-    kind, name = tool_choice(call.options) or ("", "")
-    tools = [{"input_schema": {"type": "object", "properties": {}}, "name": tool["name"],
+    system, messages = split_system(list(without_blanks(fitted(call.messages, TAKES))))
+    kind, name = tool_choice(call.options, call.extra) or ("", "")
+    tools = [{"input_schema": {"type": "object", "properties": {}}, **{key: tool[key] for key in tool if key in KEPT},
               **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}
-             for tool in check_tools(call.options.get("tools", ()))]  # fmt: skip
+             for tool in check_tools(call.options.get("tools", ()), TAKES)]  # fmt: skip
     return (
         {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
@@ -54,12 +72,15 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
         if message["role"] == "tool":
             if not answers_tools:
                 result.append({"role": "user", "content": []})
+            # A result may be an empty text, but no empty list.
             result[-1]["content"].append(
-                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"]}
+                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"] or ""}
             )
         else:
             result.append({"role": message["role"], "content": blocks(message)})
         answers_tools = message["role"] == "tool"
+    if result[-1]["role"] == "assistant":
+        result[-1]["content"] = without_end(result[-1]["content"])
     return result
 
 
@@ -70,15 +91,47 @@ def blocks(message: Message) -> Any:
         return message["content"]
     result: list[dict[str, Any]] = []
     for part in parts(message):
-        url = part["image_url"]["url"] if part["type"] == "image_url" else ""
-        media, data = split_data_url(url) or ("", "")
-        source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
         # A text part has the form of a text block.
-        result.append({"type": "image", "source": source} if url else part)
+        block = dict(part)
+        if url := block.pop("image_url", {}).get("url"):
+            media, data = split_data_url(url) or ("", "")
+            source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
+            block |= {"type": "image", "source": source}
+        result.append(block)
     for call in calls:
         function = call["function"]
         result.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments(call)})
     return result
+
+
+def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages without text parts that hold blanks alone, and without an assistant's empty messages.
+
+    400 "messages: text content blocks must contain non-whitespace text" (anthropics/claude-code#59812, May 2026), and
+    400 "messages.1: all messages must have non-empty content except for the optional final assistant message".
+    Raises `MessagesError` for a user's empty message, and for a `cache_control` that would be left out.
+    """
+    for number, message in enumerate(messages, 1):
+        content = message["content"]
+        blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
+        if any("cache_control" in part for part in blank):
+            raise MessagesError(f"message {number} has 'cache_control' on a part without text; put it on another part")
+        if blank:
+            content = "" if isinstance(content, str) else [part for part in content if part not in blank]
+        if message["role"] == "user" and not content:
+            raise MessagesError(f"message {number} is empty, which this service refuses; write something into it")
+        if message["role"] != "assistant" or content or message.get("tool_calls"):
+            yield {**message, "content": content}
+
+
+def without_end(content: Any) -> Any:
+    """Return the content of the last turn without blanks at its end.
+
+    400 "messages: final assistant content cannot end with trailing whitespace".
+    """
+    if isinstance(content, str):
+        return content.rstrip()
+    return [*content[:-1], {**content[-1], "text": content[-1]["text"].rstrip()}]
 
 
 class MessagesReader:

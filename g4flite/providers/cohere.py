@@ -5,9 +5,9 @@ Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python
 
 from typing import Any
 
+from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import reject_names
 from .._core.options import (
     as_wire_names,
     check_tools,
@@ -23,27 +23,32 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
 from .._core.response.service_errors import displayable_id, reported
+from .._core.takes import Takes
 
 REASONS: dict[str, FinishReason] = {
     "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",
     "ERROR": "error", "TIMEOUT": "error",
 }  # fmt: skip
+# The types of cohere-python 7.3.1; an assistant's message with neither text nor calls is a 400 (pydantic-ai, 2026).
+TAKES = Takes(keys=("image_url.detail",), empty_answers=False)
 
 
 def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
+    Empty answers are left out.
+
     The service cannot be told to call one certain tool: such a `tool_choice` raises `OptionError`.
     A message with a `name` raises `MessagesError`.
     """
-    messages = [{**m, "role": "system"} if m["role"] == "developer" else m for m in reject_names(call.messages)]
-    kind, name = tool_choice(call.options) or ("auto", "")
+    messages = fitted(call.messages, TAKES)
+    kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
         raise OptionError(
             'tool_choice= cannot name one tool for this service; pass "auto", "none" or "required" instead'
         )
     wanted, tools = schema(call.options), call.options.get("tools", ())
-    check_tools(tools)
+    check_tools(tools, TAKES)
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | as_wire_names(call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")

@@ -5,17 +5,85 @@ https://api-docs.deepseek.com, https://docs.mistral.ai/api, https://huggingface.
 https://enter.pollinations.ai/api/docs/llm.txt, https://docs.together.ai, https://docs.x.ai,
 https://learn.microsoft.com/azure/ai-foundry/openai/reference, https://github.com/ggml-org/llama.cpp (tools/server),
 https://docs.vllm.ai/en/stable/serving/openai_compatible_server, https://lmstudio.ai/docs/developer
+Sources (November 2026): https://docs.langchain.com/oss/python/integrations/providers/fireworks,
+https://docs.pipecat.ai/server/services/llm/fireworks, https://inference-docs.cerebras.ai/resources/openai,
+https://build.nvidia.com, https://platform.kimi.ai/docs/api/overview, https://docs.z.ai/guides/develop/openai/python,
+https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.com/en/github-models/quickstart
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from .._core.conversation import leading_system_joined
+from .._core.messages import Message
 from .._core.provider import JSON, Call
+from .._core.takes import EVERYTHING, Takes
 from .openai import OPENAI, chat
+from .openai import TAKES as OPENAI_TAKES
+
+USAGE = {"stream_options": {"include_usage": True}}
+# What OpenAI's documentation lists, without the fields that it added of late; the services have no role developer.
+TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
+AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"))
+# An unknown field is a 400: "property 'reasoning_content' is unsupported" (NousResearch/hermes-agent#11089).  The
+# fields are those in the types of groq-python 1.7.0.
+GROQ_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning"))
+# DeepSeek's, Moonshot's and Z.AI's thinking models want their reasoning back (earlier answers with tool calls).
+THINKING_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning_content"))
+DEEPSEEK_TAKES = replace(TAKES, keys=(*THINKING_TAKES.keys, "prefix"))
+# The types of openrouter-python 1.3.84; `annotations` of files are sent back (pydantic-ai, cassettes).
+OPENROUTER_TAKES = replace(
+    TAKES,
+    keys=(*TAKES.keys, "reasoning", "reasoning_details", "annotations", "refusal", "content.cache_control",
+          "content.prompt_cache_breakpoint", "tools.cache_control"),
+)  # fmt: skip
+# The types of mistralai 3.7.0.  422 "extra_forbidden" for a user's name (mistralai_client_dart#44); 400 3280 "Tool call
+# id was X but must be a-z, A-Z, 0-9, with a length of 9." (nearai/ironclaw#1241); 400 "Assistant message must have
+# either content or tool_calls, but not none".
+MISTRAL_TAKES = Takes(
+    keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}"
+)
 
 
 def payload(call: Call) -> JSON:
-    """`messages` and `tools` are unchanged.  `include_usage` asks for the token counts."""
-    return {**chat(call), "stream_options": {"include_usage": True}}
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    `include_usage` asks for the token counts.
+    """
+    return {**chat(call, TAKES), **USAGE}
+
+
+def openrouter_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    `cache_control` goes out in parts and tools, `reasoning` and `reasoning_details` in an assistant's message.
+    `include_usage` asks for the token counts.
+    """
+    return {**chat(call, OPENROUTER_TAKES), **USAGE}
+
+
+def groq_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    `reasoning` goes out in an assistant's message.  `include_usage` asks for the token counts.
+    """
+    return {**chat(call, GROQ_TAKES), **USAGE}
+
+
+def thinking_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    `reasoning_content` goes out in an assistant's message.  `include_usage` asks for the token counts.
+    """
+    return {**chat(call, THINKING_TAKES), **USAGE}
+
+
+def deepseek_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    `reasoning_content` and `prefix` go out in an assistant's message.  `include_usage` asks for the token counts.
+    """
+    return {**chat(call, DEEPSEEK_TAKES), **USAGE}
 
 
 def azure_payload(call: Call) -> JSON:
@@ -23,24 +91,55 @@ def azure_payload(call: Call) -> JSON:
 
     `max_tokens` becomes `max_completion_tokens`.  `include_usage` asks for the token counts.
     """
-    return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": {"include_usage": True}}
+    return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
+
+
+def own_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    """
+    made = chat(call, EVERYTHING)
+    return {**made, "messages": leading_system_joined(made["messages"]), **USAGE}
 
 
 def mistral_payload(call: Call) -> JSON:
-    """`messages` and `tools` are unchanged; `seed` becomes `random_seed`.
+    """`messages` and `tools` are unchanged, but for what the service refuses; `seed` becomes `random_seed`.
+
+    A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
+    out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
+    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
-    return chat(call, seed="random_seed")
+    made = chat(call, MISTRAL_TAKES, seed="random_seed")
+    return {**made, "messages": list(in_order(made["messages"]))}
+
+
+def in_order(messages: Sequence[Message]) -> Iterator[Message]:
+    """Yield the messages in an order that Mistral accepts.
+
+    400 3230 "Unexpected role 'user' after role 'tool'": an answer has to stand between (as in pydantic-ai's cassettes).
+    400 3230 "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant".
+    """
+    before = ""
+    for message in messages:
+        if (before, message["role"]) == ("tool", "user"):
+            yield {"role": "assistant", "content": "OK"}
+        if message is messages[-1] and message["role"] == "assistant":
+            message = {**message, "prefix": True}  # noqa: PLW2901 - the last message alone
+        yield message
+        before = message["role"]
 
 
 # What all providers below have in common.
 OTHER = replace(OPENAI, payload=payload, base_url_variables=())
-OPENROUTER = replace(
-    OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", key_variables=("OPENROUTER_API_KEY",)
-)
-GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", key_variables=("GROQ_API_KEY",))
-DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", key_variables=("DEEPSEEK_API_KEY",))
+OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,
+                     key_variables=("OPENROUTER_API_KEY",))  # fmt: skip
+GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", payload=groq_payload,
+               key_variables=("GROQ_API_KEY",))  # fmt: skip
+DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,
+                   key_variables=("DEEPSEEK_API_KEY",))  # fmt: skip
 MISTRAL = replace(OTHER, name="mistral", base_url="https://api.mistral.ai/v1", payload=mistral_payload,
                   key_variables=("MISTRAL_API_KEY",))  # fmt: skip
 HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggingface.co/v1",
@@ -49,6 +148,19 @@ POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollina
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
 XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", key_variables=("XAI_API_KEY",))
+FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
+                    key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
+CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))
+NVIDIA = replace(OTHER, name="nvidia", base_url="https://integrate.api.nvidia.com/v1",
+                 key_variables=("NVIDIA_API_KEY",))  # fmt: skip
+MOONSHOT = replace(OTHER, name="moonshot", base_url="https://api.moonshot.ai/v1", payload=thinking_payload,
+                   key_variables=("MOONSHOT_API_KEY",))  # fmt: skip
+ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payload=thinking_payload,
+              key_variables=("ZAI_API_KEY",))  # fmt: skip
+PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai",
+                     key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
+GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
+                        key_variables=("GITHUB_TOKEN",))  # fmt: skip
 # Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
     OTHER, name="azure-openai", base_url="", payload=azure_payload,
@@ -57,8 +169,10 @@ AZURE_OPENAI = replace(
     key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
 )  # fmt: skip
 # Servers on this machine, at their default ports.
-LLAMACPP = replace(OTHER, name="llamacpp", base_url="http://127.0.0.1:8080/v1", default_model="default",
-                   key_variables=("LLAMA_API_KEY",), key_needed=False)  # fmt: skip
-VLLM = replace(OTHER, name="vllm", base_url="http://127.0.0.1:8000/v1", key_variables=("VLLM_API_KEY",),
-               key_needed=False)  # fmt: skip
-LMSTUDIO = replace(OTHER, name="lmstudio", base_url="http://127.0.0.1:1234/v1", key_variables=())
+OWN = replace(OTHER, payload=own_payload, key_needed=False)
+LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", default_model="default",
+                   key_variables=("LLAMA_API_KEY",))  # fmt: skip
+VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", key_variables=("VLLM_API_KEY",))
+LMSTUDIO = replace(OWN, name="lmstudio", base_url="http://127.0.0.1:1234/v1", key_variables=())
+# Any other server, at a base URL that the caller names.
+OPENAI_COMPATIBLE = replace(OWN, name="openai-compatible", base_url="", key_variables=())

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, ProviderError
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
@@ -16,6 +17,7 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
 from .._core.response.service_errors import displayable_id, reported
+from .._core.takes import Takes
 
 REASONS: dict[str, FinishReason] = {
     "STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(
@@ -25,16 +27,18 @@ REASONS: dict[str, FinishReason] = {
 }  # fmt: skip
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
+# The types of google-genai 3.6.1 have none of the optional keys.
+TAKES = Takes()
 
 
 def payload(call: Call) -> JSON:
     """`contents` holds the messages, and `systemInstruction` the system messages.
 
-    Messages of one role that follow one another become one content.
-    A message with a `name` and an image at an `https:` URL raise `MessagesError`.
+    Messages of one role that follow one another become one content.  An empty text stands before a tool call with which
+    the conversation begins.  A message with a `name` and an image at an `https:` URL raise `MessagesError`.
     """
-    system, messages = split_system(call.messages)
-    wanted, (kind, name) = schema(call.options), tool_choice(call.options) or ("", "")
+    system, messages = split_system(fitted(call.messages, TAKES))
+    wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
     config = as_wire_names(call.options, **names) | non_empty(
         stopSequences=stops(call.options),
@@ -43,7 +47,7 @@ def payload(call: Call) -> JSON:
     )
     functions = [
         non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
-        for tool in check_tools(call.options.get("tools", ()))
+        for tool in check_tools(call.options.get("tools", ()), TAKES)
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
@@ -58,6 +62,9 @@ def payload(call: Call) -> JSON:
 def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Return the messages in the protocol's form.  Messages of one role that follow one another are one content."""
     names, result = tool_names(messages), list[dict[str, Any]]()
+    # The service takes tool calls behind a user's turn alone (pydantic-ai does the same, August 2026).
+    if messages[0].get("tool_calls"):
+        result.append({"role": "user", "parts": [{"text": ""}]})
     for message in messages:
         role = "model" if message["role"] == "assistant" else "user"
         if not result or result[-1]["role"] != role:
@@ -70,16 +77,18 @@ def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, An
     """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
         name, response = names[message["tool_call_id"]], as_result_object(message["content"])
-        yield {"functionResponse": {"name": name, "response": response}}
+        yield {"functionResponse": {"id": message["tool_call_id"], "name": name, "response": response}}
         return
-    for part in parts(message):
+    calls = message.get("tool_calls", ())
+    # 400 "must include at least one parts field"; an empty text is accepted (pydantic-ai's cassettes, August 2026).
+    for part in parts(message) or ([] if calls else [{"type": "text", "text": ""}]):
         if part["type"] == "text":
             yield {"text": part["text"]}
             continue
         media, data = embedded_image(part)
         yield {"inlineData": {"mimeType": media, "data": data}}
-    for call in message.get("tool_calls", ()):
-        yield {"functionCall": {"name": call["function"]["name"], "args": arguments(call)}}
+    for call in calls:
+        yield {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
 
 
 class GeminiReader:

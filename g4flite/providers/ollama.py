@@ -6,16 +6,20 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 
 from typing import Any
 
+from .._core.conversation import fitted
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, arguments, embedded_image, parts, reject_names, tool_names
+from .._core.messages import Message, arguments, embedded_image, parts, tool_names
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.framing import Lines
 from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
 from .._core.response.service_errors import displayable_id, reported
+from .._core.takes import Takes
 
 REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
+# The types of ollama-python 0.6.3 have none of the optional keys.
+TAKES = Takes()
 
 
 def payload(call: Call) -> JSON:
@@ -23,13 +27,14 @@ def payload(call: Call) -> JSON:
 
     A message with a `name` and an image at an `https:` URL raise `MessagesError`.
     """
-    names = tool_names(call.messages)
+    messages = fitted(call.messages, TAKES)
+    names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
-    check_tools(tools)
+    check_tools(tools, TAKES)
     same = {name: name for name in ("temperature", "top_p", "seed", "stop")}
     options = as_wire_names(call.options, max_tokens="num_predict", **same)
-    messages = [turn(message, names) for message in reject_names(call.messages)]
-    return {"model": required_model(call.model), "messages": messages, "stream": True} | non_empty(
+    turns = [turn(message, names) for message in messages]
+    return {"model": required_model(call.model), "messages": turns, "stream": True} | non_empty(
         options=options, tools=list(tools), format=None if wanted is None else wanted.get("schema", "json")
     )
 
@@ -45,13 +50,14 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
             texts.append(part["text"])
             continue
         images.append(embedded_image(part)[1])
-    role = "system" if message["role"] == "developer" else message["role"]
     calls = [
         {"function": {"name": call["function"]["name"], "arguments": arguments(call)}}
         for call in message.get("tool_calls", ())
     ]
-    tool = names[message["tool_call_id"]] if role == "tool" else None
-    return {"role": role, "content": "".join(texts)} | non_empty(images=images, tool_calls=calls, tool_name=tool)
+    tool = names[message["tool_call_id"]] if message["role"] == "tool" else None
+    return {"role": message["role"], "content": "".join(texts)} | non_empty(
+        images=images, tool_calls=calls, tool_name=tool
+    )
 
 
 class OllamaReader:

@@ -7,14 +7,25 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the ty
 from collections.abc import Iterator
 from typing import Any
 
+from .._core.conversation import fitted
 from .._core.errors import G4fliteError, ProviderError
 from .._core.events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, Usage
-from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, required_model, stops, tool_choice
+from .._core.options import (
+    OPTIONS,
+    as_wire_names,
+    check_name,
+    check_tools,
+    non_empty,
+    required_model,
+    stops,
+    tool_choice,
+)
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ThinkTag, ToolCalls
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
 from .._core.response.service_errors import displayable_id, reported
+from .._core.takes import Takes
 
 REASONS: dict[str, FinishReason] = {
     "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
@@ -26,25 +37,46 @@ REASONS: dict[str, FinishReason] = {
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 
 
-def chat(call: Call, **names: str) -> dict[str, Any]:
+# What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
+# your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
+# 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40"; a function's name is
+# letters, digits, _ and -, 64 at most (types of openai-python, 3.57.0).
+TAKES = Takes(
+    keys=("name", "refusal", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    images=("image/png", "image/jpeg", "image/gif", "image/webp"),
+    developer=True,
+    call_ids=".{1,40}",
+    tool_names="[a-zA-Z0-9_-]{1,64}",
+)
+
+
+def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     """Return the payload that all dialects share; `names` are the options that a dialect names otherwise."""
     tools = call.options.get("tools", ())
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
-    check_tools(tools), tool_choice(call.options), stops(call.options)
+    check_tools(tools, takes), stops(call.options)
+    named = call.options.get("response_format", {}).get("json_schema")
+    if isinstance(named, dict) and isinstance(named.get("name"), str):
+        check_name("response_format=", named["name"], takes)
+    options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
+    if tool_choice(call.options, call.extra) is None:
+        options.pop("tool_choice", None)
+    messages = fitted(call.messages, takes)
     return (
-        {"model": required_model(call.model), "messages": call.messages, "stream": True}
-        | as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
+        {"model": required_model(call.model), "messages": messages, "stream": True}
+        | options
         | non_empty(tools=list(tools))
     )
 
 
 def payload(call: Call) -> JSON:
-    """`messages` and `tools` are unchanged; `max_tokens` becomes `max_completion_tokens`.
+    """`messages` and `tools` are unchanged, but ids of tool calls that are too long; `max_tokens` becomes
+    `max_completion_tokens`.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """
     usage = {"include_usage": True, "include_obfuscation": False}
-    return {**chat(call, max_tokens="max_completion_tokens"), "stream_options": usage}
+    return {**chat(call, TAKES, max_tokens="max_completion_tokens"), "stream_options": usage}
 
 
 class ChatReader:

@@ -9,19 +9,38 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from .._core.conversation import fitted
 from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
-from .._core.messages import Message, parts, reject_names
-from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema, tool_choice
+from .._core.messages import Message, parts
+from .._core.options import (
+    as_wire_names,
+    check_name,
+    check_tools,
+    non_empty,
+    options_named,
+    required_model,
+    schema,
+    tool_choice,
+)
 from .._core.provider import JSON, Call
 from .._core.response.assembly import ToolCalls
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
 from .._core.response.service_errors import displayable_id, reported
 from .openai import OPENAI
+from .openai import TAKES as CHAT_TAKES
 
 REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 # The types of events with a piece of the reasoning.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
+# As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
+# 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
+TAKES = replace(
+    CHAT_TAKES,
+    keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    call_ids=".{1,64}",
+    empty_answers=False,
+)
 
 
 def payload(call: Call) -> JSON:
@@ -30,13 +49,17 @@ def payload(call: Call) -> JSON:
     `tools` are the functions, without the object `function` around each.
     A message with a `name` raises `MessagesError`.
     """
-    (kind, name), wanted = tool_choice(call.options) or ("", ""), schema(call.options)
-    tools = [{"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()))]
+    (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
+    tools = [
+        {"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()), TAKES)
+    ]
+    if wanted:
+        check_name("response_format=", str(wanted["name"]), TAKES)
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
     return (
         {
             "model": required_model(call.model),
-            "input": [item for m in reject_names(call.messages) for item in items(m)],
+            "input": [item for m in fitted(call.messages, TAKES) for item in items(m)],
             "stream": True,
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
@@ -47,23 +70,26 @@ def payload(call: Call) -> JSON:
 
 def items(message: Message) -> Iterator[dict[str, Any]]:
     """Yield the items of one message: its content, and each of its tool calls."""
+    answer = message["role"] == "assistant"
+    content = [item(part, "output_text" if answer else "input_text") for part in parts(message)]
     if message["role"] == "tool":
-        yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": message["content"]}
+        output = content if isinstance(message["content"], list) else message["content"]
+        yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
         return
-    kind = "output_text" if message["role"] == "assistant" else "input_text"
-    content = [
-        {"type": kind, "text": part["text"]}
-        if part["type"] == "text"
-        else {"type": "input_image", "image_url": part["image_url"]["url"]}
-        | {"detail": part["image_url"].get("detail", "auto")}
-        for part in parts(message)
-    ]
-    if content:
-        yield {"role": message["role"], "content": content}
+    if content or not answer:
+        yield {"role": message["role"], "content": content or ""} | non_empty(phase=message.get("phase"))
     for call in message.get("tool_calls", ()):
         function = call["function"]
         yield {"type": "function_call", "call_id": call["id"], "name": function["name"],
                "arguments": function["arguments"]}  # fmt: skip
+
+
+def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return one part of a content in the protocol's form; `kind` is the type of a part that is text."""
+    if part["type"] == "text":
+        return {**part, "type": kind}
+    image = part["image_url"]
+    return {**part, "type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
 
 
 class ResponsesReader:

@@ -276,6 +276,7 @@ def test_a_key_that_the_server_repeats_is_not_in_the_error(
         ({"OPENAI_BASE_URL": "https://"}, ["openai", "openai-responses"]),
         ({"G4FLITE_VLLM_BASE_URL": "http://127.0.0.1:9/v1"}, ["vllm"]),
         ({"G4FLITE_CROMICLE_BASE_URL": "http://127.0.0.1:9"}, ["cromicle"]),
+        ({"G4FLITE_OPENAI_COMPATIBLE_BASE_URL": "http://127.0.0.1:9"}, ["openai-compatible"]),
         ({"AZURE_OPENAI_API_KEY": KEY}, ["azure-openai"]),
         ({"OLLAMA_API_KEY": KEY}, []),
     ],

@@ -28,6 +28,13 @@ EXPECTED = {
     "pollinations": "POLLINATIONS_API_KEY",
     "together": "TOGETHER_API_KEY",
     "xai": "XAI_API_KEY",
+    "fireworks": "FIREWORKS_API_KEY",
+    "cerebras": "CEREBRAS_API_KEY",
+    "nvidia": "NVIDIA_API_KEY",
+    "moonshot": "MOONSHOT_API_KEY",
+    "zai": "ZAI_API_KEY",
+    "perplexity": "PERPLEXITY_API_KEY",
+    "github-models": "GITHUB_TOKEN",
     "azure-openai": "AZURE_OPENAI_API_KEY",
 }
 
@@ -75,10 +82,11 @@ def test_the_argument_wins_over_the_variable_and_the_first_variable_over_the_sec
     assert request("gemini", api_key=KEY).headers["x-goog-api-key"] == KEY
 
 
-@pytest.mark.parametrize("name", ["ollama", "llamacpp", "vllm", "lmstudio"])
+@pytest.mark.parametrize("name", ["ollama", "llamacpp", "vllm", "lmstudio", "openai-compatible"])
 def test_a_key_is_optional_for_a_local_server(name: str) -> None:
-    assert "authorization" not in request(name).headers
-    assert request(name, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
+    url = "http://127.0.0.1:8000"
+    assert "authorization" not in request(name, base_url=url).headers
+    assert request(name, base_url=url, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
 
 
 @pytest.mark.parametrize("key", ["", "two words", "li\nne", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
@@ -98,6 +106,22 @@ def test_the_caller_s_own_authorization_header_replaces_the_key() -> None:
     assert request("openai", headers={"Authorization": "Bearer other"}).headers["authorization"] == "Bearer other"
     with pytest.raises(g4flite.OptionError, match="there is no API key"):
         request("openai", headers={"x-other": "Bearer other"})
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_an_authorization_header_of_the_caller_s_is_a_key_for_every_provider(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_url, headers = "https://own.test", {"Authorization": "Bearer own-token"}
+    for variable in EXPECTED[name].split(" or "):
+        # The environment's key is the vendor's, and the server may be anyone's.
+        monkeypatch.setenv(variable, KEY)
+    sent = request(name, base_url=base_url, headers=headers).headers
+    assert sent["authorization"] == "Bearer own-token"
+    assert KEY not in str(sent)
+    both = request(name, base_url=base_url, headers=headers, api_key="sk-argument").headers
+    assert both["authorization"] == "Bearer own-token"
+    assert ("sk-argument" in both.values()) == (name in ("anthropic", "gemini", "azure-openai"))
 
 
 def test_a_key_for_a_provider_that_takes_no_key_is_refused() -> None:
@@ -242,10 +266,15 @@ def test_a_tool_of_an_unknown_form_is_refused(name: str) -> None:
 
 def test_an_assistant_message_of_tool_calls_alone_is_sent_without_text() -> None:
     calls = [{"id": "a", "function": {"name": "now", "arguments": "{}"}}]
-    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls}]
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": calls},
+                {"role": "tool", "tool_call_id": "a", "content": "noon"}]  # fmt: skip
     built = build(make_call(providers.find("openai-responses"), messages, model="m", base_url=None, headers=None,
                             options={}, api_key=KEY))  # fmt: skip
-    assert [item.get("type", item.get("role")) for item in json.loads(built.body)["input"]] == ["user", "function_call"]
+    assert [item.get("type", item.get("role")) for item in json.loads(built.body)["input"]] == [
+        "user",
+        "function_call",
+        "function_call_output",
+    ]
 
 
 def test_tools_and_extra_are_copied_before_the_caller_can_change_them() -> None:

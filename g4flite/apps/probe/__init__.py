@@ -105,13 +105,14 @@ def could_work(spec: Provider) -> bool:
     """Return whether the provider could work from here.
 
     It could if the environment names a base URL for it; else, if its public URL is on this machine and a server listens
-    there; else, if it is not retired and either its key is set or it needs no key.
+    there; else, if it is not retired and either its key is set or it has a public URL and needs no key.
     """
     if any(os.environ.get(name, "").strip() for name in (base_url_variable(spec), *spec.base_url_variables)):
         return True
     if spec.base_url and is_loopback(spec.base_url):
         return listens(spec.base_url)
-    return not spec.retired and (has_key(spec) or not (spec.key_variables and spec.key_needed))
+    keyless = bool(spec.base_url) and not (spec.key_variables and spec.key_needed)
+    return not spec.retired and (has_key(spec) or keyless)
 
 
 def listens(url: str) -> bool:

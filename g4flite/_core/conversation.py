@@ -1,0 +1,160 @@
+"""`fitted`: the messages as a service takes them.
+
+    messages = fitted(call.messages, TAKES)         # a payload builder calls this first; TAKES is a `takes.Takes`
+
+What a service is known to refuse never goes out.  If nothing is lost by it, the messages are mended; otherwise
+`MessagesError` names the message and the field, before any socket is opened.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+from .errors import MessagesError
+from .messages import Message, joined, parts, split_data_url, tool_names
+from .takes import ANSWER_KEYS, CALL_KEYS, PART_KEYS, Takes
+
+
+def fitted(messages: Sequence[Message], takes: Takes) -> list[Message]:
+    """Return the messages as the service takes them.
+
+    A developer message becomes a system message, an assistant's empty message is left out, and so is the name of a
+    tool's result, which its call says as well; a tool call whose id the service would refuse gets another id, together
+    with its result.  Raises `MessagesError` for a key or an image that the service does not take, for a tool call
+    without its result, and for a result without its call.
+    """
+    _check_pairs(messages)
+    functions = tool_names(messages)
+    fit = [_fitted(number, message, takes, functions) for number, message in enumerate(messages, 1)]
+    if not takes.empty_answers:
+        fit = [message for message in fit if not is_empty_answer(message)]
+    if not fit:
+        raise MessagesError("every message is empty; write something into one of them")
+    return _with_ids(fit, takes.call_ids) if takes.call_ids else fit
+
+
+def is_empty_answer(message: Message) -> bool:
+    """Return whether a message is an assistant's and has neither text nor tool calls nor anything else."""
+    return message["role"] == "assistant" and message.keys() == {"role", "content"} and not message["content"]
+
+
+def _check_pairs(messages: Sequence[Message]) -> None:
+    """Raise `MessagesError` unless the results of all tool calls follow them at once, and each result has its call.
+
+    OpenAI, DeepSeek, Qwen, Anthropic, Gemini and Mistral refuse all else with 400, each in its own words (2025-2026).
+    """
+    # The ids of the calls whose results have not come yet, and the message that makes them.
+    waiting: list[str] = []
+    asking = 0
+    for number, message in enumerate(messages, 1):
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                raise MessagesError(
+                    f"message {number} answers the tool call {message['tool_call_id']!r}, which is answered already or "
+                    "made by another message than the assistant's right before; put each result behind its call"
+                )
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            break
+        asking, waiting = number, [call["id"] for call in message.get("tool_calls", ())]
+    if waiting:
+        raise MessagesError(
+            f"message {asking} makes the tool call {waiting[0]!r}, whose result does not follow; "
+            "add a message of the role tool for it, or leave the call out"
+        )
+
+
+def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, str]) -> Message:
+    """Return one message; `functions` has the name of each tool call's function by the call's id."""
+    fit, tool = message.copy(), message["role"] == "tool"
+    if tool and "tool.name" not in takes.keys and fit.get("name") == functions[message["tool_call_id"]]:
+        del fit["name"]
+    for where, key in _extras(fit):
+        if key not in takes.keys:
+            raise MessagesError(f"message {number}{where} has {_advice(key)}")
+    for place, part in enumerate(parts(message), 1):
+        media = split_data_url(part["image_url"]["url"]) if part["type"] == "image_url" else None
+        if media and takes.images and media[0] not in takes.images:
+            raise MessagesError(
+                f"message {number}, part {place} has an image of the type {media[0]}, which this service refuses; "
+                f"it takes {', '.join(takes.images)}"
+            )
+    if fit["role"] == "developer" and not takes.developer:
+        fit["role"] = "system"
+    return fit
+
+
+def _extras(message: Message) -> Iterator[tuple[str, str]]:
+    """Yield where each optional key of a message stands, as error messages say it, and the key as `Takes` says it."""
+    if "name" in message:
+        yield "", "tool.name" if message["role"] == "tool" else "name"
+    yield from (("", key) for key in ANSWER_KEYS if key in message)
+    for place, part in enumerate(parts(message), 1):
+        yield from ((f", part {place}", f"content.{key}") for key in PART_KEYS if key in part)
+        if "detail" in part.get("image_url", ()):
+            yield f", part {place}", "image_url.detail"
+    for place, call in enumerate(message.get("tool_calls", ()), 1):
+        yield from ((f", tool call {place}", f"tool_calls.{key}") for key in CALL_KEYS if key in call)
+
+
+def _advice(key: str) -> str:
+    """Return the end of the message about a key that the service does not take."""
+    name = key.rpartition(".")[2]
+    if name == "name":
+        return "a name, which this service cannot carry; put the name into the content"
+    return f"{name!r}, which this service does not take; leave it out"
+
+
+def _with_ids(messages: Sequence[Message], pattern: str) -> list[Message]:
+    """Return the messages with another id for each tool call whose id does not fit the pattern or came before.
+
+    The new id depends on the old one alone (and on whether that came before), so that a conversation that grows keeps
+    its ids, and with them the service's cache.
+    """
+    fits, used, result = re.compile(pattern).fullmatch, set[str](), list[Message]()
+    # The new ids of the calls whose results are to come, by the old id.
+    renamed: dict[str, list[str]] = {}
+    for message in messages:
+        changed = message.copy()
+        if calls := message.get("tool_calls"):
+            renamed, named = {}, list[dict[str, Any]]()
+            for call in calls:
+                new = call["id"] if fits(call["id"]) and call["id"] not in used else _other_id(call["id"], used)
+                used.add(new)
+                renamed.setdefault(call["id"], []).append(new)
+                named.append({**call, "id": new})
+            changed["tool_calls"] = named
+        elif message["role"] == "tool":
+            changed["tool_call_id"] = renamed[message["tool_call_id"]].pop(0)
+        result.append(changed)
+    return result
+
+
+def _other_id(old: str, used: Collection[str]) -> str:
+    """Return an id of 9 lower case letters and digits, made of the old one, which is not among `used`.
+
+    All services take such an id: Mistral, the strictest, asks for exactly 9 letters and digits.
+    """
+    from hashlib import sha256  # noqa: PLC0415 - rarely needed
+
+    made = (sha256(f"{turn}:{old}".encode()).hexdigest()[:9] for turn in count())
+    return next(new for new in made if new not in used)
+
+
+def leading_system_joined(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the system messages at the beginning joined to one, by an empty line.
+
+    The chat templates of many local models refuse a second one: vLLM's 400 "System message must be at the beginning."
+    (pydantic-ai docs/openai.md, August 2026).  A later system message stays where it is: moved, it would say something
+    else.
+    """
+    result: list[Message] = []
+    for number, message in enumerate(messages):
+        leads = len(result) == 1 and all(before["role"] == "system" for before in messages[: number + 1])
+        if leads and result[0].keys() == message.keys() == {"role", "content"}:
+            result[0] = {"role": "system", "content": joined([result[0], message])}
+        else:
+            result.append(message)
+    return result

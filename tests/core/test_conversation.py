@@ -1,0 +1,158 @@
+"""What a service takes of a conversation: mended where nothing is lost, refused by name otherwise."""
+
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite._core.conversation import fitted, leading_system_joined
+from g4flite._core.messages import normalise
+from g4flite._core.takes import EVERY_KEY, EVERYTHING, Takes
+
+HI = {"role": "user", "content": "Hi"}
+PNG = "data:image/png;base64,QUI="
+
+
+def asking(*ids: str, **more: Any) -> dict[str, Any]:
+    """Return an assistant's message with a call of these ids each."""
+    function = {"name": "now", "arguments": "{}"}
+    return {"role": "assistant", "content": "", **more,
+            "tool_calls": [{"id": one, "type": "function", "function": function} for one in ids]}  # fmt: skip
+
+
+def answer(one: str, **more: Any) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": one, "content": f"result of {one}", **more}
+
+
+def fit(*messages: dict[str, Any], **takes: Any) -> list[Any]:
+    return list(fitted(normalise(messages), Takes(**takes)))
+
+
+def ids(messages: list[Any]) -> list[Any]:
+    """Return the ids of the calls of each message, or the id that it answers."""
+    return [m.get("tool_call_id") or [call["id"] for call in m.get("tool_calls", ())] for m in messages]
+
+
+def refused(*messages: dict[str, Any], **takes: Any) -> str:
+    with pytest.raises(g4flite.MessagesError) as caught:
+        fit(*messages, **takes)
+    return str(caught.value)
+
+
+def test_what_a_service_takes_is_not_changed() -> None:
+    messages = [{"role": "system", "content": "a"}, HI, asking("x", "y"), answer("y"), answer("x"), HI, asking("x"),
+                answer("x"), {"role": "assistant", "content": ""}]  # fmt: skip
+    assert fit(*messages) == messages
+
+
+def test_a_developer_message_becomes_a_system_message_if_the_service_knows_no_developer() -> None:
+    message = {"role": "developer", "content": "a"}
+    assert fit(message, HI)[0] == {"role": "system", "content": "a"}
+    assert fit(message, HI, developer=True)[0] == message
+
+
+def test_an_empty_answer_is_left_out_if_the_service_refuses_it() -> None:
+    empty = {"role": "assistant", "content": ""}
+    assert fit(HI, empty, HI, asking("a"), answer("a"), empty_answers=False) == [HI, HI, asking("a"), answer("a")]
+    said = {**empty, "refusal": "no"}
+    assert fit(HI, said, keys=["refusal"], empty_answers=False) == [HI, said]
+    assert "every message is empty" in refused(empty, empty_answers=False)
+
+
+@pytest.mark.parametrize(
+    ("messages", "complaint"),
+    [
+        ([HI, asking("a")], "message 2 makes the tool call 'a', whose result does not follow"),
+        ([HI, asking("a", "b"), answer("a"), HI], "message 2 makes the tool call 'b', whose result does not follow"),
+        ([HI, asking("a"), HI, answer("a")], "message 2 makes the tool call 'a', whose result does not follow"),
+        ([HI, asking("a"), asking("b"), answer("b")], "message 2 makes the tool call 'a'"),
+        ([asking("a"), answer("a"), HI, answer("a")], "message 4 answers the tool call 'a', which is answered already"),
+        ([asking("a"), answer("a"), answer("a")], "message 3 answers the tool call 'a', which is answered already"),
+        ([asking("a"), answer("a"), asking("b"), answer("a")], "message 4 answers the tool call 'a', which is"),
+    ],
+)
+def test_a_call_without_its_result_and_a_result_without_its_call_are_refused(
+    messages: list[Any], complaint: str
+) -> None:
+    assert complaint in refused(*messages)
+
+
+def test_ids_that_a_service_refuses_are_changed_in_call_and_result_alike() -> None:
+    messages = [asking("functions.x:0", "abcdefgh1"), answer("abcdefgh1"), answer("functions.x:0")]
+    fixed = fit(*messages, call_ids="[a-zA-Z0-9]{9}")
+    (first, second), third, fourth = ids(fixed)
+    assert second == third == "abcdefgh1"
+    assert first == fourth != second
+    assert len(first) == 9
+    assert first.isalnum()
+    assert [m["content"] for m in fixed] == [m["content"] for m in messages]
+    # A longer conversation keeps the ids of the shorter one.
+    assert ids(fit(*messages, HI, asking("q"), answer("q"), call_ids="[a-zA-Z0-9]{9}"))[:3] == ids(fixed)
+
+
+def test_ids_that_come_twice_become_unique_if_the_service_checks_ids() -> None:
+    messages = [asking("a"), answer("a"), asking("a", "a"), answer("a"), answer("a")]
+    assert ids(fit(*messages)) == [["a"], "a", ["a", "a"], "a", "a"]
+    [first], one, [second, third], two, three = ids(fit(*messages, call_ids="[a-z0-9]+"))
+    assert (first, second, third) == (one, two, three)
+    assert len({first, second, third}) == 3
+    assert first == "a"
+
+
+def test_an_image_of_a_type_that_the_service_refuses_is_refused_by_its_place() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": PNG}}]
+    message = {"role": "user", "content": parts}
+    assert fit(HI, message, images=["image/png"])[1] == message
+    assert "message 2, part 2 has an image of the type image/png, which this service refuses; it takes image/gif" in (
+        refused(HI, message, images=["image/gif"])
+    )
+    web = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.test/b.png"}}]}
+    assert fit(web, images=["image/gif"]) == [web]
+
+
+def image(**fields: Any) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG, **fields}}]}
+
+
+EXTRA: dict[str, list[dict[str, Any]]] = {
+    "name": [{**HI, "name": "ann"}],
+    "tool.name": [asking("a"), answer("a", name="clock")],
+    "content.cache_control": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"b": 1}}]}],
+    "image_url.detail": [image(detail="low")],
+    "tool_calls.extra_content": [
+        {**asking(), "tool_calls": [{**asking("a")["tool_calls"][0], "extra_content": {"b": 1}}]}, answer("a"),
+    ],
+    "reasoning_content": [HI, {"role": "assistant", "content": "a", "reasoning_content": "hm"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", EXTRA)
+def test_an_optional_key_is_kept_or_refused(key: str) -> None:
+    messages = EXTRA[key]
+    assert fit(*messages, keys=[key]) == list(normalise(messages))
+    assert list(fitted(normalise(messages), EVERYTHING)) == list(normalise(messages))
+    said = refused(*messages, keys=[other for other in EVERY_KEY if other != key])
+    name = key.rpartition(".")[2]
+    assert said.startswith("message ")
+    assert (" a name, which" if name == "name" else f" has {name!r}, which this service does not take") in said
+
+
+def test_the_name_of_a_result_that_its_call_says_as_well_is_left_out() -> None:
+    messages = [asking("a"), answer("a", name="now")]
+    assert fit(*messages) == [asking("a"), answer("a")]
+    assert fit(*messages, keys=["tool.name"]) == messages
+
+
+def system(content: Any, **more: Any) -> dict[str, Any]:
+    return {"role": "system", "content": content, **more}
+
+
+def test_the_system_messages_at_the_beginning_are_joined() -> None:
+    def joined(*messages: dict[str, Any]) -> list[Any]:
+        return list(leading_system_joined(normalise(messages)))
+
+    assert joined(system("a"), system("b"), system("c"), HI, system("d")) == [system("a\n\nb\n\nc"), HI, system("d")]
+    assert joined(HI, system("a"), system("b")) == [HI, system("a"), system("b")]
+    assert joined(system("a", name="x"), system("b"), HI) == [system("a", name="x"), system("b"), HI]
+    marked = {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}
+    assert joined(system("a"), system([marked])) == [system([{"type": "text", "text": "a"}, marked])]
