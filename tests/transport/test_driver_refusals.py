@@ -59,3 +59,39 @@ def test_what_no_second_attempt_can_change_is_asked_once(
     with pytest.raises(g4flite.StatusError):
         driver.collect("openai", "Hi", model="m", api_key="key-123456", base_url=f"{server.url}/v1", retries=AT_ONCE)
     assert len(server.exchanges) == 1
+
+
+STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
+
+
+@pytest.mark.parametrize("quirk", ["bare_error", "error_in_half_an_event", "error_in_plain_text"])
+@pytest.mark.parametrize("provider", STREAMS)
+def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
+    driver: Driver, server: Emulator, provider: str, quirk: str
+) -> None:
+    server.script = Script(quirk=quirk)
+    base = f"{server.url}/v1" if provider.startswith("openai") else server.url
+    with pytest.raises(g4flite.ContextLengthError, match="'prompt is too long'"):
+        driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"message": "Slow down, try again in 10ms", "code": 429}}\n\n',
+        '{\n  "error": {\n    "message": "Slow down, try again in 10ms",\n    "code": 429\n  }\n}\n',
+        ': ping\n\n{"error": {"message": "Slow down", "type": "rate_limit_error"}}\n\ndata: [DONE]\n\n',
+        "event: error\ndata: rate limit exceeded, try again in 10ms\n\n",
+        'event: error\ndata: {"message": "Slow down", "code": "rate_limit_exceeded"}\n\n',
+        'data: {"error": {"message": "Slow down", "code": 429}}',
+    ],
+)
+@pytest.mark.parametrize("provider", STREAMS)
+def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
+    driver: Driver, server: Emulator, provider: str, body: str
+) -> None:
+    answering(server, Script(body=body, headers={"content-type": "text/event-stream"}), Script())
+    base = f"{server.url}/v1" if provider.startswith("openai") else server.url
+    text = driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base, retries=AT_ONCE)
+    assert "".join(text) == "You said: Hi"
+    assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["RateLimitError", "complete"]
