@@ -143,7 +143,8 @@ class StatusError(G4fliteError):
     - `body` is the beginning (2048 characters) of the body, or of the error inside the reply, as text.
     - `code` and `kind` are the service's own words for the error; None if the service gave none.
     - `retry_after` is the number of seconds that the service asks its clients to wait; None if it does not ask.
-    - `should_retry` is what the service's header `x-should-retry` says of a second attempt; None without the header.
+    - `should_retry` is what the service says of a second attempt, by its header `x-should-retry` or in words: False if
+      a quota is used up, or if the request itself is at fault; None if it says nothing.
     """
 
     def __init__(
@@ -180,9 +181,9 @@ class NotFoundError(StatusError):
 
 
 class RateLimitError(StatusError):
-    """The account sent too many requests, or has used up its quota (429).
+    """The account sent too many requests (429), or has used up its quota or its balance (429, 400, 402 or 403).
 
-    OpenAI's `code` for a quota that is used up is `insufficient_quota`; waiting does not help against this error.
+    If a quota is used up, `should_retry` is False: waiting does not help.
     """
 
 
@@ -226,7 +227,8 @@ class ProviderError(ReplyError):
     """The service reports an error inside a reply of status 200, and no class of `StatusError` fits the error.
 
     `code` and `kind` are the service's own words for the error (None if the service gave none).  `passing` is true if a
-    later attempt may succeed.
+    later attempt may succeed, `retry_after` is the number of seconds that the service asks its clients to wait before
+    (None if it does not ask).
     """
 
     def __init__(
@@ -236,12 +238,14 @@ class ProviderError(ReplyError):
         code: str | int | None = None,
         kind: str | None = None,
         passing: bool = False,
+        retry_after: float | None = None,
         **common: Any,
     ) -> None:
         super().__init__(message, **common)
         self.code = code
         self.kind = kind
         self.passing = passing
+        self.retry_after = retry_after
 
 
 class AllFailedError(G4fliteError):

@@ -93,7 +93,7 @@ class Retry:
         """
         if failures > self.times or not may_pass(error):
             return None
-        asked = error.retry_after if isinstance(error, StatusError) else None
+        asked = error.retry_after if isinstance(error, StatusError | ProviderError) else None
         if asked is not None:
             return asked if asked <= self.longest else None
         # The exponent is bounded, as 2.0 ** 1024 is an OverflowError.
@@ -125,7 +125,7 @@ def may_pass(error: G4fliteError) -> bool:
         if error.should_retry is not None:
             return error.should_retry
         if isinstance(error, RateLimitError | OverloadedError):
-            # A quota that is used up comes with status 429, too, but waiting does not help against it.
+            # A quota that is used up comes with status 429, too.  (What a service has said has `should_retry` False.)
             return "insufficient_quota" not in (error.code, error.kind)
         return error.status in PASSING_STATUSES and not isinstance(error, LASTING)
     if isinstance(error, ProviderError):

@@ -502,3 +502,46 @@ def test_a_reconnection_time_of_more_than_18_digits_is_ignored() -> None:
     list(decoder.feed(b"retry: " + b"8" * 18 + b"\n"))
     list(decoder.feed(b"retry: " + b"9" * 19 + b"\n"))
     assert decoder.retry == int("8" * 18)
+
+
+BARE = b'{"error": {"message": "a } in a text"}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "frames"),
+    [
+        (b"data: 1\n\n" + BARE + b"\n", [("", b"1"), ("error", BARE)]),
+        (BARE + b"\r\ndata: 1\r\n\r\n", [("error", BARE), ("", b"1")]),
+        # Over many lines, as json.dumps(indent=) writes it.
+        (b'{\n  "error": {\n    "a": 1\n  }\n}\ndata: 1\n\n', [("error", b'{"error": {"a": 1}}'), ("", b"1")]),
+        # A brace in a text keeps the object open up to the blank line.
+        (b'{"error": "{"}\n\ndata: 1\n\n', [("error", b'{"error": "{"}'), ("", b"1")]),
+        (b'{"error": "{"}\ndata: 1\n\n', [("error", b'{"error": "{"}'), ("", b"1")]),
+        (b'{"error": "{"}\nevent: x\ndata: 1\n\n', [("error", b'{"error": "{"}'), ("x", b"1")]),
+        (b'{"detail": "no"}', [("error", b'{"detail": "no"}')]),
+        (b'{"object": "error"}', [("error", b'{"object": "error"}')]),
+        (b'{"type": "error"}', [("error", b'{"type": "error"}')]),
+        # Gemini's form.
+        (b'[{\n  "error": {"a": 1}\n}]\n\n', [("error", b'{"error": {"a": 1}}')]),
+        # The standard drops all other lines.
+        (b'[1]\n[{"error": 1}, 2]\ndata: 1\n\n', [("", b"1")]),
+        (b'{"text":"x"}\ndata: 1\n\n', [("", b"1")]),
+        (b"{debug}\ndata: 1\n\n", [("", b"1")]),
+        (b"{\ndata: 1\n\ndata: 2\n\n", [("", b"1"), ("", b"2")]),
+        (b"{" + b"x" * 20_000 + b"\n" + BARE + b"\n", [("error", BARE)]),
+    ],
+)
+def test_an_error_between_events_is_an_event_though_it_is_no_data(body: bytes, frames: list[tuple[str, bytes]]) -> None:
+    for size in (1, 2, 3, 7, len(body)):
+        framing = ServerSentEvents(100_000)
+        got = [frame for start in range(0, len(body), size) for frame in framing.feed(body[start : start + size])]
+        assert [*got, *framing.close()] == frames
+
+
+def test_a_bare_error_is_not_idle_and_takes_linear_time() -> None:
+    framing = ServerSentEvents(100_000)
+    assert list(framing.feed(b'data: 1\n\n{"error": {\n')) == [("", b"1")]
+    assert not framing.idle
+    assert list(framing.feed(b'"a": 1}}\n')) == [("error", b'{"error": {"a": 1}}')]
+    assert framing.idle
+    assert list(framing.feed(b"{\n" + b"}\n" * 500_000)) == []

@@ -29,9 +29,10 @@ from g4flite._core.response.service_errors import (
     report_of,
     reported,
     request_id,
-    retry_after,
     status_error,
 )
+from g4flite._core.response.waits import asked_by_headers
+from g4flite._core.settings import may_pass
 
 REFUSALS = {kind for kind in vars(errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
 SPENT = "You exceeded your current quota, please check your plan and billing details."
@@ -581,7 +582,246 @@ def test_only_the_error_of_status_401_names_the_variables_of_the_key(status: int
     ],
 )
 def test_a_wait_is_a_number_or_a_date_of_any_zone(asked: str, seconds: float | None) -> None:
-    assert retry_after({"retry-after": asked}, 1_700_000_000_000) == seconds
+    assert asked_by_headers({"retry-after": asked}, 1_700_000_000_000) == seconds
+
+
+# Status and body of an error that says that a quota is used up, and a word of its message.
+USED_UP: dict[str, tuple[int, Any, str]] = {
+    # simonw/llm#494; relays drop the code
+    "openai": (429, openai(SPENT, "insufficient_quota", "insufficient_quota"), "current quota"),
+    "openai, its words alone": (429, openai(SPENT, None, None), "current quota"),
+    "openai, its words in a relay's 500": (500, openai(f"litellm.RateLimitError: {SPENT}", None, None), "litellm"),
+    "openai, its limit": (429, openai("Billing hard limit has been reached", "x", "billing_hard_limit_reached"), "has"),
+    # anthropics/claude-code#66314
+    "anthropic": (400, anthropic("invalid_request_error", "Your credit balance is too low to access"), "too low"),
+    "anthropic 402": (402, anthropic("billing_error", "Payment failed"), "Payment failed"),
+    # Moonshot
+    "kimi": (429, openai("Your account is suspended", "exceeded_current_quota_error", None), "suspended"),
+    # Z.AI, as text and as number
+    "zai": (429, openai("Insufficient balance or no resource package.", None, "1113"), "package"),
+    "zai, a number": (429, {"error": {"code": 1113, "message": "Please recharge."}}, "recharge"),
+    # google-gemini/gemini-cli#8437, with and without RetryInfo
+    "gemini, a day": (
+        429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": [
+            {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"},
+                            {"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}, 3]},
+            {"retryDelay": "20s"}]}},
+        "current quota",
+    ),
+    "gemini, no RetryInfo": (429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED"}}, "quota"),
+    # continuedev/continue#10373
+    "xai 403": (
+        403, {"code": "The caller does not have permission", "error": "Your team has either used all available credits "
+              "or reached its monthly spending limit."}, "spending limit",
+    ),
+    "xai 429": (429, {"code": "x", "error": "Your team has used all available credits."}, "used all"),
+    # can1357/oh-my-pi#9569
+    "openrouter": (
+        402, {"error": {"code": 402, "message": "This request requires more credits, or fewer max_tokens."}}, "fewer",
+    ),
+    "openrouter, empty": (402, {"error": {"code": 402, "message": "Insufficient credits"}}, "Insufficient"),
+    "deepseek": (402, openai("Insufficient Balance", "unknown_error", "invalid_request_error"), "Balance"),
+    "huggingface": (402, {"error": "You have exceeded your monthly included credits for Inference."}, "monthly"),
+    # cohere-ai/cohere-developer-experience#199
+    "cohere": (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, "Trial"),
+}  # fmt: skip
+# Status and body of an error that says that requests come too fast.
+PACE: dict[str, tuple[int, Any]] = {
+    "openai": (429, openai("Rate limit reached for gpt", "requests", "rate_limit_exceeded")),
+    "gemini, with RetryInfo": (
+        429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": [
+            {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},
+            {"retryDelay": "2.2s"}]}},
+    ),
+    "gemini, in words": (429, {"error": {"code": 429, "message": f"{SPENT} Please retry in 2.2s."}}),
+    "vertex": (429, {"error": {"code": 429, "message": "Resource exhausted. Please try again later."}}),
+    # raycast/extensions#31107, continuedev/continue#6185
+    "mistral": (429, {"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "code": "1300"}),
+    "mistral, busy": (429, {"message": "Service tier capacity exceeded for this model."}),
+    "deepseek": (429, openai("Rate limit reached", "rate_limit", None)),
+    "kimi": (429, openai("The engine is busy", "engine_overloaded_error", None)),
+    "cohere": (429, {"message": "You are using a Trial key, which is limited to 20 API calls / minute."}),
+    "nothing": (429, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "body", "said"), USED_UP.values(), ids=USED_UP)
+def test_a_quota_that_is_used_up_is_never_asked_again(status: int, body: Any, said: str) -> None:
+    for headers in ({}, {"x_should_retry": "true"}, {"retry_after": "1"}):
+        error = refused(status, body, **headers)
+        assert type(error) is RateLimitError
+        assert said in str(error)
+        assert "the quota is used up: add credit, or ask another provider" in str(error)
+        assert error.should_retry is False
+        assert not may_pass(error)
+    if "message" not in body:
+        inside = reported(body)
+        assert isinstance(inside, RateLimitError)
+        assert not may_pass(inside)
+        assert "the quota is used up" in str(inside)
+
+
+@pytest.mark.parametrize(("status", "body"), PACE.values(), ids=PACE)
+def test_requests_that_came_too_fast_are_made_again(status: int, body: Any) -> None:
+    error = refused(status, body)
+    assert type(error) in (RateLimitError, OverloadedError)
+    assert error.should_retry is None
+    assert may_pass(error)
+    assert "used up" not in str(error)
+
+
+def test_a_402_is_never_asked_again_whatever_it_says() -> None:
+    for body in ("", "no", {"error": "pay"}):
+        error = refused(402, body, x_should_retry="true")
+        assert type(error) is StatusError
+        assert not may_pass(error)
+        assert "no credit left" in str(error)
+    inside = reported({"error": {"message": "pay", "code": 402}})
+    assert isinstance(inside, ProviderError)
+    assert not inside.passing
+    assert "no credit left" in str(inside)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The model `x` does not exist or you do not have access to it.",
+        "The requested model 'x' does not exist.",
+        # OpenRouter, xAI, DeepSeek, Ollama, LiteLLM's proxy, Mistral, Perplexity, Moonshot, Z.AI, Bedrock
+        "acme/x is not a valid model ID",
+        "Model not found: x",
+        "Model Not Exist",
+        'model "x" not found, try pulling it first',
+        "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view available models",
+        "Invalid model: x",
+        "Invalid model 'x'. Permitted models can be found in the documentation",
+        "Not found the model x or Permission denied",
+        "Unknown Model, please check the model code.",
+        "The provided model identifier is invalid.",
+    ],
+)
+def test_an_unknown_model_is_not_found_whatever_the_status(message: str) -> None:
+    for error in (*(refused(status, {"error": {"message": message}}) for status in (400, 404, 422)),
+                  reported({"error": {"message": message, "code": 400}})):  # fmt: skip
+        assert type(error) is NotFoundError
+        assert "the service has no such model: check model= and base_url=" in str(error)
+        assert not may_pass(error)
+
+
+@pytest.mark.parametrize("code", ["model_not_found", "invalid_model", "unknown_model", "resource_not_found_error"])
+def test_the_code_of_an_unknown_model_is_not_found(code: str) -> None:
+    assert type(refused(400, openai("no", "invalid_request_error", code))) is NotFoundError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "messages with role 'tool': the call in the model's last turn was not found",
+        "Invalid model output: no JSON",
+        "the file that the model asks for does not exist",
+        "this model does not support images",
+    ],
+)
+def test_a_model_in_another_sentence_is_not_an_unknown_model(message: str) -> None:
+    assert type(refused(400, {"error": {"message": message}})) is StatusError
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "litellm.BadRequestError: litellm.ContextWindowExceededError: OpenAIException - too long",
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        "The input token count exceeds the model limit",
+    ],
+)
+def test_a_relayed_context_error_is_a_context_length_error(message: str) -> None:
+    assert type(refused(400, {"error": {"message": message}})) is ContextLengthError
+    assert type(refused(500, {"error": {"message": message}})) is ContextLengthError
+    assert type(reported({"error": {"message": message}})) is ContextLengthError
+    assert type(refused(400, openai("x", "ContextWindowExceededError", None))) is ContextLengthError
+
+
+def test_the_filter_of_azure_is_found_by_its_inner_error() -> None:
+    body = {"error": {"message": "no", "code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}}
+    assert type(refused(400, body)) is ContentFilterError
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        # A service that had begun to stream, llama.cpp and LiteLLM among them.
+        ('data: {"error": {"message": "prompt is too long"}}\n\ndata: [DONE]\n\n', "prompt is too long"),
+        (': ping\r\n\r\nevent: error\r\ndata: {"error": "prompt is too long"}\r\n\r\n', "prompt is too long"),
+        ("event: error\ndata: prompt is too long\n\n", "prompt is too long"),
+        ('data: {"choices": []}\n\ndata:{"message": "prompt is too long"}', "prompt is too long"),
+        ('{"model": "m"}\n{"error": "prompt is too long"}\n', "prompt is too long"),
+        ('data: [{"error": {"message": "prompt is too long"}}]\n\n', "prompt is too long"),
+        ('data: {"cut": \ndata: {"error": "prompt is too long"}', "prompt is too long"),
+    ],
+)
+def test_a_stream_as_the_body_of_a_status_is_read_for_its_error(body: str, message: str) -> None:
+    error = refused(500, body)
+    assert type(error) is ContextLengthError
+    assert f": '{message}';" in str(error)
+
+
+def test_a_stream_without_an_error_is_quoted() -> None:
+    assert "'event: error data: {\"a\":'" in str(refused(500, 'event: error\n\ndata: {"a":'))
+    assert "'event: error data:'" in str(refused(500, "event: error\ndata:\n"))
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        # ggml-org/llama.cpp: tools/server
+        (500, "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"),
+        (500, "This model does not support tools"),
+        (501, "not implemented"),
+        (500, "unsupported content part"),
+    ],
+)
+def test_a_500_that_blames_the_request_is_not_asked_again(status: int, message: str) -> None:
+    error = refused(status, {"error": {"code": status, "message": message, "type": "server_error"}})
+    assert type(error) is StatusError
+    assert not may_pass(error)
+    assert "check the messages and options" in str(error)
+    assert refused(status, {"error": message}, x_should_retry="true").should_retry is True
+    inside = reported({"error": {"code": status, "message": message, "type": "server_error"}})
+    assert isinstance(inside, ProviderError)
+    assert not inside.passing
+    assert "check the messages and options" in str(inside)
+
+
+def test_a_busy_service_may_speak_of_what_it_does_not_support() -> None:
+    assert may_pass(refused(529, {"error": "overloaded; unsupported"}))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+        "litellm.APIConnectionError: Connection error.",
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+        "Server disconnected",
+        "socket hang up",
+        "read ECONNRESET",
+        "Network error",
+        "Connection reset by peer",
+        "<urlopen error [Errno 104] connection refused>",
+    ],
+)
+def test_a_lost_upstream_does_not_blame_the_messages(message: str) -> None:
+    for error in (refused(400, {"error": message}), refused(502, {"error": message}), reported({"error": message})):
+        assert "check the messages" not in str(error)
+        assert "try again later, or ask another provider" in str(error)
+    inside = reported({"error": {"message": message, "type": "invalid_request_error"}})
+    assert isinstance(inside, ProviderError)
+    assert inside.passing
+
+
+def test_a_request_id_inside_the_error_and_the_first_of_a_repeated_header_count() -> None:
+    assert refused(500, {"error": {"message": "no", "request_id": "parasail-1"}}).request_id == "parasail-1"
+    assert request_id({"x-request-id": "first, second"}) == "first"
 
 
 def test_a_number_in_a_report_is_a_status_wherever_it_stands() -> None:

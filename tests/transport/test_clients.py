@@ -301,6 +301,81 @@ def test_text_comes_through_a_proxy_that_the_environment_names(
     assert "".join(driver.collect("gprochat", "Hi", base_url=far(server))) == "You said: Hi"
 
 
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        # encode/httpx#3221 and #3574: httpx refuses the first three.
+        "localhost,127.0.0.1,fd07:b51a:cc66:f0::/64", "localhost,[::1],127.0.0.1", "::1,127.0.0.0/8",
+        "*", "127.0.0.1:{port}", "other.test 127.0.0.1",
+    ],
+)  # fmt: skip
+def test_a_host_that_no_proxy_names_is_asked_without_a_proxy(
+    exempt: str, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nobody() as port:
+        for name in ("HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, exempt.format(port=server.port))
+        assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+
+
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        "",
+        "localhost,fd07:b51a:cc66:f0::/64",
+        "[::1]",
+        "::1",
+        "upstream.test:1",
+        "stream.test",
+        "10.0.0.0/8",
+        "https://*",
+    ],
+)
+def test_a_host_that_no_proxy_does_not_name_is_asked_through_the_proxy(
+    exempt: str, driver: Driver, server: Emulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy("http", PASSWORD))
+    monkeypatch.setenv("NO_PROXY", exempt)
+    assert "".join(driver.collect("cromicle", "Hi", base_url=far(server))) == "You said: Hi"
+
+
+@pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "gopher://u:s3cret@h", "http://[::1", "nonsense", "http://"])
+def test_a_variable_that_does_not_apply_breaks_nothing(
+    value: str, driver: Driver, server: Emulator, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+    monkeypatch.setenv("ALL_PROXY", value)
+    monkeypatch.setenv("HTTP_PROXY", proxy("http", PASSWORD))
+    assert "".join(driver.collect("cromicle", "Hi", base_url=far(server))) == "You said: Hi"
+    monkeypatch.setenv("HTTP_PROXY", value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"])
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("socks://user:p4ss/w@rd@127.0.0.1:1", "socks://127.0.0.1:1"),
+        ("gopher://127.0.0.1", "gopher://127.0.0.1"),
+        ("http://user:p4ss@[::1", "http://[::1"),
+        ("user:p4ss@127.0.0.1:port", "http://127.0.0.1:port"),
+    ],
+)
+def test_a_bad_value_of_the_variable_that_applies_is_an_error_without_the_password(
+    variable: str, value: str, shown: str, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setenv(variable, value)
+    error = failure(driver, "http://upstream.test")
+    assert isinstance(error, g4flite.OptionError)
+    assert "the environment's proxy is not a URL that httpx can use: proxy" in str(error)
+    assert str(error).endswith(f"; {variable} is {shown}")
+    assert "p4ss" not in told(driver, error, caplog)
+
+
 def test_text_comes_over_tls_through_the_proxy_that_https_proxy_names(
     driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

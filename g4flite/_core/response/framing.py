@@ -13,8 +13,10 @@ All decoders split bytes and not text, at LF (server-sent events also at CR) and
 also split at U+2028 and other characters, which may stand inside a line of JSON.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import repeat
 from typing import Protocol, TypeAlias
 
@@ -24,6 +26,9 @@ Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
 # The numbers of two bytes: `10 in data` is several times faster than `b"\n" in data` for lines of usual length.
 _LF, _CR = b"\n\r"
+_FIELD = re.compile(rb"(data|event|id|retry|):")
+# The most bytes of an error that stands between events as bare JSON.
+_BARE = 16 * 1024
 
 
 class Framing(Protocol):
@@ -96,6 +101,10 @@ class Lines:
 class ServerSentEvents:
     """Splits bytes into server-sent events: each one's name ("" if it has none) and its lines of data, joined by LF.
 
+    An error that stands between the events as bare JSON, on one line or on many, is an event of the name `error`:
+    servers that fail while they stream write the body of their HTTP error so (Gemini does: maximhq/bifrost#5262, July
+    2026).  The standard drops such lines.
+
     - `limit` bounds the data of an event together with its unfinished line.
     - `flush`: many services omit the blank line behind the last event.  The standard drops such an event; `close` gives
       it out, unless `flush` is false.
@@ -105,7 +114,19 @@ class ServerSentEvents:
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (August 2026).
     """
 
-    __slots__ = ("_data", "_flush", "_id", "_name", "_skip", "_tail", "last_event_id", "limit", "retry")
+    __slots__ = (
+        "_bare",
+        "_data",
+        "_flush",
+        "_id",
+        "_name",
+        "_open",
+        "_skip",
+        "_tail",
+        "last_event_id",
+        "limit",
+        "retry",
+    )
 
     def __init__(self, limit: int, *, flush: bool = True) -> None:
         self.limit = limit
@@ -121,13 +142,15 @@ class ServerSentEvents:
         self._data: bytes | bytearray | None = None
         self._id = self.last_event_id = ""
         self.retry: int | None = None
+        # The lines so far of bare JSON, and how many of its braces and brackets are open.
+        self._bare, self._open = bytearray(), 0
 
     @property
     def idle(self) -> bool:
         return self._is_between_events() and not self._tail and not self._skip
 
     def _is_between_events(self) -> bool:
-        return self._data is None and not self._name and self._id == self.last_event_id
+        return self._data is None and not (self._name or self._bare) and self._id == self.last_event_id
 
     def feed(self, data: bytes) -> Frames:
         if self._skip:
@@ -195,14 +218,36 @@ class ServerSentEvents:
             # Most events have one line of data: `_field` without the cost of a call.
             if self._data is None and line.startswith(b"data: ") and len(line) <= self.limit:
                 self._data = line[6:]
+            elif line.startswith((b"{", b"[")) or (self._bare and line and not _FIELD.match(line)):
+                yield from self._bare_error(line)
             elif line:
                 self._field(line)
             else:
+                if self._bare:
+                    yield from self._bare_error(line)
                 self.last_event_id = self._id
                 name, held, self._name, self._data = self._name, self._data, "", None
                 if held is not None:
                     yield name, bytes(held)
         self._check(self._tail)
+
+    def _bare_error(self, line: bytes) -> Iterator[tuple[str, bytes]]:
+        """Take one line of bare JSON.  Yield the JSON if this line ends it, and if it is an error."""
+        self._bare += line
+        self._open += line.count(b"{") + line.count(b"[") - line.count(b"}") - line.count(b"]")
+        # A brace inside a string may keep the JSON open: then a blank line ends it.
+        if self._open > 0 and line and len(self._bare) <= _BARE:
+            return
+        bare = bytes(self._bare)
+        self._bare, self._open = bytearray(), 0
+        with suppress(ValueError, RecursionError):
+            value = json.loads(bare)
+            # Gemini's errors are lists of one.
+            value = value[0] if isinstance(value, list) and len(value) == 1 else value
+            if isinstance(value, dict) and (
+                not {"error", "detail"}.isdisjoint(value) or "error" in (value.get("type"), value.get("object"))
+            ):
+                yield "error", json.dumps(value).encode()
 
     def _field(self, line: bytes) -> None:
         """Take one line of an event, `field: value`."""

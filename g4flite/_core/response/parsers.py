@@ -195,9 +195,23 @@ class FrameParser:
             return tuple(self._reader.end(marked=True))
         if not frame:
             return ()
-        value = self._value(frame, last)
         try:
-            return tuple(self._reader.read(name, value))
+            value = self._value(frame, last)
+        except (MalformedReplyError, TruncatedStreamError):
+            text = frame.decode("utf-8", "replace")
+            # A relay that failed inside of an event has written its error into the same event, on a line of its own
+            # (Wei-Shaw/sub2api#1471, April 2026); and the data of an event `error` may be plain text
+            # (davidmigloz/ai_clients_dart#88, March 2026).
+            _, found, line = text.rpartition("\n")
+            if error := (reported(line) if found else None) or (reported({"error": text}) if name == "error" else None):
+                return (error,)
+            raise
+        try:
+            items = tuple(self._reader.read(name, value))
+            # Servers send such events in other protocols' shapes, too.
+            if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
+                items += (reported(value) or reported({"error": value}),)
+            return items
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
                 f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}; "

@@ -16,7 +16,6 @@ that were quoted in public issues.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import timezone
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,12 +34,26 @@ from ..errors import (
     RateLimitError,
     StatusError,
 )
+from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_reset
 
 # How many characters of an error's text are kept in `.body`, and searched for words.
 KEPT: Final = 2 * 1024
+# The words by which a relay says that it lost the connection to the service behind it: the request was not at fault.
+# Envoy, LiteLLM, OpenRouter, aiohttp, httpx and Node say so (texts quoted in public issues).
+LOST: Final = re.compile(
+    r"connect(ion)?.?(\w+ )?(error|reset|refused|closed|lost|aborted|terminated|broken)|reset by peer|disconnect"
+    r"|upstream|incomplete (chunked )?read|without sending complete|socket hang up|network.?error|broken pipe"
+    r"|bad gateway|\b(econn\w+|epipe|eof)\b"
+)
 # The words by which an error says that a later attempt may succeed.
 PASSING_WORDS: Final = re.compile(
-    "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again"
+    "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again|" + LOST.pattern
+)
+# The words by which a 5xx says that the request itself is at fault, so that a second one would fail alike: llama.cpp's
+# "image input is not supported" has status 500 (ggml-org/llama.cpp, tools/server).
+LASTING_WORDS: Final = re.compile(
+    r"\b(not supported|unsupported|does(n't| not) support|not_supported_error|not implemented|invalid_request(_error)?"
+    r"|bad_?request(_?error)?|invalid_argument|validation_error)\b"
 )
 # The headers in which services give a request's id; the first of these that is there counts.  `cf-ray` and the like are
 # left out: a proxy in between gives them, and the service cannot find a request by them.
@@ -53,7 +66,8 @@ class Report(NamedTuple):
     """An error in the service's own words.
 
     `message` is the sentence for people, `code` and `kind` are the words and numbers for programs.  `marks` are further
-    such words and numbers, which only help to find the error's class.
+    such words and numbers, which only help to find the error's class.  `wait` is how many seconds the service asks its
+    clients to wait.
     """
 
     message: str
@@ -61,6 +75,7 @@ class Report(NamedTuple):
     kind: str | None = None
     request_id: str | None = None
     marks: tuple[str | int, ...] = ()
+    wait: float | None = None
 
 
 class Rule(NamedTuple):
@@ -80,6 +95,23 @@ class Rule(NamedTuple):
     said: str
 
 
+# What says that a quota or a balance is used up, so that no second attempt can succeed before somebody pays or a day
+# has passed.  The words are those of OpenAI, Moonshot (`exceeded_current_quota_error`), Z.AI (1113), Anthropic (the
+# balance), OpenRouter and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403), and the day in Gemini's
+# `quotaId`: simonw/llm#494, anthropics/claude-code#66314, google-gemini/gemini-cli#8437, can1357/oh-my-pi#9569,
+# continuedev/continue#10373, cohere-ai/cohere-developer-experience#199.
+USED_UP: Final = Rule(
+    RateLimitError, (),
+    r"insufficient_(quota|balance|credits?|funds)|exceeded_current_quota(_error)?|billing_\w+|payment_required|1113"
+    r"|\w+_per_day(_\w+)?",
+    r"\b(credit balance is too low|insufficient (account )?(balance|credits?|funds|quota)"
+    r"|(used|consumed|exhausted) all (of )?(your |its )?(available )?credits|(does not|doesn't|don't) have any credits"
+    r"|monthly (spending|usage) limit|spending limit (reached|exceeded)|specified api usage limits"
+    r"|exceeded your monthly (included )?(credits|quota|limit)|requires more credits|out of credits"
+    r"|no (credits?|balance|quota) (left|remaining)|(calls|requests|tokens) ?(/|per) ?month)\b",
+)  # fmt: skip
+# OpenAI means by this that the money is gone.  Gemini says it of each quota, and says when to retry if it is a pace.
+BILLING: Final = "check your plan and billing"
 # The first rule that fits counts.  The words come from the sources above.
 RULES: Final = (
     Rule(
@@ -90,16 +122,17 @@ RULES: Final = (
     ),
     Rule(
         ContextLengthError, (),
-        r"context_length_exceeded|exceed_context_size(_error)?|(model_)?context_window_exceeded|tokens_limit_reached",
+        r"context_length_exceeded|exceed_context_size(_error)?|(model_)?context_window_exceeded(_error)?|tokens_limit_reached",
         r"\b(maximum (context|prompt) length|prompt is too long|input is too long for|too many tokens"
         r"|context size has been exceeded|context length of only|max_new_tokens` must be"
-        r"|exceeds the maximum number of tokens|prompt token count of \d+ exceeds"
+        r"|exceeds the maximum number of tokens|prompt token count of \d+ exceeds|contextwindowexceedederror"
+        r"|input token count (\(\d+\) )?exceeds"
         r"|reduce the length of the (messages|prompt|input)"
         r"|exceeds? (the |your |this )?(model's )?(available |maximum )?context (length|limit|size|window))\b",
     ),
     Rule(
         ContentFilterError, (),
-        r"content_filter(ed|_\w+)?|content_policy(_violation)?|responsible_ai_policy_violation|(image_)?safety"
+        r"content_filter(ed|_\w+)?|content_policy(_violation)?|responsible_ai_?policy_violation|(image_)?safety"
         r"|prohibited_content|data_inspection_failed",
         r"\b(content management policy|content filter(ing)?|content policy|content_policy_violation"
         r"|prohibited_content|input was flagged|flagged as potentially violating)\b",
@@ -123,8 +156,12 @@ RULES: Final = (
     ),
     Rule(
         NotFoundError, (404,),
-        r"(model_|deployment_)?not_found(_error)?",
-        r"^200 .*\bmodel\b.* (not found|does not exist)\b",
+        r"(model_|deployment_|resource_)?not_found(_error)?|(invalid|unknown)_model(_name|_id)?|no_such_model",
+        # The second part is for OpenRouter, xAI, DeepSeek, LiteLLM, Mistral and others, which answer 400.
+        r"^200 .*\bmodel\b.* (not found|does not exist)\b"
+        r"|^(200|40[04]|422|500) .*(\bmodel:? (\S+ )?(is |was )?(not found|not exist|does(n't| not) exist)\b"
+        r"|\b(not found the|unknown|no such) model\b|\binvalid model( name| id|: | ['\"`])|\bis not a valid model\b"
+        r"|\bmodel (identifier|name|id) is (invalid|not valid)\b)",
     ),
 )  # fmt: skip
 # What a message tells the user to do next, by the class of the error.
@@ -138,6 +175,9 @@ ADVICE: Final[Mapping[type[StatusError], str]] = {
     ContentFilterError: "change the messages, or ask another provider",
     ChallengeError: "a challenge page lets only browsers pass: try another network, proxy= or provider",
 }
+NO_CREDIT: Final = "the quota is used up: add credit, or ask another provider"
+NO_MODEL: Final = "the service has no such model: check model= and base_url="
+LATER: Final = "try again later, or ask another provider"
 
 
 def report_of(value: object, *, bare: bool = False) -> Report | None:
@@ -155,9 +195,12 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     `{"detail": [{"loc", "msg"}]}`.
     """
     if isinstance(value, str):
+        text = value
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = json.loads(text)
+        except ValueError:
+            return _report_of_frames(text, bare)
+        except RecursionError:
             return None
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
@@ -180,31 +223,73 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [kind[:KEPT] for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
     reasons = [detail.get("reason") for detail in _objects(details)]
-    marks = [_mark(mark) for mark in (*words[1:], *reasons, inner.get("status"), inner.get("status_code"))]
+    # Gemini names the quota (google.rpc.QuotaFailure), Azure the filter.
+    quotas = [quota.get("quotaId") for detail in _objects(details) for quota in _objects(detail.get("violations"))]
+    within = inner.get("innererror")
+    filters = [within.get("code")] if isinstance(within, dict) else []
+    numbers = (inner.get("status"), inner.get("status_code"))
+    marks = [_mark(mark) for mark in (*words[1:], *reasons, *quotas, *filters, *numbers)]
+    wait = asked_by_fields((*_objects(details), inner, more, value, *_objects([more.get("headers")])))
     return Report(
         said,
         code=_mark(inner.get("code")),
         kind=words[0] if words else None,
-        request_id=displayable_id(value.get("request_id")),
+        # Parasail has the id inside of `error`.
+        request_id=displayable_id(value.get("request_id")) or displayable_id(inner.get("request_id")),
         marks=tuple(mark for mark in marks if mark is not None),
+        wait=asked_in_words(said[:KEPT]) if wait is None else wait,
     )
+
+
+def _report_of_frames(text: str, bare: bool) -> Report | None:
+    """Return the error that one line of a body reports, or None: server-sent events or NDJSON under an error's status.
+
+    An event of the name `error` may have plain text as its data.
+    """
+    named = None
+    for line in text.split("\n"):
+        field, _, data = line.partition(":")
+        data = (data if field == "data" else line).strip()
+        if data.startswith(("{", "[")):
+            try:
+                value = json.loads(data)
+            except (ValueError, RecursionError):
+                continue
+            if report := report_of(value, bare=bare):
+                return report
+        elif named == "error" and field == "data" and data:
+            return report_of({"error": data})
+        named = data.partition(":")[2].strip() if field == "event" else None
+    return None
 
 
 def classify(status: int, report: Report | None) -> type[StatusError] | None:
     """Return the class of an error, or None if no rule fits; `status` is 200 if the error came inside a reply."""
     report = report or Report("")
-    message, numbers = report.message[:KEPT], _numbers(report)
-    # A message of one word is a code.
-    marks = (report.code, report.kind, *report.marks, None if " " in message else message)
-    words = [_snake(mark) for mark in marks if isinstance(mark, str)]
-    said = f"{numbers[0] if numbers and status == 200 else status} {message.lower()}"
-    for rule in RULES:
-        if any(re.fullmatch(rule.words, word) for word in words) or re.search(rule.said, said, re.DOTALL):
-            return rule.error
+    if is_used_up(status, report):
+        return USED_UP.error
+    if rule := next((rule for rule in RULES if _fits(rule, status, report)), None):
+        return rule.error
+    numbers = _numbers(report)
     # A 503 that does not speak of overload may come from any server in between.
     if status != 503:
         numbers.append(status)
     return next((rule.error for rule in RULES if not {*rule.numbers}.isdisjoint(numbers)), None)
+
+
+def is_used_up(status: int, report: Report) -> bool:
+    """Return whether the error says that a quota or a balance is used up, and not that requests come too fast."""
+    return _fits(USED_UP, status, report) or (report.wait is None and BILLING in report.message[:KEPT].lower())
+
+
+def _fits(rule: Rule, status: int, report: Report) -> bool:
+    """Return whether the words of the report are those of the rule."""
+    message, numbers = report.message[:KEPT], _numbers(report)
+    # A message of one word is a code.
+    marks = (report.code, report.kind, *report.marks, None if " " in message else message)
+    words = [_snake(str(mark)) for mark in marks if mark is not None]
+    said = f"{numbers[0] if numbers and status == 200 else status} {message.lower()}"
+    return any(re.fullmatch(rule.words, word) for word in words) or bool(re.search(rule.said, said, re.DOTALL))
 
 
 def reported(report: Any) -> G4fliteError | None:
@@ -219,20 +304,24 @@ def reported(report: Any) -> G4fliteError | None:
     said = f"the service reports an error: {excerpt(found.message)}"
     if error := classify(200, found):
         return error(
-            f"{said}; {ADVICE[error]}",
+            f"{said}; {_advice_of(error, 200, found)}",
             status=200,
             body=(report if isinstance(report, str) else _json(report))[:KEPT],
+            retry_after=found.wait,
+            should_retry=False if is_used_up(200, found) else None,
             code=found.code,
             kind=found.kind,
             request_id=found.request_id,
         )
-    words = f"{found.code} {found.kind} {found.message[:KEPT]}".lower()
+    words = _words(found)
     passing = not PASSING_STATUSES.isdisjoint(_numbers(found)) or PASSING_WORDS.search(words) is not None
+    passing = passing and not _is_lasting(found)
     return ProviderError(
-        f"{said}; " + ("try again later, or ask another provider" if passing else "check the messages and options"),
+        f"{said}; {LATER if passing else _advice(next(iter(_numbers(found)), 400), {}, found)}",
         code=found.code,
         kind=found.kind,
         passing=passing,
+        retry_after=found.wait,
         request_id=found.request_id,
     )
 
@@ -270,9 +359,16 @@ def status_error(
         kind = ChallengeError
     elif kind is None and status >= 400:
         kind = classify(status, report or Report(text))
-    kind, report = kind or StatusError, report or Report("")
-    said = f": {excerpt(report.message or text)}" if text.strip() else ""
-    advice = ADVICE.get(kind) or _advice(status, headers)
+    kind, report = kind or StatusError, report or Report(text, wait=asked_in_words(text[:KEPT]))
+    said = f": {excerpt(report.message)}" if text.strip() else ""
+    advice = _advice_of(kind, status, report) or _advice(status, headers, report)
+    # 402 is Payment Required.
+    used_up = status >= 400 and (status == 402 or is_used_up(status, report))
+    should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
+    if used_up or (should_retry is None and kind is StatusError and status >= 500 and _is_lasting(report)):
+        should_retry = False
+    wait = asked_by_headers(headers, now_ms)
+    wait = report.wait if wait is None else wait
     if kind is AuthenticationError and key_variables:
         advice = f"check api_key=, or {' or '.join(key_variables)} in the environment"
     word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
@@ -280,8 +376,8 @@ def status_error(
         f"status {status}{_phrase(status)}{said}{word}; {advice}",
         status=status,
         body=text[:KEPT],
-        retry_after=retry_after(headers, now_ms),
-        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "").lower()),
+        retry_after=until_reset(headers, now_ms) if wait is None and kind is RateLimitError else wait,
+        should_retry=should_retry,
         code=report.code,
         kind=report.kind,
         request_id=report.request_id or request_id(headers),
@@ -298,12 +394,23 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _advice(status: int, headers: Mapping[str, str]) -> str:
+def _advice_of(kind: type[StatusError], status: int, report: Report) -> str:
+    """Return what to do next after an error of this class, "" for an error of no class."""
+    if kind is RateLimitError and is_used_up(status, report):
+        return NO_CREDIT
+    if kind is NotFoundError and "model" in _words(report):
+        return NO_MODEL
+    return ADVICE.get(kind, "")
+
+
+def _advice(status: int, headers: Mapping[str, str], report: Report) -> str:
     """Return what to do next after a status whose error belongs to no class."""
     if status < 400:
         host = _redirect_host(headers)
         return f"it redirects to {host}, and redirects are not followed: set base_url= if the service has moved there"
-    if status >= 500:
+    if LOST.search(_words(report)):
+        return f"the service lost the connection to another one behind it: {LATER}"
+    if status >= 500 and not _is_lasting(report):
         return "the service fails: try again later, or ask another provider"
     return {
         402: "the account has no credit left: add credit, or ask another provider",
@@ -330,7 +437,9 @@ def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the service's id of the request, from the first of the headers `REQUEST_IDS`, or None if there is none."""
-    return next(filter(None, (displayable_id(headers.get(name)) for name in REQUEST_IDS)), None)
+    # A header that a proxy in between has repeated comes as "a, b": its first value is the service's.
+    values = (headers.get(name, "").partition(",")[0].strip() for name in REQUEST_IDS)
+    return next(filter(None, map(displayable_id, values)), None)
 
 
 def is_challenge(headers: Mapping[str, str], page: str) -> bool:
@@ -343,25 +452,6 @@ def is_challenge(headers: Mapping[str, str], page: str) -> bool:
         mark in page
         for mark in ("challenge-platform", "cf-chl", "Just a moment...", "Attention Required! | Cloudflare")
     )
-
-
-def retry_after(headers: Mapping[str, str], now_ms: int) -> float | None:
-    """Return the seconds that the service asks its clients to wait, or None if it does not ask.
-
-    The header `retry-after-ms` counts first, then `retry-after` in seconds or as an HTTP date (RFC 9110 10.2.3).
-    """
-    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
-        value = headers.get(name, "").strip()
-        if value.replace(".", "", 1).isdecimal():
-            return float(value) / unit
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - imports socket, and is rarely needed
-
-    try:
-        date = parsedate_to_datetime(headers.get("retry-after", ""))
-        seconds = date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp() - now_ms / 1000
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, seconds)
 
 
 def _json(value: object) -> str:
@@ -394,6 +484,17 @@ def _mark(value: object) -> str | int | None:
     if isinstance(value, str):
         return value[:KEPT] or None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _words(report: Report) -> str:
+    """Return the code, the kind and the message of a report, in lower case."""
+    return f"{report.code} {report.kind} {report.message[:KEPT]}".lower()
+
+
+def _is_lasting(report: Report) -> bool:
+    """Return whether an error of the service says that the request itself is at fault, and not a lost connection."""
+    words = _words(report)
+    return bool(LASTING_WORDS.search(words)) and not LOST.search(words)
 
 
 def _numbers(report: Report) -> list[int]:

@@ -16,7 +16,9 @@ import httpx
 
 from ..errors import OptionError, UsageError
 from ..provider import Request
+from ..proxies import environment_proxy, names_proxies
 from ..timers import Timers
+from ..urls import check_proxy
 from .httpx import Response, asend, async_response, send
 from .network_errors import error_of_request, failures, httpx_classes, safe_cause
 from .tls import default_context, unused_context
@@ -260,20 +262,27 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
     Certificates are loaded only for an https URL.  Raises `OptionError` if they cannot be loaded or the proxy cannot be
     used.
     """
+    found = environment_proxy(to.base_url, os.environ) if to.proxy is None else None
+    source = f"; {found.variable} is {found.public}" if found else ""
+    try:
+        chosen = to.proxy if found is None else check_proxy(found.url)
+    except ValueError as error:
+        raise OptionError(f"the environment's proxy is not a URL that httpx can use: {error}{source}") from None
     try:
         context = to.verify or (default_context() if to.base_url.startswith("https:") else unused_context())
         # The connection to an https proxy has a TLS context of its own.
-        own = to.verify if (to.proxy or "").startswith("https:") else None
-        proxy = None if to.proxy is None else httpx.Proxy(to.proxy, ssl_context=own)
-        return kind(verify=context, proxy=proxy, limits=LIMITS)
+        own = to.verify if (chosen or "").startswith("https:") else None
+        proxy = None if chosen is None else httpx.Proxy(chosen, ssl_context=own)
+        # If no variable says anything of proxies, httpx asks the system's settings on macOS and Windows.
+        return kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
     # The transport cannot use the proxy, and says why.
-    except OptionError:
-        raise
+    except OptionError as error:
+        raise OptionError(f"{error}{source}") from None
     except ImportError:
-        raise OptionError("a SOCKS proxy needs the package socksio; install it with: pip install socksio") from None
-    except (httpx.InvalidURL, ValueError):
         raise OptionError(
-            "the proxy is not a URL that httpx can use; check proxy= and the proxies in the environment"
+            f"a SOCKS proxy needs the package socksio; install it with: pip install socksio{source}"
         ) from None
+    except (httpx.InvalidURL, ValueError):
+        raise OptionError(f"the proxy is not a URL that httpx can use; check proxy={source}") from None

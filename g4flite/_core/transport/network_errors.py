@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import httpx
 
@@ -27,6 +26,7 @@ from ..errors import (
     TransportError,
     TruncatedStreamError,
 )
+from ..proxies import environment_proxy
 from ..secrets import redact
 from ..timers import Timers
 
@@ -91,7 +91,8 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
     if is_a(error, "ConnectError") and proxied:
         return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
     if is_a(error, "ConnectError"):
-        place += f", or to the proxy that {name} names" if (name := proxy_variable(url)) else ""
+        found = environment_proxy(url, os.environ)
+        place += f", or to the proxy that {found.variable} names" if found else ""
         return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
     if isinstance(error, (*httpx_classes("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
@@ -103,15 +104,6 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
     if is_a(error, "RemoteProtocolError") and "disconnected" not in str(error):
         return MalformedReplyError(f"{place} sent no valid HTTP response: {reason(error)}; check base_url=")
     return TransportError(f"{place} closed the connection before it responded: {reason(error)}; try again")
-
-
-def proxy_variable(url: str) -> str:
-    """Return the name of the environment variable by which httpx finds a proxy for the URL, "" if it finds none."""
-    parts = urlsplit(url)
-    if proxy_bypass_environment(parts.hostname or ""):
-        return ""
-    names = [f"{parts.scheme}_proxy", "all_proxy"]
-    return next((name for low in names for name in (low.upper(), low) if os.environ.get(name)), "")
 
 
 def error_of_body(error: Exception, timers: Timers) -> G4fliteError:

@@ -1,0 +1,97 @@
+"""What a refusal does to a stream, over a real socket: the wait that the service asks for, and no second question."""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.exchanges import answering
+
+# No wait of its own, so that a wait is the service's.
+AT_ONCE = g4flite.Retry(times=2, base=0, cap=0)
+
+
+def gemini(message: str, *details: Any) -> str:
+    return json.dumps(
+        [{"error": {"code": 429, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}]
+    )
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "headers"),
+    [
+        ("gemini", gemini("Quota exceeded", {"retryDelay": "0.3s"}), {}),
+        ("gemini", gemini("Please retry in 300ms."), {}),
+        ("groq", '{"error": {"message": "Please try again in 0.3s", "code": "rate_limit_exceeded"}}', {}),
+        ("azure-openai", "{}", {"x-ms-retry-after-ms": "300"}),
+        ("openai", "{}", {"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "300ms"}),
+        ("anthropic", '{"type": "error", "error": {"type": "rate_limit_error", "retry_after": 0.3}}', {}),
+    ],
+)
+def test_the_stream_waits_as_long_as_the_service_asks(
+    driver: Driver, server: Emulator, provider: str, body: str, headers: dict[str, str]
+) -> None:
+    answering(server, Script(status=429, body=body, headers=headers), Script())
+    base = server.url if provider in ("gemini", "anthropic", "azure-openai") else f"{server.url}/v1"
+    text = driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base, retries=AT_ONCE)
+    assert "".join(text) == "You said: Hi"
+    first, second = server.exchanges
+    assert second.started - first.started >= 0.29
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (429, '{"error": {"message": "no", "code": "insufficient_quota"}}'),
+        (429, '{"error": {"message": "Please recharge", "code": "1113"}}'),
+        (500, '{"error": {"message": "Your team has used all available credits"}}'),
+        (500, '{"error": {"code": 500, "message": "image input is not supported", "type": "server_error"}}'),
+        (500, 'data: {"error": {"message": "Invalid model name passed in model=m"}}\n\ndata: [DONE]\n\n'),
+    ],
+)
+def test_what_no_second_attempt_can_change_is_asked_once(
+    driver: Driver, server: Emulator, status: int, body: str
+) -> None:
+    server.script = Script(status=status, body=body)
+    with pytest.raises(g4flite.StatusError):
+        driver.collect("openai", "Hi", model="m", api_key="key-123456", base_url=f"{server.url}/v1", retries=AT_ONCE)
+    assert len(server.exchanges) == 1
+
+
+STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
+
+
+@pytest.mark.parametrize("quirk", ["bare_error", "error_in_half_an_event", "error_in_plain_text"])
+@pytest.mark.parametrize("provider", STREAMS)
+def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
+    driver: Driver, server: Emulator, provider: str, quirk: str
+) -> None:
+    server.script = Script(quirk=quirk)
+    base = f"{server.url}/v1" if provider.startswith("openai") else server.url
+    with pytest.raises(g4flite.ContextLengthError, match="'prompt is too long'"):
+        driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"message": "Slow down, try again in 10ms", "code": 429}}\n\n',
+        '{\n  "error": {\n    "message": "Slow down, try again in 10ms",\n    "code": 429\n  }\n}\n',
+        ': ping\n\n{"error": {"message": "Slow down", "type": "rate_limit_error"}}\n\ndata: [DONE]\n\n',
+        "event: error\ndata: rate limit exceeded, try again in 10ms\n\n",
+        'event: error\ndata: {"message": "Slow down", "code": "rate_limit_exceeded"}\n\n',
+        'data: {"error": {"message": "Slow down", "code": 429}}',
+    ],
+)
+@pytest.mark.parametrize("provider", STREAMS)
+def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
+    driver: Driver, server: Emulator, provider: str, body: str
+) -> None:
+    answering(server, Script(body=body, headers={"content-type": "text/event-stream"}), Script())
+    base = f"{server.url}/v1" if provider.startswith("openai") else server.url
+    text = driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base, retries=AT_ONCE)
+    assert "".join(text) == "You said: Hi"
+    assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["RateLimitError", "complete"]
