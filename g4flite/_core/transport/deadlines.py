@@ -71,11 +71,17 @@ def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
     Source: https://www.python-httpx.org/advanced/extensions/ (August 2026).
     """
     connect = deadline(timers, timers.connecting(), timers.connecting)
-    read = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
+    longest = timers.timeout.first_token or timers.total
+    write, read = deadline(timers, longest, timers.left), deadline(timers, longest, timers.left_for_head)
     return {
-        "timeout": {"connect": connect, "pool": connect, "write": read, "read": read},
+        "timeout": {"connect": connect, "pool": connect, "write": write, "read": read},
         "trace": partial(trace, timers),
     }
+
+
+def end_of_head(passed: Mapping[str, Any], timers: Timers) -> None:
+    """Let the reads of the body, which come next, ask the timers without counting.  `passed` are `extensions`."""
+    passed["timeout"]["read"].left = timers.left
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
@@ -89,7 +95,9 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         timers.connected = info["request"].method != b"CONNECT"
         # HTTP/2 writes frames, whose order and time are the protocol's own.
         timers.head_is_next = timers.connected and event.startswith("http11.")
+        timers.requesting()
     elif event.endswith(CONNECTED):
+        timers.fresh = True
         attach(info["return_value"], timers)
     elif event.endswith(FAILED) and timers.waiting is not None:
         stream: Any = timers.waiting

@@ -15,7 +15,7 @@ import httpx
 from ..provider import Request
 from ..response.reply import BITS, Head, content_coding
 from ..timers import Timers
-from .deadlines import attach, awatch, extensions, watch
+from .deadlines import attach, awatch, end_of_head, extensions, watch
 from .network_errors import failures
 
 
@@ -69,14 +69,12 @@ def upload(kind: type[Any]) -> type[Any]:
 
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
+    passed = extensions(timers, watch)
     request = client.build_request(
-        wanted.method,
-        wanted.url,
-        headers=wanted.headers,
-        content=wanted.body,
-        extensions=extensions(timers, watch),
+        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     raw = client.send(request, stream=True, follow_redirects=False)
+    end_of_head(passed, timers)
     head = head_of(raw, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
     body: Iterator[bytes] = raw.iter_bytes() if head.decoded else iter(raw.stream)  # type: ignore[arg-type]
@@ -85,16 +83,15 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
 
 async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
     """Do the same as `send`, in async."""
+    passed = extensions(timers, awatch)
     request = client.build_request(
-        wanted.method,
-        wanted.url,
-        headers=wanted.headers,
-        content=wanted.body,
-        extensions=extensions(timers, awatch),
+        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    return async_response(await client.send(request, stream=True, follow_redirects=False), timers)
+    raw = await client.send(request, stream=True, follow_redirects=False)
+    end_of_head(passed, timers)
+    return async_response(raw, timers)
 
 
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
