@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..provider import Request
-from ..response.reply import BITS, Head, content_coding
+from ..response.reply import Head, can_undo, content_coding, is_delimited
 from ..timers import Timers
 from .deadlines import attach, awatch, end_of_head, extensions, watch
 from .network_errors import failures
@@ -73,11 +73,12 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     request = client.build_request(
         wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
+    offer(request)
     raw = client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, timers)
     head = head_of(raw, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
-    body: Iterator[bytes] = raw.iter_bytes() if head.decoded else iter(raw.stream)  # type: ignore[arg-type]
+    body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
     return Response(head, body, raw)
 
 
@@ -89,6 +90,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
+    offer(request)
     raw = await client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, timers)
     return async_response(raw, timers)
@@ -97,8 +99,14 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
     """Return the `Response` of an async response of httpx."""
     head = head_of(raw, timers)
-    body: AsyncIterator[bytes] = raw.aiter_bytes() if head.decoded else aiter(raw.stream)  # type: ignore[arg-type]
+    body: AsyncIterator[bytes] = raw.aiter_bytes() if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
     return Response(head, body, raw)
+
+
+def offer(request: httpx.Request) -> None:
+    """Let the request offer no compression but those that `Reply` undoes, within its bounds."""
+    if "accept-encoding" in request.headers:
+        request.headers["accept-encoding"] = can_undo(request.headers["accept-encoding"])
 
 
 def head_of(response: httpx.Response, timers: Timers) -> Head:
@@ -107,18 +115,9 @@ def head_of(response: httpx.Response, timers: Timers) -> Head:
     # A mock transport has no network stream.
     if stream is not None:
         attach(stream, timers)
-    named = {name.lower() for name, _ in headers.raw}
-    bounded = stream is None or b"content-length" in named or b"transfer-encoding" in named
     # A 204 has no body (RFC 9110 15.3.5).
-    bounded = bounded or response.status_code == 204
-    coding = content_coding(headers) if b"content-encoding" in named else ""
+    bounded = stream is None or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
-    decoded = response.is_stream_consumed or (coding != "" and is_decoded(response, coding))
+    coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
-    return Head(response.status_code, headers, "" if decoded else coding, open_ended, decoded)
-
-
-def is_decoded(response: httpx.Response, coding: str) -> bool:
-    """Return whether httpx undoes this compression: it does if its request offered it, and `Reply` does not undo it."""
-    offered = response.request.headers.get("accept-encoding", "").replace(" ", "").split(",")
-    return coding not in BITS and coding in offered
+    return Head(response.status_code, headers, coding, open_ended)
