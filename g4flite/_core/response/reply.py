@@ -9,7 +9,7 @@ their size, before anyone can count them.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -90,15 +90,16 @@ def content_coding(headers: Mapping[str, str]) -> str:
     return ",".join(coding for coding in codings if coding not in PLAIN)
 
 
-def can_undo(offered: str) -> str:
-    """Return those codings of a header accept-encoding that `Inflater` undoes; "identity" if there is none.
+def limit_offer(headers: MutableMapping[str, str]) -> None:
+    """Take out of a request's accept-encoding what `Inflater` does not undo; "identity" stands in if nothing is left.
 
     A client of httpx also offers br and zstd if their packages are installed.  These packages inflate a read at once,
     33 kB of zstd to 2 GiB, and brotli's takes the half of a body for a whole.
     """
-    names = (*BITS, "identity")
-    kept = (coding.strip() for coding in offered.split(",") if coding.partition(";")[0].strip().lower() in names)
-    return ", ".join(kept) or "identity"
+    if offered := headers.get("accept-encoding"):
+        names = (*BITS, "identity")
+        kept = (coding.strip() for coding in offered.split(",") if coding.partition(";")[0].strip().lower() in names)
+        headers["accept-encoding"] = ", ".join(kept) or "identity"
 
 
 def is_delimited(headers: Mapping[str, str]) -> bool:

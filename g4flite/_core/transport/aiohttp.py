@@ -28,8 +28,8 @@ import httpx_aiohttp
 
 from ..errors import G4fliteError, OptionError
 from ..provider import Request
+from ..response.reply import limit_offer
 from ..timers import Timers
-from .httpx import offer
 from .network_errors import causes, failures
 from .tls import default_context, unused_context
 
@@ -97,7 +97,7 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body, waits.connected)
-    offer(request)
+    limit_offer(request.headers)
     try:
         response = await waits.wait(lambda: client.send(request, stream=True, follow_redirects=False))
     except BaseException:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..provider import Request
-from ..response.reply import Head, can_undo, content_coding, is_delimited
+from ..response.reply import Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
-from .deadlines import attach, awatch, end_of_head, extensions, watch
-from .network_errors import failures
+from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
+from .network_errors import failures, httpx_classes
+from .socketless import AsyncTimed, begin, timed
 
 
 class Response(NamedTuple):
@@ -73,13 +74,14 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     request = client.build_request(
         wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
-    offer(request)
+    limit_offer(request.headers)
+    if not shows_sockets(client, request):
+        begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, timers)
-    head = head_of(raw, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
     body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
-    return Response(head, body, raw)
+    return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
 async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
@@ -90,33 +92,38 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    offer(request)
-    raw = await client.send(request, stream=True, follow_redirects=False)
-    end_of_head(passed, timers)
-    return async_response(raw, timers)
+    limit_offer(request.headers)
+    awaiting = Awaiting(timers, None if shows_sockets(client, request) else begin(timers))
+    with awaiting.scope:
+        raw = await client.send(request, stream=True, follow_redirects=False)
+        end_of_head(passed, timers)
+        return async_response(raw, timers)
+    timers.check()
+    raise timers.expired()
 
 
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
     """Return the `Response` of an async response of httpx."""
-    head = head_of(raw, timers)
     body: AsyncIterator[bytes] = raw.aiter_bytes() if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
-    return Response(head, body, raw)
+    return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
-def offer(request: httpx.Request) -> None:
-    """Let the request offer no compression but those that `Reply` undoes, within its bounds."""
-    if "accept-encoding" in request.headers:
-        request.headers["accept-encoding"] = can_undo(request.headers["accept-encoding"])
+def shows_sockets(client: Any, request: httpx.Request) -> bool:
+    """Return whether the client sends the request over a transport of httpx's own, which tells of its sockets."""
+    return isinstance(client._transport_for_url(request.url), httpx_classes("HTTPTransport", "AsyncHTTPTransport"))
 
 
-def head_of(response: httpx.Response, timers: Timers) -> Head:
-    """Return the head of a response, and attach the timers to its network stream."""
-    stream, headers = response.extensions.get("network_stream"), response.headers
-    # A mock transport has no network stream.
-    if stream is not None:
-        attach(stream, timers)
-    # A 204 has no body (RFC 9110 15.3.5).
-    bounded = stream is None or response.status_code == 204 or is_delimited(headers)
+def attached(response: httpx.Response, timers: Timers) -> bool:
+    """Attach the timers to the network stream of a response; return whether it has one that asks them."""
+    stream = response.extensions.get("network_stream")
+    return stream is not None and attach(stream, timers)
+
+
+def head_of(response: httpx.Response) -> Head:
+    """Return the head of a response."""
+    headers = response.headers
+    # A mock transport has no network stream, and no connection that may break.  A 204 has no body (RFC 9110 15.3.5).
+    bounded = "network_stream" not in response.extensions or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
