@@ -58,8 +58,12 @@ class Timers:
         "_total_ends_at",
         "closed",
         "connected",
+        "fresh",
         "head_is_next",
+        "head_reads",
         "heard",
+        "replaced",
+        "reused",
         "timeout",
         "total",
         "waiting",
@@ -88,10 +92,25 @@ class Timers:
         self.connected = False
         # Whether the next write is the head of the request, which `deadlines` sends with the body.
         self.head_is_next = False
+        # Whether a connection was made for the next request; and whether the last request went out over a connection
+        # that had served a request before.
+        self.fresh = self.reused = False
+        # How many reads have begun that wait for the response's head, and how many stale connections were replaced.
+        self.head_reads = self.replaced = 0
         # Whether text came since the last `left()`.
         self.heard = False
         # Whether `linger` was called: text restarts the read timer no more.
         self._lingering = False
+
+    def requesting(self) -> None:
+        """Note that a request goes out, over a new connection or over one that has served a request before."""
+        self.reused, self.fresh, self.head_reads = not self.fresh, False, 0
+
+    def reconnect(self) -> None:
+        """Go back to before the connection, because it was stale.  `connect` starts anew, the other timers run on."""
+        self.release()
+        self._connect_ends_at, self.connected, self.head_is_next = None, False, False
+        self.replaced += 1
 
     def linger(self, seconds: float) -> None:
         """Let the rest of the body take at most so many seconds, because the answer does not need the rest."""
@@ -138,6 +157,11 @@ class Timers:
         if now >= end:
             raise self.expired()
         return None if end == math.inf else end - now
+
+    def left_for_head(self) -> float | None:
+        """Return the same as `left`, for a read that waits for the head of the response."""
+        self.head_reads += 1
+        return self.left()
 
     def total_left(self) -> float:
         """Return the seconds left of `total`, infinity if `total` is switched off or has not started."""

@@ -157,8 +157,11 @@ class Connection(BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
         if raw or script.cut is not None:
             self._hang_up(reset=script.reset)
-        elif chunked:
+            return
+        if chunked:
             self.wfile.write(b"0\r\n\r\n")
+        if script.hangup:
+            self._hang_up(reset=script.reset)
 
     def _pause(self, seconds: float) -> None:
         """Wait.  Raise `OSError` the moment the client closes its side."""

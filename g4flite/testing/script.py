@@ -42,8 +42,12 @@ class Script:
     cut: int | None = None
     """Closes the connection after this many bytes of the body, or at its end, without the final chunk."""
 
+    hangup: bool = False
+    """Closes the connection right after the response, although the response announced `connection: keep-alive`, as
+    llama.cpp's server does.  A client that sends its next request over this connection gets no answer there."""
+
     reset: bool = False
-    """Makes the close of `cut` and `raw` a TCP RST instead of a FIN."""
+    """Makes the close of `cut`, `raw` and `hangup` a TCP RST instead of a FIN."""
 
     problem: str | None = None
     """Answers a well-formed request of an open protocol with this kind of `Problem`, by the HTTP status that the

@@ -98,24 +98,31 @@ def test_a_content_encoding_that_the_request_did_not_offer_is_malformed(driver: 
         driver.collect("cromicle", "Hi", base_url=server.url)
 
 
-def test_a_content_encoding_that_httpx_offered_is_left_to_httpx(driver: Driver, server: Emulator) -> None:
-    """httpx decodes brotli and zstandard if their packages are installed.
+@pytest.mark.parametrize(
+    ("offers", "sent"),
+    [
+        ("gzip, deflate, br, zstd", "gzip, deflate"),
+        ("br;q=1.0, GZIP;q=0.5", "GZIP;q=0.5"),
+        ("identity", "identity"),
+        ("br, *", "identity"),
+    ],
+)
+def test_the_caller_s_client_offers_no_compression_that_is_not_bounded_here(
+    offers: str, sent: str, driver: Driver, server: Emulator
+) -> None:
+    """httpx undoes br and zstd if their packages are installed: 33 kB to 2 GiB, and half a br body without an error."""
+    server.script = Script(body=b"\x0b\x02\x80hello\x03", headers={"content-encoding": "br"})
+    client: Any = driver.client(headers={"accept-encoding": offers})
+    with pytest.raises(g4flite.MalformedReplyError, match="compressed with br, which the request did not offer"):
+        driver.collect("cromicle", "Hi", base_url=server.url, client=client)
+    assert ("accept-encoding", sent) in [(name.lower(), value) for name, value in server.exchanges[0].headers]
+    driver.close(client)
 
-    Here the client's own header offers an encoding that httpx does not know, and leaves as it is.
-    """
-    server.script = Script(body="plain", headers={"content-encoding": "rot0"})
-    client: Any = driver.client(headers={"accept-encoding": "gzip, rot0"})
-    stream = g4flite.stream("cromicle", "Hi", base_url=server.url, client=client)
 
-    async def read() -> str:
-        async with client:
-            return await stream.atext()
-
-    if driver.name == "sync":
-        with client:
-            assert stream.text() == "plain"
-    else:
-        assert driver.run(read) == "plain"
+def test_a_content_encoding_that_names_none_is_no_compression(driver: Driver, server: Emulator) -> None:
+    for coding in ("none", "identity", "None, identity"):
+        server.script = Script(body="plain", headers={"content-encoding": coding})
+        assert driver.collect("cromicle", "Hi", base_url=server.url) == ["plain"]
 
 
 def test_a_provider_without_the_model_is_skipped(driver: Driver, server: Emulator) -> None:

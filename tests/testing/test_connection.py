@@ -243,6 +243,14 @@ def test_connection_close_is_honoured() -> None:
         assert b"\r\nconnection: close\r\n" in read_all(sock)
 
 
+def test_a_hangup_follows_a_whole_response_that_announced_keep_alive() -> None:
+    with emulate(script=Script(hangup=True)) as e, plug(e) as sock:
+        response = read_all(sock)
+        assert b"\r\nconnection: keep-alive\r\n" in response
+        assert b"".join(chunks(response)) == REPLY
+        assert not last(e).disconnected.is_set()
+
+
 def test_a_request_sent_ahead_waits_its_turn() -> None:
     began = time.monotonic()
     with emulate(script=Script(split=10, wait=0.02)) as e, plug(e) as sock:

@@ -372,3 +372,35 @@ def test_unwind_ends_a_body_that_still_holds_bytes() -> None:
 
     aiohttp.unwind(body().__anext__)
     assert ended == ["ended"]
+
+
+@pytest.mark.parametrize("client", [None, "httpx", "httpx2"])
+@pytest.mark.parametrize("coding", ["identity", "gzip", "foo", "", "chunked, foo", ","])
+def test_a_body_that_only_the_end_of_the_connection_ends_may_be_cut_off(
+    coding: str, client: str | None, server: Emulator
+) -> None:
+    """RFC 9112 6.3: unless the last transfer coding is `chunked`.  aiohttp reads such a body without an error."""
+    server.script = Script(raw=f"HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\nhalf a".encode())
+    kinds: dict[str, Any] = {
+        "httpx": httpx_aiohttp.HttpxAiohttpClient,
+        "httpx2": httpx_aiohttp.httpx2.Httpx2AiohttpClient,
+    }
+
+    async def main() -> None:
+        if client is None:
+            await read("cromicle", "Hi", base_url=server.url)
+        else:
+            async with kinds[client]() as own:
+                await read("cromicle", "Hi", base_url=server.url, client=own, transport=None)
+
+    with pytest.raises(g4flite.TruncatedStreamError, match="neither a length nor chunks") as caught:
+        asyncio.run(main())
+    assert caught.value.partial == "half a"
+
+
+@pytest.mark.parametrize("coding", ["chunked", "Chunked", "foo, chunked"])
+def test_chunks_end_a_body(coding: str, server: Emulator) -> None:
+    server.script = Script(
+        raw=f"HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode()
+    )
+    assert asyncio.run(read("cromicle", "Hi", base_url=server.url)) == "hello"

@@ -9,7 +9,7 @@ their size, before anyone can count them.
 """
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -22,23 +22,23 @@ PIECE: Final = 64 * 1024
 GRACE: Final = 1024 * 1024
 # The content codings that `Inflater` undoes, with zlib's `wbits` for each.
 BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+# The content codings that change nothing: "identity" (RFC 9110 12.5.3), and what servers write in its place.
+PLAIN = ("", "identity", "none")
 
 
 class Head(NamedTuple):
     """The head of a response: its status and headers, and what they say about the body.
 
     - `headers` finds a name in upper and lower case.
-    - `coding` is the compression that `Reply` has to undo; "" if there is none, or if httpx undoes it.
+    - `coding` is the compression that `Reply` has to undo; "" if there is none.
     - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
       Such an end looks like a connection that broke.
-    - `decoded` is true if httpx undoes the compression.
     """
 
     status: int
     headers: Mapping[str, str]
     coding: str = ""
     open_ended: bool = False
-    decoded: bool = False
 
 
 class Reply:
@@ -87,7 +87,28 @@ class Reply:
 def content_coding(headers: Mapping[str, str]) -> str:
     """Return the content coding of a body (RFC 9110 8.4) in lower case, "" if there is none, "a,b" if there are two."""
     codings = headers.get("content-encoding", "").lower().replace(" ", "").split(",")
-    return ",".join(coding for coding in codings if coding not in ("", "identity"))
+    return ",".join(coding for coding in codings if coding not in PLAIN)
+
+
+def limit_offer(headers: MutableMapping[str, str]) -> None:
+    """Take out of a request's accept-encoding what `Inflater` does not undo; "identity" stands in if nothing is left.
+
+    A client of httpx also offers br and zstd if their packages are installed.  These packages inflate a read at once,
+    33 kB of zstd to 2 GiB, and brotli's takes the half of a body for a whole.
+    """
+    if offered := headers.get("accept-encoding"):
+        names = (*BITS, "identity")
+        kept = (coding.strip() for coding in offered.split(",") if coding.partition(";")[0].strip().lower() in names)
+        headers["accept-encoding"] = ", ".join(kept) or "identity"
+
+
+def is_delimited(headers: Mapping[str, str]) -> bool:
+    """Return whether something other than the end of the connection ends the body (RFC 9112 6.3).
+
+    If there is a transfer coding, the last must be `chunked`, whatever content-length says.
+    """
+    codings = headers.get("transfer-encoding", "").lower().replace(" ", "").strip(",")
+    return codings.rpartition(",")[2] == "chunked" if codings else "content-length" in headers
 
 
 def inflater(head: Head, max_ratio: int) -> "Inflater | None":

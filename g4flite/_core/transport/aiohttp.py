@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
 import aiohttp
 import httpx
@@ -27,6 +28,7 @@ import httpx_aiohttp
 
 from ..errors import G4fliteError, OptionError
 from ..provider import Request
+from ..response.reply import limit_offer
 from ..timers import Timers
 from .network_errors import causes, failures
 from .tls import default_context, unused_context
@@ -40,6 +42,8 @@ uncancel: Callable[[Any], int] = getattr(asyncio.Task, "uncancel", lambda _: 0)
 HEAD: Final = 100 * 1024
 # Seconds after which an idle connection of a pool is closed, as in httpx.
 IDLE: Final = 5.0
+# The connections that have carried a request of ours.
+USED: Final[WeakSet[Any]] = WeakSet()
 # The schemes of proxies.  An https proxy needs TLS inside TLS, which asyncio has from Python 3.11 on.
 SCHEMES: Final = ("http", "https") if sys.version_info >= (3, 11) else ("http",)
 
@@ -93,6 +97,7 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body, waits.connected)
+    limit_offer(request.headers)
     try:
         response = await waits.wait(lambda: client.send(request, stream=True, follow_redirects=False))
     except BaseException:
@@ -159,10 +164,15 @@ class TimedWaits:
         # Outside of the `except`, so that aiohttp's exception is not the context of httpx's.
         raise failed
 
-    def connected(self, transport: Any) -> None:
+    def connected(self, writer: Any) -> None:
         """Note that the connection is made and the request goes out: from now on, `first_token` bounds the wait."""
-        self._transport = transport
+        self._transport = writer.transport
         self.timers.connected = True
+        connection = writer.protocol
+        # aiohttp's connection keeps the body of the last response, the caller's own requests' too, until it is closed.
+        self.timers.fresh = connection not in USED and getattr(connection, "_payload", None) is None
+        self.timers.requesting()
+        USED.add(connection)
         # If a timer is over already, the alarm rings and ends the wait.
         with suppress(G4fliteError):
             self._set_end()
@@ -209,7 +219,7 @@ class TimedWaits:
 
 @cache
 def upload(kind: type[Any]) -> type[Any]:
-    """Return a class of request bodies that calls `begun(transport)` when aiohttp begins to send.
+    """Return a class of request bodies that calls `begun(writer)` when aiohttp begins to send.
 
     It is a subclass of aiohttp's class of bodies and of `kind`, the class of bodies in httpx or httpx2.
     """
@@ -224,7 +234,7 @@ def upload(kind: type[Any]) -> type[Any]:
             return str(self._value, encoding, errors)
 
         async def write(self, writer: Any) -> None:
-            self._begun(writer.transport)
+            self._begun(writer)
             await writer.write(self._value)
 
         async def __aiter__(self) -> Any:
@@ -288,6 +298,8 @@ def unwind(begin: Callable[[], Awaitable[bytes]]) -> None:
             step.throw(asyncio.CancelledError())
 
 
+# Said in place of a part of a response's head.
+PARTIAL_HEAD: Final = "Server disconnected inside the head of its response"
 # aiohttp's exceptions, and httpx's exceptions for the same failures.  The first match counts.
 HTTPX_ERRORS: Final[tuple[tuple[type[Exception], type[Exception]], ...]] = (
     (aiohttp.ClientHttpProxyError, httpx.ProxyError),
@@ -324,7 +336,7 @@ def message_of(error: BaseException) -> str:
     """Return the message of an exception of aiohttp, on one line."""
     # The message of this exception may be the part of the response's head that came.
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "Server disconnected"
+        return "Server disconnected" if isinstance(error.message, str) else PARTIAL_HEAD
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"{error.status} {error.message}"
     said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)

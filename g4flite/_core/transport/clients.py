@@ -10,7 +10,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
 
 import httpx
 
@@ -20,7 +20,7 @@ from ..proxies import environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .httpx import Response, asend, async_response, send
-from .network_errors import error_of_request, failures, httpx_classes, safe_cause
+from .network_errors import error_of_request, failures, httpx_classes, is_a, safe_cause
 from .tls import default_context, unused_context
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# The most stale connections that one attempt replaces: as many as httpx keeps open.  (curl 8: CONN_MAX_RETRIES, 5.)
+STALE: Final = 20
 
 
 class Connection(NamedTuple):
@@ -50,10 +52,14 @@ def _send(
 ) -> Response:
     """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure of httpx means."""
     client = source.client()
-    try:
-        return send(client, wanted, timers)
-    except failures() as error:
-        failed = error
+    while True:
+        try:
+            return send(client, wanted, timers)
+        except failures() as error:
+            if not is_stale(error, timers):
+                failed = error
+                break
+        timers.reconnect()
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
     raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
 
@@ -63,16 +69,40 @@ async def _asend(
 ) -> Response:
     """Do the same as `_send`, in async."""
     client = source.async_client()
-    try:
-        if is_over_aiohttp(client, wanted.url):
-            from . import aiohttp  # noqa: PLC0415 - aiohttp is an extra
+    while True:
+        try:
+            if is_over_aiohttp(client, wanted.url):
+                from . import aiohttp  # noqa: PLC0415 - aiohttp is an extra
 
-            return async_response(await aiohttp.send(client, wanted, timers), timers)
-        return await asend(client, wanted, timers)
-    except failures() as error:
-        failed = error
+                return async_response(await aiohttp.send(client, wanted, timers), timers)
+            return await asend(client, wanted, timers)
+        except failures() as error:
+            if not is_stale(error, timers):
+                failed = error
+                break
+        timers.reconnect()
     # Outside of the `except`, see `_send`.
     raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
+
+
+def is_stale(error: Exception, timers: Timers) -> bool:
+    """Return whether the connection was stale: used before, and at its end before a byte of the response's head came.
+
+    Servers close idle connections, some of them (llama.cpp's) at once after a response that announced keep-alive.  A
+    request that crosses such a close is lost, although it is no fault of the server, so the request is sent again at
+    once over another connection.  The server may have processed the request, but it did not answer (RFC 9110 9.2.2
+    leaves this to the client's knowledge of the server; RFC 9112 9.3.1 tells of the race): at worst, an answer that
+    nobody could have got is written twice.
+    """
+    if not timers.reused or timers.closed or timers.replaced == STALE:
+        return False
+    # The first read of a stale connection is its last: a second read means that a part of the head had come.  (No read
+    # is counted over aiohttp, and over a connection that the caller made.)
+    if timers.head_reads > 1:
+        return False
+    # The words of httpcore and of `aiohttp.py`.
+    ended = is_a(error, "RemoteProtocolError") and "disconnected" in str(error) and "head" not in str(error)
+    return ended or is_a(error, "ReadError") or is_a(error, "WriteError")
 
 
 def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:

@@ -24,10 +24,12 @@ number counts.
 
 *What happens if the class cannot be swapped.*  For a stream whose class is written in C or has other slots, the
 assignment raises TypeError.  Then the stream behaves as httpx made it, and takes the `Deadline` for a plain number:
-each read may take the seconds that the `Deadline` was made with, however many reads there are.
+each read may take the seconds that the `Deadline` was made with.  The body is then bounded as over a transport without
+a socket (`socketless.py`).
 """
 
 import inspect
+import math
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -41,6 +43,8 @@ from ..timers import Timers
 
 # The ends of the names of `trace` events.  After these, there is a new network stream.
 CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+# Before these, there is none.
+CONNECTING: Final = (".connect_tcp.started", ".connect_unix_socket.started")
 # After these, httpcore forgets the network stream without closing it, and its socket would leak.
 FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")
 # Bytes of a blocking write that are handed to httpcore at once.  httpcore sends them in a loop, and each step of that
@@ -71,11 +75,17 @@ def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
     Source: https://www.python-httpx.org/advanced/extensions/ (August 2026).
     """
     connect = deadline(timers, timers.connecting(), timers.connecting)
-    read = deadline(timers, timers.timeout.first_token or timers.total, timers.left)
+    longest = timers.timeout.first_token or timers.total
+    write, read = deadline(timers, longest, timers.left), deadline(timers, longest, timers.left_for_head)
     return {
-        "timeout": {"connect": connect, "pool": connect, "write": read, "read": read},
+        "timeout": {"connect": connect, "pool": connect, "write": write, "read": read},
         "trace": partial(trace, timers),
     }
+
+
+def end_of_head(passed: Mapping[str, Any], timers: Timers) -> None:
+    """Let the reads of the body, which come next, ask the timers without counting.  `passed` are `extensions`."""
+    passed["timeout"]["read"].left = timers.left
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
@@ -89,9 +99,14 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         timers.connected = info["request"].method != b"CONNECT"
         # HTTP/2 writes frames, whose order and time are the protocol's own.
         timers.head_is_next = timers.connected and event.startswith("http11.")
+        timers.requesting()
+    # Only now a transport that is not httpx's own shows that it makes a connection.
+    elif event.endswith(CONNECTING):
+        timers.connected = False
     elif event.endswith(CONNECTED):
+        timers.fresh = True
         attach(info["return_value"], timers)
-    elif event.endswith(FAILED) and timers.waiting is not None:
+    elif event.endswith(FAILED) and is_attached(timers.waiting):
         stream: Any = timers.waiting
         stream.close()
 
@@ -99,24 +114,47 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """Do the same as `watch`, in async."""
     # Closing must not be cancelled, or the socket leaks.
-    if event.endswith(FAILED) and timers.waiting is not None:
+    if event.endswith(FAILED) and is_attached(timers.waiting):
         stream: Any = timers.waiting
         with anyio.CancelScope(shield=True):
             await stream.aclose()
-    else:
-        watch(timers, event, info)
+        return
+    # There is a socket, each of whose reads is bounded.
+    if isinstance(timers.waiting, Awaiting):
+        timers.waiting.scope.deadline = math.inf
+    watch(timers, event, info)
 
 
-def attach(stream: Any, timers: Timers) -> None:
-    """Make a network stream ask the timers how long each of its reads and writes may take."""
+def attach(stream: Any, timers: Timers) -> bool:
+    """Make a network stream ask the timers how long each of its reads and writes may take; return whether it does."""
     # A stream that was attached before, for a request before, has the subclass already.
-    if getattr(stream, "asks_timers", None) is not True:
+    if not is_attached(stream):
         try:
             stream.__class__ = bounded(stream.__class__)
         # The class cannot be swapped: see the beginning of this module.
         except TypeError:
-            return
+            return False
     timers.hold(stream)
+    return True
+
+
+def is_attached(stream: Any) -> bool:
+    """Return whether this is a network stream that asks timers."""
+    return getattr(stream, "asks_timers", None) is True
+
+
+class Awaiting:
+    """The wait for a response in async: the timers hold it before there is a network stream, so that `abort` ends it.
+
+    `scope` goes around the sending.  `seconds` bounds it if the transport may have no socket; None means no limit.
+    """
+
+    def __init__(self, timers: Timers, seconds: float | None) -> None:
+        self.timers, self.scope = timers, anyio.move_on_after(seconds)
+        timers.hold(self)
+
+    def interrupt(self) -> None:
+        self.scope.cancel()
 
 
 async def _nothing() -> None:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..provider import Request
-from ..response.reply import BITS, Head, content_coding
+from ..response.reply import Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
-from .deadlines import attach, awatch, extensions, watch
-from .network_errors import failures
+from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
+from .network_errors import failures, httpx_classes
+from .socketless import AsyncTimed, begin, timed
 
 
 class Response(NamedTuple):
@@ -69,59 +70,61 @@ def upload(kind: type[Any]) -> type[Any]:
 
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
+    passed = extensions(timers, watch)
     request = client.build_request(
-        wanted.method,
-        wanted.url,
-        headers=wanted.headers,
-        content=wanted.body,
-        extensions=extensions(timers, watch),
+        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
+    limit_offer(request.headers)
+    if not shows_sockets(client, request):
+        begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
-    head = head_of(raw, timers)
+    end_of_head(passed, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
-    body: Iterator[bytes] = raw.iter_bytes() if head.decoded else iter(raw.stream)  # type: ignore[arg-type]
-    return Response(head, body, raw)
+    body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
+    return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
 async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
     """Do the same as `send`, in async."""
+    passed = extensions(timers, awatch)
     request = client.build_request(
-        wanted.method,
-        wanted.url,
-        headers=wanted.headers,
-        content=wanted.body,
-        extensions=extensions(timers, awatch),
+        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    return async_response(await client.send(request, stream=True, follow_redirects=False), timers)
+    limit_offer(request.headers)
+    awaiting = Awaiting(timers, None if shows_sockets(client, request) else begin(timers))
+    with awaiting.scope:
+        raw = await client.send(request, stream=True, follow_redirects=False)
+        end_of_head(passed, timers)
+        return async_response(raw, timers)
+    timers.check()
+    raise timers.expired()
 
 
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
     """Return the `Response` of an async response of httpx."""
-    head = head_of(raw, timers)
-    body: AsyncIterator[bytes] = raw.aiter_bytes() if head.decoded else aiter(raw.stream)  # type: ignore[arg-type]
-    return Response(head, body, raw)
+    body: AsyncIterator[bytes] = raw.aiter_bytes() if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
+    return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
-def head_of(response: httpx.Response, timers: Timers) -> Head:
-    """Return the head of a response, and attach the timers to its network stream."""
-    stream, headers = response.extensions.get("network_stream"), response.headers
-    # A mock transport has no network stream.
-    if stream is not None:
-        attach(stream, timers)
-    named = {name.lower() for name, _ in headers.raw}
-    bounded = stream is None or b"content-length" in named or b"transfer-encoding" in named
-    # A 204 has no body (RFC 9110 15.3.5).
-    bounded = bounded or response.status_code == 204
-    coding = content_coding(headers) if b"content-encoding" in named else ""
+def shows_sockets(client: Any, request: httpx.Request) -> bool:
+    """Return whether the client sends the request over a transport of httpx's own, which tells of its sockets."""
+    return isinstance(client._transport_for_url(request.url), httpx_classes("HTTPTransport", "AsyncHTTPTransport"))
+
+
+def attached(response: httpx.Response, timers: Timers) -> bool:
+    """Attach the timers to the network stream of a response; return whether it has one that asks them."""
+    stream = response.extensions.get("network_stream")
+    return stream is not None and attach(stream, timers)
+
+
+def head_of(response: httpx.Response) -> Head:
+    """Return the head of a response."""
+    headers = response.headers
+    # A mock transport has no network stream, and no connection that may break.  A 204 has no body (RFC 9110 15.3.5).
+    bounded = "network_stream" not in response.extensions or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
-    decoded = response.is_stream_consumed or (coding != "" and is_decoded(response, coding))
+    coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
-    return Head(response.status_code, headers, "" if decoded else coding, open_ended, decoded)
-
-
-def is_decoded(response: httpx.Response, coding: str) -> bool:
-    """Return whether httpx undoes this compression: it does if its request offered it, and `Reply` does not undo it."""
-    offered = response.request.headers.get("accept-encoding", "").replace(" ", "").split(",")
-    return coding not in BITS and coding in offered
+    return Head(response.status_code, headers, coding, open_ended)

@@ -77,7 +77,8 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
     # All connections that the caller's client allows are busy: "no connection to ... was free ... in 10 s".
     if is_a(error, "PoolTimeout"):
         return timers.unconnected(f"{place} was free in the pool of client=, and none could be made")
-    if is_a(error, "TimeoutException") and not timers.connected:
+    # Over a transport without a socket, nothing but the exception tells that there is no connection.
+    if is_a(error, "ConnectTimeout") or (is_a(error, "TimeoutException") and not timers.connected):
         return timers.unconnected(place)
     if is_a(error, "TimeoutException"):
         return timers.expired()

@@ -1,0 +1,237 @@
+"""The timers and close() over transports without a socket: mocks, ASGI applications, wrappers of other transports."""
+
+import gc
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio
+import pytest
+
+import g4flite
+from g4flite import Timeout
+from g4flite.testing import Emulator, Script
+from tests.clock import Clock
+from tests.conftest import Driver, httpx
+from tests.exchanges import arrived
+
+PING = b": ping\n\n"
+TEXT = b'data: {"choices": [{"delta": {"content": "hello"}, "index": 0}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+NEVER = Timeout(connect=None, first_token=None, idle=None, total=None)
+
+
+class Mock(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[misc, name-defined, unused-ignore]
+    """Answers with these pieces.  At a piece that is None it pauses, at first if `silent`: for ever in async.
+
+    In sync, where nothing could end that, it calls `pause` instead.
+    """
+
+    def __init__(self, *pieces: bytes | None, silent: bool = False, pause: Callable[[], None] = lambda: None) -> None:
+        self.pieces, self.silent, self.pause = pieces, silent, pause
+        self.waiting = anyio.Event()
+        self.ended = False
+
+    def handle_request(self, request: Any) -> Any:
+        if self.silent:
+            self.pause()
+        return httpx.Response(200, stream=Body(self))
+
+    async def handle_async_request(self, request: Any) -> Any:
+        if self.silent:
+            await self.wait()
+        return httpx.Response(200, stream=Body(self))
+
+    async def wait(self) -> None:
+        self.waiting.set()
+        await anyio.sleep_forever()
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):  # type: ignore[misc, name-defined, unused-ignore]
+    def __init__(self, mock: Mock) -> None:
+        self.mock = mock
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.mock.pieces:
+            if piece is None:
+                self.mock.pause()
+            else:
+                yield piece
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            for piece in self.mock.pieces:
+                if piece is None:
+                    await self.mock.wait()
+                else:
+                    yield piece
+        finally:
+            self.mock.ended = True
+
+
+def stream_over(
+    driver: Driver, transport: Any, base_url: str = "http://127.0.0.1:1/v1", **kwargs: Any
+) -> g4flite.Stream:
+    kind = httpx.Client if driver.name == "sync" else httpx.AsyncClient
+    call: Any = {"model": "m", "api_key": "sk-test-1", "retries": 0, **kwargs}
+    return g4flite.stream("openai", "Hi", base_url=base_url, client=kind(transport=transport), **call)
+
+
+def is_over(driver: Driver, mock: Mock, timeout: Timeout) -> Any:
+    """Read a stream whose transport pauses for ever, in sync for a minute by the clock of the timers."""
+    stream = stream_over(driver, mock, timeout=timeout)
+    if driver.name == "sync":
+        clock = stream._run.timers._clock = Clock()
+
+        def pause() -> None:
+            clock.now += 60
+
+        mock.pause = pause
+    began = time.monotonic()
+    with pytest.raises(g4flite.StreamTimeoutError) as caught:
+        driver.read(stream)
+    assert time.monotonic() - began < 10
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("pieces", "timeout", "error", "partial"),
+    [
+        ((PING, None, TEXT, DONE), Timeout(first_token=0.1), g4flite.FirstTokenTimeoutError, ""),
+        ((TEXT, None, TEXT, DONE), Timeout(idle=0.1), g4flite.IdleTimeoutError, "hello"),
+        ((TEXT, PING, None, DONE), Timeout(idle=0.1), g4flite.IdleTimeoutError, "hello"),
+        ((TEXT, None, TEXT, DONE), Timeout(total=0.2), g4flite.TotalTimeoutError, "hello"),
+    ],
+)
+def test_each_read_is_bounded(
+    pieces: tuple[bytes | None, ...], timeout: Timeout, error: type[Exception], partial: str, driver: Driver
+) -> None:
+    caught = is_over(driver, Mock(*pieces), timeout)
+    assert (type(caught), caught.partial) == (error, partial)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [
+        (Timeout(first_token=0.1), g4flite.FirstTokenTimeoutError),
+        (Timeout(total=0.1), g4flite.TotalTimeoutError),
+    ],
+)
+def test_the_wait_for_a_response_is_bounded(timeout: Timeout, error: type[Exception], driver: Driver) -> None:
+    assert type(is_over(driver, Mock(TEXT, DONE, silent=True), timeout)) is error
+
+
+def test_an_answer_comes_whole(driver: Driver) -> None:
+    assert driver.read(stream_over(driver, Mock(PING, TEXT, TEXT, DONE))) == ["hello", "hello"]
+    assert driver.read(stream_over(driver, Mock(TEXT, DONE), timeout=NEVER)) == ["hello"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("mock", [Mock(silent=True), Mock(None), Mock(TEXT, None)], ids=["head", "body", "text"])
+def test_aclose_from_another_task_ends_the_wait(mock: Mock, backend: str) -> None:
+    async def main() -> None:
+        mock.waiting = anyio.Event()
+        stream = stream_over(Driver(backend), mock)
+
+        async def read() -> None:
+            with pytest.raises(g4flite.StreamClosedError):
+                await stream.atext()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await mock.waiting.wait()
+            await stream.aclose()
+
+    began = time.monotonic()
+    Driver(backend).run(main)
+    assert time.monotonic() - began < 10
+
+
+def test_close_ends_a_sync_stream_once_the_read_ends() -> None:
+    mock = Mock(PING, None, TEXT, DONE)
+    stream = stream_over(Driver("sync"), mock)
+    mock.pause = stream.close
+    with pytest.raises(g4flite.StreamClosedError):
+        stream.text()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_leaving_early_ends_the_generators_of_the_body(backend: str) -> None:
+    """Also of a body that would never end, and at once."""
+    mock, began = Mock(TEXT, TEXT, None), time.monotonic()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        driver = Driver(backend)
+        driver.read(stream_over(driver, mock), limit=1)
+        assert mock.ended
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == []
+    assert time.monotonic() - began < 1.5
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("silent", [False, True])
+def test_an_asgi_application_is_bounded(silent: bool, backend: str) -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if silent:
+            await anyio.sleep_forever()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": TEXT + DONE})
+
+    driver = Driver(backend)
+    stream = stream_over(driver, httpx.ASGITransport(application), timeout=Timeout(first_token=0.1 if silent else 60))
+    if silent:
+        with pytest.raises(g4flite.FirstTokenTimeoutError, match="openai: first_token: no text came for 0.1 s"):
+            driver.read(stream)
+    else:
+        assert driver.read(stream) == ["hello"]
+
+
+class Wrapper(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[misc, name-defined, unused-ignore]
+    """A transport of the caller's around one of httpx's, which has sockets."""
+
+    def __init__(self, driver: Driver) -> None:
+        # No connection is kept, so that nothing has to be closed.
+        kind = httpx.HTTPTransport if driver.name == "sync" else httpx.AsyncHTTPTransport
+        self.inner: Any = kind(limits=httpx.Limits(max_keepalive_connections=0))
+
+    def handle_request(self, request: Any) -> Any:
+        return self.inner.handle_request(request)
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return await self.inner.handle_async_request(request)
+
+
+def test_the_sockets_of_a_wrapped_transport_are_bounded_as_ever(driver: Driver, server: Emulator) -> None:
+    url = f"{server.url}/v1"
+    server.script = Script(silence=30)
+    with pytest.raises(g4flite.FirstTokenTimeoutError):
+        driver.read(stream_over(driver, Wrapper(driver), url, timeout=Timeout(first_token=0.3)))
+    # The first piece of the answer holds no text.
+    server.script = Script(wait=30)
+    with pytest.raises(g4flite.FirstTokenTimeoutError):
+        driver.read(stream_over(driver, Wrapper(driver), url, timeout=Timeout(first_token=0.3)))
+    with pytest.raises(g4flite.ConnectError):
+        driver.read(stream_over(driver, Wrapper(driver), "http://127.0.0.1:1/v1"))
+    server.script = Script()
+    assert "".join(driver.read(stream_over(driver, Wrapper(driver), url))) == "You said: Hi"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_aclose_ends_the_wait_of_a_wrapped_transport(backend: str, server: Emulator) -> None:
+    server.script = Script(silence=30)
+
+    async def main() -> None:
+        stream = stream_over(Driver(backend), Wrapper(Driver(backend)), f"{server.url}/v1")
+
+        async def read() -> None:
+            with pytest.raises(g4flite.StreamClosedError):
+                await stream.atext()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.to_thread.run_sync(arrived, server)
+            await stream.aclose()
+
+    Driver(backend).run(main)

@@ -1,0 +1,246 @@
+"""A connection of the pool that the server has closed since its last response is replaced, and counts as no attempt.
+
+Source: llama.cpp's server closes its connection 0.1 ms after a streamed reply that announced `Keep-Alive: timeout=5`
+(seen in 2026).  RFC 9112 9.3.1 and 9.5 tell of the race.
+"""
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+import g4flite
+from g4flite._core.timers import Timers
+from g4flite._core.transport.clients import STALE, is_stale
+from g4flite.testing import Emulator, Script
+from tests.conftest import TRANSPORT, Driver
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
+ANSWER = (HEAD + b"3\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n")
+
+
+class Server:
+    """Answers the first request of each connection, and lets go of the connection at the second.
+
+    `ending` is what happens at the second request: "fin" and "reset" close the connection, "part" does so after a part
+    of a response's head, and "silence" waits for the client to leave.  `requests` counts the requests of each
+    connection.
+    """
+
+    def __init__(self, ending: str, context: ssl.SSLContext | None = None, answers: int = 1) -> None:
+        self.ending, self.context, self.answers = ending, context, answers
+        self.requests: list[int] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.threads = [threading.Thread(target=self.accept)]
+        self.threads[0].start()
+
+    def accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                link, _ = self.listener.accept()
+                self.threads.append(threading.Thread(target=self.serve, args=(link, len(self.requests))))
+                self.requests.append(0)
+                self.threads[-1].start()
+
+    def serve(self, link: Any, number: int) -> None:
+        with suppress(OSError):
+            link.settimeout(30)
+            if self.context is not None:
+                link = self.context.wrap_socket(link, server_side=True)
+            with link:
+                while receive(link):
+                    self.requests[number] += 1
+                    if self.requests[number] > self.answers:
+                        self.end(link)
+                        return
+                    for piece in ANSWER:
+                        link.sendall(piece)
+
+    def end(self, link: Any) -> None:
+        if self.ending == "part":
+            link.sendall(HEAD[:20])
+        elif self.ending == "silence":
+            link.recv(1)
+        elif self.ending == "reset":
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in self.threads:
+            thread.join()
+
+
+def receive(link: Any) -> bytes:
+    """Return one request, b"" if the client has left."""
+    data = b""
+    while piece := link.recv(65536):
+        data += piece
+        head, end, body = data.partition(b"\r\n\r\n")
+        lengths = (line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        if end and len(body) >= int(next(lengths, 0)):
+            break
+    return data
+
+
+@contextmanager
+def serving(ending: str, context: ssl.SSLContext | None = None, answers: int = 1) -> Iterator[Server]:
+    server = Server(ending, context, answers)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def in_turn(
+    driver: Driver, client: Any, streams: Callable[[], list[g4flite.Stream]], begin: Callable[[], Any] = lambda: None
+) -> list[str]:
+    """Return the texts of all streams but the last, which are read side by side, and then the text of the last."""
+
+    async def aread() -> list[str]:
+        async with client:
+            if (begun := begin()) is not None:
+                await begun
+            *together, last = streams()
+            loops = [aiter(stream) for stream in together]
+            texts = [await anext(loop) for loop in loops]
+            for number, loop in enumerate(loops):
+                texts[number] += "".join([chunk async for chunk in loop])
+            driver.stream = last
+            return [*texts, await last.atext()]
+
+    if driver.name != "sync":
+        result: list[str] = driver.run(aread)
+        return result
+    with client:
+        begin()
+        *together, last = streams()
+        loops = [iter(stream) for stream in together]
+        texts = [next(loop) for loop in loops]
+        texts = [text + "".join(loop) for text, loop in zip(texts, loops, strict=True)]
+        driver.stream = last
+        return [*texts, last.text()]
+
+
+@pytest.mark.parametrize("before", [1, 3])
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_a_stale_connection_is_replaced_and_counts_as_no_attempt(ending: str, before: int, driver: Driver) -> None:
+    with serving(ending) as server:
+        client = g4flite.Client("cromicle", base_url=server.url, retries=0)
+        texts = in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(before + 1)])
+        assert texts == ["hello"] * (before + 1)
+        assert [attempt.outcome for attempt in driver.stream.attempts] == ["complete"]
+        assert sorted(server.requests) == [1] + [2] * before
+
+
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+@pytest.mark.parametrize("own", [False, True], ids=["made by a stream", "made by the caller"])
+def test_a_stale_connection_of_the_caller_s_client_is_replaced(own: bool, ending: str, driver: Driver) -> None:
+    with serving(ending) as server:
+        client = driver.client()
+        streams = [g4flite.stream("cromicle", "Hi", base_url=server.url, client=client, retries=0) for _ in range(2)]
+        begin = (lambda: client.get(server.url)) if own else lambda: None
+        assert set(in_turn(driver, client, lambda: streams[own:], begin)) == {"hello"}
+        assert sorted(server.requests) == [1, 2]
+
+
+def test_a_stale_connection_to_a_proxy_is_replaced(driver: Driver) -> None:
+    with serving("fin") as server:
+        client = g4flite.Client("cromicle", base_url="http://upstream.test", proxy=server.url, retries=0)
+        assert in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(2)]) == ["hello"] * 2
+        assert server.requests == [2, 1]
+
+
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_a_stale_connection_over_tls_is_replaced(ending: str, driver: Driver) -> None:
+    authority = trustme.CA()
+    context, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(trusting)
+    with serving(ending, context) as server:
+        client = g4flite.Client("cromicle", base_url=server.url, verify=trusting, retries=0)
+        assert in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(2)]) == ["hello"] * 2
+        assert server.requests == [2, 1]
+
+
+def test_a_connection_that_ends_inside_a_response_s_head_is_not_replaced(driver: Driver) -> None:
+    with serving("part") as server:
+        client = g4flite.Client("cromicle", base_url=server.url, retries=0)
+        with pytest.raises(g4flite.TransportError, match="closed the connection before it responded"):
+            in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(2)])
+        assert server.requests == [2]
+
+
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_a_new_connection_that_ends_is_a_failure(ending: str, driver: Driver) -> None:
+    with serving(ending, answers=0) as server:
+        with pytest.raises(g4flite.TransportError, match="closed the connection before it responded"):
+            driver.collect("cromicle", "Hi", base_url=server.url)
+        assert server.requests == [1]
+
+
+def test_silence_on_a_connection_that_was_used_before_is_no_stale_connection(driver: Driver) -> None:
+    with serving("silence") as server:
+        client = g4flite.Client("cromicle", base_url=server.url, retries=0, timeout=g4flite.Timeout(first_token=0.3))
+        with pytest.raises(g4flite.FirstTokenTimeoutError):
+            in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(2)])
+        assert server.requests == [2]
+
+
+@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="aiohttp uses a connection again before its body was read")
+def test_only_so_many_stale_connections_are_replaced_in_one_attempt(driver: Driver) -> None:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    with serving("fin") as server:
+        client = driver.client(limits=limits)
+        calls = [{"base_url": server.url, "client": client, "retries": 0} for _ in range(STALE + 2)]
+        with pytest.raises(g4flite.TransportError):
+            in_turn(driver, client, lambda: [g4flite.stream("cromicle", "Hi", **call) for call in calls])  # type: ignore[arg-type]
+        assert server.requests == [2] * (STALE + 1)
+
+
+def test_connect_starts_anew_for_the_connection_that_replaces_a_stale_one_and_first_token_runs_on() -> None:
+    now = 0.0
+    timers = Timers(g4flite.Timeout(connect=5, first_token=20, total=None), lambda: now)
+    assert timers.connecting() == 5
+    timers.connected = True
+    timers.requesting()
+    assert timers.left_for_head() == 20
+    now = 8.0
+    assert is_stale(httpx.WriteError("broken pipe"), timers)
+    timers.reconnect()
+    assert timers.connecting() == 5
+    timers.connected = True
+    assert timers.left() == 12
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["fin", "reset"])
+def test_every_call_succeeds_at_a_server_that_closes_right_after_each_response(reset: bool, driver: Driver) -> None:
+    async def aread() -> list[str]:
+        async with client:
+            return [await client.stream("Hi").atext() for _ in range(200)]
+
+    with Emulator(script=Script(hangup=True, reset=reset)) as server:
+        client = g4flite.Client("cromicle", base_url=server.url, retries=0)
+        if driver.name == "sync":
+            with client:
+                texts = [client.stream("Hi").text() for _ in range(200)]
+        else:
+            texts = driver.run(aread)
+        assert texts == ["You said: Hi"] * 200
+        assert server.connections >= 200
+
+
+def test_a_closed_stream_replaces_nothing() -> None:
+    timers = Timers(g4flite.Timeout())
+    timers.requesting()
+    assert is_stale(httpx.ReadError("reset"), timers)
+    timers.abort()
+    assert not is_stale(httpx.ReadError("reset"), timers)
