@@ -193,7 +193,7 @@ class Client:
         connection = resolve_connection(self._call, proxy, verify, transport)
         from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
 
-        self._pool = Pool(connection)
+        self._pool = Pool(connection, self._call.provider.name)
 
     def stream(
         self,
