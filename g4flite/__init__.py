@@ -43,20 +43,32 @@ if TYPE_CHECKING:
         StreamClosedError,
         StreamConsumed,
         StreamTimeoutError,
+        SyncInAsyncWarning,
         TLSError,
         TotalTimeoutError,
         TransportError,
         TruncatedStreamError,
         UsageError,
     )
-    from ._core.events import ChunkParser, Finish, Native, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+    from ._core.events import (
+        ChunkParser,
+        Event,
+        Finish,
+        FinishReason,
+        Native,
+        Reasoning,
+        Start,
+        ToolCall,
+        ToolCallDelta,
+        Usage,
+    )
     from ._core.exchange import Attempt
     from ._core.messages import Message
     from ._core.provider import JSON, Call, ErrorRule, Provider
     from ._core.response.parsers import JsonLinesParser, TextParser
     from ._core.settings import Retry, Timeout
-    from ._core.stream import Stream
-    from .client import Client, stream
+    from ._core.stream import Events, Stream
+    from .client import Client, HttpClient, Messages, ProviderLike, stream
     from .providers import register
 
 __version__ = "0.1.0"
@@ -76,15 +88,20 @@ __all__ = [
     "ContextLengthError",
     "EmptyReplyError",
     "ErrorRule",
+    "Event",
+    "Events",
     "Finish",
+    "FinishReason",
     "FirstTokenTimeoutError",
     "G4fliteError",
+    "HttpClient",
     "IdleTimeoutError",
     "InsecureTransportWarning",
     "JsonLinesParser",
     "LimitError",
     "MalformedReplyError",
     "Message",
+    "Messages",
     "MessagesError",
     "ModelNotFoundError",
     "Native",
@@ -94,6 +111,7 @@ __all__ = [
     "PermissionDeniedError",
     "Provider",
     "ProviderError",
+    "ProviderLike",
     "ProviderNotFoundError",
     "ProxyError",
     "RateLimitError",
@@ -108,6 +126,7 @@ __all__ = [
     "StreamClosedError",
     "StreamConsumed",
     "StreamTimeoutError",
+    "SyncInAsyncWarning",
     "TLSError",
     "TextParser",
     "Timeout",
@@ -125,12 +144,13 @@ __all__ = [
 
 # The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
 _HOME = dict.fromkeys(__all__, "_core.errors") | {
-    **dict.fromkeys(("Client", "stream"), "client"),
-    **dict.fromkeys("ChunkParser Finish Native Reasoning Start ToolCall ToolCallDelta Usage".split(), "_core.events"),
+    **dict.fromkeys(("Client", "HttpClient", "Messages", "ProviderLike", "stream"), "client"),
+    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta Usage".split(),
+                    "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
-    **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange", "Stream": "_core.stream",
-    "Message": "_core.messages",
+    **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
+    **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
     "providers": "", "register": "providers",
 }  # fmt: skip
 
@@ -140,13 +160,16 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name from its module, and keep it here so that Python asks for it once."""
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Here, so that `import g4flite` alone does not pay for it.
-    from importlib import import_module  # noqa: PLC0415
+# Type checkers do not see this function.  If they did, they would take a misspelt name for one that it returns.
+if not TYPE_CHECKING:
 
-    module = import_module(f".{_HOME[name] or name}", __name__)
-    found = globals()[name] = getattr(module, name) if _HOME[name] else module
-    return found
+    def __getattr__(name: str) -> object:
+        """Import a public name from its module, and keep it here so that Python asks for it once."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Here, so that `import g4flite` alone does not pay for it.
+        from importlib import import_module  # noqa: PLC0415
+
+        module = import_module(f".{_HOME[name] or name}", __name__)
+        found = globals()[name] = getattr(module, name) if _HOME[name] else module
+        return found

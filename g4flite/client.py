@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
 
 from . import providers
 from ._core.errors import (
@@ -33,22 +33,33 @@ from ._core.urls import check_proxy, is_loopback
 if TYPE_CHECKING:
     import ssl
 
-    import httpx
-    import httpx2  # type: ignore[import-not-found, unused-ignore]  # an extra
-
     from ._core.exchange import Route, Source
     from ._core.transport.clients import Connection
 
-HttpClient: TypeAlias = "httpx.Client | httpx.AsyncClient | httpx2.Client | httpx2.AsyncClient"
-Messages: TypeAlias = str | Sequence[Mapping[str, Any]]
-Providers: TypeAlias = Union[str, Provider, "Client"]
+# What the argument `messages` may be.  mypy takes a list of dicts for a list of objects, unless it is annotated, if one
+# message has a text and another a list of parts.  So a list of any objects has to do; `stream()` checks it.
+Messages: TypeAlias = str | Sequence[Mapping[str, Any]] | Sequence[object]
+ProviderLike: TypeAlias = Union[str, Provider, "Client"]
+
+
+class HttpClient(Protocol):
+    """What the argument `client` may be: an `httpx.Client` or an `httpx.AsyncClient`, or the same of httpx2.
+
+    Of their methods, this protocol names some by which a type checker knows them.  If it named the classes, nobody
+    could check a program without having httpx2 installed.
+    """
+
+    @property
+    def is_closed(self) -> bool: ...
+    def build_request(self, method: str, url: str) -> Any: ...
+
 
 # The names of the retired providers whose warning this process has seen.
 _warned: set[str] = set()
 
 
 def stream(
-    provider: Providers | Sequence[Providers],
+    provider: ProviderLike | Sequence[ProviderLike],
     messages: Messages,
     *,
     model: str | None = None,
@@ -56,7 +67,7 @@ def stream(
     base_url: str | None = None,
     proxy: str | None = None,
     headers: Mapping[str, str] | None = None,
-    client: "HttpClient | None" = None,
+    client: HttpClient | None = None,
     timeout: Timeout | float | None = None,
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
@@ -182,7 +193,7 @@ class Client:
         connection = resolve_connection(self._call, proxy, verify, transport)
         from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
 
-        self._pool = Pool(connection)
+        self._pool = Pool(connection, self._call.provider.name)
 
     def stream(
         self,

@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, settings
 
 import g4flite
 from g4flite import client, providers
+from g4flite._core import loops
 from g4flite._core.request import base_url_variable
 from g4flite._core.transport import clients, tls
 from g4flite.testing import Emulator
@@ -151,6 +152,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(client, "_warned", set())
+    monkeypatch.setattr(loops, "_warned", False)
     monkeypatch.setattr(clients, "httpx", httpx)
     monkeypatch.setattr(tls, "httpx", httpx)
     if TRANSPORT == "aiohttp":

@@ -1,6 +1,9 @@
 """What `stream` and `Client` refuse or warn of before any socket opens, and how a `Client` is shared and closed."""
 
+import gc
 import ssl
+import subprocess
+import sys
 import threading
 import warnings
 from typing import Any
@@ -10,7 +13,7 @@ import pytest
 import g4flite
 from g4flite.testing import Emulator
 from tests.acme import ACME
-from tests.conftest import Driver, httpx
+from tests.conftest import Driver, bare_environment, httpx
 
 HEADERS = {"Authorization": "Bearer sk-s3cret-s3cret"}
 
@@ -147,7 +150,8 @@ class TestClient:
         async def main() -> None:
             client = g4flite.Client("cromicle", base_url=server.url)
             await client.stream("Hi").atext()
-            client.stream("Hi").text()
+            with pytest.warns(g4flite.SyncInAsyncWarning):
+                client.stream("Hi").text()
             with pytest.raises(TypeError, match="async with"):
                 client.close()
             await client.aclose()
@@ -166,6 +170,51 @@ class TestClient:
             assert client._pool.client() is not parent
             assert not parent.is_closed
             parent.close()
+
+    def test_a_client_that_was_used_and_not_closed_warns_by_name(self, driver: Driver, server: Emulator) -> None:
+        def leave(*, close: bool) -> list[tuple[type[Warning], str]]:
+            """Return the warnings of the client alone; its sockets may warn as well."""
+            client = g4flite.Client("cromicle", base_url=server.url)
+            assert "".join(driver.read(client.stream("Hi"))) == "You said: Hi"
+            if close:
+                driver.close(client)
+            del client, driver.stream
+            gc.collect()
+            found = [(one.category, str(one.message)) for one in caught if "Client" in str(one.message)]
+            # A warning refers to the pool, whose sockets are to be collected here and not in the next test.
+            caught.clear()
+            gc.collect()
+            return found
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            # This client is never used.
+            g4flite.Client("cromicle", base_url=server.url)
+            assert leave(close=True) == []
+            message = (
+                "cromicle: this Client was not closed; use it in `with` or `async with`, or call close() or "
+                "`await aclose()`"
+            )
+            assert leave(close=False) == [(ResourceWarning, message)]
+
+    def test_a_client_that_was_not_closed_warns_at_the_end_of_the_program_and_not_in_a_fork(
+        self, server: Emulator
+    ) -> None:
+        code = f"""
+import os, g4flite
+client = g4flite.Client("cromicle", base_url={server.url!r})
+client.stream("Hi").text()
+if hasattr(os, "fork"):
+    child = os.fork()
+    if not child:
+        raise SystemExit
+    os.waitpid(child, 0)
+"""
+        command = [sys.executable, "-W", "default", "-c", code]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=bare_environment())
+        assert done.returncode == 0
+        assert done.stderr.count("ResourceWarning: cromicle: this Client was not closed") == 1
+        assert "Traceback" not in done.stderr
 
     def test_many_threads_share_a_client(self, server: Emulator) -> None:
         texts = []

@@ -1,10 +1,14 @@
 """The package as its users meet it: they import it, install it, and read its README."""
 
 import ast
+import inspect
 import json
 import re
+import ssl
 import subprocess
 import sys
+import typing
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +130,45 @@ def test_the_public_names_are_those_of_all_and_each_can_be_imported() -> None:
 
 def test_a_type_checker_sees_the_names_that_the_package_has() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
     told = {alias.name: node.module or "" for node in block.body for alias in node.names}  # type: ignore[attr-defined]
     assert told == g4flite._HOME
+
+
+@pytest.mark.parametrize("file", ["__init__.py", "providers/__init__.py", "testing/__init__.py"])
+def test_a_misspelt_name_is_not_hidden_from_type_checkers(file: str) -> None:
+    tree = ast.parse((PACKAGE / file).read_text())
+    hooks = [(parent, node) for parent in ast.walk(tree) for node in ast.iter_child_nodes(parent)
+             if isinstance(node, ast.FunctionDef) and node.name == "__getattr__"]  # fmt: skip
+    assert [ast.unparse(parent.test) for parent, _ in hooks if isinstance(parent, ast.If)] == ["not TYPE_CHECKING"]
+    assert len(hooks) == 1
+
+
+def names_in(annotation: object) -> Iterator[str]:
+    """Yield the name of each class of ours in an annotation, whatever it is nested in."""
+    if isinstance(annotation, type) and annotation.__module__.startswith("g4flite."):
+        yield annotation.__name__
+    for part in annotation if isinstance(annotation, list) else typing.get_args(annotation):
+        yield from names_in(part)
+
+
+def test_each_class_that_a_public_signature_names_is_public() -> None:
+    public = {name: getattr(g4flite, name) for name in g4flite.__all__ if name != "providers"}
+    # What the modules import for type checkers alone.
+    known = {**public, "ssl": ssl, "Any": Any}
+    found: set[str] = set()
+    for thing in public.values():
+        members = [value for name, value in vars(thing).items() if not name.startswith("_") or name == "__init__"] if (
+            isinstance(thing, type)) else [thing]  # fmt: skip
+        functions = [member.fget if isinstance(member, property) else member for member in members]
+        for function in filter(inspect.isfunction, functions):
+            # `Run`, `Route` and `TracebackType` are arguments that no user gives.
+            hints = typing.get_type_hints(function, localns={**known, "Run": object, "TracebackType": object})
+            found |= {name for hint in hints.values() for name in names_in(hint)}
+    assert found > {"Retry", "Timeout", "Client", "Provider", "Stream", "Events", "Attempt", "ToolCall", "Usage"}
+    assert found - {*g4flite.__all__} == set()
+    # The aliases, which the annotations do not name any more.
+    assert {"Event", "FinishReason", "JSON", "Messages", "ProviderLike"} - {*g4flite.__all__} == set()
 
 
 def test_the_version_stands_in_the_changelog() -> None:

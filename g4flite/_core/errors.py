@@ -35,7 +35,7 @@
     |   `-- ProviderError       the service reports another error inside a reply
     `-- AllFailedError          every provider of a list failed; holds their errors
 
-Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`.
+Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`, `SyncInAsyncWarning`.
 """
 
 from typing import Any, Final
@@ -262,3 +262,7 @@ class InsecureTransportWarning(UserWarning):
 
 class RetiredProviderWarning(UserWarning):
     """The provider's public service was shut down upstream; its host may be gone or belong to someone else."""
+
+
+class SyncInAsyncWarning(UserWarning):
+    """A `for` loop, or `text()`, reads a stream in a thread whose event loop it blocks; `async for` does not."""

@@ -30,7 +30,7 @@ encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=F
 
 def make_call(
     provider: Provider,
-    messages: str | Sequence[Mapping[str, Any]],
+    messages: object,
     *,
     model: str | None,
     base_url: str | None,

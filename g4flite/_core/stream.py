@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed
 from .events import Event, FinishReason, ToolCall, Usage
+from .loops import warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
@@ -43,7 +44,10 @@ class Stream:
 
     The loop raises the `G4fliteError` that stands for a failure of the service or the network.  A second loop raises
     `StreamConsumed`.  A loop raises `TypeError` if `client=` is a sync client and the loop is `async for`, or the other
-    way round.
+    way round.  A `for` loop warns (`SyncInAsyncWarning`, once a process) if it blocks an event loop.
+
+    A stream is no iterator and cannot be awaited: write `await stream.atext()` instead of `await stream`, and
+    `next(iter(stream))` instead of `next(stream)`.
     """
 
     def __init__(self, run: "Run") -> None:
@@ -137,6 +141,7 @@ class Stream:
         """Return the generator of a `for` loop, which yields the events as well if `everything`."""
         from .transport.driver import iterate  # noqa: PLC0415 - httpx is imported with the first call
 
+        warn_of_blocking(self.provider)
         self._begin()
         self._run.everything = everything
         self._run.thread = get_ident()

@@ -115,9 +115,12 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
-def __getattr__(constant: str) -> object:
-    """Import a built-in provider by the name of its constant, like `OPENAI_RESPONSES`."""
-    name = constant.lower().replace("_", "-")
-    if name not in _MODULES or constant != constant.upper():
-        raise AttributeError(f"module {__name__!r} has no attribute {constant!r}")
-    return _load(name)
+# Hidden from type checkers, which would take a misspelt name for one that it returns.
+if not TYPE_CHECKING:
+
+    def __getattr__(constant: str) -> object:
+        """Import a built-in provider by the name of its constant, like `OPENAI_RESPONSES`."""
+        name = constant.lower().replace("_", "-")
+        if name not in _MODULES or constant != constant.upper():
+            raise AttributeError(f"module {__name__!r} has no attribute {constant!r}")
+        return _load(name)

@@ -26,24 +26,28 @@ if TYPE_CHECKING:
     from .exchange import Exchange
     from .recorder import Recorder, record
     from .replayer import NotRecorded, Replayer, replay
+    from .replies import ReplyFunction
     from .script import Script
 
 __all__ = [
-    "Emulator", "Exchange", "Finish", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer", "Script", "Start",
-    "ToolCall", "Usage", "record", "replay",
+    "Emulator", "Exchange", "Finish", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer", "ReplyFunction",
+    "Script", "Start", "ToolCall", "Usage", "record", "replay",
 ]  # fmt: skip
 
 # The module of each name.
 _HOME = {
     **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "Usage"), ".._core.events"),
-    "Problem": "..server.pieces",
+    "Problem": "..server.pieces", "ReplyFunction": ".replies",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+# Hidden from type checkers, which would take a misspelt name for one that it returns.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOME[name], __name__), name)

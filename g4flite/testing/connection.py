@@ -13,7 +13,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.client import HTTPMessage, responses
 from http.server import BaseHTTPRequestHandler
@@ -34,6 +34,7 @@ class Owner(Protocol):
 
     exchanges: list[Exchange]
     connections: int
+    log: Callable[[Exchange], object] | None
 
     def policy(self) -> Policy:
         """Return what holds for a request that arrives now."""
@@ -126,6 +127,8 @@ class Connection(BaseHTTPRequestHandler):
             self._hang_up(reset=False)
         finally:
             exchange.finished.set()
+            if owner.log:
+                owner.log(exchange)
 
     def _read_body(self, exchange: Exchange) -> None:
         """Add the body, unless the head is at fault.  Raise `ConnectionResetError` if the client leaves halfway."""

@@ -35,7 +35,8 @@ class Emulator:
     prompt as one token, each piece of text or of reasoning as one.  `native` in a `Finish` is sent as it is; the reason
     `other` needs it.  `reply` is called in the thread of the connection.
 
-    `port` 0 takes a free port.  `clock` returns Unix time in seconds.  With `keys=False` no key is demanded.
+    `port` 0 takes a free port.  `clock` returns Unix time in seconds.  With `keys=False` no key is demanded.  `log` is
+    called with each `Exchange` once it has ended, in the thread of its connection.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Emulator:
         script: Script = Script(),  # noqa: B008 - immutable
         clock: Callable[[], float] = time.time,
         keys: bool = True,
+        log: Callable[[Exchange], object] | None = None,
     ) -> None:
         self.reply = reply
         self.host = host
@@ -57,6 +59,7 @@ class Emulator:
         self.script = script
         self.clock = clock
         self.keys = keys
+        self.log = log
         # The requests, in order of arrival, and how many connections were accepted.
         self.exchanges: list[Exchange] = []
         self.connections = 0

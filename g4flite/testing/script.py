@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
+from math import inf
 
 from ..server.pieces import Problem
 from .dialects import DIALECTS
@@ -75,7 +76,7 @@ class Script:
             raise ValueError(f"split: expected a number of bytes, or ascending offsets, above 0; not {self.split!r}")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status: expected 200-599, not {self.status!r}")
-        if min(self.wait, self.silence, self.cut or 0) < 0:
+        if not all(0 <= number < inf for number in (self.wait, self.silence, self.cut or 0)):
             raise ValueError("wait, silence, cut: expected 0 or more")
         if self.problem is not None:
             Problem(self.problem)

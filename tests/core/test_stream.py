@@ -293,6 +293,7 @@ def test_no_text_is_kept_if_keep_partial_is_false(driver: Driver, server: Emulat
     stream = client.stream("Hi", keep_partial=False)
     with pytest.raises(g4flite.TruncatedStreamError) as caught:
         driver.read(stream)
+    driver.close(client)
     assert driver.chunks != []
     assert (stream.partial, stream.reasoning, caught.value.partial) == ("", "", "")
 

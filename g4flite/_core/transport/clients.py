@@ -9,6 +9,7 @@ import os
 import ssl
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
 
@@ -185,13 +186,14 @@ class Given:
 class Pool:
     """The HTTP clients of a `g4flite.Client`: one for `for` and one for each event loop, kept until the pool is closed.
 
-    Threads may share a pool.  After a fork, the child makes clients of its own.
+    Threads may share a pool.  After a fork, the child makes clients of its own.  `name` is what a warning calls the
+    `Client` if nobody closes it.
     """
 
     send, asend = _send, _asend
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, name: str) -> None:
+        self._connection, self._name = connection, name
         self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
         # An anyio.RunVar holds a value for each event loop.
@@ -246,6 +248,19 @@ class Pool:
             self._client.close()
         if self._async_clients is not None and (client := self._async_clients.get(None)) is not None:
             await client.aclose()
+
+    def __del__(self) -> None:
+        """Warn of a pool that was used and not closed: its sockets stay open until they are garbage collected."""
+        used = self._client is not None or self._async_clients is not None
+        # The child of a fork must not close its parent's pool.
+        if used and not self.closed and self._pid == os.getpid():
+            warnings.warn(
+                f"{self._name}: this Client was not closed; use it in `with` or `async with`, or call close() or "
+                "`await aclose()`",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
 
     def _renew(self) -> None:
         """Begin anew in the child process after a fork.

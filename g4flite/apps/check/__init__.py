@@ -63,7 +63,7 @@ def report(
     connection = resolve_connection(call, None, None)
     route = route_of(call, connection, None, timers, 0)
     warn(call, public=False)
-    with closing(Pool(connection)) as first, closing(Pool(connection)) as second:
+    with closing(Pool(connection, spec.name)) as first, closing(Pool(connection, spec.name)) as second:
         # Certificates are loaded now, so that the time to the first text does not include that.  If they cannot be
         # loaded, `record` says so.
         with suppress(OptionError):

@@ -1,0 +1,60 @@
+"""Event loops: warns of a `for` loop in a thread whose event loop it would block.
+
+    async def answer():
+        for chunk in stream: ...            # SyncInAsyncWarning: no other task runs meanwhile
+        async for chunk in stream: ...      # right
+
+No event loop runs in a thread of `asyncio.to_thread` or of a thread pool, so a `for` loop there is no mistake.
+"""
+
+import sys
+import warnings
+
+from .errors import SyncInAsyncWarning
+
+# The package's name, which is another one in a vendored copy.
+PACKAGE = (__package__ or "").rpartition(".")[0]
+# Whether this process has seen the warning.
+_warned = False
+
+
+def warn_of_blocking(provider: str) -> None:
+    """Warn, once a process, if an event loop runs in this thread; the warning names the line of the caller.
+
+    In IPython and Jupyter, an event loop runs in the thread of each cell, and a `for` loop is what users want there.
+    """
+    global _warned  # noqa: PLW0603
+    if _warned or not loop_runs() or in_notebook():
+        return
+    warnings.warn(
+        f"{provider}: this reads the answer in sync and blocks the event loop that runs in this thread; write "
+        "`async for chunk in stream` or `await stream.atext()`, or read the stream in a thread of its own, as "
+        "`await asyncio.to_thread(stream.text)` does",
+        SyncInAsyncWarning,
+        stacklevel=_frames_of_ours(),
+    )
+    # After the warning: if a filter turns the warning into an error, the next loop must raise this error again.
+    _warned = True
+
+
+def loop_runs() -> bool:
+    """Return whether an event loop of asyncio or trio runs in this thread.  Imports neither."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    # Older versions of trio have no `in_trio_run`; `bool()` is False.
+    return trio is not None and getattr(trio.lowlevel, "in_trio_run", bool)()
+
+
+def in_notebook() -> bool:
+    """Return whether this is IPython's or Jupyter's process, not one that has merely imported IPython."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None
+
+
+def _frames_of_ours() -> int:
+    """Return the `stacklevel` at which `warn_of_blocking` names the first line that does not belong to the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{PACKAGE}."):
+        frame, level = frame.f_back, level + 1
+    return level

@@ -1,0 +1,128 @@
+"""A `for` loop that blocks an event loop warns once, at the caller's line; in IPython and in a thread it does not."""
+
+import inspect
+import sys
+import warnings
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
+import pytest
+
+import g4flite
+from g4flite._core import loops
+from g4flite.testing import Emulator
+from tests.conftest import Driver
+from tests.test_package import run
+
+READERS: dict[str, Callable[[g4flite.Stream], Any]] = {
+    "for": lambda stream: [chunk for chunk in stream],  # noqa: C416 - the loop is what is tested
+    "iter": lambda stream: next(iter(stream)),
+    "text": lambda stream: stream.text(),
+    "events": lambda stream: list(stream.events()),
+}
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def loop(request: pytest.FixtureRequest) -> Driver:
+    return Driver(request.param)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("pooled", [False, True])
+def test_a_sync_loop_in_a_running_event_loop_warns_once_at_the_callers_line(
+    reader: str, pooled: bool, loop: Driver, server: Emulator
+) -> None:
+    async def main() -> None:
+        with g4flite.Client("cromicle", base_url=server.url) as client:
+            ask = client.stream if pooled else partial(g4flite.stream, "cromicle", base_url=server.url)
+            for _ in range(3):
+                READERS[reader](ask("Hi"))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loop.run(main)
+    (warning,) = [one for one in caught if one.category is g4flite.SyncInAsyncWarning]
+    assert (warning.filename, warning.lineno) == (__file__, inspect.getsourcelines(READERS[reader])[1])
+    message = str(warning.message)
+    assert message.startswith("cromicle: this reads the answer in sync and blocks the event loop")
+    for fix in ("`async for chunk in stream`", "`await stream.atext()`", "`await asyncio.to_thread(stream.text)`"):
+        assert fix in message
+
+
+def test_a_warning_that_is_an_error_is_raised_again_and_the_stream_is_unread(loop: Driver, server: Emulator) -> None:
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+
+    async def main() -> None:
+        for _ in range(2):
+            with pytest.raises(g4flite.SyncInAsyncWarning):
+                stream.text()
+        assert await stream.atext() == "You said: Hi"
+
+    loop.run(main)
+
+
+def test_async_for_and_threads_and_sync_programs_raise_no_warning(driver: Driver, server: Emulator) -> None:
+    assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+
+    async def in_a_thread() -> str:
+        return await anyio.to_thread.run_sync(stream.text)
+
+    assert (stream.text() if driver.name == "sync" else driver.run(in_a_thread)) == "You said: Hi"
+
+
+@pytest.mark.parametrize(("shell", "warned"), [(object(), False), (None, True)])
+def test_ipython_is_no_mistake_unless_it_is_merely_imported(
+    shell: object, warned: bool, loop: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+
+    async def main() -> str:
+        return stream.text()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert loop.run(main) == "You said: Hi"
+    assert [one.category for one in caught] == [g4flite.SyncInAsyncWarning] * warned
+
+
+def test_no_event_loop_is_imported_to_find_one() -> None:
+    code = """
+import sys
+from g4flite._core import loops
+print(loops.loop_runs(), loops.in_notebook(), {"asyncio", "trio", "IPython"} & {*sys.modules})
+"""
+    assert run(code) == "False False set()\n"
+
+
+def test_a_program_without_a_caller_of_its_own_is_named_by_its_outermost_frame(
+    loop: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if all frames belonged to the package: the walk ends at the outermost frame."""
+    frames = iter([SimpleNamespace(f_back=None, f_globals={"__name__": "g4flite.apps"})])
+    monkeypatch.setattr(loops, "sys", SimpleNamespace(_getframe=lambda _: next(frames)))
+    assert loops._frames_of_ours() == 1
+
+
+def test_a_stream_is_neither_an_iterator_nor_awaitable() -> None:
+    """What asks for an iterator or an awaitable by `isinstance` must not take a stream for one.
+
+    So `next(stream)` and `await stream` are Python's own errors; the docstring of `Stream` says what to write.
+    """
+    stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1")
+    assert not isinstance(stream, Iterator | Awaitable)
+    assert isinstance(stream, AsyncIterable)
+    with pytest.raises(TypeError, match="'Stream' object is not an iterator"):
+        next(stream)  # type: ignore[call-overload]
+
+    async def main() -> None:
+        await stream  # type: ignore[misc]
+
+    with pytest.raises(TypeError, match="Stream"):
+        anyio.run(main)
+    for fix in ("`await stream.atext()`", "`next(iter(stream))`"):
+        assert fix in (g4flite.Stream.__doc__ or "")
