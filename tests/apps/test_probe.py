@@ -99,14 +99,13 @@ FAULTS = {
     "no HTTP": (Script(raw=b"SSH-2.0-OpenSSH_9\r\n\r\n"), "reply cannot be read", "MalformedReplyError"),
     "long head": (Script(raw=b"HTTP/1.1 200 OK\r\nx: " + b"x" * 200_000), "reply too large", "LimitError"),
     "silence": (Script(silence=30), "too slow", "TotalTimeoutError"),
-    "silence in the text": (Script(body=ANSWER * 2, split=len(ANSWER), wait=30), "too slow", "TotalTimeoutError"),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_reason_for_a_failure_is_named(fault: str, openai: Callable[..., Probe], server: Emulator) -> None:
     server.script, reason, kind = FAULTS[fault]
-    row = openai(timeout={"silence": 0.1, "silence in the text": 2}.get(fault, 30))
+    row = openai(timeout=0.1 if fault == "silence" else 30)
     assert (row.works, row.whole, row.reason, type(row.error).__name__) == (False, False, reason, kind)
     assert str(row.error).startswith("openai: ")
     assert row.chunks == ("in the text" in fault)
@@ -120,6 +119,46 @@ def test_an_answer_that_the_service_cut_short_works_but_is_not_whole(
     assert (openai().works, openai().whole) == (True, False)
     server.reply = lambda messages: [Reasoning("Hm."), Finish("length")]
     assert (openai().works, openai().reason) == (False, "empty answer")
+
+
+@pytest.mark.parametrize(
+    "name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "llamacpp", "flowgpt"]
+)
+def test_a_short_answer_is_asked_for_if_the_protocol_can_say_so(name: str, server: Emulator) -> None:
+    path = "/v1" if name in ("openai", "openai-responses", "llamacpp") else ""
+    spec = replace(providers.find(name), base_url=server.url + path, key_needed=False, base_url_variables=())
+    server.keys = False
+    (row,) = probe.probe([spec], model={} if name in ("llamacpp", "flowgpt") else {name: "m"})
+    assert (row.works, row.whole) == (True, True)
+    assert server.exchanges[-1].options == ({} if name == "flowgpt" else {"max_tokens": measurement.SHORT})
+
+
+def test_a_model_that_reasons_beyond_the_limit_is_asked_once_more_without_it(
+    openai: Callable[..., Probe], server: Emulator
+) -> None:
+    replies = iter([[Reasoning("Hm."), Finish("length")], [Reasoning("Hm."), "one"]])
+    server.reply = lambda messages: next(replies)
+    row = openai()
+    assert (row.works, row.whole, row.chunks) == (True, True, 1)
+    assert [exchange.options for exchange in server.exchanges] == [{"max_tokens": measurement.SHORT}, {}]
+
+
+def test_a_server_that_has_begun_to_answer_works_however_slow_it_is(
+    openai: Callable[..., Probe], server: Emulator
+) -> None:
+    server.script = Script(body=ANSWER * 2, split=len(ANSWER), wait=30)
+    row = openai(timeout=2)
+    assert (row.works, row.whole, row.reason, row.error, row.chunks) == (True, False, "", None, 1)
+    assert row.spec.default_model == "m"
+
+
+def test_the_time_for_the_first_text_may_be_longer_than_the_timers_of_a_stream(
+    openai: Callable[..., Probe], monkeypatch: Patch
+) -> None:
+    seen: list[g4flite.Timeout] = []
+    monkeypatch.setattr(probe, "ask_all", lambda calls, timeout: iter([seen.append(timeout)]))
+    openai(timeout=600)
+    assert seen == [g4flite.Timeout(first_token=600, idle=600, total=600)]
 
 
 def test_an_error_inside_a_reply_is_a_reason(openai: Callable[..., Probe], server: Emulator) -> None:
@@ -252,6 +291,34 @@ def test_the_reason_is_named_if_the_list_of_models_cannot_be_used(
     assert row.reason == reason
     assert str(row.error).startswith("ollama: ")
     assert {exchange.path for exchange in server.exchanges} <= {"/v1/models"}
+
+
+def test_a_list_of_models_in_many_pieces_is_read_in_linear_time() -> None:
+    class Piece(bytes):
+        """Counts the bytes that are copied to put this piece behind what came before."""
+
+        def __radd__(self, before: bytes) -> bytes:
+            copied.append(len(before))
+            return before + bytes(self)
+
+    copied: list[int] = []
+    pieces = iter([Piece(b"ab")] * 1000)
+    assert models.read_up_to(501, pieces) == b"ab" * 250 + b"a"
+    # What is beyond the limit stays unread.
+    assert len([*pieces]) == 1000 - 251
+    assert models.read_up_to(10**6, iter([Piece(b"ab")] * 1000)) == b"ab" * 1000
+    assert sum(copied) == 0
+
+
+@pytest.mark.parametrize("split", [1, 7])
+def test_a_long_list_of_models_in_many_pieces_is_read_whole(
+    split: int, ollama: Callable[..., Probe], server: Emulator
+) -> None:
+    body = json.dumps({"data": [*listing("llama3.2"), *listing(*(f"embed-{number}" for number in range(50)))]})
+    server.script = Script(body=body, split=split)
+    row = ollama()
+    assert row.model == "llama3.2"
+    assert server.exchanges[0].path == "/v1/models"
 
 
 def test_a_key_that_the_server_repeats_is_not_in_the_error(

@@ -24,12 +24,12 @@ from ... import providers as known
 from ..._core.errors import G4fliteError, UsageError
 from ..._core.provider import Call, Provider
 from ..._core.request import base_url_variable, check_mapping, make_call
-from ..._core.settings import Timeout, as_timeout
+from ..._core.settings import Timeout
 from ..._core.stream import Stream
 from ..._core.urls import is_loopback
 from ...client import warn
 from ..cli import program, warnings_as_lines
-from .measurement import REASONS, Probe, ask, has_key, probe_without_call
+from .measurement import REASONS, SHORT, Probe, ask, has_key, probe_without_call
 
 # The answer is long enough for a speed to be measured.
 PROMPT: Final = "Count from one to ten, in words."
@@ -81,7 +81,10 @@ def probe(
     - `model` maps names of providers to models.  A provider that is not in it is asked for its default model.  If a
       provider has no default, its server is asked for the models that it has: on this machine, the first of them is
       taken, elsewhere the only one.
-    - `timeout` is the seconds for each answer, and for each list of models.
+    - `timeout` is the seconds in which the first text has to come.  An answer that goes on for longer is left, and its
+      provider works.  It also is the seconds for each list of models.
+
+    Of a provider that has the option `max_tokens`, a short answer is asked for.
 
     The questions are asked when the iteration begins.  Leaving the loop closes the streams that are open.  Raises
     `ProviderNotFoundError` or `OptionError` before anything is sent.  Warns if a key goes over plain http, as `stream`
@@ -92,7 +95,7 @@ def probe(
     models = check_mapping(model, "model is a mapping of providers' names to models")
     for name in models.keys() - {spec.name for spec in specs}:
         known.find(name)
-    limit = as_timeout(timeout)
+    limit = Timeout(first_token=timeout, idle=timeout, total=timeout)
     return ask_all([*map(prepare, specs, [models.get(spec.name) for spec in specs])], limit)
 
 
@@ -127,8 +130,9 @@ def listens(url: str) -> bool:
 
 def prepare(spec: Provider, model: str | None) -> Call | Probe:
     """Return the question to a provider, or a `Probe` that says why it cannot be asked."""
+    options = {"max_tokens": SHORT} if "max_tokens" in spec.options else {}
     try:
-        call = make_call(spec, PROMPT, model=model, base_url=None, headers=None, options={})
+        call = make_call(spec, PROMPT, model=model, base_url=None, headers=None, options=options)
     except UsageError as error:
         return probe_without_call(spec, error)
     warn(call, public=False, stacklevel=4)
@@ -195,7 +199,7 @@ def add(commands: Any) -> None:
         help="the model of a provider, needed if it has no default; repeatable",
     )
     command.add_argument(
-        "--timeout", metavar="SECONDS", type=float, default=30.0, help="the time for each answer (default: 30)"
+        "--timeout", metavar="SECONDS", type=float, default=30.0, help="the time for each first text (default: 30)"
     )
     command.add_argument("--json", action="store_true", help="print a list of JSON objects, best first, for programs")
 

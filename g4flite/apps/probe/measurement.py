@@ -40,6 +40,9 @@ from ..._core.stream import Stream
 from ...client import resolve_connection, route_of, start
 from .models import LIST_URLS, choose_model
 
+# The longest answer that is asked for, in tokens, of a provider that has the option: three times what `PROMPT` needs.
+SHORT: Final = 64
+
 # Why a provider does not work, in at most five words, by the class of its error.  If the class is not listed, the words
 # of its base class count.
 REASONS: Final[Mapping[type[G4fliteError], str]] = {
@@ -75,11 +78,11 @@ class Probe:
     """What happened to one question to one provider.
 
     - `model` is the model that was asked, `response_model` its name in the reply (None if the reply does not say).
-    - `works`: the whole stream was read without an error, and held text.  If not, `reason` says why in at most five
-      words, and `error` in full; else these are "" and None.
+    - `works`: text came, and then no error but perhaps the end of the probe's time.  If not, `reason` says why in at
+      most five words, and `error` in full; else these are "" and None.
     - `first_text` is the time from the question to the first text in seconds, connecting included.
     - `chunks_per_second` is the speed from the first text on, None if there are fewer than two chunks.
-    - `whole` is False if the answer was cut off: by the network, or by a limit or a filter of the service.
+    - `whole` is False if the answer was cut off: by the network, by the probe's time, by a limit or a filter.
     - `spec` is the provider, with `model` as its default.
     """
 
@@ -98,19 +101,28 @@ class Probe:
 
 def ask(call: Call, timeout: Timeout, streams: list[Stream]) -> Probe:
     """Make the call and return what happened.  The stream is added to `streams`: another thread may close it."""
-    spec, times = call.provider, list[float]()
+    spec, times, complete = call.provider, list[float](), False
     stream: Stream | None = None
     error: G4fliteError | None = None
     try:
         if call.model is None and spec.url in LIST_URLS:
             call = replace(call, model=choose_model(call, timeout))
-        stream = start([route_of(call, resolve_connection(call, None, None), None, timeout, 0)])
-        streams.append(stream)
-        begin = time.perf_counter()
-        for _ in stream:
-            times.append(time.perf_counter() - begin)
+        # A model that reasons may reach the limit before its first text.  It is asked once more, without the limit.
+        for question in (call, replace(call, options={})) if call.options else (call,):
+            stream = start([route_of(question, resolve_connection(question, None, None), None, timeout, 0)])
+            streams.append(stream)
+            begin = time.perf_counter()
+            for _ in stream:
+                times.append(time.perf_counter() - begin)
+            finish = stream.finish_reason
+            if times or finish != "length":
+                break
         if not times:
             raise EmptyReplyError("the reply is complete and holds no text; try again", provider=spec.name)
+        complete = finish not in ("length", "content_filter")
+    except StreamTimeoutError as late:
+        # A server that has begun to answer works, however slowly.
+        error = None if times else late
     except G4fliteError as failed:
         error = failed
     # A provider's signer, payload builder or parser may raise anything.  The other providers are asked all the same.
@@ -127,7 +139,7 @@ def ask(call: Call, timeout: Timeout, streams: list[Stream]) -> Probe:
         error=error,
         first_text=times[0] if times else None,
         chunks_per_second=(len(times) - 1) / span if span else None,
-        whole=error is None and stream is not None and stream.finish_reason not in ("length", "content_filter"),
+        whole=complete,
         chunks=len(times),
         response_model=None if stream is None else stream.response_model,
         spec=replace(spec, default_model=call.model),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -55,10 +56,8 @@ def list_models(call: Call, timeout: Timeout) -> list[str]:
     route = route_of(call, resolve_connection(call, None, None), None, timeout, 0)
     url = LIST_URLS[call.provider.url].format(base_url=call.base_url)
     headers = {**route.request(0, call.now_ms).headers, "accept": "application/json", "accept-encoding": "identity"}
-    body = b""
     with fetch(route, Request(url, headers, b"", "GET")) as fetched:
-        while len(body) < LONGEST and (data := next(fetched.pieces, b"")):
-            body += data
+        body = read_up_to(LONGEST, fetched.pieces)
         head = fetched.response.head
         if head.status in (404, 405):
             return []
@@ -71,7 +70,18 @@ def list_models(call: Call, timeout: Timeout) -> list[str]:
                 key_variables=call.provider.key_variables,
                 now_ms=call.now_ms,
             )
-    return model_names(body[:LONGEST])
+    return model_names(body)
+
+
+def read_up_to(longest: int, pieces: Iterator[bytes]) -> bytes:
+    """Return the body that comes in these pieces, cut to so many bytes; no piece is read after that.
+
+    Each byte is copied a fixed number of times, however small the pieces are.
+    """
+    body = bytearray()
+    while len(body) < longest and (piece := next(pieces, b"")):
+        body.extend(piece)
+    return bytes(body[:longest])
 
 
 def model_names(body: bytes) -> list[str]:
