@@ -14,16 +14,16 @@ PIP = $(BIN)/python $(INSTALL)
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
-	@echo "make guides        write the guide to each provider (examples/guides) and the provider tables of README.md"
+	@echo "make guides        write the guide to each provider (examples/guides) and the tables of examples/guides/providers.md"
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, Ollama and Cohere against the emulator"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
-	@echo "make check         run ruff and mypy"
+	@echo "make check         run ruff and mypy, and find broken links"
 	@echo "make format        rewrite the code with ruff"
-	@echo "make bench         measure what g4flite costs beside bare httpx; write the table and the picture of README.md"
+	@echo "make bench         measure what g4flite costs beside bare httpx; write the picture, and the table of examples/guides/speed.md"
 	@echo "make bench-peers   install openai, anthropic, litellm and g4f, so that make bench measures them, too"
 	@echo "make bench-check   compare two minutes of measurements with the baseline; a worse figure fails nothing"
 	@echo "make soak          run 500 streams at a time, with faults, for two minutes: is anything left behind?"
@@ -67,10 +67,11 @@ cover: $(VENV)/tools
 	@$(BIN)/python -m coverage report
 
 check: $(VENV)/tools
-	@echo "== ruff and mypy"
+	@echo "== ruff, mypy and the links of the pages"
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python tests/links.py
 
 format: $(VENV)/tools
 	@$(BIN)/ruff check --fix --output-format concise .
@@ -80,7 +81,7 @@ bench: $(VENV)/bench .venv-bench/core
 	@echo "== what g4flite costs, beside bare httpx and the SDKs of .venv-peers"
 	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
-	@$(BIN)/python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+	@$(BIN)/python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md
 
 bench-peers: .venv-peers/core
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks import check, contenders, inside, readme, run, server, table
+from tests.benchmarks import check, contenders, guide, inside, run, server, table
 from tests.benchmarks.rows import ROWS
 
 
@@ -61,21 +61,21 @@ def test_check_compares_ratios_with_the_baseline_within_a_margin() -> None:
     assert "BEYOND 3.35 (baseline 2.00)" in lines[0]
 
 
-def test_the_readme_shows_sync_and_async_in_one_line_between_its_marks() -> None:
+def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks() -> None:
     pair = [entry("ratio", floor=[1.0], g4flite=[2.0]), entry("ratio", floor=[4.0], g4flite=[4.0])]
     pair[1]["row"] = "OpenAI SSE, drip, async"
     conditions = {"python": "3.11.7", "system": "Linux", "machine": "x86_64", "cores": 2, "date": "2026-01-01",
                   "versions": {"httpx": "0.28.1"}, "rounds": 5, "quick": False}  # fmt: skip
     results = {"conditions": conditions, "entries": pair}
-    before = f"above\n{readme.BEGIN}\nold\n{readme.END}\nbelow\n"
-    after = readme.placed(before, results)
+    before = f"above\n{guide.BEGIN}\nold\n{guide.END}\nbelow\n"
+    after = guide.placed(before, results)
     assert "| OpenAI SSE, drip (sync / async) | 1 us / 4 us | 2 / 1 | 5 |" in after
     assert after.startswith("above\n")
-    assert after.endswith(f"{readme.END}\nbelow\n")
+    assert after.endswith(f"{guide.END}\nbelow\n")
     assert "old" not in after
-    assert readme.placed(after, results) == after
+    assert guide.placed(after, results) == after
     with pytest.raises(ValueError, match="lacks the marks"):
-        readme.placed("nothing", results)
+        guide.placed("nothing", results)
 
 
 @pytest.mark.parametrize("kind", contenders.PROVIDERS)

@@ -1,4 +1,4 @@
-"""The package as its users meet it: they import it, install it, and read its README."""
+"""The package as its users meet it: they import it, and install it."""
 
 import ast
 import inspect
@@ -16,9 +16,9 @@ import pytest
 
 import g4flite
 from g4flite.testing import Emulator, Script
+from tests.blocks import GUIDES, ROOT, blocks
 from tests.conftest import bare_environment
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = Path(g4flite.__file__).parent
 
 
@@ -80,9 +80,8 @@ def test_the_exchange_and_the_driver_name_no_vendor() -> None:
         assert [vendor for vendor in (*g4flite.providers.names(), "google", "azure") if vendor in text] == []
 
 
-def test_the_three_lines_of_the_readme_make_a_provider_that_streams() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (block,) = [block for block in blocks if "MINE = " in block]
+def test_the_three_lines_of_the_guide_make_a_provider_that_streams() -> None:
+    (block,) = [block.code for block in blocks(GUIDES / "own-provider.md") if "MINE = " in block.code]
     assert len(block.replace("\n\n", "\n").splitlines()) == 3
     made: dict[str, Any] = {}
     exec(block, made)
@@ -171,13 +170,14 @@ def test_each_class_that_a_public_signature_names_is_public() -> None:
     assert {"Event", "FinishReason", "JSON", "Messages", "ProviderLike"} - {*g4flite.__all__} == set()
 
 
-def test_the_version_stands_in_the_changelog() -> None:
-    assert re.match(r"\d+\.\d+\.\d+", g4flite.__version__)
-    assert f"## {g4flite.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    first, *released = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert first == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", head) for head in released)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {*re.findall(r"^### (.*)$", text, re.MULTILINE)} <= kinds
 
 
-def test_the_python_blocks_of_the_readme_compile() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+def test_the_version_is_one_of_semantic_versioning() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+", g4flite.__version__)

@@ -1,4 +1,4 @@
-"""Write the guide to a provider, and the README's tables of providers, from a `Provider`'s fields and docstrings.
+"""Write the guide to a provider, and the tables of all providers, from a `Provider`'s fields and docstrings.
 
     guide("cromicle")       # `g4flite guide cromicle` prints the same
     guide(MY_PROVIDER)      # the docstrings of its signer, payload builder and parser stand in the guide

@@ -648,5 +648,6 @@ def test_ctrl_c_ends_the_command_at_once(server: Emulator, both: None, capsys: C
     assert capsys.readouterr() == (f"{TITLE}\n", "")
 
 
-def test_the_readme_shows_the_headings_of_the_table() -> None:
-    assert f"```\n{TITLE}\n" in (Path(__file__).parents[2] / "README.md").read_text()
+def test_the_guide_shows_the_headings_of_the_table() -> None:
+    page = Path(__file__).parents[2] / "examples" / "guides" / "command-line.md"
+    assert f"```\n{TITLE}\n" in page.read_text()

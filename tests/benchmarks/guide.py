@@ -1,6 +1,6 @@
-"""Write the figures into README.md, from the file that `run.py --json` has written.
+"""Write the figures into the guide on speed, from the file that `run.py --json` has written.
 
-    python -m tests.benchmarks.readme tests/benchmarks/results.json README.md
+    python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md
 
 They replace the text between two marks.
 """
@@ -32,7 +32,7 @@ def joined(cells: Iterable[str]) -> str:
 
 
 def markdown(entries: Iterable[table.Entry]) -> str:
-    """Return the table of the README, with one line for sync and async."""
+    """Return the table of the guide, with one line for sync and async."""
     shown = [entry for entry in entries if not entry["section"].startswith(LEFT_OUT)]
     columns = [who for who in table.COLUMNS if any(who in entry["values"] for entry in shown)]
     heads = ["", "httpx", *columns, "target"]
@@ -65,18 +65,18 @@ def caption(conditions: dict[str, Any]) -> str:
     )
 
 
-def placed(readme: str, results: dict[str, Any]) -> str:
-    """Return the README with the figures between its marks, or raise `ValueError` if a mark is missing."""
-    before, begin, rest = readme.partition(BEGIN)
+def placed(page: str, results: dict[str, Any]) -> str:
+    """Return the guide with the figures between its marks, or raise `ValueError` if a mark is missing."""
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"the README lacks the marks {BEGIN} and {END}")
+        raise ValueError(f"the guide lacks the marks {BEGIN} and {END}")
     return f"{before}{BEGIN}\n{caption(results['conditions'])}\n\n{markdown(results['entries'])}\n{END}{after}"
 
 
 def main() -> None:
-    source, readme = map(Path, sys.argv[1:])
-    readme.write_text(placed(readme.read_text(), json.loads(source.read_text())))
+    source, page = map(Path, sys.argv[1:])
+    page.write_text(placed(page.read_text(), json.loads(source.read_text())))
 
 
 if __name__ == "__main__":

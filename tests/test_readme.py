@@ -1,0 +1,64 @@
+"""The README: each program runs as it stands, in an interpreter of its own, and prints what the README shows."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from g4flite.testing import Emulator
+from tests.benchmarks import table
+from tests.blocks import ROOT, Block, blocks, environment, says
+from tests.conftest import SETTINGS, bare_environment
+
+README = ROOT / "README.md"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 180
+
+
+@pytest.mark.parametrize("block", blocks(README), ids=lambda block: f"line {block.line}")
+def test_a_program_of_the_readme_runs_as_it_stands(block: Block, server: Emulator, tmp_path: Path) -> None:
+    server.reply = says(block)
+    bare = {name: value for name, value in bare_environment().items() if name not in SETTINGS}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block.code],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path,
+        env=bare | environment(server) | {"PYTHONPATH": os.fspath(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    if block.output is not None:
+        assert done.stdout.rstrip() == block.output.rstrip()
+
+
+def test_the_line_of_the_founding_four_stands_in_the_readme() -> None:
+    assert 'for chunk in g4flite.stream("cromicle", msgs):\n' in README.read_text()
+
+
+def test_the_table_of_the_readme_has_the_figures_that_were_measured() -> None:
+    results = json.loads((ROOT / "tests" / "benchmarks" / "results.json").read_text())
+    entries = {(entry["section"], entry["row"]): entry for entry in results["entries"]}
+
+    def cells(section: str, row: str) -> list[str]:
+        entry = entries[section, row]
+        return [table.number(table.figure(entry, who)) for who in ("g4flite", "openai", "litellm", "g4f")]
+
+    shown = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in README.read_text().splitlines() if "|" in line
+    ]
+    heads, _, *rows = shown
+    assert len(rows) == 8
+    assert [head.partition(" ")[2] for head in heads[2:]] == [
+        results["conditions"]["versions"][name] for name in ("openai", "litellm", "g4f")
+    ]
+    found = {row[0]: [re.sub("^not run$", "-", cell) for cell in row[1:]] for row in rows}
+    installed = zip(cells("Distributions installed", "installed"), cells("Installed", "installed"), strict=True)
+    assert found["installed distributions, MB"] == [", ".join(pair) for pair in installed]
+    first = cells("Time to first chunk", "fresh process, http")
+    assert found["first text of a fresh interpreter, times httpx's"] == first
+    cost = cells("CPU per chunk", "OpenAI SSE, one event an HTTP chunk, sync")
+    assert found["CPU per chunk in a `for` loop, times httpx's"] == cost
