@@ -77,6 +77,7 @@ def test_a_client_in_a_list_keeps_its_settings(driver: Driver, server: Emulator)
     for settings in ({"base_url": server.url}, {"proxy": "http://127.0.0.1:1"}):
         with pytest.raises(g4flite.OptionError, match="are settings of the Client; set them there"):
             g4flite.stream(patient, "Hi", **settings)  # type: ignore[arg-type]
+    patient.close() if driver.name == "sync" else driver.run(patient.aclose)
 
 
 def test_a_stream_waits_no_longer_than_a_second_for_the_body_of_an_error(driver: Driver, server: Emulator) -> None:

@@ -126,6 +126,7 @@ def test_a_client_serves_one_event_loop_after_another(server: Emulator) -> None:
         # The first event loop ends while its connection is open.
         warnings.simplefilter("ignore", ResourceWarning)
         assert [Driver(loop).run(ask) for loop in ("asyncio", "asyncio", "trio")] == ["You said: Hi"] * 3
+        anyio.run(client.aclose)
         gc.collect()
 
 
