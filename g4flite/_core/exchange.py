@@ -292,10 +292,9 @@ def exchange(run: Run) -> Exchange:
                 errors.append(error)
         if len(errors) == 1:
             raise errors[0]
-        lines = "".join(f"\n  {error}" for error in errors)
         names = ", ".join(route.call.provider.name for route in run.routes)
         raise AllFailedError(
-            f"none of {len(errors)} providers answered:{lines}", provider=names, errors=tuple(errors)
+            f"none of {len(errors)} providers answered:", provider=names, errors=tuple(errors)
         ) from errors[-1]
     finally:
         # The traceback of an error holds this frame, and the frame holds the errors.  This circle would keep the
