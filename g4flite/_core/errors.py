@@ -52,6 +52,8 @@ class G4fliteError(Exception):
     - `request_id` is the service's id for the request that failed, which `str(error)` puts behind the message; None if
       the service gave no id.
 
+    `str(error)` is one printable line, whatever a service has said: a terminal may show it.
+
     Every class takes these three as keyword arguments.  `pickle` and `copy.deepcopy` keep them.
     """
 
@@ -65,7 +67,15 @@ class G4fliteError(Exception):
 
     def __str__(self) -> str:
         message = super().__str__() + (f" (request id {self.request_id})" if self.request_id else "")
-        return f"{self.provider}: {message}" if self.provider else message
+        return printable(f"{self.provider}: {message}" if self.provider else message)
+
+
+def printable(text: str) -> str:
+    """Return the text with `\\x1b` and the like for characters that are no signs: controls and marks of direction.
+
+    A terminal obeys these characters, so that a service could hide or change what stands around its words.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 class UsageError(G4fliteError, ValueError):
@@ -254,6 +264,10 @@ class AllFailedError(G4fliteError):
     def __init__(self, message: str = "", *, errors: tuple[G4fliteError, ...] = (), **common: Any) -> None:
         super().__init__(message, **common)
         self.errors = errors
+
+    def __str__(self) -> str:
+        """Return the message, and a further line for each of the errors."""
+        return "".join([super().__str__(), *(f"\n  {error}" for error in self.errors)])
 
 
 class InsecureTransportWarning(UserWarning):

@@ -43,7 +43,7 @@ from .events import CONTENT, Event, Finish, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
 from .response.reply import Head, Reply, inflater
 from .response.service_errors import error_of_content_type, request_id, status_error
-from .secrets import redact, secrets_of
+from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
 
@@ -56,6 +56,7 @@ EPILOGUE: Final = 2.0
 QUOTED: Final = ("request_id", "body", "code", "kind")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
 IN_PARTIAL: Final = "the text so far is in .partial"
+NO_SECRETS: Final = Secrets()
 # The logger is named like the package, which may have been vendored under another name.
 log = logging.getLogger((__package__ or "").rpartition(".")[0])
 
@@ -145,7 +146,7 @@ class Run:
     # The id of the thread that reads, in sync; 0 in async and before the loop begins.
     thread: int = 0
     # The texts in this attempt's request that no message may repeat.
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
     # When this attempt began, by `clock`; None once it stands in `attempts`.
     _began: float | None = None
 
@@ -164,9 +165,15 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
-        self.call, self._began, self.secrets, self.head = route.call, self.clock(), (), None
+        self.call, self._began, self.secrets, self.head = route.call, self.clock(), NO_SECRETS, None
         self.start, self.usage, self.finish = Start(), None, None
         self.timers.attempt(route.timeout)
+
+    def responded(self, request: Request, head: Head) -> None:
+        """Note the head of the response, and the secrets that the caller's client has added to the request."""
+        self.head = head
+        if head.sent is not None:
+            self.secrets = secrets_of_client(head.sent, request.headers, self.secrets)
 
     def collect(self, event: Event) -> bool:
         """Keep what an event says, and return whether the loop gets events."""
@@ -285,10 +292,9 @@ def exchange(run: Run) -> Exchange:
                 errors.append(error)
         if len(errors) == 1:
             raise errors[0]
-        lines = "".join(f"\n  {error}" for error in errors)
         names = ", ".join(route.call.provider.name for route in run.routes)
         raise AllFailedError(
-            f"none of {len(errors)} providers answered:{lines}", provider=names, errors=tuple(errors)
+            f"none of {len(errors)} providers answered:", provider=names, errors=tuple(errors)
         ) from errors[-1]
     finally:
         # The traceback of an error holds this frame, and the frame holds the errors.  This circle would keep the
@@ -326,7 +332,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     request = route.request(number, run.now_ms())
     run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
     head: Head = yield Send(request, route.source, run.secrets)
-    run.head = head
+    run.responded(request, head)
     # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
         raise ProxyError("the proxy wants a login; check the user name and password in proxy=")

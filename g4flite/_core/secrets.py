@@ -7,14 +7,20 @@ be harmless (`may_be_secret`).  What a service or a proxy says back then loses e
     secrets = secrets_of(request.headers, given={"x-own"}, api_key="sk-s3cret")
     redact("no such key: sk-s3c...", secrets)           # "no such key: ***..."
     redact_bytes(b"no such key: sk-s3cret", secrets)    # b"no such key: *********", as long as before
+
+A secret is found in any mixture of these forms, in time linear in the text: as it is, with the escapes of JSON (`\\/`,
+`\\u003d`), of URLs (`%2f`) and of HTML (`&#61;`, `&equals;`), up to four of them around each other, in base64 at any
+place of what was encoded, and cut off by `...` or by the end of the text.
 """
 
 import json
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, AnyStr
+from html.entities import html5
+from typing import Any, AnyStr, Final
 from urllib.parse import quote
 
 from .headers import COMPUTED
@@ -30,6 +36,21 @@ HIDDEN = "***"
 # Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
 # words out of messages.
 SHORTEST_SECRET = 6
+# An escape: of JSON and Python (four and two digits, or one character), of a URL, or of HTML (decimal, hexadecimal, by
+# name).
+ESCAPE: Final = re.compile(
+    rb"\\u([0-9a-fA-F]{4})|(?:\\x|%)([0-9a-fA-F]{2})|\\([\"'\\/bfnrt])"
+    rb"|&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]{2,12}));"
+)
+# The characters with which an escape begins.
+ESCAPING: Final = frozenset("\\%&")
+ESCAPING_BYTES: Final = re.compile(rb"[\\%&]")
+SIMPLE: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+# Half of an escape.
+PARTIAL: Final = re.compile(rb"(?:\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?|%[0-9a-fA-F]?|&#?\w{0,12})?")
+# How many times a text is freed of its escapes: JSON in JSON, quoted by Python, is three.
+DEPTH: Final = 5
+URL_SAFE: Final = str.maketrans("+/", "-_")
 # A shorter field of a body is no key: `"session": "monday"` would take every Monday out of the reply.
 SHORTEST_KEY = 16
 
@@ -94,6 +115,16 @@ def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str)
     return _longest_first([api_key, *others, *named, *_cookies(named)])
 
 
+def secrets_of_client(sent: Mapping[str, str], own: Mapping[str, str], secrets: Secrets) -> Secrets:
+    """Return the secrets of a request with those that the caller's client has added to it: headers, cookies, a login.
+
+    `sent` is the headers with which the request went out, `own` the headers that were asked for.
+    """
+    asked_for = {(name.lower(), value) for name, value in own.items()}
+    added = [value for name, value in sent.items() if (name, value) not in asked_for and may_be_secret(name, value)]
+    return forms_of([*secrets, *added]) if added else secrets
+
+
 def forms_of(values: Collection[str]) -> Secrets:
     """Return the texts by which somebody may repeat these secret values, the longest first.
 
@@ -131,6 +162,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
     An excerpt may end in the middle of a secret, with `...` behind it or not.
     """
+    secrets = tuple(secrets)
+    secrets += _base64_of(secrets)
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
         kept, last = [], 0
@@ -138,27 +171,131 @@ def redact(text: str, secrets: Iterable[str]) -> str:
             kept.append(text[last:start])
             last = end
         text = HIDDEN.join([*kept, text[last:]])
+    if not ESCAPING.isdisjoint(text):
+        # UTF-8 refuses half of a surrogate pair, which JSON may hold.
+        data = text.encode("utf-8", "surrogatepass")
+        pieces, done = [], 0
+        for start, end in _escaped(data, secrets):
+            pieces.append(data[done:start])
+            done = end
+        text = HIDDEN.encode().join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
     return text
 
 
 def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """Return the bytes with a star for each byte of a secret, also of one that is cut off; so lengths stay."""
+    secrets = tuple(secrets)
+    secrets += _base64_of(secrets)
     for secret in (text.encode("utf-8", "surrogatepass") for text in secrets):
         data = data.replace(secret, b"*" * len(secret))
-        for start, end in _beginnings(data, secret, b"..."):
-            data = data[:start] + b"*" * (end - start) + data[end:]
-    return data
+        data = _starred(data, _beginnings(data, secret, b"..."))
+    return _starred(data, _escaped(data, secrets))
 
 
-def _beginnings(said: AnyStr, secret: AnyStr, dots: AnyStr) -> Iterator[tuple[int, int]]:
-    """Yield the start and the end of each place that says the beginning of a secret, up to dots or to the very end."""
+def _starred(data: bytes, places: Iterable[tuple[int, int]]) -> bytes:
+    """Return the bytes with stars between the start and the end of each place."""
+    stars = bytearray(data)
+    for start, end in places:
+        stars[start:end] = b"*" * (end - start)
+    return bytes(stars)
+
+
+def _base64_of(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return what base64 makes of the secrets, in both of its alphabets, wherever they stand in what is encoded.
+
+    Base64 writes three bytes as four characters.  The characters at both ends that depend on the bytes around the
+    secret are left out.
+    """
+    found: set[str] = set()
+    for secret in (text.encode("utf-8", "surrogatepass") for text in secrets):
+        found.add(b64encode(secret).decode().rstrip("="))
+        # With 0, 1 or 2 bytes before the secret, so many characters depend on these.
+        for before, first in enumerate((0, 2, 3)):
+            text = b64encode(b"\0" * before + secret).decode().rstrip("=")
+            found.add(text[first : -1 if (before + len(secret)) % 3 else None])
+    found |= {text.translate(URL_SAFE) for text in found}
+    return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def _escaped(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the start and the end of each place in a text that says a secret with escapes, in order, none twice."""
+    if not ESCAPING_BYTES.search(data):
+        return []
+    needles = [secret.encode("utf-8", "surrogatepass") for secret in secrets]
+    found: list[tuple[int, int]] = []
+    # From each level of escapes, where the places of its text stood in the level before.
+    places: list[tuple[list[int], list[int]]] = []
+    for _ in range(DEPTH):
+        for needle in needles:
+            said = _beginnings(data, needle, b"...", PARTIAL)
+            found += [(_original(start, places), _original(end, places)) for start, end in said]
+        unescaped, place = _unescape(data)
+        if unescaped == data:
+            break
+        data = unescaped
+        places.append(place)
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _unescape(data: bytes) -> tuple[bytes, tuple[list[int], list[int]]]:
+    """Return the text without its escapes, and pairs of places: in the new text, and the same one in `data`."""
+    pieces, new, old = [], [0], [0]
+    last = size = 0
+    for escape in ESCAPE.finditer(data):
+        character = _character(escape)
+        pieces += [data[last : escape.start()], character]
+        size += escape.start() - last
+        last = escape.end()
+        new += [size, size + len(character)]
+        old += [escape.start(), last]
+        size += len(character)
+    return b"".join([*pieces, data[last:]]), (new, old)
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    """Return the character that an escape stands for, as UTF-8; the byte itself for an escape of one byte."""
+    four, two, simple, decimal, hexadecimal, name = escape.groups()
+    if simple:
+        return SIMPLE.get(simple, simple)
+    if two:
+        return bytes([int(two, 16)])
+    if name:
+        return html5.get(f"{name.decode()};", escape[0].decode()).encode()
+    number = int(decimal) if decimal else int(four or hexadecimal, 16)
+    return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else escape[0]
+
+
+def _original(place: int, places: list[tuple[list[int], list[int]]]) -> int:
+    """Return the place in the first text that stands behind a place in the last of these levels."""
+    for new, old in reversed(places):
+        index = bisect_right(new, place) - 1
+        place = old[index] + place - new[index]
+    return place
+
+
+def _beginnings(
+    said: AnyStr, secret: AnyStr, dots: AnyStr, partial: re.Pattern[AnyStr] | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yield the start and the end of each place that says a whole secret, or its beginning up to dots or the very end.
+
+    A match of `partial` may stand in between: half of an escape.
+    """
     start = said.find(secret[:SHORTEST_SECRET])
     while start >= 0:
         end = start + SHORTEST_SECRET
-        while end < len(said) and said[end] == secret[end - start]:
+        while end < len(said) and end - start < len(secret) and said[end] == secret[end - start]:
             end += 1
+        is_whole = end - start >= len(secret)
+        rest = partial.match(said, end) if partial else None
+        stop = rest.end() if rest else end
         # Not only behind `end`: the secret itself may contain dots.
-        cut_off = end == len(said) or said.find(dots, start + SHORTEST_SECRET, end + len(dots)) >= 0
-        if cut_off:
+        cut_off = stop == len(said) or said.find(dots, start + SHORTEST_SECRET, stop + len(dots)) >= 0
+        if is_whole or cut_off:
             yield start, end
-        start = said.find(secret[:SHORTEST_SECRET], end if cut_off else start + 1)
+        start = said.find(secret[:SHORTEST_SECRET], end if is_whole or cut_off else start + 1)

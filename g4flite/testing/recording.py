@@ -26,10 +26,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
-from .._core.secrets import redact_bytes
+from .._core.secrets import forms_of, redact_bytes
 from .._core.transport.deadlines import Deadline
 from .._core.transport.network_errors import causes, reason
-from .secrets import Headers, Pieces, Secrets, public_headers, public_reply, public_request
+from .secrets import Headers, Pieces, Secrets, public_headers, public_reply, public_request, tokens_of
 
 TITLE: Final = "# A recording: seconds since the request, then what came.  Keys and cookies are taken out.\n"
 # The exceptions that an entry may end with.
@@ -83,6 +83,8 @@ def add_head(entry: Entry, response: httpx.Response) -> None:
     # httpx calls every version HTTP/1.1 that the transport does not tell.
     entry.version = response.http_version if "network_stream" in response.extensions else "-"
     entry.status = response.status_code
+    if tokens := tokens_of(response.headers.raw):
+        entry.secrets = forms_of([*entry.secrets, *tokens])
     entry.reason = redact_bytes(response.reason_phrase.encode(), entry.secrets).decode()
     entry.headers = public_headers(response.headers.raw, entry.secrets)
 

@@ -2,12 +2,16 @@
 
 import base64
 import dataclasses
+import html
 import json
 import logging
 import pickle
+import re
+import time
 import traceback
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import example, given
@@ -295,3 +299,150 @@ def test_a_key_is_in_no_local_variable_that_a_traceback_shows(driver: Driver) ->
     frames = [frame for frame in shown.stack if frame.filename.startswith(package)]
     assert frames
     assert [frame.name for frame in frames if SECRET in repr(frame.locals)] == []
+
+
+# The forms in which a service may repeat a secret
+
+KEY = "sk-a/b+c=d_e&f\"<g>'h~i"
+FORMS: dict[str, str] = {
+    "as it is": KEY,
+    "json": json.dumps(KEY)[1:-1],
+    "json with \\/": json.dumps(KEY)[1:-1].replace("/", r"\/"),
+    "json of Go": r"sk-a/b+c=d_e\u0026f\"\u003cg\u003e'h~i",
+    "json of Gson": r"sk-a/b+c\u003dd_e\u0026f\"\u003cg\u003e\u0027h~i",
+    "json, all escaped": "".join(f"\\u{ord(character):04X}" for character in KEY),
+    "json in json": json.dumps(json.dumps(KEY))[1:-1],
+    "json in json in a repr": repr(json.dumps(json.dumps(KEY)))[1:-1],
+    "url": quote(KEY, safe=""),
+    "url, lower case": quote(KEY, safe="").lower(),
+    "url, a part": KEY.replace("/", "%2f").replace("&", "%26"),
+    "url in url": quote(quote(KEY, safe=""), safe=""),
+    "url in json": json.dumps(quote(KEY, safe="/")).replace("/", r"\/"),
+    "html": html.escape(KEY),
+    "html, by number": "".join(f"&#{ord(character)};" for character in KEY),
+    "html, in hexadecimal": "".join(f"&#x{ord(character):X};" for character in KEY),
+    "html, by name": KEY.replace("&", "&amp;").replace("=", "&equals;").replace("/", "&sol;").replace('"', "&quot;"),
+    "html in json": json.dumps(html.escape(KEY))[1:-1],
+    "repr": "".join(f"\\x{ord(character):02x}" for character in KEY),
+    "base64": base64.b64encode(KEY.encode()).decode(),
+    "base64 of a login": base64.b64encode(f"user:{KEY}".encode()).decode(),
+    "base64 of a header": base64.b64encode(f"Bearer {KEY} and more".encode()).decode(),
+    "base64 for urls": base64.urlsafe_b64encode(f"u:{KEY}".encode()).decode(),
+    "base64 in a url": quote(base64.b64encode(f"me:{KEY}".encode()).decode(), safe=""),
+}
+
+
+def read_back(text: str) -> str:
+    """Return all that somebody could read in a text."""
+    levels = [text]
+    for _ in range(5):
+        text = text.replace(r"\\", "\\").replace(r"\/", "/").replace(r"\"", '"')
+        text = re.sub(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-f]{2})", lambda found: chr(int(found[1] or found[2], 16)), text)
+        text = html.unescape(unquote(text))
+        levels.append(text)
+    return "\n".join(levels)
+
+
+@pytest.mark.parametrize("said", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize(
+    "around", ["{}", "no key {}, sorry", '{{"error": "no \\/ key \\u003d {}", "x": "%2f"}}', "<p>&lt;{}</p>é"]
+)
+def test_a_secret_is_blotted_out_in_each_form(said: str, around: str) -> None:
+    secrets = forms_of([f"Bearer {KEY}"])
+    text = around.format(said)
+    shown = redact(text, secrets)
+    assert KEY not in read_back(shown)
+    assert said[4:-4] not in shown
+    assert redact(around.format("fine"), secrets) == around.format("fine")
+    data = redact_bytes(text.encode(), secrets)
+    assert len(data) == len(text.encode())
+    assert KEY not in read_back(data.decode())
+    assert said[4:-4] not in data.decode()
+
+
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("a", ""), ("ab", "c"), ("abc", "cd"), ("", "x"), ("é", "é")])
+def test_a_secret_is_found_in_base64_wherever_it_stands(before: str, after: str) -> None:
+    for secret in ("s3cret-key", "s3cret-key1", "s3cret-key12"):
+        said = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
+        assert len(redact(f"<{said}>", [secret]).replace("***", "")) <= 2 + 2 * 4 + len(before + after) * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (r"no key sk-a\/b+...", "no key ***..."),
+        (r"no key sk-a\/b+c\u00", r"no key ***\u00"),
+        ("no key sk-a%2Fb%2Bc%3", "no key ***%3"),
+        ("no key sk-a&sol;b+c&equa... more", "no key ***&equa... more"),
+        (r"no key sk-a\/b+ and no more", r"no key sk-a\/b+ and no more"),
+        ("100 % of &unknown; &#9999999; \\q", "100 % of &unknown; &#9999999; \\q"),
+        (
+            r"one sk-a\/b+c=d and two " + FORMS["json of Gson"] + FORMS["json of Gson"],
+            r"one sk-a\/b+c=d and two ******",
+        ),
+    ],
+)
+def test_a_secret_with_escapes_is_blotted_out_even_if_it_is_cut_off(text: str, shown: str) -> None:
+    assert redact(text, [KEY]) == shown
+
+
+def test_a_secret_of_other_letters_is_found_in_its_escapes() -> None:
+    secret = "schlüssel-ключ"
+    for said in (secret, quote(secret), json.dumps(secret), html.escape(secret).replace("ü", "&uuml;")):
+        assert "***" in redact(f"<{said}>", forms_of([secret]))
+    assert redact("half \ud800 \\/", ["s3cret"]) == "half \ud800 \\/"
+
+
+def test_a_long_text_of_escapes_is_searched_in_linear_time() -> None:
+    text = (rb'{"text": "\u4e2d\/%2f&amp;' + KEY.encode() + b' sk-a/b+c..."}') * 20_000
+    start = time.monotonic()
+    assert KEY.encode() not in redact_bytes(text, forms_of([KEY]))
+    assert time.monotonic() - start < 30
+
+
+def client_of(driver: Driver, kind: str) -> Any:
+    """Return a caller's client that adds a secret to each request, by itself."""
+    if kind == "headers":
+        return driver.client(headers={"x-user": f"Bearer {SECRET}", "x-app": "an-app-of-mine"})
+    if kind == "cookies":
+        return driver.client(cookies={"session": SECRET})
+    if kind == "auth":
+        return driver.client(auth=("someone", SECRET))
+
+    def sign(request: Any) -> Any:
+        request.headers["x-signed"] = SECRET
+        return request
+
+    return driver.client(auth=sign)
+
+
+@pytest.mark.parametrize("kind", ["headers", "cookies", "auth", "signer"])
+@pytest.mark.parametrize("status", [401, 200])
+def test_what_the_caller_s_client_adds_is_in_no_error(
+    kind: str, status: int, driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="g4flite")
+    said = [
+        SECRET,
+        base64.b64encode(f"someone:{SECRET}".encode()).decode(),
+        SECRET.replace("-", r"\u002d"),
+        SECRET[:9] + "...",
+    ]
+    body = json.dumps({"error": {"message": " ".join(said), "code": SECRET}})
+    server.script = Script(status=status, body=body, headers={"connection": "close"})
+    client = client_of(driver, kind)
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        driver.collect("openai", "Hi", model="m", api_key="another-key", base_url=f"{server.url}/v1", client=client)
+    driver.close(client)
+    error = caught.value
+    assert "***" in str(error)
+    shown = [
+        str(error),
+        repr(vars(error)),
+        repr(driver.stream.attempts),
+        caplog.text,
+        *traceback.format_exception(error),
+    ]
+    for text in (*shown, pickle.dumps(error).decode("latin-1")):
+        assert SECRET not in read_back(text)
+        assert SECRET[:9] not in text

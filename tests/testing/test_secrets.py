@@ -174,3 +174,54 @@ def test_a_compressed_reply_is_replayed_without_its_key(
 def test_a_key_is_starred_across_the_pieces_of_a_reply() -> None:
     pieces = [(1.0, b"a s3c"), (1.5, b""), (2.0, b"r3t b s3cr3")]
     assert public_reply([], pieces, ("s3cr3t",)) == ([], [(1.0, b"a ***"), (1.5, b""), (2.0, b"*** b s3cr3")])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "public"),
+    [
+        ("Location", "https://a.test/x?token=t0ken&b=1#access_token=c", "https://a.test/x?token=***&b=1#access_token=***"),
+        ("location", "/cb?code=c0de;sig=s1g&a=b", "/cb?code=***;sig=***&a=b"),
+        ("location", "https://me:p4ss@a.test/?X-Amz-Signature=ab%2F", "https://***@a.test/?X-Amz-Signature=***"),
+        ("link", '<https://a.test/?p=2&api%5Fkey=k3y>; rel="next"', '<https://a.test/?p=2&api%5Fkey=***>; rel="next"'),
+        ("refresh", "0; url=/login?session=s3ss", "0; url=/login?session=***"),
+        ("x-other", "a?token=t0ken", "a?token=t0ken"),
+    ],
+)  # fmt: skip
+def test_a_header_with_a_url_is_kept_without_the_tokens_of_its_query(name: str, value: str, public: str) -> None:
+    assert public_headers([(name.encode(), value.encode())], ()) == [(name.encode(), public.encode())]
+
+
+TOKEN = "t0k3n/t0k3n/t0k3n/t0k3n"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("access_token", True), ("accessToken", True), ("id_token", True), ("client_secret", True), ("api_key", True),
+        ("apiKey", True), ("API-KEY", True), ("password", True), ("text", False), ("total_tokens", False),
+        ("author", False),
+    ],
+)  # fmt: skip
+def test_a_token_in_a_reply_of_its_own_is_starred_wherever_else_it_is_said(
+    name: str, secret: bool, driver: Driver, server: Emulator, path: Path
+) -> None:
+    body = json.dumps(
+        {"usage": {"total_tokens": 7}, "token": " the", name: TOKEN, "again": f"say {quote(TOKEN)}"}, indent=1
+    )
+    server.script = Script(body=body, split=5)
+    _, pieces = post(driver, record(path), server.url, json={})
+    assert b"".join(pieces).decode() == body
+    kept = b"".join(post(driver, replay(path), server.url, json={})[1]).decode()
+    assert (TOKEN in kept) is not secret
+    assert (quote(TOKEN) in kept) is not secret
+    assert len(kept) == len(body)
+    assert '"total_tokens": 7' in kept
+    assert '"token": " the"' in kept
+
+
+def test_a_token_of_a_redirect_is_starred_in_its_page(driver: Driver, server: Emulator, path: Path) -> None:
+    where = f"https://elsewhere.test/?token={quote(TOKEN, safe='')}"
+    server.script = Script(status=302, headers={"location": where}, body=f'<a href="{where}">{TOKEN}</a>')
+    post(driver, record(path), server.url, json={})
+    assert "t0k3n" not in path.read_text()
+    assert "< location: https://elsewhere.test/?token=***" in path.read_text()

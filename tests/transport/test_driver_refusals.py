@@ -95,3 +95,48 @@ def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
     text = driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base, retries=AT_ONCE)
     assert "".join(text) == "You said: Hi"
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["RateLimitError", "complete"]
+
+
+# What a terminal obeys: a colour, its form in one byte, a return to the start of the line, and a mark of direction.
+ESCAPES = ["\x1b[31m", "\x9b31m", "\r", "\u202e", "\x07", "\n"]
+
+
+def scripts(escape: str) -> list[Script]:
+    """Return responses that say the escape in each place that a message quotes."""
+    header = escape.encode().decode("latin-1").replace("\r", "\x0b").replace("\n", "\x0b")
+    in_json = [
+        {"error": {"message": escape, "code": escape, "type": escape, "request_id": f"id{escape}"}},
+        {"error": escape},
+        {"choices": [{"index": 0, "delta": {"content": {escape: 1}}}]},
+    ]
+    return [
+        Script(body="<p>", headers={"content-type": f"text/html{header}x"}),
+        Script(body="x", headers={"content-encoding": f"x{header}"}),
+        Script(status=302, headers={"location": f"http://a{header}b.test/"}),
+        Script(status=500, headers={"x-request-id": f"id{header}"}, body=escape),
+        Script(raw=f"HTTP/1.1 500 x{header}y\r\ncontent-length: 0\r\n\r\n".encode("latin-1")),
+        *(Script(status=400, body=json.dumps(body)) for body in in_json),
+        *(Script(body=f"data: {json.dumps(body)}\n\n") for body in in_json),
+        Script(body=f"data: {escape}\n\n"),
+        Script(body=f"event: error\ndata: x{escape}y\n\n"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(len(scripts("x"))))
+@pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
+def test_a_message_is_one_printable_line(driver: Driver, server: Emulator, escape: str, number: int) -> None:
+    server.script = scripts(escape)[number]
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        driver.collect("openai", "Hi", model="m", api_key="key-123456", base_url=f"{server.url}/v1")
+    assert str(caught.value).isprintable()
+    assert all(attempt.outcome.isprintable() for attempt in driver.stream.attempts)
+
+
+def test_the_message_of_several_errors_has_a_line_for_each(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="<p>", headers={"content-type": "text/html\x1b[31m"})
+    with pytest.raises(g4flite.AllFailedError) as caught:
+        driver.collect(["cromicle", "free2gpt"], "Hi", base_url=server.url)
+    first, *lines = str(caught.value).split("\n")
+    assert first == "cromicle, free2gpt: none of 2 providers answered:"
+    assert [line.partition(":")[0] for line in lines] == ["  cromicle", "  free2gpt"]
+    assert all("\\x1b[31m" in line and line.isprintable() for line in lines)

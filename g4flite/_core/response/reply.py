@@ -33,12 +33,15 @@ class Head(NamedTuple):
     - `coding` is the compression that `Reply` has to undo; "" if there is none.
     - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
       Such an end looks like a connection that broke.
+    - `sent` is the headers with which the request went out: the caller's client may have added headers, cookies and a
+      login of its own.
     """
 
     status: int
     headers: Mapping[str, str]
     coding: str = ""
     open_ended: bool = False
+    sent: Mapping[str, str] | None = None
 
 
 class Reply:

@@ -257,7 +257,7 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     response: Response | None = None
     try:
         response = route.source.send(request, run.timers, run.secrets)
-        run.head = response.head
+        run.responded(request, response.head)
         yield Fetched(response, iter(partial(read, response.body, run), b""), run.timers, run.secrets)
     except G4fliteError as error:
         run.fail(error)

@@ -127,4 +127,4 @@ def head_of(response: httpx.Response) -> Head:
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
-    return Head(response.status_code, headers, coding, open_ended)
+    return Head(response.status_code, headers, coding, open_ended, response.request.headers)
