@@ -72,7 +72,22 @@ def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
     yield from held
 
 
+def input_tokens_in_message_delta(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Repeat the input's counts in the last event that has counts, as newer servers of Anthropic's protocol do.
+
+    Source: recordings of Anthropic (pydantic-ai, test_pause_turn_web_search_streaming_vcr), 2026.
+    """
+    counts: dict[str, Any] = {}
+    for frame in frames:
+        if frame.name == "message_start":
+            counts = {name: n for name, n in frame.data["message"]["usage"].items() if name != "output_tokens"}
+        if frame.name == "message_delta":
+            frame.data["usage"] = counts | frame.data["usage"]
+        yield frame
+
+
 # By the name of the quirk, and by the name of the protocol.
 QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "content_after_finish": {"chat": content_after_finish},
+    "input_tokens_in_message_delta": {"anthropic": input_tokens_in_message_delta},
 }
