@@ -161,6 +161,7 @@ Hello to you
 
 To ask the service itself, {changes}.
 """
+SAID = "Hello to you"
 NOW = 1_700_000_000_123  # Unix time in milliseconds
 OPTIONS: dict[str, Any] = {  # an example of each option that has one name for all providers
     "temperature": 0.2, "max_tokens": 64, "top_p": 0.9, "stop": ["END"], "seed": 7, "tool_choice": "required",
@@ -202,6 +203,9 @@ def table(*, retired: bool) -> str:
 
 def facts(spec: Provider) -> dict[str, Any]:
     """Return what each field of `TEMPLATE` stands for."""
+    # No other command needs the emulator: --help should not wait for this import.
+    from ..testing.dialects import DIALECTS  # noqa: PLC0415
+
     call, body = sample(spec)
     url = re.sub(r"(\w+)=([^&{]+)", lambda found: f"{found[1]}={masked(found[2], found[1], 1)}", spec.url)
     functions = [f.func if isinstance(f, partial) else f for f in (spec.payload, spec.signer, spec.parser)]
@@ -223,6 +227,9 @@ def facts(spec: Provider) -> dict[str, Any]:
     alike = attrgetter("url", "headers", "payload", "signer", "parser")
     known = next((one for one in (spec, *built_in) if one in built_in and alike(one) == alike(spec)), None)
     path = urlsplit(known.base_url).path if known else ""
+    if known and known.url == "{base_url}/chat/completions" and not known.base_url:
+        path = "/v1"
+    dialect = f', script=Script(dialect="{known.name}")' if known and known.name in DIALECTS else ""
     home, name = ("", f'"{spec.name}"') if spec in built_in else place(spec, homes)
     if fixed := not url.startswith("{base_url}"):
         name = f'replace({name}, url="{{base_url}}{urlsplit(url)._replace(scheme="", netloc="").geturl()}")'
@@ -258,10 +265,10 @@ def facts(spec: Provider) -> dict[str, Any]:
         "marker": "The reply" if spec.end == "marker" else "",
         "clean": "The reply" if spec.end == "http" else "",
         "replacing": "from dataclasses import replace" if fixed else "",
-        "classes": "Emulator" if known else "Emulator, Script",
+        "classes": "Emulator" if known and not dialect else "Emulator, Script",
         "home": home and f"\n{home}",
         "arguments": ",\n".join(arguments),
-        "answering": 'reply=lambda messages: "Hello to you"' if known else 'script=Script(body="Hello to you")',
+        "answering": f'reply=lambda messages: "{SAID}"{dialect}' if known else f'script=Script(body="{SAID}")',
         "unknown": "" if known else "The emulator",
         "changes": "" if spec.retired else ", ".join(changes),
     }  # fmt: skip

@@ -13,6 +13,7 @@ https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .._core.conversation import leading_system_joined
 from .._core.messages import Message
@@ -45,45 +46,54 @@ MISTRAL_TAKES = Takes(
 )
 
 
+def dialect(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
+    """Return the payload of `chat` with the system messages at the beginning joined to one."""
+    made = chat(call, takes, **names)
+    return {**made, "messages": leading_system_joined(made["messages"])}
+
+
 def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
     """
-    return {**chat(call, TAKES), **USAGE}
+    return {**dialect(call, TAKES), **USAGE}
 
 
 def openrouter_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    `cache_control` goes out in parts and tools, `reasoning` and `reasoning_details` in an assistant's message.
-    `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  `cache_control` goes out in parts and tools, `reasoning`
+    and `reasoning_details` in an assistant's message.  `include_usage` asks for the token counts.
     """
-    return {**chat(call, OPENROUTER_TAKES), **USAGE}
+    return {**dialect(call, OPENROUTER_TAKES), **USAGE}
 
 
 def groq_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    `reasoning` goes out in an assistant's message.  `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  `reasoning` goes out in an assistant's message.
+    `include_usage` asks for the token counts.
     """
-    return {**chat(call, GROQ_TAKES), **USAGE}
+    return {**dialect(call, GROQ_TAKES), **USAGE}
 
 
 def thinking_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    `reasoning_content` goes out in an assistant's message.  `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
+    `include_usage` asks for the token counts.
     """
-    return {**chat(call, THINKING_TAKES), **USAGE}
+    return {**dialect(call, THINKING_TAKES), **USAGE}
 
 
 def deepseek_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    `reasoning_content` and `prefix` go out in an assistant's message.  `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  `reasoning_content` and `prefix` go out in an assistant's
+    message.  `include_usage` asks for the token counts.
     """
-    return {**chat(call, DEEPSEEK_TAKES), **USAGE}
+    return {**dialect(call, DEEPSEEK_TAKES), **USAGE}
 
 
 def azure_payload(call: Call) -> JSON:
@@ -97,10 +107,10 @@ def azure_payload(call: Call) -> JSON:
 def own_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  All optional keys go out.  `include_usage` asks for the
+    token counts.
     """
-    made = chat(call, EVERYTHING)
-    return {**made, "messages": leading_system_joined(made["messages"]), **USAGE}
+    return {**dialect(call, EVERYTHING), **USAGE}
 
 
 def mistral_payload(call: Call) -> JSON:
@@ -112,7 +122,7 @@ def mistral_payload(call: Call) -> JSON:
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
-    made = chat(call, MISTRAL_TAKES, seed="random_seed")
+    made = dialect(call, MISTRAL_TAKES, seed="random_seed")
     return {**made, "messages": list(in_order(made["messages"]))}
 
 

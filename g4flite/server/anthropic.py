@@ -44,6 +44,7 @@ from .conversation import (
 from .framing import sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
+from .refusals import ANTHROPIC_PAIRS, anthropic
 
 # Status, type and message of each kind of error.
 FAULTS = {
@@ -98,9 +99,11 @@ def read(post: Post) -> Turn:
         if version == NEW and given.get("role") == "user" and _cites(given.get("content")):
             raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
         _add(messages, given, f"messages[{number}].")
-    check_tools(messages)
+    options = _options(data)
+    anthropic(data)
+    check_tools(messages, **ANTHROPIC_PAIRS)
     stream = may(data, "stream", BOOLEAN) or False
-    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
+    return Turn(model=model, messages=messages, options=options, stream=stream)
 
 
 def _cites(content: Any) -> bool:
@@ -294,7 +297,8 @@ def head(_: Post) -> dict[str, str]:
 
 ANTHROPIC = Protocol(
     name="anthropic",
-    path=r"(/.*)?/messages",
+    # `/api` is OpenRouter's and Z.AI's, `/anthropic` DeepSeek's, Moonshot's and, behind `/api`, Z.AI's.
+    path=r"(/api)?(/anthropic)?/v1/messages",
     shown="/v1/messages",
     read=read,
     write=write,

@@ -18,13 +18,19 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Refusal(Exception):  # noqa: N818 - a response to be sent, which is no error of this side
-    """The request is answered with `status` 400-599; `problem` names the field and what was expected of it."""
+    """The request is answered with `status` 400-599; `problem` names the field and what was expected of it.
 
-    def __init__(self, status: int, problem: str, headers: Mapping[str, str] | None = None) -> None:
+    `body` is the JSON of the response, if the service has a form of its own for this problem.
+    """
+
+    def __init__(
+        self, status: int, problem: str, headers: Mapping[str, str] | None = None, *, body: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(status, problem)
         self.status = status
         self.problem = problem
         self.headers = dict(headers or {})
+        self.body = body
 
 
 @dataclass(frozen=True, slots=True)

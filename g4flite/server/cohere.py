@@ -20,6 +20,7 @@ from .checks import (
     OBJECTS,
     STRINGS,
     TOOLS,
+    Refusal,
     may,
     need,
     one_of,
@@ -64,6 +65,9 @@ def read(post: Post) -> Turn:
     data = post.data()
     model = need(data, "model", NAME)
     given = need(data, "messages", OBJECTS)
+    for number, message in enumerate(given):
+        if message.get("role") == "assistant" and not (message.get("content") or message.get("tool_calls")):
+            raise Refusal(400, f"messages[{number}]: expected content or tool calls in an assistant's message")
     messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
     stream = may(data, "stream", BOOLEAN) or False
     found = options(data, KNOWN)

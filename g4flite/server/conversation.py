@@ -59,22 +59,26 @@ def named(name: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name}}
 
 
-def check_tools(messages: Messages) -> None:
+def check_tools(messages: Messages, *, unanswered: str = "", unasked: str = "") -> None:
     """Raise `Refusal` 400 unless the results of all tool calls follow them at once; ids are compared, or else names.
 
-    OpenAI, Anthropic, Gemini and Cohere all refuse a conversation in which a result is missing.
+    OpenAI, Anthropic, Gemini and Cohere all refuse a conversation in which a result is missing.  `unanswered` and
+    `unasked` are the service's own words for a call without its result, and for a result without its call.
     """
     waiting: list[str] = []
     for message in [*messages, {"role": "end"}]:
         if message["role"] == "tool":
             answered = message.get("tool_call_id") or message["name"]
             if answered not in waiting:
-                raise Refusal(400, f"messages: expected a tool call {answered} before its result")
+                raise Refusal(
+                    400, f"messages: expected a tool call {answered} before its result. {unasked}".rstrip(". ")
+                )
             waiting.remove(answered)
         elif waiting:
-            raise Refusal(400, f"messages: expected the results of the tool calls {', '.join(waiting)}")
+            problem = f"messages: expected the results of the tool calls {', '.join(waiting)}. {unanswered}"
+            raise Refusal(400, problem.rstrip(". "))
         else:
-            waiting = [call.get("id") or call["function"]["name"] for call in message.get("tool_calls", [])]
+            waiting = [call.get("id") or call["function"]["name"] for call in message.get("tool_calls") or []]
 
 
 def text_of(message: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ from .conversation import (
 from .framing import compact, sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
+from .refusals import GEMINI_PAIRS, gemini
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
 FAULTS = {
@@ -94,10 +95,12 @@ def read(post: Post) -> Turn:
         messages.append({"role": "system", "content": joined(parts)})
     for number, content in enumerate(need(data, "contents", OBJECTS)):
         _add(messages, content, f"contents[{number}].")
-    check_tools(messages)
+    options = _options(data)
+    gemini(data)
+    check_tools(messages, **GEMINI_PAIRS)
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
     form = frozenset({"sse"} if _is_sse(post) else ())
-    return Turn(model=model, messages=messages, options=_options(data), stream=_is_stream(post), form=form)
+    return Turn(model=model, messages=messages, options=options, stream=_is_stream(post), form=form)
 
 
 def _is_stream(post: Post) -> bool:

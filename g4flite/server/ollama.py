@@ -63,7 +63,8 @@ MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "Ukl
 
 def read(post: Post) -> Turn:
     """Return the request in common terms; a tool's message has its name, and an id only if the client gave it."""
-    data = post.data()
+    # The server does not look at the content type.
+    data = post.data(typed=False)
     model = need(data, "model", NAME)
     given = enumerate(need(data, "messages", OBJECTS))
     messages = [_message(message, f"messages[{number}].") for number, message in given]

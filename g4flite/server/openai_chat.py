@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat and openai/openai-op
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -34,9 +34,10 @@ from .checks import (
 )  # fmt: skip
 from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
-from .openai_habits import JSON, Habits, head
+from .openai_habits import JSON, Habits, head, path
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
+from .refusals import OPENAI_PAIRS
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
@@ -59,7 +60,7 @@ def chat(habits: Habits) -> Protocol:
     """Return the protocol as a service with these habits speaks it."""
     return Protocol(
         name="chat",
-        path=r"(/.*)?/chat/completions",
+        path=path(habits, "/chat/completions"),
         shown="/v1/chat/completions",
         read=partial(read, habits),
         write=partial(write, habits),
@@ -80,7 +81,8 @@ def read(habits: Habits, post: Post) -> Turn:
     if deployment and "api-version" not in post.query:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
-    messages = read_messages(need(data, "messages", OBJECTS))
+    given, found = need(data, "messages", OBJECTS), options(data, KNOWN)
+    messages = read_messages(given, lambda: habits.check(data))
     stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
     for tool in may(data, "tools", TOOLS) or ():
@@ -90,16 +92,20 @@ def read(habits: Habits, post: Post) -> Turn:
     return Turn(
         model=model,
         messages=messages,
-        options=options(data, KNOWN),
+        options=found,
         stream=stream,
         form=frozenset(word for word, wanted in form.items() if wanted),
     )
 
 
-def read_messages(given: list[dict[str, Any]]) -> Messages:
-    """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape."""
+def read_messages(given: list[dict[str, Any]], check: Callable[[], None] = lambda: None) -> Messages:
+    """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape.
+
+    `check` raises for what the service refuses besides.
+    """
     messages = [_message(message, f"messages[{number}].") for number, message in enumerate(given)]
-    check_tools(messages)
+    check()
+    check_tools(messages, **OPENAI_PAIRS)
     return messages
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from .pieces import Piece
 from .protocol import Reply, Turn
+from .refusals import Check, nothing
 
 JSON = dict[str, Any]
 
@@ -49,9 +50,9 @@ FAULTS: dict[str, tuple[int, str, str | None, str]] = {
 
 
 def field_of(problem: str) -> str | None:
-    """Return the field that a refusal speaks of: the name before the first colon, without index; None for a header."""
+    """Return the field that a refusal speaks of: the name before the first colon, without index; None for no name."""
     name = problem.partition(":")[0].partition("[")[0]
-    return None if name.startswith("header ") else name
+    return None if " " in name else name
 
 
 def error(kind: str, problem: str | None = None) -> JSON:
@@ -70,8 +71,10 @@ def openai_fault(kind: str, problem: str | None) -> Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
-    """The habits of one service.  The first four count for both protocols, all others for Chat Completions alone."""
+    """The habits of one service.  The first five count for both protocols, all others for Chat Completions alone."""
 
+    # What may stand before `/chat/completions` and `/responses` in a path besides `/v1`, as regular expressions.
+    bases: tuple[str, ...] = ()
     # The headers of which one has to hold a key.
     key_headers: tuple[str, ...] = ("authorization",)
     # The header in which a response has an id, "" if it has none, and that id.
@@ -79,6 +82,9 @@ class Habits:
     id: str = "req_1"
     # The reply for an error, by its kind, with the message of a refusal if there is one.
     fault: Callable[[str, str | None], Reply] = openai_fault
+
+    # Raises `Refusal` for messages that have the protocol's shape, but that the service refuses.
+    check: Check = nothing
 
     # The error object inside a stream, if it differs from the one in the reply of an HTTP error.
     error_event: Callable[[str], JSON] | None = None
@@ -116,6 +122,11 @@ class Habits:
     error_reason: str = "error"
     # Whether [DONE] ends the stream.
     done: bool = True
+
+
+def path(habits: Habits, end: str) -> str:
+    """Return the regular expression for the paths of a service that end so."""
+    return f"({'|'.join(('/v1', *habits.bases))}){end}"
 
 
 def head(habits: Habits) -> dict[str, str]:

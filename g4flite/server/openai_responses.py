@@ -15,9 +15,10 @@ from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
-from .openai_habits import JSON, Habits, error, head
+from .openai_habits import JSON, Habits, error, head, path
 from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
+from .refusals import OPENAI_PAIRS, supported_image, too_long
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
@@ -35,7 +36,7 @@ def responses(habits: Habits) -> Protocol:
     """Return the protocol as a service with these habits speaks it."""
     return Protocol(
         name="responses",
-        path=r"(/.*)?/responses",
+        path=path(habits, "/responses"),
         shown="/v1/responses",
         read=partial(read, habits),
         write=write,
@@ -55,13 +56,17 @@ def read(habits: Habits, post: Post) -> Turn:
     messages: Messages = [{"role": "system", "content": instructions}] if instructions else []
     for number, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
         _add(messages, item, f"input[{number}].")
-    check_tools(messages)
+    for message in messages:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            supported_image(part.get("image_url", {}).get("url", ""))
+    check_tools(messages, **OPENAI_PAIRS)
     stream = may(data, "stream", BOOLEAN) or False
     return Turn(model=model, messages=messages, options=_options(data), stream=stream)
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
     """Append an item; a function call joins the assistant's message before it, and reasoning is left out."""
+    too_long(f"{where}call_id", str(item.get("call_id", "")), 64)
     match need({"type": "message", **item}, "type", ITEM, where):
         case "message":
             role = need(item, "role", ROLE, where)

@@ -37,9 +37,13 @@ class Post:
     # Whether a request without a key is accepted.
     keyless: bool
 
-    def data(self) -> dict[str, Any]:
-        """Return the object in the body.  Raise `Refusal` 400 for anything else, and for a content type but JSON."""
-        JSON_TYPE.check(400, "header content-type (once)", sole(self.headers, "content-type"))
+    def data(self, *, typed: bool = True) -> dict[str, Any]:
+        """Return the object in the body.  Raise `Refusal` 400 for anything else, and for a content type but JSON.
+
+        If `typed` is false, the content type may be anything.
+        """
+        if typed:
+            JSON_TYPE.check(400, "header content-type (once)", sole(self.headers, "content-type"))
         data = json_data(self.body)
         if not isinstance(data, dict):
             raise Refusal(400, "body: expected an object")

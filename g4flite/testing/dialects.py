@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from .._core.events import Reasoning, Usage
+from ..server import refusals
 from ..server.anthropic import ANTHROPIC
 from ..server.cohere import COHERE
 from ..server.framing import DONE
@@ -191,29 +192,34 @@ def text_list(text: str, thought: bool) -> JSON:
 EMPTY: JSON = {"content": ""}
 
 DIALECTS = {
-    "openai": Habits(role={"content": "", "refusal": None}, dress=dress_openai),
+    "openai": Habits(check=refusals.openai, role={"content": "", "refusal": None}, dress=dress_openai),
     "azure": Habits(
+        bases=("/openai/deployments/[^/]+", "/openai/v1"), check=refusals.openai,
         key_headers=("api-key", "authorization"), fault=shaped(azure_error), role=EMPTY, dress=dress_azure,
         first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
     "openrouter": Habits(
+        bases=("/api/v1",),
         id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
         error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
         think=reasoning_details, dress=dress_openrouter, usage="last",
         usage_choices=({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None},),
     ),
     "deepseek": Habits(
+        bases=("", "/beta"), check=refusals.deepseek,
         comment="keep-alive", role={"content": None, "reasoning_content": ""}, think=reasoning_content, usage="finish",
         error_reason="insufficient_system_resource",
     ),
     "vllm": Habits(
-        id_header="", fault=shaped(vllm_error), done_after_error=True, role=EMPTY, think=reasoning,
+        check=refusals.vllm, id_header="", fault=shaped(vllm_error), done_after_error=True, role=EMPTY, think=reasoning,
     ),
     "groq": Habits(
+        bases=("/openai/v1",), check=refusals.groq,
         fault=shaped(groq_error), error_event=groq_event, error_event_name="error", role=EMPTY, think=reasoning,
         usage="finish", x_groq=True,
     ),
     "zai": Habits(
+        bases=("/api/paas/v4", "/api/coding/paas/v4"),
         fault=shaped(lambda kind, openai, _: {"error": {"code": ZAI[kind], "message": openai["message"]}}),
         think=lambda text: {"role": "assistant", "reasoning_content": text},
         text=lambda text, _: {"role": "assistant", "content": text},
@@ -222,21 +228,32 @@ DIALECTS = {
     "huggingface": Habits(
         fault=message_alone, error_event=huggingface_event, role=EMPTY, pieces=inlined, dress=dress_huggingface,
     ),
+    # The server takes the paths without /v1 as well (ggml-org/llama.cpp, tools/server).
     "llamacpp": Habits(
-        id_header="", fault=shaped(llamacpp_error), comment="ping - 2026-08-01 12:00:00.000000+00:00",
+        bases=("",), id_header="", fault=shaped(llamacpp_error), comment="ping - 2026-08-01 12:00:00.000000+00:00",
         role={"content": None}, think=reasoning_content,
     ),
     "transformers": Habits(
-        id_header="", fault=message_alone, role={}, pieces=inlined, dress=dress_late, usage="never", done=False,
+        id_header="", fault=message_alone, role={}, pieces=inlined, dress=dress_late, usage="finish", done=False,
     ),
+    # The proxy takes the paths without /v1 as well.
     "litellm": Habits(
+        bases=("",),
         fault=shaped(lambda _, openai, status: {"error": {**openai, "code": str(status)}}), role=EMPTY,
         think=reasoning_content, usage_choices=({"index": 0, "delta": {}},),
     ),
     "mistral": Habits(
-        fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True, usage="finish",
+        check=refusals.mistral, fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True,
+        usage="finish",
     ),
+    "perplexity": Habits(bases=("",), role=EMPTY),
+    "github-models": Habits(bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
+    "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip
+# Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.
+ANY = replace(
+    DIALECTS["openai"], bases=tuple(dict.fromkeys(base for one in DIALECTS.values() for base in one.bases if base))
+)
 
 KEYLESS = {"vllm", "llamacpp", "transformers"}
 """Servers of one's own, which demand no key."""
@@ -254,11 +271,11 @@ def ending_in_done(protocol: Protocol) -> Protocol:
 
 def protocols(dialect: str) -> tuple[Protocol, ...]:
     """Return the six protocols; the first two have the dialect's habits."""
-    habits = DIALECTS[dialect]
+    habits = ANY if dialect == "any" else DIALECTS[dialect]
     others = [responses(habits), ANTHROPIC]
     if dialect == "openrouter":
         others = [ending_in_done(protocol) for protocol in others]
     return (chat(habits), *others, GEMINI, OLLAMA, COHERE)
 
 
-PROTOCOLS = {dialect: protocols(dialect) for dialect in DIALECTS}
+PROTOCOLS = {dialect: protocols(dialect) for dialect in ("any", *DIALECTS)}

@@ -26,7 +26,7 @@ from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
 
-SHOWN = [protocol.shown for protocol in PROTOCOLS["openai"]]
+SHOWN = [protocol.shown for protocol in PROTOCOLS["any"]]
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -100,7 +100,7 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             # Clients of OpenAI and of local servers ask for this list.
             exchange.service = "models"
             return _json(Reply(200, MODELS), {})
-        dialect = script.dialect or ("azure" if "/openai/deployments/" in exchange.path else "openai")
+        dialect = script.dialect or ("azure" if "/openai/deployments/" in exchange.path else "any")
         if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
             post = Post(
@@ -164,6 +164,8 @@ def _refuse(refusal: Refusal) -> Response:
 
 def _refuse_as(protocol: Protocol, post: Post, refusal: Refusal) -> Response:
     """Return a refusal in the protocol's form."""
+    if refusal.body:
+        return _reply(protocol, post, Reply(refusal.status, refusal.body))
     error = protocol.fault(post, REFUSED_AS[refusal.status], refusal.problem)
     return _reply(protocol, post, error) if error else _refuse(refusal)
 

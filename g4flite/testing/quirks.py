@@ -73,6 +73,20 @@ def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
     yield from held
 
 
+def input_tokens_in_message_delta(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Repeat the input's counts in the last event that has counts, as newer servers of Anthropic's protocol do.
+
+    Source: recordings of Anthropic (pydantic-ai, test_pause_turn_web_search_streaming_vcr), 2026.
+    """
+    counts: dict[str, Any] = {}
+    for frame in frames:
+        if frame.name == "message_start":
+            counts = {name: n for name, n in frame.data["message"]["usage"].items() if name != "output_tokens"}
+        if frame.name == "message_delta":
+            frame.data["usage"] = counts | frame.data["usage"]
+        yield frame
+
+
 def _failing(error: bytes) -> Quirk:
     """Return a quirk: behind the first frame that holds content, these bytes take the place of all other frames."""
 
@@ -101,4 +115,5 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "bare_error": dict.fromkeys(STREAMS, bare_error),
     "error_in_half_an_event": dict.fromkeys(STREAMS, error_in_half_an_event),
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),
+    "input_tokens_in_message_delta": {"anthropic": input_tokens_in_message_delta},
 }

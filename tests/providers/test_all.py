@@ -14,7 +14,8 @@ from tests.conftest import Driver
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 DIALECTS = ["openrouter", "groq", "deepseek", "mistral", "huggingface", "pollinations", "together", "xai",
-            "azure-openai", "llamacpp", "vllm", "lmstudio"]  # fmt: skip
+            "azure-openai", "llamacpp", "vllm", "lmstudio", "fireworks", "cerebras", "nvidia", "moonshot", "zai",
+            "perplexity", "github-models", "openai-compatible"]  # fmt: skip
 # Each dialect's habits in the emulator: its own, or those of the most similar service that the emulator knows.
 HABITS = {
     "azure-openai": "azure",
@@ -22,9 +23,16 @@ HABITS = {
     "together": "vllm",
     "xai": "deepseek",
     "lmstudio": "vllm",
-} | {name: name for name in "openrouter groq deepseek mistral huggingface llamacpp vllm".split()}
+    "cerebras": "vllm",
+    "nvidia": "vllm",
+    "moonshot": "deepseek",
+    "openai-compatible": "litellm",
+} | {
+    name: name for name in "openrouter groq deepseek mistral huggingface llamacpp vllm zai fireworks perplexity".split()
+}
+HABITS["github-models"] = "github-models"
 # These services count the tokens of the reasoning and do not send its text.
-SILENT = ("openai", "azure-openai")
+SILENT = ("openai", "azure-openai", "fireworks", "perplexity", "github-models")
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 TOOLS = [
     {"type": "function", "function": {"name": "weather", "description": "The weather in a city.", "parameters": {
@@ -235,6 +243,7 @@ NAMELESS = [
     ("ollama", "permission"),
     ("cohere", "permission"),
     ("cohere", "content_filter"),
+    ("zai", "permission"),
 ]
 
 

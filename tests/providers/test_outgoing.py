@@ -59,13 +59,13 @@ CASES: dict[str, tuple[str, list[Any], list[Any]]] = {
 }  # fmt: skip
 
 
-def body(name: str, messages: Any, tools: Any = (), **options: Any) -> Any:
+def body(name: str, messages: Any, tools: Any = (), extra: Any = None, **options: Any) -> Any:
     """Return the JSON that a call sends."""
     spec = providers.find(name)
     asked = {**options, **({"tools": tools} if tools else {})}
     model = None if spec.models else "m"
     call = make_call(spec, messages, model=model, base_url="http://127.0.0.1", headers=None, options=asked,
-                     api_key="k" if "{api_key}" in str(spec.headers) else None)  # fmt: skip
+                     extra=extra, api_key="k" if "{api_key}" in str(spec.headers) else None)  # fmt: skip
     return json.loads(build(call).body)
 
 

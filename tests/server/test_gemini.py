@@ -51,7 +51,9 @@ REFUSED: list[tuple[Wire, str]] = [
     (GEMINI.field(contents=[{"parts": [{"text": 1}]}]), "parts: text: expected a string"),
     (GEMINI.field(contents=[{"parts": [{"inlineData": {"data": PNG}}]}]), "mimeType: expected"),
     (
-        GEMINI.field(contents=[{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]),
+        GEMINI.field(
+            contents=[{"parts": [{"text": "?"}]}, {"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]
+        ),
         "results of the tool calls f",
     ),
     (GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]), "a tool call f before"),
@@ -134,8 +136,14 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         {"tools": [TOOL], "tool_choice": "required"},
     ),
     (GEMINI.field(tools=[{"function_declarations": [{"name": "weather"}]}]), {"tools": [BARE]}),
-    (GEMINI.field(toolConfig=calling("ANY", "weather")), {"tool_choice": NAMED}),
-    (GEMINI.field(toolConfig=calling("ANY", "weather", "clock")), {"tool_choice": "required"}),
+    (
+        GEMINI.field(tools=[DECLARED], toolConfig=calling("ANY", "weather")),
+        {"tools": [TOOL], "tool_choice": NAMED},
+    ),
+    (
+        GEMINI.field(tools=[DECLARED], toolConfig=calling("ANY", "weather", "clock")),
+        {"tools": [TOOL], "tool_choice": "required"},
+    ),
     (
         GEMINI.field(generationConfig={"responseSchema": SCHEMA, "responseMimeType": "application/json"}),
         {"response_format": JSON_SCHEMA},

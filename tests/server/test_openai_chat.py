@@ -123,8 +123,8 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         {"tools": [TOOL, {"type": "custom"}], "tool_choice": NAMED},
     ),
     (
-        CHAT.field(tool_choice="required", response_format=JSON_SCHEMA),
-        {"tool_choice": "required", "response_format": JSON_SCHEMA},
+        CHAT.field(tools=[TOOL], tool_choice="required", response_format=JSON_SCHEMA),
+        {"tools": [TOOL], "tool_choice": "required", "response_format": JSON_SCHEMA},
     ),
 ]
 
@@ -203,7 +203,10 @@ def test_an_error_ends_the_stream(kind: str) -> None:
 
 
 def test_counting_takes_every_message_and_no_image() -> None:
-    shown = [{"type": "text", "text": "three more words"}, {"type": "image_url", "image_url": {"url": "data:,x y z"}}]
+    shown = [
+        {"type": "text", "text": "three more words"},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,x y z"}},
+    ]
     messages = [{"role": "system", "content": "one two"}, {"role": "user", "content": shown}]
     with emulate("a") as e:
         usage = events(hear(e, asking(CHAT.field(messages=messages))))[-2]["usage"]

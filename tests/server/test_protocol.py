@@ -34,7 +34,6 @@ from tests.open_protocols import (
     ("path", "service"),
     [
         ("/v1/chat/completions", "chat"),
-        ("/chat/completions", "chat"),
         ("/api/v1/chat/completions", "chat"),
         ("/openai/v1/chat/completions?x=1", "chat"),
         ("/v1/responses", "responses"),
@@ -58,7 +57,27 @@ def test_each_protocol_has_its_paths(path: str, service: str, prefix: str) -> No
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/chat", "/v1/chat/completions/", "/x/api/chat", "/v2/chat/x", "/v1beta/models/m:countTokens", "/chat/v1"],
+    [
+        "/v1/chat",
+        "/v1/chat/completions/",
+        "/x/api/chat",
+        "/v2/chat/x",
+        "/v1beta/models/m:countTokens",
+        "/chat/v1",
+        "/chat/completions",
+        "/v1/chat/completions/chat/completions",
+        "/v1/v1/chat/completions",
+        "/x/chat/completions",
+        "/responses",
+        "/v1/v1/responses",
+        "/messages",
+        "/v1/messages/v1/messages",
+        "/v1/v1/messages",
+        "/openai/v1/messages",
+        "/v1/api/chat",
+        "/v1/v2/chat",
+        "/v1/v1beta/models/m:streamGenerateContent",
+    ],
 )
 def test_other_paths_are_not_found(shared: Emulator, path: str) -> None:
     response = ask(shared, replace(CHAT, path=path))
@@ -114,8 +133,8 @@ def test_a_missing_key_is_the_vendor_s_401(wire: Wire, key: str, body: dict[str,
 REFUSED: list[tuple[Wire, str]] = [
     *((replace(wire, data=b"{"), "body: expected JSON") for wire in WIRES.values()),
     *((replace(wire, data=[]), "body: expected an object") for wire in WIRES.values()),
-    *((wire.header(content_type="text/plain"), "header content-type") for wire in WIRES.values()),
-    *((wire.header(content_type=None), "header content-type") for wire in WIRES.values()),
+    *((wire.header(content_type="text/plain"), "header content-type") for n, wire in WIRES.items() if n != "ollama"),
+    *((wire.header(content_type=None), "header content-type") for n, wire in WIRES.items() if n != "ollama"),
     *((wire.without("model"), "model: expected") for name, wire in WIRES.items() if name != "gemini"),
     *((wire.field(model=""), "model: expected") for name, wire in WIRES.items() if name != "gemini"),
     *((wire.field(stream="yes"), "stream: expected true or") for wire in (CHAT, RESPONSES, ANTHROPIC, OLLAMA, COHERE)),
@@ -131,6 +150,12 @@ REFUSED: list[tuple[Wire, str]] = [
 @pytest.mark.parametrize(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain"])
+def test_ollama_reads_json_under_any_content_type(shared: Emulator, kind: str | None) -> None:
+    hear(shared, OLLAMA.header(content_type=kind))
+    assert last(shared).messages == MESSAGES
 
 
 def test_unknown_fields_and_headers_are_accepted(shared: Emulator) -> None:

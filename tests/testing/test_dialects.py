@@ -134,10 +134,11 @@ def test_llama_cpp_pings() -> None:
     assert (usage, done) == (bare([], usage=SPENT), "[DONE]")
 
 
-def test_transformers_says_neither_usage_nor_done() -> None:
-    *chunks, end = says("transformers")
+def test_transformers_counts_at_the_finish_and_says_no_done() -> None:
+    """Seen of `transformers serve` (November 2026)."""
+    *chunks, end = says("transformers", usage=False)
     assert chunks == [bare([{"index": 0, "delta": delta}]) for delta in [role(), *INLINE, *CALLED]]
-    assert end == chunk({}, "tool_calls")
+    assert end == chunk({}, "tool_calls", usage=SPENT)
 
 
 def test_litellm_counts_in_a_chunk_with_an_empty_choice() -> None:
@@ -153,7 +154,7 @@ def test_mistral_s_content_may_be_a_list() -> None:
     texts = [{"content": [{"type": "text", "text": delta["content"]}]} for delta in TEXT]
     assert chunks == [chunk(delta) for delta in [role(content=""), *thoughts, *texts, *IN_ONE]]
     assert (end, done) == (chunk({}, "tool_calls", usage=SPENT), "[DONE]")
-    assert says("mistral", CHAT, "Hi")[1] == chunk({"content": "Hi"})
+    assert says("mistral", CHAT, "Hi", usage=False)[1] == chunk({"content": "Hi"})
 
 
 @pytest.mark.parametrize("name", ["responses", "anthropic"])
@@ -200,6 +201,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "llamacpp": ({}, {}, {"reasoning_content": "Hmm."}),
     "transformers": ({}, {}, {"content": "<think>\nHmm.\n</think>\n\nGrüß dich"}),
     "litellm": ({}, {}, {"reasoning_content": "Hmm."}),
+    **dict.fromkeys(("perplexity", "github-models", "fireworks"), ({}, {}, {})),
     "mistral": ({}, {}, {"content": [THOUGHT, {"type": "text", "text": "Grüß dich"}]}),
 }
 

@@ -31,6 +31,14 @@ def test_content_after_finish() -> None:
         assert done == "[DONE]"
 
 
+def test_input_tokens_in_message_delta() -> None:
+    with emulate(lambda _: ["Sun"], script=Script(quirk="input_tokens_in_message_delta")) as e:
+        start, *_, delta, _ = events(hear(e, ANTHROPIC))
+        counts = start["message"]["usage"] | delta["usage"]
+        assert counts["input_tokens"] > 0
+        assert delta["usage"] == counts
+
+
 def test_an_unknown_quirk_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="quirk: expected one of content_after_finish"):
         Script(quirk="no such quirk")

@@ -1,0 +1,226 @@
+"""What services refuse although the protocol has it: one function for each service, which reads the request's messages.
+
+openai(data)            # Refusal 400 "Invalid 'messages[2].tool_calls[0].id': string too long. ..."
+mistral(data)           # Refusal 422 with Mistral's own body
+
+The messages have the protocol's shape when these functions see them.  The words are the services' own, as users have
+quoted them in 2025 and 2026 (issues of NousResearch/hermes-agent, nearai/ironclaw, anthropics/claude-code,
+mistralai_client_dart and others, and recordings of pydantic-ai).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from .checks import Refusal
+from .conversation import check_tools
+
+JSON = dict[str, Any]
+Check = Callable[[JSON], None]
+
+# What the services say of a tool call without its result, and of a result without its call.
+OPENAI_PAIRS = {
+    "unanswered": "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+    "'tool_call_id'.",
+    "unasked": "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with "
+    "'tool_calls'.",
+}
+ANTHROPIC_PAIRS = {
+    "unanswered": "`tool_use` ids were found without `tool_result` blocks immediately after. Each `tool_use` block "
+    "must have a corresponding `tool_result` block in the next message.",
+    "unasked": "unexpected `tool_use_id` found in `tool_result` blocks. Each `tool_result` block must have a "
+    "corresponding `tool_use` block in the previous message.",
+}
+GEMINI_PAIRS = dict.fromkeys(
+    ("unanswered", "unasked"),
+    "Please ensure that the number of function response parts is equal to the number of function call parts of the "
+    "function call turn.",
+)
+# OpenAI's and Anthropic's media types of images.
+IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+GROQ_KEYS = {
+    **dict.fromkeys(("system", "developer", "user"), ("role", "content", "name")),
+    "assistant": ("role", "content", "name", "reasoning", "tool_calls", "function_call"),
+    "tool": ("role", "content", "name", "tool_call_id"),
+}  # fmt: skip
+MISTRAL_KEYS = {
+    "system": ("role", "content"), "user": ("role", "content"),
+    "assistant": ("role", "content", "tool_calls", "prefix"), "tool": ("role", "content", "name", "tool_call_id"),
+}  # fmt: skip
+ANTHROPIC_KEYS = {
+    "text": ("text", "cache_control", "citations"), "image": ("source", "cache_control", "transformations"),
+    "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
+    "tool_use": ("id", "name", "input", "cache_control", "caller", "toolset_name"),
+    "tool_result": ("tool_use_id", "content", "is_error", "cache_control", "toolset_name"),
+}  # fmt: skip
+
+
+def nothing(_: JSON) -> None:
+    """Refuse nothing."""
+
+
+def openai(data: JSON) -> None:
+    """Refuse long ids of tool calls, images of other types, and a tool choice without tools."""
+    for number, message in enumerate(data["messages"]):
+        named = [(f"messages[{number}].tool_call_id", message.get("tool_call_id") or "")]
+        calls = enumerate(message.get("tool_calls") or ())
+        named += [(f"messages[{number}].tool_calls[{place}].id", call["id"]) for place, call in calls]
+        for name, value in named:
+            too_long(name, value, 40)
+        for part in message["content"] if isinstance(message.get("content"), list) else ():
+            supported_image((part.get("image_url") or {}).get("url", ""))
+    if data.get("tool_choice") and not data.get("tools"):
+        raise Refusal(400, "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.")
+
+
+def too_long(name: str, value: str, limit: int) -> None:
+    """Refuse a text of more than `limit` characters, as OpenAI does."""
+    if len(value) > limit:
+        raise Refusal(
+            400,
+            f"Invalid '{name}': string too long. Expected a string with maximum length {limit}, but got a string with "
+            f"length {len(value)} instead.",
+        )
+
+
+def supported_image(url: str) -> None:
+    """Refuse an image of an unsupported type in a data URL, as OpenAI does."""
+    if url.startswith("data:") and not url.startswith(tuple(f"data:{media};" for media in IMAGES)):
+        raise Refusal(
+            400,
+            "You uploaded an unsupported image. Please make sure your image has of one the following formats: "
+            "['png', 'jpeg', 'gif', 'webp'].",
+        )
+
+
+def deepseek(data: JSON) -> None:
+    """Refuse the role developer."""
+    for number, message in enumerate(data["messages"]):
+        if message["role"] == "developer":
+            raise Refusal(
+                400,
+                f"messages[{number}].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, "
+                "`tool`",
+            )
+
+
+def vllm(data: JSON) -> None:
+    """Refuse a system message that is not the first message, as many chat templates do."""
+    if any(message["role"] in ("system", "developer") for message in data["messages"][1:]):
+        raise Refusal(400, "System message must be at the beginning.")
+
+
+def groq(data: JSON) -> None:
+    """Refuse unknown fields of messages."""
+    for number, message in enumerate(data["messages"]):
+        for key in message.keys() - GROQ_KEYS[message["role"]]:
+            place = f"'messages.{number}'"
+            raise Refusal(
+                400,
+                f"{place} : for 'role:{message['role']}' the following must be satisfied[({place} : property '{key}' "
+                "is unsupported)]",
+            )
+
+
+def mistral(data: JSON) -> None:
+    """Refuse unknown fields, ids that are not 9 letters and digits, an order that the models do not know, and more."""
+    if "stream_options" in data:
+        raise forbidden("stream_options")
+    messages = data["messages"]
+    for number, message in enumerate(messages):
+        role = message["role"]
+        if role not in MISTRAL_KEYS:
+            known = ", ".join(f"'{one}'" for one in MISTRAL_KEYS)
+            said = f"Input tag '{role}' found using 'role' does not match any of the expected tags: {known}"
+            raise mistral_422("union_tag_invalid", said, "messages", number)
+        for key in message.keys() - MISTRAL_KEYS[role]:
+            raise forbidden("messages", number, role, key)
+        for one in filter(None, [message.get("tool_call_id"), *(c["id"] for c in message.get("tool_calls") or ())]):
+            if not re.fullmatch("[a-zA-Z0-9]{9}", one):
+                said = f"Tool call id was {one} but must be a-z, A-Z, 0-9, with a length of 9."
+                raise mistral_400("invalid_function_call", "3280", said)
+        if role == "assistant" and not (message.get("content") or message.get("tool_calls")):
+            said = "Assistant message must have either content or tool_calls, but not none"
+            raise mistral_400("invalid_request_assistant_message", "3240", said)
+        if role == "user" and number and messages[number - 1]["role"] == "tool":
+            raise mistral_400("invalid_request_message_order", "3230", "Unexpected role 'user' after role 'tool'")
+    try:
+        check_tools(messages)
+    except Refusal:
+        said = "Not the same number of function calls and responses"
+        raise mistral_400("invalid_request_message_order", "3230", said) from None
+    if messages[-1]["role"] == "assistant" and not messages[-1].get("prefix"):
+        said = "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
+        raise mistral_400("invalid_request_message_order", "3230", said)
+
+
+def forbidden(*place: str | int) -> Refusal:
+    """Return Mistral's refusal of a field that it does not know."""
+    return mistral_422("extra_forbidden", "Extra inputs are not permitted", *place)
+
+
+def mistral_422(kind: str, said: str, *place: str | int) -> Refusal:
+    """Return Mistral's refusal of a request of a wrong shape."""
+    body = {"detail": [{"type": kind, "loc": ["body", *place], "msg": said, "input": None}]}
+    return Refusal(422, f"{'.'.join(map(str, place))}: {said}", body=body)
+
+
+def mistral_400(kind: str, code: str, said: str) -> Refusal:
+    """Return Mistral's refusal of a request of the right shape."""
+    return Refusal(400, said, body={"object": "error", "message": said, "type": kind, "param": None, "code": code})
+
+
+def gemini(data: JSON) -> None:
+    """Refuse a tool call with which the conversation begins, and a tool choice without tools."""
+    if any("functionCall" in part for part in data["contents"][0]["parts"]):
+        raise Refusal(
+            400,
+            "contents[0]: Please ensure that function call turn comes immediately after a user turn or after a "
+            "function response turn.",
+        )
+    if (data.get("toolConfig") or {}).get("functionCallingConfig") and not data.get("tools"):
+        raise Refusal(400, "toolConfig: Function calling config is set without function_declarations.")
+
+
+def anthropic(data: JSON) -> None:
+    """Refuse unknown fields, blank texts, ids of tool calls, images of other types, and blanks at the end."""
+    used: set[str] = set()
+    for place, block in anthropic_blocks(data["messages"]):
+        kind = block["type"]
+        for key in block.keys() - {"type", *ANTHROPIC_KEYS[kind]}:
+            raise Refusal(400, f"{place}.{kind}.{key}: Extra inputs are not permitted")
+        if kind == "text" and not block["text"].strip():
+            raise Refusal(400, "messages: text content blocks must contain non-whitespace text")
+        if kind == "tool_result" and block.get("content") == []:
+            raise Refusal(400, f"{place}.tool_result.content: expected a string or at least one block")
+        if kind == "tool_use":
+            if not re.fullmatch("[a-zA-Z0-9_-]+", block["id"]):
+                raise Refusal(400, f"{place}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+            if block["id"] in used:
+                raise Refusal(400, f"{place}: `tool_use` ids must be unique")
+            used.add(block["id"])
+        if kind == "image" and block["source"].get("media_type", IMAGES[0]) not in IMAGES:
+            raise Refusal(
+                400,
+                f"{place}.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or "
+                "'image/webp'",
+            )
+    last = data["messages"][-1]
+    end = last["content"] if isinstance(last["content"], str) else last["content"][-1].get("text", "")
+    if last["role"] == "assistant" and end != end.rstrip():
+        raise Refusal(400, "messages: final assistant content cannot end with trailing whitespace")
+    for number, tool in enumerate(data.get("tools") or ()):
+        if not re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"]):
+            raise Refusal(400, f"tools.{number}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+
+
+def anthropic_blocks(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the place and the block of each block; a content that is text is one block."""
+    for number, message in enumerate(messages):
+        for key in message.keys() - {"role", "content"}:
+            raise Refusal(400, f"messages.{number}.{key}: Extra inputs are not permitted")
+        content = message["content"]
+        for place, block in enumerate([{"type": "text", "text": content}] if isinstance(content, str) else content):
+            yield f"messages.{number}.content.{place}", block
