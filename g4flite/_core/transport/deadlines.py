@@ -220,9 +220,14 @@ def bounded(kind: type[Any]) -> type[Any]:
                 # plain socket leaves this state alone.
                 if isinstance(own, socket.socket):
                     socket.socket.shutdown(own, socket.SHUT_RDWR)
+                    return
                 # The sockets of asyncio and trio are wrappers without a TLS state.
-                else:
+                try:
                     own.shutdown(socket.SHUT_RDWR)
+                # uvloop's wrapper refuses this call; a second descriptor of the socket takes it.
+                except TypeError:
+                    with socket.socket(fileno=socket.dup(own.fileno())) as second:
+                        second.shutdown(socket.SHUT_RDWR)
 
         def _left(self, timeout: float | None) -> float | None:
             """Return the seconds that the next wait may take: by the timers, if they came with the timeout."""
