@@ -355,7 +355,7 @@ def route_of(
     """Return the route of a call, over the caller's HTTP client or, if `client` is None, over one for the stream."""
     from ._core.transport.clients import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
 
-    source = OneShot(connection) if client is None else Given(client)
+    source = OneShot(connection) if client is None else Given(client, call.base_url)
     return _route_over(call, source, as_timeout(timeout), as_retry(retries))
 
 

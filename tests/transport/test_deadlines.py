@@ -16,6 +16,7 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.exchanges import answering
 
+NO_KEEP = httpx.Limits(max_keepalive_connections=0)
 SLOW = g4flite.Timeout(first_token=5, idle=0.1)
 
 
@@ -144,3 +145,38 @@ def test_the_streams_of_one_class_get_one_class_of_ours() -> None:
     for stream in streams:
         attach(stream, Timers(g4flite.Timeout()))
     assert type(streams[0]) is type(streams[1]) is not Stream
+
+
+def test_a_client_that_speaks_http2_is_refused_before_any_socket(driver: Driver) -> None:
+    if driver.name == "sync":
+        client: Any = httpx.Client(transport=httpx.HTTPTransport(http2=True))
+    else:
+        client = httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(http2=True))
+    with pytest.raises(g4flite.OptionError, match=r"client= speaks HTTP/2 \(http2=True\)"):
+        g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", client=client)
+    driver.close(client)
+
+
+def test_http2_for_other_hosts_is_not_refused(driver: Driver, server: Emulator) -> None:
+    kind = httpx.HTTPTransport if driver.name == "sync" else httpx.AsyncHTTPTransport
+    client = driver.client(mounts={"https://elsewhere.test": kind(http2=True)}, limits=NO_KEEP)
+    assert driver.collect("cromicle", "Hi", base_url=server.url, client=client)
+    driver.close(client)
+
+
+def test_a_connection_that_speaks_http2_is_refused_before_the_request(driver: Driver) -> None:
+    """Where a wrapper hides the transport, httpcore's extension `trace` tells of it."""
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"]("http2.send_connection_init.started", {})
+        raise AssertionError
+
+    async def ahandle(request: httpx.Request) -> httpx.Response:
+        await request.extensions["trace"]("http2.send_connection_init.started", {})
+        raise AssertionError
+
+    sync = driver.name == "sync"
+    client = driver.client(transport=httpx.MockTransport(handle if sync else ahandle))
+    with pytest.raises(g4flite.OptionError, match="http2=True"):
+        driver.collect("cromicle", "Hi", base_url="http://127.0.0.1:1", client=client)
+    driver.close(client)

@@ -516,3 +516,52 @@ def test_closing_a_stream_that_waits_for_its_next_attempt_ends_the_wait(backend:
 
     with Emulator(script=Script(status=503, headers={"retry-after": "40"})) as server:
         anyio.run(main, backend=backend)
+
+
+@pytest.mark.parametrize("moment", ["silence", "wait"])
+def test_aclose_from_another_task_ends_a_wait_on_uvloop(moment: str) -> None:
+    """uvloop's stand-in for a socket has a method `shutdown` that raises TypeError."""
+    pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    async def main() -> None:
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+
+        async def read() -> None:
+            with pytest.raises(g4flite.StreamClosedError):
+                await stream.atext()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.to_thread.run_sync(arrived, server)
+            await stream.aclose()
+
+    with Emulator(script=Script(**{moment: 30})) as server:  # type: ignore[arg-type]
+        anyio.run(main, backend="asyncio", backend_options={"use_uvloop": True})
+        left(server)
+
+
+def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_thread(server: Emulator) -> None:
+    line = b'{"event": "text", "data": "a"}\n'
+    server.script = Script(body=line * 400)
+    stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
+    with pytest.raises(g4flite.StreamClosedError, match="close"):
+        for _ in stream:
+            closer = threading.Thread(target=stream.close)
+            closer.start()
+            closer.join()
+    assert stream.partial == "a"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_task(backend: str, server: Emulator) -> None:
+    line = b'{"event": "text", "data": "a"}\n'
+    server.script = Script(body=line * 400)
+
+    async def main() -> None:
+        async for _ in stream:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stream.aclose)
+
+    stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
+    Driver(backend).run(main)
+    assert stream.partial == "a"

@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
 
 import httpx
@@ -20,6 +21,7 @@ from ..provider import Request
 from ..proxies import environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
+from .deadlines import NO_HTTP2
 from .httpx import Response, asend, async_response, send
 from .network_errors import error_of_request, failures, httpx_classes, is_a, safe_cause
 from .tls import default_context, unused_context
@@ -151,12 +153,17 @@ class Given:
     # The client may have a proxy, but nothing here knows of it.
     proxied = False
 
-    def __init__(self, client: object) -> None:
+    def __init__(self, client: object, base_url: str) -> None:
         if not isinstance(client, httpx_classes("Client", "AsyncClient")):
             raise TypeError(f"client= must be an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
         if client.is_closed:
             raise OptionError("client= is closed; pass an open client")
         self._given: Any = client
+        # The pool of httpcore knows it.  A URL that httpx refuses gets its error when the request is made.
+        with suppress(*failures()):
+            transport = self._given._transport_for_url(type(client.base_url)(base_url))
+            if getattr(getattr(transport, "_pool", None), "_http2", False):
+                raise OptionError(NO_HTTP2)
 
     def client(self) -> httpx.Client:
         if not isinstance(self._given, httpx_classes("Client")):

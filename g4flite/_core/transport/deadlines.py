@@ -39,6 +39,7 @@ from typing import Any, Final
 
 import anyio
 
+from ..errors import OptionError
 from ..timers import Timers
 
 # The ends of the names of `trace` events.  After these, there is a new network stream.
@@ -50,6 +51,12 @@ FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")
 # Bytes of a blocking write that are handed to httpcore at once.  httpcore sends them in a loop, and each step of that
 # loop may take the whole timeout; 4 KiB usually fit into the socket's buffer, so that there is one step.
 PIECE: Final = 4096
+# Over HTTP/2, streams share a connection: a read of one waits for bytes of another, and shutting the socket down for
+# one ends them all.
+NO_HTTP2: Final = (
+    "client= speaks HTTP/2 (http2=True), over which the timers and close() of one stream would end others; "
+    "pass a client without http2=True"
+)
 # Seconds that stand for "no limit", as a `Deadline` has to be a number.
 LONG: Final = 1e6
 
@@ -89,16 +96,17 @@ def end_of_head(passed: Mapping[str, Any], timers: Timers) -> None:
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
-    """Take an event of httpx's extension `trace`, in sync.
+    """Take an event of httpx's extension `trace`, in sync.  Raises `OptionError` if the connection speaks HTTP/2.
 
     Notes when the request goes out, attaches the timers to each new network stream, and closes a network stream that
     httpcore forgets.
     """
+    if event.startswith("http2."):
+        raise OptionError(NO_HTTP2)
     if event.endswith(".send_request_headers.started"):
         # CONNECT asks a proxy for a tunnel: the request itself comes later.
         timers.connected = info["request"].method != b"CONNECT"
-        # HTTP/2 writes frames, whose order and time are the protocol's own.
-        timers.head_is_next = timers.connected and event.startswith("http11.")
+        timers.head_is_next = timers.connected
         timers.requesting()
     # Only now a transport that is not httpx's own shows that it makes a connection.
     elif event.endswith(CONNECTING):
@@ -220,9 +228,14 @@ def bounded(kind: type[Any]) -> type[Any]:
                 # plain socket leaves this state alone.
                 if isinstance(own, socket.socket):
                     socket.socket.shutdown(own, socket.SHUT_RDWR)
+                    return
                 # The sockets of asyncio and trio are wrappers without a TLS state.
-                else:
+                try:
                     own.shutdown(socket.SHUT_RDWR)
+                # uvloop's wrapper refuses this call; a second descriptor of the socket takes it.
+                except TypeError:
+                    with socket.socket(fileno=socket.dup(own.fileno())) as second:
+                        second.shutdown(socket.SHUT_RDWR)
 
         def _left(self, timeout: float | None) -> float | None:
             """Return the seconds that the next wait may take: by the timers, if they came with the timeout."""

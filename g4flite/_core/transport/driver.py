@@ -69,6 +69,9 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 elif not run.collect(item):
                     continue
                 yield item
+                # Another thread or task has closed the stream.
+                if timers.closed:
+                    timers.left()
             if ended:
                 break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
@@ -137,6 +140,9 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 elif not run.collect(item):
                     continue
                 yield item
+                # Another thread or task has closed the stream.
+                if timers.closed:
+                    timers.left()
             if ended:
                 break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.

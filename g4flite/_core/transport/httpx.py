@@ -15,6 +15,7 @@ import httpx
 from ..provider import Request
 from ..response.reply import Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
+from .connecting import interruptible
 from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
 from .network_errors import failures, httpx_classes
 from .socketless import AsyncTimed, begin, timed
@@ -75,7 +76,10 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
         wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     limit_offer(request.headers)
-    if not shows_sockets(client, request):
+    transport: Any = client._transport_for_url(request.url)
+    if has_sockets(transport):
+        interruptible(getattr(transport, "_pool", None))
+    else:
         begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, timers)
@@ -93,7 +97,8 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
     limit_offer(request.headers)
-    awaiting = Awaiting(timers, None if shows_sockets(client, request) else begin(timers))
+    transport: Any = client._transport_for_url(request.url)
+    awaiting = Awaiting(timers, None if has_sockets(transport) else begin(timers))
     with awaiting.scope:
         raw = await client.send(request, stream=True, follow_redirects=False)
         end_of_head(passed, timers)
@@ -108,9 +113,9 @@ def async_response(raw: httpx.Response, timers: Timers) -> Response:
     return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
-def shows_sockets(client: Any, request: httpx.Request) -> bool:
-    """Return whether the client sends the request over a transport of httpx's own, which tells of its sockets."""
-    return isinstance(client._transport_for_url(request.url), httpx_classes("HTTPTransport", "AsyncHTTPTransport"))
+def has_sockets(transport: object) -> bool:
+    """Return whether this is a transport of httpx's own, which tells of its sockets."""
+    return isinstance(transport, httpx_classes("HTTPTransport", "AsyncHTTPTransport"))
 
 
 def attached(response: httpx.Response, timers: Timers) -> bool:
