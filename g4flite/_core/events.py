@@ -34,7 +34,8 @@ class Reasoning(NamedTuple):
 class ToolCallDelta(NamedTuple):
     """A piece of a tool call: its `arguments` continue the text of the last piece with the same `index` (from 0).
 
-    Each piece has the complete `id` and `name`.  If the service sends a tool call at once, there is one piece.
+    Each piece has the complete `id` and `name`; the first may have no arguments yet.  The pieces of a call add up to
+    its `ToolCall`.  If the service sends a tool call at once, there is one piece.
     """
 
     index: int  # type: ignore[assignment]  # hides `tuple.index`
@@ -46,7 +47,8 @@ class ToolCallDelta(NamedTuple):
 class ToolCall(NamedTuple):
     """A complete tool call.  `arguments` is JSON text as the model wrote it, or "{}" if the model wrote none.
 
-    `id` is the service's id of the call, or `call_<index>_<name>` if the service gave none.
+    `id` is the service's id of the call.  If the service gave none, or one that another call of the answer has, `id` is
+    a random one, `call_` and 24 hexadecimal digits.
     """
 
     id: str

@@ -3,28 +3,25 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types of anthropic-sdk-python (August 2026).
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import MessagesError
-from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.events import Finish, Reasoning, Start, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import found, merged, usage_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
 from .._core.takes import Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
-REASONS: dict[str, FinishReason] = {
-    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls", "refusal": "content_filter",
-}  # fmt: skip
 # The fields that a tool has in this protocol under the same names.
 KEPT = ("name", "strict", "cache_control")
 # The protocol's words for the kinds of `tool_choice`.
@@ -137,69 +134,62 @@ def without_end(content: Any) -> Any:
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
-    __slots__ = ("_calls", "_input", "_stop", "_usage", "done")
+    __slots__ = ("_calls", "_counts", "_stop", "done")
     verbatim = True
 
-    def __init__(self) -> None:
-        self._calls, self._usage, self._stop, self.done = ToolCalls(), dict[str, Any](), "", False
-        # The `input` of the block that began last.
-        self._input: object = None
+    def __init__(self, limit: int) -> None:
+        self._calls, self._counts, self._stop, self.done = ToolCalls(limit), dict[str, Any](), "", False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "content_block_delta":
-            return self._delta(frame["index"], frame["delta"])
+            return self._delta(frame.get("index"), frame["delta"])
         if kind == "message_start":
             message = frame["message"]
             return Start(displayable_id(message.get("id")), displayable_id(message.get("model"))), self._count(
                 message.get("usage")
             )
         if kind == "content_block_start":
-            block, self._input = frame["content_block"], frame["content_block"].get("input")
+            block, index = frame["content_block"], frame.get("index")
             if block.get("type") != "tool_use":
+                # The block may be a `server_tool_use`, a tool that the service runs itself.
+                self._calls.skip(index)
                 return (text_or_error(block.get("text")),)
-            return (self._calls.add(frame["index"], id=block["id"], name=block["name"]),)
+            # Some servers send the whole `input` here, and no `input_json_delta`.
+            return tuple(self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input")))
         if kind == "content_block_stop":
-            return tuple(self._stopped(frame["index"]))
+            return tuple(self._calls.stop(frame.get("index")))
         if kind == "message_delta":
             self._stop = frame["delta"].get("stop_reason") or self._stop
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
             self.done = True
-            return *self._calls.whole(), Finish(REASONS.get(self._stop, "other"), self._stop or None)
+            reason = self._calls.reason(REASONS.get(self._stop, "other"))
+            return *self._calls.whole(), Finish(reason, self._stop or None)
         # An error comes as an event of that type or name, or as a field of any other event.
         failed = "error" in (kind, name, *frame)
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 
-    def _stopped(self, index: int) -> Items:
-        """Yield the tool call whose block ends, if the block is a tool call."""
-        # Some servers send the whole `input` with the start of the block, and no `input_json_delta`.
-        if index in self._calls and self._input and not self._calls.arguments(index):
-            yield self._calls.add(index, text=json.dumps(self._input))
-        yield from self._calls.whole(index)
-
-    def _delta(self, index: int, delta: dict[str, Any]) -> Items:
+    def _delta(self, index: object, delta: dict[str, Any]) -> Items:
         """Return the text, reasoning or piece of a tool call in a `content_block_delta`."""
         kind = delta.get("type")
         if kind == "text_delta":
             return (text_or_error(delta["text"]),)
         if kind == "thinking_delta":
             return (Reasoning(text_or_error(delta["thinking"])),)
-        # The block may also be a `server_tool_use`, a tool that the service runs itself: its call is not the caller's.
-        if kind == "input_json_delta" and index in self._calls:
-            return (self._calls.add(index, text=text_or_error(delta["partial_json"])),)
+        if kind == "input_json_delta":
+            return tuple(self._calls.add(index, arguments=delta["partial_json"]))
         return ()
 
-    def _count(self, usage: dict[str, Any] | None) -> Usage | None:
+    def _count(self, usage: object) -> Usage | None:
         """Return the tokens so far.  `usage` is cumulative: each event repeats some counts with higher numbers."""
-        if usage is None:
+        if not usage or not isinstance(usage, dict):
             return None
-        self._usage |= {name: count for name, count in usage.items() if count is not None}
+        self._counts = counts = merged(self._counts, usage)
         # `input_tokens` leaves out the tokens that were written to the cache or read from it.
         names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        prompt = sum(count_or_none(self._usage.get(name)) or 0 for name in names)
-        answer = count_or_none(self._usage.get("output_tokens")) or 0
-        return Usage(prompt, answer, None, prompt + answer, raw=dict(self._usage))
+        prompt = [count for count in (found(counts, name) for name in names) if count is not None]
+        return usage_of(counts, sum(prompt) if prompt else None, found(counts, "output_tokens"))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
         return ()
@@ -211,7 +201,7 @@ def parser(limit: int) -> FrameParser:
     `content_block_delta` holds text, reasoning or a piece of a tool call; `message_delta` holds the token counts;
     `error` raises; `message_stop` completes the reply.  Events with other names are skipped.
     """
-    return FrameParser(ServerSentEvents(limit), MessagesReader(), "an event")
+    return FrameParser(ServerSentEvents(limit), MessagesReader(limit), "an event")
 
 
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}"}

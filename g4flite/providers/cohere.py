@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.events import Finish, Reasoning, Start
 from .._core.options import (
     as_wire_names,
     check_tools,
@@ -20,15 +20,13 @@ from .._core.options import (
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import found, merged, usage_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
 from .._core.takes import Takes
 
-REASONS: dict[str, FinishReason] = {
-    "COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls",
-    "ERROR": "error", "TIMEOUT": "error",
-}  # fmt: skip
 # The types of cohere-python 7.3.1; an assistant's message with neither text nor calls is a 400 (pydantic-ai, 2026).
 TAKES = Takes(keys=("image_url.detail",), empty_answers=False)
 
@@ -65,8 +63,8 @@ class CohereReader:
     __slots__ = ("_calls", "done")
     verbatim = True
 
-    def __init__(self) -> None:
-        self._calls, self.done = ToolCalls(), False
+    def __init__(self, limit: int) -> None:
+        self._calls, self.done = ToolCalls(limit), False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -81,14 +79,14 @@ class CohereReader:
             return (Reasoning(text_or_error(frame["delta"]["message"]["tool_plan"])),)
         if kind == "tool-call-start":
             tool_call = frame["delta"]["message"]["tool_calls"]
-            function = tool_call["function"]
-            text = text_or_error(function.get("arguments"))
-            return (self._calls.add(frame["index"], id=tool_call.get("id"), name=function["name"], text=text),)
+            function, index = tool_call["function"], frame.get("index")
+            name, text = function.get("name"), function.get("arguments")
+            return tuple(self._calls.begin(index, id=tool_call.get("id"), name=name, arguments=text))
         if kind == "tool-call-delta":
-            text = text_or_error(frame["delta"]["message"]["tool_calls"]["function"]["arguments"])
-            return (self._calls.add(frame["index"], text=text),)
+            function = frame["delta"]["message"]["tool_calls"]["function"]
+            return tuple(self._calls.add(frame.get("index"), arguments=function.get("arguments")))
         if kind == "tool-call-end":
-            return tuple(self._calls.whole(frame["index"]))
+            return tuple(self._calls.stop(frame.get("index")))
         if kind == "message-end":
             return tuple(self._finish(frame["delta"]))
         return (reported(frame),) if frame.get("error") else ()
@@ -97,11 +95,11 @@ class CohereReader:
         """Yield the end of the answer: tool calls that were not ended, token counts, the finish reason, an error."""
         self.done = True
         yield from self._calls.whole()
-        usage, native = delta.get("usage") or {}, text_or_error(delta.get("finish_reason"))
-        if tokens := usage.get("tokens"):
-            prompt, answer = count_or_none(tokens.get("input_tokens")), count_or_none(tokens.get("output_tokens"))
-            yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), raw=usage)
-        reason = REASONS.get(native, "other")
+        counts, native = merged({}, delta.get("usage")), text_or_error(delta.get("finish_reason"))
+        # The billed units are other numbers.
+        prompt, answer = found(counts, "tokens.input_tokens"), found(counts, "tokens.output_tokens")
+        yield usage_of(counts, prompt, answer) if "tokens" in counts else None
+        reason = self._calls.reason(REASONS.get(native, "other"))
         yield Finish(reason, native)
         if reason == "error":
             said = delta.get("error") or f"the answer ended with the finish reason {native}"
@@ -118,7 +116,7 @@ def parser(limit: int) -> FrameParser:
     `message-end` holds the token counts and completes the reply; its `finish_reason` `ERROR` or `TIMEOUT` raises.
     Events with other names are skipped.
     """
-    return FrameParser(ServerSentEvents(limit), CohereReader(), "an event")
+    return FrameParser(ServerSentEvents(limit), CohereReader(limit), "an event")
 
 
 COHERE = Provider(

@@ -9,22 +9,18 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, ProviderError
-from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.events import Finish, Reasoning, Start
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, stops, tool_choice
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import found, merged, usage_of
 from .._core.response.framing import EventsOrArray
-from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
 from .._core.takes import Takes
 
-REASONS: dict[str, FinishReason] = {
-    "STOP": "stop", "MAX_TOKENS": "length", **dict.fromkeys(
-        "SAFETY RECITATION BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT "
-        "IMAGE_RECITATION".split(), "content_filter"),
-    **dict.fromkeys("MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS".split(), "error"),
-}  # fmt: skip
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
@@ -94,12 +90,12 @@ def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, An
 class GeminiReader:
     """Reads the chunks of one reply.  Of several candidates, the first is read."""
 
-    __slots__ = ("_called", "_calls", "_finished", "_started", "done")
+    __slots__ = ("_calls", "_finished", "_started", "done")
     verbatim = True
 
-    def __init__(self) -> None:
-        self._calls = ToolCalls()
-        self._called = self._finished = self._started = self.done = False
+    def __init__(self, limit: int) -> None:
+        self._calls = ToolCalls(limit)
+        self._finished = self._started = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
@@ -118,9 +114,12 @@ class GeminiReader:
         usage = frame.get("usageMetadata")
         # Each chunk repeats the token counts; those of the last chunk are final.
         if usage and (reason or blocked or self._finished):
-            names = ("prompt", "candidates", "thoughts", "total")
-            prompt, answer, thought, total = (count_or_none(usage.get(f"{name}TokenCount")) for name in names)
-            yield Usage(prompt, (answer or 0) + (thought or 0), thought, total, raw=usage)
+            counts = merged({}, usage)
+            names = ("prompt", "toolUsePrompt", "candidates", "thoughts", "total")
+            prompt, used, answer, thought, total = (found(counts, f"{name}TokenCount") for name in names)
+            # What tools of the service have put into the prompt, and the thoughts, are counted beside the others.
+            prompt = None if prompt is None else prompt + (used or 0)
+            yield usage_of(counts, prompt, (answer or 0) + (thought or 0), total=total)
         if blocked:
             body = json.dumps(frame["promptFeedback"])
             said = f"the service blocked the messages ({blocked}); change them, or ask another provider"
@@ -132,20 +131,18 @@ class GeminiReader:
     def _finish(self, native: str) -> Items:
         """Yield the finish reason, and the error that it stands for."""
         reason = REASONS.get(native, "other")
-        # The service says "STOP" after a tool call, too.
-        yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
+        yield Finish(self._calls.reason(reason), native)
         if reason == "content_filter":
             said = f"the service stopped the answer ({native}); the text so far is in .partial; change the messages"
             yield ContentFilterError(said, status=200, code=native)
         if reason == "error":
-            said = f"the model made a tool call that is not valid ({native}); try again"
+            said = f"the model wrote what the service cannot use ({native}); try again"
             yield ProviderError(said, code=native, passing=True)
 
     def _part(self, part: dict[str, Any]) -> Items:
         """Yield the tool call, reasoning or text in a part."""
         if call := part.get("functionCall"):
-            self._called = True
-            yield from self._calls.once(call["name"], call.get("args"), call.get("id"))
+            yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
         text = text_or_error(part.get("text"))
         yield Reasoning(text) if part.get("thought") else text
 
@@ -160,7 +157,7 @@ def parser(limit: int) -> FrameParser:
     `candidates[0].content.parts` holds text, reasoning (`thought`) and tool calls; `usageMetadata` holds the token
     counts; a `finishReason` completes the reply.
     """
-    return FrameParser(EventsOrArray(limit), GeminiReader(), "an event")
+    return FrameParser(EventsOrArray(limit), GeminiReader(limit), "an event")
 
 
 GEMINI = Provider(

@@ -7,17 +7,18 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.events import Finish, Reasoning, Start
 from .._core.messages import Message, arguments, embedded_image, parts, tool_names
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import count_or_none, usage_of
 from .._core.response.framing import Lines
-from .._core.response.parsers import FrameParser, Items, count_or_none, text_or_error
+from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
 from .._core.takes import Takes
 
-REASONS: dict[str, FinishReason] = {"stop": "stop", "length": "length"}
 # The types of ollama-python 0.6.3 have none of the optional keys.
 TAKES = Takes()
 
@@ -63,12 +64,12 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
 class OllamaReader:
     """Reads the lines of one reply."""
 
-    __slots__ = ("_called", "_calls", "_started", "done")
+    __slots__ = ("_calls", "_started", "done")
     verbatim = True
 
-    def __init__(self) -> None:
-        self._calls = ToolCalls()
-        self._called = self._started = self.done = False
+    def __init__(self, limit: int) -> None:
+        self._calls = ToolCalls(limit)
+        self._started = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - lines have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
@@ -83,18 +84,18 @@ class OllamaReader:
             yield Reasoning(text_or_error(message["thinking"]))
         yield text_or_error(message.get("content"))
         for tool_call in message.get("tool_calls") or ():
-            self._called, function = True, tool_call["function"]
-            yield from self._calls.once(function["name"], function.get("arguments"), tool_call.get("id"))
+            function = tool_call["function"]
+            yield from self._calls.once(function.get("name"), function.get("arguments"), tool_call.get("id"))
         if frame.get("done"):
             self.done = True
             prompt, answer = count_or_none(frame.get("prompt_eval_count")), count_or_none(frame.get("eval_count"))
             if prompt is not None or answer is not None:
                 counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
-                yield Usage(prompt, answer, None, (prompt or 0) + (answer or 0), raw=counts)
+                # Without a count of the prompt, all of it came from the cache, or none of it was counted.
+                yield usage_of(counts, prompt, answer)
             native = frame.get("done_reason")
             reason = REASONS.get(native or "stop", "other")
-            # The service says "stop" after a tool call, too.
-            yield Finish("tool_calls" if self._called and reason == "stop" else reason, native)
+            yield Finish(self._calls.reason(reason), native)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only `done: true` ends a reply
         return ()
@@ -106,7 +107,7 @@ def parser(limit: int) -> FrameParser:
     `message.content` is text, `message.thinking` is reasoning, `message.tool_calls` are complete tool calls; an `error`
     raises.  The object with `done: true` holds the token counts and completes the reply.
     """
-    return FrameParser(Lines(limit), OllamaReader(), "a line")
+    return FrameParser(Lines(limit), OllamaReader(limit), "a line")
 
 
 OLLAMA = Provider(

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import G4fliteError, ProviderError
-from .._core.events import Event, Finish, FinishReason, Reasoning, Start, ToolCallDelta, Usage
+from .._core.events import Event, Finish, Reasoning, Start, Usage
 from .._core.options import (
     OPTIONS,
     as_wire_names,
@@ -21,18 +21,15 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._core.response.assembly import ThinkTag, ToolCalls
+from .._core.response.assembly import ToolCalls
+from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
+from .._core.response.thinking import ThinkTag
 from .._core.takes import Takes
 
-REASONS: dict[str, FinishReason] = {
-    "stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "tool_calls",
-    "content_filter": "content_filter", "error": "error",
-    # DeepSeek's.
-    "insufficient_system_resource": "error",
-}  # fmt: skip
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 
@@ -82,14 +79,14 @@ def payload(call: Call) -> JSON:
 class ChatReader:
     """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read."""
 
-    __slots__ = ("_calls", "_key", "_reason", "_refusal", "_started", "_think", "done")
+    __slots__ = ("_calls", "_counts", "_reason", "_refusal", "_started", "_think", "done")
 
-    def __init__(self) -> None:
-        self._calls, self._think, self._refusal = ToolCalls(), ThinkTag(), list[str]()
+    def __init__(self, limit: int) -> None:
+        self._calls, self._think, self._refusal = ToolCalls(limit), ThinkTag(), list[str]()
+        # The token counts so far.
+        self._counts: dict[str, Any] = {}
         # The finish reason; "none" if the reply ended without a finish reason, "" before its end.
         self._reason = ""
-        # The key of the tool call to which the last fragment belongs.
-        self._key: object = None
         self._started = self.done = False
 
     @property
@@ -110,10 +107,8 @@ class ChatReader:
             # Some servers repeat the finish reason in a later chunk.
             if (reason := choice.get("finish_reason")) and not self._reason:
                 items += self._finish(reason, choice.get("native_finish_reason") or reason)
-        # Groq sends the token counts in a field of its own.
-        usage = frame.get("usage") or (frame.get("x_groq") or {}).get("usage")
-        if usage:
-            items.append(usage_of(usage))
+        if (usage := self._usage(frame)) is not None:
+            items.append(usage)
         if name == "error" or frame.get("error") or frame.get("object") == "error":
             items.append(reported(frame if frame.get("error") else {"error": frame}))
         elif REASONS.get(self._reason) == "error":
@@ -123,7 +118,7 @@ class ChatReader:
             items.append(refusal("".join(self._refusal)))
         return items
 
-    def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event]:
+    def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event | G4fliteError]:
         """Yield the reasoning, text and pieces of tool calls in a delta."""
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
@@ -143,26 +138,37 @@ class ChatReader:
         if delta.get("tool_calls"):
             yield from self._think.close()
         for fragment in delta.get("tool_calls") or ():
-            # A fragment with neither an index nor an id continues the last tool call.
-            self._key = fragment.get("index", fragment.get("id", self._key))
-            yield self._fragment(fragment, self._key)
+            called, function = fragment.get("id"), fragment.get("function") or {}
+            yield from self._calls.add(
+                fragment.get("index"), id=called, name=function.get("name"), arguments=function.get("arguments")
+            )
         # The protocol's older form of a tool call.
-        if delta.get("function_call"):
-            yield self._fragment({"function": delta["function_call"]}, "function_call")
+        if function := delta.get("function_call"):
+            yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
 
-    def _fragment(self, fragment: dict[str, Any], key: object) -> ToolCallDelta:
-        """Return one piece of the tool call with this key."""
-        function = fragment.get("function") or {}
-        return self._calls.add(
-            key, id=fragment.get("id"), name=function.get("name"), text=text_or_error(function.get("arguments"))
-        )
+    def _usage(self, frame: dict[str, Any]) -> Usage | None:
+        """Return the token counts so far, if the chunk counts tokens."""
+        group, timings = frame.get("x_groq"), frame.get("timings")
+        # Groq sends the token counts in a field of its own.
+        usage = frame.get("usage") or (group.get("usage") if isinstance(group, dict) else None)
+        if usage and isinstance(usage, dict):
+            self._counts = counts = merged(self._counts, usage)
+            prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+            return usage_of(counts, prompt, answer, total=total)
+        # llama.cpp's own counts, which come unasked (tools/server/README.md).
+        if isinstance(timings, dict) and not self._counts:
+            cached = count_or_none(timings.get("cache_n"))
+            prompt, answer = count_or_none(timings.get("prompt_n")), count_or_none(timings.get("predicted_n"))
+            prompt = None if prompt is None else prompt + (cached or 0)
+            return usage_of({**timings, "cached_tokens": cached}, prompt, answer)
+        return None
 
     def _finish(self, reason: str | None, native: str | None) -> Items:
         """Yield what was held back, and the finish reason."""
         self._reason = reason or "none"
         yield from self._think.close()
         yield from self._calls.whole()
-        yield Finish(REASONS.get(self._reason, "other"), native)
+        yield Finish(self._calls.reason(REASONS.get(self._reason, "other")), native)
 
     def end(self, *, marked: bool) -> Items:
         # Some servers send a finish reason, but no `[DONE]`.
@@ -172,27 +178,14 @@ class ChatReader:
         return self._think.close()
 
 
-def usage_of(usage: dict[str, Any]) -> Usage:
-    """Return the token counts in the protocol's object `usage`."""
-    details = usage.get("completion_tokens_details") or {}
-    prompt, completion = count_or_none(usage.get("prompt_tokens")), count_or_none(usage.get("completion_tokens"))
-    return Usage(
-        prompt,
-        completion,
-        count_or_none(details.get("reasoning_tokens")),
-        count_or_none(usage.get("total_tokens")),
-        raw=usage,
-    )
-
-
 def parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
-    `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` element at the start of the
-    text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  A `finish_reason`
-    or `[DONE]` completes the reply.
+    `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` or `<reasoning>` element at
+    the start of the text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  A
+    `finish_reason` or `[DONE]` completes the reply.
     """
-    return FrameParser(ServerSentEvents(limit), ChatReader(), "an event")
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit), "an event")
 
 
 OPENAI = Provider(

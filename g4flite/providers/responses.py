@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.events import Finish, FinishReason, Reasoning, Start, Usage
+from .._core.events import Finish, Reasoning, Start
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -24,13 +24,14 @@ from .._core.options import (
 )
 from .._core.provider import JSON, Call
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import found, merged, usage_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, count_or_none, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
+from .._core.response.reasons import REASONS
 from .._core.response.service_errors import displayable_id, reported
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
-REASONS: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "content_filter"}
 # The types of events with a piece of the reasoning.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
@@ -95,30 +96,34 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
 class ResponsesReader:
     """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types."""
 
-    __slots__ = ("_called", "_calls", "_refusal", "done")
+    __slots__ = ("_asides", "_calls", "_refusal", "done")
     verbatim = True
 
-    def __init__(self) -> None:
-        self._calls, self._refusal = ToolCalls(), list[str]()
-        self._called = self.done = False
+    def __init__(self, limit: int) -> None:
+        self._calls, self._refusal, self.done = ToolCalls(limit), list[str](), False
+        # The output indices of messages that are a commentary and no answer (lm15-contract's recordings, 2026).
+        self._asides: set[object] = set()
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "response.output_text.delta":
-            return (text_or_error(frame["delta"]),)
+            text = text_or_error(frame["delta"])
+            return (Reasoning(text) if self._asides and frame.get("output_index") in self._asides else text,)
         if kind in REASONING:
             return (Reasoning(text_or_error(frame["delta"])),)
         if kind == "response.refusal.delta":
             self._refusal.append(text_or_error(frame["delta"]))
         elif kind == "response.created":
             return (Start(displayable_id(frame["response"].get("id")), displayable_id(frame["response"].get("model"))),)
-        elif kind == "response.output_item.added" and frame["item"].get("type") == "function_call":
-            item, self._called = frame["item"], True
-            return (self._calls.add(frame["output_index"], id=item["call_id"], name=item["name"]),)
+        elif kind == "response.output_item.added":
+            return tuple(self._added(frame.get("output_index"), frame["item"]))
         elif kind == "response.function_call_arguments.delta":
-            return (self._calls.add(frame["output_index"], text=text_or_error(frame["delta"])),)
+            return tuple(self._calls.add(frame.get("item_id"), frame.get("output_index"), arguments=frame["delta"]))
+        elif kind == "response.function_call_arguments.done":
+            slots = frame.get("item_id"), frame.get("output_index")
+            return tuple(self._calls.settle(*slots, arguments=frame.get("arguments")))
         elif kind == "response.output_item.done" and frame["item"].get("type") == "function_call":
-            return tuple(self._done(frame["output_index"], frame["item"]))
+            return tuple(self._done(frame.get("output_index"), frame["item"]))
         elif kind in ("response.completed", "response.incomplete"):
             return tuple(self._finish(frame["response"]))
         elif kind == "response.failed":
@@ -127,32 +132,39 @@ class ResponsesReader:
             return (reported(frame if frame.get("error") else {"error": frame}),)
         return ()
 
-    def _done(self, key: object, item: dict[str, Any]) -> Items:
-        """Yield the tool call that is complete."""
-        # Some servers send the call at once, without `response.function_call_arguments.delta`.
-        if not self._calls.arguments(key):
-            self._called = True
-            yield self._calls.add(key, id=item["call_id"], name=item["name"], text=text_or_error(item.get("arguments")))
-        yield from self._calls.whole(key)
+    def _added(self, index: object, item: dict[str, Any]) -> Items:
+        """Yield the beginning of a tool call, and note whether a message is a commentary."""
+        if item.get("type") == "function_call":
+            # Some servers send all arguments here, and again later.
+            whole = item.get("arguments")
+            yield from self._calls.begin(
+                item.get("id"), index, id=item.get("call_id"), name=item.get("name"), spare=whole
+            )
+        elif item.get("phase") == "commentary":
+            self._asides.add(index)
+        else:
+            self._asides.discard(index)
+
+    def _done(self, index: object, item: dict[str, Any]) -> Items:
+        """Yield the tool call that is complete.  Some servers send the call here alone."""
+        slots, name = (item.get("id"), index), item.get("name")
+        yield from self._calls.settle(*slots, id=item.get("call_id"), name=name, arguments=item.get("arguments"))
+        yield from self._calls.stop(*slots)
 
     def _finish(self, response: dict[str, Any]) -> Items:
         """Yield the end of the answer: tool calls that are still open, token counts, the finish reason, a refusal."""
         self.done = True
         native = (response.get("incomplete_details") or {}).get("reason") or response.get("status")
+        # Some servers send the calls here alone.
+        for index, item in enumerate(() if self._calls.begun else response.get("output") or ()):
+            if item.get("type") == "function_call":
+                yield from self._done(index, item)
         yield from self._calls.whole()
         if usage := response.get("usage"):
-            details = usage.get("output_tokens_details") or {}
-            prompt, answer = count_or_none(usage.get("input_tokens")), count_or_none(usage.get("output_tokens"))
-            yield Usage(
-                prompt,
-                answer,
-                count_or_none(details.get("reasoning_tokens")),
-                count_or_none(usage.get("total_tokens")),
-                raw=usage,
-            )
-        # The service's word is "completed" after a tool call, too.
-        complete: FinishReason = "tool_calls" if self._called else "stop"
-        yield Finish(complete if native in (None, "completed") else REASONS.get(native, "other"), native)
+            counts = merged({}, usage)
+            prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
+            yield usage_of(counts, prompt, answer, total=total)
+        yield Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
         yield refusal("".join(self._refusal)) if self._refusal else None
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
@@ -162,12 +174,13 @@ class ResponsesReader:
 def parser(limit: int) -> FrameParser:
     """OpenAI Responses: server-sent events, each with the name that its JSON has as `type`.
 
-    `response.output_text.delta` is text, `response.reasoning_summary_text.delta` and `response.reasoning_text.delta`
-    are reasoning, `response.function_call_arguments.delta` is a piece of a tool call; `error` and `response.failed`
-    raise.  `response.completed` or `response.incomplete` holds the token counts and completes the reply.  Events with
-    other names are skipped.
+    `response.output_text.delta` is text, or reasoning if its message has the phase `commentary`;
+    `response.reasoning_summary_text.delta` and `response.reasoning_text.delta` are reasoning,
+    `response.function_call_arguments.delta` is a piece of a tool call; `error` and `response.failed` raise.
+    `response.completed` or `response.incomplete` holds the token counts and completes the reply.  Events with other
+    names are skipped.
     """
-    return FrameParser(ServerSentEvents(limit), ResponsesReader(), "an event")
+    return FrameParser(ServerSentEvents(limit), ResponsesReader(limit), "an event")
 
 
 OPENAI_RESPONSES = replace(

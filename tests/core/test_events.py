@@ -13,7 +13,6 @@ import pytest
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
 from g4flite._core import exchange
-from g4flite._core.response.assembly import ToolCalls
 from g4flite.testing import Emulator, Problem, Script
 from tests.clock import Clock
 from tests.conftest import Driver
@@ -47,15 +46,9 @@ def test_text_reasoning_and_tool_calls_come_in_the_order_of_the_reply(driver: Dr
     server.reply = lambda messages: [Reasoning("hm"), "a", "b", ToolCall("id-1", "now", "{}")]
     server.script = Script(dialect="vllm")
     items = driver.events("vllm", "Hi", **ask(server))
-    assert items[1:6] == [
-        Reasoning("hm"),
-        "a",
-        "b",
-        ToolCallDelta(0, "id-1", "now", ""),
-        ToolCallDelta(0, "id-1", "now", "{}"),
-    ]
-    assert items[6:8] == [ToolCall("id-1", "now", "{}"), Finish("tool_calls", "tool_calls")]
-    assert [type(item) for item in (items[0], *items[8:])] == [Start, Usage]
+    assert items[1:5] == [Reasoning("hm"), "a", "b", ToolCallDelta(0, "id-1", "now", "{}")]
+    assert items[5:7] == [ToolCall("id-1", "now", "{}"), Finish("tool_calls", "tool_calls")]
+    assert [type(item) for item in (items[0], *items[7:])] == [Start, Usage]
     stream = driver.stream
     assert (stream.partial, stream.reasoning, stream.finish_reason) == ("ab", "hm", "tool_calls")
     assert (stream.native_finish_reason, stream.response_model) == ("tool_calls", "m")
@@ -259,26 +252,6 @@ def test_the_next_provider_is_asked_if_a_content_filter_kept_the_whole_answer_ba
     server.reply = lambda messages: ["b", Finish("content_filter")]
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["b"]
     assert driver.stream.finish_reason == "content_filter"
-
-
-def test_fragments_of_tool_calls_are_joined() -> None:
-    calls = ToolCalls()
-    assert calls.add("k", name="a", text="\ud83d") == ToolCallDelta(0, "call_0_a", "a", "\ud83d")
-    calls.add("k", text="\udc4b")
-    calls.add("l", id="i", name="b")
-    assert (calls.arguments("k"), calls.arguments("none"), "k" in calls, "none" in calls) == (
-        "\ud83d\udc4b",
-        "",
-        True,
-        False,
-    )
-    assert list(calls.whole("none")) == []
-    assert list(calls.whole("k")) == [ToolCall("call_0_a", "a", "\U0001f44b")]
-    assert list(calls.whole()) == [ToolCall("i", "b", "{}")]
-    assert list(calls.whole()) == []
-    assert calls.add("k", name="c").index == 2
-    with pytest.raises(TypeError, match="without its name"):
-        calls.add("new", text="{}")
 
 
 def test_an_empty_answer_is_complete_if_the_service_hangs_after_the_finish_reason(

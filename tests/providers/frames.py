@@ -9,10 +9,13 @@ chunks begin with.
 """
 
 import json
+from itertools import count
 from typing import Any
+from unittest.mock import patch
 
 import g4flite
 from g4flite import Start, Usage, providers
+from g4flite._core.response import assembly
 from tests.splits import SPLITS, cut
 
 
@@ -26,24 +29,36 @@ def sse(*frames: Any, end: str = "\n\n") -> bytes:
     return "".join(made).encode()
 
 
+def made(number: int) -> str:
+    """Return the id of a tool call that was made here: the first of a reply is `made(0)`."""
+    return f"call_{number:024x}"
+
+
 def read(name: str, data: bytes) -> list[Any]:
     """Return the items of a reply, which are the same at every split; then "done", "cut" or an error."""
     results = []
     for size in SPLITS:
-        parser, items = providers.find(name).parser(2**20), list[Any]()
-        try:
-            for piece in cut(data, size):
-                for item in parser.feed(piece):
-                    items.append(item)
-            if not parser.done:
-                for item in parser.close():
-                    items.append(item)
-            items.append("done" if parser.done else "cut")
-        except g4flite.G4fliteError as error:
-            items.append(error)
-        results.append(items)
+        ids = count()
+        with patch.object(assembly, "urandom", lambda size, ids=ids: next(ids).to_bytes(size, "big")):
+            results.append(read_once(name, data, size))
     assert all(repr(result) == repr(results[0]) for result in results)
     return results[0]
+
+
+def read_once(name: str, data: bytes, size: int) -> list[Any]:
+    """Return the items of a reply that comes in pieces of this size."""
+    parser, items = providers.find(name).parser(2**20), list[Any]()
+    try:
+        for piece in cut(data, size):
+            for item in parser.feed(piece):
+                items.append(item)
+        if not parser.done:
+            for item in parser.close():
+                items.append(item)
+        items.append("done" if parser.done else "cut")
+    except g4flite.G4fliteError as error:
+        items.append(error)
+    return items
 
 
 def chunk(delta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

@@ -95,13 +95,53 @@ class TestAnthropic:
             ToolCall("a1", "add", '{"x": 1}'),
             ToolCall("b2", "now", "{}"),
         ]
-        assert [i.arguments for i in items if isinstance(i, ToolCallDelta)] == ["", "", '{"x"', ": 1}", ""]
+        assert [i.arguments for i in items if isinstance(i, ToolCallDelta)] == ["", '{"x"', ": 1}", "", "{}"]
 
     def test_a_reply_may_have_no_usage(self) -> None:
         start = self.named("message_start", message={"id": "m1"})
         delta = self.named("message_delta", delta={"stop_reason": "end_turn"})
         items = read("anthropic", sse(start, delta, self.end()[1]))
         assert items == [Start("m1", None), Finish("stop", "end_turn"), "done"]
+
+    @pytest.mark.parametrize(
+        ("first", "later", "counted"),
+        [
+            # ai-gateway PR#1631, sglang PR#20830: zeros behind the counts, or before them.
+            ({"input_tokens": 15, "output_tokens": 0}, {"input_tokens": 0, "output_tokens": 9}, (15, 9, None, 24)),
+            ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 123, "output_tokens": 45}, (123, 45, None, 168)),
+            # The input grows while tools of the service run (recorded).
+            ({"input_tokens": 2479}, {"input_tokens": 404500, "output_tokens": 1}, (404500, 1, None, 404501)),
+            # Moonshot counts the reasoning (lm15-contract's recordings).
+            (
+                {"input_tokens": 1},
+                {"output_tokens": 34, "output_tokens_details": {"thinking_tokens": 30}},
+                (1, 34, 30, 35),
+            ),
+            ({"input_tokens": float("nan")}, {"input_tokens": -1, "output_tokens": "9"}, (None, None, None, None)),
+            (None, [], None),
+        ],
+    )
+    def test_counts_are_cumulative(self, first: Any, later: Any, counted: Any) -> None:
+        start = self.named("message_start", message={"id": "m1", "usage": first})
+        delta = self.named("message_delta", delta={"stop_reason": "end_turn"}, usage=later)
+        usages = [i for i in read("anthropic", sse(start, delta, self.end()[1])) if isinstance(i, Usage)]
+        assert [usage[:4] for usage in usages[-1:]] == ([counted] if counted else [])
+
+    def test_tokens_of_the_cache_are_part_of_the_prompt(self) -> None:
+        usage = {"input_tokens": 1, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 300}
+        start = self.named("message_start", message={"id": "m1", "usage": usage})
+        (counted,) = [i for i in read("anthropic", sse(start, self.end()[1])) if isinstance(i, Usage)]
+        assert (counted.prompt_tokens, counted.cached_tokens, counted.cache_write_tokens) == (321, 20, 300)
+
+    def test_a_plain_end_after_a_tool_call_is_tool_calls(self) -> None:
+        data = sse(*self.block(0, {"type": "tool_use", "id": "a1", "name": "add", "input": {}}), *self.end())
+        assert read("anthropic", data)[-2] == Finish("tool_calls", "end_turn")
+
+    def test_fragments_of_no_block_are_malformed(self) -> None:
+        delta = self.named("content_block_delta", index=4, delta={"type": "input_json_delta", "partial_json": "{}"})
+        *_, error = read("anthropic", sse(self.begin(), delta, *self.end()))
+        assert isinstance(error, g4flite.MalformedReplyError)
+        assert "without a name cannot be joined" in str(error)
 
     def test_an_error_may_be_the_first_event(self) -> None:
         """vercel/ai#10653"""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning
+from g4flite import Finish, Reasoning, Usage
 from tests.providers.frames import BEGIN, COUNTED, DONE, STOP, USAGE, chunk, read, said, sse
 
 
@@ -121,6 +121,19 @@ class TestDialects:
         """run against llama-cpp-python (sse-starlette)"""
         data = sse(": ping - 2026-08-01 10:00:00+00:00", said("a"), STOP, DONE, end="\r\n\r\n")
         assert read("llamacpp", data) == [BEGIN, "a", Finish("stop", "stop"), "done"]
+
+    def test_llama_cpp_counts_tokens_in_its_timings(self) -> None:
+        """llama.cpp: tools/server/README.md"""
+        timings = {"cache_n": 20, "prompt_n": 4, "predicted_n": 7, "predicted_ms": 1.5}
+        items = read("llamacpp", sse(said("a"), chunk(finish_reason="stop", timings=timings), DONE))
+        (usage,) = [i for i in items if isinstance(i, Usage)]
+        assert usage[:-1] == (24, 7, None, 31, 20, None)
+        # The counts of the protocol count more.
+        last = {"id": "c1", "choices": [], "usage": USAGE, "timings": timings}
+        usages = [i for i in read("llamacpp", sse(said("a"), STOP, last, last, DONE)) if isinstance(i, Usage)]
+        assert {usage[:4] for usage in usages} == {(3, 5, 2, 8)}
+        (usage,) = [i for i in read("llamacpp", sse(chunk(timings={"cache_n": 1}), STOP)) if isinstance(i, Usage)]
+        assert usage[:-1] == (None, None, None, None, 1, None)
 
     def test_transformers_serve_leaves_out_fields_that_are_null(self) -> None:
         """run against transformers serve"""

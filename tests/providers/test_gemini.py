@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
-from tests.providers.frames import read, sse
+from tests.providers.frames import made, read, sse
 
 
 class TestGemini:
@@ -83,7 +83,11 @@ class TestGemini:
         assert isinstance(error, g4flite.ContentFilterError)
         assert error.code == reason
 
-    @pytest.mark.parametrize("reason", ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"])
+    @pytest.mark.parametrize(
+        "reason",
+        "MALFORMED_FUNCTION_CALL UNEXPECTED_TOOL_CALL TOO_MANY_TOOL_CALLS MISSING_THOUGHT_SIGNATURE "
+        "MALFORMED_RESPONSE".split(),
+    )
     def test_a_tool_called_wrongly_is_an_error(self, reason: str) -> None:
         *items, error = read("gemini", self.wire(self.chunk(reason=reason), array=False))
         assert items[-1] == Finish("error", reason)
@@ -109,10 +113,34 @@ class TestGemini:
         calls = [{"functionCall": {"name": "add", "args": {"x": 1}}}, {"functionCall": {"id": "b2", "name": "now"}}]
         items = read("gemini", self.wire(self.chunk(*calls, reason="STOP"), array=False))
         assert items[1:5] == [
-            ToolCallDelta(0, "call_0_add", "add", '{"x": 1}'), ToolCall("call_0_add", "add", '{"x": 1}'),
+            ToolCallDelta(0, made(0), "add", '{"x": 1}'), ToolCall(made(0), "add", '{"x": 1}'),
             ToolCallDelta(1, "b2", "now", "{}"), ToolCall("b2", "now", "{}"),
         ]  # fmt: skip
         assert items[-2] == Finish("tool_calls", "STOP")
+
+    def test_calls_with_one_id_have_ids_of_their_own(self) -> None:
+        calls = [{"functionCall": {"id": "a", "name": "add", "args": {"x": x}}} for x in (1, 2)]
+        items = read("gemini", self.wire(self.chunk(*calls, reason="STOP"), array=False))
+        assert [i for i in items if isinstance(i, ToolCall)] == [
+            ToolCall("a", "add", '{"x": 1}'), ToolCall(made(0), "add", '{"x": 2}')
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("counts", "counted"),
+        [
+            ({"prompt": 10, "cachedContent": 4, "candidates": 5, "thoughts": 7, "total": 22}, (10, 12, 7, 22, 4)),
+            # Tools of the service have put tokens into the prompt (recorded).
+            ({"prompt": 55, "toolUsePrompt": 202, "candidates": 5, "total": 262}, (257, 5, None, 262, None)),
+            # The model was cut off while it thought (recorded).
+            ({"prompt": 10, "thoughts": 7, "total": 17}, (10, 7, 7, 17, None)),
+            ({"prompt": 10, "candidates": float("nan")}, (10, 0, None, 10, None)),
+        ],
+    )
+    def test_counts_have_the_common_meaning(self, counts: Any, counted: Any) -> None:
+        usage = {f"{name}TokenCount": count for name, count in counts.items()}
+        data = self.wire(self.chunk({"text": "a"}, reason="STOP", usageMetadata=usage), array=False)
+        (found,) = [i for i in read("gemini", data) if isinstance(i, Usage)]
+        assert found[:5] == counted
 
     @pytest.mark.parametrize("array", [False, True])
     def test_an_error_in_the_middle_ends_the_reply(self, array: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
-from tests.providers.frames import read
+from tests.providers.frames import made, read
 
 
 class TestOllama:
@@ -54,15 +54,21 @@ class TestOllama:
         call = {"function": {"name": "add", "arguments": {"x": 1}}}
         items = read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
         assert items[1:3] == [
-            ToolCallDelta(0, "call_0_add", "add", '{"x": 1}'),
-            ToolCall("call_0_add", "add", '{"x": 1}'),
+            ToolCallDelta(0, made(0), "add", '{"x": 1}'),
+            ToolCall(made(0), "add", '{"x": 1}'),
         ]
         assert items[-2] == Finish("tool_calls", "stop")
 
     @pytest.mark.parametrize(("given", "text"), [(None, "{}"), ('{"x": 1}', '{"x": 1}'), ({}, "{}")])
     def test_the_arguments_of_a_tool_call_may_be_a_text_or_null(self, given: Any, text: str) -> None:
         call = {"function": {"name": "add", "arguments": given}}
-        assert ToolCall("call_0_add", "add", text) in read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
+        assert ToolCall(made(0), "add", text) in read("ollama", self.wire(self.line(tool_calls=[call]), self.END))
+
+    def test_a_count_of_the_prompt_may_be_missing(self) -> None:
+        """Not counted if the prompt came from the cache."""
+        end = {name: value for name, value in self.END.items() if name != "prompt_eval_count"}
+        (usage,) = [i for i in read("ollama", self.wire(self.line(content="a"), end)) if isinstance(i, Usage)]
+        assert usage[:4] == (None, 5, None, None)
 
     def test_an_error_in_the_middle_ends_the_reply(self) -> None:
         *items, raised = read("ollama", self.wire(self.line(content="a"), {"error": "an error was encountered"}))

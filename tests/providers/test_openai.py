@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
-from tests.providers.frames import BEGIN, COUNTED, DONE, STOP, USAGE, chunk, read, said, sse
+from tests.providers.frames import BEGIN, COUNTED, DONE, STOP, USAGE, chunk, made, read, said, sse
 
 
 class TestChat:
@@ -25,7 +25,7 @@ class TestChat:
     @pytest.mark.parametrize(
         ("reason", "common"),
         [("stop", "stop"), ("length", "length"), ("tool_calls", "tool_calls"), ("function_call", "tool_calls"),
-         ("content_filter", "content_filter"), ("eos", "other")],
+         ("content_filter", "content_filter"), ("eos", "stop"), ("new", "other")],
     )  # fmt: skip
     def test_a_finish_reason_completes_a_reply_with_or_without_the_end_marker(self, reason: str, common: str) -> None:
         for end in ([DONE], []):
@@ -63,11 +63,10 @@ class TestChat:
         )
         assert read("openai", data) == [
             BEGIN,
-            ToolCallDelta(0, "a1", "add", ""),
             ToolCallDelta(0, "a1", "add", '{"x"'),
-            ToolCallDelta(1, "b2", "now", ""),
             ToolCallDelta(0, "a1", "add", ": 1}"),
             ToolCall("a1", "add", '{"x": 1}'),
+            ToolCallDelta(1, "b2", "now", "{}"),
             ToolCall("b2", "now", "{}"),
             Finish("tool_calls", "tool_calls"),
             "done",
@@ -89,7 +88,25 @@ class TestChat:
     def test_a_function_call_of_the_older_form_is_a_tool_call(self) -> None:
         calls = [{"name": "add", "arguments": "{"}, {"arguments": "}"}]
         data = sse(*(chunk({"function_call": call}) for call in calls), chunk(finish_reason="function_call"))
-        assert ToolCall("call_0_add", "add", "{}") in read("openai", data)
+        assert ToolCall(made(0), "add", "{}") in read("openai", data)
+
+    def test_a_tool_call_without_a_name_is_malformed(self) -> None:
+        call = {"index": 0, "id": "a", "function": {"arguments": "{}"}}
+        *items, error = read("openai", sse(said("a"), chunk({"content": "b", "tool_calls": [call]}), STOP))
+        assert items == [BEGIN, "a", "b"]
+        assert type(error) is g4flite.MalformedReplyError
+        assert "the tool call with the id 'a' cannot be joined" in str(error)
+
+    @pytest.mark.parametrize("reason", ["stop", "STOP", "eos", "end_turn"])
+    def test_a_plain_stop_after_a_tool_call_is_tool_calls(self, reason: str) -> None:
+        call = {"id": "a", "function": {"name": "now", "arguments": "{}"}}
+        items = read("openai", sse(chunk({"tool_calls": [call]}), chunk(finish_reason=reason), DONE))
+        assert items[-2] == Finish("tool_calls", reason)
+
+    def test_later_counts_that_are_zero_or_missing_replace_none(self) -> None:
+        later = [chunk(usage={"prompt_tokens": 0, "completion_tokens": 6}), chunk(usage=float("nan")), chunk(x_groq=3)]
+        items = read("openai", sse(said("a"), chunk(usage=USAGE), *later, STOP, DONE))
+        assert [i[:4] for i in items if isinstance(i, Usage)] == [(3, 5, 2, 8), (3, 6, 2, 9)]
 
     @pytest.mark.parametrize("error", [
         {"message": "Overloaded", "type": "server_error", "code": None}, "Overloaded",
@@ -178,8 +195,7 @@ class TestChat:
     @pytest.mark.parametrize("delta", [
         {"content": 3}, {"content": {"a": 1}}, {"content": [3]}, {"content": [{"type": "text", "text": 3}]},
         {"content": [{"type": "thinking", "thinking": [{"text": []}]}]}, {"reasoning": 3}, {"refusal": 3}, [3],
-        {"tool_calls": [{"index": 0, "function": {"arguments": "{}"}}]}, {"tool_calls": 3},
-        {"tool_calls": [{"index": 0, "function": {"name": "a", "arguments": {}}}]},
+        {"tool_calls": 3}, {"tool_calls": [{"index": 0, "function": {"name": "a", "arguments": 3}}]},
     ])  # fmt: skip
     def test_a_chunk_of_another_shape_is_malformed(self, delta: Any) -> None:
         *items, error = read("openai", sse(said("a"), chunk(delta)))

@@ -88,6 +88,77 @@ class TestResponses:
         assert "".join(i.arguments for i in items if isinstance(i, ToolCallDelta) and i.id == "a1") == '{"x": 1}'
         assert items[-2] == Finish("tool_calls", "completed")
 
+    def test_a_commentary_is_reasoning(self) -> None:
+        """lm15-contract's recordings"""
+        added = self.named(
+            "response.output_item.added", output_index=0, item={"type": "message", "phase": "commentary"}
+        )
+        answer = self.named("response.output_item.added", output_index=1, item={"type": "message"})
+        said = self.named("response.output_text.delta", output_index=1, delta="Hi")
+        # The next message may have the same index.
+        again = self.named("response.output_item.added", output_index=0, item={"type": "message"})
+        data = sse(
+            *self.begin(), added, self.text("I l"), self.text("ook."), answer, said, again, self.text("!"), self.end()
+        )
+        items = read("openai-responses", data)
+        assert items[1:5] == [Reasoning("I l"), Reasoning("ook."), "Hi", "!"]
+
+    @staticmethod
+    def item(number: int, **more: Any) -> dict[str, Any]:
+        """Return the item of the call that has this number."""
+        names = {"id": f"fc{number}", "call_id": f"a{number}", "name": "add"}
+        return {"type": "function_call", **names, "arguments": f'{{"x": {number}}}', **more}
+
+    def delta(self, item: str | None, index: int | None, delta: str) -> Any:
+        where = {"item_id": item} if item else {}
+        where |= {"output_index": index} if index is not None else {}  # type: ignore[dict-item]
+        return self.named("response.function_call_arguments.delta", **where, delta=delta)
+
+    @pytest.mark.parametrize("form", [
+        "one index", "no index", "other item ids in each event", "done alone", "done alone, one index",
+        "arguments.done alone", "whole when added", "completed alone",
+    ])  # fmt: skip
+    def test_calls_are_told_apart_in_all_forms(self, form: str) -> None:
+        index = 0 if "one index" in form else None if form == "no index" else 1
+        events: list[Any] = []
+        for number in (1, 2):
+            whole, at = self.item(number), {} if index is None else {"output_index": index and number}
+            if form == "completed alone":
+                continue
+            if not form.startswith("done alone"):
+                begun = whole if form == "whole when added" else {**whole, "arguments": ""}
+                events.append(self.named("response.output_item.added", **at, item=begun))
+            if form in ("one index", "no index", "other item ids in each event"):
+                for text in ('{"x":', f" {number}}}"):
+                    item_id = f"other{text}" if form.startswith("other") else f"fc{number}"
+                    events.append(self.delta(item_id, at.get("output_index"), text))
+            if form == "arguments.done alone":
+                done = {"item_id": f"fc{number}", "arguments": whole["arguments"]}
+                events.append(self.named("response.function_call_arguments.done", **done))
+            events.append(self.named("response.output_item.done", **at, item=whole))
+        data = sse(*events, self.end(output=[{"type": "message"}, self.item(1), self.item(2)]))
+        items = read("openai-responses", data)
+        calls = [i for i in items if isinstance(i, ToolCall)]
+        assert calls == [ToolCall("a1", "add", '{"x": 1}'), ToolCall("a2", "add", '{"x": 2}')]
+        assert items[-2] == Finish("tool_calls", "completed")
+
+    def test_calls_that_are_interleaved_are_told_apart_by_the_ids_of_their_items(self) -> None:
+        added = [
+            self.named("response.output_item.added", output_index=0, item=self.item(n, arguments="")) for n in (1, 2)
+        ]
+        deltas = [self.delta(f"fc{n}", 0, text) for text in ('{"x":', " {}}") for n in (1, 2)]
+        items = read("openai-responses", sse(*added, *deltas, self.end()))
+        assert [(i.id, i.arguments) for i in items if isinstance(i, ToolCall)] == [
+            ("a1", '{"x": {}}'), ("a2", '{"x": {}}')
+        ]  # fmt: skip
+
+    def test_arguments_that_differ_from_their_pieces_are_an_error(self) -> None:
+        added = self.named("response.output_item.added", output_index=0, item=self.item(1, arguments=""))
+        done = self.named("response.output_item.done", output_index=0, item=self.item(1))
+        *_, error = read("openai-responses", sse(added, self.delta("fc1", 0, '{"x": 9}'), done, self.end()))
+        assert isinstance(error, g4flite.MalformedReplyError)
+        assert "'add' with the id 'a1'" in str(error)
+
     ERROR = {"type": "rate_limit_error", "code": "rate_limit_exceeded", "message": "Slow down", "param": None}
 
     @pytest.mark.parametrize("event", [

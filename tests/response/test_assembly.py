@@ -3,7 +3,8 @@
 import pytest
 
 from g4flite._core.events import Reasoning
-from g4flite._core.response.assembly import LONGEST_START, SurrogatePairs, ThinkTag
+from g4flite._core.response.assembly import SurrogatePairs
+from g4flite._core.response.thinking import LONGEST_START, ThinkTag
 
 
 def split(pieces: list[str]) -> list[str | Reasoning]:
@@ -28,6 +29,11 @@ def split(pieces: list[str]) -> list[str | Reasoning]:
         ("<thin", ["<thin"]),
         ("<thinking>", ["<thinking>"]),
         ("Hi <think>", ["Hi <think>"]),
+        # Bedrock's chat path.
+        ("<reasoning>Hm</reasoning>Hi", [Reasoning("Hm"), "Hi"]),
+        ("<reasoning>Hm</think>", [Reasoning("Hm</think>")]),
+        ("<reason", ["<reason"]),
+        ("<reasons>", ["<reasons>"]),
     ],
 )
 def test_reasoning_in_a_think_tag_is_distinguished_from_text_at_every_split(

@@ -1,22 +1,98 @@
-"""Assembles what a service has split between frames: surrogate pairs, `<think>` tags and tool calls.
+"""Assembles what a service has split between frames: surrogate pairs and tool calls.
 
 pairs = SurrogatePairs()
-pairs.join("\\ud83d"), pairs.join("\\ude00")                              # "", "\\U0001f600"
-think = ThinkTag()
-list(think.feed("<thi")), list(think.feed("nk>Hm</think>Hi"))           # [], [Reasoning("Hm"), "Hi"]
-calls = ToolCalls()
-calls.add(0, id="c1", name="now", text='{"zo'), calls.add(0, text='ne": 1}')   # two of `ToolCallDelta`
-list(calls.whole())                                                     # [ToolCall("c1", "now", '{"zone": 1}')]
+pairs.join("\\ud83d"), pairs.join("\\ude00")                  # "", "\\U0001f600"
+calls = ToolCalls(limit)
+calls.add(0, id="c1", name="now", arguments='{"zo')         # yields ToolCallDelta(0, "c1", "now", '{"zo')
+calls.add(0, arguments='ne": 1}')                           # yields ToolCallDelta(0, "c1", "now", 'ne": 1}')
+calls.whole()                                               # yields ToolCall("c1", "now", '{"zone": 1}')
+
+What a tool call is.  A fragment of a tool call may have a slot (an index, or the id of an item), an id, a name and a
+piece of the arguments.  Null and "" count as missing.  Services number all calls 0, repeat ids, send the id and the
+name with every fragment or never, and number the end of a call otherwise than its beginning.  So neither slot nor id
+alone says to which call a fragment belongs.  The first row that fits decides; "here" is the last call in the fragment's
+slot, or the last call of all if the fragment has no slot.  Arguments are *whole* once the JSON object has its last
+brace (or if they are no object), and a piece *opens* if it begins with a brace.
+
+  the fragment has             if                                              it
+  ---------------------------  ----------------------------------------------  -----------------------------------------
+  the id of a call             it also has a name, its slot is not the         begins a call; the second id is replaced
+                               call's, and its name differs, it has no
+                               arguments, or it opens and the call has some
+  the id of a call             else                                            belongs to that call
+  another id                   there is no call here                           begins a call
+  another id and a name        the call here has no id, no arguments and no    belongs here, and gives the call its id
+                               other name
+  another id and a name        the call here has this name and is not whole,   belongs here: the service makes an id
+                               and the piece does not open                     for each fragment
+  another id and a name        else                                            begins a call
+  another id                   it has arguments, unless they open and the      belongs here
+                               call here is whole; or the call here has no id
+                               and is not whole
+  another id                   else                                            begins a call, whose name must follow
+  a name                       there is no call here                           begins a call
+  a name                       the call here has this name, it is not whole,   begins a call: the model has broken the
+                               the piece opens, and no brace may stand there   one before off
+  a name                       else                                            belongs here
+  arguments alone              they open, the call here is whole, and the      belong to the last call; but are an error
+                               last call has no arguments                      if they equal those of the call here
+  arguments alone              there is a call here                            belong here
+  arguments alone              they open, and the last call has none           belong to the last call
+  arguments alone              no call but the last has begun and is not       belong to the last call
+                               whole
+  arguments alone              else                                            begin a call, whose name must follow
+
+What a fragment does to the call that it belongs to:
+
+  the fragment has             if the call                                     it
+  ---------------------------  ----------------------------------------------  -----------------------------------------
+  another name                 has no arguments, but an id                     completes the name: "get_" and "now", or
+                                                                               "get_" and "get_now"
+  another name                 has neither: one name in two pieces, or two     is an error
+                               calls without arguments?
+  another name                 is whole, or the piece is empty or opens        begins a call
+  another name                 else: a call changes its name?                  is an error
+  arguments that open          is whole, with these arguments, and the         says nothing: the arguments are sent
+                               fragment has no other id                        again, at once or in pieces
+  arguments that open          is whole, and the fragment has a name           begins a call
+  arguments that open          is whole: a second call, but of which tool?     is an error
+  a name without arguments     is whole                                        begins a call if arguments follow
+  arguments alone              began while another call here was not whole:    is an error
+                               of which of the two?
+  arguments, not blank         was given out                                   is an error
+  arguments                    else                                            goes on with the arguments
+
+Two equal calls without ids are two calls, unless the first came in pieces and the second at once, with its name.  An
+error is a `MalformedReplyError` that names the call; so is a call whose name never comes, and one whose pieces each
+begin with the piece before and are no JSON when joined.  Other arguments that are broken JSON or end too early are
+given out as they came, because the model wrote them so.  A call without an id, or with the id of another call, gets a
+random id, so that it is unique in a conversation, whatever process made the others.
+
+Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
+(head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
+and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index); pydantic-ai's recordings (`id: ""`).
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from functools import wraps
+from io import StringIO
+from os import urandom
+from typing import Final, ParamSpec, TypeAlias
 
-from ..events import Reasoning, ToolCall, ToolCallDelta
+from ..errors import G4fliteError, LimitError, MalformedReplyError
+from ..events import FinishReason, ToolCall, ToolCallDelta
 
-OPEN, CLOSE = "<think>", "</think>"
-# Characters that are held back at most while the opening tag may still come: white space and the beginning of the tag.
-LONGEST_START = 1024
+# How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
+MOST_CALLS: Final = 1024
+# What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
+MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+# What `ToolCalls` yields.  The error is to be raised once the items before it were given out.
+Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
+# What tells calls apart: indices and ids of items.  None is no slot.
+Slots: TypeAlias = list[str | int | None]
+P = ParamSpec("P")
 
 
 class SurrogatePairs:
@@ -50,114 +126,456 @@ def join_surrogates(text: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-class ThinkTag:
-    """Splits an answer `<think>reasoning</think>text`, of a server that does not send the reasoning apart.
+class _Call:
+    """What is known of one tool call."""
 
-    A push decoder: pieces of the answer's text go in, texts and `Reasoning` come out.  A tag that is split between two
-    pieces is held back until it is complete.  Only an answer that begins with the tag, or with white space and the tag,
-    is split; anywhere else, the tag is text.
+    __slots__ = (
+        "_closed", "_depth", "_escaped", "_pairs", "_quoted", "_read", "_tail", "at_once", "echo", "echoed", "given",
+        "id", "index", "last", "name", "out", "pieces", "rival", "snapshots", "spare", "stopped", "text", "twin",
+    )  # fmt: skip
 
-    Source: DeepSeek-R1's chat template, as the Hugging Face router passes it on (recorded, August 2026).
-    """
+    def __init__(self, id: str | None, name: str | None) -> None:  # noqa: A002
+        self.id, self.name = id, name
+        # The index and the id that are given out; the id is "" before.
+        self.index, self.given = 0, ""
+        # The arguments so far, and the number of their pieces.
+        self.text, self.pieces = StringIO(), 0
+        # The last piece, and whether each piece began with the piece before.
+        self.last, self.snapshots = "", True
+        # The arguments if no piece comes.
+        self.spare = "{}"
+        # Whether the service has ended the call, and whether the `ToolCall` was given out.
+        self.stopped = self.out = False
+        # The call in the same slot that was not whole when this one began.
+        self.rival: _Call | None = None
+        # The whole call that this one may only repeat, its arguments, and how many characters of them were repeated.
+        self.twin: _Call | None = None
+        self.echo, self.echoed = "", 0
+        # Whether that began with a fragment that has arguments.
+        self.at_once = False
+        self._pairs = SurrogatePairs()
+        # How far `whole` has read the arguments, and its state there.
+        self._read = self._depth = 0
+        self._closed = self._quoted = self._escaped = False
+        self._tail = ""
 
-    __slots__ = ("_held", "_tag", "off")
+    def write(self, text: str) -> str:
+        """Add a piece to the arguments, and return the piece with its surrogate pairs joined."""
+        if text := self._pairs.join(text):
+            self.pieces += 1
+            self.snapshots, self.last = self.snapshots and text.startswith(self.last), text
+            self.text.write(text)
+        return text
 
-    def __init__(self) -> None:
-        # The text that is held back, and the tag that comes next.
-        self._held, self._tag = "", OPEN
-        # True once all that follows is text, so that the caller need not ask any more.
-        self.off = False
+    def flush(self) -> str:
+        """Add U+FFFD for half of a surrogate pair that `write` has held back, and return it."""
+        if not self._pairs.high:
+            return ""
+        self._pairs.high = ""
+        return self.write("\ufffd")
 
-    def feed(self, text: str) -> Iterator[str | Reasoning]:
-        """Yield the text and reasoning that the piece completes."""
-        text, self._held = self._held + text, ""
-        if self._tag is OPEN:
-            start = text.lstrip()
-            if len(start) < len(OPEN) and OPEN.startswith(start) and len(text) < LONGEST_START:
-                self._held = text
-                return
-            if not start.startswith(OPEN):
-                self.off = True
-                yield text
-                return
-            self._tag, text = CLOSE, start.removeprefix(OPEN)
-        reasoning, found, answer = text.partition(CLOSE)
-        if found:
-            self.off = True
-        else:
-            # The end of this piece may be the beginning of the closing tag.
-            keep = next((n for n in range(len(CLOSE) - 1, 0, -1) if reasoning.endswith(CLOSE[:n])), 0)
-            reasoning, self._held = reasoning[: len(reasoning) - keep], reasoning[len(reasoning) - keep :]
-        if reasoning:
-            yield Reasoning(reasoning)
-        if answer:
-            yield answer
+    @property
+    def whole(self) -> bool:
+        """Whether the arguments are complete, or no object.
 
-    def close(self) -> Iterator[str | Reasoning]:
-        """Yield what is held back: the beginning of a tag that was never completed."""
-        if held := self._held:
-            self._held = ""
-            yield held if self._tag is OPEN else Reasoning(held)
+        Reads each character of the arguments once, however often it is asked.
+        """
+        if self._closed:
+            return True
+        self.text.seek(self._read)
+        new = self.text.read()
+        self._read += len(new)
+        if not self._depth:
+            new = new.lstrip()
+            self._closed = new[:1] not in ("", "{", "[")
+        self._tail = new.rstrip()[-1:] or self._tail
+        if self._escaped and new:
+            new, self._escaped = new[1:], False
+        for found in MARKS.finditer(new):
+            mark = found[0]
+            if mark[0] == "\\":
+                self._escaped = len(mark) == 1
+            elif mark == '"':
+                self._quoted = not self._quoted
+            elif not self._quoted:
+                self._depth += 1 if mark in "{[" else -1
+                if not self._depth:
+                    self._closed = True
+                    break
+        return self._closed
+
+    @property
+    def takes_brace(self) -> bool:
+        """Whether the arguments may go on with a brace: in a string, as a value, or in an array."""
+        return not self.whole and (self._quoted or self._tail in (":", ",", "["))
+
+
+def _with_errors(method: Callable[P, Pieces]) -> Callable[P, Pieces]:
+    """Make a method yield the error that it raises, so that the items before the error are not lost."""
+
+    @wraps(method)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Pieces:
+        try:
+            yield from method(*args, **kwargs)
+        except G4fliteError as error:
+            yield error
+
+    return wrapper
 
 
 class ToolCalls:
-    """Joins the fragments of tool calls.
+    """Joins the fragments of tool calls, by the rules in this module's docstring.
 
-    `add` makes a `ToolCallDelta` of a fragment, `whole` makes a `ToolCall` of each call that is complete.  The argument
-    `key` of all methods is what the service tells its calls apart by, like an index or an id.
+    The methods yield a `ToolCallDelta` for each piece of a call, and a `ToolCall` for each call that is complete.  The
+    pieces add up to the call.  `add` holds a call's first delta back until the arguments begin, because the name may
+    not be complete before.
+
+    `slots` are what the service tells calls apart by, the most exact one first.  A slot, `id`, `name` and `arguments`
+    have the value of the service's JSON: an id may be a number, arguments may be text or an object.  `limit` is the
+    most characters that the calls of a reply may have.
     """
 
-    __slots__ = ("_count", "_open")
+    __slots__ = ("_by_id", "_calls", "_doubtful", "_first", "_given", "_left", "_places", "_slots")
 
-    def __init__(self) -> None:
-        # By key, the calls that are not complete: the first fragment, and the texts of the arguments so far.
-        self._open: dict[object, tuple[ToolCallDelta, list[str]]] = {}
-        # How many calls have begun; the index of the next call.
-        self._count = 0
+    def __init__(self, limit: int) -> None:
+        # How many characters, calls and slots may still come.
+        self._left, self._places = limit, MOST_CALLS
+        # All calls in order, and the index of the first one that is not given out.
+        self._calls, self._first = list[_Call](), 0
+        # Calls that may only repeat another; they stand in `_calls` once they do not.
+        self._doubtful = list[_Call]()
+        # The last call in each slot, and of all in the slot None.  None for a slot whose fragments are not read.
+        self._slots: dict[str | int | None, _Call | None] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._given: set[str] = set()
 
-    def add(self, key: object, *, id: str | None = None, name: str | None = None, text: str = "") -> ToolCallDelta:  # noqa: A002
-        """Return the next fragment of a call, with the complete id and name.
+    @_with_errors
+    def begin(
+        self,
+        *slots: object,
+        id: object,  # noqa: A002
+        name: object,
+        arguments: object = None,
+        spare: object = None,
+    ) -> Pieces:
+        """Begin a call, for a protocol that says where a call begins.
 
-        `text` is a piece of the arguments.  Raises `TypeError` if the first fragment of a call has no name.
-
-        Some servers give every call the key 0.  So a fragment with a name and another id than the call's (or, without
-        an id, with another name) begins a new call.
+        `arguments` is the first piece of the arguments; `spare` are all arguments, which count if no piece comes.
         """
-        first, texts = self._open.get(key) or (None, [])
-        # The call before stays open, under a key that no fragment has.
-        if first is not None and name and (id or name) != (first.id if id else first.name):
-            self._open[key, first.id] = self._open.pop(key)
-            first, texts = None, []
-        if first is None:
-            if not isinstance(name, str):
-                raise TypeError("a tool call begins without its name")
-            first = ToolCallDelta(self._count, id or f"call_{self._count}_{name}", name, "")
-            self._open[key] = first, texts
-            self._count += 1
-        delta = ToolCallDelta(first.index, first.id, first.name, text)
-        texts.append(delta.arguments)
-        return delta
+        call, text = self._new(_keys(slots), string_of(id), string_of(name)), arguments_of(arguments)
+        call.spare = arguments_of(spare) or call.spare
+        if not text and call.name is not None:
+            yield self._delta(call, "")
+        yield from self._put(call, text)
 
-    def once(self, name: str, arguments: object, id: str | None = None) -> Iterator[ToolCallDelta | ToolCall]:  # noqa: A002
-        """Yield the only fragment of a call, then the call, for a service that sends calls in one piece.
+    @_with_errors
+    def add(self, *slots: object, id: object = None, name: object = None, arguments: object = None) -> Pieces:  # noqa: A002
+        """Add a fragment to the call that it belongs to, or begin a call with it."""
+        keys, known, named, text = _keys(slots), string_of(id), string_of(name), arguments_of(arguments)
+        if known or named or text:
+            call = self._owner(keys, known, named, text)
+            if call is not None:
+                yield from self._put(call, text)
 
-        `arguments` is an object or JSON text.
+    @_with_errors
+    def settle(self, *slots: object, id: object = None, name: object = None, arguments: object = None) -> Pieces:  # noqa: A002
+        """Take the complete arguments of a call, for a protocol that repeats them behind the pieces.
+
+        The arguments may have been written anew, but they must have the same value as the pieces joined.
         """
-        text, key = arguments if isinstance(arguments, str) else json.dumps(arguments or {}), object()
-        yield self.add(key, id=id, name=name, text=text)
-        yield from self.whole(key)
+        keys, known, text = _keys(slots), string_of(id), join_surrogates(arguments_of(arguments))
+        call = next(filter(None, map(self._slots.get, keys)), None)
+        if call is not None and known and call.id not in (None, known):
+            call = None
+        if call is None and known and (same := self._by_id.get(known)) is not None and not same.stopped:
+            call = same
+        before = call.text.getvalue() if call is not None else ""
+        differs = bool(text) and not text.startswith(before) and not _equal(before, text)
+        # Another call with the same id, in a slot that the service numbers like the slot before.
+        if call is None or (differs and call.stopped and keys[0] not in self._slots):
+            call, before, differs = self._new(keys, known, string_of(name)), "", False
+        if differs:
+            raise _unclear(call, "its arguments differ from the pieces in which they came")
+        call.id, call.name = call.id or known, call.name or string_of(name)
+        yield from self._put(call, text[len(before) :] if text.startswith(before) else "")
 
-    def __contains__(self, key: object) -> bool:
-        """Return whether a call with this key has begun and is not complete."""
-        return key in self._open
+    @_with_errors
+    def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
+        """Yield the only piece of a call, then the call, for a protocol whose calls come at once."""
+        call = self._new([], string_of(id), string_of(name))
+        call.spare = arguments_of(arguments) or call.spare
+        yield from self._end(call)
 
-    def arguments(self, key: object) -> str:
-        """Return the text of the call's arguments so far, "" for an unknown call."""
-        return "".join(self._open[key][1]) if key in self._open else ""
+    def skip(self, *slots: object) -> None:
+        """Read no fragments in these slots: they belong to a call that the service carries out itself."""
+        self._slots.update(dict.fromkeys(_keys(slots)))
 
-    def whole(self, *keys: object) -> Iterator[ToolCall]:
-        """Yield the calls with these keys, or all calls, because they are complete.  Each call comes out once."""
-        for key in keys or tuple(self._open):
-            if key in self._open:
-                first, texts = self._open.pop(key)
-                yield ToolCall(first.id, first.name, join_surrogates("".join(texts)) or "{}")
+    @_with_errors
+    def stop(self, *slots: object) -> Pieces:
+        """Note that the call in a slot is complete, and yield the calls that no fragment can change any more.
+
+        A call whose arguments are not whole is given out by `whole`, and so are the calls behind it: some services
+        send the end of the arguments later.
+        """
+        call = next(filter(None, map(self._slots.get, _keys(slots))), None)
+        if call is not None:
+            call.stopped = True
+            if not call.pieces and call.spare != "{}":
+                yield from self._put(call, call.spare)
+        while self._first < len(self._calls) and (call := self._calls[self._first]).stopped and call.whole:
+            yield from self._end(call)
+
+    @_with_errors
+    def whole(self) -> Pieces:
+        """Yield the calls that were not given out, because the reply is complete."""
+        for call in self._doubtful:
+            # The service was about to repeat the arguments, or the model has broken a second call off.
+            if call.echoed and call.name is not None:
+                yield from self._put(self._sure(call), call.echo[: call.echoed])
+        while self._first < len(self._calls):
+            yield from self._end(self._calls[self._first])
+
+    @property
+    def begun(self) -> bool:
+        """Whether a call has begun."""
+        return bool(self._calls)
+
+    def reason(self, reason: FinishReason) -> FinishReason:
+        """Return the finish reason of the reply: many services say a plain "stop" after tool calls, too."""
+        return "tool_calls" if reason == "stop" and self.begun else reason
+
+    def _owner(self, keys: Slots, id: str | None, name: str | None, text: str) -> _Call | None:  # noqa: A002
+        """Return the call that a fragment belongs to, which may be a new one; None if the fragment is not read."""
+        here = next(filter(None, map(self._slots.get, keys or [None])), None)
+        opens = text.lstrip().startswith("{")
+        if id:
+            same = here if here is not None and here.id == id else self._by_id.get(id)
+            if same is not None:
+                elsewhere = bool(keys) and same is not here
+                if elsewhere and name and (name != same.name or not text or (opens and same.pieces)):
+                    return self._new(keys, id, name)
+                if elsewhere and here is None:
+                    self._alias(same, keys)
+                return self._same(same, keys, id, name, text, opens)
+            if here is None:
+                return self._new(keys, id, name)
+            if name:
+                takes_id = here.id is None and not here.pieces and here.name in (None, name)
+                goes_on = here.pieces and here.name == name and text and not opens and not here.whole
+            else:
+                takes_id = here.id is None and not here.whole
+                goes_on = text and not (opens and here.whole)
+            if not takes_id and not goes_on:
+                return self._new(keys, id, name)
+            if here.id is None:
+                self._grow(len(id))
+                self._by_id[id], here.id = here, id
+        elif here is None:
+            if name:
+                return self._new(keys, id, name)
+            if any(key in self._slots for key in keys):
+                return None
+            here = self._unfinished(opens)
+            if here is None:
+                return self._new(keys, id, name)
+            self._alias(here, keys)
+        elif not name and opens and here.pieces and here.whole and not (last := self._calls[-1]).pieces:
+            if here.text.getvalue() == text:
+                raise _unclear(last, "its arguments equal those of the call before, which may have come again")
+            self._alias(last, keys)
+            here = last
+        elif name == here.name and here.pieces and opens and not here.whole and not here.takes_brace:
+            return self._new(keys, id, name)
+        return self._same(here, keys, id, name, text, opens)
+
+    def _unfinished(self, opens: bool) -> _Call | None:
+        """Return the last call, if arguments in an unknown slot can belong to no other call."""
+        last = self._calls[-1] if self._calls else None
+        if last is None or last.stopped:
+            return None
+        if not last.pieces:
+            return last if opens else None
+        begun = [call for call in self._calls[self._first :] if call.pieces and not call.whole]
+        return last if begun == [last] else None
+
+    def _same(
+        self,
+        call: _Call,
+        keys: Slots,
+        id: str | None,  # noqa: A002
+        name: str | None,
+        text: str,
+        opens: bool,
+    ) -> _Call:
+        """Return the call that goes on with the fragment, though another may begin here after all."""
+        at = call.twin or call
+        if name and at.name not in (None, name):
+            if at.pieces:
+                if at.whole or opens or not text:
+                    return self._new(keys, id, name)
+                raise _unclear(call, f"it goes on under the name {name!r}")
+            if at.id is None:
+                raise _unclear(call, f"a second name, {name!r}, came before the arguments")
+            self._grow(len(name))
+            at.name = name if name.startswith(at.name or "") else f"{at.name}{name}"
+        elif at.name is None:
+            at.name = name
+        elif call.twin is None and call.pieces and (opens or (name and not text)) and call.whole:
+            return self._doubt(call, keys, id, name, at_once=bool(text))
+        if not id and not name and call.rival is not None and not call.rival.whole and not call.rival.stopped:
+            raise _unclear(call, "the call before it in the same place is not complete, and the arguments may be its")
+        return call
+
+    def _doubt(self, twin: _Call, keys: Slots, id: str | None, name: str | None, *, at_once: bool) -> _Call:  # noqa: A002
+        """Return a call that may only repeat `twin`; `at_once` if its name came with arguments."""
+        self._grow(0, places=1)
+        call = _Call(id, name)
+        call.twin, call.echo, call.at_once = twin, twin.text.getvalue(), at_once
+        self._doubtful.append(call)
+        self._remember(call, keys)
+        return call
+
+    def _sure(self, call: _Call) -> _Call:
+        """Return a call, in its place among the others, that was thought to repeat another and does not."""
+        call.twin, call.index = None, len(self._calls)
+        self._calls.append(call)
+        return call
+
+    def _new(self, keys: Slots, id: str | None, name: str | None) -> _Call:  # noqa: A002
+        """Return a new call in these slots."""
+        self._grow(len(id or "") + len(name or ""), places=1)
+        call = _Call(id, name)
+        call.index = len(self._calls)
+        before = next(filter(None, map(self._slots.get, keys or [None])), None)
+        if before is not None and before.pieces and not before.stopped and not before.whole:
+            call.rival = before
+        self._calls.append(call)
+        self._remember(call, keys)
+        return call
+
+    def _remember(self, call: _Call, keys: Slots) -> None:
+        """Note the call as the last one of all, and in these slots."""
+        self._slots.update(dict.fromkeys([*keys, None], call))
+        if call.id:
+            self._by_id[call.id] = call
+
+    def _alias(self, call: _Call, keys: Slots) -> None:
+        """Note that the service uses these slots for the call, too."""
+        self._grow(0, places=1)
+        self._slots.update(dict.fromkeys(keys, call))
+
+    def _put(self, call: _Call, text: str) -> Iterator[ToolCallDelta]:
+        """Add a piece to the arguments of a call, and yield what can be given out."""
+        if call.twin is not None:
+            call, text = self._unlike(call, call.twin, text)
+        if call.out and text.strip():
+            raise _unclear(call, "its arguments go on behind its end")
+        if text and not call.out:
+            self._grow(len(text))
+            text = call.write(text)
+            if call.name is not None and text:
+                yield self._delta(call, text)
+        # The name came behind the arguments.
+        elif call.name is not None and call.pieces and not call.given:
+            yield self._delta(call, "")
+
+    def _unlike(self, call: _Call, twin: _Call, text: str) -> tuple[_Call, str]:
+        """Return the call to which a piece belongs that may repeat the twin's arguments, and what is new of the piece.
+
+        While all that came repeats the twin's arguments, nothing is new.
+        """
+        # Blanks and broken JSON behind the twin's last brace.
+        if not call.echoed and not text.lstrip().startswith("{"):
+            return twin, text
+        if call.name is not None and call.id is None:
+            repeats = call.at_once and text == call.echo and twin.pieces > 1
+            return (call, "") if repeats else (self._sure(call), text)
+        end = call.echoed + len(text)
+        if call.echo[call.echoed : end] == text:
+            call.echoed = end if end < len(call.echo) else 0
+            return call, ""
+        if call.name is None:
+            raise _unclear(twin, "a second object follows its arguments, and no name")
+        start, call.echoed = call.echo[: call.echoed], 0
+        return self._sure(call), start + text
+
+    def _delta(self, call: _Call, text: str) -> ToolCallDelta:
+        """Return a piece of a call, with all that was held back if it is the first."""
+        if not call.given:
+            fresh = call.id and call.id not in self._given
+            call.given = call.id if fresh and call.id else f"call_{urandom(12).hex()}"
+            self._given.add(call.given)
+            text = call.text.getvalue()
+        return ToolCallDelta(call.index, call.given, call.name or "", text)
+
+    def _end(self, call: _Call) -> Iterator[ToolCallDelta | ToolCall]:
+        """Yield the last piece of a call, and the call."""
+        if call.name is None:
+            raise _unclear(call, "the name of its tool never came")
+        if call.pieces > 1 and call.snapshots and not _valid(call.text.getvalue()):
+            raise _unclear(call, "each piece of its arguments repeats the piece before")
+        if rest := call.flush():
+            yield self._delta(call, rest)
+        if not call.pieces:
+            yield from self._put(call, call.spare)
+        call.out, self._first = True, call.index + 1
+        yield ToolCall(call.given, call.name, call.text.getvalue())
+
+    def _grow(self, size: int, places: int = 0) -> None:
+        """Count characters and calls.  Raises `LimitError` beyond the limits."""
+        self._left, self._places = self._left - size, self._places - places
+        if self._left < 0:
+            raise LimitError("the tool calls of the reply are longer than max_frame allows")
+        if self._places < 0:
+            raise LimitError(f"the reply has more than {MOST_CALLS} tool calls")
+
+
+def string_of(value: object) -> str | None:
+    """Return an id or a name; None if there is none.  A number becomes text, and a lone surrogate U+FFFD."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return join_surrogates(value) if isinstance(value, str) and value else None
+
+
+def arguments_of(value: object) -> str:
+    """Return arguments as JSON text; "" for None and for an empty object.
+
+    Raises `TypeError` for a value that can be neither a piece of arguments nor all of them.
+    """
+    if isinstance(value, str):
+        return value
+    if value is not None and not isinstance(value, dict | list):
+        raise TypeError(f"a {type(value).__name__} where arguments should be")
+    try:
+        return json.dumps(value) if value else ""
+    # Writing takes more stack than reading did.
+    except RecursionError as error:
+        raise ValueError("arguments that are nested too deep") from error
+
+
+def _keys(slots: tuple[object, ...]) -> Slots:
+    """Return the slots that a fragment has; "0" is 0."""
+    numbers = [int(slot) if isinstance(slot, str) and slot.isdecimal() and len(slot) < 20 else slot for slot in slots]
+    return [slot for slot in numbers if isinstance(slot, str | int) and not isinstance(slot, bool) and slot != ""]
+
+
+def _valid(text: str) -> bool:
+    """Return whether the text is JSON."""
+    return _equal(text, text)
+
+
+def _equal(one: str, other: str) -> bool:
+    """Return whether two texts are JSON and have the same value."""
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _unclear(call: _Call, said: str) -> MalformedReplyError:
+    """Return the error for a call that cannot be told from another."""
+    named = " ".join(filter(None, (call.name and f"of {call.name!r}", call.id and f"with the id {call.id!r}")))
+    return MalformedReplyError(
+        f"the tool call {named or 'without a name'} cannot be joined: {said}; try again, or ask another provider; "
+        "the text so far is in .partial"
+    )

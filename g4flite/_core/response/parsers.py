@@ -268,11 +268,6 @@ class FrameParser:
 # The functions below are for the readers of the protocols.
 
 
-def count_or_none(value: object) -> int | None:
-    """Return a count of tokens as an int, or None if the value is not a number."""
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def text_or_error(value: object) -> str:
     """Return a text of a frame, "" for None.
 

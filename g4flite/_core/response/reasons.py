@@ -1,0 +1,39 @@
+"""Finish reasons: what the services' words mean, in the vocabulary of `Finish.reason`.
+
+REASONS.get("MAX_TOKENS", "other")      # "length"
+
+One table serves all protocols, because relays pass the words of the service behind them on: Gemini's `MAX_TOKENS` and
+Anthropic's `end_turn` come inside OpenAI's chunks, too.  No word means two things.
+
+Sources (November 2026): the types of openai, anthropic, google-genai, mistralai, cohere, ollama, groq, together,
+openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and `network_error` (Z.AI) and `load`
+(Ollama) are quoted by public programs.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ..events import FinishReason
+
+_WORDS: Mapping[FinishReason, str] = {
+    # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
+    "stop": "stop eos eos_token stop_sequence end_turn compaction complete completed reason_stop",
+    # model_length: Mistral.  max_messages: Responses.
+    "length": "length max_tokens max_output_tokens max_messages model_length model_context_window_exceeded"
+    " reason_max_len reason_max_context",
+    # FUNCTION_CALL comes from Gemini behind relays.
+    "tool_calls": "tool_calls tool_call tool_use function_call reason_tool_calls",
+    # sensitive: Z.AI.  The last two: Bedrock.  The others, but for the first two: Gemini and Vertex.
+    "content_filter": "content_filter refusal safety recitation blocklist prohibited_content spii image_safety"
+    " image_prohibited_content image_recitation model_armor escalation jailbreak sensitive guardrail_intervened"
+    " content_filtered",
+    # timeout: Cohere.  The words with malformed_, unexpected_, too_many_ and missing_: Gemini and Bedrock.
+    "error": "error timeout aborted network_error insufficient_system_resource reason_time_limit"
+    " malformed_function_call unexpected_tool_call too_many_tool_calls missing_thought_signature malformed_response"
+    " malformed_model_output malformed_tool_use",
+}
+# The words in lower and in upper case.  A word that is missing means "other": Anthropic's pause_turn, for example, and
+# Gemini's CONTINUATION, which ask the caller to go on.
+REASONS: Final[Mapping[str, FinishReason]] = {
+    form: reason for reason, words in _WORDS.items() for word in words.split() for form in (word, word.upper())
+}

@@ -1,0 +1,479 @@
+"""Tool calls are told apart and joined by the rules at the top of `assembly.py`, or refused by name."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from g4flite._core.errors import G4fliteError, LimitError, MalformedReplyError
+from g4flite._core.events import ToolCall, ToolCallDelta
+from g4flite._core.response import assembly
+from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
+
+Fragment = tuple[Any, ...]
+ONE, TWO = '{"port": 1}', '{"port": 2}'
+# An id that was made here.
+MADE = "made"
+NONE: Any = None
+
+
+def told(pieces: Pieces) -> list[ToolCall]:
+    """Return the calls; raise the error, if there is one.  The deltas add up to the calls, and have unique ids."""
+    calls, deltas = list[ToolCall](), list[ToolCallDelta]()
+    for piece in pieces:
+        if isinstance(piece, G4fliteError):
+            raise piece
+        if isinstance(piece, ToolCall):
+            calls.append(piece)
+        else:
+            deltas.append(piece)
+    for index, call in enumerate(calls):
+        own = [delta for delta in deltas if delta.index == index]
+        assert {(delta.id, delta.name) for delta in own} == {(call.id, call.name)}
+        assert "".join(delta.arguments for delta in own) == call.arguments
+    assert len({call.id for call in calls}) == len(calls)
+    return calls
+
+
+def fed(calls: ToolCalls, *fragments: Fragment) -> Pieces:
+    """Yield what comes of fragments (slot, id, name, arguments), and of the end of the reply."""
+    for slot, *rest in fragments:
+        yield from calls.add(slot, **dict(zip(("id", "name", "arguments"), rest, strict=False)))
+    yield from calls.whole()
+
+
+def joined(*fragments: Fragment) -> list[tuple[str, str, str]]:
+    """Return the calls as (id, name, arguments); an id that was made here is `MADE`."""
+    return [
+        (MADE if len(call.id) == 29 and call.id.startswith("call_") else call.id, call.name, call.arguments)
+        for call in told(fed(ToolCalls(2**20), *fragments))
+    ]
+
+
+def in_fragments(slot: Any, id: Any, name: Any, *pieces: str) -> list[Fragment]:  # noqa: A002
+    """Return the fragments of a call whose head has no arguments."""
+    return [(slot, id, name, ""), *((slot, NONE, NONE, piece) for piece in pieces)]
+
+
+NUMBERED_0 = {
+    "distinct ids, whole": ([(0, "a", "t", ONE), (0, "b", "t", TWO)], ["a", "b"]),
+    "empty ids, whole": ([(0, "", "t", ONE), (0, "", "t", TWO)], [MADE, MADE]),
+    "no ids, whole": ([(0, NONE, "t", ONE), (0, NONE, "t", TWO)], [MADE, MADE]),
+    "repeated ids, whole": ([(0, "a", "t", ONE), (0, "a", "t", TWO)], ["a", MADE]),
+    "no index, empty ids": ([(NONE, "", "t", ONE), (NONE, "", "t", TWO)], [MADE, MADE]),
+    "distinct ids, in fragments": (
+        [*in_fragments(0, "a", "t", '{"po', 'rt": 1}'), *in_fragments(0, "b", "t", '{"po', 'rt": 2}')],
+        ["a", "b"],
+    ),
+    "no ids, in fragments": (
+        [*in_fragments(0, NONE, "t", '{"po', 'rt": 1}'), *in_fragments(0, NONE, "t", '{"po', 'rt": 2}')],
+        [MADE, MADE],
+    ),
+    "repeated ids, in fragments": (
+        [*in_fragments(0, "a", "t", '{"po', 'rt": 1}'), *in_fragments(0, "a", "t", '{"po', 'rt": 2}')],
+        ["a", MADE],
+    ),
+    "repeated ids, cut where the calls differ": (
+        [*in_fragments(0, "a", "t", ONE), (0, "a", "t", '{"port": '), (0, NONE, NONE, "2"), (0, NONE, NONE, "}")],
+        ["a", MADE],
+    ),
+    "the name in each fragment": (
+        [(0, NONE, "t", piece) for piece in ("", '{"po', 'rt": 1}', "", "", '{"po', 'rt": 2}', "")],
+        [MADE, MADE],
+    ),
+    "id and name in each fragment": (
+        [(0, key, "t", piece) for key, n in (("a", 1), ("b", 2)) for piece in ("", '{"po', f'rt": {n}}}', "")],
+        ["a", "b"],
+    ),
+    "a new id in each fragment": (
+        [(0, "r1", "t", ""), (0, "r2", NONE, '{"po'), (0, "r3", NONE, 'rt": 1}'), (0, "r4", "t", ""),
+         (0, "r5", NONE, '{"po'), (0, "r6", "t", 'rt": 2}')],
+        ["r1", "r4"],
+    ),
+    "interleaved, with ids": (
+        [(0, "a", "t", ""), (0, "b", "t", ""), (0, "a", NONE, '{"po'), (0, "b", "", '{"po'), (0, "a", "", 'rt": 1}'),
+         (0, "b", "", 'rt": 2}')],
+        ["a", "b"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", NUMBERED_0)
+def test_calls_that_are_all_numbered_0_are_told_apart(form: str) -> None:
+    fragments, ids = NUMBERED_0[form]
+    assert joined(*fragments) == [(ids[0], "t", ONE), (ids[1], "t", TWO)]
+
+
+def test_equal_calls_without_ids_are_two_calls() -> None:
+    assert joined((0, NONE, "t", ONE), (0, NONE, "t", ONE)) == [(MADE, "t", ONE)] * 2
+    pieces = in_fragments(0, NONE, "t", '{"po', 'rt": 1}')
+    assert joined(*pieces, *pieces) == [(MADE, "t", ONE)] * 2
+
+
+HEAD = [*in_fragments(0, "a", "t", ONE), (0, "b", "f", "")]
+ELSEWHERE = {
+    "a tail at a new index": [*HEAD, (1, NONE, NONE, '{"po'), (1, NONE, NONE, 'rt": 2}')],
+    "a tail that repeats id and name": [*HEAD, (1, "b", "f", '{"po'), (1, "b", "f", 'rt": 2}')],
+    "a tail with the id": [*HEAD, (1, "b", "", '{"po'), (1, "b", "", 'rt": 2}')],
+    "a tail at the index of the call before": [
+        *HEAD[:2], (1, "b", "f", ""), (0, NONE, NONE, '{"po'), (0, NONE, NONE, 'rt": 2}')
+    ],
+    "a tail without an index": [*HEAD, (NONE, NONE, NONE, '{"po'), (NONE, "", "", 'rt": 2}')],
+    "a head with arguments": [*HEAD[:2], (0, "b", "f", '{"po'), (1, NONE, NONE, 'rt": 2}')],
+    "the id alone, at the index of another call": [
+        *HEAD[:2], (1, "b", "f", '{"po'), (0, "b", NONE, 'rt'), (1, NONE, NONE, '": 2}')
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ELSEWHERE)
+def test_head_and_tail_of_a_call_may_be_numbered_differently(form: str) -> None:
+    assert joined(*ELSEWHERE[form]) == [("a", "t", ONE), ("b", "f", TWO)]
+
+
+ONE_CALL = {
+    "the name behind the id": [(0, "a", NONE, ""), (0, NONE, "get_t", ""), (0, NONE, NONE, ONE)],
+    "the name behind the arguments": [(0, "a", NONE, '{"po'), (0, NONE, NONE, 'rt": 1}'), (0, NONE, "get_t", NONE)],
+    "the name between the arguments": [(0, "a", NONE, '{"po'), (0, "a", "get_t", 'rt": 1}')],
+    "the name and the id apart": [(0, NONE, "get_t", ""), (0, "a", NONE, ""), (0, NONE, NONE, ONE)],
+    "the id with the name again": [(0, NONE, "get_t", ""), (0, "a", "get_t", ONE)],
+    "the name in two pieces": [(0, "a", "get_", ""), (0, NONE, "t", ""), (0, NONE, NONE, ONE)],
+    "the name in two pieces, the id in each": [(0, "a", "get_", ""), (0, "a", "t", ONE)],
+    "the name so far": [(0, "a", "get_", ""), (0, "a", "get_t", ""), (0, NONE, "get_t", ONE)],
+    "the arguments as an object": [(0, "a", "get_t", {"port": 1})],
+    "the index as text": [("0", "a", "get_t", ""), (0, NONE, NONE, ONE)],
+    "the index as another type": [([], "a", "get_t", ""), (True, NONE, NONE, ONE)],
+    "the arguments again at the end": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, NONE, NONE, ONE)],
+    "the arguments again, twice": [*in_fragments(0, "a", "get_t", ONE), (0, NONE, NONE, ONE), (0, NONE, NONE, ONE)],
+    "the arguments again in pieces": [*in_fragments(0, "a", "get_t", ONE), (0, "", "", '{"po'), (0, "", "", 'rt": 1}')],
+    "all again at the end": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, "a", "get_t", ONE)],
+    "an empty last fragment": [(0, "a", "get_t", ONE), (0, "a", "get_t", ""), (0, "", "", ""), (0, NONE)],
+    "a brace at the begin of a piece": [(0, "a", "get_t", piece) for piece in ('{"port": ', "1", "}")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ONE_CALL)
+def test_one_call(form: str) -> None:
+    assert joined(*ONE_CALL[form]) == [("a", "get_t", ONE)]
+
+
+def test_all_again_at_the_end_without_an_id_is_one_call() -> None:
+    fragments = [*in_fragments(0, NONE, "t", '{"po', 'rt": 1}'), (0, NONE, "t", ONE)]
+    assert joined(*fragments) == [(MADE, "t", ONE)]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ['{"a": ', '{"b": 1}', "}"],
+        ['{"a": "', '{"b": 1}', '"}'],
+        ['{"a": "\\', '"{}', '"}'],
+        ['{"a": [', "{}", ",", "{}", "]}"],
+        ['{"a": "}', '{"}'],
+    ],
+)
+def test_an_object_inside_the_arguments_begins_no_call(pieces: list[str]) -> None:
+    assert joined(*((0, "a", "t", piece) for piece in pieces)) == [("a", "t", "".join(pieces))]
+    assert joined(*((0, NONE, "t", piece) for piece in pieces)) == [(MADE, "t", "".join(pieces))]
+    assert joined(*in_fragments(NONE, NONE, "t", *pieces)) == [(MADE, "t", "".join(pieces))]
+
+
+SAME_ID = {
+    "one behind the other": [*in_fragments(0, "a", "t", ONE), *in_fragments(1, "a", "t", TWO)],
+    "with another name": [*in_fragments(0, "a", "t", ONE), *in_fragments(1, "a", "f", TWO)],
+    "interleaved": [(0, "a", "t", ""), (1, "a", "t", ""), (0, NONE, NONE, ONE), (1, NONE, NONE, TWO)],
+    "whole": [(0, "a", "t", ONE), (1, "a", "t", TWO)],
+}
+
+
+@pytest.mark.parametrize("form", SAME_ID)
+def test_the_second_call_with_one_id_gets_an_id_of_its_own(form: str) -> None:
+    calls = joined(*SAME_ID[form])
+    assert [(key, arguments) for key, _, arguments in calls] == [("a", ONE), (MADE, TWO)]
+
+
+def test_calls_without_arguments_have_an_empty_object() -> None:
+    assert joined((0, "a", "t", ""), (1, "b", "t", NONE), (2, "c", "t", {}), (3, "d", "t")) == [
+        (key, "t", "{}") for key in "abcd"
+    ]
+
+
+BROKEN = {
+    "no last brace": [(0, "a", "t", '{"port": 1'), (0, "b", "t", TWO)],
+    "no last brace, no ids": [(0, NONE, "t", '{"port": 1'), (0, NONE, "t", TWO)],
+    "no last brace, no ids, another name": [(0, NONE, "t", '{"port": 1'), (0, NONE, "f", TWO)],
+    "a brace too many": [(0, "a", "t", ONE), (0, NONE, NONE, "\n}"), (0, "b", "t", TWO)],
+    "a brace too many, with the name": [(0, "a", "t", ONE), (0, "a", "t", "}"), (0, "b", "t", TWO)],
+    "no JSON": [(0, NONE, "t", "port 1"), (0, NONE, "t", TWO)],
+    "no object": [(0, NONE, "t", "null"), (0, NONE, "t", TWO)],
+}
+
+
+@pytest.mark.parametrize("form", BROKEN)
+def test_what_the_model_wrote_badly_is_given_out_as_it_came(form: str) -> None:
+    first, second = [arguments for _, _, arguments in joined(*BROKEN[form])]
+    assert first == "".join(fragment[3] for fragment in BROKEN[form][:-1])
+    assert second == TWO
+
+
+def test_arguments_that_end_too_early_are_given_out_as_they_came() -> None:
+    assert joined((0, "a", "t", ONE), (1, "b", "t", '{"po')) == [("a", "t", ONE), ("b", "t", '{"po')]
+    # The end came while a second call with one id, or only the first again, was on its way.
+    assert joined((0, "a", "t", ONE), (0, "a", "t", '{"po')) == [("a", "t", ONE), (MADE, "t", '{"po')]
+
+
+UNDECIDABLE = {
+    "a second object, of which tool?": ([(0, "a", "t", ONE), (0, NONE, NONE, TWO)], "'t' with the id 'a'"),
+    "one name in two pieces, or two calls?": ([(0, NONE, "t", ""), (0, NONE, "f", ONE)], "of 't'"),
+    "a call changes its name": ([(0, NONE, "t", '{"po'), (0, NONE, "f", 'rt": 1}')], "of 't'"),
+    "two calls are open, and have no ids": (
+        [(0, NONE, "t", '{"po'), (0, NONE, "f", '{"li'), (0, NONE, NONE, 'rt": 1}')], "of 'f'",
+    ),
+    "two calls are open, and one has an id": ([(0, "a", "t", '{"po'), (0, "b", "f", ""), (0, "", "", ONE)], "id 'b'"),
+    "no call is open": ([(0, "a", "t", ONE), (1, NONE, NONE, TWO)], "without a name"),
+    "two calls are open elsewhere": (
+        [(0, "a", "t", '{"po'), (1, "b", "t", '{"po'), (2, NONE, NONE, 'rt": 1}')], "without a name",
+    ),
+    "no object for the call that waits": ([(0, "a", "t", ""), (1, NONE, NONE, 'rt": 1}')], "without a name"),
+    "again, or of the next call?": ([(0, "a", "t", ONE), (1, "b", "t", ""), (0, NONE, NONE, ONE)], "id 'b'"),
+    "no name": ([(0, "a", "", ONE)], "with the id 'a'"),
+    "neither id nor name": ([(0, NONE, NONE, ONE)], "without a name"),
+    "ids alone": ([(0, "a", NONE, ""), (0, "b", NONE, "")], "with the id 'a'"),
+    "a new id, and no name": ([(0, "a", "t", ONE), (0, "b", NONE, TWO)], "with the id 'b'"),
+    "all arguments so far": ([(0, "a", "t", p) for p in ('{"po', '{"port": ', ONE)], "repeats the piece before"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", UNDECIDABLE)
+def test_what_cannot_be_decided_is_an_error_that_names_the_call(form: str) -> None:
+    fragments, named = UNDECIDABLE[form]
+    with pytest.raises(MalformedReplyError, match="cannot be joined") as caught:
+        joined(*fragments)
+    assert named in str(caught.value)
+
+
+def test_ids_and_names_are_text_without_lone_surrogates() -> None:
+    half = '{"a": "\ud83d'
+    assert joined((0, 7, 8, half), (0, 7, 8, '\udc4b"}'), (1, "i\ud800", "n\udc00", half)) == [
+        ("7", "8", '{"a": "\U0001f44b"}'), ("i\ufffd", "n\ufffd", '{"a": "\ufffd'),
+    ]  # fmt: skip
+
+
+def test_ids_that_are_made_here_are_random() -> None:
+    calls = [call for _ in range(3) for call in told(ToolCalls(99).once("t", {}))]
+    assert len({call.id for call in calls}) == 3
+
+
+@pytest.mark.parametrize("value", [float("nan"), 10**400, "\ud800"])
+def test_an_object_may_hold_any_value_that_json_reads(value: Any) -> None:
+    (call,) = told(ToolCalls(999).once("t", {"x": value}))
+    assert repr(json.loads(call.arguments)) == repr({"x": value})
+
+
+def test_arguments_of_other_types_are_refused() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deep"):
+        list(ToolCalls(99).once("t", deep))
+    with pytest.raises(TypeError, match="a bool where arguments should be"):
+        list(ToolCalls(99).once("t", True))
+
+
+# Protocols that say where a call begins and ends
+
+
+def test_blocks_may_begin_with_all_arguments_while_another_is_open() -> None:
+    """aipotheosis-labs/praxis#266"""
+    calls = ToolCalls(999)
+    pieces = [
+        *calls.begin(0, id="a", name="t", spare={"port": 1}), *calls.begin(1, id="b", name="f", spare={"port": 2}),
+        *calls.begin(2, id="c", name="g", spare={}), *calls.stop(0), *calls.stop(1), *calls.stop(2), *calls.whole(),
+    ]  # fmt: skip
+    assert [(call.id, call.arguments) for call in told(iter(pieces))] == [("a", ONE), ("b", TWO), ("c", "{}")]
+
+
+def test_a_whole_call_is_given_out_at_its_end_in_order() -> None:
+    calls = ToolCalls(999)
+    list(calls.begin(0, id="a", name="t", arguments=ONE))
+    assert [type(piece) for piece in calls.stop(0)] == [ToolCall]
+    list(calls.begin(1, id="b", name="t", arguments='{"po'))
+    # More arguments may follow, here and in the next reply that is cut so.
+    assert list(calls.stop(1)) == []
+    list(calls.begin(2, id="c", name="t", arguments=TWO))
+    assert list(calls.stop(2)) == list(calls.stop(9)) == []
+    list(calls.add(1, arguments='rt": 1}'))
+    assert [call.id for call in calls.stop(1) if isinstance(call, ToolCall)] == ["b", "c"]
+    assert calls.reason("stop") == "tool_calls"
+    assert calls.reason("length") == "length"
+
+
+@pytest.mark.parametrize(
+    "pieces", [['{"a": "\\', '"}"', "}"], ['{"a": "\ud83d', "\udc4b", '"}'], ["\ud83d", "\udc4b{}"]]
+)
+def test_a_call_that_ends_inside_a_character_is_not_whole(pieces: list[str]) -> None:
+    calls, items = ToolCalls(999), list[Any]()
+    items += calls.begin(0, id="a", name="t")
+    for piece in pieces:
+        items += [*calls.add(0, arguments=piece), *calls.stop(0)]
+    items += calls.whole()
+    (call,) = told(iter(items))
+    assert call.arguments.encode() == "".join(pieces).encode("utf-16", "surrogatepass").decode("utf-16").encode()
+
+
+def test_arguments_behind_the_end_of_a_whole_call_are_an_error() -> None:
+    calls = ToolCalls(999)
+    list(calls.begin(0, id="a", name="t", arguments=ONE))
+    list(calls.stop(0))
+    # The same arguments again, and blanks, change nothing.
+    assert list(calls.add(0, arguments=ONE)) == list(calls.add(0, arguments=" \n")) == []
+    with pytest.raises(MalformedReplyError, match=r"'t' with the id 'a'.*go on behind its end"):
+        told(calls.add(0, arguments=", 2"))
+
+
+def test_fragments_of_a_call_that_the_service_carries_out_are_not_read() -> None:
+    calls = ToolCalls(999)
+    calls.skip(0)
+    assert list(calls.add(0, arguments=ONE)) == list(calls.whole()) == []
+    assert calls.reason("stop") == "stop"
+
+
+SETTLED = {
+    "no pieces": ([], ONE, ONE),
+    "the same": ([ONE], ONE, ONE),
+    "the rest": (['{"po'], ONE, ONE),
+    "other blanks": (['{"port":', "1}"], ONE, '{"port":1}'),
+    "an object": ([ONE], {"port": 1}, ONE),
+    "nothing": ([ONE], "", ONE),
+}
+
+
+@pytest.mark.parametrize("form", SETTLED)
+def test_complete_arguments_settle_a_call(form: str) -> None:
+    given_pieces, arguments, expected = SETTLED[form]
+    calls = ToolCalls(999)
+    pieces = list(calls.begin("i", 0, id="a", name="t"))
+    for piece in given_pieces:
+        pieces += calls.add("i", 0, arguments=piece)
+    pieces += [*calls.settle("i", 0, id="a", name="t", arguments=arguments), *calls.stop("i"), *calls.whole()]
+    assert [call.arguments for call in told(iter(pieces))] == [expected]
+
+
+def test_complete_arguments_that_differ_are_an_error() -> None:
+    calls = ToolCalls(999)
+    list(calls.begin("i", 0, id="a", name="t", arguments=ONE))
+    for other in (TWO, "oops"):
+        with pytest.raises(MalformedReplyError, match="its arguments differ from the pieces"):
+            told(calls.settle("i", 0, arguments=other))
+
+
+def test_a_call_is_settled_by_its_id_if_its_slot_is_unknown() -> None:
+    calls = ToolCalls(999)
+    pieces = [*calls.begin("i", 0, id="a", name="t"), *calls.settle("j", 5, id="a", arguments=ONE), *calls.whole()]
+    assert [call.arguments for call in told(iter(pieces))] == [ONE]
+
+
+def test_calls_that_come_at_their_end_alone_are_told_apart() -> None:
+    calls, pieces = ToolCalls(999), list[Any]()
+    for item, call, arguments in (("i", "a", ONE), ("j", "b", ONE), ("k", "b", TWO)):
+        pieces += calls.settle(item, 0, id=call, name="t", arguments=arguments)
+        pieces += calls.stop(item, 0)
+    assert [call.arguments for call in told(iter(pieces))] == [ONE, ONE, TWO]
+
+
+# Bounds
+
+
+def test_the_size_of_all_calls_is_bounded() -> None:
+    with pytest.raises(LimitError, match="longer than max_frame"):
+        told(fed(ToolCalls(50), *((number, NONE, "t", "x" * 10) for number in range(9))))
+    with pytest.raises(LimitError, match="longer than max_frame"):
+        told(fed(ToolCalls(50), (0, "a", "t"), *((0, "a", "t" * number) for number in range(20))))
+
+
+@pytest.mark.parametrize("many", ["calls", "slots"])
+def test_the_number_of_calls_is_bounded(many: str) -> None:
+    fragments: list[Fragment] = {
+        "calls": [(number, NONE, "t") for number in range(MOST_CALLS + 1)],
+        "slots": [(0, "a", "t", "{"), *((number, "a", NONE, " ") for number in range(MOST_CALLS + 1))],
+    }[many]
+    with pytest.raises(LimitError, match="more than 1024 tool calls"):
+        told(fed(ToolCalls(2**20), *fragments))
+
+
+def test_arguments_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each fragment may begin a call, so each one asks whether the arguments are whole."""
+    read = 0
+
+    class Counting:
+        def finditer(self, text: str) -> Any:
+            nonlocal read
+            read += len(text)
+            return marks.finditer(text)
+
+    marks = assembly.MARKS
+    monkeypatch.setattr(assembly, "MARKS", Counting())
+    pieces = ['{"a": [', *['{"b": "}"}', ","] * 2000, "0]}"]
+    assert len(joined(*((0, NONE, "t", piece) for piece in pieces))) == 1
+    assert read <= len("".join(pieces))
+
+
+# Any calls, cut and mixed in any way that an index, or an id, tells apart
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.text('{}[]"\\:, a\u00e9\U0001f600'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('{"a', max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+ARGUMENTS = st.dictionaries(st.text('{"\\ab', min_size=1, max_size=3), VALUES, min_size=1, max_size=3).map(json.dumps)
+CALLS = st.lists(st.tuples(st.sampled_from(["t", "f", "get_t"]), ARGUMENTS), min_size=1, max_size=4)
+
+
+def cut(text: str, data: st.DataObject) -> list[str]:
+    cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=5))
+    return [text[a:b] for a, b in pairwise([0, *sorted(cuts), len(text)])]
+
+
+@given(CALLS, st.sampled_from(["ids", "repeated ids", "no ids"]), st.booleans(), st.data())
+def test_calls_with_an_index_each_are_joined_however_they_are_cut_and_mixed(
+    calls: list[tuple[str, str]], ids: str, whole_heads: bool, data: st.DataObject
+) -> None:
+    names = [{"ids": f"i{number}", "repeated ids": "i", "no ids": NONE}[ids] for number in range(len(calls))]
+    heads = [(number, names[number], name, "") for number, (name, _) in enumerate(calls)]
+    tails = [[(number, NONE, "", piece) for piece in cut(text, data)] for number, (_, text) in enumerate(calls)]
+    mixed = data.draw(st.permutations([number for number, pieces in enumerate(tails) for _ in pieces]))
+    rest = [iter(pieces) for pieces in tails]
+    fragments = [*heads, *(next(rest[number]) for number in mixed)]
+    if not whole_heads:
+        # Each head just before the call's first piece.
+        order = list(dict.fromkeys(mixed))
+        fragments = []
+        for number in mixed:
+            fragments += [heads[number]] if number in order else []
+            fragments += [tails[number].pop(0)]
+            order = [other for other in order if other != number]
+    indices = [fragment[0] for fragment in fragments if fragment[2]]
+    assert [(name, text) for _, name, text in joined(*fragments)] == [calls[number] for number in indices]
+
+
+@given(CALLS, st.sampled_from(["ids", "no ids", "repeated ids"]), st.sampled_from(["", "name", "id and name"]),
+       st.sampled_from([0, None]), st.data())  # fmt: skip
+@example([("t", ONE), ("t", ONE)], "no ids", "", 0, st.data())
+def test_calls_that_are_all_numbered_alike_are_joined_however_they_are_cut(
+    calls: list[tuple[str, str]], ids: str, repeated: str, index: Any, data: Any
+) -> None:
+    if ids == "repeated ids":
+        # Equal calls with one id are one call that came again.
+        calls = list(dict.fromkeys(calls))
+    fragments: list[Fragment] = []
+    for number, (name, text) in enumerate(calls):
+        key = {"ids": f"i{number}", "no ids": NONE, "repeated ids": "i"}[ids]
+        pieces = cut(text, data) if isinstance(data, st.DataObject) else [text]
+        fragments.append((index, key, name, ""))
+        fragments += [
+            (index, key if repeated == "id and name" else "", name if repeated else "", piece) for piece in pieces
+        ]
+    assert [(name, text) for _, name, text in joined(*fragments)] == calls
