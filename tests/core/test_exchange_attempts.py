@@ -50,10 +50,11 @@ def test_no_failure_after_the_first_text_is_retried(driver: Driver, server: Emul
 
 def test_the_next_provider_answers_if_a_provider_fails(driver: Driver, server: Emulator) -> None:
     server.script = Script(body="I am acme")
-    listed = ["cromicle", MARKED, g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)]
-    listed.reverse()
+    dead = g4flite.Client("gprochat", base_url="http://127.0.0.1:1", retries=0)
+    listed = [dead, MARKED, "cromicle"]
     start = time.monotonic()
     chunks = driver.collect(listed, "Hi", base_url=server.url)
+    driver.close(dead)
     assert "".join(chunks) == "I am acme"
     assert [(a.provider, a.outcome.split(":")[0]) for a in driver.stream.attempts] == [
         ("gprochat", "ConnectError"),
@@ -77,7 +78,7 @@ def test_a_client_in_a_list_keeps_its_settings(driver: Driver, server: Emulator)
     for settings in ({"base_url": server.url}, {"proxy": "http://127.0.0.1:1"}):
         with pytest.raises(g4flite.OptionError, match="are settings of the Client; set them there"):
             g4flite.stream(patient, "Hi", **settings)  # type: ignore[arg-type]
-    patient.close() if driver.name == "sync" else driver.run(patient.aclose)
+    driver.close(patient)
 
 
 def test_a_stream_waits_no_longer_than_a_second_for_the_body_of_an_error(driver: Driver, server: Emulator) -> None:
