@@ -268,7 +268,13 @@ def _message(turn: Turn, content: list[Any], reason: str | None, usage: dict[str
 
 
 def _input(usage: Usage) -> dict[str, Any]:
-    return {"input_tokens": usage.prompt_tokens, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    """Return the tokens of the prompt; those of the cache are not part of the input."""
+    cached, written = usage.cached_tokens or 0, usage.cache_write_tokens or 0
+    return {
+        "input_tokens": max((usage.prompt_tokens or 0) - cached - written, 0),
+        "cache_creation_input_tokens": written,
+        "cache_read_input_tokens": cached,
+    }
 
 
 def _output(usage: Usage) -> dict[str, Any]:

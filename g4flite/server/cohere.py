@@ -181,7 +181,8 @@ def _end(delta: dict[str, Any], usage: Usage) -> dict[str, Any]:
 def usage_object(usage: Usage) -> dict[str, Any]:
     """Return the tokens as Cohere writes them, the billed ones and all; the thinking is part of the output."""
     tokens = {"input_tokens": usage.prompt_tokens, "output_tokens": usage.completion_tokens}
-    return {"billed_units": tokens, "tokens": tokens}
+    cached = {"cached_tokens": usage.cached_tokens} if usage.cached_tokens else {}
+    return {"billed_units": tokens, "tokens": tokens, **cached}
 
 
 def fault(_: Post, kind: str, problem: str | None) -> Reply:

@@ -265,6 +265,7 @@ def _rest(turn: Turn, usage: Usage) -> dict[str, Any]:
         "candidatesTokenCount": max((usage.completion_tokens or 0) - thoughts, 0),
         "totalTokenCount": usage.total_tokens,
         **({"thoughtsTokenCount": thoughts} if thoughts else {}),
+        **({"cachedContentTokenCount": usage.cached_tokens} if usage.cached_tokens else {}),
     }
     return {"usageMetadata": counts, "modelVersion": turn.model, "responseId": turn.response_id or "resp-1"}
 

@@ -275,6 +275,10 @@ def usage_object(usage: Usage) -> JSON:
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached_tokens or 0,
+            "audio_tokens": 0,
+            **({"cache_write_tokens": usage.cache_write_tokens} if usage.cache_write_tokens else {}),
+        },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
     }

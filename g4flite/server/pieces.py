@@ -6,7 +6,7 @@ A writer is given the pieces in this order:
     "text" | Reasoning | ToolCall    in any number and order
     Finish | Problem                 one, at the end
 
-In each Usage all four numbers are given, none is None.  A client that does not stream is given what `collect` makes of
+In each Usage the first four numbers are given.  A client that does not stream is given what `collect` makes of
 the pieces.
 """
 

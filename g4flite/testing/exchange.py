@@ -21,7 +21,8 @@ from ..server.conversation import Messages
 from ..server.pieces import Problem
 from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
-from .quirks import QUIRKS, blocks_of, frames_of
+from .frames import blocks_of, frames_of
+from .quirks import QUIRKS
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated

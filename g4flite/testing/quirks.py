@@ -9,47 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterator, Mapping
 
-from ..server.framing import DONE, compact, sse
-
-
-class Frame(NamedTuple):
-    """One server-sent event with JSON data, or one line of NDJSON.
-
-    A block of a reply that is neither, like a comment, is a frame whose `data` is the bytes of the block.
-    """
-
-    name: str
-    data: Any
-
-
-Quirk: TypeAlias = Callable[[Iterator[Frame]], Iterator[Frame]]
-
-
-def frames_of(blocks: Iterable[bytes]) -> Iterator[Frame]:
-    """Yield the frames of a reply; each block holds one frame."""
-    for block in blocks:
-        name, text = "", block.decode()
-        if text.startswith("event: "):
-            first, _, text = text.partition("\n")
-            name = first.removeprefix("event: ").rstrip()
-        try:
-            yield Frame(name, json.loads(text.removeprefix("data: ")))
-        except ValueError:
-            yield Frame("", block)
-
-
-def blocks_of(frames: Iterable[Frame], *, lines: bool) -> Iterator[bytes]:
-    """Yield each frame as bytes: as a line of NDJSON if `lines`, else as a server-sent event."""
-    for name, data in frames:
-        if isinstance(data, bytes):
-            yield data
-        elif lines:
-            yield compact(data).encode() + b"\n"
-        else:
-            yield sse(data, event=name)
+from ..server.framing import DONE
+from .call_quirks import CALL_QUIRKS
+from .count_quirks import COUNT_QUIRKS
+from .frames import Frame, Quirk
 
 
 def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -71,20 +36,6 @@ def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield from held
             held = [frame]
     yield from held
-
-
-def input_tokens_in_message_delta(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Repeat the input's counts in the last event that has counts, as newer servers of Anthropic's protocol do.
-
-    Source: recordings of Anthropic (pydantic-ai, test_pause_turn_web_search_streaming_vcr), 2026.
-    """
-    counts: dict[str, Any] = {}
-    for frame in frames:
-        if frame.name == "message_start":
-            counts = {name: n for name, n in frame.data["message"]["usage"].items() if name != "output_tokens"}
-        if frame.name == "message_delta":
-            frame.data["usage"] = counts | frame.data["usage"]
-        yield frame
 
 
 def _failing(error: bytes) -> Quirk:
@@ -115,5 +66,6 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "bare_error": dict.fromkeys(STREAMS, bare_error),
     "error_in_half_an_event": dict.fromkeys(STREAMS, error_in_half_an_event),
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),
-    "input_tokens_in_message_delta": {"anthropic": input_tokens_in_message_delta},
+    **CALL_QUIRKS,
+    **COUNT_QUIRKS,
 }

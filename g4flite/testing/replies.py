@@ -56,7 +56,7 @@ def _check(piece: object, *, first: bool) -> None:
             _text("ToolCall.name", piece.name)
             _text("ToolCall.arguments", piece.arguments, "JSON text")
         case Usage():
-            for name, count in [*piece._asdict().items()][:4]:
+            for name, count in [*piece._asdict().items()][:6]:
                 if count is not None and (type(count) is not int or count < 0):
                     raise ValueError(f"Usage.{name}: expected a number of tokens or None, not {count!r}")
         case Finish():
@@ -139,7 +139,7 @@ def _usage(given: Usage, prompt: int, texts: int, thoughts: int) -> Usage:
     thoughts = thoughts if given.reasoning_tokens is None else given.reasoning_tokens
     completion = texts + thoughts if given.completion_tokens is None else given.completion_tokens
     total = prompt + completion if given.total_tokens is None else given.total_tokens
-    return Usage(prompt, completion, thoughts, total)
+    return Usage(prompt, completion, thoughts, total, given.cached_tokens, given.cache_write_tokens)
 
 
 def plain(said: Iterator[Said]) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from g4flite.testing import Reasoning, Script
-from g4flite.testing.quirks import QUIRKS, Frame, blocks_of, frames_of
+from g4flite.testing.frames import Frame, blocks_of, frames_of
+from g4flite.testing.quirks import QUIRKS
 from tests.open_protocols import ANTHROPIC, CHAT, ask, events, hear
 from tests.testing.sockets import emulate
 
