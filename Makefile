@@ -7,10 +7,13 @@ CLIENTS ?= .venv-clients
 BIN = $(VENV)/bin
 EXTRAS_bench = aiohttp
 EXTRAS_peers = peers
+DOCS = .venv-docs
+DIST = .venv-dist
+FROM_SDIST = tests/core tests/response tests/providers tests/test_client.py tests/test_package.py tests/test_links.py
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides test test-vendored test-clients test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -23,6 +26,8 @@ help:
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         run ruff and mypy, and find broken links"
 	@echo "make format        rewrite the code with ruff"
+	@echo "make docs          make a site of the pages and of the reference of the API, in build/site"
+	@echo "make dist          build the sdist and the wheel in build/dist, check both, and run tests from the sdist"
 	@echo "make bench         measure what g4flite costs beside bare httpx; write the picture, and the table of examples/guides/speed.md"
 	@echo "make bench-peers   install openai, anthropic, litellm and g4f, so that make bench measures them, too"
 	@echo "make bench-check   compare two minutes of measurements with the baseline; a worse figure fails nothing"
@@ -38,6 +43,22 @@ demo-local: $(VENV)/core
 
 guides: $(VENV)/core
 	@$(BIN)/python tests/pages.py
+
+docs: $(DOCS)/tools
+	@echo "== the site; a broken link is an error"
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --clean --config-file tests/site/mkdocs.yml
+	@echo "build/site/index.html"
+
+dist: $(DIST)/tools $(VENV)/tools
+	@echo "== the sdist, the wheel, and the tests from the sdist"
+	@rm -rf build/copy build/dist build/from-sdist build/installed && mkdir -p build
+	@$(DIST)/bin/python -m build --outdir build/dist . > build/dist.log 2>&1 || (cat build/dist.log; exit 1)
+	@$(DIST)/bin/twine check --strict build/dist/*
+	@$(DIST)/bin/check-wheel-contents build/dist/*.whl
+	@$(DIST)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --target build/installed build/dist/*.whl
+	@cd build && PYTHONPATH=installed $(abspath $(BIN))/python -m g4flite vendor copy/llm_stream
+	@mkdir build/from-sdist && tar -xzf build/dist/*.tar.gz -C build/from-sdist --strip-components=1
+	@cd build/from-sdist && $(abspath $(BIN))/python -m pytest -q -n 4 --dist worksteal $(FROM_SDIST)
 
 test: $(VENV)/tools
 	@echo "== the suite: sync, asyncio and trio, over real sockets (about a minute)"
@@ -121,6 +142,12 @@ $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making $(CLIENTS): g4flite and the official clients (a minute or two, once)"
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
+	@touch $@
+
+$(DOCS)/tools $(DIST)/tools: .venv-%/tools: setup.cfg pyproject.toml tests/constraints.txt
+	@echo "== making .venv-$* (half a minute, once)"
+	@$(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python $(INSTALL) --editable '.[$*]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/core

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import configparser
 import json
 import re
 import ssl
@@ -17,6 +18,7 @@ import pytest
 import g4flite
 from g4flite.testing import Emulator, Script
 from tests.blocks import GUIDES, ROOT, blocks
+from tests.build_commands import on_an_index
 from tests.conftest import bare_environment
 
 PACKAGE = Path(g4flite.__file__).parent
@@ -181,3 +183,35 @@ def test_the_changelog_has_the_form_of_keep_a_changelog() -> None:
 
 def test_the_version_is_one_of_semantic_versioning() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", g4flite.__version__)
+
+
+def test_the_readme_has_no_dead_link_on_the_page_of_an_index() -> None:
+    text = on_an_index((ROOT / "README.md").read_text())
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", text) if not re.match("https://|#", link)] == []
+    assert "![" not in text
+    assert "getting started (`examples/guides/getting-started.md`)" in text
+
+
+@pytest.mark.parametrize(
+    ("link", "shown"),
+    [
+        ("[the guide](a/b.md)", "the guide (`a/b.md`)"),
+        ("[a part](a/b.md#c)", "a part (`a/b.md`)"),
+        ("[b.md](b.md)", "b.md"),
+        ("[here](#top)", "[here](#top)"),
+        ("[there](https://a.example/)", "[there](https://a.example/)"),
+        ("![a picture](a.svg)\n\nText", "Text"),
+        ("![a picture](https://a.example/a.svg)", "![a picture](https://a.example/a.svg)"),
+    ],
+)
+def test_a_relative_link_becomes_the_name_of_its_file(link: str, shown: str) -> None:
+    assert on_an_index(link) == shown
+
+
+def test_the_package_declares_the_interpreters_on_which_it_is_tested() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = re.findall(r"Python :: 3\.(\d+)", setup["metadata"]["classifiers"])
+    (tested,) = re.findall(r"for minor in ([\d ]+);", (ROOT / "Makefile").read_text())
+    assert {*declared} <= {*tested.split()}
+    assert setup["options"]["python_requires"] == f">=3.{declared[0]}"

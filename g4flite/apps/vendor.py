@@ -154,7 +154,7 @@ def copy(folder: Path, date: str, *, update: bool = False, testing: bool = False
 def original(*, testing: bool) -> dict[str, bytes]:
     """Return the files of this package that a copy holds, by their names in it.
 
-    Raises `G4fliteError` if this package runs from an archive.
+    Raises `G4fliteError` if this package runs from an archive, or if its licence is missing.
     """
     source = package()
     if not source.is_dir():
@@ -162,8 +162,22 @@ def original(*, testing: bool) -> dict[str, bytes]:
     files = {name: path for name, path in walk(source) if "/" not in name and name != "__main__.py"}
     for name in (*CORE, *(TESTING if testing else ())):
         files.update(walk(real(source / name), f"{name}/"))
-    kept = {name: path for name, path in files.items() if path.suffix == ".py" or name in ("py.typed", "LICENSE")}
+    kept = {name: path for name, path in files.items() if path.suffix == ".py" or name == "py.typed"}
+    kept["LICENSE"] = licence(source)
     return {name: kept[name].read_bytes() for name in sorted(kept)}
+
+
+def licence(source: Path) -> Path:
+    """Return the file of this package's licence, which stands beside the package, not in it.
+
+    An installer puts the licence into the metadata; in a checkout it stands at the root.  Raises `G4fliteError`.
+    """
+    # Before setuptools 77 the metadata had no folder for licences.
+    installed = source.parent.glob(f"{PACKAGE}-{__version__}.dist-info/**/LICENSE")
+    found = next(iter(installed), source.parent / "LICENSE")
+    if not found.is_file():
+        raise G4fliteError(f"the licence of this package is missing from {source.parent}; install the package anew")
+    return found
 
 
 def package() -> Path:

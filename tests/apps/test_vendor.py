@@ -23,6 +23,7 @@ from g4flite.__main__ import main
 from g4flite.apps import cli, vendor
 
 PACKAGE = Path(g4flite.__file__).parent
+LICENCE = (PACKAGE.parent / "LICENSE").read_bytes()
 COPY = Path("myapp/_vendor/llm_stream")
 KINDS = pytest.mark.parametrize("kind", [[], ["--with", "testing"]], ids=["core", "with testing"])
 LINKS = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
@@ -63,11 +64,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def copied_from(package: Path, *, testing: bool = False) -> dict[str, bytes]:
     """What a copy of this package holds, but for VENDORED."""
     left_out = {"apps", "__main__.py", *(() if testing else ("server", "testing"))}
-    return {
+    code = {
         name: data
         for name, data in contents(package).items()
         if name.split("/")[0] not in left_out and not name.endswith(".pyc")
     }
+    return code | {"LICENSE": LICENCE}
 
 
 @pytest.fixture
@@ -75,6 +77,7 @@ def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The package a version later: a file has changed, a file is gone, and each folder has a new file."""
     source = tmp_path / "newer" / "g4flite"
     shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    (source.parent / "LICENSE").write_bytes(LICENCE)
     (source / "_core/errors.py").write_text('"""Other errors."""\n')
     (source / "providers" / "gprochat.py").unlink()
     for name in ("new.py", "_core/new.py", "providers/new.py", "server/new.py", "testing/new.py", "apps/new.py"):
@@ -111,8 +114,21 @@ def test_a_copy_holds_these_folders_and_no_command_line(kind: list[str], run: Ru
     assert not (COPY / "__main__.py").exists()
 
 
-def test_the_licence_travels_with_the_code() -> None:
-    assert (PACKAGE / "LICENSE").read_bytes() == (PACKAGE.parent / "LICENSE").read_bytes()
+@pytest.mark.parametrize("place", ["LICENSE", "{}.dist-info/LICENSE", "{}.dist-info/licenses/LICENSE"])
+def test_the_licence_travels_with_the_code(place: str, newer: Path, run: Run) -> None:
+    home = newer.parent / place.format("g4flite-0.2.0")
+    home.parent.mkdir(parents=True, exist_ok=True)
+    (newer.parent / "LICENSE").write_text("of another package")
+    home.write_text("You may.")
+    assert run()[0] == 0
+    assert (COPY / "LICENSE").read_text() == "You may."
+
+
+def test_nothing_is_copied_without_the_licence(newer: Path, run: Run) -> None:
+    (newer.parent / "LICENSE").unlink()
+    code, _, err = run()
+    assert (code, COPY.exists()) == (1, False)
+    assert f"the licence of this package is missing from {newer.parent}" in err
 
 
 def test_a_copy_imports_no_other_package_than_httpx_and_anyio(run: Run) -> None:
