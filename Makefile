@@ -4,6 +4,7 @@ unexport PYTHONDONTWRITEBYTECODE  # each of the many processes of a test run wou
 PYTHON ?= python3
 VENV ?= .venv
 CLIENTS ?= .venv-clients
+SERVERS ?= .venv-servers
 BIN = $(VENV)/bin
 EXTRAS_bench = aiohttp
 EXTRAS_peers = peers
@@ -13,7 +14,7 @@ FROM_SDIST = tests/core tests/response tests/providers tests/test_client.py test
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -21,6 +22,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, Ollama and Cohere against the emulator"
+	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -71,6 +73,10 @@ test-vendored: $(VENV)/tools
 test-clients: $(CLIENTS)/tools
 	@echo "== the official clients, against the emulator on a socket of this machine"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
+
+test-servers: $(SERVERS)/servers
+	@echo "== g4flite, against servers that others wrote, on sockets of this machine (a minute)"
+	@$(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
@@ -149,6 +155,13 @@ $(DOCS)/tools $(DIST)/tools: .venv-%/tools: setup.cfg pyproject.toml tests/const
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python $(INSTALL) --editable '.[$*]'
 	@touch $@
+
+# install.py makes the target, if all of the servers could be installed.
+$(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/servers/install.py tests/servers/npm/package-lock.json
+	@$(MAKE) --no-print-directory VENV=$(SERVERS) $(SERVERS)/core
+	@echo "== adding the servers (250 MB; a minute, once)"
+	@$(SERVERS)/bin/python $(INSTALL) --editable '.[servers]'
+	@$(SERVERS)/bin/python tests/servers/install.py
 
 $(VENV)/bench: $(VENV)/core
 	@$(PIP) --editable '.[bench]'
