@@ -1,8 +1,8 @@
 """The package as its users meet it: they import it, and install it."""
 
 import ast
-import inspect
 import configparser
+import inspect
 import json
 import re
 import ssl

@@ -126,8 +126,6 @@ def groq(data: JSON) -> None:
 
 def mistral(data: JSON) -> None:
     """Refuse unknown fields, ids that are not 9 letters and digits, an order that the models do not know, and more."""
-    if "stream_options" in data:
-        raise forbidden("stream_options")
     messages = data["messages"]
     for number, message in enumerate(messages):
         role = message["role"]

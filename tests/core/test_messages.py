@@ -48,6 +48,32 @@ def test_text_parts_are_joined_without_a_separator() -> None:
     assert normalise([{"role": "user", "content": parts}])[0]["content"] == "a b"
 
 
+def test_optional_fields_are_kept_and_copied() -> None:
+    mark, text = {"type": "ephemeral"}, {"type": "text", "text": "b"}
+    given: list[dict[str, Any]] = [
+        {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": mark}, text]},
+        {"role": "assistant", "content": None, "reasoning_details": [{"text": "hm"}],
+         "tool_calls": [{**CALL, "extra_content": {"google": mark}}]},
+        {"role": "assistant", "content": None, "refusal": "no", "annotations": [], "audio": None},
+    ]  # fmt: skip
+    taken = normalise(given)
+    mark["type"] = "changed"
+    assert taken[0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert len(taken[0]["content"]) == 2
+    assert taken[1]["tool_calls"][0]["extra_content"] == {"google": {"type": "ephemeral"}}
+    assert taken[2] == {"role": "assistant", "content": "", "refusal": "no"}
+    assert normalise(taken) == taken
+
+
+@pytest.mark.parametrize(("media", "meant"), [("image/jpg", "image/jpeg"), ("IMAGE/JPG", "image/jpeg"),
+                                              ("image/jpg;a=b", "image/jpeg;a=b"), ("image/jpgx", "image/jpgx"),
+                                              ("image/png", "image/png")])  # fmt: skip
+def test_image_jpg_becomes_image_jpeg(media: str, meant: str) -> None:
+    assert normalise(image(f"data:{media};base64,QUI="))[0]["content"][0]["image_url"] == {
+        "url": f"data:{meant};base64,QUI="
+    }
+
+
 @pytest.mark.parametrize("value", [None, [], "", {}])
 def test_an_unknown_field_without_a_value_is_left_out(value: Any) -> None:
     message = {"role": "assistant", "content": "x", "tool_calls": value, "name": value, "audio": value}
@@ -112,6 +138,23 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
 @pytest.mark.parametrize(
     ("messages", "complaint"),
     [
+        *(
+            (
+                [{"role": "assistant", "content": "x", "reasoning_details": value}],
+                "message 1 has a field among reasoning_",
+            )
+            for value in (object(), [float("nan")], {"a": HALF}, {("a",): 1})
+        ),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {1, 2}}]}],
+            "part 1 has a field among cache_control that is not JSON",
+        ),
+        (asking(extra_content={"a": b"x"}), "tool call 1 has a field among extra_content that is not JSON"),
+        ([{"role": "user", "content": "x", "reasoning_content": "y"}], "has 'reasoning_content', which cannot be sent"),
+        (
+            [{"role": "user", "content": [{"type": "text", "text": "x", "lang": "en"}]}],
+            "part 1 has 'lang', which cannot",
+        ),
         ([], "there are no messages"),
         ((), "there are no messages"),
         (None, "not NoneType"),
@@ -224,6 +267,11 @@ def test_texts_makes_a_developer_message_a_system_message() -> None:
         (ASKING, "tool calls"),
         (ANSWER, "the result of a tool"),
         ({"role": "user", "content": "x", "name": "Ann"}, "a name"),
+        ({"role": "assistant", "content": "x", "reasoning_content": "y"}, "the field 'reasoning_content'"),
+        (
+            {"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {"a": 1}}]},
+            "the field 'cache_control'",
+        ),
     ],
 )
 def test_texts_refuses_a_message_that_holds_more_than_text(message: Any, what: str) -> None:
