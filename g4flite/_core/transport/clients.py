@@ -22,8 +22,16 @@ from ..proxies import environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, asend, async_response, send
-from .network_errors import error_of_request, failures, httpx_classes, is_a, safe_cause
+from .httpx import Response, Told, asend, async_response, head_of, send
+from .network_errors import (
+    error_of_request,
+    failures,
+    httpx_classes,
+    is_a,
+    is_of_a_hook,
+    refused_response,
+    safe_cause,
+)
 from .tls import default_context, unused_context
 
 if TYPE_CHECKING:
@@ -59,6 +67,11 @@ def _send(
         try:
             return send(client, wanted, timers)
         except failures() as error:
+            if (response := refused_response(error, wanted.url)) is not None:
+                return Response(head_of(response), Told(response), response)
+            # What the caller's own code has raised goes to the caller as it is.
+            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+                raise
             if not is_stale(error, timers):
                 failed = error
                 break
@@ -80,6 +93,11 @@ async def _asend(
                 return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
         except failures() as error:
+            if (response := refused_response(error, wanted.url)) is not None:
+                return Response(head_of(response), Told(response), response)
+            # What the caller's own code has raised goes to the caller as it is.
+            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+                raise
             if not is_stale(error, timers):
                 failed = error
                 break

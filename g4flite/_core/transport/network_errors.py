@@ -66,6 +66,30 @@ def is_a(error: Exception, name: str) -> bool:
     return isinstance(error, httpx_classes(name))
 
 
+def is_of_a_hook(error: BaseException) -> bool:
+    """Return whether an event hook of the caller's client has raised the exception, and not httpx or the network.
+
+    httpx calls the hooks in the same method as it calls the one that sends a request, and calls nothing else there.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_name != "_send_handling_redirects":
+        trace = trace.tb_next
+    inner = trace.tb_next if trace is not None else None
+    return inner is not None and inner.tb_frame.f_code.co_name != "_send_single_request"
+
+
+def refused_response(error: Exception, url: str) -> httpx.Response | None:
+    """Return the response to the request of this URL if the exception is that of its `raise_for_status()`.
+
+    A hook or a login of the caller's client may also ask another service, say for a token: that response is not ours.
+    """
+    if not is_a(error, "HTTPStatusError"):
+        return None
+    response: httpx.Response = error.response  # type: ignore[attr-defined]
+    is_ours = response.request.url == type(response.request.url)(url)
+    return response if is_ours and not response.is_success else None
+
+
 def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: bool) -> G4fliteError:
     """Return the error that a failure before the head of the response means.
 
