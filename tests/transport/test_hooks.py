@@ -117,3 +117,13 @@ def test_a_login_of_the_client_that_fails_by_a_status_passes_unchanged(driver: D
         raise error
 
     assert failure(driver, server, driver.client(auth=sign), retries=2) is error
+
+
+@pytest.mark.parametrize("location", ["http://a\x0bb.test/", "http://[x"])
+def test_a_redirect_that_httpx_cannot_follow_is_no_exception_of_a_hook(
+    driver: Driver, server: Emulator, location: str
+) -> None:
+    server.script = Script(status=302, headers={**CLOSE, "location": location})
+    error = failure(driver, server, hooked(driver, lambda response: None))
+    assert isinstance(error, g4flite.G4fliteError)
+    assert str(error).isprintable()

@@ -8,6 +8,7 @@ import os
 import ssl
 import sys
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -69,13 +70,25 @@ def is_a(error: Exception, name: str) -> bool:
 def is_of_a_hook(error: BaseException) -> bool:
     """Return whether an event hook of the caller's client has raised the exception, and not httpx or the network.
 
-    httpx calls the hooks in the same method as it calls the one that sends a request, and calls nothing else there.
+    httpx calls the hooks in this method of its clients, from which all other calls go to methods of the same module.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_name != "_send_handling_redirects":
+    frames = [trace.tb_frame for trace in traces(error)]
+    names = [frame.f_code.co_name for frame in frames]
+    if "_send_handling_redirects" not in names:
+        return False
+    # The frame of the method stands there twice if the method has raised the exception a second time.
+    caller = frames[names.index("_send_handling_redirects")]
+    inner = [frame for frame in frames[frames.index(caller) :] if frame is not caller]
+    return bool(inner) and inner[0].f_globals is not caller.f_globals
+
+
+def traces(error: BaseException) -> list[TracebackType]:
+    """Return the entries of the exception's traceback, the outermost first."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append(trace)
         trace = trace.tb_next
-    inner = trace.tb_next if trace is not None else None
-    return inner is not None and inner.tb_frame.f_code.co_name != "_send_single_request"
+    return found
 
 
 def refused_response(error: Exception, url: str) -> httpx.Response | None:
