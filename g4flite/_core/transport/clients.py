@@ -174,9 +174,8 @@ class Given:
     def __init__(self, client: object, base_url: str) -> None:
         if not isinstance(client, httpx_classes("Client", "AsyncClient")):
             raise TypeError(f"client= must be an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
-        if client.is_closed:
-            raise OptionError("client= is closed; pass an open client")
         self._given: Any = client
+        self._check_open()
         # The pool of httpcore knows it.  A URL that httpx refuses gets its error when the request is made.
         with suppress(*failures()):
             transport = self._given._transport_for_url(type(client.base_url)(base_url))
@@ -189,6 +188,7 @@ class Given:
                 f"client= is of the type {type(self._given).__name__}, but `for` needs an httpx.Client; "
                 "read the stream with `async for`, or pass another client"
             )
+        self._check_open()
         given: httpx.Client = self._given
         return given
 
@@ -198,6 +198,7 @@ class Given:
                 f"client= is of the type {type(self._given).__name__}, but `async for` needs an httpx.AsyncClient; "
                 "read the stream with `for`, or pass another client"
             )
+        self._check_open()
         given: httpx.AsyncClient = self._given
         return given
 
@@ -206,6 +207,10 @@ class Given:
 
     async def arelease(self) -> None:
         """Leave the client open."""
+
+    def _check_open(self) -> None:
+        if self._given.is_closed:
+            raise OptionError("client= is closed; pass an open client")
 
 
 class Pool:
