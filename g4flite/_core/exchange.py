@@ -34,10 +34,11 @@ from .errors import (
     ContentFilterError,
     EmptyReplyError,
     G4fliteError,
+    MessagesError,
     ProxyError,
+    SpecError,
     StreamClosedError,
     TotalTimeoutError,
-    UsageError,
 )
 from .events import CONTENT, Event, Finish, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
@@ -285,8 +286,9 @@ def exchange(run: Run) -> Exchange:
         for route in run.routes:
             try:
                 yield from _try_route(run, route)
-            # These errors are the same for every provider.
-            except (UsageError, StreamClosedError, TotalTimeoutError):
+            # These errors are the caller's mistakes, or end the stream.  Any other `UsageError` comes from the settings
+            # of the route: its Client is closed, its transport does not work here, its host cannot be used.
+            except (MessagesError, SpecError, StreamClosedError, TotalTimeoutError):
                 raise
             except G4fliteError as error:
                 errors.append(error)

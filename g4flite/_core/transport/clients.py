@@ -22,8 +22,16 @@ from ..proxies import environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, asend, async_response, send
-from .network_errors import error_of_request, failures, httpx_classes, is_a, safe_cause
+from .httpx import Response, Told, asend, async_response, head_of, send
+from .network_errors import (
+    error_of_request,
+    failures,
+    httpx_classes,
+    is_a,
+    is_of_a_hook,
+    refused_response,
+    safe_cause,
+)
 from .tls import default_context, unused_context
 
 if TYPE_CHECKING:
@@ -59,6 +67,11 @@ def _send(
         try:
             return send(client, wanted, timers)
         except failures() as error:
+            if (response := refused_response(error, wanted.url)) is not None:
+                return Response(head_of(response), Told(response), response)
+            # What the caller's own code has raised goes to the caller as it is.
+            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+                raise
             if not is_stale(error, timers):
                 failed = error
                 break
@@ -80,6 +93,11 @@ async def _asend(
                 return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
         except failures() as error:
+            if (response := refused_response(error, wanted.url)) is not None:
+                return Response(head_of(response), Told(response), response)
+            # What the caller's own code has raised goes to the caller as it is.
+            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+                raise
             if not is_stale(error, timers):
                 failed = error
                 break
@@ -156,9 +174,8 @@ class Given:
     def __init__(self, client: object, base_url: str) -> None:
         if not isinstance(client, httpx_classes("Client", "AsyncClient")):
             raise TypeError(f"client= must be an httpx.Client or httpx.AsyncClient, not {type(client).__name__}")
-        if client.is_closed:
-            raise OptionError("client= is closed; pass an open client")
         self._given: Any = client
+        self._check_open()
         # The pool of httpcore knows it.  A URL that httpx refuses gets its error when the request is made.
         with suppress(*failures()):
             transport = self._given._transport_for_url(type(client.base_url)(base_url))
@@ -171,6 +188,7 @@ class Given:
                 f"client= is of the type {type(self._given).__name__}, but `for` needs an httpx.Client; "
                 "read the stream with `async for`, or pass another client"
             )
+        self._check_open()
         given: httpx.Client = self._given
         return given
 
@@ -180,6 +198,7 @@ class Given:
                 f"client= is of the type {type(self._given).__name__}, but `async for` needs an httpx.AsyncClient; "
                 "read the stream with `for`, or pass another client"
             )
+        self._check_open()
         given: httpx.AsyncClient = self._given
         return given
 
@@ -188,6 +207,10 @@ class Given:
 
     async def arelease(self) -> None:
         """Leave the client open."""
+
+    def _check_open(self) -> None:
+        if self._given.is_closed:
+            raise OptionError("client= is closed; pass an open client")
 
 
 class Pool:

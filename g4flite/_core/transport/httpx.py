@@ -69,6 +69,29 @@ def upload(kind: type[Any]) -> type[Any]:
     return Body
 
 
+class Told:
+    """The body of a response that a hook of the caller's client has refused, as an iterator in sync and in async.
+
+    httpx closes such a response, so that its body is known only if the hook has read it.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._left = [response.content] if response.is_stream_consumed else []
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            raise StopIteration
+        return self._left.pop()
+
+    def __aiter__(self) -> "Told":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
     passed = extensions(timers, watch)

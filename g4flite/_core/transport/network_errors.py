@@ -8,6 +8,7 @@ import os
 import ssl
 import sys
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -64,6 +65,42 @@ def read_failures() -> tuple[type[Exception], ...]:
 def is_a(error: Exception, name: str) -> bool:
     """Return whether the exception is of the class of this name in httpx or httpx2."""
     return isinstance(error, httpx_classes(name))
+
+
+def is_of_a_hook(error: BaseException) -> bool:
+    """Return whether an event hook of the caller's client has raised the exception, and not httpx or the network.
+
+    httpx calls the hooks in this method of its clients, from which all other calls go to methods of the same module.
+    """
+    frames = [trace.tb_frame for trace in traces(error)]
+    names = [frame.f_code.co_name for frame in frames]
+    if "_send_handling_redirects" not in names:
+        return False
+    # The frame of the method stands there twice if the method has raised the exception a second time.
+    caller = frames[names.index("_send_handling_redirects")]
+    inner = [frame for frame in frames[frames.index(caller) :] if frame is not caller]
+    return bool(inner) and inner[0].f_globals is not caller.f_globals
+
+
+def traces(error: BaseException) -> list[TracebackType]:
+    """Return the entries of the exception's traceback, the outermost first."""
+    found, trace = [], error.__traceback__
+    while trace is not None:
+        found.append(trace)
+        trace = trace.tb_next
+    return found
+
+
+def refused_response(error: Exception, url: str) -> httpx.Response | None:
+    """Return the response to the request of this URL if the exception is that of its `raise_for_status()`.
+
+    A hook or a login of the caller's client may also ask another service, say for a token: that response is not ours.
+    """
+    if not is_a(error, "HTTPStatusError"):
+        return None
+    response: httpx.Response = error.response  # type: ignore[attr-defined]
+    is_ours = response.request.url == type(response.request.url)(url)
+    return response if is_ours and not response.is_success else None
 
 
 def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: bool) -> G4fliteError:
