@@ -19,7 +19,10 @@ NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class Start(NamedTuple):
-    """The reply begins: its id and the model that answers, as the service names them; None if it names none."""
+    """The reply begins: its id and the model that answers, as the service names them; None if it names none.
+
+    Some services name the id or the model later.  Then a second `Start` comes, also behind text, which has both.
+    """
 
     response_id: str | None = None
     model: str | None = None
@@ -89,8 +92,10 @@ class Native(NamedTuple):
 
 
 class Finish(NamedTuple):
-    """The answer is complete.  `reason` is the finish reason in one vocabulary for all services, `native` the
-    service's own word; None if the service gave none.  `Usage` may follow.
+    """The answer is complete: its protocol's end has come, and nothing but `Usage` may follow.
+
+    `reason` is the finish reason in one vocabulary for all services, `native` the service's own word; None if the
+    service gave none.
     """
 
     reason: FinishReason

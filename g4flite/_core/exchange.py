@@ -34,13 +34,15 @@ from .errors import (
     ContentFilterError,
     EmptyReplyError,
     G4fliteError,
+    LimitError,
+    MalformedReplyError,
     MessagesError,
     ProxyError,
     SpecError,
     StreamClosedError,
     TotalTimeoutError,
 )
-from .events import CONTENT, Event, Finish, Reasoning, Start, ToolCall, Usage
+from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
 from .response.reply import Head, Reply, inflater
 from .response.service_errors import error_of_content_type, request_id, status_error
@@ -51,8 +53,9 @@ from .timers import Timers
 # How many bytes of an error's body are read, and how many seconds reading them may take.
 BODY_READ: Final = 16 * 1024
 BODY_TIME: Final = 1.0
-# Seconds that the rest of the body may take behind a finish reason: only the token counts may follow.
-EPILOGUE: Final = 2.0
+# How many names of `Native` values the error of an answer without text quotes, and how many characters of each.
+NAMES: Final = 8
+NAME_LENGTH: Final = 40
 # The attributes of an error that hold the service's own words, which may repeat a secret of the request.
 QUOTED: Final = ("request_id", "body", "code", "kind")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
@@ -133,6 +136,9 @@ class Run:
     text: io.StringIO = field(default_factory=io.StringIO)
     reasoning: io.StringIO = field(default_factory=io.StringIO)
     tool_calls: list[ToolCall] = field(default_factory=list)
+    # Whether the loop has got text, and the names of the `Native` values that came.
+    said: bool = False
+    natives: list[str] = field(default_factory=list)
     # What the service said about the reply of this attempt.
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
@@ -159,11 +165,6 @@ class Run:
         """The text delivered so far.  Any thread may ask for it."""
         return self.text.getvalue()
 
-    @property
-    def answer_is_complete(self) -> bool:
-        """Whether the finish reason came, so that a failure in the rest of the body takes nothing from the answer."""
-        return self.finish is not None and not self.timers.closed
-
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), NO_SECRETS, None
@@ -180,7 +181,6 @@ class Run:
         """Keep what an event says, and return whether the loop gets events."""
         if isinstance(event, Finish):
             self.finish = event
-            self.timers.linger(EPILOGUE)
         elif isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, Start):
@@ -192,7 +192,22 @@ class Run:
                     self.reasoning.write(event.text)
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
+            elif isinstance(event, Native):
+                name = event.name[:NAME_LENGTH]
+                if name not in self.natives and len(self.natives) < NAMES:
+                    self.natives.append(name)
         return self.everything
+
+    def check_answer(self) -> None:
+        """Raise `EmptyReplyError` if a loop over text has got none, because the answer holds content of other kinds.
+
+        Tool calls are an answer: `tool_calls` holds them.
+        """
+        if self.natives and not (self.everything or self.said or self.tool_calls):
+            raise EmptyReplyError(
+                f"the answer holds no text but {', '.join(self.natives)}; read it with `for event in stream.events()`, "
+                "where it comes as Native"
+            )
 
     def fail(self, error: G4fliteError) -> None:
         """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.
@@ -347,21 +362,33 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             key_variables=provider.key_variables,
             now_ms=run.now_ms(),
         )
+    data = b""
     if head.headers.get("content-type", "").lower().startswith(provider.error_types):
-        raise error_of_content_type(head.headers, redact((yield from _body_text(run, head)), run.secrets))
+        data, is_reply = yield from _first_bytes(provider, head)
+        if not is_reply:
+            raise error_of_content_type(head.headers, redact((yield from _body_text(run, head, data)), run.secrets))
     reply = reply_of(provider, head)
-    # The events before the first content, like `Start`.
-    early: list[str | Event] = []
+    # The events before the first content, like `Start`: the last of each type, so that a service that sends no content
+    # but events without end fills no memory.
+    early: dict[type, str | Event] = {}
     ended = False
     while not ended:
-        data: bytes = b"" if reply.done else (yield READ)
+        try:
+            data = data or (b"" if reply.done else (yield READ))
+        except StreamClosedError:
+            raise
+        except G4fliteError as error:
+            # A parser that is not ours gives out `Finish` before the end of the body.
+            reply.failed = error if run.finish is None else None
         ended = not data
         items = iter(reply.close() if ended else reply.feed(data))
+        data = b""
         for item in items:
             if isinstance(item, CONTENT):
-                yield Opening(reply, chain(early, (item,), items), ended)
-            early.append(item)
-            # The answer is complete without any content.  `collect` lets the timers wait for the token counts alone.
+                yield Opening(reply, chain(early.values(), (item,), items), ended)
+            early.pop(type(item), None)
+            early[type(item)] = item
+            # The answer is complete without any content.
             if isinstance(item, Finish):
                 run.collect(item)
     # If the reply ended without a finish reason, an empty answer is an error.  (`Finish("other")` without a native word
@@ -370,7 +397,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
         raise EmptyReplyError("the reply is complete but holds no text; try again, or ask another provider")
     if run.finish is not None and run.finish.reason == "content_filter":
         raise ContentFilterError("a content filter kept the whole answer back; change the messages", status=head.status)
-    yield Opening(reply, early, ended)
+    yield Opening(reply, early.values(), ended)
 
 
 def reply_of(provider: Provider, head: Head) -> Reply:
@@ -382,8 +409,33 @@ def reply_of(provider: Provider, head: Head) -> Reply:
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 
 
-def _body_text(run: Run, head: Head) -> Generator[Literal[Wanted.READ], bytes, str]:
-    """Read the body of an error, and return the first `BODY_READ` bytes as text.
+def _first_bytes(provider: Provider, head: Head) -> Generator[Literal[Wanted.READ], bytes, tuple[bytes, bool]]:
+    """Read the beginning of a body whose content type marks an error, and return it with whether it is a reply.
+
+    Proxies and relays label replies as JSON, as HTML or as plain text; the framing of a reply tells.
+    Source: palantir/foundry-dev-tools#195, April 2025.
+    """
+    recognises = getattr(provider.parser(provider.max_frame), "recognises", None)
+    if recognises is None:
+        return b"", False
+    body, start = bytearray(), bytearray()
+    known: bool | None = None
+    try:
+        inflate = inflater(head, provider.max_ratio)
+        while known is None and len(start) < BODY_READ and (data := (yield READ)):
+            body += data
+            for piece in (data,) if inflate is None else inflate.feed(data):
+                start += piece[:BODY_READ]
+                if (known := recognises(bytes(start))) is not None:
+                    break
+    # It cannot be inflated.
+    except (MalformedReplyError, LimitError):
+        pass
+    return bytes(body), known is True
+
+
+def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wanted.READ], bytes, str]:
+    """Read the body of an error, and return the first `BODY_READ` bytes as text.  `data` is what was read before.
 
     Returns less if reading fails or takes longer than `BODY_TIME`.
     """
@@ -391,11 +443,12 @@ def _body_text(run: Run, head: Head) -> Generator[Literal[Wanted.READ], bytes, s
     run.timers.linger(BODY_TIME)
     try:
         inflate = inflater(head, run.call.provider.max_ratio)
-        while len(body) < BODY_READ and (data := (yield READ)):
+        while len(body) < BODY_READ and (data := data or (yield READ)):
             for piece in (data,) if inflate is None else inflate.feed(data):
                 body += piece
                 if len(body) >= BODY_READ:
                     break
+            data = b""
     except (StreamClosedError, TotalTimeoutError):
         raise
     # The body explains the status.  The status alone says more than the error that ended the reading of the body.

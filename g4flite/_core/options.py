@@ -93,6 +93,15 @@ def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[s
     return ("function", function["name"]) if function else (given, "")
 
 
+def single_answer(count: object, name: str) -> None:
+    """Raise `OptionError` if a field `name` of `extra=` asks the service for several answers: a stream reads one."""
+    if count not in (None, 1):
+        raise OptionError(
+            f"extra= asks for several answers with {name!r}, but a stream reads one; leave it out, or call stream() "
+            "once for each answer"
+        )
+
+
 def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON Schema that the option `response_format` names, as `{"name", "schema", ...}`.
 

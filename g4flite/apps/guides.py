@@ -96,8 +96,8 @@ times. Follows no redirect.
     - a body with a known code, type or message of an error: its class, like `ContextLengthError`
     - the status alone: 401 `AuthenticationError`, 403 `PermissionDeniedError`, 404 `NotFoundError`, 429 \
 `RateLimitError`, 529 `OverloadedError`, any other `StatusError`
-#. **Checks the content type.** A reply of the type {error_types} is no answer: it raises the error that it reports, \
-else `MalformedReplyError`.
+#. **Checks the content type.** A reply of the type {error_types} is no answer, unless its body begins like one: it \
+raises the error that it reports, else `MalformedReplyError`.
 #. **Decodes the reply.** Feeds the bytes to a parser made by {parser} An error inside the reply raises its class, as \
 above, or `ProviderError`; a frame of more than {spec.max_frame:,} bytes, and a compressed reply that grows more than \
 {spec.max_ratio} times, raise `LimitError`.
@@ -109,7 +109,8 @@ asks for. If `stream()` names several providers, it then asks the next one.
 counts and the finish reason. Raises `IdleTimeoutError` if the next piece takes more than {timeout.idle:g} s. An error \
 holds the text so far in `.partial`.
 #. **Recognises the end.** {marker} is complete once its end marker has come; a body that ends before raises \
-`TruncatedStreamError`. If no text came, a missing finish reason raises `EmptyReplyError`, and the finish reason \
+`TruncatedStreamError`, unless its finish reason has come and no text since. \
+If no text came, a missing finish reason raises `EmptyReplyError`, and the finish reason \
 `content_filter` raises `ContentFilterError`.
 #. **Recognises the end.** {clean} is complete when the HTTP body is, at its `content-length` or its last chunk; a \
 body that ends before, or has neither over HTTP/1, raises `TruncatedStreamError`, and a reply without text \

@@ -3,21 +3,24 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types of anthropic-sdk-python (August 2026).
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
-from .._core.errors import MessagesError
-from .._core.events import Finish, Reasoning, Start, Usage
+from .._core.errors import LimitError, MessagesError
+from .._core.events import Finish, Native, Start, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
+from .._core.response.ending import Ending
+from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import reported
 from .._core.takes import Takes
 
 # `max_tokens` without the option: the protocol requires a number.
@@ -131,54 +134,125 @@ def without_end(content: Any) -> Any:
     return [*content[:-1], {**content[-1], "text": content[-1]["text"].rstrip()}]
 
 
+class Block(NamedTuple):
+    """A block of another kind than text, thinking and the caller's tools: as it began, and its input so far."""
+
+    number: object
+    value: dict[str, Any]
+    pieces: list[str]
+
+
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
-    __slots__ = ("_calls", "_counts", "_stop", "done")
-    verbatim = True
+    __slots__ = ("_block", "_calls", "_counts", "_ending", "_left", "done")
+    names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
+             "message_stop")  # fmt: skip
 
     def __init__(self, limit: int) -> None:
-        self._calls, self._counts, self._stop, self.done = ToolCalls(limit), dict[str, Any](), "", False
+        self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
+        # The block that will be a `Native`, None if none is open; and how many characters its input may still grow.
+        self._block: Block | None = None
+        self._left = limit
+
+    @property
+    def verbatim(self) -> bool:
+        # Behind a finish reason, it matters whether content comes.
+        return self._ending.finish is None
+
+    @property
+    def settled(self) -> bool:
+        return self._ending.settled(self._calls.torn or self._block is not None)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
+        if kind == "content_block_delta" and self._ending.finish is None:
+            return self._delta(frame.get("index"), frame["delta"])
+        items = tuple(self._read(kind, name, frame))
+        if kind == "message_delta":
+            self._ending.note(finish_of(frame["delta"].get("stop_reason")), (), calls=self._calls.count)
+        elif self._ending.finish is not None or kind == "content_block_start":
+            self._ending.note(None, items, calls=self._calls.count)
+        return items
+
+    def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
+        """Return the items of an event of this `kind` and this name."""
         if kind == "content_block_delta":
             return self._delta(frame.get("index"), frame["delta"])
         if kind == "message_start":
             message = frame["message"]
-            return Start(displayable_id(message.get("id")), displayable_id(message.get("model"))), self._count(
-                message.get("usage")
-            )
+            start = Start(name_of(message.get("id")), name_of(message.get("model")))
+            return start, self._count(message.get("usage"))
         if kind == "content_block_start":
-            block, index = frame["content_block"], frame.get("index")
-            if block.get("type") != "tool_use":
-                # The block may be a `server_tool_use`, a tool that the service runs itself.
-                self._calls.skip(index)
-                return (text_or_error(block.get("text")),)
-            # Some servers send the whole `input` here, and no `input_json_delta`.
-            return tuple(self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input")))
+            return self._started(frame.get("index"), frame["content_block"])
         if kind == "content_block_stop":
-            return tuple(self._calls.stop(frame.get("index")))
+            return (*self._calls.stop(frame.get("index")), *self._native(frame.get("index")))
         if kind == "message_delta":
-            self._stop = frame["delta"].get("stop_reason") or self._stop
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
-            self.done = True
-            reason = self._calls.reason(REASONS.get(self._stop, "other"))
-            return *self._calls.whole(), Finish(reason, self._stop or None)
+            return self._finish(self._ending.finish or Finish("other"))
         # An error comes as an event of that type or name, or as a field of any other event.
         failed = "error" in (kind, name, *frame)
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 
+    def _started(self, index: object, block: dict[str, Any]) -> Items:
+        """Yield what a block begins with."""
+        kind = block.get("type")
+        if kind == "tool_use":
+            # Some servers send the whole `input` here, and no `input_json_delta`.
+            yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
+            return
+        # The block may be a `server_tool_use`, a tool that the service runs itself.
+        self._calls.skip(index)
+        if kind in (None, "text"):
+            yield text_or_error(block.get("text"))
+        elif kind == "thinking":
+            yield from reasoning_of(block.get("thinking"))
+        else:
+            # The block before never stopped, if it is still open.
+            yield from self._native()
+            self._block = Block(index, block, [])
+
+    def _native(self, index: object = None) -> Items:
+        """Yield the open block as a `Native`, with its input joined; if an index is given, only the block there."""
+        block = self._block
+        if block is None or index not in (None, block.number):
+            return
+        self._block = None
+        value = block.value
+        if text := "".join(block.pieces):
+            try:
+                value = {**value, "input": json.loads(text, strict=False)}
+            # The model broke it off.
+            except (ValueError, RecursionError):
+                value = {**value, "input": text}
+        yield Native(str(value.get("type")), value)
+
     def _delta(self, index: object, delta: dict[str, Any]) -> Items:
-        """Return the text, reasoning or piece of a tool call in a `content_block_delta`."""
+        """Return the text, reasoning, piece of a tool call or other content in a `content_block_delta`."""
         kind = delta.get("type")
         if kind == "text_delta":
             return (text_or_error(delta["text"]),)
         if kind == "thinking_delta":
-            return (Reasoning(text_or_error(delta["thinking"])),)
+            return tuple(reasoning_of(delta.get("thinking")))
+        if self._block is not None and self._block.number == index:
+            return self._grown(self._block, delta)
         if kind == "input_json_delta":
             return tuple(self._calls.add(index, arguments=delta["partial_json"]))
+        # A signature is the service's own.
+        return (Native(str(kind), delta),) if kind != "signature_delta" else ()
+
+    def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:
+        """Add a delta to a block: a piece of its input, or fields of the block (`compaction_delta`)."""
+        self._left -= sum(len(value) if isinstance(value, str) else 1 for value in delta.values())
+        if self._left < 0:
+            raise LimitError("the blocks of the reply are longer than max_frame allows")
+        for key, value in delta.items():
+            if key == "partial_json":
+                block.pieces.append(text_or_error(value))
+            elif key != "type":
+                before = block.value.get(key)
+                block.value[key] = before + value if isinstance(before, str) and isinstance(value, str) else value
         return ()
 
     def _count(self, usage: object) -> Usage | None:
@@ -191,15 +265,32 @@ class MessagesReader:
         prompt = [count for count in (found(counts, name) for name in names) if count is not None]
         return usage_of(counts, sum(prompt) if prompt else None, found(counts, "output_tokens"))
 
-    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message_stop ends a reply
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - a [DONE] has no meaning here
+        # Some servers close the connection behind their `stop_reason`, without a `message_stop`.
+        return self._finish(self._ending.finish) if self._ending.finish is not None else ()
+
+    def _finish(self, finish: Finish) -> Items:
+        """Yield the end of the answer: blocks that were not ended, the finish reason."""
+        self.done = True
+        yield from self._calls.whole()
+        yield from self._native()
+        yield finish._replace(reason=self._calls.reason(finish.reason))
+
+    def rest(self) -> Items:
         return ()
+
+
+def finish_of(reason: object) -> Finish | None:
+    """Return the `Finish` of a `stop_reason`, None if there is none."""
+    return Finish(REASONS.get(reason, "other"), reason) if isinstance(reason, str) and reason else None
 
 
 def parser(limit: int) -> FrameParser:
     """Anthropic Messages: server-sent events, each with the name that its JSON has as `type`.
 
     `content_block_delta` holds text, reasoning or a piece of a tool call; `message_delta` holds the token counts;
-    `error` raises; `message_stop` completes the reply.  Events with other names are skipped.
+    `error` raises.  The reply is complete with its `message_stop`, or if the body ends behind a `stop_reason`.  Events
+    with other names are skipped.
     """
     return FrameParser(ServerSentEvents(limit), MessagesReader(limit), "an event")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Finish, Reasoning, Start
+from .._core.events import Finish, Native, Start
 from .._core.options import (
     as_wire_names,
     check_tools,
@@ -21,10 +21,11 @@ from .._core.options import (
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
+from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import reported
 from .._core.takes import Takes
 
 # The types of cohere-python 7.3.1; an assistant's message with neither text nor calls is a 400 (pydantic-ai, 2026).
@@ -61,6 +62,7 @@ class CohereReader:
     """Reads the events of one reply.  Unknown events are skipped."""
 
     __slots__ = ("_calls", "done")
+    names = ("content-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "message-end")
     verbatim = True
 
     def __init__(self, limit: int) -> None:
@@ -71,12 +73,16 @@ class CohereReader:
         if kind == "content-delta":
             content = frame["delta"]["message"]["content"]
             # A piece holds either reasoning or text.
-            thought = text_or_error(content.get("thinking"))
-            return (*((Reasoning(thought),) if thought else ()), text_or_error(content.get("text")))
+            if content.get("thinking"):
+                return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))
+            return (text_or_error(content.get("text")),)
         if kind == "message-start":
-            return (Start(displayable_id(frame.get("id"))),)
-        if kind == "tool-plan-delta":
-            return (Reasoning(text_or_error(frame["delta"]["message"]["tool_plan"])),)
+            return (Start(name_of(frame.get("id"))),)
+        if kind in ("tool-plan-delta", "citation-start"):
+            message = as_object(as_object(frame.get("delta")).get("message"))
+            if citations := message.get("citations"):
+                return (Native("citations", citations),)
+            return tuple(reasoning_of(message.get("tool_plan")))
         if kind == "tool-call-start":
             tool_call = frame["delta"]["message"]["tool_calls"]
             function, index = tool_call["function"], frame.get("index")
@@ -88,7 +94,7 @@ class CohereReader:
         if kind == "tool-call-end":
             return tuple(self._calls.stop(frame.get("index")))
         if kind == "message-end":
-            return tuple(self._finish(frame["delta"]))
+            return tuple(self._finish(frame.get("delta") or {}))
         return (reported(frame),) if frame.get("error") else ()
 
     def _finish(self, delta: dict[str, Any]) -> Items:

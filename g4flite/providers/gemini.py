@@ -1,4 +1,4 @@
-"""Gemini streamGenerateContent: server-sent events without names; a `finishReason` completes the reply.
+"""Gemini streamGenerateContent: server-sent events without names, up to the end of the body.
 
 Source: https://ai.google.dev/api/generate-content and the types of python-genai (August 2026).
 """
@@ -9,16 +9,18 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, ProviderError
-from .._core.events import Finish, Reasoning, Start
+from .._core.events import Finish, Native, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
-from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, stops, tool_choice
+from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, single_answer, stops, tool_choice
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
+from .._core.response.ending import Ending
+from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import reported
 from .._core.takes import Takes
 
 # The protocol's words for the kinds of `tool_choice`.
@@ -33,6 +35,7 @@ def payload(call: Call) -> JSON:
     Messages of one role that follow one another become one content.  An empty text stands before a tool call with which
     the conversation begins.  A message with a `name` and an image at an `https:` URL raise `MessagesError`.
     """
+    single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
     system, messages = split_system(fitted(call.messages, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
@@ -87,75 +90,121 @@ def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, An
         yield {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
 
 
-class GeminiReader:
-    """Reads the chunks of one reply.  Of several candidates, the first is read."""
+# The fields of a part that are read or say something about other fields.  Any other field is content of its own kind:
+# `inlineData`, `executableCode`, `codeExecutionResult`, `fileData`, `toolCall`, `toolResponse`.
+KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "videoMetadata", "partMetadata",
+                   "mediaResolution"))  # fmt: skip
+# The fields of a candidate that name the answer's sources.  The last chunk has them whole.
+SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
 
-    __slots__ = ("_calls", "_finished", "_started", "done")
-    verbatim = True
+
+class GeminiReader:
+    """Reads the chunks of one reply.  Of several candidates, the first is read.
+
+    The end of the body ends the answer: `finishReason` may stand in early chunks, or in every chunk.
+    """
+
+    __slots__ = ("_calls", "_ending", "_naming", "_sources", "_usage", "done")
+    names = ("", "message")
 
     def __init__(self, limit: int) -> None:
-        self._calls = ToolCalls(limit)
-        self._finished = self._started = self.done = False
+        self._calls, self._naming, self._ending, self._sources = ToolCalls(limit), Naming(), Ending(), dict[str, Any]()
+        # The token counts of the last chunk behind a finish reason.
+        self._usage: object = None
+        self.done = False
+
+    @property
+    def verbatim(self) -> bool:
+        # Behind a finish reason, it matters whether content comes.
+        return self._ending.finish is None
+
+    @property
+    def settled(self) -> bool:
+        return self._ending.settled(torn=False)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
 
     def _read(self, frame: dict[str, Any]) -> Items:
         """Yield the items of a frame that reports no error."""
-        if not self._started:
-            self._started = True
-            yield Start(displayable_id(frame.get("responseId")), displayable_id(frame.get("modelVersion")))
-        blocked = (frame.get("promptFeedback") or {}).get("blockReason")
-        reason = None
-        for candidate in (frame.get("candidates") or ())[:1]:
-            for part in (candidate.get("content") or {}).get("parts") or ():
-                yield from self._part(part)
-            reason = candidate.get("finishReason")
-        usage = frame.get("usageMetadata")
+        if not self._naming.complete:
+            yield self._naming.learn(frame.get("responseId"), frame.get("modelVersion"))
+        feedback, candidates = frame.get("promptFeedback"), frame.get("candidates")
+        blocked = as_object(feedback).get("blockReason") if feedback else None
+        candidate = (candidates if isinstance(candidates, dict) else candidates[0] if candidates else None) or {}
+        if candidate.get("index") not in (None, 0, "0"):
+            candidate = {}
+        items: list[Any] = []
+        for part in (candidate.get("content") or {}).get("parts") or ():
+            items += self._part(part)
+        yield from items
+        reason, finished = candidate.get("finishReason"), self._ending.finish is not None
+        if reason or finished:
+            self._ending.note(finish_of(reason), items, calls=self._calls.count)
+        if not SOURCES.isdisjoint(candidate):
+            self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
         # Each chunk repeats the token counts; those of the last chunk are final.
-        if usage and (reason or blocked or self._finished):
-            counts = merged({}, usage)
-            names = ("prompt", "toolUsePrompt", "candidates", "thoughts", "total")
-            prompt, used, answer, thought, total = (found(counts, f"{name}TokenCount") for name in names)
-            # What tools of the service have put into the prompt, and the thoughts, are counted beside the others.
-            prompt = None if prompt is None else prompt + (used or 0)
-            yield usage_of(counts, prompt, (answer or 0) + (thought or 0), total=total)
+        if usage := frame.get("usageMetadata"):
+            if blocked or (reason and not finished):
+                yield counted(usage)
+            elif finished:
+                self._usage = usage
         if blocked:
-            body = json.dumps(frame["promptFeedback"])
+            body = json.dumps(feedback)
             said = f"the service blocked the messages ({blocked}); change them, or ask another provider"
             yield ContentFilterError(said, status=200, code=blocked, body=body)
-        if reason and not self._finished:
-            self._finished = True
-            yield from self._finish(reason)
 
-    def _finish(self, native: str) -> Items:
-        """Yield the finish reason, and the error that it stands for."""
-        reason = REASONS.get(native, "other")
-        yield Finish(self._calls.reason(reason), native)
-        if reason == "content_filter":
+    def _part(self, part: dict[str, Any]) -> Items:
+        """Yield the tool call, reasoning, text or other content in a part."""
+        if call := part.get("functionCall"):
+            yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
+        if text := part.get("text"):
+            yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
+        if not KNOWN.issuperset(part):
+            yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+
+    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
+        """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""
+        finish = self._ending.finish
+        if finish is None:
+            return
+        self.done = True
+        yield from (Native(key, value) for key, value in self._sources.items())
+        native = finish.native
+        yield Finish(self._calls.reason(finish.reason), native)
+        yield counted(self._usage)
+        if finish.reason == "content_filter":
             said = f"the service stopped the answer ({native}); the text so far is in .partial; change the messages"
             yield ContentFilterError(said, status=200, code=native)
-        if reason == "error":
+        if finish.reason == "error":
             said = f"the model wrote what the service cannot use ({native}); try again"
             yield ProviderError(said, code=native, passing=True)
 
-    def _part(self, part: dict[str, Any]) -> Items:
-        """Yield the tool call, reasoning or text in a part."""
-        if call := part.get("functionCall"):
-            yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
-        text = text_or_error(part.get("text"))
-        yield Reasoning(text) if part.get("thought") else text
+    def rest(self) -> Items:
+        return (counted(self._usage),)
 
-    def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - a finishReason alone ends a reply
-        self.done = self._finished
-        return ()
+
+def finish_of(reason: object) -> Finish | None:
+    """Return the `Finish` of a `finishReason`, None if there is none."""
+    named = isinstance(reason, str) and reason not in ("", "FINISH_REASON_UNSPECIFIED")
+    return Finish(REASONS.get(str(reason), "other"), str(reason)) if named else None
+
+
+def counted(usage: object) -> Usage | None:
+    """Return the token counts in a `usageMetadata`, None if it has none."""
+    counts = merged({}, usage)
+    names = ("prompt", "toolUsePrompt", "candidates", "thoughts", "total")
+    prompt, used, answer, thought, total = (found(counts, f"{name}TokenCount") for name in names)
+    # What tools of the service have put into the prompt, and the thoughts, are counted beside the others.
+    prompt = None if prompt is None else prompt + (used or 0)
+    return usage_of(counts, prompt, (answer or 0) + (thought or 0), total=total)
 
 
 def parser(limit: int) -> FrameParser:
     """Gemini streamGenerateContent: server-sent events, or one JSON array if a proxy drops `alt=sse` from the URL.
 
     `candidates[0].content.parts` holds text, reasoning (`thought`) and tool calls; `usageMetadata` holds the token
-    counts; a `finishReason` completes the reply.
+    counts; the end of the body completes the reply, if a `finishReason` came.
     """
     return FrameParser(EventsOrArray(limit), GeminiReader(limit), "an event")
 

@@ -7,16 +7,17 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.events import Finish, Reasoning, Start
+from .._core.events import Finish, Native, Start
 from .._core.messages import Message, arguments, embedded_image, parts, tool_names
 from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
+from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
@@ -65,7 +66,7 @@ class OllamaReader:
     """Reads the lines of one reply."""
 
     __slots__ = ("_calls", "_started", "done")
-    verbatim = True
+    names, verbatim = ("",), True
 
     def __init__(self, limit: int) -> None:
         self._calls = ToolCalls(limit)
@@ -78,10 +79,12 @@ class OllamaReader:
         """Yield the items of a line that reports no error."""
         if not self._started:
             self._started = True
-            yield Start(None, displayable_id(frame.get("model")))
+            yield Start(None, name_of(frame.get("model")))
         message = frame.get("message") or {}
         if message.get("thinking"):
-            yield Reasoning(text_or_error(message["thinking"]))
+            yield from reasoning_of(message["thinking"])
+        if message.get("images"):
+            yield Native("images", message["images"])
         yield text_or_error(message.get("content"))
         for tool_call in message.get("tool_calls") or ():
             function = tool_call["function"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import G4fliteError, ProviderError
-from .._core.events import Event, Finish, Reasoning, Start, Usage
+from .._core.events import Event, Finish, Native, Usage
 from .._core.options import (
     OPTIONS,
     as_wire_names,
@@ -17,16 +17,19 @@ from .._core.options import (
     check_tools,
     non_empty,
     required_model,
+    single_answer,
     stops,
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, found, merged, usage_of
+from .._core.response.ending import Ending
+from .._core.response.fields import Naming, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import KEPT, reported
 from .._core.response.thinking import ThinkTag
 from .._core.takes import Takes
 
@@ -52,6 +55,7 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     tools = call.options.get("tools", ())
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
+    single_answer(call.extra.get("n"), "n")
     named = call.options.get("response_format", {}).get("json_schema")
     if isinstance(named, dict) and isinstance(named.get("name"), str):
         check_name("response_format=", named["name"], takes)
@@ -76,64 +80,88 @@ def payload(call: Call) -> JSON:
     return {**chat(call, TAKES, max_tokens="max_completion_tokens"), "stream_options": usage}
 
 
-class ChatReader:
-    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read."""
+# The fields of a delta that hold content of other kinds.  Sources: types of openai-python (`audio`), OpenRouter
+# (`images`, `annotations`) and Groq (`executed_tools`), November 2026.
+NATIVES = frozenset(("audio", "images", "annotations", "executed_tools"))
 
-    __slots__ = ("_calls", "_counts", "_reason", "_refusal", "_started", "_think", "done")
+
+class ChatReader:
+    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read.
+
+    The finish reason and complete tool calls come out at the end of the reply, because content may follow the chunk
+    with the reason.
+    """
+
+    __slots__ = ("_calls", "_citations", "_counts", "_ending", "_naming", "_refusal", "_think", "_usage", "done")
+    # Events of other names are read if their data are chunks.
+    names = ("", "message")
 
     def __init__(self, limit: int) -> None:
-        self._calls, self._think, self._refusal = ToolCalls(limit), ThinkTag(), list[str]()
+        self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
         # The token counts so far.
         self._counts: dict[str, Any] = {}
-        # The finish reason; "none" if the reply ended without a finish reason, "" before its end.
-        self._reason = ""
-        self._started = self.done = False
+        # The words of a refusal, as many as its error keeps.
+        self._refusal = ""
+        # The sources of the answer, which some services repeat in each chunk.
+        self._citations: object = None
+        # The token counts that came with the finish reason or behind it.
+        self._usage: Usage | None = None
+        self.done = False
 
     @property
     def verbatim(self) -> bool:
-        # While a `<think>` tag may come, or once the model refuses, what the text says matters.
-        return self._think.off and not self._refusal
+        # While a `<think>` tag may come and once the model refuses, what the text says matters; behind a finish reason,
+        # it matters that a text comes.
+        return self._think.off and not self._refusal and self._ending.finish is None
+
+    @property
+    def settled(self) -> bool:
+        return self._ending.settled(self._calls.torn)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         items: list[str | Event | G4fliteError | None] = []
-        # The first chunk of Azure has no id yet.
-        if not self._started and frame.get("id"):
-            self._started = True
-            items.append(Start(displayable_id(frame["id"]), displayable_id(frame.get("model"))))
-        for choice in frame.get("choices") or ():
-            if choice.get("index") not in (None, 0, "0"):
+        # The first chunk of Azure has neither yet.
+        if not self._naming.complete and (frame.get("id") or frame.get("model")):
+            items += filter(None, (self._naming.learn(frame.get("id"), frame.get("model")),))
+        choices = frame.get("choices") or ()
+        for choice in (choices,) if isinstance(choices, dict) else choices:
+            if not isinstance(choice, dict) or choice.get("index") not in (None, 0, "0"):
                 continue
-            items += self._delta(choice.get("delta") or {})
-            # Some servers repeat the finish reason in a later chunk.
-            if (reason := choice.get("finish_reason")) and not self._reason:
-                items += self._finish(reason, choice.get("native_finish_reason") or reason)
-        if (usage := self._usage(frame)) is not None:
-            items.append(usage)
+            delta = choice.get("delta") or {}
+            items += self._delta(delta)
+            reason = choice.get("finish_reason")
+            if reason or self._ending.finish or delta.get("tool_calls"):
+                finish = finish_of(reason, choice.get("native_finish_reason"))
+                self._ending.note(finish, items, calls=self._calls.count)
+        if frame.get("citations"):
+            self._citations = frame["citations"]
+        counted, finish = self._count(frame), self._ending.finish
+        if counted is not None and finish is not None:
+            self._usage = counted
+        elif counted is not None:
+            items.append(counted)
         if name == "error" or frame.get("error") or frame.get("object") == "error":
-            items.append(reported(frame if frame.get("error") else {"error": frame}))
-        elif REASONS.get(self._reason) == "error":
-            said = f"the service ended its reply with the finish reason {self._reason}; try again"
-            items.append(ProviderError(said, code=self._reason, passing=True))
-        elif self._refusal and self._reason:
-            items.append(refusal("".join(self._refusal)))
+            items += (finish, reported(frame if frame.get("error") else {"error": frame}))
+        elif finish is not None and (finish.reason == "error" or self._refusal):
+            items += self.end(marked=False)
         return items
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event | G4fliteError]:
-        """Yield the reasoning, text and pieces of tool calls in a delta."""
+        """Yield the reasoning, text, pieces of tool calls and other content in a delta."""
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
-            yield Reasoning(text_or_error(reasoning))
+            yield from reasoning_of(reasoning)
         content = delta.get("content")
         # Mistral's reasoning models send a list of parts.
-        if isinstance(content, list):
-            for part in content:
-                if part.get("type") == "thinking":
-                    yield from (Reasoning(text_or_error(piece["text"])) for piece in part["thinking"])
-                else:
-                    yield text_or_error(part.get("text"))
+        if isinstance(content, list | dict):
+            for part in (content,) if isinstance(content, dict) else content:
+                yield from self._part(part)
         elif content:
             yield from (text_or_error(content),) if self._think.off else self._think.feed(text_or_error(content))
-        self._refusal += filter(None, [text_or_error(delta.get("refusal"))])
+        if delta.get("refusal"):
+            self._refuse(delta["refusal"])
+        if not NATIVES.isdisjoint(delta):
+            yield from (Native(key, value) for key, value in delta.items() if key in NATIVES and value)
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
@@ -146,7 +174,24 @@ class ChatReader:
         if function := delta.get("function_call"):
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
 
-    def _usage(self, frame: dict[str, Any]) -> Usage | None:
+    def _part(self, part: Any) -> Iterator[str | Event]:
+        """Yield the text, reasoning or other content in a part of `content`."""
+        kind = part.get("type")
+        if kind == "thinking":
+            yield from reasoning_of(part.get("thinking"))
+        elif kind == "refusal":
+            self._refuse(part.get("refusal"))
+        elif kind in (None, "text"):
+            text = text_or_error(part.get("text") if kind else part["text"])
+            yield from (text,) if self._think.off else self._think.feed(text)
+        # A `reference`, a `document_url`, an `image_url`.
+        else:
+            yield Native(str(kind), part)
+
+    def _refuse(self, words: object) -> None:
+        self._refusal = (self._refusal + text_or_error(words))[:KEPT]
+
+    def _count(self, frame: dict[str, Any]) -> Usage | None:
         """Return the token counts so far, if the chunk counts tokens."""
         group, timings = frame.get("x_groq"), frame.get("timings")
         # Groq sends the token counts in a field of its own.
@@ -163,27 +208,43 @@ class ChatReader:
             return usage_of({**timings, "cached_tokens": cached}, prompt, answer)
         return None
 
-    def _finish(self, reason: str | None, native: str | None) -> Items:
-        """Yield what was held back, and the finish reason."""
-        self._reason = reason or "none"
-        yield from self._think.close()
-        yield from self._calls.whole()
-        yield Finish(self._calls.reason(REASONS.get(self._reason, "other")), native)
-
     def end(self, *, marked: bool) -> Items:
-        # Some servers send a finish reason, but no `[DONE]`.
-        self.done = marked or bool(self._reason)
-        if marked and not self._reason:
-            return self._finish(None, None)
-        return self._think.close()
+        """Yield what was held back, the finish reason, and the error that it stands for.
+
+        Some servers send a finish reason, but no `[DONE]`; others `[DONE]`, but no finish reason.
+        """
+        yield from self._think.close()
+        finish = self._ending.finish or (Finish("other") if marked else None)
+        if finish is None:
+            return
+        self.done = True
+        yield from self._calls.whole()
+        yield Native("citations", self._citations) if self._citations else None
+        yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
+        if finish.reason == "error":
+            said = f"the service ended its reply with the finish reason {finish.native}; try again"
+            yield ProviderError(said, code=finish.native, passing=True)
+        elif self._refusal:
+            yield refusal(self._refusal)
+
+    def rest(self) -> Items:
+        return (*self._think.close(), self._usage)
+
+
+def finish_of(reason: object, native: object) -> Finish | None:
+    """Return the `Finish` of a finish reason, None if there is none; `native` is another word for it, if not empty."""
+    if not isinstance(reason, str) or not reason:
+        return None
+    return Finish(REASONS.get(reason, "other"), native if isinstance(native, str) and native else reason)
 
 
 def parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
     `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` or `<reasoning>` element at
-    the start of the text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  A
-    `finish_reason` or `[DONE]` completes the reply.
+    the start of the text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.
+    The reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`; content between the two is
+    read.
     """
     return FrameParser(ServerSentEvents(limit), ChatReader(limit), "an event")
 

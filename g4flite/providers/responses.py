@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.events import Finish, Reasoning, Start
+from .._core.errors import LimitError
+from .._core.events import Finish, Native, Reasoning
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -25,15 +26,22 @@ from .._core.options import (
 from .._core.provider import JSON, Call
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
+from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import displayable_id, reported
+from .._core.response.service_errors import KEPT, reported
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
-# The types of events with a piece of the reasoning.
+# The types of events with a piece of the reasoning, with a piece of audio, and with the head of the response.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
+AUDIO = ("response.audio.delta", "response.audio.transcript.delta")
+STARTS = ("response.created", "response.queued", "response.in_progress")
+# The kinds of content that the parts of a message hold.
+PARTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
+# How many places of content are remembered: four for each part of a reply.
+MOST_PLACES = 2**16
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
 TAKES = replace(
@@ -94,43 +102,145 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 class ResponsesReader:
-    """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types."""
+    """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types.
 
-    __slots__ = ("_asides", "_calls", "_refusal", "done")
+    Some servers send no deltas.  Then the text stands in `response.output_text.done`, in the item of
+    `response.output_item.done`, or only in the `output` of `response.completed`; so do the reasoning and a refusal.
+    What has come in one of these events is not taken from a later one.
+    """
+
+    __slots__ = ("_asides", "_calls", "_given", "_items", "_naming", "_new_part", "_refusal", "_thought", "done")
+    names = (
+        *(f"response.{name}" for name in (
+            "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "output_item.added",
+            "output_item.done", "function_call_arguments.delta", "function_call_arguments.done", "completed",
+            "incomplete", "failed")),
+    )  # fmt: skip
     verbatim = True
 
     def __init__(self, limit: int) -> None:
-        self._calls, self._refusal, self.done = ToolCalls(limit), list[str](), False
+        self._calls, self._naming = ToolCalls(limit), Naming()
         # The output indices of messages that are a commentary and no answer (lm15-contract's recordings, 2026).
         self._asides: set[object] = set()
+        # The words of a refusal, as many as its error keeps.
+        self._refusal = ""
+        # What was given out: the kind of the content with its item and part, with its item, and alone.
+        self._given = set[tuple[object, ...]]()
+        # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
+        self._thought: tuple[object, object] | None = None
+        self._new_part = False
+        # Whether an item has come whole, so that `response.completed` repeats the items.
+        self._items = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "response.output_text.delta":
+            place = "text", frame.get("output_index"), frame.get("content_index", 0)
+            if place not in self._given:
+                self._give(*place, frame.get("item_id"))
             text = text_or_error(frame["delta"])
-            return (Reasoning(text) if self._asides and frame.get("output_index") in self._asides else text,)
+            return (Reasoning(text) if self._asides and place[1] in self._asides else text,)
+        # What follows comes once in a part, an item or a reply.
+        return tuple(self._read(kind, name, frame))
+
+    def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
+        """Yield the items of an event of this `kind` and this name."""
+        index = frame.get("output_index")
         if kind in REASONING:
-            return (Reasoning(text_or_error(frame["delta"])),)
-        if kind == "response.refusal.delta":
-            self._refusal.append(text_or_error(frame["delta"]))
-        elif kind == "response.created":
-            return (Start(displayable_id(frame["response"].get("id")), displayable_id(frame["response"].get("model"))),)
+            yield from self._think(index, frame.get("summary_index", frame.get("content_index", 0)), frame.get("delta"))
+            self._give("reasoning", index, 0, frame.get("item_id"))
+        elif kind == "response.reasoning_summary_part.added":
+            self._new_part = True
+        elif kind == "response.refusal.delta":
+            self._give("refusal", index, frame.get("content_index", 0), frame.get("item_id"))
+            self._refuse(frame["delta"])
+        elif kind in ("response.output_text.done", "response.refusal.done"):
+            part = {**frame, "type": kind.removeprefix("response.").removesuffix(".done")}
+            yield from self._part(index, frame.get("content_index", 0), frame.get("item_id"), part)
+        elif kind == "response.output_text.annotation.added" or kind in AUDIO:
+            # The annotation alone; an audio delta is whole.
+            yield Native(str(kind).removeprefix("response."), frame.get("annotation", frame))
+        elif kind in STARTS:
+            response = as_object(frame.get("response"))
+            yield self._naming.learn(response.get("id"), response.get("model"))
         elif kind == "response.output_item.added":
-            return tuple(self._added(frame.get("output_index"), frame["item"]))
+            yield from self._added(index, frame["item"])
         elif kind == "response.function_call_arguments.delta":
-            return tuple(self._calls.add(frame.get("item_id"), frame.get("output_index"), arguments=frame["delta"]))
+            yield from self._calls.add(frame.get("item_id"), index, arguments=frame["delta"])
         elif kind == "response.function_call_arguments.done":
-            slots = frame.get("item_id"), frame.get("output_index")
-            return tuple(self._calls.settle(*slots, arguments=frame.get("arguments")))
-        elif kind == "response.output_item.done" and frame["item"].get("type") == "function_call":
-            return tuple(self._done(frame.get("output_index"), frame["item"]))
+            yield from self._calls.settle(frame.get("item_id"), index, arguments=frame.get("arguments"))
+        elif kind == "response.output_item.done":
+            self._items = True
+            yield from self._item(index, frame["item"])
         elif kind in ("response.completed", "response.incomplete"):
-            return tuple(self._finish(frame["response"]))
+            yield from self._finish(frame["response"])
         elif kind == "response.failed":
-            return (reported({"error": frame["response"].get("error") or "the response failed"}),)
-        elif kind == "error" or frame.get("error"):
-            return (reported(frame if frame.get("error") else {"error": frame}),)
-        return ()
+            yield reported({"error": as_object(frame.get("response")).get("error") or "the response failed"})
+        elif kind == "error" or name == "error" or frame.get("error"):
+            yield reported(frame if frame.get("error") else {"error": frame})
+
+    def _give(self, kind: str, index: object, part: object, item_id: object) -> None:
+        """Note that content of this kind was given out.  Only a few parts of a reply are so many that they count."""
+        self._given |= {(kind, index, part), (kind, index), (kind,)}
+        if isinstance(item_id, str):
+            # The hash takes less memory.
+            self._given.add((kind, "id", hash(item_id)))
+        if len(self._given) > MOST_PLACES:
+            raise LimitError(f"the parts of the reply are more than {MOST_PLACES // 4}")
+
+    def _is_given(self, kind: str, *place: object, item_id: object = None) -> bool:
+        """Return whether content of this kind was given out for an item, or a part of it.
+
+        `place` is the index of the item, and that of the part.  Servers leave out an index or an id, in the deltas or
+        in the item.
+        """
+        known = {(kind, *place), (kind, None, *place[1:]), (kind, "id", hash(item_id))}
+        return not known.isdisjoint(self._given) or (place[0] is None and (kind,) in self._given)
+
+    def _item(self, index: object, item: dict[str, Any]) -> Items:
+        """Yield what is new in an output item that is complete."""
+        kind, item_id = item.get("type"), item.get("id")
+        if kind == "function_call":
+            yield from self._done(index, item)
+        elif kind == "message":
+            if item.get("phase") == "commentary":
+                self._asides.add(index)
+            known = [name for name in ("text", "refusal") if self._is_given(name, index, item_id=item_id)]
+            for number, part in enumerate(item.get("content") or ()):
+                if PARTS.get(part.get("type")) not in known:
+                    yield from self._part(index, number, None, part)
+        elif kind == "reasoning":
+            if not self._is_given("reasoning", index, item_id=item_id):
+                for number, part in enumerate(item.get("summary") or item.get("content") or ()):
+                    yield from self._think(index, number, part)
+        else:
+            yield Native(str(kind), item)
+
+    def _part(self, index: object, number: object, item_id: object, part: dict[str, Any]) -> Items:
+        """Yield the content of a part of a message, unless its deltas came."""
+        kind = PARTS.get(part.get("type", ""))
+        if kind is None:
+            yield Native(str(part.get("type")), part)
+        elif not self._is_given(kind, index, number):
+            self._give(kind, index, number, item_id)
+            if kind == "text":
+                text = text_or_error(part["text"])
+                yield Reasoning(text) if index in self._asides else text
+            else:
+                self._refuse(part["refusal"])
+
+    def _think(self, index: object, number: object, said: object) -> Items:
+        """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
+
+        Source: goai#125, July 2026: without it, the headings of a summary run into the text before.
+        """
+        for piece in reasoning_of(said):
+            apart = self._thought is not None and (self._new_part or self._thought != (index, number))
+            self._thought, self._new_part = (index, number), False
+            yield Reasoning(f"\n\n{piece.text}") if apart and isinstance(piece, Reasoning) else piece
+
+    def _refuse(self, words: object) -> None:
+        self._refusal = (self._refusal + text_or_error(words))[:KEPT]
 
     def _added(self, index: object, item: dict[str, Any]) -> Items:
         """Yield the beginning of a tool call, and note whether a message is a commentary."""
@@ -152,20 +262,32 @@ class ResponsesReader:
         yield from self._calls.stop(*slots)
 
     def _finish(self, response: dict[str, Any]) -> Items:
-        """Yield the end of the answer: tool calls that are still open, token counts, the finish reason, a refusal."""
+        """Yield the end of the answer: what is new in the response, token counts, the finish reason, a refusal."""
         self.done = True
-        native = (response.get("incomplete_details") or {}).get("reason") or response.get("status")
-        # Some servers send the calls here alone.
-        for index, item in enumerate(() if self._calls.begun else response.get("output") or ()):
-            if item.get("type") == "function_call":
-                yield from self._done(index, item)
+        # llama.cpp and LiteLLM name the model here.
+        if response.get("model"):
+            yield self._naming.learn(response.get("id"), response.get("model"))
+        # The numbers and ids of these items may be others than those in the deltas.  So they count by their kinds, each
+        # of which has come in full or not at all.
+        kinds = [kind for kind in ("text", "refusal", "reasoning") if (kind,) in self._given]
+        kinds += ["function_call"] if self._calls.begun else []
+        for number, item in enumerate(response.get("output") or ()):
+            kind, place = item.get("type"), ("completed", number)
+            if kind == "message":
+                found_before = [*kinds, *([None] if self._items else [])]
+                content = [
+                    part for part in item.get("content") or () if PARTS.get(part.get("type")) not in found_before
+                ]
+                yield from self._item(place, {**item, "content": content})
+            elif kind not in kinds and (kind in ("reasoning", "function_call") or not self._items):
+                yield from self._item(place, item)
+        native = as_object(response.get("incomplete_details")).get("reason") or response.get("status")
         yield from self._calls.whole()
-        if usage := response.get("usage"):
-            counts = merged({}, usage)
-            prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
-            yield usage_of(counts, prompt, answer, total=total)
+        counts = merged({}, response.get("usage"))
+        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
+        yield usage_of(counts, prompt, answer, total=total)
         yield Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
-        yield refusal("".join(self._refusal)) if self._refusal else None
+        yield refusal(self._refusal) if self._refusal else None
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
         return ()
@@ -178,7 +300,8 @@ def parser(limit: int) -> FrameParser:
     `response.reasoning_summary_text.delta` and `response.reasoning_text.delta` are reasoning,
     `response.function_call_arguments.delta` is a piece of a tool call; `error` and `response.failed` raise.
     `response.completed` or `response.incomplete` holds the token counts and completes the reply.  Events with other
-    names are skipped.
+    names are skipped.  `response.completed` means `stop`, also if the output is as long as `max_output_tokens`: a
+    server that says no `response.incomplete` (llama.cpp's) leaves that to the token counts.
     """
     return FrameParser(ServerSentEvents(limit), ResponsesReader(limit), "an event")
 

@@ -12,7 +12,6 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
-from g4flite._core import exchange
 from g4flite.testing import Emulator, Problem, Script
 from tests.clock import Clock
 from tests.conftest import Driver
@@ -116,68 +115,59 @@ def test_an_answer_is_truncated_if_the_connection_breaks_before_the_finish_reaso
     assert driver.stream.usage is not None
 
 
-@pytest.mark.parametrize("timeout", [None, 30])
-def test_a_stream_waits_only_briefly_for_the_usage_after_the_finish_reason(
-    timeout: float | None, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exchange, "EPILOGUE", 0.3 if timeout is None else 60.0)
+def test_behind_the_finish_reason_the_timer_idle_goes_on(driver: Driver, server: Emulator) -> None:
     head = wire(text("a"), FINISH)
+    server.script = script(head + wire(text("b")) + b"data: [DONE]\n\n", split=(len(head),), wait=0.3)
+    assert driver.collect("llamacpp", "Hi", timeout=30, **ask(server)) == ["a", "b"]
     server.script = script(head + wire(USAGE), split=(len(head),), wait=30)
-    stream = g4flite.stream("llamacpp", "Hi", timeout=timeout, retries=0, **ask(server))
-    run = stream._run
-    # Seconds: 0.3 of `timeout` are left once the finish reason has come.
-    run.timers._clock = lambda: 0.0 if run.finish is None else 29.7
+    timeout = g4flite.Timeout(first_token=20, idle=0.2)
     began = time.monotonic()
-    assert driver.read(stream) == ["a"]
+    assert driver.read(g4flite.stream("llamacpp", "Hi", timeout=timeout, retries=0, **ask(server))) == ["a"]
     assert time.monotonic() - began < 10
-    assert driver.stream.usage is None
+    # The usage was lost; that takes nothing from the answer.
+    assert (driver.stream.usage, driver.stream.finish_reason) == (None, "stop")
     assert driver.stream.attempts[0].outcome == "complete"
 
 
-@pytest.mark.parametrize("kind", [Finish, str])
+@pytest.mark.parametrize("finished", [True, False])
 def test_an_answer_with_its_finish_reason_is_complete_if_total_ends_in_the_caller_s_loop(
-    kind: type, driver: Driver, server: Emulator
+    finished: bool, driver: Driver, server: Emulator
 ) -> None:
-    head = wire(text("a"), FINISH) if kind is Finish else wire(text("a"))
+    head = wire(text("a"), FINISH) if finished else wire(text("a"))
     server.script = script(head + wire(FINISH, USAGE), split=(len(head),), wait=20)
     stream = g4flite.stream("llamacpp", "Hi", timeout=30, retries=0, **ask(server))
     clock = stream._run.timers._clock = Clock()
 
     def read() -> None:
         for item in stream.events():
-            if isinstance(item, kind):
+            if isinstance(item, str):
                 clock.now += 60
 
     async def aread() -> None:
         async with stream:
             async for item in stream.events():
-                if isinstance(item, kind):
+                if isinstance(item, str):
                     clock.now += 60
 
-    with nullcontext() if kind is Finish else pytest.raises(g4flite.TotalTimeoutError):
+    with nullcontext() if finished else pytest.raises(g4flite.TotalTimeoutError):
         read() if driver.name == "sync" else driver.run(aread)
     assert stream.partial == "a"
+    assert stream.finish_reason == ("stop" if finished else None)
 
 
-def test_usage_is_read_if_it_comes_a_little_after_the_finish_reason(
-    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exchange, "EPILOGUE", 30.0)
+def test_usage_is_read_if_it_comes_a_little_after_the_finish_reason(driver: Driver, server: Emulator) -> None:
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=0.2)
     assert driver.collect("llamacpp", "Hi", **ask(server)) == ["a"]
     assert driver.stream.usage == Usage(3, 5, None, 8, raw=USAGE["usage"])  # type: ignore[arg-type]
 
 
-def test_close_from_another_thread_after_the_finish_reason_raises_stream_closed_error(
-    server: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exchange, "EPILOGUE", 30.0)
+def test_close_from_another_thread_after_the_finish_reason_raises_stream_closed_error(server: Emulator) -> None:
     head = wire(text("a"), FINISH)
     server.script = script(head + wire(USAGE), split=(len(head),), wait=60)
     stream = g4flite.stream("llamacpp", "Hi", **ask(server))
     reading = iter(stream.events())
-    while not isinstance(next(reading), Finish):
+    while next(reading) != "a":
         pass
     closer = threading.Timer(0.1, stream.close)
     closer.start()
@@ -255,12 +245,12 @@ def test_the_next_provider_is_asked_if_a_content_filter_kept_the_whole_answer_ba
 
 
 def test_an_empty_answer_is_complete_if_the_service_hangs_after_the_finish_reason(
-    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+    driver: Driver, server: Emulator
 ) -> None:
-    monkeypatch.setattr(exchange, "EPILOGUE", 0.2)
     server.script = script(wire(FINISH) + wire(USAGE), split=(len(wire(FINISH)),), wait=30)
     began = time.monotonic()
-    assert driver.collect("llamacpp", "Hi", **ask(server)) == []
+    timeout = g4flite.Timeout(first_token=0.3)
+    assert driver.collect("llamacpp", "Hi", timeout=timeout, **ask(server)) == []
     assert time.monotonic() - began < 10
     assert driver.stream.finish_reason == "stop"
 

@@ -112,7 +112,7 @@ def test_the_error_of_a_status_keeps_two_kilobytes_of_the_body() -> None:
     assert len(str(error)) < 400
 
 
-def test_the_timers_allow_one_second_for_an_error_s_body_and_two_seconds_for_the_usage() -> None:
+def test_the_timers_allow_one_second_for_an_error_s_body_and_a_finish_reason_shortens_nothing() -> None:
     run = run_of(ACME)
     running = exchange(run)
     next(running)
@@ -122,7 +122,7 @@ def test_the_timers_allow_one_second_for_an_error_s_body_and_two_seconds_for_the
     run.begin(run.routes[0])
     run.timers.connected = True
     run.collect(g4flite.Finish("stop", "stop"))
-    assert run.timers.left() == 2
+    assert run.timers.left() == run.timers.timeout.first_token
 
 
 def test_a_status_is_reported_even_if_its_body_is_cut_off() -> None:

@@ -195,6 +195,7 @@ class FinishReader:
     """Reads lines that hold a finish reason and a number of tokens, or a text, or an error."""
 
     done = verbatim = False
+    names = ()
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         if reason := frame.get("finish"):

@@ -68,8 +68,12 @@ class TestAnthropic:
         """anthropic-sdk-python: types/stop_reason.py"""
         assert read("anthropic", sse(self.begin(), *self.end(reason)))[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
 
-    def test_a_reply_without_message_stop_is_cut_off(self) -> None:
-        assert read("anthropic", sse(self.begin(), self.end()[0], DONE))[-1] == "cut"
+    def test_a_reply_without_message_stop_and_stop_reason_is_cut_off(self) -> None:
+        assert read("anthropic", sse(self.begin()))[-1] == "cut"
+        for more in ((), (DONE,)):
+            assert read("anthropic", sse(self.begin(), self.end()[0], *more))[-2:] == [
+                Finish("stop", "end_turn"), "done",
+            ]  # fmt: skip
 
     def test_a_last_event_without_its_blank_line_is_read(self) -> None:
         """fixture basic_response.txt"""

@@ -167,8 +167,8 @@ class TestChat:
         odd["choices"][0]["index"] = index
         assert "a" in read("openai", sse(odd, STOP))
 
-    def test_an_id_or_a_model_that_is_not_a_text_is_ignored(self) -> None:
-        assert read("openai", sse({**said("a"), "id": 5, "model": {}}, STOP))[0] == Start(None, None)
+    def test_an_id_that_is_a_number_is_a_text_and_a_model_of_another_type_is_ignored(self) -> None:
+        assert read("openai", sse({**said("a"), "id": 5, "model": {}}, STOP))[0] == Start("5", None)
 
     def test_a_refusal_is_a_content_filter_error(self) -> None:
         data = sse(chunk({"refusal": "I can't "}), chunk({"refusal": "help."}), STOP)
@@ -194,7 +194,7 @@ class TestChat:
 
     @pytest.mark.parametrize("delta", [
         {"content": 3}, {"content": {"a": 1}}, {"content": [3]}, {"content": [{"type": "text", "text": 3}]},
-        {"content": [{"type": "thinking", "thinking": [{"text": []}]}]}, {"reasoning": 3}, {"refusal": 3}, [3],
+        {"refusal": 3}, [3],
         {"tool_calls": 3}, {"tool_calls": [{"index": 0, "function": {"name": "a", "arguments": 3}}]},
     ])  # fmt: skip
     def test_a_chunk_of_another_shape_is_malformed(self, delta: Any) -> None:

@@ -340,6 +340,16 @@ class ToolCalls:
         """Whether a call has begun."""
         return bool(self._calls)
 
+    @property
+    def count(self) -> int:
+        """How many calls have begun."""
+        return len(self._calls)
+
+    @property
+    def torn(self) -> bool:
+        """Whether the arguments of a call have begun and are not complete."""
+        return any(call.pieces and not call.whole for call in self._calls[self._first :])
+
     def reason(self, reason: FinishReason) -> FinishReason:
         """Return the finish reason of the reply: many services say a plain "stop" after tool calls, too."""
         return "tool_calls" if reason == "stop" and self.begun else reason

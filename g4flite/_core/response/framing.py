@@ -15,10 +15,11 @@ also split at U+2028 and other characters, which may stand inside a line of JSON
 
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import repeat
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from ..errors import LimitError
 
@@ -26,9 +27,12 @@ Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
 # The numbers of two bytes: `10 in data` is several times faster than `b"\n" in data` for lines of usual length.
 _LF, _CR = b"\n\r"
+# How a line of an event begins: with a field, or as a comment.
 _FIELD = re.compile(rb"(data|event|id|retry|):")
 # The most bytes of an error that stands between events as bare JSON.
 _BARE = 16 * 1024
+# The most bytes of a field's name.
+_LONGEST_FIELD: Final = 5
 
 
 class Framing(Protocol):
@@ -48,6 +52,18 @@ class Framing(Protocol):
 
     def close(self) -> Frames:
         """Return the last frame, if the body ends without the bytes that should end the frame."""
+
+    def recognises(self, data: bytes) -> bool | None:
+        """Return whether a body that begins so is a reply in this framing, whatever its content type says.
+
+        Returns None if more bytes have to tell.
+        """
+
+
+def _start(data: bytes) -> bytes:
+    """Return the beginning of a body without a byte order mark and white space, b"" while there may be more of both."""
+    start = data.lstrip()
+    return b"" if BOM_UTF8.startswith(start) else start.removeprefix(BOM_UTF8).lstrip()
 
 
 class Lines:
@@ -86,6 +102,16 @@ class Lines:
         line = bytes(self._tail)
         self._tail.clear()
         yield "", line
+
+    def recognises(self, data: bytes) -> bool | None:
+        line, found, _ = _start(data).partition(b"\n")
+        if line and not line.startswith(b"{"):
+            return False
+        # A JSON error of several lines begins with half an object.
+        try:
+            return "error" not in json.loads(line) if found else None
+        except (ValueError, RecursionError):
+            return False
 
     def _checked(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
         for line in lines:
@@ -166,6 +192,12 @@ class ServerSentEvents:
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         yield from self._events(self._take_tail() + (b"\n\n" if self._flush else b""))
+
+    def recognises(self, data: bytes) -> bool | None:
+        start = _start(data)
+        if _FIELD.match(start):
+            return True
+        return None if not start or (len(start) <= _LONGEST_FIELD and start.isalpha()) else False
 
     def _take_tail(self) -> bytes:
         """Return the beginning of the next line, and hold it back no more."""
@@ -356,6 +388,11 @@ class JsonArray:
         self._tail.clear()
         yield "", element.rstrip(_BLANK)
 
+    def recognises(self, data: bytes) -> bool | None:
+        start = _start(data)
+        # An object alone may be any error in JSON.
+        return start.startswith(b"[") if start else None
+
     def _element(self, rest: bytes) -> bytes:
         """Return the beginning that was held back with the rest of the element, without white space before."""
         return (bytes(self._tail) + rest).lstrip(_BLANK)
@@ -368,10 +405,12 @@ class JsonArray:
 class EventsOrArray:
     """Splits bytes into server-sent events or elements of a JSON array, as the first byte that is not blank says."""
 
-    __slots__ = ("_framing", "limit")
+    __slots__ = ("_begun", "_framing", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        # The bytes before the framing is known: a part of a byte order mark.
+        self._begun = b""
         self._framing: Framing | None = None
 
     @property
@@ -379,10 +418,17 @@ class EventsOrArray:
         return self._framing is not None and self._framing.idle
 
     def feed(self, data: bytes) -> Frames:
-        if self._framing is None and (start := data.lstrip()):
-            self._framing = JsonArray(self.limit) if start.startswith((b"[", b"{")) else ServerSentEvents(self.limit)
-            return self._framing.feed(start)
-        return self._framing.feed(data) if self._framing is not None else ()
+        if self._framing is not None:
+            return self._framing.feed(data)
+        self._begun = (self._begun + data).lstrip()
+        if not (start := _start(self._begun)):
+            return ()
+        self._framing = JsonArray(self.limit) if start.startswith((b"[", b"{")) else ServerSentEvents(self.limit)
+        return self._framing.feed(start)
 
     def close(self) -> Frames:
         return self._framing.close() if self._framing is not None else ()
+
+    def recognises(self, data: bytes) -> bool | None:
+        known = ServerSentEvents(self.limit).recognises(data)
+        return JsonArray(self.limit).recognises(data) if known is False else known

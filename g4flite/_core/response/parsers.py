@@ -12,9 +12,10 @@ writes.
 """
 
 import json
-from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeAlias
+import re
+from codecs import BOM_UTF8, getincrementaldecoder
+from collections.abc import Callable, Container, Iterable, Iterator
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
 from ..events import Event, Finish, Reasoning
@@ -27,8 +28,9 @@ from .service_errors import excerpt, reported
 # return an expression that can be None.
 Items: TypeAlias = Iterable[str | Event | G4fliteError | None]
 # The C scanner behind `json.loads`.  `json.loads` itself took 1.6 times as long for a frame of 150 bytes (CPython
-# 3.11), because it checks its arguments and the white space around the value.
-scan: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+# 3.11), because it checks its arguments and the white space around the value.  `strict=False` takes raw control
+# characters inside strings, which some services forget to escape; it costs nothing.
+scan: Any = json.JSONDecoder(strict=False).scan_once  # type: ignore[attr-defined]
 # After so many frames in a row that `repeats` could not read (a service may put a counter or a time into each), all
 # further frames are parsed at once, without a comparison.
 MOST_MISSES = 16
@@ -37,6 +39,11 @@ MOST_MISSES = 16
 DONE = b"[DONE]"
 # Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
+# A piece of the answer in half a frame: a field of any protocol that holds content, and the beginning of its value.
+CONTENT_BEGINS: Final = re.compile(
+    rb'"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*"[^"]'
+    rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
+)
 _Utf8 = getincrementaldecoder("utf-8")
 
 
@@ -52,6 +59,13 @@ class Reader(Protocol):
     done: bool
 
     @property
+    def names(self) -> Container[str]:
+        """The names of the server-sent events that hold a part of the answer, "" for events without a name.
+
+        The data of other events may be anything: if they are not JSON, they are passed over.
+        """
+
+    @property
     def verbatim(self) -> bool:
         """Whether `repeats` may read frames in place of this reader.
 
@@ -63,10 +77,24 @@ class Reader(Protocol):
         """Return the items that a frame of this name holds."""
 
     def end(self, *, marked: bool) -> Items:
-        """Return the items that were held back.
+        """Return the items that were held back, with the finish reason at the end if the reply is complete now.
 
         `marked` is true if the end marker `[DONE]` came, and false if the body has ended.
         """
+
+
+class SettlingReader(Reader, Protocol):
+    """The reader of a protocol whose finish reason comes before its end, like the `finish_reason` of Chat Completions.
+
+    It gives out the finish reason in `end`, because content may follow the frame with the reason.
+    """
+
+    @property
+    def settled(self) -> bool:
+        """Whether the answer is whole although the reply has not ended: a finish reason came, and no content since."""
+
+    def rest(self) -> Items:
+        """Return the items that were held back, in place of `end`, because the reply is cut off and not whole."""
 
 
 class FrameParser:
@@ -171,22 +199,42 @@ class FrameParser:
         return surroundings(frame, text) if self._misses <= MOST_MISSES else None
 
     def close(self) -> Iterator[str | Event]:
+        return self._close(cut=False)
+
+    def cut_off(self) -> Iterator[str | Event]:
+        """Do the same as `close` for a body that may have been cut off: the reply is then `done` only if it is whole.
+
+        Whole is an answer that was `settled`, and that has no content in the frame that was cut in two.
+        """
+        return self._close(cut=True)
+
+    def _close(self, *, cut: bool) -> Iterator[str | Event]:
         if self.done:
             return
-        cut: TruncatedStreamError | None = None
+        half: TruncatedStreamError | None = None
+        frame = b""
         try:
             for name, frame in self._framing.close():
                 for item in self._read(name, frame, last=True):
                     yield from self._joined(item)
         # The last frame is cut off.  That is no error if the answer is complete without this frame.
         except TruncatedStreamError as error:
-            cut = error
-        if not self._reader.done:
-            for item in self._reader.end(marked=False):
+            half = error
+        reader: Any = self._reader
+        if not reader.done:
+            torn = cut or half is not None
+            # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
+            settled = getattr(reader, "settled", None)
+            whole = settled is not False and not (settled and CONTENT_BEGINS.search(frame if half else b""))
+            for item in reader.end(marked=False) if whole or not torn else reader.rest():
                 yield from self._joined(item)
         yield from self._lone_surrogates()
-        if cut is not None and not self._reader.done:
-            raise cut
+        if half is not None and not self._reader.done:
+            raise half
+
+    def recognises(self, data: bytes) -> bool | None:
+        """Return whether a body that begins so is a reply in this framing, or None if more bytes have to tell."""
+        return self._framing.recognises(data)
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
         """Return the items of a frame.  `last` is true if the body ends with this frame, which may be cut off."""
@@ -205,7 +253,11 @@ class FrameParser:
             _, found, line = text.rpartition("\n")
             if error := (reported(line) if found else None) or (reported({"error": text}) if name == "error" else None):
                 return (error,)
+            if name and name not in self._reader.names:
+                return ()
             raise
+        if value is None:
+            return ()
         try:
             items = tuple(self._reader.read(name, value))
             # Servers send such events in other protocols' shapes, too.
@@ -218,14 +270,21 @@ class FrameParser:
                 "check base_url= and the provider"
             ) from error
 
-    def _value(self, frame: bytes, last: bool) -> dict[str, Any]:
-        """Return the JSON object of a frame, which has no white space around it."""
+    def _value(self, frame: bytes, last: bool) -> dict[str, Any] | None:
+        """Return the JSON object of a frame, which has no white space around it; None for `null`, which says nothing.
+
+        Raises `MalformedReplyError` for anything else, or `TruncatedStreamError` if the last frame is not JSON.
+        """
         try:
             text = frame.decode("utf-8", "replace")
             value, end = scan(text, 0)
             if end != len(text):
                 raise ValueError("there is more than one value")
         except (ValueError, StopIteration, RecursionError) as error:
+            # A byte order mark, which may stand at the start of a body.
+            if frame.startswith(BOM_UTF8):
+                rest = frame.removeprefix(BOM_UTF8).lstrip()
+                return self._value(rest, last) if rest else None
             if last:
                 raise TruncatedStreamError(
                     f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; the text so far is in .partial"
@@ -233,7 +292,7 @@ class FrameParser:
             raise MalformedReplyError(
                 f"{self._unit} of the reply is not JSON: {excerpt(frame)}; check base_url= and the provider"
             ) from error
-        if not isinstance(value, dict):
+        if value is not None and not isinstance(value, dict):
             raise MalformedReplyError(
                 f"{self._unit} of the reply is a {type(value).__name__}, not a JSON object; "
                 "check base_url= and the provider"
@@ -251,7 +310,7 @@ class FrameParser:
         elif isinstance(item, G4fliteError):
             raise item
         elif item is not None:
-            # Nothing of the answer may come behind its finish reason.
+            # The readers give out the finish reason at the end of the answer.
             if isinstance(item, Finish):
                 yield from self._lone_surrogates()
             yield item
@@ -340,8 +399,8 @@ class JsonLinesParser:
     Blank lines are skipped.  The last line needs no LF.  A surrogate pair that is split between two lines is joined.
     """
 
-    # `feed` and `close` are the methods of the `FrameParser`, without a call in between.
-    __slots__ = ("_frames", "close", "feed")
+    # These are the methods of the `FrameParser`, without a call in between.
+    __slots__ = ("_frames", "close", "feed", "recognises")
 
     def __init__(
         self,
@@ -352,7 +411,7 @@ class JsonLinesParser:
         verbatim: bool = False,
     ) -> None:
         self._frames = FrameParser(Lines(limit), _TextReader(text_of, ends, verbatim), "a line")
-        self.feed, self.close = self._frames.feed, self._frames.close
+        self.feed, self.close, self.recognises = self._frames.feed, self._frames.close, self._frames.recognises
 
     @property
     def done(self) -> bool:
@@ -363,6 +422,7 @@ class _TextReader:
     """The reader of a `JsonLinesParser`: a function finds the text of each frame."""
 
     __slots__ = ("_ends", "_text_of", "done", "verbatim")
+    names = ("",)
 
     def __init__(
         self,

@@ -4,16 +4,22 @@
     for item in reply.feed(data): ...      # for each piece of the body, as it came from the socket
     for item in reply.close(): ...         # at the end of the body; raises `TruncatedStreamError` if the reply is cut
 
+If reading the body fails, the reply gets the error before it is closed.  `close` raises this error, unless the answer
+is whole: then the failure took nothing from the answer but perhaps its token counts.
+
+    reply.failed = error
+
 It undoes gzip and deflate itself, because httpx inflates the bytes of a read at once, to as much as a thousand times
 their size, before anyone can count them.
 """
 
 import zlib
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
 from typing import Final, NamedTuple
 
-from ..errors import LimitError, MalformedReplyError, TruncatedStreamError
+from ..errors import G4fliteError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
 from ..events import ChunkParser, Event
 
 # Bytes that the decompressor gives out at a time.
@@ -23,7 +29,12 @@ GRACE: Final = 1024 * 1024
 # The content codings that `Inflater` undoes, with zlib's `wbits` for each.
 BITS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 # The content codings that change nothing: "identity" (RFC 9110 12.5.3), and what servers write in its place.
-PLAIN = ("", "identity", "none")
+PLAIN: Final = ("", "identity", "none", "utf-8", "utf8")
+# Codings that compress and that no request offers.
+OTHER_CODINGS: Final = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
+# The first characters of server-sent events ("data", "event", "id", "retry", ":"), a JSON object or a JSON array.
+FRAME_BEGINS: Final = ("d", "e", "i", "r", ":", "{", "[")
+_Utf8 = getincrementaldecoder("utf-8")
 
 
 class Head(NamedTuple):
@@ -51,11 +62,13 @@ class Reply:
     body completes it.  `max_ratio` is how many times its size a compressed body may grow.
     """
 
-    __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "feed")
+    __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "failed", "feed")
 
     def __init__(self, parser: ChunkParser, head: Head, *, marked: bool, max_ratio: int) -> None:
         self._parser, self._marked, self._open_ended = parser, marked, head.open_ended
         self._inflater = inflater(head, max_ratio)
+        # The error that ended the body, None if the body ended by itself.
+        self.failed: G4fliteError | None = None
         self.feed: Callable[[bytes], Iterable[str | Event]] = (
             parser.feed if self._inflater is None else partial(self._inflated, self._inflater)
         )
@@ -67,21 +80,49 @@ class Reply:
 
     def close(self) -> Iterator[str | Event]:
         """Yield the items that were held back.  Raises `TruncatedStreamError` if the body ended before the reply."""
-        if not self.done:
-            yield from self._parser.close()
         if self.done:
             return
-        if self._marked:
-            raise TruncatedStreamError("the reply ends without its end marker; the text so far is in .partial")
+        # Taken from the reply, and from this frame in the end: the error's traceback holds both, and such a circle
+        # would keep the stream until a garbage collection.
+        broken, self.failed = self.failed, None
+        # What is wrong with the end of the body.
+        failed = broken or self._cut()
+        # The parsers of the open protocols know what a finish reason means.  Any other parser is never closed if the
+        # body fails, and takes the end of an open-ended body as the end.
+        cut_off: Callable[[], Iterable[str | Event]] | None = getattr(self._parser, "cut_off", None)
+        try:
+            if failed is None or (cut_off is None and broken is None):
+                yield from self._parser.close()
+            elif cut_off is not None:
+                yield from cut_off()
+            if not self.done:
+                if self._marked and broken is None:
+                    raise TruncatedStreamError("the reply ends without its end marker; the text so far is in .partial")
+                if failed is not None:
+                    raise failed
+        except ReplyError as error:
+            # The failure tells more than the shape of the frame that it left behind.
+            if broken is None or broken is error:
+                raise
+            raise broken from broken.__cause__
+        finally:
+            del broken, failed
+
+    def _cut(self) -> TruncatedStreamError | None:
+        """Return the error of a body whose end may not be the end that the service gave it, None for a certain end."""
         if self._inflater is not None:
-            self._inflater.close()
+            try:
+                self._inflater.close()
+            except TruncatedStreamError as error:
+                return error
         if self._open_ended:
-            raise TruncatedStreamError(
+            return TruncatedStreamError(
                 "the reply may be cut off: it has neither a length nor chunks, so that its end looks like a lost "
                 "connection; the text so far is in .partial"
             )
+        return None
 
-    def _inflated(self, inflater: "Inflater", data: bytes) -> Iterator[str | Event]:
+    def _inflated(self, inflater: "Inflater | PlainText", data: bytes) -> Iterator[str | Event]:
         """Yield the items that a piece of the compressed body completes."""
         for piece in inflater.feed(data):
             yield from self._parser.feed(piece)
@@ -114,14 +155,43 @@ def is_delimited(headers: Mapping[str, str]) -> bool:
     return codings.rpartition(",")[2] == "chunked" if codings else "content-length" in headers
 
 
-def inflater(head: Head, max_ratio: int) -> "Inflater | None":
+def inflater(head: Head, max_ratio: int) -> "Inflater | PlainText | None":
     """Return the `Inflater` of a body, or None if the body is not compressed.
 
-    Raises `MalformedReplyError` for a coding that no request offers.
+    Raises `MalformedReplyError` for a coding that no request offers.  A body of an unknown coding may be plain text.
     """
-    if head.coding and head.coding not in BITS:
+    if head.coding in OTHER_CODINGS or "," in head.coding:
         raise MalformedReplyError(f"the reply is compressed with {head.coding}, which the request did not offer")
+    if head.coding and head.coding not in BITS:
+        return PlainText(head.coding)
     return Inflater(head.coding, max_ratio) if head.coding else None
+
+
+class PlainText:
+    """Passes a body on if it begins as events or JSON, although its header names an unknown content coding."""
+
+    __slots__ = ("_begun", "_coding")
+
+    def __init__(self, coding: str) -> None:
+        self._coding, self._begun = coding, False
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """Return `data` as it is.  Raises `MalformedReplyError` if the body does not begin as events or JSON."""
+        if data and not self._begun:
+            self._begun = True
+            try:
+                start = _Utf8().decode(data[:64])
+            except UnicodeDecodeError:
+                start = "\0"
+            plain = all(char.isprintable() or char in "\ufeff\t\r\n" for char in start)
+            if not plain or not start.lstrip("\ufeff\t\r\n ").startswith(FRAME_BEGINS):
+                raise MalformedReplyError(
+                    f"the reply is compressed with {self._coding}, which the request did not offer"
+                )
+        return (data,)
+
+    def close(self) -> None:
+        """Do nothing: a plain body may end anywhere."""
 
 
 class Inflater:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import anyio
 
-from ..errors import G4fliteError
+from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
 from ..provider import Request
 from ..secrets import secrets_of
@@ -76,15 +76,16 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
-                timers.heard = True
+                timers.heard = run.said = True
             try:
                 data = b"" if reply.done else next(body, b"")
             except read_failures() as error:
-                data = after_failed_read(error, run)
+                data, reply.failed = b"", failure(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
         if reply.done:
             drain(body, run)
+        run.check_answer()
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -147,15 +148,16 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
-                timers.heard = True
+                timers.heard = run.said = True
             try:
                 data = b"" if reply.done else await anext(body, b"")
             except read_failures() as error:
-                data = after_failed_read(error, run)
+                data, reply.failed = b"", failure(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
         if reply.done:
             await adrain(body, run)
+        run.check_answer()
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
@@ -182,7 +184,9 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     try:
         return next(body, b"")
     except read_failures() as error:
-        return after_failed_read(error, run)
+        failed = error_of_body(error, run.timers)
+        # A timer's error is its own cause.
+        raise failed from None if failed is error else error
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
@@ -190,16 +194,23 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     try:
         return await anext(body, b"")
     except read_failures() as error:
-        return after_failed_read(error, run)
+        failed = error_of_body(error, run.timers)
+        # A timer's error is its own cause.
+        raise failed from None if failed is error else error
 
 
-def after_failed_read(error: Exception, run: Run) -> bytes:
-    """Return b"", as for the body's end, if the answer is complete; else raise the error that the failure means."""
-    if run.answer_is_complete:
-        return b""
+def failure(error: Exception, run: Run) -> G4fliteError | None:
+    """Return what a failed read means to the reply, which raises this error unless the answer is whole.
+
+    Returns None if the parser, which is then not one of ours, gave out `Finish` before the end of the body.  Raises
+    `StreamClosedError` if the stream was closed.
+    """
     failed = error_of_body(error, run.timers)
     # A timer's error is its own cause.
-    raise failed from None if failed is error else error
+    failed.__cause__ = error if failed is not error else None
+    if isinstance(failed, StreamClosedError):
+        raise failed
+    return failed if run.finish is None else None
 
 
 def drain(body: Iterator[bytes], run: Run) -> None:

@@ -18,6 +18,8 @@ LONG: Final = 40
 HELD_BACK: Final = 0.5
 # What a parser raises if it cannot read a frame.  Its other errors are those that the service reports.
 UNREADABLE: Final = (MalformedReplyError, LimitError, TruncatedStreamError)
+# The events that end a reply of a protocol whose finish reason comes in an event before, by the text in them.
+MARKERS: Final = {DONE: DONE, b"message_stop": b'{"type": "message_stop"}'}
 BLANK_LINE: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
@@ -183,16 +185,22 @@ def end_marker(case: Case) -> Line:
         return "pass", "it came", last_line(decoded.body[: decoded.bytes_read])
     if has_other_fault(case):
         return None
-    wanted, ending = wants_done(case.spec), last_line(decoded.body)
-    if decoded.done and (not wanted or ending.endswith(DONE)):
+    wanted, ending = marker_of(case.spec), last_line(decoded.body)
+    if decoded.done and wanted in ending:
         return "pass", "it came" if wanted else "the finish reason is the end marker", ending
-    return "fail", f"the body ends without {'[DONE]' if wanted else 'an end marker'}", ending
+    return "fail", f"the body ends without {wanted.decode() or 'an end marker'}", ending
 
 
-def wants_done(spec: Provider) -> bool:
-    """Return whether `[DONE]` ends a reply of the protocol, which the spec's parser tells if it is fed one."""
-    parser = spec.parser(spec.max_frame)
-    with suppress(ReplyError):
-        for _ in parser.feed(b"data: %b\n\n" % DONE):
-            pass
-    return spec.end == "marker" and parser.done
+def marker_of(spec: Provider) -> bytes:
+    """Return the text in the event that ends a reply of the protocol, b"" if that event has the finish reason in it.
+
+    The spec's parser tells, if it is fed such an event.
+    """
+    for marker, event in MARKERS.items():
+        parser = spec.parser(spec.max_frame)
+        with suppress(ReplyError):
+            for _ in parser.feed(b"data: %b\n\n" % event):
+                pass
+        if spec.end == "marker" and parser.done:
+            return marker
+    return b""

@@ -1,0 +1,280 @@
+"""Nothing of an answer is dropped without a word: content without an event of its own comes as `Native`.
+
+The shapes are those of the types in openai-python, anthropic-sdk-python, python-genai, mistralai, cohere-python and
+ollama-python (November 2026), and of recordings.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Native, Reasoning, ToolCall, providers
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
+
+IMAGE = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
+
+
+def named(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return kind, {"type": kind, **fields}
+
+
+def gemini(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [*parts]}, "finishReason": "STOP", **more}], "responseId": "g"}
+
+
+def message(item: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    return {"id": "r", "status": "completed", "output": [item] if item else [], **more}
+
+
+def block(index: int, value: dict[str, Any], *deltas: dict[str, Any]) -> list[Any]:
+    return [
+        named("content_block_start", index=index, content_block=value),
+        *(named("content_block_delta", index=index, delta=delta) for delta in deltas),
+        named("content_block_stop", index=index),
+    ]
+
+
+END = [named("message_delta", delta={"stop_reason": "end_turn"}), named("message_stop")]
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
+RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"encrypted_content": "x"}]}
+DRAWN = {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo=", "output_format": "png"}
+QUERY = [{"type": "input_json_delta", "partial_json": text} for text in ('{"query"', ': "x"}')]
+# Protocol, frames, and the `Native` events that come out of them.
+TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
+    "gemini: inlineData": ("gemini", [gemini({"inlineData": IMAGE, "thoughtSignature": "s"})], [
+        Native("inlineData", IMAGE)]),
+    "gemini: code": ("gemini", [gemini({"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}})], [
+        Native("executableCode", {"code": "1"}), Native("codeExecutionResult", {"output": "1"})]),
+    "gemini: fileData and toolCall": ("gemini", [gemini({"fileData": {"fileUri": "f"}}, {"toolCall": {"id": "t"}})], [
+        Native("fileData", {"fileUri": "f"}), Native("toolCall", {"id": "t"})]),
+    "gemini: sources come once, as the last chunk has them": ("gemini", [
+        gemini(groundingMetadata={}), gemini(groundingMetadata={"a": 1}), gemini(groundingMetadata={"a": 2})], [
+        Native("groundingMetadata", {"a": 2})]),
+    "chat: audio, images, annotations": ("openai", [chunk({"audio": {"data": "x"}}), chunk({"images": [1]}),
+        chunk({"annotations": [2], "content": ""}), STOP], [
+        Native("audio", {"data": "x"}), Native("images", [1]), Native("annotations", [2])]),
+    "chat: parts of content": ("mistral", [chunk({"content": [{"type": "reference", "reference_ids": [1]},
+        {"type": "document_url", "document_url": "u"}]}), STOP], [
+        Native("reference", {"type": "reference", "reference_ids": [1]}),
+        Native("document_url", {"type": "document_url", "document_url": "u"})]),
+    "chat: citations in each chunk come once": ("openai", [{**chunk({}), "citations": ["u"]}] * 3 + [STOP], [
+        Native("citations", ["u"])]),
+    "anthropic: a tool of the service": ("anthropic", [*block(0, SEARCH, *QUERY), *block(1, RESULT), *END], [
+        Native("server_tool_use", {**SEARCH, "input": {"query": "x"}}), Native("web_search_tool_result", RESULT)]),
+    "anthropic: input that was broken off": ("anthropic", [*block(0, SEARCH, QUERY[0]), *END], [
+        Native("server_tool_use", {**SEARCH, "input": '{"query"'})]),
+    "anthropic: blocks that do not stop": ("anthropic", [block(0, SEARCH)[0], block(1, RESULT)[0], *END], [
+        Native("server_tool_use", SEARCH), Native("web_search_tool_result", RESULT)]),
+    "anthropic: a block that grows": ("anthropic", [*block(0, {"type": "compaction", "content": None},
+        {"type": "compaction_delta", "content": "a"}, {"type": "compaction_delta", "content": "b"}), *END], [
+        Native("compaction", {"type": "compaction", "content": "ab"})]),
+    "anthropic: citations": ("anthropic", [*block(0, {"type": "text", "text": ""}, {"type": "citations_delta",
+        "citation": {"cited_text": "c"}}, {"type": "signature_delta", "signature": "s"}), *END], [
+        Native("citations_delta", {"type": "citations_delta", "citation": {"cited_text": "c"}})]),
+    "anthropic: redacted thinking": ("anthropic", [*block(0, {"type": "redacted_thinking", "data": "x"}), *END], [
+        Native("redacted_thinking", {"type": "redacted_thinking", "data": "x"})]),
+    "responses: an item": ("openai-responses", [named("response.output_item.added", output_index=0, item=DRAWN),
+        named("response.output_item.done", output_index=0, item=DRAWN),
+        named("response.completed", response=message(DRAWN))], [Native("image_generation_call", DRAWN)]),
+    "responses: an item in the response alone": ("openai-responses", [
+        named("response.completed", response=message(DRAWN))], [Native("image_generation_call", DRAWN)]),
+    "responses: audio": ("openai-responses", [named("response.audio.delta", delta="x"),
+        named("response.completed", response=message())], [
+        Native("audio.delta", {"type": "response.audio.delta", "delta": "x"})]),
+    "responses: an annotation": ("openai-responses", [
+        named("response.output_text.annotation.added", annotation={"type": "url_citation"}),
+        named("response.completed", response=message())], [
+        Native("output_text.annotation.added", {"type": "url_citation"})]),
+    "responses: an unknown part": ("openai-responses", [named("response.output_item.done", output_index=0,
+        item={"type": "message", "content": [{"type": "output_video", "v": 1}]}),
+        named("response.completed", response=message({"type": "message", "content": [{"type": "output_video"}]}))], [
+        Native("output_video", {"type": "output_video", "v": 1})]),
+    "ollama: images": ("ollama", [json.dumps({"message": {"images": ["x"]}, "done": True})], [Native("images", ["x"])]),
+    "cohere: citations": ("cohere", [named("citation-start", index=0, delta={"message": {"citations": {"start": 0}}}),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [Native("citations", {"start": 0})]),
+}  # fmt: skip
+
+
+def body_of(name: str, frames: list[Any]) -> bytes:
+    return "".join(f"{frame}\n" for frame in frames).encode() if name == "ollama" else sse(*frames)
+
+
+@pytest.mark.parametrize("form", TABLE)
+def test_content_without_an_event_of_its_own_is_native(form: str) -> None:
+    name, frames, natives = TABLE[form]
+    items = read(name, body_of(name, frames))
+    assert [item for item in items if isinstance(item, Native)] == natives
+    assert [type(item) for item in items[-2:]] == [Finish, str]
+    assert items[-1] == "done"
+
+
+@pytest.mark.parametrize("form", TABLE)
+def test_a_loop_over_text_says_what_came_instead_and_a_loop_over_events_gets_it(
+    form: str, driver: Driver, server: Emulator
+) -> None:
+    name, frames, natives = TABLE[form]
+    kind = "application/x-ndjson" if name == "ollama" else "text/event-stream"
+    server.script = Script(body=body_of(name, frames), headers={"content-type": kind})
+    call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
+    with pytest.raises(g4flite.EmptyReplyError, match=r"^[a-z-]+: the answer holds no text but ") as caught:
+        driver.collect(name, "Hi", retries=3, **call)
+    assert all(native.name in str(caught.value) for native in natives)
+    assert "stream.events()" in str(caught.value)
+    # The content came, so that nothing is sent again.
+    assert len(server.exchanges) == 1
+    assert [item for item in driver.events(name, "Hi", **call) if isinstance(item, Native)] == natives
+    assert driver.stream.attempts[0].outcome == "complete"
+
+
+def test_text_or_a_tool_call_beside_native_content_is_an_answer(driver: Driver, server: Emulator) -> None:
+    call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
+    for part in ({"text": "a"}, {"functionCall": {"name": "now"}}):
+        body = sse(gemini({"inlineData": IMAGE}), gemini(part))
+        server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+        assert driver.collect("gemini", "Hi", **call) == (["a"] if "text" in part else [])
+        assert driver.stream.attempts[0].outcome == "complete"
+        assert len(driver.stream.tool_calls) == ("text" not in part)
+
+
+def test_the_error_names_few_kinds_and_no_long_name(driver: Driver, server: Emulator) -> None:
+    body = sse(gemini({f"{number}{'x' * 500}": 1 for number in range(50)}))
+    server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+    with pytest.raises(g4flite.EmptyReplyError) as caught:
+        driver.collect("gemini", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
+    assert len(str(caught.value)) < 600
+
+
+def test_a_native_block_is_bounded() -> None:
+    parser = providers.ANTHROPIC.parser(1000)
+    delta = {"type": "input_json_delta", "partial_json": "x" * 400}
+    with pytest.raises(g4flite.LimitError, match="the blocks of the reply are longer than max_frame"):
+        for piece in block(0, SEARCH, delta, delta, delta):
+            list(parser.feed(sse(piece)))
+
+
+# A Responses reply that says a thing only later.
+
+
+def part(text: str, kind: str = "output_text") -> dict[str, Any]:
+    return {"type": kind, ("refusal" if kind == "refusal" else "text"): text}
+
+
+def item(*parts: dict[str, Any], kind: str = "message", **more: Any) -> dict[str, Any]:
+    return {"type": kind, ("summary" if kind == "reasoning" else "content"): [*parts], **more}
+
+
+def delta(text: str, **more: Any) -> Any:
+    return named("response.output_text.delta", delta=text, **more)
+
+
+PLACE = {"output_index": 0, "content_index": 0, "item_id": "msg_1"}
+TEXT_DONE = named("response.output_text.done", text="ab", **PLACE)
+ITEM_DONE = named("response.output_item.done", output_index=0, item=item(part("ab"), id="msg_1"))
+COMPLETED = named("response.completed", response=message(item(part("ab"), id="msg_1")))
+BARE = named("response.completed", response=message())
+LATE: dict[str, list[Any]] = {
+    "deltas and all that repeats them": [delta("a", **PLACE), delta("b", **PLACE), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "output_text.done": [TEXT_DONE, BARE],
+    "output_text.done and what repeats it": [TEXT_DONE, ITEM_DONE, COMPLETED],
+    "output_item.done": [ITEM_DONE, BARE],
+    "output_item.done and completed": [ITEM_DONE, COMPLETED],
+    "completed": [COMPLETED],
+    "deltas without places": [delta("a"), delta("b"), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "done without a place": [delta("ab", **PLACE), named("response.output_text.done", text="ab"), COMPLETED],
+    "an item without a place": [delta("ab", **PLACE), named("response.output_item.done", item=item(part("ab"))), BARE],
+    "other indexes, the same id": [delta("ab", **PLACE), named(
+        "response.output_item.done", output_index=7, item=item(part("ab"), id="msg_1")), COMPLETED],
+    "other ids, the same index": [delta("ab", **PLACE), named(
+        "response.output_item.done", output_index=0, item=item(part("ab"), id="x")), COMPLETED],
+    "other places in the response": [delta("ab", **PLACE), named("response.completed", response=message(
+        item(part("ab"), id="x"), output=[item(kind="reasoning"), item(part("ab"))]))],
+    "two parts, the second without deltas": [delta("a", **PLACE), named(
+        "response.output_text.done", text="b", output_index=0, content_index=1), ITEM_DONE, COMPLETED],
+    "two items, the second without deltas": [delta("a", **PLACE), named(
+        "response.output_item.done", output_index=1, item=item(part("b"), id="msg_2")), COMPLETED],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", LATE)
+def test_the_text_of_a_response_comes_once_wherever_it_stands(form: str) -> None:
+    items = read("openai-responses", sse(*LATE[form]))
+    assert "".join(text for text in items[:-1] if isinstance(text, str)) == "ab"
+    assert items[-2:] == [Finish("stop", "completed"), "done"]
+
+
+@pytest.mark.parametrize("frames", [
+    [named("response.refusal.delta", delta="No", **PLACE), named("response.refusal.done", refusal="No", **PLACE), BARE],
+    [named("response.refusal.done", refusal="No", **PLACE), BARE],
+    [named("response.output_item.done", output_index=0, item=item(part("No", "refusal"))), BARE],
+    [named("response.completed", response=message(item(part("No", "refusal"))))],
+    [named("response.refusal.delta", delta="No"), named("response.completed", response=message(
+        item(part("No", "refusal"))))],
+])  # fmt: skip
+def test_a_refusal_of_a_response_is_read_once_wherever_it_stands(frames: list[Any]) -> None:
+    *_, error = read("openai-responses", sse(*frames))
+    assert isinstance(error, g4flite.ContentFilterError)
+    assert error.body == "No"
+
+
+SUMMARY = item(part("a", "summary_text"), part("b", "summary_text"), kind="reasoning", id="rs_1")
+
+
+def thought(text: str, **place: Any) -> Any:
+    return named("response.reasoning_summary_text.delta", delta=text, **place)
+
+
+@pytest.mark.parametrize("frames", [
+    [thought("a", output_index=0, summary_index=0), thought("b", output_index=0, summary_index=1)],
+    [thought("a", output_index=0, summary_index=0), thought("b", output_index=1, summary_index=0)],
+    [named("response.reasoning_summary_part.added"), thought("a"), named("response.reasoning_summary_part.added"),
+     thought("b")],
+    [named("response.output_item.done", output_index=0, item=SUMMARY)],
+    [thought("a", output_index=0, summary_index=0), thought("b", output_index=0, summary_index=1),
+     named("response.output_item.done", output_index=0, item=SUMMARY)],
+    [],
+])  # fmt: skip
+def test_a_blank_line_separates_the_parts_of_a_reasoning_summary(frames: list[Any]) -> None:
+    """goai#125, codegraff2#94, July 2026"""
+    items = read("openai-responses", sse(*frames, named("response.completed", response=message(SUMMARY))))
+    assert "".join(item.text for item in items if isinstance(item, Reasoning)) == "a\n\nb"
+
+
+def test_a_tool_call_in_the_response_alone_is_read() -> None:
+    call = {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
+    items = read("openai-responses", sse(named("response.completed", response=message(call))))
+    assert ToolCall("c1", "now", "{}") in items
+    assert items[-2] == Finish("tool_calls", "completed")
+
+
+def test_a_completed_response_stopped_even_if_it_is_as_long_as_it_may_be() -> None:
+    usage = {"input_tokens": 1, "output_tokens": 16}
+    frames = [delta("a"), named("response.completed", response=message(max_output_tokens=16, usage=usage))]
+    assert read("openai-responses", sse(*frames))[-2] == Finish("stop", "completed")
+
+
+def test_the_parts_of_a_response_are_bounded() -> None:
+    parser = providers.OPENAI_RESPONSES.parser(2**20)
+    with pytest.raises(g4flite.LimitError, match="the parts of the reply"):
+        for number in range(2**16):
+            list(parser.feed(sse(delta("a", output_index=number, content_index=0, item_id=f"m{number}"))))
+
+
+def test_a_refusal_is_kept_up_to_2_kb() -> None:
+    for name, refused, end in (
+        ("openai", chunk({"refusal": "no " * 1000}), STOP),
+        ("openai", chunk({"content": [{"type": "refusal", "refusal": "no " * 1000}]}), STOP),
+        ("openai-responses", named("response.refusal.delta", delta="no " * 1000), BARE),
+    ):
+        *_, error = read(name, sse(*[refused] * 5, end))
+        assert isinstance(error, g4flite.ContentFilterError)
+        assert len(error.body) == 2048
+
+
+def test_text_in_odd_parts_is_text() -> None:
+    assert read("openai", sse(chunk({"content": {"type": "text", "text": "a"}}), STOP, DONE))[1] == "a"
+    items = read("openai", sse({**said("a"), "choices": said("a")["choices"][0]}, STOP))
+    assert items[:2] == [BEGIN, "a"]

@@ -1,0 +1,295 @@
+"""One odd extra never costs the answer: what is not the answer may have any shape.  Form x protocol x driver."""
+
+import gzip
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Native, Reasoning, Start
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
+
+TEXT = {"type": "text", "text": "hm"}
+REFERENCE = {"type": "reference", "reference_ids": [1]}
+
+
+def named(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return kind, {"type": kind, **fields}
+
+
+def gemini(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [*parts]}, "finishReason": "STOP"}], "responseId": "g", **more}
+
+
+END = [named("message_delta", delta={"stop_reason": "end_turn"}), named("message_stop")]
+# A reply of each protocol that says "a".
+PLAIN: dict[str, list[Any]] = {
+    "openai": [said("a"), STOP, DONE],
+    "anthropic": [named("content_block_delta", index=0, delta={"type": "text_delta", "text": "a"}), *END],
+    "openai-responses": [named("response.output_text.delta", delta="a"), named("response.completed", response={})],
+    "gemini": [gemini({"text": "a"})],
+    "cohere": [named("content-delta", delta={"message": {"content": {"text": "a"}}}), named("message-end", delta={})],
+    "ollama": [{"message": {"content": "a"}}, {"done": True}],
+}  # fmt: skip
+
+
+def thinking(value: Any) -> dict[str, list[Any]]:
+    """Return, for each protocol, the frames of a reply with this value in its field for reasoning."""
+    return {
+        "openai": [chunk({"reasoning_content": value}), *PLAIN["openai"]],
+        "xai": [chunk({"reasoning": value}), *PLAIN["openai"]],
+        "mistral": [chunk({"content": [{"type": "thinking", "thinking": value}]}), *PLAIN["openai"]],
+        "anthropic": [named("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": value}),
+                      *PLAIN["anthropic"]],
+        "openai-responses": [named("response.reasoning_text.delta", delta=value), *PLAIN["openai-responses"]],
+        "gemini": [gemini({"text": value, "thought": True}), *PLAIN["gemini"]],
+        "cohere": [named("content-delta", delta={"message": {"content": {"thinking": value}}}), *PLAIN["cohere"]],
+        "ollama": [{"message": {"thinking": value}}, *PLAIN["ollama"]],
+    }  # fmt: skip
+
+
+def body_of(name: str, frames: list[Any]) -> bytes:
+    if name == "ollama":
+        return "".join(json.dumps(frame) + "\n" for frame in frames).encode()
+    return sse(*frames)
+
+
+def answer(name: str, body: bytes) -> tuple[str, str, list[Native]]:
+    """Return the text, the reasoning and the `Native` values of a reply, which has to be complete."""
+    *items, last = read(name, body)
+    assert last == "done", last
+    return (
+        "".join(item for item in items if isinstance(item, str)),
+        "".join(item.text for item in items if isinstance(item, Reasoning)),
+        [item for item in items if isinstance(item, Native)],
+    )
+
+
+@pytest.mark.parametrize("name", thinking(""))
+@pytest.mark.parametrize(("value", "reasoning", "natives"), [
+    ("hm", "hm", []), ([TEXT, TEXT], "hmhm", []), (TEXT, "hm", []), (["h", "m"], "hm", []), (None, "", []),
+    ([], "", []),
+    ([TEXT, REFERENCE], "hm", [Native("reference", REFERENCE)]), (3, "", [Native("reasoning", 3)]),
+    ({"a": 1}, "", [Native("reasoning", {"a": 1})]),
+])  # fmt: skip
+def test_reasoning_of_any_shape_costs_no_answer(name: str, value: Any, reasoning: str, natives: list[Native]) -> None:
+    assert answer(name, body_of(name, thinking(value)[name])) == ("a", reasoning, natives)
+
+
+ODD_COUNTS = [float("nan"), "many", [1], {"details": 3}, {"completion_tokens_details": [1]}, True, 3]
+
+
+@pytest.mark.parametrize("value", ODD_COUNTS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_token_counts_of_any_shape_cost_no_answer(name: str, value: Any) -> None:
+    frames = {
+        "openai": [{**said("a"), "usage": value}, {**STOP, "x_groq": value}, DONE],
+        "anthropic": [named("message_start", message={"usage": value}), PLAIN["anthropic"][0],
+                      named("message_delta", delta={"stop_reason": "end_turn"}, usage=value), END[1]],
+        "openai-responses": [PLAIN["openai-responses"][0], named("response.completed", response={"usage": value})],
+        "gemini": [gemini({"text": "a"}, usageMetadata=value), gemini(usageMetadata=value)],
+        "cohere": [PLAIN["cohere"][0], named("message-end", delta={"usage": value})],
+        "ollama": [PLAIN["ollama"][0], {"done": True, "eval_count": value}],
+    }  # fmt: skip
+    assert answer(name, body_of(name, frames[name])) == ("a", "", [])
+
+
+EXTRAS: list[Any] = [
+    ("ping", "data: pong"), ("heartbeat", "data: 1"), ("keep-alive", "data: {half"), ("status", "data: <b>"),
+    "data: null", ("x", "data: [1]"), (": a comment", ""), "retry: 5",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+def test_an_unknown_event_is_passed_over_whatever_it_holds(name: str, extra: Any) -> None:
+    assert answer(name, sse(extra, PLAIN[name][0], extra, *PLAIN[name][1:])) == ("a", "", [])
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+def test_an_event_that_holds_the_answer_must_be_json(name: str) -> None:
+    first = PLAIN[name][0]
+    kind = first[0] if isinstance(first, tuple) else "message"
+    *_, error = read(name, sse((kind, "data: oops"), *PLAIN[name]))
+    assert type(error) is g4flite.MalformedReplyError
+
+
+@pytest.mark.parametrize("said_so", ["Overloaded", '"Overloaded"', '{"message": "Overloaded'])
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+def test_an_event_named_error_is_the_service_s_error_whatever_it_holds(name: str, said_so: str) -> None:
+    *items, error = read(name, sse(PLAIN[name][0], ("error", f"data: {said_so}")))
+    assert isinstance(error, g4flite.OverloadedError | g4flite.ProviderError), error
+    assert "Overloaded" in str(error)
+    assert "a" in items
+
+
+ODD_CHUNKS = [
+    {"choices": None}, {"choices": {}}, {"choices": [None]}, {"choices": [{"index": 0, "delta": None}]}, {},
+    {"choices": [{"index": 0}]}, {**chunk({"content": ""}), "logprobs": 3}, {"x_groq": "x", "choices": []},
+    chunk({"content": "", "logprobs": [{}]}), chunk({"role": 3, "unknown": {"a": 1}}), chunk({}, finish_reason=""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD_CHUNKS)
+def test_a_chunk_that_holds_nothing_may_have_any_shape(odd: Any) -> None:
+    assert answer("openai", sse(odd, said("a"), odd, STOP, odd, DONE)) == ("a", "", [])
+
+
+@pytest.mark.parametrize("odd", [
+    {"candidates": None}, {"candidates": []}, {"candidates": [None]}, {"candidates": [{"content": None}]}, {},
+    {"candidates": [{"content": {"parts": None}}]}, {"candidates": {"content": {"parts": [{}]}}}, {"promptFeedback": 3},
+    {"candidates": [{"index": 1, "content": {"parts": [{"text": "no"}]}}]}, {"candidates": [{"logprobsResult": 3}]},
+    {"candidates": [{"finishReason": "FINISH_REASON_UNSPECIFIED"}]},
+])  # fmt: skip
+def test_a_chunk_of_gemini_that_holds_nothing_may_have_any_shape(odd: Any) -> None:
+    assert answer("gemini", sse(odd, *PLAIN["gemini"], odd)) == ("a", "", [])
+
+
+# How the body is labelled and written.
+
+
+def call(name: str, server: Emulator, body: bytes, split: int | None = None, **headers: str) -> dict[str, Any]:
+    names = {key.replace("_", "-"): value for key, value in headers.items()}
+    server.script = Script(body=body, headers=names, split=split)
+    path = "/v1" if name.startswith("openai") else ""
+    return {"model": "m", "base_url": server.url + path, "api_key": "sk-test-1"}
+
+
+LABELS = ["application/json", "application/json; charset=utf-8", "text/html; charset=utf-8", "text/plain", ""]
+
+
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_wrong_content_type_costs_no_answer(name: str, label: str, driver: Driver, server: Emulator) -> None:
+    """palantir/foundry-dev-tools#195, April 2025"""
+    body = body_of(name, PLAIN[name])
+    for split, start, zipped in ((None, b"", False), (1, b"\xef\xbb\xbf\n", False), (1, b"", True)):
+        whole = gzip.compress(start + body) if zipped else start + body
+        coding = {"content_encoding": "gzip"} if zipped else {}
+        arguments = call(name, server, whole, split, content_type=label, **coding)
+        assert driver.collect(name, "Hi", **arguments) == ["a"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize(("label", "body", "said_so"), [
+    ("text/html", b"<html>Log in</html>", "the reply is text/html, not an answer: '<html>Log in"),
+    ("text/html", b"", "the reply is text/html, not an answer"), ("text/html", b"\n \n", "the reply is text/html"),
+    ("text/html", b"data", "the reply is text/html, not an answer: 'data'"),
+    ("text/html", b'{\n "error": "no such key"}', "no such key"),
+    ("text/html", b'{"error": "no such key"}\n', "no such key"),
+    ("text/html", b'{"error": "no such key"}', "no such key"), ("text/html", b"x" * 40_000, "the reply is text/html"),
+    ("text/html", b" " * 40_000 + b"data: x", "the reply is text/html"),
+])  # fmt: skip
+def test_a_web_page_and_an_error_stay_errors(
+    name: str, label: str, body: bytes, said_so: str, driver: Driver, server: Emulator
+) -> None:
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        driver.collect(name, "Hi", **call(name, server, body, content_type=label))
+    assert said_so in str(caught.value)
+
+
+def test_a_page_that_cannot_be_inflated_is_a_page(driver: Driver, server: Emulator) -> None:
+    for coding in ("br", "gzip"):
+        arguments = call("openai", server, b"noise", content_type="text/html", content_encoding=coding)
+        with pytest.raises(g4flite.MalformedReplyError, match="the reply is text/html, not an answer"):
+            driver.collect("openai", "Hi", **arguments)
+
+
+@pytest.mark.parametrize("coding", ["none", "utf-8", "UTF8, none", "identity", "plain-text"])
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_coding_that_is_none_costs_no_answer(name: str, coding: str, driver: Driver, server: Emulator) -> None:
+    body = body_of(name, PLAIN[name])
+    for split in (None, 1):
+        assert driver.collect(name, "Hi", **call(name, server, body, split, content_encoding=coding)) == ["a"]
+
+
+def test_an_unknown_coding_over_bytes_that_are_no_text_is_malformed(driver: Driver, server: Emulator) -> None:
+    for body in (b"\xff\xfe\x00d", b"d\x00\x01", b"noise"):
+        with pytest.raises(g4flite.MalformedReplyError, match="compressed with squash, which the request did"):
+            driver.collect("openai", "Hi", **call("openai", server, body, content_encoding="squash"))
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_raw_control_characters_and_a_byte_order_mark_cost_no_answer(name: str) -> None:
+    body = body_of(name, PLAIN[name]).replace(b'"a"', b'"a\tb\x1f"')
+    for start in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\n\xef\xbb\xbf" if name == "gemini" else b""):
+        assert answer(name, start + body + body_of(name, [])) == ("a\tb\x1f", "", [])
+
+
+def test_a_byte_order_mark_before_a_json_array_is_left_out() -> None:
+    array = json.dumps([gemini({"text": "a\u2028"})]).encode()
+    assert answer("gemini", b"\xef\xbb\xbf" + array) == ("a\u2028", "", [])
+    assert read("gemini", b"\xef\xbb\xbf") == ["cut"]
+    assert answer("ollama", b"\xef\xbb\xbf\n" + body_of("ollama", PLAIN["ollama"])) == ("a", "", [])
+
+
+# Ids and names.
+
+
+@pytest.mark.parametrize(("value", "name"), [(7, "7"), ("x" * 445, "x" * 445), ("a\ud83d", "a\ufffd"), ([], None)])
+def test_ids_and_models_are_texts(value: Any, name: str | None) -> None:
+    bodies = {
+        "openai": sse(json_line({**said("a"), "id": value, "model": value}), STOP, DONE),
+        "anthropic": sse(json_line({"type": "message_start", "message": {"id": value, "model": value}}),
+                         *PLAIN["anthropic"]),
+        "openai-responses": sse(json_line({"type": "response.created", "response": {"id": value, "model": value}}),
+                                *PLAIN["openai-responses"]),
+        "gemini": sse(json_line({**gemini({"text": "a"}), "responseId": value, "modelVersion": value})),
+        "cohere": sse(json_line({"type": "message-start", "id": value}), *PLAIN["cohere"]),
+        "ollama": json.dumps({"model": value, "message": {"content": "a"}}).encode() + b'\n{"done": true}\n',
+    }  # fmt: skip
+    for protocol, body in bodies.items():
+        starts = [item for item in read(protocol, body) if isinstance(item, Start)]
+        known = (None if protocol == "ollama" else name, None if protocol == "cohere" else name)
+        assert starts[:1] == [Start(*known)] or name is None, protocol
+
+
+def json_line(value: Any) -> str:
+    return "data: " + json.dumps(value)
+
+
+def test_the_model_may_be_named_later() -> None:
+    """Azure's first chunk names nothing; llama.cpp and LiteLLM name the model in `response.completed`."""
+    first = {"id": "", "model": "", "choices": [], "prompt_filter_results": []}
+    assert read("openai", sse(first, said("a"), STOP))[:2] == [BEGIN, "a"]
+    late = {**said("a"), "model": None}
+    assert read("openai", sse(late, said("b"), STOP))[:4] == [Start("c1"), "a", BEGIN, "b"]
+    begun = named("response.created", response={"id": "r"})
+    end = named("response.completed", response={"id": "r", "model": "m"})
+    assert read("openai-responses", sse(begun, PLAIN["openai-responses"][0], end)) == [
+        Start("r"), "a", Start("r", "m"), Finish("stop"), "done",
+    ]  # fmt: skip
+
+
+def test_the_stream_has_the_model_that_was_named_last(driver: Driver, server: Emulator) -> None:
+    begun = named("response.created", response={"id": "r" * 445})
+    end = named("response.completed", response={"id": "other", "model": "m-2"})
+    body = sse(begun, PLAIN["openai-responses"][0], end)
+    assert driver.collect("openai-responses", "Hi", **call("openai-responses", server, body)) == ["a"]
+    assert (driver.stream.response_id, driver.stream.response_model) == ("r" * 445, "m-2")
+
+
+# What is bounded, and what is refused.
+
+
+def test_events_before_the_first_text_fill_no_memory(driver: Driver, server: Emulator) -> None:
+    """Each event supersedes the one before: the loop gets the last of each type."""
+    counted = [named("message_delta", delta={}, usage={"output_tokens": number}) for number in range(300)]
+    body = sse(*counted, *PLAIN["anthropic"])
+    items = driver.events("anthropic", "Hi", **call("anthropic", server, body))
+    assert [item.completion_tokens for item in items if isinstance(item, g4flite.Usage)] == [299]
+    assert items[1:] == ["a", Finish("stop", "end_turn")]
+
+
+@pytest.mark.parametrize("name", ["openai", "groq", "llamacpp", "gemini"])
+def test_several_answers_are_refused_before_any_socket(name: str, server: Emulator) -> None:
+    for count in (2, "2", True + 1):
+        extra = {"generationConfig": {"candidateCount": count}} if name == "gemini" else {"n": count}
+        with pytest.raises(g4flite.OptionError, match="asks for several answers with '(n|candidateCount)'"):
+            g4flite.stream(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", extra=extra)
+    one = {"generationConfig": {"candidateCount": 1}} if name == "gemini" else {"n": 1}
+    g4flite.stream(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", extra=one)
+    assert server.connections == 0
