@@ -77,15 +77,24 @@ class Driver:
 
     def events(self, *args: Any, **kwargs: Any) -> list[Any]:
         """Return all events of `g4flite.stream(*args, **kwargs)`, in order."""
+        found = list[Any]()
+        self.each_event(found.append, *args, **kwargs)
+        return found
+
+    def each_event(self, take: Callable[[Any], object], *args: Any, **kwargs: Any) -> None:
+        """Call `take` with each event of `g4flite.stream(*args, **kwargs)`, also if the stream fails behind it."""
         self.stream = g4flite.stream(*args, **{"retries": 0, **kwargs})
         if self.name == "sync":
             with self.stream:
-                return list(self.stream.events())
-        return list(self.run(self._aevents))
+                for event in self.stream.events():
+                    take(event)
+        else:
+            self.run(self._aevents, take)
 
-    async def _aevents(self) -> list[Any]:
+    async def _aevents(self, take: Callable[[Any], object]) -> None:
         async with self.stream:
-            return [event async for event in self.stream.events()]
+            async for event in self.stream.events():
+                take(event)
 
     def read(self, stream: g4flite.Stream, *, limit: int | None = None) -> list[str]:
         """Return the chunks of a stream, `limit` chunks at most."""

@@ -199,15 +199,16 @@ class Run:
         return self.everything
 
     def check_answer(self) -> None:
-        """Raise `EmptyReplyError` if a loop over text has got none, because the answer holds content of other kinds.
+        """Raise `EmptyReplyError` if the answer holds nothing but content for which there is no event of its own.
 
-        Tool calls are an answer: `tool_calls` holds them.
+        Without the error, such an answer would look like an empty one that is complete.  A loop over the events has
+        got the content by then.  Tool calls are an answer: `tool_calls` holds them.
         """
-        if self.natives and not (self.everything or self.said or self.tool_calls):
-            raise EmptyReplyError(
-                f"the answer holds no text but {', '.join(self.natives)}; read it with `for event in stream.events()`, "
-                "where it comes as Native"
-            )
+        if self.natives and not (self.said or self.tool_calls):
+            where = "it came as Native" if self.everything else (
+                "read it with `for event in stream.events()`, where it comes as Native"
+            )  # fmt: skip
+            raise EmptyReplyError(f"the answer holds no text but {', '.join(self.natives)}; {where}")
 
     def fail(self, error: G4fliteError) -> None:
         """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.

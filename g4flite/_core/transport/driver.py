@@ -72,11 +72,11 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 # Another thread or task has closed the stream.
                 if timers.closed:
                     timers.left()
-            if ended:
-                break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
                 timers.heard = run.said = True
+            if ended:
+                break
             try:
                 data = b"" if reply.done else next(body, b"")
             except read_failures() as error:
@@ -144,11 +144,11 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 # Another thread or task has closed the stream.
                 if timers.closed:
                     timers.left()
-            if ended:
-                break
             # After the loop, so that a long list of items costs this once.  The next read starts the timer `idle`.
             if heard:
                 timers.heard = run.said = True
+            if ended:
+                break
             try:
                 data = b"" if reply.done else await anext(body, b"")
             except read_failures() as error:
