@@ -213,6 +213,7 @@ class ResponsesReader:
             if not self._is_given("reasoning", index, item_id=item_id):
                 for number, part in enumerate(item.get("summary") or item.get("content") or ()):
                     yield from self._think(index, number, part)
+                    self._give("reasoning", index, 0, item_id)
         else:
             yield Native(str(kind), item)
 
