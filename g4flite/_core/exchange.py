@@ -41,6 +41,7 @@ from .errors import (
     SpecError,
     StreamClosedError,
     TotalTimeoutError,
+    UsageError,
 )
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
@@ -295,7 +296,8 @@ Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ] | Opening, An
 def exchange(run: Run) -> Exchange:
     """Yield what shall be done to get an answer: try one route after the other until a provider answers.
 
-    Raises the error of the only route, or `AllFailedError` with the errors of all.
+    Raises the error of the only route, or `AllFailedError` with the errors of all.  If no route can be used, raises the
+    first one's `UsageError`.
     """
     errors: list[G4fliteError] = []
     try:
@@ -308,7 +310,8 @@ def exchange(run: Run) -> Exchange:
                 raise
             except G4fliteError as error:
                 errors.append(error)
-        if len(errors) == 1:
+        # No request was sent: the call is wrong, and `AllFailedError` would say that the providers are.
+        if len(errors) == 1 or all(isinstance(error, UsageError) for error in errors):
             raise errors[0]
         names = ", ".join(route.call.provider.name for route in run.routes)
         raise AllFailedError(

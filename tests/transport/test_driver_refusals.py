@@ -97,6 +97,29 @@ def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["RateLimitError", "complete"]
 
 
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ('{"error": {"message": "prompt is too long"}}', g4flite.ContextLengthError),
+        ('{"error": {"message": "the GPU is on fire", "type": "odd"}}', g4flite.ProviderError),
+    ],
+)
+@pytest.mark.parametrize("form", ["data: {}", "data: {}\n", "{}", "event: error\ndata: {}\n", "lines"])
+@pytest.mark.parametrize("provider", STREAMS)
+def test_an_error_is_raised_though_it_is_the_last_thing_before_a_cut(
+    driver: Driver, server: Emulator, provider: str, form: str, error: str, kind: type[Exception], reset: bool
+) -> None:
+    is_ollama = form == "lines"
+    body = error if is_ollama else form.replace("{}", error)
+    content_type = "application/x-ndjson" if is_ollama else "text/event-stream"
+    server.script = Script(body=body, cut=len(body), reset=reset, headers={"content-type": content_type})
+    base = f"{server.url}/v1" if provider.startswith("openai") and not is_ollama else server.url
+    with pytest.raises(kind) as caught:
+        driver.collect("ollama" if is_ollama else provider, "Hi", model="m", api_key="key-123456", base_url=base)
+    assert "prompt is too long" in str(caught.value) or "the GPU is on fire" in str(caught.value)
+
+
 # What a terminal obeys: a colour, its form in one byte, a return to the start of the line, and a mark of direction.
 ESCAPES = ["\x1b[31m", "\x9b31m", "\r", "\u202e", "\x07", "\n"]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Final, NamedTuple
 
-from ..errors import G4fliteError, LimitError, MalformedReplyError, ReplyError, TruncatedStreamError
+from ..errors import G4fliteError, LimitError, MalformedReplyError, ProviderError, ReplyError, TruncatedStreamError
 from ..events import ChunkParser, Event
 
 # Bytes that the decompressor gives out at a time.
@@ -101,8 +101,9 @@ class Reply:
                 if failed is not None:
                     raise failed
         except ReplyError as error:
-            # The failure tells more than the shape of the frame that it left behind.
-            if broken is None or broken is error:
+            # The failure tells more than the shape of the frame that it left behind, but less than the service's own
+            # words in that frame.
+            if broken is None or broken is error or isinstance(error, ProviderError):
                 raise
             raise broken from broken.__cause__
         finally:
