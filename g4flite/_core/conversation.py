@@ -19,19 +19,21 @@ from .takes import ANSWER_KEYS, CALL_KEYS, PART_KEYS, Takes
 def fitted(messages: Sequence[Message], takes: Takes) -> list[Message]:
     """Return the messages as the service takes them.
 
-    A developer message becomes a system message, an assistant's empty message is left out, and so is the name of a
-    tool's result, which its call says as well; a tool call whose id the service would refuse gets another id, together
-    with its result.  Raises `MessagesError` for a key or an image that the service does not take, for a tool call
-    without its result, and for a result without its call.
+    A developer message becomes a system message.  An assistant's empty message is left out, and so is the name of a
+    tool's result, which its call says as well.  A tool call whose id the service would refuse, or that another call has
+    already, gets another id, together with its result.  Raises `MessagesError` for a key or an image that the service
+    does not take, for a tool call without its result, and for a result without its call.
     """
     _check_pairs(messages)
+    messages = _with_ids(messages, takes.call_ids)
+    # The ids are unique now: some services count them anew in every turn.
     functions = tool_names(messages)
     fit = [_fitted(number, message, takes, functions) for number, message in enumerate(messages, 1)]
     if not takes.empty_answers:
         fit = [message for message in fit if not is_empty_answer(message)]
     if not fit:
         raise MessagesError("every message is empty; write something into one of them")
-    return _with_ids(fit, takes.call_ids) if takes.call_ids else fit
+    return fit
 
 
 def is_empty_answer(message: Message) -> bool:
@@ -113,7 +115,7 @@ def _with_ids(messages: Sequence[Message], pattern: str) -> list[Message]:
     The new id depends on the old one alone (and on whether that came before), so that a conversation that grows keeps
     its ids, and with them the service's cache.
     """
-    fits, used, result = re.compile(pattern).fullmatch, set[str](), list[Message]()
+    fits, used, result = re.compile(pattern, re.DOTALL).fullmatch, set[str](), list[Message]()
     # The new ids of the calls whose results are to come, by the old id.
     renamed: dict[str, list[str]] = {}
     for message in messages:

@@ -31,7 +31,7 @@ class Takes:
     - `images` are the media types of the images that it takes; () means any.
     - `developer` says whether it knows the role developer.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
-    - `call_ids` is a regular expression for the ids of tool calls, which then have to be unique as well; "" means any.
+    - `call_ids` is a regular expression for the ids of tool calls.
     - `tool_names` is a regular expression for the names of tools; "" means any.
     """
 
@@ -39,7 +39,7 @@ class Takes:
     images: Collection[str] = ()
     developer: bool = False
     empty_answers: bool = True
-    call_ids: str = ""
+    call_ids: str = ".+"
     tool_names: str = ""
 
 
