@@ -82,10 +82,12 @@ def named_at_the_end(frames: Iterator[Frame]) -> Iterator[Frame]:
 
     Chat: the first chunk has neither id nor model, like Azure's.
     """
-    for number, frame in enumerate(frames):
+    named = False
+    for frame in frames:
         data = frame.data if isinstance(frame.data, dict) else {}
         response = data.get("response", {})
-        if number == 0 and "choices" in data:
+        if "choices" in data and not named:
+            named = True
             yield Frame("", {**data, "id": "", "model": "", "choices": [], "prompt_filter_results": []})
         if response.get("status") == "in_progress":
             unnamed = {key: value for key, value in response.items() if key != "model"}
