@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from ..server.framing import DONE
 from .call_quirks import CALL_QUIRKS
 from .count_quirks import COUNT_QUIRKS
+from .end_quirks import END_QUIRKS
+from .extra_quirks import EXTRA_QUIRKS
 from .frames import Frame, Quirk
 
 
@@ -68,4 +70,6 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),
     **CALL_QUIRKS,
     **COUNT_QUIRKS,
+    **END_QUIRKS,
+    **EXTRA_QUIRKS,
 }

@@ -131,6 +131,16 @@ def test_a_status_is_reported_even_if_its_body_is_cut_off() -> None:
     assert (caught.value.status, caught.value.body) == (502, "half")
 
 
+def test_a_stream_that_is_closed_before_its_first_text_is_not_complete_by_its_finish_reason() -> None:
+    spec = dataclasses.replace(ACME, parser=g4flite.providers.OPENAI.parser, end="marker")
+    closed = g4flite.StreamClosedError("closed")
+    finish = b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n'
+    with pytest.raises(g4flite.StreamClosedError):
+        play(spec, Head(200, {}), [finish, closed])
+    items, _ = play(spec, Head(200, {}), [finish, g4flite.IdleTimeoutError("idle")])
+    assert items == [g4flite.Finish("stop", "stop")]
+
+
 def test_a_secret_that_the_service_repeats_is_redacted() -> None:
     error = failing(401, b"the key s3cret is wrong: Bearer s3cret")
     assert error.body == "the key *** is wrong: ***"

@@ -245,6 +245,14 @@ def test_a_blank_line_separates_the_parts_of_a_reasoning_summary(frames: list[An
     assert "".join(item.text for item in items if isinstance(item, Reasoning)) == "a\n\nb"
 
 
+def test_a_commentary_without_deltas_is_reasoning() -> None:
+    aside, answer = item(part("hm"), phase="commentary"), item(part("a"), phase="final_answer")
+    done = [named("response.output_item.done", output_index=index, item=it) for index, it in enumerate((aside, answer))]
+    for frames in ([*done, BARE], [named("response.completed", response=message(output=[aside, answer]))]):
+        items = read("openai-responses", sse(*frames))
+        assert [it for it in items if isinstance(it, Reasoning | str)] == [Reasoning("hm"), "a", "done"]
+
+
 def test_a_tool_call_in_the_response_alone_is_read() -> None:
     call = {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
     items = read("openai-responses", sse(named("response.completed", response=message(call))))
