@@ -446,3 +446,8 @@ def test_what_the_caller_s_client_adds_is_in_no_error(
     for text in (*shown, pickle.dumps(error).decode("latin-1")):
         assert SECRET not in read_back(text)
         assert SECRET[:9] not in text
+
+
+def test_a_text_of_backslashes_alone_ends_the_search() -> None:
+    text = "\\" * 1000 + SECRET
+    assert redact(text, [SECRET]) == "\\" * 1000 + "***"
