@@ -88,7 +88,7 @@ def stream(
     - `model` is a model of the provider, or an alias; None means the provider's default model, if there is one.
     - `api_key` is sent in a header; None means the provider's environment variable, like OPENAI_API_KEY.
     - `base_url` replaces the provider's public base URL, and means what the vendor's own client means by it; None means
-      the environment variable G4FLITE_<PROVIDER>_BASE_URL, or else the vendor's own, like OPENAI_BASE_URL.
+      the environment variable `G4FLITE_<PROVIDER>_BASE_URL`, or else the vendor's own, like OPENAI_BASE_URL.
     - `proxy` is a URL of the scheme http, https, socks5 or socks5h; None means the environment variable G4FLITE_PROXY.
     - `headers` are added to the headers of each provider; a header given here replaces the provider's of that name.
     - `client` is an open `httpx.Client` or `httpx.AsyncClient` of the caller, or one of httpx2; a stream never closes

@@ -39,7 +39,7 @@ def on_config(config: Any) -> Any:
         return [{title.strip("`"): f"{GUIDES}/{link}"} for title, link in links]
 
     config.nav = [
-        {"g4flite": "README.md"},
+        {"Overview": "README.md"},
         {"Guides": [{"All": f"{GUIDES}/index.md"}, *linked("index.md")]},
         {"Providers": linked("providers.md")},
         {"Reference": [{title: place(title)} for title in REFERENCE]},
@@ -57,4 +57,6 @@ def on_files(files: Files, config: Any) -> Files:
     for title, objects in REFERENCE.items():
         text = f"# {title}\n\n" + "".join(f"::: {name}\n\n" for name in objects)
         made.append(File.generated(config, place(title), content=text))
+    # The code of the pages has lines of up to 120 characters.
+    made.append(File.generated(config, "wide.css", content=".md-grid { max-width: 84rem }"))
     return made
