@@ -123,6 +123,11 @@ ELSEWHERE = {
     ],
     "a tail without an index": [*HEAD, (NONE, NONE, NONE, '{"po'), (NONE, "", "", 'rt": 2}')],
     "a head with arguments": [*HEAD[:2], (0, "b", "f", '{"po'), (1, NONE, NONE, 'rt": 2}')],
+    "a tail that repeats the name": [*HEAD, (1, "", "f", '{"po'), (2, "", "f", 'rt": 2}')],
+    "a tail that repeats the name alone first": [*HEAD, (1, "", "f", ""), (1, "", "f", TWO)],
+    "a tail that repeats the name, at the index of the call before": [
+        *HEAD[:2], (1, "b", "f", ""), (0, "", "f", '{"po'), (0, NONE, NONE, 'rt": 2}')
+    ],
     "the id alone, at the index of another call": [
         *HEAD[:2], (1, "b", "f", '{"po'), (0, "b", NONE, 'rt'), (1, NONE, NONE, '": 2}')
     ],
@@ -239,6 +244,10 @@ UNDECIDABLE = {
     ),
     "no object for the call that waits": ([(0, "a", "t", ""), (1, NONE, NONE, 'rt": 1}')], "without a name"),
     "again, or of the next call?": ([(0, "a", "t", ONE), (1, "b", "t", ""), (0, NONE, NONE, ONE)], "id 'b'"),
+    "a brace too many, or of the call that is not whole?": (
+        [(0, "a", "t", ONE), (1, "b", "t", "{"), (0, "", "", "}")], "id 'a'",
+    ),
+    "one id and name in two slots": ([(0, "a", "t", '{"b":'), (1, "a", "t", "{}}")], "id 'a'"),
     "no name": ([(0, "a", "", ONE)], "with the id 'a'"),
     "neither id nor name": ([(0, NONE, NONE, ONE)], "without a name"),
     "ids alone": ([(0, "a", NONE, ""), (0, "b", NONE, "")], "with the id 'a'"),
@@ -477,3 +486,36 @@ def test_calls_that_are_all_numbered_alike_are_joined_however_they_are_cut(
             (index, key if repeated == "id and name" else "", name if repeated else "", piece) for piece in pieces
         ]
     assert [(name, text) for _, name, text in joined(*fragments)] == calls
+
+
+@given(
+    CALLS,
+    st.sampled_from(["own ids", "own ids in each", "one id", "one id in each", "no ids"]),
+    st.sampled_from(["own index", "0", "none", "head at 0", "head at 1"]),
+    st.sampled_from(["", "name"]),
+    st.sampled_from(["with its head", "behind its head"]),
+    st.data(),
+)
+def test_in_any_form_calls_come_out_right_or_are_an_error(
+    calls: list[tuple[str, str]], ids: str, numbers: str, names: str, arguments: str, data: st.DataObject
+) -> None:
+    """Nothing that was joined or torn on our side is ever given out, if one call comes behind the other."""
+    if ids == "no ids" and numbers.startswith("head"):
+        # With names, a second index says that a second call begins, if nothing else tells the two apart.
+        names = ""
+    calls = list(dict.fromkeys(calls))
+    fragments: list[Fragment] = []
+    for number, (name, text) in enumerate(calls):
+        key = {"o": f"i{number}", "n": NONE}.get(ids[0] if ids[:3] != "one" else "", "i")
+        # Id and name in a second slot, and no arguments, begin a second call with one id.
+        pieces = [piece for piece in cut(text, data) if piece or "each" not in ids]
+        for place, piece in enumerate(pieces if arguments == "with its head" else ["", *pieces]):
+            slots = {"own index": number, "0": 0, "none": NONE, "head at 0": number if place else 0,
+                     "head at 1": number if place else 1}  # fmt: skip
+            told_id = key if not place or "each" in ids else ""
+            fragments.append((slots[numbers], told_id, name if names or not place else "", piece))
+    try:
+        found = joined(*fragments)
+    except MalformedReplyError:
+        return
+    assert [(name, text) for _, name, text in found] == calls

@@ -18,7 +18,8 @@ brace (or if they are no object), and a piece *opens* if it begins with a brace.
   ---------------------------  ----------------------------------------------  -----------------------------------------
   the id of a call             it also has a name, its slot is not the         begins a call; the second id is replaced
                                call's, and its name differs, it has no
-                               arguments, or it opens and the call has some
+                               arguments, or it opens and the call has some    (an error if the name is the same and a
+                                                                               brace may stand there)
   the id of a call             else                                            belongs to that call
   another id                   there is no call here                           begins a call
   another id and a name        the call here has no id, no arguments and no    belongs here, and gives the call its id
@@ -30,12 +31,14 @@ brace (or if they are no object), and a piece *opens* if it begins with a brace.
                                call here is whole; or the call here has no id
                                and is not whole
   another id                   else                                            begins a call, whose name must follow
-  a name                       there is no call here                           begins a call
+  a name                       there is no call here                           begins a call, but see below
   a name                       the call here has this name, it is not whole,   begins a call: the model has broken the
                                the piece opens, and no brace may stand there   one before off
   a name                       else                                            belongs here
   arguments alone              they open, the call here is whole, and the      belong to the last call; but are an error
                                last call has no arguments                      if they equal those of the call here
+  arguments alone              they do not open, the call here is whole, and   are an error
+                               the last call is another one and is not whole
   arguments alone              there is a call here                            belong here
   arguments alone              they open, and the last call has none           belong to the last call
   arguments alone              no call but the last has begun and is not       belong to the last call
@@ -61,6 +64,9 @@ What a fragment does to the call that it belongs to:
                                of which of the two?
   arguments, not blank         was given out                                   is an error
   arguments                    else                                            goes on with the arguments
+
+A name and arguments belong to the last call like arguments alone, if the name is the last call's and the last call has
+an id (a service that gives ids gives one to each call), or if no call is here and the arguments do not open.
 
 Two equal calls without ids are two calls, unless the first came in pieces and the second at once, with its name.  An
 error is a `MalformedReplyError` that names the call; so is a call whose name never comes, and one whose pieces each
@@ -363,6 +369,8 @@ class ToolCalls:
             if same is not None:
                 elsewhere = bool(keys) and same is not here
                 if elsewhere and name and (name != same.name or not text or (opens and same.pieces)):
+                    if text and name == same.name and same.takes_brace:
+                        raise _unclear(same, "its id and name come again elsewhere, before its arguments are complete")
                     return self._new(keys, id, name)
                 if elsewhere and here is None:
                     self._alias(same, keys)
@@ -381,22 +389,34 @@ class ToolCalls:
                 self._grow(len(id))
                 self._by_id[id], here.id = here, id
         elif here is None:
-            if name:
-                return self._new(keys, id, name)
-            if any(key in self._slots for key in keys):
+            if not name and any(key in self._slots for key in keys):
                 return None
-            here = self._unfinished(opens)
-            if here is None:
+            here = self._unfinished(opens or not text)
+            if here is None or (name and not (name == here.name and (here.id or (text and not opens)))):
                 return self._new(keys, id, name)
-            self._alias(here, keys)
-        elif not name and opens and here.pieces and here.whole and not (last := self._calls[-1]).pieces:
+            if text:
+                self._alias(here, keys)
+        elif (
+            opens
+            and here.pieces
+            and here.whole
+            and not (last := self._calls[-1]).pieces
+            and (not name or (name == last.name and last.id))
+        ):
             if here.text.getvalue() == text:
                 raise _unclear(last, "its arguments equal those of the call before, which may have come again")
             self._alias(last, keys)
             here = last
+        elif not name and not opens and text.strip() and here.pieces and here.whole and self._waits(here):
+            raise _unclear(here, "more came behind its arguments, and may be another call's")
         elif name == here.name and here.pieces and opens and not here.whole and not here.takes_brace:
             return self._new(keys, id, name)
         return self._same(here, keys, id, name, text, opens)
+
+    def _waits(self, call: _Call) -> bool:
+        """Return whether the last call is another one, whose arguments have begun and are not whole."""
+        last = self._calls[-1]
+        return last is not (call.twin or call) and bool(last.pieces) and not last.whole
 
     def _unfinished(self, opens: bool) -> _Call | None:
         """Return the last call, if arguments in an unknown slot can belong to no other call."""
