@@ -82,6 +82,8 @@ class Source(Protocol):
 
     `send` and `asend` return the response to a request.  They raise a `G4fliteError` if the network fails; the error
     quotes none of the `secrets`.  `release` and `arelease` say that the stream has ended and needs the client no more.
+    `retire` says that the client must not be used again, not even to close it: an exception like KeyboardInterrupt has
+    passed through it, and may have left one of its locks held for ever.
     `proxied` is true if the caller has named a proxy for the client's requests.
     """
 
@@ -90,6 +92,7 @@ class Source(Protocol):
     def send(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
     async def asend(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
     def release(self) -> None: ...
+    def retire(self) -> None: ...
     async def arelease(self) -> None: ...
 
 

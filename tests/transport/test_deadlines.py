@@ -160,6 +160,7 @@ def test_a_client_that_speaks_http2_is_refused_before_any_socket(driver: Driver)
 def test_http2_for_other_hosts_is_not_refused(driver: Driver, server: Emulator) -> None:
     kind = httpx.HTTPTransport if driver.name == "sync" else httpx.AsyncHTTPTransport
     client = driver.client(mounts={"https://elsewhere.test": kind(http2=True)}, limits=NO_KEEP)
+    server.script = Script(headers={"connection": "close"})
     assert driver.collect("cromicle", "Hi", base_url=server.url, client=client)
     driver.close(client)
 

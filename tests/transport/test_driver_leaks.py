@@ -1,5 +1,6 @@
 """However a stream ends, it leaves no socket, no pool slot, no thread, no task and no warning behind."""
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -9,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,12 +122,49 @@ def test_a_client_serves_one_event_loop_after_another(server: Emulator) -> None:
         return await client.stream("Hi").atext()
 
     client = g4flite.Client("cromicle", base_url=server.url)
-    with warnings.catch_warnings():
-        # The first event loop ends while its connection is open.
-        warnings.simplefilter("ignore", ResourceWarning)
-        assert [Driver(loop).run(ask) for loop in ("asyncio", "asyncio", "trio")] == ["You said: Hi"] * 3
-        anyio.run(client.aclose)
-        gc.collect()
+    assert [Driver(loop).run(ask) for loop in ("asyncio", "asyncio", "trio")] == ["You said: Hi"] * 3
+    # No event loop is left that uses the client.
+    client.close()
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_event_loop_that_ends_leaves_neither_client_nor_socket(backend: str, server: Emulator) -> None:
+    async def ask() -> None:
+        assert await client.stream("Hi").atext() == "You said: Hi"
+        made.add(client._pool.async_client())
+
+    client, made = g4flite.Client("cromicle", base_url=server.url), weakref.WeakSet[Any]()
+    gc.collect()
+    Driver(backend).run(ask)
+    before = descriptors()
+    for _ in range(50):
+        Driver(backend).run(ask)
+    # The server, in this process, may still be closing a few of its own.
+    assert descriptors() < before + 10
+    gc.collect()
+    assert len(made) == 0
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_was_closed_without_ending_its_generators_leaves_no_client(server: Emulator) -> None:
+    """Nothing can close its sockets, so that they are left to the garbage collector."""
+
+    async def ask() -> None:
+        assert await client.stream("Hi").atext() == "You said: Hi"
+
+    client = g4flite.Client("cromicle", base_url=server.url)
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(ask())
+        loop.close()
+        assert list(client._pool._async_clients) == [loop]
+    client.close()
+    del loop
+    gc.collect()
 
 
 def test_the_timers_end_a_request_that_the_server_does_not_read(driver: Driver) -> None:
@@ -565,3 +602,81 @@ def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_task(back
     stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
     Driver(backend).run(main)
     assert stream.partial == "a"
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("shared", [True, False], ids=["pool", "one stream"])
+def test_after_an_interrupt_at_any_line_of_httpcore_s_locks_the_next_stream_does_not_hang(
+    shared: bool, server: Emulator
+) -> None:
+    """A tracing function raises it: behind the line that takes a lock, and before the line that releases it."""
+
+    def traced(frame: Any, event: str, _: Any) -> Any:
+        nonlocal lines
+        if not frame.f_code.co_filename.endswith("_synchronization.py"):
+            return None
+        lines += event == "line"
+        if lines == fatal and event == "line":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return traced
+
+    def ask() -> None:
+        for trace in (traced, None):
+            stream = client.stream("Hi") if shared else g4flite.stream("cromicle", "Hi", base_url=server.url)
+            sys.settrace(trace)
+            try:
+                texts.append(stream.text())
+            except KeyboardInterrupt:
+                texts.append("")
+            finally:
+                sys.settrace(None)
+
+    lines, fatal, texts = 1, 0, [""]
+    while lines >= fatal:
+        client, texts, lines, fatal = g4flite.Client("cromicle", base_url=server.url), [], 0, fatal + 1
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        thread.join(30)
+        assert not thread.is_alive(), f"it hangs after an interrupt at line {fatal}"
+        assert texts[-1] == "You said: Hi"
+    assert fatal > 20
+    gc.collect()
+
+
+def test_a_retired_client_is_neither_used_nor_closed(server: Emulator) -> None:
+    pool = g4flite.Client("cromicle", base_url=server.url)._pool
+    first = pool.client()
+    pool.retire()
+    assert pool.client() is not first
+    assert not first.is_closed
+    with httpx.Client() as own:
+        given = clients.Given(own, server.url)
+        given.retire()
+        assert given.client() is own
+
+
+@pytest.mark.parametrize("moment", ["send", "read", "close"])
+def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    client = g4flite.Client("cromicle", base_url=server.url)
+    used = client._pool.client()
+    stream = iter(client.stream("Hi"))
+    if moment == "send":
+        monkeypatch.setattr(used, "send", interrupt)
+    else:
+        assert next(stream) == "You"
+        [link] = used._transport._pool.connections
+        monkeypatch.setattr(
+            link._connection, {"read": "_receive_event", "close": "_response_closed"}[moment], interrupt
+        )
+    with pytest.raises(KeyboardInterrupt):
+        next(stream) if moment != "close" else stream.close()
+    assert client._pool.client() is not used
+    monkeypatch.undo()
+    assert client.stream("Hi").text() == "You said: Hi"
+    client.close()
+    used.close()

@@ -10,10 +10,12 @@ import ssl
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar, Union
 
+import anyio
 import httpx
 
 from ..errors import OptionError, UsageError
@@ -34,13 +36,12 @@ from .network_errors import (
 )
 from .tls import default_context, unused_context
 
-if TYPE_CHECKING:
-    from anyio.lowlevel import RunVar
-
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# Seconds that closing a client may take when its event loop ends.
+CLOSING: Final = 2.0
 # The most stale connections that one attempt replaces: as many as httpx keeps open.  (curl 8: CONN_MAX_RETRIES, 5.)
 STALE: Final = 20
 
@@ -159,6 +160,10 @@ class OneShot:
         if self._client is not None:
             self._client.close()
 
+    def retire(self) -> None:
+        # Without a reference to it, its sockets close; `close` could wait for a lock.
+        self._client = None
+
     async def arelease(self) -> None:
         if self._async_client is not None:
             await self._async_client.aclose()
@@ -205,6 +210,9 @@ class Given:
     def release(self) -> None:
         """Leave the client open."""
 
+    def retire(self) -> None:
+        """Leave the client to the caller."""
+
     async def arelease(self) -> None:
         """Leave the client open."""
 
@@ -226,8 +234,8 @@ class Pool:
         self._connection, self._name = connection, name
         self.proxied = connection.proxy is not None
         self._client: httpx.Client | None = None
-        # An anyio.RunVar holds a value for each event loop.
-        self._async_clients: RunVar[httpx.AsyncClient | None] | None = None
+        # For each event loop its client, and the generator that closes the client when the loop ends.
+        self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
         self._lock, self._pid = threading.Lock(), os.getpid()
         # The clients of the parent process, see `_renew`.
         self._inherited: list[object] = []
@@ -243,28 +251,31 @@ class Pool:
 
     def async_client(self) -> httpx.AsyncClient:
         self._renew()
+        loop = running_loop()
         with self._lock:
             self._check_open()
-            if self._async_clients is None:
-                from anyio.lowlevel import RunVar  # noqa: PLC0415 - of no use in sync, and slow to import
-
-                self._async_clients = RunVar("async_client")
-            client = self._async_clients.get(None)
-            if client is None:
+            self._forget_closed_loops()
+            if loop not in self._async_clients:
                 client = make_client(async_client_class(self._connection), self._connection)
-                self._async_clients.set(client)
-            return client
+                keeper = kept_open(client, partial(self._async_clients.pop, loop, None))
+                self._async_clients[loop] = client, keeper
+            return self._async_clients[loop][0]
 
     def release(self) -> None:
         """Keep the client for the next stream."""
+
+    def retire(self) -> None:
+        """Make a new client for the next stream.  Streams of other threads may still read over the old one."""
+        self._client = None
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
 
     def close(self) -> None:
-        """Close the client of `for`.  Raises `TypeError` if an `async for` has used the pool: call `aclose()` then."""
+        """Close the client of `for`.  Raises `TypeError` if an event loop uses the pool: call `aclose()` on it then."""
         self._renew()
-        if self._async_clients is not None:
+        self._forget_closed_loops()
+        if self._async_clients:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
         self.closed = True
         if self._client is not None:
@@ -276,8 +287,10 @@ class Pool:
         self.closed = True
         if self._client is not None:
             self._client.close()
-        if self._async_clients is not None and (client := self._async_clients.get(None)) is not None:
+        client, keeper = self._async_clients.pop(running_loop(), (None, None))
+        if client is not None and keeper is not None:
             await client.aclose()
+            await keeper.aclose()
 
     def __del__(self) -> None:
         """Warn of a pool that was used and not closed: its sockets stay open until they are garbage collected."""
@@ -301,12 +314,55 @@ class Pool:
         """
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
-            self._client = self._async_clients = None
+            self._client, self._async_clients = None, {}
             self._lock, self._pid = threading.Lock(), os.getpid()
+
+    def _forget_closed_loops(self) -> None:
+        """Drop the clients of loops that were closed without ending their generators, which `asyncio.run` does."""
+        for loop in list(self._async_clients):
+            if getattr(loop, "is_closed", bool)():
+                self._async_clients.pop(loop, None)
 
     def _check_open(self) -> None:
         if self.closed:
             raise UsageError("this Client is closed; make a new one")
+
+
+def running_loop() -> object:
+    """Return what stands for the event loop of this thread: asyncio's loop, or trio's token."""
+    import asyncio  # noqa: PLC0415 - slow to import, and of no use in sync
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio  # noqa: PLC0415 - it runs
+
+        return trio.lowlevel.current_trio_token()
+
+
+def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+    """Return a generator that stays suspended until the event loop ends, and then closes the client.
+
+    Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
+    (PEP 525), while the loop can still close sockets.  Without this, each loop would leave its sockets behind.
+    """
+    generator = _until_the_loop_ends(client, forget)
+    # The first step waits for nothing; with it, the loop learns of the generator.
+    with suppress(StopIteration):
+        generator.asend(None).send(None)
+    return generator
+
+
+async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        forget()
+        # The child of a fork leaves the sockets to its parent.
+        if process == os.getpid():
+            with anyio.move_on_after(CLOSING, shield=True):
+                await client.aclose()
 
 
 def client_class(to: Connection) -> Callable[..., httpx.Client]:
@@ -331,6 +387,19 @@ def async_client_class(to: Connection) -> Callable[..., httpx.AsyncClient]:
     return Client
 
 
+def use_safe_locks(client: httpx.Client) -> None:
+    """Give the pools of a new client a lock that an interrupt cannot leave held.
+
+    The `__enter__` of httpcore's own lock is written in Python: a KeyboardInterrupt that comes there, behind the
+    `acquire`, leaves the lock held, and httpcore waits for it at once, and for ever.  Of a lock written in C, Python
+    knows once it is taken.
+    """
+    for transport in (client._transport, *client._mounts.values()):
+        pool: Any = getattr(transport, "_pool", None)
+        if hasattr(pool, "_optional_thread_lock"):
+            pool._optional_thread_lock = threading.Lock()
+
+
 def make_client(kind: Callable[..., C], to: Connection) -> C:
     """Return a new client, which connects once it sends a request.
 
@@ -349,7 +418,10 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
         own = to.verify if (chosen or "").startswith("https:") else None
         proxy = None if chosen is None else httpx.Proxy(chosen, ssl_context=own)
         # If no variable says anything of proxies, httpx asks the system's settings on macOS and Windows.
-        return kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
+        client = kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
+        if isinstance(client, httpx.Client):
+            use_safe_locks(client)
+        return client
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
     # The transport cannot use the proxy, and says why.

@@ -91,14 +91,15 @@ def iterate(run: Run) -> Generator[Any, None, None]:
         run.fail(error)
         run.end("failed")
         raise
+    except GeneratorExit:
+        raise
+    except BaseException:
+        retire(run)
+        raise
     finally:
         # Without effect if the stream was complete or failed; else the caller left the loop.
         run.end("closed")
-        timers.release()
-        if response is not None:
-            response.close()
-        for route in run.routes:
-            route.source.release()
+        close(response, run)
 
 
 async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
@@ -173,6 +174,29 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 await response.aclose()
             for route in run.routes:
                 await route.source.arelease()
+
+
+def close(response: Response | None, run: Run) -> None:
+    """Close the response, and release the HTTP clients."""
+    run.timers.release()
+    try:
+        if response is not None:
+            response.close()
+    except BaseException:
+        retire(run)
+        raise
+    finally:
+        for route in run.routes:
+            route.source.release()
+
+
+def retire(run: Run) -> None:
+    """Retire the HTTP clients: an exception like KeyboardInterrupt may have come at any moment, in any state of theirs.
+
+    In sync alone: in async, such an exception ends the event loop, and the loop's client with it.
+    """
+    for route in run.routes:
+        route.source.retire()
 
 
 def drop(text: str) -> None:
@@ -279,8 +303,8 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     except G4fliteError as error:
         run.fail(error)
         raise
+    except BaseException:
+        retire(run)
+        raise
     finally:
-        run.timers.release()
-        if response is not None:
-            response.close()
-        route.source.release()
+        close(response, run)
