@@ -80,7 +80,8 @@ test-servers: $(SERVERS)/servers
 	@$(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers
 
 test-servers-large: $(SERVERS)/servers
-	@$(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers/large.py
+	@LITELLM_URL=$(LITELLM_URL) LITELLM_KEY=$(LITELLM_KEY) VLLM_URL=$(VLLM_URL) VLLM_KEY=$(VLLM_KEY) \
+	  $(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers/large.py
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"

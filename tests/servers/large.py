@@ -27,7 +27,7 @@ wires = pytest.mark.parametrize("wire", WIRES)
 def ask(request: pytest.FixtureRequest, driver: Driver) -> Callable[..., list[Any]]:
     """Return a function that asks one of the servers over a wire, and returns all events."""
     url, key = SERVERS[request.param]
-    if url is None:
+    if not url:
         pytest.skip(f"{request.param}_URL is not set")
 
     def events(wire: str, model: str = "chat", **options: Any) -> list[Any]:
