@@ -14,15 +14,16 @@ FROM_SDIST = tests/core tests/response tests/providers tests/test_client.py test
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
 	@echo "make guides        write the guide to each provider (examples/guides) and the tables of examples/guides/providers.md"
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
-	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, Ollama and Cohere against the emulator"
+	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
+	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -70,13 +71,17 @@ test-vendored: $(VENV)/tools
 	@echo "== the core against a vendored copy, g4flite itself being barred (a minute or two)"
 	@$(BIN)/python -m pytest -q -m vendored tests/apps/test_vendor_copy.py
 
-test-clients: $(CLIENTS)/tools
-	@echo "== the official clients, against the emulator on a socket of this machine"
+test-clients: $(CLIENTS)/npm-clients
+	@echo "== clients that others wrote, against the emulator on a socket of this machine (a minute)"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
 
 test-servers: $(SERVERS)/servers
 	@echo "== g4flite, against servers that others wrote, on sockets of this machine (a minute)"
 	@$(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers
+
+test-servers-large: $(SERVERS)/servers
+	@LITELLM_URL=$(LITELLM_URL) LITELLM_KEY=$(LITELLM_KEY) VLLM_URL=$(VLLM_URL) VLLM_KEY=$(VLLM_KEY) \
+	  $(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers/large.py
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
@@ -145,7 +150,7 @@ $(VENV)/tools: $(VENV)/core
 	@touch $@
 
 $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
-	@echo "== making $(CLIENTS): g4flite and the official clients (a minute or two, once)"
+	@echo "== making $(CLIENTS): g4flite and the clients (400 MB; a minute or two, once)"
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
 	@touch $@
@@ -156,12 +161,17 @@ $(DOCS)/tools $(DIST)/tools: .venv-%/tools: setup.cfg pyproject.toml tests/const
 	@.venv-$*/bin/python $(INSTALL) --editable '.[$*]'
 	@touch $@
 
-# install.py makes the target, if all of the servers could be installed.
-$(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/servers/install.py tests/servers/npm/package-lock.json
+# installs.py makes the target, if the clients from npm could be installed.
+$(CLIENTS)/npm-clients: $(CLIENTS)/tools tests/installs.py tests/clients/npm/package-lock.json
+	@echo "== adding the clients from npm (150 MB; a minute, once)"
+	@$(CLIENTS)/bin/python -m tests.installs $@ npm-clients
+
+# installs.py makes the target, if all of the servers could be installed.
+$(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/installs.py tests/servers/npm/package-lock.json
 	@$(MAKE) --no-print-directory VENV=$(SERVERS) $(SERVERS)/core
 	@echo "== adding the servers (250 MB; a minute, once)"
 	@$(SERVERS)/bin/python $(INSTALL) --editable '.[servers]'
-	@$(SERVERS)/bin/python tests/servers/install.py
+	@$(SERVERS)/bin/python -m tests.installs $@ xllamacpp llmock aimock
 
 $(VENV)/bench: $(VENV)/core
 	@$(PIP) --editable '.[bench]'

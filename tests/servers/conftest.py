@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from .install import NODE, REASONS
+from tests.installs import NODE, REASONS
+
 from .processes import listening
 
 ROOT = Path(__file__).parents[2]
