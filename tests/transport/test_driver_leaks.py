@@ -651,6 +651,7 @@ def test_a_retired_client_is_neither_used_nor_closed(server: Emulator) -> None:
     pool.retire()
     assert pool.client() is not first
     assert not first.is_closed
+    pool.close()
     with httpx.Client() as own:
         given = clients.Given(own, server.url)
         given.retire()

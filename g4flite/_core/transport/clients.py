@@ -294,9 +294,8 @@ class Pool:
 
     def __del__(self) -> None:
         """Warn of a pool that was used and not closed: its sockets stay open until they are garbage collected."""
-        used = self._client is not None or self._async_clients is not None
-        # The child of a fork must not close its parent's pool.
-        if used and not self.closed and self._pid == os.getpid():
+        # The end of an event loop has closed the loop's client.  The child of a fork must not close its parent's pool.
+        if (self._client or self._async_clients) and not self.closed and self._pid == os.getpid():
             warnings.warn(
                 f"{self._name}: this Client was not closed; use it in `with` or `async with`, or call close() or "
                 "`await aclose()`",
