@@ -14,7 +14,7 @@ FROM_SDIST = tests/core tests/response tests/providers tests/test_client.py test
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-aiohttp cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-aiohttp test-lowest cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
+	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         run ruff and mypy, and find broken links"
 	@echo "make format        rewrite the code with ruff"
@@ -90,6 +91,11 @@ test-httpx2: $(VENV)/tools
 test-aiohttp: $(VENV)/tools
 	@echo "== the tests of asyncio, over aiohttp (half a minute)"
 	@G4FLITE_TEST_TRANSPORT=aiohttp $(BIN)/python -m pytest -q -n 4 --dist worksteal
+
+# httpx2 needs a newer anyio.
+test-lowest: .venv-lowest/tools
+	@echo "== the core over the lowest versions of httpx and anyio (a minute or two)"
+	@.venv-lowest/bin/python -m pytest -q -n 4 --dist worksteal tests/core tests/response tests/providers tests/transport tests/test_client.py --ignore tests/transport/test_aiohttp.py --ignore tests/transport/test_httpx.py --ignore tests/transport/test_network_errors.py
 
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
@@ -172,6 +178,13 @@ $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/install
 	@echo "== adding the servers (250 MB; a minute, once)"
 	@$(SERVERS)/bin/python $(INSTALL) --editable '.[servers]'
 	@$(SERVERS)/bin/python -m tests.installs $@ xllamacpp llmock aimock
+
+.venv-lowest/tools: setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
+	@echo "== making .venv-lowest (a minute, once)"
+	@$(PYTHON) -m venv .venv-lowest
+	@grep -vE '^(anyio|httpx)==' tests/constraints.txt > .venv-lowest/constraints.txt
+	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --constraint .venv-lowest/constraints.txt --constraint tests/lowest.txt --editable '.[socks,cli,lowest]'
+	@touch $@
 
 $(VENV)/bench: $(VENV)/core
 	@$(PIP) --editable '.[bench]'
