@@ -10,7 +10,7 @@ EXTRAS_bench = aiohttp
 EXTRAS_peers = peers
 DOCS = .venv-docs
 DIST = .venv-dist
-FROM_SDIST = tests/core tests/response tests/providers tests/test_client.py tests/test_package.py tests/test_links.py
+FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py tests/test_package.py tests/test_readme.py
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
