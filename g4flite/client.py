@@ -312,11 +312,7 @@ def check_transport(transport: object, provider: str) -> None:
         from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
 
         if find_spec("httpx_aiohttp") is None:
-            raise OptionError(
-                'transport="aiohttp" needs the package httpx-aiohttp; install it with: pip install httpx-aiohttp, or '
-                "g4flite[aiohttp]",
-                provider=provider,
-            )
+            raise OptionError('transport="aiohttp" needs httpx-aiohttp: pip install httpx-aiohttp', provider=provider)
 
 
 def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:

@@ -428,8 +428,6 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
     except OptionError as error:
         raise OptionError(f"{error}{source}") from None
     except ImportError:
-        raise OptionError(
-            f"a SOCKS proxy needs the package socksio; install it with: pip install socksio{source}"
-        ) from None
+        raise OptionError(f"a SOCKS proxy needs socksio: pip install socksio{source}") from None
     except (httpx.InvalidURL, ValueError):
         raise OptionError(f"the proxy is not a URL that httpx can use; check proxy={source}") from None

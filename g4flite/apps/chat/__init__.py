@@ -238,7 +238,10 @@ def load(session: Session, path: str) -> Session:
 
 
 def painter(wanted: bool) -> Callable[[Stream], None]:
-    """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed."""
+    """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed.
+
+    Says what is missing if `rich` is not installed.
+    """
     if not wanted:
         return show
     try:
@@ -247,6 +250,7 @@ def painter(wanted: bool) -> Callable[[Stream], None]:
 
         from .markdown import show_markdown  # noqa: PLC0415
     except ImportError:
+        note("answers come as plain text; to render Markdown, chat needs rich: pip install rich")
         return show
     console = Console(highlight=False)
     return show if console.is_dumb_terminal else partial(show_markdown, console=console)
