@@ -442,7 +442,7 @@ def test_a_line_that_fails_makes_the_exit_code_1(run_chat: Callable[..., int], c
     out, err = capsys.readouterr()
     assert out == "You said: one\n"
     assert err.splitlines() == [
-        "g4flite: error: openai: there is no default model; name one with model=; /model NAME asks another model",
+        "g4flite: error: openai: there is no default model; name one with /model NAME",
         "openai, model m",
     ]
 
