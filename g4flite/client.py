@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
 
 from . import providers
 from ._core.errors import (
+    G4fliteError,
     InsecureTransportWarning,
     ModelNotFoundError,
     OptionError,
@@ -118,7 +119,9 @@ def stream(
             "base_url=, proxy=, client=, verify= and transport= are settings of the Client; set them there"
         )
     if not asked:
-        raise ProviderNotFoundError("there are no providers in the list; name at least one")
+        # What `working()` of the app `probe` returns knows why it is empty.
+        why: G4fliteError | None = getattr(provider, "error", None)
+        raise why or ProviderNotFoundError("there are no providers in the list; name at least one")
     # The key of one service is never sent to another.
     if api_key is not None and (len(asked) > 1 or isinstance(asked[0], Client)):
         raise OptionError("api_key= belongs to one provider; set it in its Client, or in its environment variable")
@@ -301,7 +304,7 @@ def resolve_connection(
         return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify, transport or "httpx")
     except ValueError as error:
         source = " (from G4FLITE_PROXY)" if proxy is None else ""
-        raise OptionError(f"{error}{source}", provider=name) from None
+        raise OptionError(f"{error}{source}", provider=name, argument="proxy") from None
 
 
 def check_transport(transport: object, provider: str) -> None:
@@ -312,11 +315,7 @@ def check_transport(transport: object, provider: str) -> None:
         from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
 
         if find_spec("httpx_aiohttp") is None:
-            raise OptionError(
-                'transport="aiohttp" needs the package httpx-aiohttp; install it with: pip install httpx-aiohttp, or '
-                "g4flite[aiohttp]",
-                provider=provider,
-            )
+            raise OptionError('transport="aiohttp" needs httpx-aiohttp: pip install httpx-aiohttp', provider=provider)
 
 
 def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:

@@ -38,10 +38,23 @@
 Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`, `SyncInAsyncWarning`.
 """
 
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 # A request that failed with one of these HTTP statuses may succeed a little later; 529 is Anthropic's "overloaded".
 PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+
+TIMERS: Final = ("connect", "first_token", "idle")
+# A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
+OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
+# The names that may stand in braces in an error's `advice`: the arguments of `stream()`, and the common options.
+ARGUMENTS: Final = (
+    *TIMERS,
+    *"model api_key base_url proxy headers client timeout retries verify transport extra keep_partial".split(),
+    *"temperature max_tokens top_p stop seed tools tool_choice response_format".split(),
+)
 
 
 class G4fliteError(Exception):
@@ -51,23 +64,74 @@ class G4fliteError(Exception):
     - `partial` is the text that the stream delivered before the error.
     - `request_id` is the service's id for the request that failed, which `str(error)` puts behind the message; None if
       the service gave no id.
+    - `url` is the URL of the request, without user name, password and query; None if no request was made.
+    - `argument` is the name of the argument that is wrong, if the message is a sentence about it, as in `must be a
+      string`: `str(error)` puts the name in front.  None for any other message.
+    - `advice` says what to do next; `str(error)` puts it behind the message.  `{model}` in it stands for the argument
+      `model`, however it is written in the place where the error appears.  A part in square brackets is left out in a
+      place that has no such argument: `[pass {api_key} or ]set OPENAI_API_KEY`.
 
     `str(error)` is one printable line, whatever a service has said: a terminal may show it.
 
-    Every class takes these three as keyword arguments.  `pickle` and `copy.deepcopy` keep them.
+    Every class takes these six as keyword arguments.  `pickle` and `copy.deepcopy` keep them.
     """
 
     def __init__(
-        self, message: str = "", *, provider: str | None = None, partial: str = "", request_id: str | None = None
+        self,
+        message: str = "",
+        *,
+        provider: str | None = None,
+        partial: str = "",
+        request_id: str | None = None,
+        url: str | None = None,
+        argument: str | None = None,
+        advice: str = "",
     ) -> None:
         super().__init__(message)
         self.provider = provider
         self.partial = partial
         self.request_id = request_id
+        self.url = url
+        self.argument = argument
+        self.advice = advice
 
     def __str__(self) -> str:
-        message = super().__str__() + (f" (request id {self.request_id})" if self.request_id else "")
+        return self.spelled(in_python)
+
+    def spelled(self, argument: Callable[[str], str]) -> str:
+        """Return the message with arguments spelled as `argument(name)` says; `str(error)` spells `model` as `model=`.
+
+        If `argument` returns "", the place has no such argument.
+        """
+        subject = f"{argument(self.argument) or self.argument} " if self.argument else ""
+        advice = with_arguments(self.advice, argument)
+        message = subject + super().__str__() + (f"; {advice}" if advice else "")
+        # Of all errors, these depend on the URL alone.
+        message += f" (URL {self.url})" if self.url and getattr(self, "status", 0) in (404, 405) else ""
+        message += f" (request id {self.request_id})" if self.request_id else ""
         return printable(f"{self.provider}: {message}" if self.provider else message)
+
+
+def in_python(name: str) -> str:
+    """Return an argument as a call in Python spells it."""
+    return f"timeout=Timeout({name}=...)" if name in TIMERS else f"{name}="
+
+
+def with_arguments(advice: str, argument: Callable[[str], str]) -> str:
+    """Return the advice with each `{name}` spelled as `argument(name)` says, "" if that is "" for one of them.
+
+    >>> with_arguments("[pass {api_key} or ]set A_KEY", in_python)
+    'pass api_key= or set A_KEY'
+    >>> with_arguments("[pass {api_key} or ]set A_KEY", lambda name: "")
+    'set A_KEY'
+    """
+    advice = OPTIONAL.sub(lambda found: with_arguments(found[1], argument), advice)
+    for name in ARGUMENTS:
+        if f"{{{name}}}" in advice:
+            if not (spelled := argument(name)):
+                return ""
+            advice = advice.replace(f"{{{name}}}", spelled)
+    return advice
 
 
 def printable(text: str) -> str:
@@ -269,9 +333,9 @@ class AllFailedError(G4fliteError):
         super().__init__(message, **common)
         self.errors = errors
 
-    def __str__(self) -> str:
+    def spelled(self, argument: Callable[[str], str]) -> str:
         """Return the message, and a further line for each of the errors."""
-        return "".join([super().__str__(), *(f"\n  {error}" for error in self.errors)])
+        return "".join([super().spelled(argument), *(f"\n  {error.spelled(argument)}" for error in self.errors)])
 
 
 class InsecureTransportWarning(UserWarning):

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from .base_urls import advice_on_base_url
 from .errors import (
     AllFailedError,
     ContentFilterError,
@@ -50,6 +51,7 @@ from .response.service_errors import error_of_content_type, request_id, status_e
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
+from .urls import public_url
 
 # How many bytes of an error's body are read, and how many seconds reading them may take.
 BODY_READ: Final = 16 * 1024
@@ -58,7 +60,7 @@ BODY_TIME: Final = 1.0
 NAMES: Final = 8
 NAME_LENGTH: Final = 40
 # The attributes of an error that hold the service's own words, which may repeat a secret of the request.
-QUOTED: Final = ("request_id", "body", "code", "kind")
+QUOTED: Final = ("request_id", "body", "code", "kind", "url")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
 IN_PARTIAL: Final = "the text so far is in .partial"
 NO_SECRETS: Final = Secrets()
@@ -147,6 +149,8 @@ class Run:
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
     finish: Finish | None = None
+    # The URL of this attempt's request; None before the request is made.
+    url: str | None = None
     # The head of the response to this attempt; None before the response comes.
     head: Head | None = None
     # The attempts that have ended.
@@ -172,6 +176,7 @@ class Run:
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), NO_SECRETS, None
+        self.url = None
         self.start, self.usage, self.finish = Start(), None, None
         self.timers.attempt(route.timeout)
 
@@ -222,10 +227,14 @@ class Run:
         """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
+        # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
+        if self._began is not None and self.url is not None:
+            error.url = public_url(self.url)
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no response.
         if self._began is not None and self.head is not None:
             error.request_id = error.request_id or request_id(self.head.headers)
         error.args = tuple(redact(argument, self.secrets) for argument in error.args)
+        error.advice = redact(error.advice, self.secrets)
         if not error.partial:
             instead = "no text came before" if self.keep_partial else "the text so far was not kept"
             error.args = tuple(argument.replace(IN_PARTIAL, instead) for argument in error.args)
@@ -354,12 +363,13 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     """
     call, provider = route.call, route.call.provider
     request = route.request(number, run.now_ms())
+    run.url = request.url
     run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
     head: Head = yield Send(request, route.source, run.secrets)
     run.responded(request, head)
     # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
-        raise ProxyError("the proxy wants a login; check the user name and password in proxy=")
+        raise ProxyError("the proxy wants a login", advice="check the user name and password in {proxy}")
     if not 200 <= head.status < 300:
         raise status_error(
             head.status,
@@ -368,6 +378,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             rules=provider.errors,
             key_variables=provider.key_variables,
             now_ms=run.now_ms(),
+            advice=advice_on_base_url(call.base_url, provider.url, provider.base_url),
         )
     data = b""
     if head.headers.get("content-type", "").lower().startswith(provider.error_types):

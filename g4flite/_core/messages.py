@@ -120,6 +120,8 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
     """Return the content of a message, checked: text, or a list of parts if one of them is more than text."""
     if isinstance(content, str):
         return _utf8(where, content)
+    if content is None:
+        raise MessagesError(f"{where} has no content; give it a text or a list of parts")
     if not isinstance(content, list | tuple):
         raise MessagesError(
             f"{where} has a content of the type {type(content).__name__}; it must be a text or a list of parts"

@@ -41,7 +41,7 @@ def options_named(*names: str) -> dict[str, tuple[type, ...]]:
 def required_model(model: str | None) -> str:
     """Return the model, for a service without a default model.  Raises `ModelNotFoundError` for None."""
     if model is None:
-        raise ModelNotFoundError("there is no default model; name one with model=")
+        raise ModelNotFoundError("there is no default model", advice="name one with {model}")
     return model
 
 

@@ -159,6 +159,9 @@ class Provider:
         try:
             if self.base_url:
                 check_base_url(self.base_url)
+        except ValueError as error:
+            raise SpecError(f"base_url {error}", provider=self.name) from None
+        try:
             check_template("url", self.url)
             if "{api_key}" in self.url:
                 raise ValueError("url names {api_key}, but URLs are logged everywhere; name it in a header")

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
 from .messages import normalise
+from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
 from .urls import check_base_url, complete_host
 
@@ -108,7 +109,7 @@ def resolve_model(provider: Provider, model: str | None) -> str | None:
     # A model may be a segment of the URL, where "." and ".." would mean another path.
     if not isinstance(model, str) or not model.isprintable() or model in ("", ".", ".."):
         raise ModelNotFoundError(
-            f"model= must be a string that is not empty and holds no control character, not {model!r}"
+            f"must be a string that is not empty and holds no control character, not {model!r}", argument="model"
         )
     for prefix in provider.model_prefixes:
         model = model.removeprefix(prefix) or model
@@ -139,12 +140,13 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
     chosen = chosen if base_url is not None else chosen or provider.base_url
     if not chosen:
         raise OptionError(
-            f"there is no public base URL; pass base_url= or set {' or '.join((*provider.base_url_variables, own))}"
+            "there is no public base URL",
+            advice=f"[pass {{base_url}} or ]set {' or '.join((*provider.base_url_variables, own))}",
         )
     try:
         return check_base_url(chosen)
     except ValueError as error:
-        raise OptionError(f"{error}{source}") from None
+        raise OptionError(f"{error}{source}", argument="base_url") from None
 
 
 def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, str]) -> str:
@@ -156,7 +158,7 @@ def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, s
     """
     own = [name.lower() for name, template in provider.headers.items() if "{api_key}" in template]
     if not own and api_key is not None:
-        raise OptionError("this provider takes no key; leave api_key= out")
+        raise OptionError("this provider takes no key", advice="leave {api_key} out")
     if api_key is None and any(name in headers for name in (*own, "authorization")):
         return ""
     found = next(
@@ -165,7 +167,9 @@ def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, s
     key, source = (api_key, "api_key") if found is None else (os.environ[found].strip(), found)
     if key is None:
         if provider.key_variables and provider.key_needed:
-            raise OptionError(f"there is no API key; pass api_key= or set {' or '.join(provider.key_variables)}")
+            raise OptionError(
+                "there is no API key", advice=f"[pass {{api_key}} or ]set {' or '.join(provider.key_variables)}"
+            )
         return ""
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
         raise OptionError(
@@ -179,9 +183,13 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
     given = {name: value for name, value in options.items() if value is not None}
     for name, value in given.items():
         if name not in provider.options:
+            if instead := instead_of(name):
+                raise OptionError(f"there is no option {name!r}", advice=instead)
             known = ", ".join(provider.options) or "no options"
             hint = nearest(name, [*provider.options, "api_key", "base_url", "retries", "timeout"])
-            raise OptionError(f"there is no option {name!r}{hint}; it takes {known}, and extra= for other fields")
+            raise OptionError(
+                f"there is no option {name!r}{hint}", advice=f"it takes {known}[, and {{extra}} for other fields]"
+            )
         kinds = provider.options[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
@@ -227,7 +235,7 @@ def build(call: Call) -> Request:
     """
     provider = call.provider
     if call.model is None and "{model}" in provider.url:
-        raise ModelNotFoundError("there is no default model; name one with model=")
+        raise ModelNotFoundError("there is no default model", advice="name one with {model}")
     if provider.signer is not unsigned:
         call = replace(call, signed=provider.signer(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}

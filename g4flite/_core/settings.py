@@ -108,6 +108,12 @@ def as_timeout(timeout: Timeout | float | None) -> Timeout:
     """Return the `Timeout` that an argument `timeout=` means: a number sets `total`, None means the default."""
     if isinstance(timeout, Timeout):
         return timeout
+    # httpx.Timeout, aiohttp.ClientTimeout and the like.
+    if (kind := type(timeout)).__name__.endswith("Timeout"):
+        raise OptionError(
+            "timeout= must be a number of seconds or this package's own Timeout, not "
+            f"{kind.__module__.partition('.')[0]}.{kind.__name__}; write Timeout(connect=..., idle=..., total=...)"
+        )
     return DEFAULT_TIMEOUT if timeout is None else Timeout(total=timeout)
 
 

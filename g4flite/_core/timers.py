@@ -183,8 +183,8 @@ class Timers:
         name = "first_token" if self._read_error is FirstTokenTimeoutError else "idle"
         missing = "no text came" if name == "first_token" else "no more text came"
         return self._read_error(
-            f"{name}: {missing} for {self._read_seconds or 0:g} s; "
-            f"allow more with timeout=Timeout({name}=...), or retry"
+            f"{name}: {missing} for {self._read_seconds or 0:g} s",
+            advice=f"[allow more with {{{name}}}, or ]retry",
         )
 
     def unconnected(self, place: str) -> StreamTimeoutError:
@@ -192,7 +192,8 @@ class Timers:
         if self.total_left() <= 0:
             return self._total_error()
         return ConnectTimeoutError(
-            f"connect: no connection to {place} in {self.timeout.connect or 0:g} s; check base_url= and the network"
+            f"connect: no connection to {place} in {self.timeout.connect or 0:g} s",
+            advice="check {base_url} and the network",
         )
 
     def hold(self, waiting: Waiting) -> None:
@@ -214,4 +215,6 @@ class Timers:
                 self.waiting.interrupt()
 
     def _total_error(self) -> StreamTimeoutError:
-        return TotalTimeoutError(f"total: not complete after {self.total:g} s; allow more with timeout=, or retry")
+        return TotalTimeoutError(
+            f"total: not complete after {self.total:g} s", advice="[allow more with {timeout}, or ]retry"
+        )

@@ -1,6 +1,7 @@
 """Checks of the URLs that a caller or the environment gives, made before any socket is opened.
 
-The checks raise `ValueError`.  Its message never quotes the URL, because a URL may hold a password.
+The checks raise `ValueError`, whose message lacks its subject, as in "must be a string".  The message never quotes the
+URL, because a URL may hold a password.
 """
 
 from urllib.parse import urlsplit
@@ -14,21 +15,21 @@ def check_base_url(url: str) -> str:
     Raises `ValueError` unless it is an http or https URL with a host, and without a user name, query or fragment.
     """
     if not isinstance(url, str):
-        raise ValueError(f"base_url must be a string, not {type(url).__name__}")
+        raise ValueError(f"must be a string, not {type(url).__name__}")
     if not url.isprintable() or " " in url:
-        raise ValueError("base_url holds white space or a control character; remove it")
+        raise ValueError("holds white space or a control character; remove it")
     try:
         parts = urlsplit(url)
         # Reading the port raises if it is not a number up to 65535.
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("base_url is not a URL: its host or port cannot be read") from None
+        raise ValueError("is not a URL: its host or port cannot be read") from None
     if parts.username is not None:
-        raise ValueError("base_url holds a user name or password; pass credentials in headers=")
+        raise ValueError("holds a user name or password; pass credentials in a header")
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("base_url must begin with http:// or https:// and a host, like http://127.0.0.1:8000")
+        raise ValueError("must begin with http:// or https:// and a host, like http://127.0.0.1:8000")
     if "?" in url or "#" in url:
-        raise ValueError("base_url holds a query or a fragment; leave it out")
+        raise ValueError("holds a query or a fragment; leave it out")
     return url.rstrip("/")
 
 
@@ -59,15 +60,36 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def public_url(url: str) -> str:
+    """Return the URL without user name, password, query and fragment, which may hold secrets."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+# How the servers that listen on these ports of a machine by default are started.
+SERVERS = {
+    1234: ("LM Studio", "lms server start"),
+    8000: ("vLLM", "vllm serve MODEL"),
+    8080: ("llama.cpp", "llama-server -m MODEL.gguf"),
+    11434: ("Ollama", "ollama serve"),
+}
+
+
+def how_to_start(url: str) -> str:
+    """Return how the server that belongs to the port of this URL is started, "" unless the URL is on this machine."""
+    server = SERVERS.get(urlsplit(url).port or 0) if is_loopback(url) else None
+    return f"`{server[1]}` starts the server of {server[0]}" if server else ""
+
+
 def check_proxy(url: str) -> str:
     """Return the proxy's URL.  Raises `ValueError` unless it has a host and a scheme that httpx speaks."""
     if not isinstance(url, str):
-        raise ValueError(f"proxy must be a string, not {type(url).__name__}")
+        raise ValueError(f"must be a string, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("proxy is not a URL: its host or port cannot be read") from None
+        raise ValueError("is not a URL: its host or port cannot be read") from None
     if parts.scheme not in PROXY_SCHEMES or not host or not url.isprintable() or " " in url:
-        raise ValueError(f"proxy must be a URL scheme://host:port with one of the schemes {', '.join(PROXY_SCHEMES)}")
+        raise ValueError(f"must be a URL scheme://host:port with one of the schemes {', '.join(PROXY_SCHEMES)}")
     return url

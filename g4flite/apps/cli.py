@@ -21,7 +21,6 @@ import argparse
 import io
 import json
 import os
-import re
 import shlex
 import sys
 import warnings
@@ -32,6 +31,8 @@ from shutil import which
 from typing import Any, NoReturn
 
 from .. import G4fliteError, Provider, Stream, UsageError, __version__, providers, stream
+from .._core.exchange import IN_PARTIAL
+from .._core.options import OPTIONS
 from .._core.request import resolve_model
 
 PACKAGE = "g4flite"
@@ -39,11 +40,11 @@ PACKAGE = "g4flite"
 # For `str.translate`: removes the control characters that could command a terminal, that is all but tab and line feed.
 CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
 
-# Phrases of the library's errors that name arguments of Python, and what to print on the command line instead.
-PHRASES = {
-    "pass api_key= or ": "",
-    "check api_key=, or ": "check ",
-    "the text so far is in .partial": "the text so far is above",
+# The flag for each argument of `stream()` that has one.
+FLAGS = {
+    **{name: f"--{name.replace('_', '-')}" for name in ("model", "base_url", "proxy", "timeout")},
+    "headers": "--header",
+    **{name: f"-o {name}=" for name in OPTIONS},
 }
 
 # The parameters of `stream()`: --option cannot pass a provider's option under such a name.
@@ -78,7 +79,7 @@ def run(adders: Iterable[Callable[[Any], None]], argv: Sequence[str] | None = No
     except KeyboardInterrupt:
         return 130
     except G4fliteError as error:
-        tell("error", with_flags(str(error)))
+        tell("error", message_with(flag, error))
         return 2 if isinstance(error, UsageError) else 1
     except OSError as error:
         # Standard output failed: commands turn every other OSError into a G4fliteError.  The interpreter writes what
@@ -91,11 +92,14 @@ def run(adders: Iterable[Callable[[Any], None]], argv: Sequence[str] | None = No
     return 0
 
 
-def with_flags(message: str) -> str:
-    """Return the message with the command line's flags in place of Python's arguments: --model for `model=`."""
-    for phrase, replacement in PHRASES.items():
-        message = message.replace(phrase, replacement)
-    return re.sub(r"\b(model|base_url|proxy)=(?!\w)", lambda found: f"--{found[1].replace('_', '-')}", message)
+def flag(name: str) -> str:
+    """Return the flag for an argument of `stream()`, "" if there is none."""
+    return FLAGS.get(name, "")
+
+
+def message_with(argument: Callable[[str], str], error: G4fliteError) -> str:
+    """Return the error's message with the arguments spelled as `argument` says, and without `.partial`."""
+    return error.spelled(argument).replace(IN_PARTIAL, "the text so far is above")
 
 
 def tell(kind: str, message: object) -> None:

@@ -83,13 +83,25 @@ def find(provider: str | Provider) -> Provider:
         raise ProviderNotFoundError(f"a provider must be a name or a Provider, not {type(provider).__name__}")
     if provider not in _TABLE:
         if provider not in _MODULES:
-            raise ProviderNotFoundError(
-                f"there is no provider {provider!r}{nearest(provider.lower(), names())}; "
-                f"the providers are {', '.join(names())}"
-            )
+            raise unknown(provider)
         # `setdefault`, because another thread may have registered a provider of this name meanwhile.
         _TABLE.setdefault(provider, _load(provider))
     return _TABLE[provider]
+
+
+def unknown(word: str) -> ProviderNotFoundError:
+    """Return the error for a name that no provider has; it says which name was meant, if that is known."""
+    from .other_names import meant_by, provider_and_model  # noqa: PLC0415 - needed for a message only
+
+    meant = [repr(name) for name in meant_by(word) if name in names()]
+    if not meant and (found := provider_and_model(word, names())):
+        name, model = found
+        return ProviderNotFoundError(
+            f"there is no provider {word!r}: {model!r} is a model of {name}",
+            advice=f"ask {name!r}, and name the model with {{model}}",
+        )
+    hint = f" (did you mean {' or '.join(meant)}?)" if meant else nearest(word.lower(), names())
+    return ProviderNotFoundError(f"there is no provider {word!r}{hint}; the providers are {', '.join(names())}")
 
 
 def register(spec: Provider, *, replace: bool = False) -> None:

@@ -442,7 +442,7 @@ def test_a_line_that_fails_makes_the_exit_code_1(run_chat: Callable[..., int], c
     out, err = capsys.readouterr()
     assert out == "You said: one\n"
     assert err.splitlines() == [
-        "g4flite: error: openai: there is no default model; name one with model=; /model NAME asks another model",
+        "g4flite: error: openai: there is no default model; name one with /model NAME",
         "openai, model m",
     ]
 
@@ -470,8 +470,10 @@ def test_markdown_is_rendered_at_a_terminal_if_rich_is_installed(
     rendered = (term, missing, flags) == ("xterm", None, [])
     assert ("\x1b[1mbold\x1b[0m" in out, "You said: **bold**\n" in out) == (rendered, not rendered)
     assert out.startswith("> ")
-    banner, error, end = capsys.readouterr().err.split("\n", 2)
-    assert end == "\n"
+    banner, *notes, error, end, _ = capsys.readouterr().err.split("\n")
+    assert end == ""
+    told = "answers come as plain text; to render Markdown, chat needs rich: pip install rich"
+    assert notes == [told] * bool(missing and not flags)
     assert banner == "openai, model m; /help says what can be typed, Ctrl-D leaves"
     assert error == "g4flite: error: there is no command /oops; Ctrl-D leaves; /help says what can be typed"
 

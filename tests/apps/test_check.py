@@ -518,7 +518,7 @@ def test_an_endpoint_that_cannot_be_reached_is_reported_in_one_line(
     check: Callable[..., int], capsys: Captured
 ) -> None:
     assert check("--as", "cromicle", url="localhost:1") == 2
-    assert a_line(capsys.readouterr().err, "error: cromicle: base_url must begin with http://")
+    assert a_line(capsys.readouterr().err, "error: cromicle: --base-url must begin with http://")
     with socket.socket() as deaf:
         # Without listen(), connections are refused.
         deaf.bind(("127.0.0.1", 0))

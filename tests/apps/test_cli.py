@@ -143,10 +143,13 @@ WRONG = {
     "empty prompt": (["stream", "cromicle", " "], "the prompt is empty; say what to send, as in: "),
     "provider": (["stream", "cromicel", "Hi"], "there is no provider 'cromicel' (did you mean 'cromicle'?)"),
     "model": (["stream", "cromicle", "Hi", "-m", "gpt-9"], "cromicle: there is no model 'gpt-9'"),
-    "base URL": (["stream", "cromicle", "Hi", "--base-url", "localhost"], "cromicle: base_url must begin with http://"),
+    "base URL": (
+        ["stream", "cromicle", "Hi", "--base-url", "localhost"],
+        "cromicle: --base-url must begin with http://",
+    ),
     "proxy": (
         ["stream", "cromicle", "Hi", "--proxy", "ftp://h:1", "--base-url", "http://h"],
-        "cromicle: proxy must be a URL",
+        "cromicle: --proxy must be a URL",
     ),
     "header": (["stream", "cromicle", "Hi", "-H", "Bearer s3cret"], "argument -H/--header: a header has the form"),
     "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: an option has the form name=value"),

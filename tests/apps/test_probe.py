@@ -439,6 +439,32 @@ def test_working_returns_a_list_for_stream_the_best_provider_first(
         assert (stream.text(), stream.provider, stream.model) == ("cut", "second", "m2")
 
 
+def test_if_no_provider_works_the_error_of_stream_says_why_row_by_row(deaf: str, monkeypatch: Patch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", deaf)
+    found = probe.working(["openai", "vllm"])
+    assert not found
+    with pytest.raises(g4flite.AllFailedError) as caught:
+        g4flite.stream(found, "Hi")
+    first, *rows = str(caught.value).splitlines()
+    assert first == "no provider works from here:"
+    assert sorted(row.partition(":")[0] for row in rows) == ["  openai", "  vllm"]
+    assert "  openai: there is no API key; pass api_key= or set OPENAI_API_KEY" in rows
+    assert [error.provider for error in caught.value.errors] == [row.provider for row in found.probes]
+
+
+def test_if_no_provider_is_a_candidate_each_says_what_is_missing(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(probe, "candidates", list)
+    with pytest.raises(g4flite.AllFailedError) as caught:
+        g4flite.stream(probe.working(), "Hi")
+    told = dict(row.strip().partition(": ")[::2] for row in str(caught.value).splitlines()[1:])
+    assert [*told] == [*g4flite.providers.names()]
+    assert told["openai"] == "there is no API key; set OPENAI_API_KEY"
+    # The fixture `deaf` has moved the servers of this machine.
+    assert told["ollama"].startswith("nothing listens at http://127.0.0.1:")
+    assert told["azure-openai"] == "there is no public base URL; set G4FLITE_AZURE_OPENAI_BASE_URL"
+    assert told["cromicle"] == "retired since May 2025"
+
+
 # The command.
 
 

@@ -245,7 +245,7 @@ def test_a_custom_provider_streams_without_being_registered(driver: Driver, serv
 
 def test_a_socks_proxy_is_refused_if_socksio_is_not_installed(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "socksio", None)
-    with pytest.raises(g4flite.OptionError, match="acme: a SOCKS proxy needs the package socksio"):
+    with pytest.raises(g4flite.OptionError, match="acme: a SOCKS proxy needs socksio: pip install socksio$"):
         driver.collect(ACME, "Hi", proxy="socks5://127.0.0.1:1")
 
 

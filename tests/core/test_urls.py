@@ -47,5 +47,5 @@ def test_a_bad_base_url_is_refused_and_its_password_is_not_shown(url: Any) -> No
 def test_a_bad_proxy_url_is_refused_and_its_password_is_not_shown(proxy: Any) -> None:
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream(ACME, "Hi", proxy=proxy)
-    assert str(caught.value).startswith("acme: proxy ")
+    assert str(caught.value).startswith("acme: proxy= ")
     assert "s3cret" not in str(caught.value)

@@ -44,6 +44,8 @@ CONTENT_BEGINS: Final = re.compile(
     rb'"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*"[^"]'
     rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
 )
+# What to do about a reply of another form than the protocol's.
+CHECK = "check {base_url} and the provider"
 _Utf8 = getincrementaldecoder("utf-8")
 
 
@@ -266,8 +268,8 @@ class FrameParser:
             return items
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
-                f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}; "
-                "check base_url= and the provider"
+                f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}",
+                advice=CHECK,
             ) from error
 
     def _value(self, frame: bytes, last: bool) -> dict[str, Any] | None:
@@ -290,12 +292,11 @@ class FrameParser:
                     f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; the text so far is in .partial"
                 ) from error
             raise MalformedReplyError(
-                f"{self._unit} of the reply is not JSON: {excerpt(frame)}; check base_url= and the provider"
+                f"{self._unit} of the reply is not JSON: {excerpt(frame)}", advice=CHECK
             ) from error
         if value is not None and not isinstance(value, dict):
             raise MalformedReplyError(
-                f"{self._unit} of the reply is a {type(value).__name__}, not a JSON object; "
-                "check base_url= and the provider"
+                f"{self._unit} of the reply is a {type(value).__name__}, not a JSON object", advice=CHECK
             )
         return value
 

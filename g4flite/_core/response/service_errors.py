@@ -166,17 +166,17 @@ RULES: Final = (
 )  # fmt: skip
 # What a message tells the user to do next, by the class of the error.
 ADVICE: Final[Mapping[type[StatusError], str]] = {
-    AuthenticationError: "check api_key= or the environment variable that holds it",
-    PermissionDeniedError: "the service refuses this caller: check what the account may use, and headers=",
-    NotFoundError: "there is nothing at this URL: check base_url= and the model",
+    AuthenticationError: "check [{api_key} or ]the environment variable that holds it",
+    PermissionDeniedError: "the service refuses this caller: check what the account may use, and {headers}",
+    NotFoundError: "there is nothing at this URL: check {base_url} and the model",
     RateLimitError: "wait before the next call, or ask another provider",
     OverloadedError: "try again later, or ask another provider",
     ContextLengthError: "shorten the messages, or ask a model with a larger context",
     ContentFilterError: "change the messages, or ask another provider",
-    ChallengeError: "a challenge page lets only browsers pass: try another network, proxy= or provider",
+    ChallengeError: "a challenge page lets only browsers pass: try another network, {proxy} or provider",
 }
 NO_CREDIT: Final = "the quota is used up: add credit, or ask another provider"
-NO_MODEL: Final = "the service has no such model: check model= and base_url="
+NO_MODEL: Final = "the service has no such model: check {model} and {base_url}"
 LATER: Final = "try again later, or ask another provider"
 
 
@@ -304,7 +304,8 @@ def reported(report: Any) -> G4fliteError | None:
     said = f"the service reports an error: {excerpt(found.message)}"
     if error := classify(200, found):
         return error(
-            f"{said}; {_advice_of(error, 200, found)}",
+            said,
+            advice=_advice_of(error, 200, found),
             status=200,
             body=(report if isinstance(report, str) else _json(report))[:KEPT],
             retry_after=found.wait,
@@ -317,7 +318,8 @@ def reported(report: Any) -> G4fliteError | None:
     passing = not PASSING_STATUSES.isdisjoint(_numbers(found)) or PASSING_WORDS.search(words) is not None
     passing = passing and not _is_lasting(found)
     return ProviderError(
-        f"{said}; {LATER if passing else _advice(next(iter(_numbers(found)), 400), {}, found)}",
+        said,
+        advice=LATER if passing else _advice(next(iter(_numbers(found)), 400), {}, found),
         code=found.code,
         kind=found.kind,
         passing=passing,
@@ -346,12 +348,13 @@ def status_error(
     rules: Sequence[tuple[int, str, type[StatusError]]],
     key_variables: Sequence[str],
     now_ms: int,
+    advice: str = "",
 ) -> StatusError:
     """Return the error that a response with a status outside 200-299 means; `text` is its body.
 
     The provider's own `rules` (`ErrorRule`) count first, then the signs of a challenge page, then `classify`.  The
     message names `key_variables`, the environment variables that may hold the provider's key.  `now_ms` is Unix time in
-    milliseconds.
+    milliseconds.  `advice` is what a 404 or 405 says of the base URL, "" if nothing is wrong with it.
     """
     report = report_of(text, bare=True)
     kind = next((error for at, contains, error in rules if at == status and contains in text), None)
@@ -361,7 +364,9 @@ def status_error(
         kind = classify(status, report or Report(text))
     kind, report = kind or StatusError, report or Report(text, wait=asked_in_words(text[:KEPT]))
     said = f": {excerpt(report.message)}" if text.strip() else ""
-    advice = _advice_of(kind, status, report) or _advice(status, headers, report)
+    usual = _advice_of(kind, status, report) or _advice(status, headers, report)
+    if status not in (404, 405) or usual == NO_MODEL or not advice:
+        advice = usual
     # 402 is Payment Required.
     used_up = status >= 400 and (status == 402 or is_used_up(status, report))
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
@@ -370,10 +375,11 @@ def status_error(
     wait = asked_by_headers(headers, now_ms)
     wait = report.wait if wait is None else wait
     if kind is AuthenticationError and key_variables:
-        advice = f"check api_key=, or {' or '.join(key_variables)} in the environment"
+        advice = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
     word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
     return kind(
-        f"status {status}{_phrase(status)}{said}{word}; {advice}",
+        f"status {status}{_phrase(status)}{said}{word}",
+        advice=advice,
         status=status,
         body=text[:KEPT],
         retry_after=until_reset(headers, now_ms) if wait is None and kind is RateLimitError else wait,
@@ -398,7 +404,8 @@ def _advice_of(kind: type[StatusError], status: int, report: Report) -> str:
     """Return what to do next after an error of this class, "" for an error of no class."""
     if kind is RateLimitError and is_used_up(status, report):
         return NO_CREDIT
-    if kind is NotFoundError and "model" in _words(report):
+    # A path like /v1beta/models is no word about the model.
+    if kind is NotFoundError and "model" in re.sub(r"(?<!\S)/\S*", "", _words(report)):
         return NO_MODEL
     return ADVICE.get(kind, "")
 
@@ -407,14 +414,16 @@ def _advice(status: int, headers: Mapping[str, str], report: Report) -> str:
     """Return what to do next after a status whose error belongs to no class."""
     if status < 400:
         host = _redirect_host(headers)
-        return f"it redirects to {host}, and redirects are not followed: set base_url= if the service has moved there"
+        return (
+            f"it redirects to {host}, and redirects are not followed: set {{base_url}} if the service has moved there"
+        )
     if LOST.search(_words(report)):
         return f"the service lost the connection to another one behind it: {LATER}"
     if status >= 500 and not _is_lasting(report):
         return "the service fails: try again later, or ask another provider"
     return {
         402: "the account has no credit left: add credit, or ask another provider",
-        405: "there is nothing to ask at this URL: check base_url= and the model",
+        405: "there is nothing to ask at this URL: check {base_url} and the model",
         413: "the request is too large: shorten the messages",
     }.get(status, "check the messages and options")
 
@@ -431,7 +440,8 @@ def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError
     """Return the error that a 2xx response of a content type in `Provider.error_types` means; `text` is its body."""
     kind = headers.get("content-type", "").partition(";")[0]
     return reported(text) or MalformedReplyError(
-        f"the reply is {kind}, not an answer: {excerpt(text)}; check base_url= and any proxy or login page in between"
+        f"the reply is {kind}, not an answer: {excerpt(text)}",
+        advice="check {base_url} and any proxy or login page in between",
     )
 
 

@@ -410,7 +410,7 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
     try:
         chosen = to.proxy if found is None else check_proxy(found.url)
     except ValueError as error:
-        raise OptionError(f"the environment's proxy is not a URL that httpx can use: {error}{source}") from None
+        raise OptionError(f"the environment's proxy is not a URL that httpx can use: proxy {error}{source}") from None
     try:
         context = to.verify or (default_context() if to.base_url.startswith("https:") else unused_context())
         # The connection to an https proxy has a TLS context of its own.
@@ -427,8 +427,6 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
     except OptionError as error:
         raise OptionError(f"{error}{source}") from None
     except ImportError:
-        raise OptionError(
-            f"a SOCKS proxy needs the package socksio; install it with: pip install socksio{source}"
-        ) from None
+        raise OptionError(f"a SOCKS proxy needs socksio: pip install socksio{source}") from None
     except (httpx.InvalidURL, ValueError):
-        raise OptionError(f"the proxy is not a URL that httpx can use; check proxy={source}") from None
+        raise OptionError("the proxy is not a URL that httpx can use", advice=f"check {{proxy}}{source}") from None

@@ -294,6 +294,7 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     # With keep_partial=False, no error says that the body is in `.partial`.
     run = Run((route,), Timers(route.timeout), keep_partial=False)
     run.begin(route)
+    run.url = request.url
     run.secrets = secrets_of(request.headers, route.call.headers.keys(), route.call.api_key)
     response: Response | None = None
     try:

@@ -30,6 +30,7 @@ from ..errors import (
 from ..proxies import environment_proxy
 from ..secrets import redact
 from ..timers import Timers
+from ..urls import how_to_start
 
 # Exceptions that httpx and httpcore let through, although they mean a failure of the network or of a URL.
 OTHERS: tuple[type[Exception], ...] = (
@@ -120,18 +121,25 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
     if is_a(error, "TimeoutException"):
         return timers.expired()
     if is_a(error, "ProxyError") or type(error).__module__.startswith("socksio"):
-        return ProxyError(f"the proxy did not connect to {place}: {reason(error)}; check proxy= and its password")
+        return ProxyError(
+            f"the proxy did not connect to {place}: {reason(error)}", advice="check {proxy} and its password"
+        )
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         return TLSError(
             f"no TLS connection to {place}: {reason(error)}; check the host's certificate and that it speaks https"
         )
     # httpx raises the same exception if the proxy cannot be reached.
     if is_a(error, "ConnectError") and proxied:
-        return ProxyError(f"could not connect to the proxy: {reason(error)}; check proxy= and the network")
+        return ProxyError(f"could not connect to the proxy: {reason(error)}", advice="check {proxy} and the network")
     if is_a(error, "ConnectError"):
         found = environment_proxy(url, os.environ)
         place += f", or to the proxy that {found.variable} names" if found else ""
-        return ConnectError(f"could not connect to {place}: {reason(error)}; check base_url=, proxy= and the network")
+        refused = not found and any(isinstance(cause, ConnectionRefusedError) for cause in causes(error))
+        start = f"{start}; else " if refused and (start := how_to_start(url)) else ""
+        return ConnectError(
+            f"could not connect to {place}: {reason(error)}",
+            advice=f"{start}check {{base_url}}, {{proxy}} and the network",
+        )
     if isinstance(error, (*httpx_classes("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
     if is_a(error, "LocalProtocolError"):
@@ -140,7 +148,7 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
     if is_a(error, "RemoteProtocolError") and "too long" in str(error):
         return LimitError("the head of the response is longer than 100 kB, the most that httpx reads")
     if is_a(error, "RemoteProtocolError") and "disconnected" not in str(error):
-        return MalformedReplyError(f"{place} sent no valid HTTP response: {reason(error)}; check base_url=")
+        return MalformedReplyError(f"{place} sent no valid HTTP response: {reason(error)}", advice="check {base_url}")
     return TransportError(f"{place} closed the connection before it responded: {reason(error)}; try again")
 
 

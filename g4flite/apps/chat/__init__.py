@@ -34,10 +34,13 @@ from ... import (
     stream,
 )
 from ..._core.request import resolve_base_url, resolve_key
-from ..cli import add_settings, program, settings, show, tell, warnings_as_lines
+from ..cli import add_settings, flag, message_with, program, settings, show, tell, warnings_as_lines
 from .session import HELP, Session, Step, decide
 
 QUOTES = '"""'
+
+# What is typed here in place of an argument of `stream()`; the others are flags of the command line.
+COMMANDS = {"model": "/model NAME", "base_url": "the URL of /provider NAME URL"}
 
 # What to type after an error: the advice of the first line whose classes fit.
 ADVICE: tuple[tuple[tuple[type[G4fliteError], ...], str], ...] = (
@@ -161,7 +164,18 @@ def converse(session: Session, read: Callable[[str], str], paint: Callable[[Stre
             raise UsageError(f"standard input is no text: {error}") from error
         except G4fliteError as error:
             succeeded = terminal
-            tell("error", f"{error}; {next(text for kinds, text in ADVICE if isinstance(error, kinds))}")
+            tell("error", f"{message_with(command, error)}{advice(error)}")
+
+
+def advice(error: G4fliteError) -> str:
+    """Return what to type after an error, "" if the error itself names that command."""
+    text = next(text for kinds, text in ADVICE if isinstance(error, kinds))
+    return "" if isinstance(error, ModelNotFoundError) and "{model}" in error.advice else f"; {text}"
+
+
+def command(name: str) -> str:
+    """Return what to type for an argument of `stream()`: a command, else a flag, "" if there is none."""
+    return COMMANDS.get(name) or flag(name)
 
 
 def read_turn(read: Callable[[str], str]) -> str:
@@ -238,7 +252,10 @@ def load(session: Session, path: str) -> Session:
 
 
 def painter(wanted: bool) -> Callable[[Stream], None]:
-    """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed."""
+    """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed.
+
+    Says what is missing if `rich` is not installed.
+    """
     if not wanted:
         return show
     try:
@@ -247,6 +264,7 @@ def painter(wanted: bool) -> Callable[[Stream], None]:
 
         from .markdown import show_markdown  # noqa: PLC0415
     except ImportError:
+        note("answers come as plain text; to render Markdown, chat needs rich: pip install rich")
         return show
     console = Console(highlight=False)
     return show if console.is_dumb_terminal else partial(show_markdown, console=console)

@@ -2,8 +2,9 @@
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from ..._core.errors import G4fliteError, StreamTimeoutError
+from ..._core.errors import G4fliteError, StreamTimeoutError, with_arguments
 from ..._core.provider import Provider
+from ..cli import flag
 from .recording import Decoded, Recording
 
 # Bytes that show how a body ends.
@@ -48,8 +49,10 @@ class Case(NamedTuple):
 def message_of(error: G4fliteError | None) -> str:
     """Return the error's message without the advice that is of use to a program alone, "" for None."""
     if isinstance(error, StreamTimeoutError):
-        return str(error.args[0]).partition(";")[0].partition(": ")[2]
-    return "" if error is None else str(error.args[0]).partition("; the text so far ")[0]
+        return str(error.args[0]).partition(": ")[2]
+    said = "" if error is None else str(error.args[0]).partition("; the text so far ")[0]
+    advice = "" if error is None else with_arguments(error.advice, flag)
+    return f"{said}; {advice}" if advice else said
 
 
 def body_at(decoded: Decoded, number: int, *words: str) -> bytes:

@@ -21,14 +21,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ... import providers as known
-from ..._core.errors import G4fliteError, UsageError
+from ..._core.errors import AllFailedError, G4fliteError, OptionError, UsageError
 from ..._core.provider import Call, Provider
 from ..._core.request import base_url_variable, check_mapping, make_call
 from ..._core.settings import Timeout
 from ..._core.stream import Stream
-from ..._core.urls import is_loopback
+from ..._core.urls import how_to_start, is_loopback
 from ...client import warn
-from ..cli import program, warnings_as_lines
+from ..cli import flag, message_with, program, warnings_as_lines
 from .measurement import REASONS, SHORT, Probe, ask, has_key, probe_without_call
 
 # The answer is long enough for a speed to be measured.
@@ -39,10 +39,18 @@ HEADINGS: Final = ("provider", "result", "first text", "chunks/s", "reply", "mod
 class Working(tuple[Provider, ...]):
     """The providers that work, the best first; each has the model that answered as its default.  `stream` takes it.
 
-    `probes` holds what `probe` yielded for each provider that was asked, the best first.
+    `probes` holds what `probe` yielded for each provider that was asked, the best first.  If none works, `stream`
+    raises `error`, which says why, row by row.
     """
 
     probes: tuple[Probe, ...] = ()
+
+    @property
+    def error(self) -> G4fliteError:
+        """Why no provider works: an error for each that was asked; if none was, for each that is known."""
+        asked = tuple(row.error for row in self.probes if row.error is not None)
+        errors = asked or tuple(map(why_not, map(known.find, known.names())))
+        return AllFailedError("no provider works from here:", errors=errors)
 
 
 def working(
@@ -116,6 +124,19 @@ def could_work(spec: Provider) -> bool:
         return listens(spec.base_url)
     keyless = bool(spec.base_url) and not (spec.key_variables and spec.key_needed)
     return not spec.retired and (has_key(spec) or keyless)
+
+
+def why_not(spec: Provider) -> UsageError:
+    """Return the error that says why a provider is no candidate: what is missing."""
+    if spec.retired:
+        said = f"retired since {spec.retired}"
+    elif not spec.base_url:
+        said = f"there is no public base URL; set {base_url_variable(spec)}"
+    elif is_loopback(spec.base_url):
+        said = f"nothing listens at {spec.base_url}; {how_to_start(spec.base_url) or 'start its server'}"
+    else:
+        said = f"there is no API key; set {' or '.join(spec.key_variables)}"
+    return OptionError(said, provider=spec.name)
 
 
 def listens(url: str) -> bool:
@@ -234,7 +255,9 @@ def run(arguments: argparse.Namespace) -> None:
 def as_json(row: Probe) -> dict[str, Any]:
     """Return a probe as JSON; `error` is the error's class and message."""
     shown = {name: getattr(row, name) for name in row.__slots__ if name != "spec"}
-    return shown | {"error": None if row.error is None else f"{type(row.error).__name__}: {row.error}"}
+    return shown | {
+        "error": None if row.error is None else f"{type(row.error).__name__}: {message_with(flag, row.error)}"
+    }
 
 
 def show(specs: Sequence[Provider], found: Iterable[Probe]) -> list[Probe]:

@@ -1,0 +1,50 @@
+"""Arguments of other SDKs: what to write here instead.  For error messages alone.
+
+Sources (November 2026): the signatures of `openai.OpenAI` and `chat.completions.create`, `anthropic.Anthropic`,
+`litellm.completion`, `g4f.client.Client` and `instructor`.
+"""
+
+# What to do, by the name of the argument; `{retries}` stands for our own argument of that name.
+INSTEAD = {
+    "stream": "a stream always streams; leave it out, and call .text() for the whole answer",
+    "acompletion": "the same call serves `async for`; leave it out",
+    **dict.fromkeys(("proxies", "http_proxy"), "pass one URL as {proxy}"),
+    **dict.fromkeys(("num_retries", "retry"), "pass {retries}"),
+    **dict.fromkeys(("request_timeout", "read_timeout", "connect_timeout"), "pass {timeout}, a number or a Timeout"),
+    **dict.fromkeys(
+        ("response_model", "output_type", "text_format"),
+        "pass a JSON Schema in {response_format}, and check .text() against the model",
+    ),
+    **dict.fromkeys(("api_base", "endpoint", "azure_endpoint", "host", "url"), "pass {base_url}"),
+    **dict.fromkeys(("key", "token", "api_token", "auth"), "pass {api_key}"),
+    **dict.fromkeys(("default_headers", "extra_headers"), "pass {headers}"),
+    **dict.fromkeys(("organization", "project"), "pass the service's header in {headers}"),
+    **dict.fromkeys(("extra_body", "model_kwargs"), "pass {extra}"),
+    **dict.fromkeys(("http_client", "session", "httpx_client"), "pass {client}"),
+    **dict.fromkeys(("ssl", "verify_ssl", "ssl_verify", "cert"), "pass {verify}, an ssl.SSLContext"),
+    **dict.fromkeys(
+        ("system", "system_prompt", "instructions", "systemInstruction"),
+        'put {"role": "system", "content": ...} before the other messages',
+    ),
+    **dict.fromkeys(("prompt", "input", "contents"), "pass it as the messages, the second argument"),
+    **dict.fromkeys(
+        ("max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"), "pass {max_tokens}"
+    ),
+    **dict.fromkeys(("stop_sequences", "stopSequences"), "pass {stop}"),
+    "topP": "pass {top_p}",
+    "functions": "pass {tools}",
+    "function_call": "pass {tool_choice}",
+    "stream_options": "the token counts are asked for anyway; leave it out, and read .usage",
+    "provider": "name the provider as the first argument",
+    "fallbacks": "pass a list of providers as the first argument",
+    # What `Client.stream` and `Client` do not take.
+    **dict.fromkeys(
+        ("api_key", "base_url", "proxy", "verify", "transport"), "it is a setting of the Client; set it there"
+    ),
+    "client": "a Client has an HTTP client of its own; pass yours to stream()",
+}  # fmt: skip
+
+
+def instead_of(name: str) -> str:
+    """Return what to do instead of passing an argument of another SDK, "" if none is known by this name."""
+    return INSTEAD.get(name, "")

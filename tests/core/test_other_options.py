@@ -1,0 +1,62 @@
+"""Arguments of other SDKs are told by name: what to write here instead."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+import g4flite
+from g4flite._core.errors import ARGUMENTS, in_python, with_arguments
+from g4flite._core.other_options import INSTEAD
+
+SAID = {
+    "stream": "a stream always streams; leave it out",
+    "proxies": "pass one URL as proxy=",
+    "max_retries": "(did you mean 'retries'?)",
+    "num_retries": "pass retries=",
+    "response_model": "pass a JSON Schema in response_format=",
+    "max_completion_tokens": "pass max_tokens=",
+    "functions": "pass tools=",
+    "api_base": "pass base_url=",
+    "extra_body": "pass extra=",
+    "default_headers": "pass headers=",
+    "http_client": "pass client=",
+    "system": '{"role": "system", "content": ...}',
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+@pytest.mark.parametrize("pooled", [False, True])
+def test_an_argument_of_another_sdk_says_what_to_write(name: str, pooled: bool) -> None:
+    ask: Any = g4flite.Client if pooled else lambda provider, **more: g4flite.stream(provider, "Hi", **more)
+    with pytest.raises(g4flite.OptionError) as caught:
+        ask("openai", model="m", api_key="sk-test-1", **{name: True})
+    assert str(caught.value).startswith(f"openai: there is no option {name!r}")
+    assert SAID[name] in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_key", "base_url", "proxy", "verify", "transport"])
+def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
+    with g4flite.Client("openai", model="m", api_key="sk-test-1") as client:
+        with pytest.raises(g4flite.OptionError, match=f"'{name}'; it is a setting of the Client; set it there"):
+            client.stream("Hi", **{name: "x"})
+        with pytest.raises(g4flite.OptionError, match="a Client has an HTTP client of its own"):
+            client.stream("Hi", client=client)
+
+
+@pytest.mark.parametrize("name", INSTEAD)
+def test_each_argument_in_the_table_is_one_that_there_is(name: str) -> None:
+    spelled = with_arguments(INSTEAD[name], in_python)
+    assert "{" not in spelled.replace('{"role": "system", "content": ...}', "")
+    assert spelled != ""
+
+
+def test_an_option_that_the_provider_takes_is_no_foreign_one() -> None:
+    assert {*INSTEAD} & {*ARGUMENTS} == {"api_key", "base_url", "proxy", "verify", "transport", "client"}
+
+
+@pytest.mark.parametrize("timeout", [httpx.Timeout(5.0), type("ClientTimeout", (SimpleNamespace,), {})()])
+def test_a_timeout_of_an_http_library_is_told_by_name(timeout: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match=r"timeout= must be .*, not \w+\.\w*Timeout; write Timeout\(connect="):
+        g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", timeout=timeout)

@@ -1,0 +1,150 @@
+"""A wrong URL, the first wrong step of many: what errors say of it, in every driver and on the command line."""
+
+import copy
+import pickle
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import providers
+from g4flite.__main__ import main
+from g4flite._core import urls
+from g4flite._core.urls import SERVERS, how_to_start, public_url
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.core.test_base_urls import FORMS
+
+# The forms whose mended URL the emulator serves; it has no further path before those of a service.
+STRICT = [form for form in FORMS if form[0] != "cromicle" and not form[1].startswith(("/proxy", "/anthropic"))]
+
+
+def key_of(name: str) -> dict[str, Any]:
+    """Return the argument that gives the provider a key, if it takes one."""
+    return {"api_key": "sk-test-1"} if "{api_key}" in str(providers.find(name).headers) else {}
+
+
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.parametrize(("name", "path", "said", "right"), FORMS)
+def test_a_404_or_405_names_its_url_and_what_is_wrong_with_the_base_url(
+    name: str, path: str, said: str, right: str, status: int, server: Emulator
+) -> None:
+    server.script = Script(status=status)
+    model = None if name == "cromicle" else "m"
+    with pytest.raises(g4flite.StatusError) as caught:
+        g4flite.stream(name, "Hi", model=model, base_url=server.url + path, retries=0, **key_of(name)).text()
+    error = caught.value
+    assert error.url == f"{server.url}{server.exchanges[0].path.partition('?')[0]}"
+    assert f"; {said}: set base_url= to {server.url}{right} (URL {error.url})" in str(error)
+
+
+@pytest.mark.parametrize(("name", "path", "said", "right"), STRICT)
+def test_the_emulator_answers_a_wrong_path_by_404_and_the_mended_one_by_text(
+    name: str, path: str, said: str, right: str, driver: Driver, server: Emulator
+) -> None:
+    with pytest.raises(g4flite.NotFoundError) as caught:
+        driver.collect(name, "Hi", model="m", base_url=server.url + path, **key_of(name))
+    assert f"; {said}: set base_url= to {server.url}{right} (URL {caught.value.url})" in str(caught.value)
+    text = driver.collect(name, "Hi", model="m", base_url=server.url + right, **key_of(name))
+    assert "".join(text) == "You said: Hi"
+
+
+def test_a_404_that_says_there_is_no_such_model_blames_the_model(server: Emulator) -> None:
+    server.script = Script(status=404, body='{"error": {"message": "The model `m` does not exist"}}')
+    with pytest.raises(g4flite.NotFoundError, match="no such model: check model= and base_url= \\(URL http"):
+        g4flite.stream("openai", "Hi", model="m", base_url=server.url, api_key="sk-test-1").text()
+
+
+def test_every_error_of_a_request_has_its_url_without_the_query(driver: Driver, server: Emulator) -> None:
+    url = f"{server.url}/v1beta/models/m:streamGenerateContent"
+    for script in (Script(status=500), Script(cut=9), Script(body="<html>"), Script(silence=30)):
+        server.script = script
+        with pytest.raises(g4flite.G4fliteError) as caught:
+            driver.collect("gemini", "Hi", model="m", api_key="sk-test-1", base_url=server.url, timeout=0.3)
+        assert caught.value.url == url
+        assert pickle.loads(pickle.dumps(caught.value)).url == copy.deepcopy(caught.value).url == url
+    with pytest.raises(g4flite.UsageError) as wrong:
+        driver.collect("gemini", "Hi", model="m", api_key="sk-test-1", base_url="h")
+    assert wrong.value.url is None
+
+
+def test_a_public_url_holds_no_secret() -> None:
+    assert public_url("https://u:s3cret@h.test:8/v1/x?key=s3cret#s3cret") == "https://h.test:8/v1/x"
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """A port that refuses connections."""
+    with socket.socket() as unlistened:
+        unlistened.bind(("127.0.0.1", 0))
+        yield unlistened.getsockname()[1]
+
+
+def test_a_refused_connection_to_a_local_server_says_how_it_is_started(
+    driver: Driver, deaf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base_url = f"http://127.0.0.1:{deaf}"
+    with pytest.raises(g4flite.ConnectError) as caught:
+        driver.collect("ollama", "Hi", model="m", base_url=base_url)
+    assert str(caught.value) == (
+        f"ollama: could not connect to 127.0.0.1:{deaf}: Connection refused; check base_url=, proxy= and the network"
+    )
+    monkeypatch.setitem(urls.SERVERS, deaf, SERVERS[11434])  # type: ignore[misc]
+    with pytest.raises(g4flite.ConnectError) as caught:
+        driver.collect("ollama", "Hi", model="m", base_url=base_url)
+    assert "; `ollama serve` starts the server of Ollama; else check base_url=, proxy= and the network" in str(
+        caught.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("ollama", "ollama serve"),
+        ("llamacpp", "llama-server"),
+        ("lmstudio", "lms server start"),
+        ("vllm", "vllm serve"),
+    ],
+)
+def test_the_start_of_each_local_server_is_known_by_its_port(name: str, command: str) -> None:
+    assert f"`{command}" in how_to_start(providers.find(name).base_url)
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.7:11434", "http://127.0.0.1:9", "http://127.0.0.1", "https://h.test"])
+def test_nothing_is_started_elsewhere(url: str) -> None:
+    assert how_to_start(url) == ""
+
+
+def test_arguments_are_spelled_as_the_place_spells_them(server: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the error's fields: what a service says of `base_url=` or `model=` stays as it said it."""
+    server.script = Script(status=404, body='{"error": {"message": "no model=x at base_url=y"}}')
+    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", server.url]) == 1
+    told = capsys.readouterr().err
+    assert "'no model=x at base_url=y'; the service has no such model: check --model and --base-url (URL " in told
+    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 1
+    server.script = Script(silence=30)
+    assert main(["stream", "cromicle", "Hi", "--base-url", server.url, "--timeout", "0.2"]) == 1
+    assert "total: not complete after 0.2 s; allow more with --timeout, or retry\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "python", "none"),
+    [
+        (g4flite.OptionError("no key", advice="[pass {api_key} or ]set A"), "no key; pass api_key= or set A",
+         "no key; set A"),
+        (g4flite.OptionError("x", advice="pass {extra}"), "x; pass extra=", "x"),
+        (g4flite.OptionError("must be a URL", argument="proxy"), "proxy= must be a URL", "proxy must be a URL"),
+        (g4flite.IdleTimeoutError("x", advice="[allow more with {idle}, or ]retry"),
+         "x; allow more with timeout=Timeout(idle=...), or retry", "x; retry"),
+        (g4flite.ConnectError("{model} [x]", advice="see http://[::1]:1 {other}"),
+         "{model} [x]; see http://[::1]:1 {other}", "{model} [x]; see http://[::1]:1 {other}"),
+        (g4flite.AllFailedError("none:", errors=(g4flite.OptionError("x", advice="pass {extra}"),)),
+         "none:\n  x; pass extra=", "none:\n  x"),
+    ],
+)  # fmt: skip
+def test_a_place_without_an_argument_is_not_told_of_it(error: g4flite.G4fliteError, python: str, none: str) -> None:
+    assert str(error) == python
+    assert error.spelled(lambda name: "") == none
+    assert str(copy.deepcopy(error)) == str(pickle.loads(pickle.dumps(error))) == python
