@@ -51,9 +51,9 @@ def ask(driver: Driver, llmock: str, control: httpx.Client) -> Callable[..., lis
     return events
 
 
-def fault(kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the behaviour of a reply that goes wrong after its third chunk."""
-    return {"type": "reply", "text": TEXT}, {"type": "stream_fault", "kind": kind, "after_chunks": 3}
+def fault(kind: str, after: int = 3) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the behaviour of a reply that goes wrong after so many chunks."""
+    return {"type": "reply", "text": TEXT}, {"type": "stream_fault", "kind": kind, "after_chunks": after}
 
 
 @wires
@@ -103,8 +103,16 @@ def test_a_reply_that_is_cut_off(wire: str, kind: str, ask: Callable[..., list[A
 @wires
 def test_a_chunk_that_is_no_json(wire: str, ask: Callable[..., list[Any]]) -> None:
     with pytest.raises(g4flite.MalformedReplyError) as caught:
-        ask(wire, *fault("malformed"))
+        # The fourth event of Responses holds nothing of the answer, and is passed over.
+        ask(wire, *fault("malformed", after=5 if wire == "openai-responses" else 3))
     assert TEXT.startswith(caught.value.partial)
+
+
+def test_a_chunk_that_is_no_json_costs_nothing_if_it_is_not_the_answer(
+    ask: Callable[..., list[Any]], driver: Driver
+) -> None:
+    ask("openai-responses", *fault("malformed"))
+    assert driver.stream.partial == TEXT
 
 
 def test_a_reply_that_stalls(ask: Callable[..., list[Any]]) -> None:
