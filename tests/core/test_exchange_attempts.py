@@ -113,7 +113,8 @@ def test_the_caller_s_client_offers_no_compression_that_is_not_bounded_here(
     offers: str, sent: str, driver: Driver, server: Emulator
 ) -> None:
     """httpx undoes br and zstd if their packages are installed: 33 kB to 2 GiB, and half a br body without an error."""
-    server.script = Script(body=b"\x0b\x02\x80hello\x03", headers={"content-encoding": "br"})
+    headers = {"content-encoding": "br", "connection": "close"}
+    server.script = Script(body=b"\x0b\x02\x80hello\x03", headers=headers)
     client: Any = driver.client(headers={"accept-encoding": offers})
     with pytest.raises(g4flite.MalformedReplyError, match="compressed with br, which the request did not offer"):
         driver.collect("cromicle", "Hi", base_url=server.url, client=client)

@@ -122,3 +122,9 @@ def test_the_caller_s_own_requests_and_backends_connect_as_ever(server: Emulator
 def test_a_local_address_of_the_caller_s_is_bound(server: Emulator) -> None:
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1")) as client:
         assert g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).text()
+
+
+def test_an_address_that_fails_at_once_is_an_error() -> None:
+    """No TCP connection goes to a broadcast address."""
+    with pytest.raises(OSError, match="Errno"):
+        connecting.connect_to(("255.255.255.255", 80), socket.socket(), None, lambda: None)

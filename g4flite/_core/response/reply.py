@@ -141,10 +141,11 @@ def limit_offer(headers: MutableMapping[str, str]) -> None:
     A client of httpx also offers br and zstd if their packages are installed.  These packages inflate a read at once,
     33 kB of zstd to 2 GiB, and brotli's takes the half of a body for a whole.
     """
-    if offered := headers.get("accept-encoding"):
-        names = (*BITS, "identity")
-        kept = (coding.strip() for coding in offered.split(",") if coding.partition(";")[0].strip().lower() in names)
-        headers["accept-encoding"] = ", ".join(kept) or "identity"
+    names = (*BITS, "identity")
+    # Without the header, the server may choose any coding (RFC 9110 12.5.3).
+    offered = headers.get("accept-encoding", "").split(",")
+    kept = (coding.strip() for coding in offered if coding.partition(";")[0].strip().lower() in names)
+    headers["accept-encoding"] = ", ".join(kept) or "identity"
 
 
 def is_delimited(headers: Mapping[str, str]) -> bool:

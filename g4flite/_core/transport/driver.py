@@ -304,8 +304,5 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     except G4fliteError as error:
         run.fail(error)
         raise
-    except BaseException:
-        retire(run)
-        raise
     finally:
         close(response, run)
