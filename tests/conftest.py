@@ -13,9 +13,11 @@ The fixture `server` is an emulator on a socket of this machine.
 
 import os
 import ssl
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -48,6 +50,14 @@ settings.load_profile("suite")
 def bare_environment() -> dict[str, str]:
     """Return an environment for processes whose coverage is not measured: they start twice as fast."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
+def interpret(code: str, *arguments: str, cwd: Path | None = None) -> str:
+    """Run code in a fresh interpreter, where any warning is an error, and return what the code prints."""
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=bare_environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 tls_proxy = pytest.mark.skipif(

@@ -6,7 +6,6 @@ import inspect
 import json
 import re
 import ssl
-import subprocess
 import sys
 import typing
 from collections.abc import Iterator
@@ -19,16 +18,9 @@ import g4flite
 from g4flite.testing import Emulator, Script
 from tests.blocks import GUIDES, ROOT, blocks
 from tests.build_commands import on_an_index
-from tests.conftest import bare_environment
+from tests.conftest import interpret
 
 PACKAGE = Path(g4flite.__file__).parent
-
-
-def run(code: str, *arguments: str, cwd: Path | None = None) -> str:
-    command = [sys.executable, "-W", "error", "-c", code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=bare_environment())
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def test_importing_the_package_loads_no_heavy_module_and_opens_no_socket() -> None:
@@ -44,7 +36,7 @@ print(*sorted(set(sys.modules) - before), "|")
 g4flite.stream, g4flite.providers.find("flowgpt")
 print(*sorted(set(sys.modules) - before), "|", *opened)
 """
-    alone, modules, opened = run(code).split("|")
+    alone, modules, opened = interpret(code).split("|")
     assert (heavy | barred) & set(alone.split()) == set()
     assert heavy & set(modules.split()) == set()
     assert opened.strip() == ""
@@ -60,7 +52,7 @@ print(g4flite.stream("openai", "Hi", base_url=sys.argv[1], api_key="sk-test-1", 
 print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - before))
 """
     with Emulator() as server:
-        assert run(code, f"{server.url}/v1") == "You said: Hi\n\n"
+        assert interpret(code, f"{server.url}/v1") == "You said: Hi\n\n"
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

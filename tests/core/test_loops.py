@@ -14,8 +14,7 @@ import pytest
 import g4flite
 from g4flite._core import loops
 from g4flite.testing import Emulator
-from tests.conftest import Driver
-from tests.test_package import run
+from tests.conftest import Driver, interpret
 
 READERS: dict[str, Callable[[g4flite.Stream], Any]] = {
     "for": lambda stream: [chunk for chunk in stream],  # noqa: C416 - the loop is what is tested
@@ -96,7 +95,7 @@ import sys
 from g4flite._core import loops
 print(loops.loop_runs(), loops.in_notebook(), {"asyncio", "trio", "IPython"} & {*sys.modules})
 """
-    assert run(code) == "False False set()\n"
+    assert interpret(code) == "False False set()\n"
 
 
 def test_a_program_without_a_caller_of_its_own_is_named_by_its_outermost_frame(
