@@ -421,3 +421,20 @@ def test_the_script_and_the_module_are_the_same_program() -> None:
     script = settings["options.entry_points"]["console_scripts"].strip()
     assert script == f"{NAME} = {NAME}.__main__:main"
     assert run([*COMMAND, "--version"]) == (0, f"{NAME} {g4flite.__version__}\n", "")
+
+
+def test_arguments_are_spelled_as_the_place_spells_them(server: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the error's fields: what a service says of `base_url=` or `model=` stays as it said it."""
+    server.script = Script(status=404, body='{"error": {"message": "no model=x at base_url=y"}}')
+    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", server.url]) == 1
+    told = capsys.readouterr().err
+    assert "'no model=x at base_url=y'; the service has no such model: check --model and --base-url (URL " in told
+    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 1
+    server.script = Script(silence=30)
+    assert main(["stream", "cromicle", "Hi", "--base-url", server.url, "--timeout", "0.2"]) == 1
+    assert "total: not complete after 0.2 s; allow more with --timeout, or retry\n" in capsys.readouterr().err
+
+
+def test_a_model_s_name_in_place_of_a_provider_names_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "gpt-4o-mini", "Hi"]) == 2
+    assert "ask 'openai', and name the model with --model\n" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A wrong URL, the first wrong step of many: what errors say of it, in every driver and on the command line."""
+"""A wrong URL, the first wrong step of many: what errors say of it, in every driver."""
 
 import copy
 import pickle
@@ -10,7 +10,6 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite.__main__ import main
 from g4flite._core import urls
 from g4flite._core.urls import SERVERS, how_to_start, public_url
 from g4flite.testing import Emulator, Script
@@ -115,18 +114,6 @@ def test_the_start_of_each_local_server_is_known_by_its_port(name: str, command:
 @pytest.mark.parametrize("url", ["http://10.0.0.7:11434", "http://127.0.0.1:9", "http://127.0.0.1", "https://h.test"])
 def test_nothing_is_started_elsewhere(url: str) -> None:
     assert how_to_start(url) == ""
-
-
-def test_arguments_are_spelled_as_the_place_spells_them(server: Emulator, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the error's fields: what a service says of `base_url=` or `model=` stays as it said it."""
-    server.script = Script(status=404, body='{"error": {"message": "no model=x at base_url=y"}}')
-    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", server.url]) == 1
-    told = capsys.readouterr().err
-    assert "'no model=x at base_url=y'; the service has no such model: check --model and --base-url (URL " in told
-    assert main(["stream", "ollama", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"]) == 1
-    server.script = Script(silence=30)
-    assert main(["stream", "cromicle", "Hi", "--base-url", server.url, "--timeout", "0.2"]) == 1
-    assert "total: not complete after 0.2 s; allow more with --timeout, or retry\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite.__main__ import main
 from g4flite.providers.other_names import LOCAL, MODELS, NICKNAMES
 
 MEANT = {
@@ -30,17 +29,13 @@ def test_a_name_that_people_use_is_known(word: str) -> None:
      ("openai/gpt-x", "openai", "gpt-x"), ("anthropic:claude-x", "anthropic", "claude-x"),
      ("google/gemini-x", "gemini", "gemini-x"), ("openrouter/a/b", "openrouter", "a/b")],
 )  # fmt: skip
-def test_a_model_s_name_in_place_of_a_provider_names_the_provider(
-    text: str, provider: str, model: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = (
-        f"there is no provider {text!r}: {model!r} is a model of {provider}; ask {provider!r}, and name the model with "
-    )
+def test_a_model_s_name_in_place_of_a_provider_names_the_provider(text: str, provider: str, model: str) -> None:
     with pytest.raises(g4flite.ProviderNotFoundError) as caught:
         g4flite.stream(text, "Hi")
-    assert str(caught.value) == f"{said}model="
-    assert main(["stream", text, "Hi"]) == 2
-    assert capsys.readouterr().err == f"g4flite: error: {said}--model\n"
+    assert str(caught.value) == (
+        f"there is no provider {text!r}: {model!r} is a model of {provider}; ask {provider!r}, and name the model with "
+        "model="
+    )
 
 
 @pytest.mark.parametrize("word", ["zzz", "meta-llama/Llama-3", "/", "gpt-oss", "a/"])
