@@ -51,3 +51,8 @@ def test_a_protocol_that_nobody_sends_so_refuses_the_quirk() -> None:
         response = ask(e, ANTHROPIC)
         assert response.status == 500
         assert "quirk" in response.body.decode()
+
+
+def test_an_error_also_ends_a_reply_without_content() -> None:
+    with emulate(lambda _: [], script=Script(quirk="bare_error")) as e:
+        assert hear(e, CHAT).endswith(b'{"error":{"message":"prompt is too long","type":"invalid_request_error"}}\n\n')
