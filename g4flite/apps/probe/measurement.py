@@ -78,8 +78,8 @@ class Probe:
     """What happened to one question to one provider.
 
     - `model` is the model that was asked, `response_model` its name in the reply (None if the reply does not say).
-    - `works`: text came, and then no error but perhaps the end of the probe's time.  If not, `reason` says why in at
-      most five words, and `error` in full; else these are "" and None.
+    - `works`: text came.  If not, `reason` says why in at most five words; else it is "".
+    - `error` is what ended the answer, None for the answer's own end and for the end of the probe's time behind a text.
     - `first_text` is the time from the question to the first text in seconds, connecting included.
     - `chunks_per_second` is the speed from the first text on, None if there are fewer than two chunks.
     - `whole` is False if the answer was cut off: by the network, by the probe's time, by a limit or a filter.
@@ -134,8 +134,8 @@ def ask(call: Call, timeout: Timeout, streams: list[Stream]) -> Probe:
     return Probe(
         provider=spec.name,
         model=call.model,
-        works=error is None,
-        reason="" if error is None else reason_for(error, call),
+        works=bool(times),
+        reason="" if times or error is None else reason_for(error, call),
         error=error,
         first_text=times[0] if times else None,
         chunks_per_second=(len(times) - 1) / span if span else None,
