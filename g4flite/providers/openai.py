@@ -165,10 +165,11 @@ class ChatReader:
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
-        for fragment in delta.get("tool_calls") or ():
-            called, function = fragment.get("id"), fragment.get("function") or {}
+        for number, fragment in enumerate(delta.get("tool_calls") or ()):
+            function = fragment.get("function") or {}
+            name, text = function.get("name"), function.get("arguments")
             yield from self._calls.add(
-                fragment.get("index"), id=called, name=function.get("name"), arguments=function.get("arguments")
+                fragment.get("index"), id=fragment.get("id"), name=name, arguments=text, first=not number
             )
         # The protocol's older form of a tool call.
         if function := delta.get("function_call"):

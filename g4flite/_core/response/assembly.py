@@ -89,11 +89,15 @@ from typing import Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError, MalformedReplyError
 from ..events import FinishReason, ToolCall, ToolCallDelta
+from .nesting import Nesting
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
 MOST_CALLS: Final = 1024
-# What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
-MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+# Arguments that some services send before the real ones.
+PLACEHOLDERS: Final = ("{}", "null")
+# How an object begins, as far as it came.
+OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
+SECOND: Final = "a second object follows its arguments, and no name"
 # What `ToolCalls` yields.  The error is to be raised once the items before it were given out.
 Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
 # What tells calls apart: indices and ids of items.  None is no slot.
@@ -136,38 +140,42 @@ class _Call:
     """What is known of one tool call."""
 
     __slots__ = (
-        "_closed", "_depth", "_escaped", "_pairs", "_quoted", "_read", "_tail", "at_once", "echo", "echoed", "given",
-        "id", "index", "last", "name", "out", "pieces", "rival", "snapshots", "spare", "stopped", "text", "twin",
+        "_pairs", "echo", "echoed", "empty", "frame", "given", "head", "id", "index", "last", "name", "nesting", "out",
+        "pieces", "rival", "snapshots", "spare", "stopped", "text",
     )  # fmt: skip
 
     def __init__(self, id: str | None, name: str | None) -> None:  # noqa: A002
         self.id, self.name = id, name
         # The index and the id that are given out; the id is "" before.
         self.index, self.given = 0, ""
-        # The arguments so far, and the number of their pieces.
-        self.text, self.pieces = StringIO(), 0
+        # The arguments so far, the number of their pieces, and where their object ends.
+        self.text, self.pieces, self.nesting = StringIO(), 0, Nesting()
         # The last piece, and whether each piece began with the piece before.
         self.last, self.snapshots = "", True
-        # The arguments if no piece comes.
-        self.spare = "{}"
+        # All arguments, said beside the pieces; and the `{}` or `null` that came before any piece.
+        self.spare = self.empty = ""
         # Whether the service has ended the call, and whether the `ToolCall` was given out.
         self.stopped = self.out = False
         # The call in the same slot that was not whole when this one began.
         self.rival: _Call | None = None
-        # The whole call that this one may only repeat, its arguments, and how many characters of them were repeated.
-        self.twin: _Call | None = None
+        # The arguments, if they are being sent again, and how many characters of them came again.
         self.echo, self.echoed = "", 0
-        # Whether that began with a fragment that has arguments.
-        self.at_once = False
+        # The id in the fragment that gave the name again behind the arguments, "" for no id; None if there is none.
+        self.head: str | None = None
+        # The number of the last frame that gave the name.
+        self.frame = 0
         self._pairs = SurrogatePairs()
-        # How far `whole` has read the arguments, and its state there.
-        self._read = self._depth = 0
-        self._closed = self._quoted = self._escaped = False
-        self._tail = ""
 
     def write(self, text: str) -> str:
-        """Add a piece to the arguments, and return the piece with its surrogate pairs joined."""
+        """Add a piece to the arguments, and return the piece with its surrogate pairs joined.
+
+        Raises `MalformedReplyError` if a second object begins inside of the piece.
+        """
         if text := self._pairs.join(text):
+            if not self.nesting.whole:
+                end = self.nesting.read(text)
+                if self.nesting.is_object and OBJECT.match(text, end):
+                    raise _unclear(self, SECOND)
             self.pieces += 1
             self.snapshots, self.last = self.snapshots and text.startswith(self.last), text
             self.text.write(text)
@@ -182,38 +190,8 @@ class _Call:
 
     @property
     def whole(self) -> bool:
-        """Whether the arguments are complete, or no object.
-
-        Reads each character of the arguments once, however often it is asked.
-        """
-        if self._closed:
-            return True
-        self.text.seek(self._read)
-        new = self.text.read()
-        self._read += len(new)
-        if not self._depth:
-            new = new.lstrip()
-            self._closed = new[:1] not in ("", "{", "[")
-        self._tail = new.rstrip()[-1:] or self._tail
-        if self._escaped and new:
-            new, self._escaped = new[1:], False
-        for found in MARKS.finditer(new):
-            mark = found[0]
-            if mark[0] == "\\":
-                self._escaped = len(mark) == 1
-            elif mark == '"':
-                self._quoted = not self._quoted
-            elif not self._quoted:
-                self._depth += 1 if mark in "{[" else -1
-                if not self._depth:
-                    self._closed = True
-                    break
-        return self._closed
-
-    @property
-    def takes_brace(self) -> bool:
-        """Whether the arguments may go on with a brace: in a string, as a value, or in an array."""
-        return not self.whole and (self._quoted or self._tail in (":", ",", "["))
+        """Whether the arguments are complete, or no object."""
+        return self.nesting.whole or bool(self.empty and not self.pieces)
 
 
 def _with_errors(method: Callable[P, Pieces]) -> Callable[P, Pieces]:
@@ -241,19 +219,19 @@ class ToolCalls:
     most characters that the calls of a reply may have.
     """
 
-    __slots__ = ("_by_id", "_calls", "_doubtful", "_first", "_given", "_left", "_places", "_slots")
+    __slots__ = ("_by_id", "_calls", "_first", "_frame", "_given", "_left", "_places", "_slots")
 
     def __init__(self, limit: int) -> None:
         # How many characters, calls and slots may still come.
         self._left, self._places = limit, MOST_CALLS
         # All calls in order, and the index of the first one that is not given out.
         self._calls, self._first = list[_Call](), 0
-        # Calls that may only repeat another; they stand in `_calls` once they do not.
-        self._doubtful = list[_Call]()
         # The last call in each slot, and of all in the slot None.  None for a slot whose fragments are not read.
         self._slots: dict[str | int | None, _Call | None] = {}
         self._by_id: dict[str, _Call] = {}
         self._given: set[str] = set()
+        # How many frames with fragments came.
+        self._frame = 0
 
     @_with_errors
     def begin(
@@ -266,22 +244,36 @@ class ToolCalls:
     ) -> Pieces:
         """Begin a call, for a protocol that says where a call begins.
 
-        `arguments` is the first piece of the arguments; `spare` are all arguments, which count if no piece comes.
+        `arguments` is the first piece of the arguments; `spare` are all arguments, which count if no piece comes, and
+        which no piece may contradict.
         """
         call, text = self._new(_keys(slots), string_of(id), string_of(name)), arguments_of(arguments)
-        call.spare = arguments_of(spare) or call.spare
+        call.spare = arguments_of(spare)
+        if call.spare.strip() in PLACEHOLDERS:
+            call.spare, call.empty = "", call.spare
         if not text and call.name is not None:
             yield self._delta(call, "")
         yield from self._put(call, text)
 
     @_with_errors
-    def add(self, *slots: object, id: object = None, name: object = None, arguments: object = None) -> Pieces:  # noqa: A002
-        """Add a fragment to the call that it belongs to, or begin a call with it."""
+    def add(
+        self,
+        *slots: object,
+        id: object = None,  # noqa: A002
+        name: object = None,
+        arguments: object = None,
+        first: bool = True,
+    ) -> Pieces:
+        """Add a fragment to the call that it belongs to, or begin a call with it.
+
+        `first` says whether the fragment is the first one in its frame.
+        """
         keys, known, named, text = _keys(slots), string_of(id), string_of(name), arguments_of(arguments)
+        self._frame += first
         if known or named or text:
             call = self._owner(keys, known, named, text)
             if call is not None:
-                yield from self._put(call, text)
+                yield from self._take(call, keys, known, named, text)
 
     @_with_errors
     def settle(self, *slots: object, id: object = None, name: object = None, arguments: object = None) -> Pieces:  # noqa: A002
@@ -309,7 +301,7 @@ class ToolCalls:
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
         """Yield the only piece of a call, then the call, for a protocol whose calls come at once."""
         call = self._new([], string_of(id), string_of(name))
-        call.spare = arguments_of(arguments) or call.spare
+        call.spare = arguments_of(arguments)
         yield from self._end(call)
 
     def skip(self, *slots: object) -> None:
@@ -326,20 +318,22 @@ class ToolCalls:
         call = next(filter(None, map(self._slots.get, _keys(slots))), None)
         if call is not None:
             call.stopped = True
-            if not call.pieces and call.spare != "{}":
-                yield from self._put(call, call.spare)
+            if call.spare:
+                yield from self._fill(call)
         while self._first < len(self._calls) and (call := self._calls[self._first]).stopped and call.whole:
             yield from self._end(call)
 
     @_with_errors
     def whole(self) -> Pieces:
-        """Yield the calls that were not given out, because the reply is complete."""
-        for call in self._doubtful:
-            # The service was about to repeat the arguments, or the model has broken a second call off.
-            if call.echoed and call.name is not None:
-                yield from self._put(self._sure(call), call.echo[: call.echoed])
-        while self._first < len(self._calls):
-            yield from self._end(self._calls[self._first])
+        """Yield the calls that were not given out, because the reply is complete.
+
+        Raises `MalformedReplyError` before the first of these calls, if one of them cannot be right.
+        """
+        for call in self._calls[:]:
+            # The model has broken a second call off.
+            if call.echoed and call.head is not None:
+                yield from self._put(self._new([], call.head, call.name), call.echo[: call.echoed])
+        yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
     @property
     def begun(self) -> bool:
@@ -363,60 +357,76 @@ class ToolCalls:
     def _owner(self, keys: Slots, id: str | None, name: str | None, text: str) -> _Call | None:  # noqa: A002
         """Return the call that a fragment belongs to, which may be a new one; None if the fragment is not read."""
         here = next(filter(None, map(self._slots.get, keys or [None])), None)
-        opens = text.lstrip().startswith("{")
+        same = here if id and here is not None and here.id == id else self._by_id.get(id or "")
+        opens = begins(text)
+        # Another fragment of this frame has named the call here.
+        if name and here is not None and here.frame == self._frame and same in (here, None):
+            if (opens or not text) and (here.whole or not here.pieces):
+                return self._new(keys, id, name)
         if id:
-            same = here if here is not None and here.id == id else self._by_id.get(id)
-            if same is not None:
-                elsewhere = bool(keys) and same is not here
-                if elsewhere and name and (name != same.name or not text or (opens and same.pieces)):
-                    if text and name == same.name and same.takes_brace:
-                        raise _unclear(same, "its id and name come again elsewhere, before its arguments are complete")
-                    return self._new(keys, id, name)
-                if elsewhere and here is None:
-                    self._alias(same, keys)
-                return self._same(same, keys, id, name, text, opens)
-            if here is None:
-                return self._new(keys, id, name)
-            if name:
-                takes_id = here.id is None and not here.pieces and here.name in (None, name)
-                goes_on = here.pieces and here.name == name and text and not opens and not here.whole
-            else:
-                takes_id = here.id is None and not here.whole
-                goes_on = text and not (opens and here.whole)
-            if not takes_id and not goes_on:
-                return self._new(keys, id, name)
-            if here.id is None:
-                self._grow(len(id))
-                self._by_id[id], here.id = here, id
-        elif here is None:
+            return self._owner_by_id(here, same, keys, id, name, text)
+        if here is None:
             if not name and any(key in self._slots for key in keys):
+                open_ = [call for call in self._calls[self._first :] if not call.whole]
+                if open_ and text.strip():
+                    raise _unclear(open_[-1], "arguments came in the place of another block")
                 return None
             here = self._unfinished(opens or not text)
             if here is None or (name and not (name == here.name and (here.id or (text and not opens)))):
                 return self._new(keys, id, name)
             if text:
                 self._alias(here, keys)
-        elif (
-            opens
-            and here.pieces
-            and here.whole
-            and not (last := self._calls[-1]).pieces
-            and (not name or (name == last.name and last.id))
-        ):
-            if here.text.getvalue() == text:
-                raise _unclear(last, "its arguments equal those of the call before, which may have come again")
-            self._alias(last, keys)
-            here = last
-        elif not name and not opens and text.strip() and here.pieces and here.whole and self._waits(here):
-            raise _unclear(here, "more came behind its arguments, and may be another call's")
-        elif name == here.name and here.pieces and opens and not here.whole and not here.takes_brace:
-            return self._new(keys, id, name)
-        return self._same(here, keys, id, name, text, opens)
-
-    def _waits(self, call: _Call) -> bool:
-        """Return whether the last call is another one, whose arguments have begun and are not whole."""
+            return here
         last = self._calls[-1]
-        return last is not (call.twin or call) and bool(last.pieces) and not last.whole
+        if opens and here.whole and here is not last and not last.pieces:
+            if not name or (name == last.name and last.id):
+                if not here.pieces:
+                    raise _unclear(last, "its arguments may be those of a call before, which had none")
+                if here.text.tell() == len(text) and here.text.getvalue() == text:
+                    raise _unclear(last, "its arguments equal those of the call before, which may have come again")
+                self._alias(last, keys)
+                return last
+        elif not name and not opens and text.strip() and here.whole and not here.echoed:
+            if here is not last and last.pieces and not last.whole:
+                raise _unclear(here, "more came behind its arguments, and may be another call's")
+        elif name == here.name and here.pieces and opens and not here.whole and not here.nesting.takes_brace:
+            return self._new(keys, id, name)
+        return here
+
+    def _owner_by_id(
+        self,
+        here: _Call | None,
+        same: _Call | None,
+        keys: Slots,
+        id: str,  # noqa: A002
+        name: str | None,
+        text: str,
+    ) -> _Call:
+        """Do the same as `_owner` for a fragment with an id; `here` is the call in its slot, `same` the one of its id."""
+        opens = begins(text)
+        if same is not None:
+            elsewhere = bool(keys) and same is not here
+            if elsewhere and name and (name != same.name or not text or (opens and same.pieces)):
+                if text and name == same.name and same.nesting.takes_brace:
+                    raise _unclear(same, "its id and name come again elsewhere, before its arguments are complete")
+                return self._new(keys, id, name)
+            if elsewhere and here is None:
+                self._alias(same, keys)
+            return same
+        if here is None:
+            return self._new(keys, id, name)
+        if name:
+            takes_id = here.id is None and not here.pieces and not here.empty and here.name in (None, name)
+            goes_on = here.pieces and here.name == name and text and not opens and not here.whole
+        else:
+            takes_id = here.id is None and not here.whole
+            goes_on = text and not (opens and here.whole)
+        if not takes_id and not goes_on:
+            return self._new(keys, id, name)
+        if here.id is None:
+            self._grow(len(id))
+            self._by_id[id], here.id = here, id
+        return here
 
     def _unfinished(self, opens: bool) -> _Call | None:
         """Return the last call, if arguments in an unknown slot can belong to no other call."""
@@ -428,51 +438,65 @@ class ToolCalls:
         begun = [call for call in self._calls[self._first :] if call.pieces and not call.whole]
         return last if begun == [last] else None
 
-    def _same(
-        self,
-        call: _Call,
-        keys: Slots,
-        id: str | None,  # noqa: A002
-        name: str | None,
-        text: str,
-        opens: bool,
-    ) -> _Call:
-        """Return the call that goes on with the fragment, though another may begin here after all."""
-        at = call.twin or call
-        if name and at.name not in (None, name):
-            if at.pieces:
-                if at.whole or opens or not text:
-                    return self._new(keys, id, name)
-                raise _unclear(call, f"it goes on under the name {name!r}")
-            if at.id is None:
+    def _take(self, call: _Call, keys: Slots, id: str | None, name: str | None, text: str) -> Iterator[ToolCallDelta]:  # noqa: A002
+        """Yield what comes of a fragment that belongs to a call, though another may begin with it after all."""
+        opens, bare = begins(text), not id and not name
+        if name and call.name is None:
+            call.name, name = name, None
+        if name and name != call.name:
+            if call.pieces or call.empty:
+                if not (call.whole or opens or not text):
+                    raise _unclear(call, f"it goes on under the name {name!r}")
+                call = self._new(keys, id, name)
+            elif id or call.id is None:
                 raise _unclear(call, f"a second name, {name!r}, came before the arguments")
-            self._grow(len(name))
-            at.name = name if name.startswith(at.name or "") else f"{at.name}{name}"
-        elif at.name is None:
-            at.name = name
-        elif call.twin is None and call.pieces and (opens or (name and not text)) and call.whole:
-            return self._doubt(call, keys, id, name, at_once=bool(text))
-        if not id and not name and call.rival is not None and not call.rival.whole and not call.rival.stopped:
+            else:
+                self._grow(len(name))
+                call.name = name if name.startswith(call.name or "") else f"{call.name}{name}"
+        if name:
+            call.frame = self._frame
+        if bare and call.rival is not None and not call.rival.whole and not call.rival.stopped:
             raise _unclear(call, "the call before it in the same place is not complete, and the arguments may be its")
-        return call
+        if call.whole and (opens or call.echoed or (name and not text)):
+            yield from self._follow(call, keys, id, name, text)
+        else:
+            yield from self._put(call, text)
 
-    def _doubt(self, twin: _Call, keys: Slots, id: str | None, name: str | None, *, at_once: bool) -> _Call:  # noqa: A002
-        """Return a call that may only repeat `twin`; `at_once` if its name came with arguments."""
-        self._grow(0, places=1)
-        call = _Call(id, name)
-        call.twin, call.echo, call.at_once = twin, twin.text.getvalue(), at_once
-        self._doubtful.append(call)
-        self._remember(call, keys)
-        return call
-
-    def _sure(self, call: _Call) -> _Call:
-        """Return a call, in its place among the others, that was thought to repeat another and does not."""
-        call.twin, call.index = None, len(self._calls)
-        self._calls.append(call)
-        return call
+    def _follow(self, call: _Call, keys: Slots, id: str | None, name: str | None, text: str) -> Iterator[ToolCallDelta]:  # noqa: A002
+        """Yield what comes of a fragment behind whole arguments: these arguments again, or a second call."""
+        if name:
+            call.head = id or ""
+        if not text:
+            return
+        if call.head is None and (not call.pieces or not call.nesting.is_object):
+            yield from self._put(call, text)
+            return
+        if not call.echoed:
+            call.echo, text = (call.text.getvalue() if call.pieces else call.empty).strip(), text.lstrip()
+        rest = text.rstrip()
+        if call.head == "":
+            again = name and call.pieces > 1 and rest == call.echo
+        elif again := call.echo.startswith(text, call.echoed):
+            call.echoed += len(text)
+        else:
+            again = call.echo[call.echoed :] == rest
+            call.echoed += len(rest) if again else 0
+        if again:
+            if call.head == "" or call.echoed == len(call.echo):
+                call.echoed, call.head = 0, None
+            return
+        text, head, call.echoed = call.echo[: call.echoed] + text, call.head, 0
+        if head is None:
+            if OBJECT.match(text):
+                raise _unclear(call, SECOND)
+            yield from self._put(call, text)
+        elif head and not call.pieces:
+            raise _unclear(call, "its arguments come behind an empty object, and may be a second call's")
+        else:
+            yield from self._put(self._new(keys, head, call.name), text)
 
     def _new(self, keys: Slots, id: str | None, name: str | None) -> _Call:  # noqa: A002
-        """Return a new call in these slots."""
+        """Return a new call, the last one in these slots, and of all."""
         self._grow(len(id or "") + len(name or ""), places=1)
         call = _Call(id, name)
         call.index = len(self._calls)
@@ -480,14 +504,10 @@ class ToolCalls:
         if before is not None and before.pieces and not before.stopped and not before.whole:
             call.rival = before
         self._calls.append(call)
-        self._remember(call, keys)
-        return call
-
-    def _remember(self, call: _Call, keys: Slots) -> None:
-        """Note the call as the last one of all, and in these slots."""
         self._slots.update(dict.fromkeys([*keys, None], call))
-        if call.id:
-            self._by_id[call.id] = call
+        if id:
+            self._by_id[id] = call
+        return call
 
     def _alias(self, call: _Call, keys: Slots) -> None:
         """Note that the service uses these slots for the call, too."""
@@ -496,38 +516,20 @@ class ToolCalls:
 
     def _put(self, call: _Call, text: str) -> Iterator[ToolCallDelta]:
         """Add a piece to the arguments of a call, and yield what can be given out."""
-        if call.twin is not None:
-            call, text = self._unlike(call, call.twin, text)
-        if call.out and text.strip():
-            raise _unclear(call, "its arguments go on behind its end")
-        if text and not call.out:
-            self._grow(len(text))
-            text = call.write(text)
-            if call.name is not None and text:
-                yield self._delta(call, text)
-        # The name came behind the arguments.
-        elif call.name is not None and call.pieces and not call.given:
-            yield self._delta(call, "")
-
-    def _unlike(self, call: _Call, twin: _Call, text: str) -> tuple[_Call, str]:
-        """Return the call to which a piece belongs that may repeat the twin's arguments, and what is new of the piece.
-
-        While all that came repeats the twin's arguments, nothing is new.
-        """
-        # Blanks and broken JSON behind the twin's last brace.
-        if not call.echoed and not text.lstrip().startswith("{"):
-            return twin, text
-        if call.name is not None and call.id is None:
-            repeats = call.at_once and text == call.echo and twin.pieces > 1
-            return (call, "") if repeats else (self._sure(call), text)
-        end = call.echoed + len(text)
-        if call.echo[call.echoed : end] == text:
-            call.echoed = end if end < len(call.echo) else 0
-            return call, ""
-        if call.name is None:
-            raise _unclear(twin, "a second object follows its arguments, and no name")
-        start, call.echoed = call.echo[: call.echoed], 0
-        return self._sure(call), start + text
+        if call.out:
+            if text.strip():
+                raise _unclear(call, "its arguments go on behind its end")
+            return
+        self._grow(len(text))
+        if not call.pieces and text:
+            if call.empty and not begins(text):
+                text = call.empty + text if text.strip() else ""
+            if text.strip() in PLACEHOLDERS:
+                call.empty, text = text, ""
+        text = call.write(text)
+        # The name may have come behind the arguments.
+        if call.name is not None and (text or (call.pieces and not call.given)):
+            yield self._delta(call, text)
 
     def _delta(self, call: _Call, text: str) -> ToolCallDelta:
         """Return a piece of a call, with all that was held back if it is the first."""
@@ -538,18 +540,27 @@ class ToolCalls:
             text = call.text.getvalue()
         return ToolCallDelta(call.index, call.given, call.name or "", text)
 
+    def _fill(self, call: _Call) -> Iterator[ToolCallDelta]:
+        """Yield the arguments of a call if no piece came."""
+        if not call.pieces:
+            text = call.spare or call.empty or "{}"
+            self._grow(len(text))
+            yield self._delta(call, call.write(text))
+
     def _end(self, call: _Call) -> Iterator[ToolCallDelta | ToolCall]:
         """Yield the last piece of a call, and the call."""
         if call.name is None:
             raise _unclear(call, "the name of its tool never came")
-        if call.pieces > 1 and call.snapshots and not _valid(call.text.getvalue()):
-            raise _unclear(call, "each piece of its arguments repeats the piece before")
         if rest := call.flush():
             yield self._delta(call, rest)
-        if not call.pieces:
-            yield from self._put(call, call.spare)
+        yield from self._fill(call)
+        text = call.text.getvalue()
+        if call.pieces > 1 and call.snapshots and not _valid(text):
+            raise _unclear(call, "each piece of its arguments repeats the piece before")
+        if not text.startswith(join_surrogates(call.spare)) and not _equal(call.spare, text):
+            raise _unclear(call, "its arguments differ from the pieces in which they came")
         call.out, self._first = True, call.index + 1
-        yield ToolCall(call.given, call.name, call.text.getvalue())
+        yield ToolCall(call.given, call.name, text)
 
     def _grow(self, size: int, places: int = 0) -> None:
         """Count characters and calls.  Raises `LimitError` beyond the limits."""
@@ -558,6 +569,11 @@ class ToolCalls:
             raise LimitError("the tool calls of the reply are longer than max_frame allows")
         if self._places < 0:
             raise LimitError(f"the reply has more than {MOST_CALLS} tool calls")
+
+
+def begins(text: str) -> bool:
+    """Return whether a piece of arguments begins with a brace."""
+    return text.lstrip().startswith("{")
 
 
 def string_of(value: object) -> str | None:

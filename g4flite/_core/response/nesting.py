@@ -1,0 +1,57 @@
+"""`Nesting`: finds where the object that JSON text begins with has its last brace, while the text comes in pieces.
+
+nesting = Nesting()
+nesting.read('{"a": [')         # 7: all of the piece belongs to the object
+nesting.takes_brace             # True: an object may stand here
+nesting.read('1]} more')        # 3
+nesting.whole                   # True
+"""
+
+import re
+
+# What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
+MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+
+
+class Nesting:
+    """Reads each character of the text once.
+
+    `whole` says that the object has its last brace, or that the text begins with no object and no array; `is_object`
+    that it begins with an object.
+    """
+
+    __slots__ = ("_depth", "_escaped", "_quoted", "_tail", "is_object", "whole")
+
+    def __init__(self) -> None:
+        self._depth, self._tail = 0, ""
+        self._escaped = self._quoted = self.is_object = self.whole = False
+
+    def read(self, piece: str) -> int:
+        """Return how many characters of the next piece belong to the object; all, if the text is no object.
+
+        Must not be called for an empty piece, or once the text is `whole`.
+        """
+        if not self._depth:
+            start = piece.lstrip()[:1]
+            self.is_object, self.whole = start == "{", start not in ("", "{", "[")
+            if self.whole:
+                return len(piece)
+        self._tail = piece.rstrip()[-1:] or self._tail
+        skipped, self._escaped = int(self._escaped), False
+        for found in MARKS.finditer(piece, skipped):
+            mark = found[0]
+            if mark[0] == "\\":
+                self._escaped = len(mark) == 1
+            elif mark == '"':
+                self._quoted = not self._quoted
+            elif not self._quoted:
+                self._depth += 1 if mark in "{[" else -1
+                if not self._depth:
+                    self.whole = True
+                    return found.end()
+        return len(piece)
+
+    @property
+    def takes_brace(self) -> bool:
+        """Whether the text may go on with a brace: in a string, as a value, or in an array."""
+        return not self.whole and (self._quoted or self._tail in (":", ",", "["))
