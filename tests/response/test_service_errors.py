@@ -958,9 +958,9 @@ RELAYS: dict[str, Any] = {
     "message": lambda error: openai(json.dumps(error), None, None),
     "message, a list": lambda error: openai(json.dumps([error], indent=2), None, None),
     "litellm": lambda error: openai(LITELLM + json.dumps(error, indent=2), "throttling_error", "429"),
-    "litellm, bytes": lambda error: openai(f"{LITELLM}{json.dumps(error, indent=2).encode()}", None, "429"),
-    "litellm, bytes, what came behind": lambda error: openai(
-        f"{LITELLM}{json.dumps(error).encode()}. Received Model Group=g\nAvailable Model Group Fallbacks=None", "", "429"
+    "litellm, bytes": lambda error: openai(f"{LITELLM}{json.dumps(error, indent=2).encode()!r}", None, "429"),
+    "litellm, bytes, and more": lambda error: openai(
+        f"{LITELLM}{json.dumps(error).encode()!r}. Received Model Group=g\nFallbacks=None", "", "429"
     ),
     "openai's client": lambda error: {"error": f"Error code: 429 - {error}"},
     "escaped": lambda error: {"detail": "upstream: " + json.dumps(error).replace('"', '\\"')},

@@ -291,8 +291,11 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     for text in (said, raw):
         if found := _quoted(text, depth + 1):
             before, report, after = found
-            if text == said:
-                own = own._replace(message=f"{before}{report.message}{after}" if told else report.message)
+            if text == said and told:
+                own = own._replace(message=f"{before}{report.message}{after}")
+            # The relay has no sentence of its own; the quoted error may have none, too.
+            elif text == said and not report.message.startswith(("{", "[")):
+                own = own._replace(message=report.message)
             return _joined(own, report)
     return own
 
