@@ -56,9 +56,14 @@ def _failing(error: bytes) -> Quirk:
 # A server that fails while it streams writes the body of its HTTP error into the stream, as bare JSON in which no line
 # begins with `data:` (maximhq/bifrost#5262, July 2026), or sends an event `error` whose data is plain text
 # (davidmigloz/ai_clients_dart#88, March 2026), or writes the error into an event that it had begun
-# (Wei-Shaw/sub2api#1471, April 2026).
+# (Wei-Shaw/sub2api#1471, April 2026).  Cohere's body has no field `error` (docs.cohere.com/reference/errors), and
+# relays send the errors of vLLM and Mistral in streams of other protocols.
 bare_error = _failing(b'{"error":{"message":"prompt is too long","type":"invalid_request_error"}}\n\n')
 error_in_plain_text = _failing(b"event: error\ndata: prompt is too long\n\n")
+bare_message = _failing(b'  {"id":"4","message":"prompt is too long"}\n\n')
+error_of_another_protocol = _failing(
+    b'data: {"object":"error","message":"prompt is too long","type":"x","code":400}\n\n'
+)
 error_in_half_an_event = _failing(b'data: {"half\ndata: {"error":{"message":"prompt is too long"}}\n\n')
 STREAMS = ("chat", "responses", "anthropic", "gemini", "cohere")
 
@@ -66,6 +71,8 @@ STREAMS = ("chat", "responses", "anthropic", "gemini", "cohere")
 QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "content_after_finish": {"chat": content_after_finish},
     "bare_error": dict.fromkeys(STREAMS, bare_error),
+    "bare_message": dict.fromkeys(STREAMS, bare_message),
+    "error_of_another_protocol": dict.fromkeys(STREAMS, error_of_another_protocol),
     "error_in_half_an_event": dict.fromkeys(STREAMS, error_in_half_an_event),
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),
     **CALL_QUIRKS,

@@ -355,7 +355,7 @@ def test_a_status_without_a_report_has_the_class_of_its_number(status: int, kind
         (400, "prompt is too long", ContextLengthError),
         (429, "prompt is too long", RateLimitError),
         (302, "prompt is too long", StatusError),
-        (400, '{"errors": [{"code": 5}]}', StatusError),
+        (400, '{"problems": [{"code": 5}]}', StatusError),
         (400, "[]", StatusError),
         (400, "[" * 100_000, StatusError),
     ],
@@ -503,7 +503,8 @@ def test_the_request_id_comes_from_the_body_or_else_from_a_header() -> None:
         ({"apim-request-id": "d", "x-ms-request-id": "e"}, "d"),
         ({"x-ms-request-id": "e"}, "e"),
         ({"x-request-id": "", "request-id": "b"}, "b"),
-        ({"x-request-id": "a" * 201, "request-id": "a\tb"}, None),
+        ({"x-request-id": "a" * 445, "request-id": "b"}, "a" * 445),
+        ({"x-request-id": "a" * 4097, "request-id": "a\tb"}, None),
         ({"cf-ray": "f"}, None),
         ({}, None),
     ],
@@ -512,7 +513,7 @@ def test_the_request_id_comes_from_the_first_of_the_known_headers(headers: dict[
     assert request_id(headers) == name
 
 
-@pytest.mark.parametrize("name", ["a\nb", "", 7, None, "i" * 201])
+@pytest.mark.parametrize("name", ["a\nb", "", 7, None, "i" * 4097])
 def test_a_request_id_that_cannot_be_shown_is_left_out(name: Any) -> None:
     report = report_of({"error": "x", "request_id": name})
     assert report is not None
@@ -536,11 +537,11 @@ def test_the_code_of_a_report_wins_over_its_other_numbers() -> None:
         assert type(reported(report)) is kind
 
 
-def test_an_excerpt_and_a_request_id_of_200_characters_are_kept_whole() -> None:
+def test_an_excerpt_of_200_and_a_request_id_of_4096_characters_are_kept_whole() -> None:
     assert excerpt("x" * 200) == repr("x" * 200)
     assert excerpt("x" * 201) == repr("x" * 200 + "...")
-    assert displayable_id("x" * 200) == "x" * 200
-    assert displayable_id("x" * 201) is None
+    assert displayable_id("x" * 4096) == "x" * 4096
+    assert displayable_id("x" * 4097) is None
 
 
 @pytest.mark.parametrize(
@@ -594,6 +595,11 @@ USED_UP: dict[str, tuple[int, Any, str]] = {
     "openai, its limit": (429, openai("Billing hard limit has been reached", "x", "billing_hard_limit_reached"), "has"),
     # anthropics/claude-code#66314
     "anthropic": (400, anthropic("invalid_request_error", "Your credit balance is too low to access"), "too low"),
+    "anthropic, a workspace": (
+        400, anthropic("invalid_request_error", "You have reached your specified workspace API usage limits. You will "
+                       "regain access on 2025-12-01 at 00:00 UTC."), "specified workspace API",
+    ),
+    "anthropic 429": (429, anthropic("rate_limit_error", "You have reached your specified API usage limits."), "API"),
     "anthropic 402": (402, anthropic("billing_error", "Payment failed"), "Payment failed"),
     # Moonshot
     "kimi": (429, openai("Your account is suspended", "exceeded_current_quota_error", None), "suspended"),
@@ -620,6 +626,15 @@ USED_UP: dict[str, tuple[int, Any, str]] = {
         402, {"error": {"code": 402, "message": "This request requires more credits, or fewer max_tokens."}}, "fewer",
     ),
     "openrouter, empty": (402, {"error": {"code": 402, "message": "Insufficient credits"}}, "Insufficient"),
+    "openrouter, a key": (403, {"error": {"code": 403, "message": "Key limit exceeded (total limit)."}}, "Key limit"),
+    # Gitlawb/openclaude#936
+    "openrouter, a day": (
+        429, {"error": {"code": 429, "message": "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock"}},
+        "free-models-per-day",
+    ),
+    "together": (402, openai("Credit limit exceeded, please add credits", "credit_limit", None), "Credit limit"),
+    "azure": (403, {"error": {"code": "403", "message": "Out of call volume quota. Replenished in 9:59:59."}}, "Out"),
+    "litellm, a budget": (400, openai("Budget has been exceeded! Current cost: 1", "budget_exceeded", "400"), "Budget"),
     "deepseek": (402, openai("Insufficient Balance", "unknown_error", "invalid_request_error"), "Balance"),
     "huggingface": (402, {"error": "You have exceeded your monthly included credits for Inference."}, "monthly"),
     # cohere-ai/cohere-developer-experience#199
@@ -632,6 +647,10 @@ PACE: dict[str, tuple[int, Any]] = {
         429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": [
             {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]},
             {"retryDelay": "2.2s"}]}},
+    ),
+    "gemini, a minute, no RetryInfo": (
+        429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": [
+            {"violations": [{"quotaId": "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"}]}]}},
     ),
     "gemini, in words": (429, {"error": {"code": 429, "message": f"{SPENT} Please retry in 2.2s."}}),
     "vertex": (429, {"error": {"code": 429, "message": "Resource exhausted. Please try again later."}}),
@@ -698,6 +717,15 @@ def test_a_402_is_never_asked_again_whatever_it_says() -> None:
         "Not found the model x or Permission denied",
         "Unknown Model, please check the model code.",
         "The provided model identifier is invalid.",
+        # Groq, Together, vLLM's relatives, GitHub's models
+        "The model `x` has been decommissioned and is no longer supported.",
+        "litellm.BadRequestError: OpenAIException - The requested model x is not supported.",
+        "model x is not supported",
+        "Model x is not available",
+        "invalid model x",
+        "Unsupported model: x",
+        "Incorrect model name",
+        "Invalid value for 'model'",
     ],
 )
 def test_an_unknown_model_is_not_found_whatever_the_status(message: str) -> None:
@@ -720,6 +748,9 @@ def test_the_code_of_an_unknown_model_is_not_found(code: str) -> None:
         "Invalid model output: no JSON",
         "the file that the model asks for does not exist",
         "this model does not support images",
+        "the parameter tools of model x is not supported",
+        "invalid model parameters",
+        "unsupported model input",
     ],
 )
 def test_a_model_in_another_sentence_is_not_an_unknown_model(message: str) -> None:
@@ -732,6 +763,13 @@ def test_a_model_in_another_sentence_is_not_an_unknown_model(message: str) -> No
         "litellm.BadRequestError: litellm.ContextWindowExceededError: OpenAIException - too long",
         "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
         "The input token count exceeds the model limit",
+        # Moonshot, vLLM, OpenAI, Alibaba, Z.AI, Cerebras
+        "Invalid request: Your request exceeded model token limit: 131072 (requested: 140000)",
+        "The decoder prompt (length 9000) is longer than the maximum model length of 8192.",
+        "Input tokens exceed the configured limit of 272,000 tokens. Your messages resulted in 300,000 tokens.",
+        "Range of input length should be [1, 129024]",
+        "The total length of prompt exceeds max",
+        "Current length is 9000 while limit is 8192",
     ],
 )
 def test_a_relayed_context_error_is_a_context_length_error(message: str) -> None:
@@ -757,6 +795,22 @@ def test_the_filter_of_azure_is_found_by_its_inner_error() -> None:
         ('{"model": "m"}\n{"error": "prompt is too long"}\n', "prompt is too long"),
         ('data: [{"error": {"message": "prompt is too long"}}]\n\n', "prompt is too long"),
         ('data: {"cut": \ndata: {"error": "prompt is too long"}', "prompt is too long"),
+        ("event: error\nid: 4\ndata: prompt is too long", "prompt is too long"),
+        ("data: prompt is too long\n\n", "prompt is too long"),
+        ("\ufeffdata: prompt is too long\n\n", "prompt is too long"),
+        ('event: error\ndata: {"code": 5, "message": "prompt is too long"}\n\n', "prompt is too long"),
+        ('data: {"error":\ndata: {"message": "prompt is too long"}}\n\n', "prompt is too long"),
+        ('\ufeffdata: {"error": "prompt is too long"}\n\n', "prompt is too long"),
+        ('\ufeff{"error": "prompt is too long"}', "prompt is too long"),
+        ('{"error": "prompt is too long", "why": "a\tb"}', "prompt is too long"),
+        (
+            "event: response.failed\n"
+            'data: {"type": "response.failed", "response": {"error": {"message": "prompt is too long"}}}\n\n',
+            "prompt is too long",
+        ),
+        (': ping\n\n{\n  "error": {\n    "message": "prompt is too long"\n  }\n}\n', "prompt is too long"),
+        ('{"errors": [{"message": "prompt is too long"}]}', "prompt is too long"),
+        ('{"errors": ["prompt is too long"]}', "prompt is too long"),
     ],
 )
 def test_a_stream_as_the_body_of_a_status_is_read_for_its_error(body: str, message: str) -> None:
@@ -768,6 +822,9 @@ def test_a_stream_as_the_body_of_a_status_is_read_for_its_error(body: str, messa
 def test_a_stream_without_an_error_is_quoted() -> None:
     assert "'event: error data: {\"a\":'" in str(refused(500, 'event: error\n\ndata: {"a":'))
     assert "'event: error data:'" in str(refused(500, "event: error\ndata:\n"))
+    assert "'data: a data: b'" in str(refused(500, "data: a\n\ndata: b\n\n"))
+    assert report_of("data: no", bare=False) is None
+    assert "'<p>" in str(refused(500, '<p>{"error": "no"}'))
 
 
 @pytest.mark.parametrize(
@@ -778,6 +835,20 @@ def test_a_stream_without_an_error_is_quoted() -> None:
         (500, "This model does not support tools"),
         (501, "not implemented"),
         (500, "unsupported content part"),
+        # AstrBotDevs/AstrBot#758, ggml-org/llama.cpp#12295
+        (500, "tools param requires --jinja flag"),
+        (500, "input is too large to process. increase the physical batch size"),
+        # sipeed/picoclaw#207, idiap/sdialog#122
+        (
+            500,
+            "\n------------\nWhile executing CallExpression at line 47, column 32 in source:\n...",
+        ),
+        (500, "Conversation roles must alternate user/assistant/user/assistant/..."),
+        (500, "Only user and assistant roles are supported!"),
+        (500, "Value is not callable: null at row 1, column 5"),
+        (500, "Cannot use tools with stream"),
+        # sterlp/eclipse-peon-ai#75: a relay over gRPC
+        (500, "rpc error: code = InvalidArgument desc = no"),
     ],
 )
 def test_a_500_that_blames_the_request_is_not_asked_again(status: int, message: str) -> None:
@@ -808,6 +879,28 @@ def test_a_busy_service_may_speak_of_what_it_does_not_support() -> None:
         "Network error",
         "Connection reset by peer",
         "<urlopen error [Errno 104] connection refused>",
+        # aiohttp, node-fetch (VOICEVOX/kanalizer#23), undici (Portkey-AI/gateway#1253, theopenco/llmgateway#2980)
+        "Response payload is not completed: <TransferEncodingError: 400, message='Not enough data'>",
+        "TransferEncodingError",
+        "Invalid response body while trying to fetch https://api.test/v1: Premature close",
+        "terminated",
+        "TypeError: terminated",
+        "terminated: other side closed",
+        "aborted",
+        "This operation was aborted",
+        "fetch failed",
+        "Response ended prematurely",
+        "stream ended prematurely",
+        "stream closed unexpectedly",
+        "stream ended before message_stop",
+        # Go, HTTP/2, browsers, vLLM
+        "context canceled",
+        "rpc error: code = Canceled desc = context canceled",
+        "stream error: stream ID 3; CANCEL; received from peer",
+        "HTTP/2 stream 1 was not closed cleanly",
+        "Error in input stream",
+        "EngineDeadError: x",
+        "litellm.MidStreamFallbackError: x",
     ],
 )
 def test_a_lost_upstream_does_not_blame_the_messages(message: str) -> None:
@@ -828,3 +921,135 @@ def test_a_number_in_a_report_is_a_status_wherever_it_stands() -> None:
     assert type(reported({"error": {"message": "no", "code": 500, "status_code": 429}})) is RateLimitError
     assert type(reported({"error": {"message": "no", "code": 503}})) is OverloadedError
     assert type(reported({"error": {"message": "no", "code": 504}})) is ProviderError
+
+
+def test_a_sentence_about_an_account_is_no_lost_connection() -> None:
+    for message in ("Your account has been terminated", "the key was cancelled", "max_tokens ended the call"):
+        error = reported({"error": message})
+        assert isinstance(error, ProviderError)
+        assert not error.passing
+
+
+def test_a_service_s_own_failure_and_its_deadline_may_pass() -> None:
+    for message in ("The server had an error while processing your request", "context deadline exceeded"):
+        error = reported({"error": message})
+        assert isinstance(error, ProviderError)
+        assert error.passing
+
+
+def test_codes_and_kinds_are_printable() -> None:
+    body = {"error": {"message": "no", "code": "c\x1b[31m", "type": "t\u202e"}}
+    for error in (refused(400, body), reported(body)):
+        assert isinstance(error, StatusError | ProviderError)
+        assert (error.code, error.kind) == ("c\\x1b[31m", "t\\u202e")
+
+
+QUOTAS = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}]}, {"retryDelay": "34s"}]
+DAY = {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": QUOTAS}}
+MINUTE = json.loads(json.dumps(DAY).replace("PerDay", "PerMinute").replace("34s", "0.3s"))
+LITELLM = "litellm.RateLimitError: litellm.RateLimitError: VertexAIException - "
+# How relays quote an error: BerriAI/litellm#9035 and #11725, continuedev/continue#9745, open-webui/computer#293.
+RELAYS: dict[str, Any] = {
+    "raw": lambda error: {
+        "error": {"code": 429, "message": "Provider returned error", "metadata": {"raw": json.dumps(error)}}
+    },
+    "raw, a list": lambda error: {"error": {"code": 429, "message": "No", "metadata": {"raw": json.dumps([error])}}},
+    "raw, an object": lambda error: {"error": {"code": 429, "message": "No", "metadata": {"raw": error}}},
+    "message": lambda error: openai(json.dumps(error), None, None),
+    "message, a list": lambda error: openai(json.dumps([error], indent=2), None, None),
+    "litellm": lambda error: openai(LITELLM + json.dumps(error, indent=2), "throttling_error", "429"),
+    "litellm, bytes": lambda error: openai(f"{LITELLM}{json.dumps(error, indent=2).encode()!r}", None, "429"),
+    "litellm, bytes, and more": lambda error: openai(
+        f"{LITELLM}{json.dumps(error).encode()!r}. Received Model Group=g\nFallbacks=None", "", "429"
+    ),
+    "openai's client": lambda error: {"error": f"Error code: 429 - {error}"},
+    "escaped": lambda error: {"detail": "upstream: " + json.dumps(error).replace('"', '\\"')},
+    "in the field error": lambda error: {"error": json.dumps(error)},
+    "an object in an object": lambda error: {"detail": {"error": error}},
+    "two relays": lambda error: openai(LITELLM + json.dumps(RELAYS["raw"](error)), None, None),
+    "behind another object": lambda error: openai(f'of {{"model": "m"}}: {json.dumps(error)}', None, None),
+    "an event": lambda error: f"event: error\ndata: {json.dumps(RELAYS['litellm'](error))}\n\n",
+    "plain text": lambda error: f"litellm.RateLimitError: {json.dumps(error)}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("relay", RELAYS.values(), ids=RELAYS)
+def test_the_error_that_a_relay_quotes_tells_a_used_up_quota_from_a_pace(relay: Any) -> None:
+    day, minute = refused(429, relay(DAY)), refused(429, relay(MINUTE))
+    assert type(day) is type(minute) is RateLimitError
+    assert (day.should_retry, day.retry_after, may_pass(day)) == (False, 34, False)
+    assert (minute.should_retry, minute.retry_after, may_pass(minute)) == (None, 0.3, True)
+    assert day.kind == minute.kind == "RESOURCE_EXHAUSTED"
+    assert day.code == 429
+    inside = reported(relay(DAY))
+    if isinstance(relay(DAY), dict) and "error" in relay(DAY):
+        assert isinstance(inside, RateLimitError)
+        assert not may_pass(inside)
+
+
+def test_the_message_of_a_relay_keeps_its_own_words_around_those_that_it_quotes() -> None:
+    report = report_of(openai('Exception - {"error": {"message": "slow down", "code": "c"}} (group g)', "k", "429"))
+    assert report == Report("Exception - slow down (group g)", code="c", kind="k", marks=("429", "k"))
+
+
+def test_what_a_relay_says_itself_counts_where_the_quoted_error_says_nothing() -> None:
+    inner = {"error": {"message": "x"}, "request_id": "inner"}
+    body = {
+        "error": {"message": json.dumps(inner), "code": "insufficient_quota", "retry_after": 7},
+        "request_id": "own",
+    }
+    error = refused(429, body)
+    assert (error.code, error.retry_after, error.request_id, error.should_retry) == (
+        "insufficient_quota",
+        7,
+        "own",
+        False,
+    )
+    body["request_id"] = ""
+    assert refused(429, body).request_id == "inner"
+
+
+def test_the_headers_that_a_relay_quotes_say_when_to_ask_again() -> None:
+    """Gitlawb/openclaude#936: OpenRouter's, with Unix time in milliseconds; the response's own headers come first."""
+    headers = {"X-RateLimit-Limit": 50, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1763157192000"}
+    body = {
+        "error": {"message": "Rate limit exceeded: free-models-per-min.", "code": 429, "metadata": {"headers": headers}}
+    }
+    told: dict[str, Any] = {"rules": (), "key_variables": (), "now_ms": 1763157180000}
+    assert status_error(429, {}, json.dumps(body), **told).retry_after == 12
+    assert status_error(429, {"x-ratelimit-reset": "5"}, json.dumps(body), **told).retry_after == 5
+    assert status_error(429, {}, json.dumps(RELAYS["litellm"](body)), **told).retry_after == 12
+    assert refused(400, {"error": {"message": "x", "metadata": {"headers": headers}}}).retry_after is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"a": ',
+        '{"a": 1}',
+        "{'a': 'b\\",
+        '{"error": ""}',
+        "{" * 5000,
+        '{"' * 5000,
+        "{'" * 5000,
+        "\\'" * 5000,
+        '{"a":' * 5000,
+    ],
+    ids=lambda message: message[:8],
+)
+def test_a_message_that_quotes_no_error_stays_as_it_is(message: str) -> None:
+    assert report_of({"error": {"message": message}}) == Report(message)
+
+
+def test_errors_that_quote_errors_are_read_to_a_depth_of_four() -> None:
+    error: Any = {"error": {"message": "the innermost"}}
+    for number in range(20):
+        error = {
+            "error": {
+                "message": f"{number} {json.dumps(error)}" if number < 9 else f"{number}",
+                "metadata": {"raw": error},
+            }
+        }
+    report = report_of(error)
+    assert report is not None
+    assert "the innermost" not in report.message

@@ -64,7 +64,10 @@ def test_what_no_second_attempt_can_change_is_asked_once(
 STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 
 
-@pytest.mark.parametrize("quirk", ["bare_error", "error_in_half_an_event", "error_in_plain_text"])
+QUIRKS = ["bare_error", "bare_message", "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol"]
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
 @pytest.mark.parametrize("provider", STREAMS)
 def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
     driver: Driver, server: Emulator, provider: str, quirk: str
@@ -84,6 +87,11 @@ def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
         "event: error\ndata: rate limit exceeded, try again in 10ms\n\n",
         'event: error\ndata: {"message": "Slow down", "code": "rate_limit_exceeded"}\n\n',
         'data: {"error": {"message": "Slow down", "code": 429}}',
+        '{"id": "4", "message": "rate limit exceeded, try again in 10ms"}\n',
+        '{"code": 429, "message": "Slow down, try again in 10ms"}\n',
+        '{"errors": [{"message": "Slow down, try again in 10ms", "code": 429}]}\n',
+        '\t{"error": {"message": "Slow\tdown, try again in 10ms", "code": 429}}\n',
+        'data: {"object": "error", "message": "Slow down, try again in 10ms", "code": 429}\n\n',
     ],
 )
 @pytest.mark.parametrize("provider", STREAMS)

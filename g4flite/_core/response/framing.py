@@ -19,9 +19,10 @@ from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import repeat
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import LimitError
+from .quoted import DECODER
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
@@ -29,6 +30,8 @@ Frames: TypeAlias = Iterable[tuple[str, bytes]]
 _LF, _CR = b"\n\r"
 # How a line of an event begins: with a field, or as a comment.
 _FIELD = re.compile(rb"(data|event|id|retry|):")
+# How a line of bare JSON begins, or one that is indented.
+_JSON_LINE = (b"{", b"[", b" ", b"\t")
 # The most bytes of an error that stands between events as bare JSON.
 _BARE = 16 * 1024
 # The most bytes of a field's name.
@@ -250,7 +253,7 @@ class ServerSentEvents:
             # Most events have one line of data: `_field` without the cost of a call.
             if self._data is None and line.startswith(b"data: ") and len(line) <= self.limit:
                 self._data = line[6:]
-            elif line.startswith((b"{", b"[")) or (self._bare and line and not _FIELD.match(line)):
+            elif line.startswith(_JSON_LINE) or (self._bare and line and not _FIELD.match(line)):
                 yield from self._bare_error(line)
             elif line:
                 self._field(line)
@@ -273,12 +276,10 @@ class ServerSentEvents:
         bare = bytes(self._bare)
         self._bare, self._open = bytearray(), 0
         with suppress(ValueError, RecursionError):
-            value = json.loads(bare)
+            value = DECODER.decode(bare.decode("utf-8", "replace"))
             # Gemini's errors are lists of one.
             value = value[0] if isinstance(value, list) and len(value) == 1 else value
-            if isinstance(value, dict) and (
-                not {"error", "detail"}.isdisjoint(value) or "error" in (value.get("type"), value.get("object"))
-            ):
+            if _is_error(value):
                 yield "error", json.dumps(value).encode()
 
     def _field(self, line: bytes) -> None:
@@ -307,6 +308,22 @@ class ServerSentEvents:
             raise LimitError(f"an event of the reply is longer than max_frame, {self.limit} bytes")
 
 
+def _is_error(value: Any) -> bool:
+    """Return whether a value that is no event is the body of an HTTP error.  Cohere's have no field `error`."""
+    return isinstance(value, dict) and (
+        not {"error", "errors", "detail"}.isdisjoint(value)
+        or isinstance(value.get("message"), str)
+        or "error" in (value.get("type"), value.get("object"))
+    )
+
+
+def _name_of(element: bytes) -> str:
+    """Return the name of an object that stands alone: `error`, or "" if it is none."""
+    with suppress(ValueError, RecursionError):
+        return "error" if _is_error(DECODER.decode(element.decode("utf-8", "replace"))) else ""
+    return ""
+
+
 # White space between the elements of a JSON array.
 _BLANK = b" \t\r\n"
 # The bytes at which `JsonArray` has to decide something; the regular expressions run over all others in C.
@@ -321,6 +338,8 @@ _QUOTED = re.compile(rb'"|(?:\\.[^"\\]*){1,999}|\\', re.DOTALL)
 
 class JsonArray:
     """Splits bytes into the elements of one JSON array (RFC 8259).  An object that stands in no array is one element.
+
+    If such an object is an error, its name is `error`.
 
     An object is given out at its last brace, a number or a word at the comma or bracket behind it.  White space around
     an element is dropped.  Whether an element is JSON is left to its reader: bytes between two elements that are not a
@@ -378,7 +397,7 @@ class JsonArray:
                 begin = place
                 if element:
                     self._check(element)
-                    yield "", element.rstrip(_BLANK)
+                    yield "" if self._inside else _name_of(element), element.rstrip(_BLANK)
         rest = data[begin:]
         self._tail += rest if self._tail else rest.lstrip(_BLANK)
         self._check(self._tail)

@@ -265,6 +265,11 @@ class FrameParser:
             # Servers send such events in other protocols' shapes, too.
             if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
                 items += (reported(value) or reported({"error": value}),)
+            # So do relays, in events of any name.
+            elif "error" in (value.get("object"), value.get("type")) and not any(
+                isinstance(item, str | G4fliteError) for item in items
+            ):
+                items = (reported(value),)
             return items
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(

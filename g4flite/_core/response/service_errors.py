@@ -7,6 +7,10 @@
 `report_of` knows the shapes in which services report errors, `classify` knows the numbers and words that tell the class
 of an error.  Neither asks which service sent it.
 
+Relays (OpenRouter, LiteLLM) put the error of the service behind them into the message of their own.  Such an error is
+read by the same functions, and what it says comes first: its words tell whether a quota is used up, its fields how long
+to wait (BerriAI/litellm#9035 and #11725, continuedev/continue#9745).
+
 Sources (August 2026): https://platform.openai.com/docs/guides/error-codes, https://docs.claude.com/en/api/errors,
 https://ai.google.dev/gemini-api/docs/troubleshooting, https://openrouter.ai/docs/api/reference/errors-and-debugging,
 https://docs.ollama.com/api/errors, https://docs.mistral.ai/api/, https://docs.cohere.com/v2/docs/streaming, and errors
@@ -33,27 +37,46 @@ from ..errors import (
     ProviderError,
     RateLimitError,
     StatusError,
+    printable,
 )
+from .quoted import DECODER, events_in, objects_in
 from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_reset
 
 # How many characters of an error's text are kept in `.body`, and searched for words.
 KEPT: Final = 2 * 1024
+# The most characters of a request's id that are kept.  LiteLLM's have 445 characters.
+LONGEST_ID: Final = 4096
+# How deep errors are read that quote errors.
+DEPTH: Final = 4
 # The words by which a relay says that it lost the connection to the service behind it: the request was not at fault.
-# Envoy, LiteLLM, OpenRouter, aiohttp, httpx and Node say so (texts quoted in public issues).
+# Envoy, LiteLLM, OpenRouter, aiohttp, requests, httpx, Go and Node say so (texts quoted in public issues, like
+# VOICEVOX/kanalizer#23, Portkey-AI/gateway#1253, theopenco/llmgateway#2980).  The last part is for messages of one word
+# or two, which mean something else inside of a sentence.
 LOST: Final = re.compile(
     r"connect(ion)?.?(\w+ )?(error|reset|refused|closed|lost|aborted|terminated|broken)|reset by peer|disconnect"
     r"|upstream|incomplete (chunked )?read|without sending complete|socket hang up|network.?error|broken pipe"
-    r"|bad gateway|\b(econn\w+|epipe|eof)\b"
+    r"|bad gateway|\b(econn\w+|epipe|eof|other side closed)\b|premature|ended (unexpectedly|before)"
+    r"|(closed|unexpected) (unexpectedly|end of (file|stream|input))|payload is not complete|transfer.?encoding.?error"
+    r"|fetch failed|error in input stream|mid.?stream|not closed cleanly|stream error|engine.?(core )?(is )?dead"
+    r"|context cancell?ed|\b(request|operation|stream|response|body) (\w+ ){0,2}(aborted|terminated|cancell?ed)"
+    r"|^(\w*error: )*(terminated|aborted|cancell?ed|stream (ended|closed))\W*$",
+    re.MULTILINE,
 )
 # The words by which an error says that a later attempt may succeed.
 PASSING_WORDS: Final = re.compile(
-    "overload|unavailable|rate.?limit|time.?out|timed out|(internal|server).?(server.?)?error|try again|" + LOST.pattern
+    "overload|unavailable|rate.?limit|time.?out|timed out|deadline.?exceeded|(internal|server).?(server.?)?error"
+    "|server had an error|try again|" + LOST.pattern,
+    re.MULTILINE,
 )
-# The words by which a 5xx says that the request itself is at fault, so that a second one would fail alike: llama.cpp's
-# "image input is not supported" has status 500 (ggml-org/llama.cpp, tools/server).
+# The words by which a 5xx says that the request itself is at fault, or that the server was not set up for it, so that
+# a second one would fail alike.  llama.cpp gives status 500 to "image input is not supported", to "tools param requires
+# --jinja flag" (AstrBotDevs/AstrBot#758), to "input is too large to process" (ggml-org/llama.cpp#12295), and to what a
+# chat template says of the messages (sipeed/picoclaw#207, idiap/sdialog#122).
 LASTING_WORDS: Final = re.compile(
     r"\b(not supported|unsupported|does(n't| not) support|not_supported_error|not implemented|invalid_request(_error)?"
-    r"|bad_?request(_?error)?|invalid_argument|validation_error)\b"
+    r"|bad_?request(_?error)?|invalid_?argument|validation_error|(jinja|template).?(exception|error)|template rendering"
+    r"|while executing \w+ at line|at row \d+|param requires|requires (the )?--\w+|roles must alternate"
+    r"|only (\w+,? )+and \w+ roles are|too large to process|cannot use tools)\b"
 )
 # The headers in which services give a request's id; the first of these that is there counts.  `cf-ray` and the like are
 # left out: a proxy in between gives them, and the service cannot find a request by them.
@@ -67,7 +90,8 @@ class Report(NamedTuple):
 
     `message` is the sentence for people, `code` and `kind` are the words and numbers for programs.  `marks` are further
     such words and numbers, which only help to find the error's class.  `wait` is how many seconds the service asks its
-    clients to wait.
+    clients to wait.  `headers` are those of the service behind a relay, if the relay quotes them, with their names in
+    lower case.
     """
 
     message: str
@@ -76,6 +100,7 @@ class Report(NamedTuple):
     request_id: str | None = None
     marks: tuple[str | int, ...] = ()
     wait: float | None = None
+    headers: Mapping[str, str] | None = None
 
 
 class Rule(NamedTuple):
@@ -97,21 +122,26 @@ class Rule(NamedTuple):
 
 # What says that a quota or a balance is used up, so that no second attempt can succeed before somebody pays or a day
 # has passed.  The words are those of OpenAI, Moonshot (`exceeded_current_quota_error`), Z.AI (1113), Anthropic (the
-# balance), OpenRouter and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403), and the day in Gemini's
-# `quotaId`: simonw/llm#494, anthropics/claude-code#66314, google-gemini/gemini-cli#8437, can1357/oh-my-pi#9569,
-# continuedev/continue#10373, cohere-ai/cohere-developer-experience#199.
+# balance, the limit of a workspace), OpenRouter and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403),
+# Azure API Management (403), LiteLLM (the budget), and the day in Gemini's `quotaId` and in OpenRouter's
+# `free-models-per-day`: simonw/llm#494, anthropics/claude-code#66314, google-gemini/gemini-cli#8437,
+# can1357/oh-my-pi#9569, continuedev/continue#10373, cohere-ai/cohere-developer-experience#199, Gitlawb/openclaude#936.
 USED_UP: Final = Rule(
     RateLimitError, (),
     r"insufficient_(quota|balance|credits?|funds)|exceeded_current_quota(_error)?|billing_\w+|payment_required|1113"
+    r"|(budget|credit_limit)(_exceeded)?"
     r"|\w+_per_day(_\w+)?",
     r"\b(credit balance is too low|insufficient (account )?(balance|credits?|funds|quota)"
     r"|(used|consumed|exhausted) all (of )?(your |its )?(available )?credits|(does not|doesn't|don't) have any credits"
-    r"|monthly (spending|usage) limit|spending limit (reached|exceeded)|specified api usage limits"
+    r"|monthly (spending|usage) limit|spending limit (reached|exceeded)|specified (\w+ )?api usage limits"
+    r"|free-models-per-day[\w-]*|(credit|key) limit exceeded|budget has been exceeded|out of call volume quota"
     r"|exceeded your monthly (included )?(credits|quota|limit)|requires more credits|out of credits"
     r"|no (credits?|balance|quota) (left|remaining)|(calls|requests|tokens) ?(/|per) ?month)\b",
 )  # fmt: skip
 # OpenAI means by this that the money is gone.  Gemini says it of each quota, and says when to retry if it is a pace.
 BILLING: Final = "check your plan and billing"
+# The quotas of a pace, in Gemini's `quotaId`.
+PACE: Final = re.compile(r"\w+_per_(second|minute|hour)(_\w+)?")
 # The first rule that fits counts.  The words come from the sources above.
 RULES: Final = (
     Rule(
@@ -127,7 +157,9 @@ RULES: Final = (
         r"|context size has been exceeded|context length of only|max_new_tokens` must be"
         r"|exceeds the maximum number of tokens|prompt token count of \d+ exceeds|contextwindowexceedederror"
         r"|input token count (\(\d+\) )?exceeds"
-        r"|reduce the length of the (messages|prompt|input)"
+        r"|reduce the length of the (messages|prompt|input)|exceed(s|ed)? (the )?model token limit"
+        r"|longer than the maximum model length|exceeds? the configured limit of [\d,]+ tokens"
+        r"|range of input length should be|length of (the )?prompt exceeds|current length is \d+ while limit is"
         r"|exceeds? (the |your |this )?(model's )?(available |maximum )?context (length|limit|size|window))\b",
     ),
     Rule(
@@ -156,12 +188,19 @@ RULES: Final = (
     ),
     Rule(
         NotFoundError, (404,),
-        r"(model_|deployment_|resource_)?not_found(_error)?|(invalid|unknown)_model(_name|_id)?|no_such_model",
-        # The second part is for OpenRouter, xAI, DeepSeek, LiteLLM, Mistral and others, which answer 400.
+        r"(model_|deployment_|resource_)?not_found(_error)?|(invalid|unknown)_model(_name|_id)?|no_such_model"
+        r"|model_(decommissioned|deprecated|not_supported)",
+        # The second part is for OpenRouter, xAI, DeepSeek, LiteLLM, Mistral, Groq and others, which answer 400.
         r"^200 .*\bmodel\b.* (not found|does not exist)\b"
         r"|^(200|40[04]|422|500) .*(\bmodel:? (\S+ )?(is |was )?(not found|not exist|does(n't| not) exist)\b"
-        r"|\b(not found the|unknown|no such) model\b|\binvalid model( name| id|: | ['\"`])|\bis not a valid model\b"
-        r"|\bmodel (identifier|name|id) is (invalid|not valid)\b)",
+        r"|\b(not found the|unknown|no such|non-?existent) model\b|\binvalid model( name| id|: | ['\"`])"
+        r"|\b(invalid|unsupported|incorrect|unrecognized) model(:|( name| id)?"
+        r"( (?!\w*(input|output|option|param|response|config|type|setting))\S+)?\W*$)"
+        r"|\bis not a valid model\b|\binvalid value for ['\"`]?model\b"
+        r"|\bmodel (identifier|name|id) is (invalid|not valid)\b"
+        # At the start of a sentence: not "tools of the model are not supported".
+        r"|((?<=\d{3} )|(?<=[:.-] ))(the |this |requested )*model (\S+ )?"
+        r"(is not (supported|available)|has been (decommissioned|deprecated|retired|discontinued))\b)",
     ),
 )  # fmt: skip
 # What a message tells the user to do next, by the class of the error.
@@ -180,7 +219,7 @@ NO_MODEL: Final = "the service has no such model: check {model} and {base_url}"
 LATER: Final = "try again later, or ask another provider"
 
 
-def report_of(value: object, *, bare: bool = False) -> Report | None:
+def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | None:
     """Return the error that a JSON text or its value reports, or None if it reports none.
 
     These shapes, or a list of one of them, report an error:
@@ -191,13 +230,15 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
         {"type": "error", "code", "message"}
         {"object": "error", "message", "type", "code"}
 
-    With `bare=True`, for the body of an HTTP error, so do `{"message": "text"}`, `{"detail": "text"}` and
-    `{"detail": [{"loc", "msg"}]}`.
+    With `bare=True`, for the body of an HTTP error, so do `{"message": "text"}`, `{"detail": "text"}`,
+    `{"detail": [{"loc", "msg"}]}`, `{"errors": [{"message"}]}`, and `{"response": {"error": {...}}}`.
+
+    `depth` is how many errors quote this one.
     """
     if isinstance(value, str):
-        text = value
+        text = value.removeprefix("\ufeff")
         try:
-            value = json.loads(text)
+            value = DECODER.decode(text)
         except ValueError:
             return _report_of_frames(text, bare)
         except RecursionError:
@@ -208,20 +249,23 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
         return None
     error = value.get("error")
     if not error and "error" not in (value.get("type"), value.get("object")):
-        error = value.get("detail") if bare else None
+        error = _bare_error(value) if bare else None
         if not error and not (bare and isinstance(value.get("message"), str)):
             return None
     inner: dict[str, Any] = error if isinstance(error, dict) else value
     more, details = inner.get("metadata"), inner.get("details")
     more = more if isinstance(more, dict) else {}
-    said = _text(inner.get("message")) or _text(error) or _json(error or value)
-    if said == "Provider returned error" and (raw := _text(more.get("raw"))):
+    told = _text(inner.get("message")) or _text(error)
+    said = told or _json(error or value)
+    raw = more.get("raw")
+    raw = _json(raw) if raw and isinstance(raw, dict | list) else _text(raw)
+    if said == "Provider returned error" and raw:
         # OpenRouter puts the error of the provider behind it here.
         said = f"{said}: {raw}"
     # In {"error": "Unauthorized", "message": "no such key"} the field `error` is a title, which tells the class.
     title = value.get("error") if error != said else None
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
-    words = [kind[:KEPT] for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
+    words = [printable(kind[:KEPT]) for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
     reasons = [detail.get("reason") for detail in _objects(details)]
     # Gemini names the quota (google.rpc.QuotaFailure), Azure the filter.
     quotas = [quota.get("quotaId") for detail in _objects(details) for quota in _objects(detail.get("violations"))]
@@ -229,8 +273,9 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
     filters = [within.get("code")] if isinstance(within, dict) else []
     numbers = (inner.get("status"), inner.get("status_code"))
     marks = [_mark(mark) for mark in (*words[1:], *reasons, *quotas, *filters, *numbers)]
-    wait = asked_by_fields((*_objects(details), inner, more, value, *_objects([more.get("headers")])))
-    return Report(
+    headers = more.get("headers")
+    wait = asked_by_fields((*_objects(details), inner, more, value, *_objects([headers])))
+    own = Report(
         said,
         code=_mark(inner.get("code")),
         kind=words[0] if words else None,
@@ -238,29 +283,75 @@ def report_of(value: object, *, bare: bool = False) -> Report | None:
         request_id=displayable_id(value.get("request_id")) or displayable_id(inner.get("request_id")),
         marks=tuple(mark for mark in marks if mark is not None),
         wait=asked_in_words(said[:KEPT]) if wait is None else wait,
+        headers={name.lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else None,
+    )
+    # An error that is quoted whole, as it says nothing, holds no other one but in a field of its own.
+    if depth == DEPTH or not (told or error):
+        return own
+    for text in (said, raw):
+        if found := _quoted(text, depth + 1):
+            before, report, after = found
+            if text == said and told:
+                own = own._replace(message=f"{before}{report.message}{after}")
+            # The relay has no sentence of its own; the quoted error may have none, too.
+            elif text == said and not report.message.startswith(("{", "[")):
+                own = own._replace(message=report.message)
+            return _joined(own, report)
+    return own
+
+
+def _bare_error(value: dict[str, Any]) -> Any:
+    """Return the error in the body of an HTTP error that has no field `error`, None if it has a message or nothing."""
+    if (detail := value.get("detail")) or isinstance(value.get("message"), str):
+        return detail
+    errors, response = value.get("errors"), value.get("response")
+    error = errors[0] if isinstance(errors, list) and errors else errors
+    return error or (response.get("error") if isinstance(response, dict) else None)
+
+
+def _joined(own: Report, inner: Report) -> Report:
+    """Return a relay's report with what the error says that it quotes."""
+    marks = (*inner.marks, *(mark for mark in (own.code, own.kind) if mark is not None), *own.marks)
+    return Report(
+        own.message,
+        code=own.code if inner.code is None else inner.code,
+        kind=inner.kind or own.kind,
+        # The relay is who was asked, and finds its own request.
+        request_id=own.request_id or inner.request_id,
+        marks=marks,
+        wait=own.wait if inner.wait is None else inner.wait,
+        headers=own.headers or inner.headers,
     )
 
 
-def _report_of_frames(text: str, bare: bool) -> Report | None:
-    """Return the error that one line of a body reports, or None: server-sent events or NDJSON under an error's status.
+def _quoted(text: str, depth: int) -> tuple[str, Report, str] | None:
+    """Return the error that a text quotes, with the text before and behind it; None if it quotes none."""
+    for before, value, after in objects_in(text):
+        if report := report_of(value, bare=True, depth=depth):
+            return before, report, after
+    return None
 
-    An event of the name `error` may have plain text as its data.
+
+def _report_of_frames(text: str, bare: bool) -> Report | None:
+    """Return the error that a text reports which is not JSON, or None: a stream as the body of an error's status.
+
+    An event of the name `error`, or one that is alone, may have plain text as its data.
     """
-    named = None
-    for line in text.split("\n"):
-        field, _, data = line.partition(":")
-        data = (data if field == "data" else line).strip()
-        if data.startswith(("{", "[")):
+    events = list(events_in(text))
+    for name, lines in events:
+        for data in ("\n".join(lines), *lines):
             try:
-                value = json.loads(data)
+                value = DECODER.decode(data)
             except (ValueError, RecursionError):
                 continue
-            if report := report_of(value, bare=bare):
+            if report := report_of(value, bare=bare) or (report_of({"error": value}) if name == "error" else None):
                 return report
-        elif named == "error" and field == "data" and data:
-            return report_of({"error": data})
-        named = data.partition(":")[2].strip() if field == "event" else None
-    return None
+        is_text = lines[0] != "" and not lines[0].startswith(("{", "["))
+        if is_text and (name == "error" or (bare and len(events) == 1 and lines[0] != text.strip())):
+            return report_of({"error": "\n".join(lines)})
+    # A page may hold anything.
+    found = _quoted(text, 1) if bare and not text.lstrip().startswith("<") else None
+    return None if found is None else found[1]
 
 
 def classify(status: int, report: Report | None) -> type[StatusError] | None:
@@ -279,7 +370,10 @@ def classify(status: int, report: Report | None) -> type[StatusError] | None:
 
 def is_used_up(status: int, report: Report) -> bool:
     """Return whether the error says that a quota or a balance is used up, and not that requests come too fast."""
-    return _fits(USED_UP, status, report) or (report.wait is None and BILLING in report.message[:KEPT].lower())
+    if _fits(USED_UP, status, report):
+        return True
+    is_pace = report.wait is not None or any(PACE.fullmatch(_snake(str(mark))) for mark in report.marks)
+    return BILLING in report.message[:KEPT].lower() and not is_pace
 
 
 def _fits(rule: Rule, status: int, report: Report) -> bool:
@@ -336,8 +430,8 @@ def excerpt(data: bytes | str, limit: int = 200) -> str:
 
 
 def displayable_id(value: object) -> str | None:
-    """Return the value if it is an id that a message can show, a line of at most 200 characters; else None."""
-    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
+    """Return the value if it is an id that a message can show, a line of at most 4096 characters; else None."""
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable() else None
 
 
 def status_error(
@@ -374,6 +468,10 @@ def status_error(
         should_retry = False
     wait = asked_by_headers(headers, now_ms)
     wait = report.wait if wait is None else wait
+    if wait is None and kind is RateLimitError:
+        # The headers of the service behind a relay count last.
+        wait = until_reset(headers, now_ms)
+        wait = until_reset(report.headers or {}, now_ms) if wait is None else wait
     if kind is AuthenticationError and key_variables:
         advice = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
     word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
@@ -382,7 +480,7 @@ def status_error(
         advice=advice,
         status=status,
         body=text[:KEPT],
-        retry_after=until_reset(headers, now_ms) if wait is None and kind is RateLimitError else wait,
+        retry_after=wait,
         should_retry=should_retry,
         code=report.code,
         kind=report.kind,
@@ -465,7 +563,7 @@ def is_challenge(headers: Mapping[str, str], page: str) -> bool:
 
 
 def _json(value: object) -> str:
-    """Return the value as JSON text."""
+    """Return the value as JSON, for a message."""
     try:
         return json.dumps(value)
     # Writing takes more stack than reading did, so a value that was read may be nested too deep to be written.
@@ -490,15 +588,15 @@ def _objects(value: object) -> list[dict[str, Any]]:
 
 
 def _mark(value: object) -> str | int | None:
-    """Return a code or kind, cut to `KEPT` characters; None for an empty text and for anything but text and numbers."""
+    """Return a code or kind: a number, or a text, printable and cut to `KEPT` characters; None for anything else."""
     if isinstance(value, str):
-        return value[:KEPT] or None
+        return printable(value[:KEPT]) or None
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _words(report: Report) -> str:
-    """Return the code, the kind and the message of a report, in lower case."""
-    return f"{report.code} {report.kind} {report.message[:KEPT]}".lower()
+    """Return the code and the kind of a report on one line, and its message behind that, in lower case."""
+    return f"{report.code} {report.kind}\n{report.message[:KEPT]}".lower()
 
 
 def _is_lasting(report: Report) -> bool:

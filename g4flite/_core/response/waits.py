@@ -13,7 +13,8 @@ If several places of an error say it, the first of this table counts:
     | body, the message                           | `try again in 1m30s`, `after 6       | Groq, OpenAI, Azure     |
     |                                             | seconds`, `retry in 200ms`           |                         |
     | headers that say when a quota is full again | `6m0s`, `2m59.56s`, RFC 3339, Unix   | OpenAI, Groq, Anthropic |
-    |   if nothing of the quota remains           | time in s or ms, `r=0;t=295`         | OpenRouter, HF          |
+    |   if nothing of the quota remains; and      | time in s or ms, `r=0;t=295`         | OpenRouter, HF          |
+    |   the same, quoted in the body              | `"metadata": {"headers": {...}}`     | OpenRouter              |
 
 Only errors are read: Anthropic and Hugging Face send `retry-after` with answers, too (recordings of 2025-2026).
 
