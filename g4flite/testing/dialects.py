@@ -246,7 +246,8 @@ DIALECTS = {
         check=refusals.mistral, fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True,
         usage="finish",
     ),
-    "perplexity": Habits(bases=("",), role=EMPTY),
+    "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
+    "perplexity": Habits(check=refusals.perplexity, bases=("",), role=EMPTY),
     "github-models": Habits(bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip
