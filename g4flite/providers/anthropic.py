@@ -81,7 +81,7 @@ def payload(call: Call) -> JSON:
     Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
     answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
-    later models, which do not go on with an answer.  A message with a `name` raises `MessagesError`.  An option that
+    later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
     the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
     from 4.1 on, a `tool_choice` that demands a tool of a model that thinks.
     """

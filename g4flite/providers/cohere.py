@@ -46,8 +46,8 @@ def payload(call: Call) -> JSON:
 
     The name and the description of a JSON Schema become its `title` and `description`.
 
-    The service cannot be told to call one certain tool: such a `tool_choice` raises `OptionError`, and so does
-    `response_format` together with `tools`.
+    The service cannot be told to call one certain tool, and takes no `response_format` beside `tools`: both raise
+    `OptionError`.
     A message with a `name` raises `MessagesError`.
     """
     messages = fitted(call.messages, TAKES)
@@ -62,7 +62,7 @@ def payload(call: Call) -> JSON:
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | as_wire_names(call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
-        | non_empty(stop_sequences=stops(call.options), tools=list(tools))
+        | non_empty(stop_sequences=stops(call.options), tools=[{"type": "function", **tool} for tool in tools])
         | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
         | non_empty(response_format=None if wanted is None else {
             "type": "json_object", **({"json_schema": bare_schema(wanted)} if wanted else {})})

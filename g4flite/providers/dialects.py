@@ -184,8 +184,8 @@ def mistral_payload(call: Call) -> JSON:
 
     A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
     out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
-    `prefix: true` if it is the assistant's.  A message with a `name`, and a system message as the last one, raise
-    `MessagesError`.
+    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system
+    message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """

@@ -38,7 +38,9 @@ def payload(call: Call) -> JSON:
     options = as_wire_names(call.options, max_tokens="num_predict", **same)
     turns = [turn(message, names) for message in messages]
     return {"model": required_model(call.model), "messages": turns, "stream": True} | non_empty(
-        options=options, tools=list(tools), format=bare_schema(wanted) if wanted else None if wanted is None else "json"
+        options=options,
+        tools=[{"type": "function", **tool} for tool in tools],
+        format=bare_schema(wanted) if wanted else None if wanted is None else "json",
     )
 
 

@@ -78,7 +78,8 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | options
-        | non_empty(tools=list(tools))
+        # The types of openai-python 3.57.0 require the type.
+        | non_empty(tools=[{"type": "function", **tool} for tool in tools])
     )
 
 

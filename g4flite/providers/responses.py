@@ -57,8 +57,8 @@ def payload(call: Call) -> JSON:
     """`input` holds an item for each message, tool call and tool result.
 
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
-    user's.  A message with a `name`, and a tool call with a name that the service refuses, raise `MessagesError`;
-    `temperature` for a model that always reasons raises `OptionError`.
+    user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
+    it, too; `temperature` for a model that always reasons raises `OptionError`.
     """
     check_refused(call.model, call.options, call.extra, TAKES)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)

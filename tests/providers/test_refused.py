@@ -273,6 +273,13 @@ def test_names_that_a_service_refuses_are_refused(wrong: str) -> None:
     assert body("gemini", [HI], tools)["tools"][0]["functionDeclarations"][0]["name"] == wrong
 
 
+@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+def test_a_tool_without_a_type_is_a_function(name: str, server: Emulator) -> None:
+    call = settings(name, server)
+    g4flite.stream(name, "Hi", tools=[{"function": {"name": "now"}}], **call).text()
+    assert [tool["function"]["name"] for tool in server.exchanges[-1].options["tools"]] == ["now"]
+
+
 # What goes out instead.
 
 
