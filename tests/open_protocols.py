@@ -19,6 +19,7 @@ making another one of it:
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
@@ -180,8 +181,26 @@ def emulate(*pieces: Any, **settings: Any) -> Emulator:
     return Emulator(reply, clock=lambda: NOW, **settings) if pieces else Emulator(clock=lambda: NOW, **settings)
 
 
+# What stands in the place of /v1 in the paths of a dialect.
+BASES = {
+    "azure": "/openai/v1", "openrouter": "/api/v1", "groq": "/openai/v1", "zai": "/api/paas/v4", "perplexity": "",
+    "github-models": "/inference", "fireworks": "/inference/v1",
+}  # fmt: skip
+
+
+def based(wire: Wire, dialect: str | None) -> Wire:
+    """Return a request of OpenAI's protocols with the path that it has in the dialect."""
+    base, found = BASES.get(str(dialect), "/v1"), re.fullmatch("/v1(/chat/completions|/responses)", wire.path)
+    return replace(wire, path=base + found[1]) if found else wire
+
+
 def ask(e: Emulator, wire: Wire) -> Response:
-    """Return the response to a request, whatever its status is."""
+    """Return the response to a request, whatever its status is; `/v1` stands for the dialect's own base."""
+    return ask_as_it_is(e, based(wire, e.script.dialect))
+
+
+def ask_as_it_is(e: Emulator, wire: Wire) -> Response:
+    """Return the response to a request at exactly this path."""
     connection = HTTPConnection(e.host, e.port, timeout=LIMIT)
     try:
         body = wire.data if isinstance(wire.data, bytes) else json.dumps(wire.data).encode()

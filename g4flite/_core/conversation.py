@@ -1,6 +1,6 @@
 """`fitted`: the messages as a service takes them.
 
-    messages = fitted(call.messages, TAKES)         # a payload builder calls this first; TAKES is a `takes.Takes`
+    messages = fitted(call.messages, TAKES, call.model)     # a payload builder calls this first; TAKES is a `Takes`
 
 What a service is known to refuse never goes out.  If nothing is lost by it, the messages are mended; otherwise
 `MessagesError` names the message and the field, before any socket is opened.
@@ -8,27 +8,35 @@ What a service is known to refuse never goes out.  If nothing is lost by it, the
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from itertools import count
+from itertools import count, takewhile
 from typing import Any
 
 from .errors import MessagesError
 from .messages import Message, joined, parts, split_data_url, tool_names
-from .takes import ANSWER_KEYS, CALL_KEYS, PART_KEYS, Takes
+from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
+
+SYSTEM = ("system", "developer")
 
 
-def fitted(messages: Sequence[Message], takes: Takes) -> list[Message]:
-    """Return the messages as the service takes them.
+def fitted(messages: Sequence[Message], takes: Takes, model: str | None = None) -> list[Message]:
+    """Return the messages as the service takes them, for this model.
 
-    A developer message becomes a system message.  An assistant's empty message is left out, and so is the name of a
-    tool's result, which its call says as well.  A tool call whose id the service would refuse, or that another call has
-    already, gets another id, together with its result.  Raises `MessagesError` for a key or an image that the service
-    does not take, for a tool call without its result, and for a result without its call.
+    A developer message becomes a system message, and both become the user's if the model knows no system messages.  An
+    assistant's empty message is left out, and so is the name of a tool's result, which its call says as well.  A tool
+    call whose id the service would refuse, or that another call has already, gets another id, together with its result.
+    Raises `MessagesError` for a key, an image, a tool's name or a place of a system message that the service does not
+    take, for a tool call without its result, and for a result without its call.
     """
     _check_pairs(messages)
     messages = _with_ids(messages, takes.call_ids)
     # The ids are unique now: some services count them anew in every turn.
     functions = tool_names(messages)
     fit = [_fitted(number, message, takes, functions) for number, message in enumerate(messages, 1)]
+    if takes.no_system and re.fullmatch(takes.no_system, model or ""):
+        for message in fit:
+            message["role"] = "user" if message["role"] in SYSTEM else message["role"]
+    if not takes.late_system:
+        _check_system(fit)
     if not takes.empty_answers:
         fit = [message for message in fit if not is_empty_answer(message)]
     if not fit:
@@ -37,8 +45,11 @@ def fitted(messages: Sequence[Message], takes: Takes) -> list[Message]:
 
 
 def is_empty_answer(message: Message) -> bool:
-    """Return whether a message is an assistant's and has neither text nor tool calls nor anything else."""
-    return message["role"] == "assistant" and message.keys() == {"role", "content"} and not message["content"]
+    """Return whether a message is an assistant's and has neither text nor tool calls nor anything else.
+
+    Without text, `prefix` says nothing: there is no beginning that the model could go on with.
+    """
+    return message["role"] == "assistant" and not message["content"] and message.keys() <= {"role", "content", "prefix"}
 
 
 def _check_pairs(messages: Sequence[Message]) -> None:
@@ -68,14 +79,39 @@ def _check_pairs(messages: Sequence[Message]) -> None:
         )
 
 
+def _check_system(messages: Sequence[Message]) -> None:
+    """Raise `MessagesError` for a system message behind another message.
+
+    It is not moved to the beginning, where it would say something else, and two that cannot be joined are as wrong.
+    """
+    rest = leading_system_joined(messages)[1:]
+    for number, message in enumerate(rest, len(messages) - len(rest) + 1):
+        if message["role"] in SYSTEM:
+            raise MessagesError(
+                f"message {number} is a system message behind another message, which this service refuses; "
+                "put its text into the first message, or into a user's"
+            )
+
+
 def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, str]) -> Message:
     """Return one message; `functions` has the name of each tool call's function by the call's id."""
     fit, tool = message.copy(), message["role"] == "tool"
     if tool and "tool.name" not in takes.keys and fit.get("name") == functions[message["tool_call_id"]]:
         del fit["name"]
+    for key in KEPT_EMPTY:
+        # An empty value says something to the services that take the key, and nothing to others.
+        if fit.get(key) == "" and key not in takes.keys:
+            del fit[key]  # type: ignore[misc]
     for where, key in _extras(fit):
         if key not in takes.keys:
             raise MessagesError(f"message {number}{where} has {_advice(key)}")
+    for place, call in enumerate(message.get("tool_calls", ()), 1):
+        name = call["function"]["name"]
+        if takes.tool_names and not re.fullmatch(takes.tool_names, name):
+            raise MessagesError(
+                f"message {number}, tool call {place} has the name {name!r}, which this service refuses; "
+                f"a name must match {takes.tool_names}"
+            )
     for place, part in enumerate(parts(message), 1):
         media = split_data_url(part["image_url"]["url"]) if part["type"] == "image_url" else None
         if media and takes.images and media[0] not in takes.images:
@@ -152,11 +188,21 @@ def leading_system_joined(messages: Sequence[Message]) -> list[Message]:
     (pydantic-ai docs/openai.md, August 2026).  A later system message stays where it is: moved, it would say something
     else.
     """
+    leading = sum(1 for _ in takewhile(lambda message: message["role"] == "system", messages))
+    return [*runs_joined(messages[:leading]), *messages[leading:]]
+
+
+def runs_joined(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with those of one role that follow one another joined to one, by an empty line.
+
+    A message with more than text and images stays by itself, but for tool calls behind an assistant's text.
+    """
     result: list[Message] = []
-    for number, message in enumerate(messages):
-        leads = len(result) == 1 and all(before["role"] == "system" for before in messages[: number + 1])
-        if leads and result[0].keys() == message.keys() == {"role", "content"}:
-            result[0] = {"role": "system", "content": joined([result[0], message])}
+    for message in messages:
+        before = result[-1] if result and result[-1]["role"] == message["role"] else None
+        if before and before.keys() == {"role", "content"} == message.keys() - {"tool_calls"}:
+            said = [one for one in (before, message) if one["content"]]
+            result[-1] = {**message, "content": joined(said)}
         else:
             result.append(message)
     return result

@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from .errors import MessagesError
-from .takes import ANSWER_KEYS, CALL_KEYS, PART_KEYS
+from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # The fields that a message of each role may have besides role, content and name.
@@ -66,8 +66,9 @@ def normalise(messages: object) -> tuple[Message, ...]:
 
     A string becomes one user message.  Text parts are joined to one text; a content that holds an image, or a text part
     with a key like `cache_control`, stays a list.  A message with tool calls may lack its content, which becomes "".
-    Optional fields that are None or empty are left out.  The media type `image/jpg`, which no service knows, becomes
-    `image/jpeg`.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
+    Optional fields that are None or empty are left out, but for an empty `reasoning_content`.  The media type
+    `image/jpg`, which no service knows, becomes `image/jpeg`.  Raises `MessagesError` for any other shape, and for text
+    that UTF-8 cannot carry.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -98,7 +99,7 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     _check_keys(where, message, ("role", "content", "name", *KEYS.get(role, ())))
     extras = _extras(where, message, ANSWER_KEYS if role == "assistant" else ())
     content, calls = message.get("content"), message.get("tool_calls") or ()
-    if content is None and (calls or extras):
+    if content is None and (calls or any(value != "" for value in extras.values())):
         content = ""
     normal: Message = {"role": role, "content": _content(where, content, role), **extras}  # type: ignore[typeddict-item]
     if not _is_empty(message.get("name")):
@@ -229,7 +230,9 @@ def _check_keys(where: str, given: Mapping[Any, Any], known: tuple[str, ...]) ->
 
 def _extras(where: str, given: Mapping[Any, Any], keys: Sequence[str]) -> dict[str, Any]:
     """Return a copy of those of the optional fields that are not empty.  Raises `MessagesError` unless it is JSON."""
-    extras = {key: given[key] for key in keys if not _is_empty(given.get(key))}
+    extras = {
+        key: given[key] for key in keys if not _is_empty(given.get(key)) or (key in KEPT_EMPTY and given.get(key) == "")
+    }
     try:
         text = json.dumps(extras, ensure_ascii=False, allow_nan=False) if extras else "{}"
         text.encode()
@@ -269,7 +272,11 @@ def texts(messages: Sequence[Message]) -> tuple[dict[str, str], ...]:
 def _plain(number: int, message: Message) -> dict[str, str]:
     """Return the message of this number, if it holds nothing but text."""
     found = ["the result of a tool"] if message["role"] == "tool" else []
-    found += [SURPLUS.get(key, f"the field {key!r}") for key in message if key not in ("role", "content")]
+    found += [
+        SURPLUS.get(key, f"the field {key!r}")
+        for key, value in message.items()
+        if value and key not in ("role", "content")
+    ]
     for part in () if isinstance(message["content"], str) else message["content"]:
         found += (
             ["an image"] if part["type"] == "image_url" else [f"the field {key!r}" for key in part if key in PART_KEYS]

@@ -29,6 +29,8 @@ OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
     # {"type": "json_object"} or {"type": "json_schema", "json_schema": {"name", "schema"}}.
     "response_format": (dict,),
 })  # fmt: skip
+# The fields of a `json_schema`.
+SCHEMA_FIELDS = ("name", "description", "schema", "strict")
 # The fields that a tool's function may have besides its name, with their types.
 TOOL_FIELDS = {"description": str, "parameters": Mapping, "strict": bool}
 
@@ -80,7 +82,7 @@ def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[s
     if given is None:
         return None
     function = given.get("function") if isinstance(given, dict) else None
-    named = isinstance(function, dict) and isinstance(function.get("name"), str)
+    named = isinstance(function, dict) and {*function} == {"name"} and isinstance(function["name"], str)
     if given not in ("auto", "none", "required") and not (named and {*given} <= {"type", "function"}):
         raise OptionError(
             'tool_choice= must be "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
@@ -102,13 +104,43 @@ def single_answer(count: object, name: str) -> None:
         )
 
 
+def check_refused(model: str | None, options: Mapping[str, Any], extra: Mapping[str, Any], takes: Takes) -> None:
+    """Raise `OptionError` for an option that the service is known to refuse for this model.
+
+    A field of `extra` is not looked at, but for `thinking`: it is the caller's way past these rules.
+    """
+    field = extra.get("thinking")
+    kind = field.get("type") if isinstance(field, Mapping) else None
+    for rule in takes.refused:
+        value = options.get(rule.option)
+        value = value.get("type") if isinstance(value, dict) else value
+        together = not rule.beside or options.get(rule.beside) not in (None, [], ())
+        thinking = not rule.thinking or kind in rule.thinking
+        if value is None or value in rule.but or not together or not thinking:
+            continue
+        if re.fullmatch(rule.models, model or ""):
+            beside = f" together with {rule.beside}=" if rule.beside else ""
+            thought = " while it thinks" if rule.thinking else ""
+            advice = f"leave {'one of them' if beside else 'it'} out"
+            if rule.but and not beside:
+                advice += f", or pass {' or '.join(map(repr, rule.but))}"
+            raise OptionError(f"{rule.option}={value!r}{beside} is refused by the model {model!r}{thought}; {advice}")
+
+
 def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON Schema that the option `response_format` names, as `{"name", "schema", ...}`.
 
-    Returns None if the answer is to be text, and {} if it may be any JSON.  Raises `OptionError` for any other value.
+    Returns None if the answer is to be text, and {} if it may be any JSON.  Raises `OptionError` for any other value,
+    and for a field that would be dropped.
     """
     given = options.get("response_format", {"type": "text"})
     kind, named = given.get("type"), given.get("json_schema")
+    for key, value in given.items():
+        if key != "type" and (key, kind) != ("json_schema", "json_schema") and value is not None:
+            raise OptionError(
+                f"response_format= has {key!r} beside the type {kind!r}, which this service does not take; leave it "
+                "out, or pass the type 'json_schema' for a schema"
+            )
     if kind == "text":
         return None
     if kind == "json_object":
@@ -118,8 +150,25 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
             'response_format= must be {"type": "json_object"} or {"type": "json_schema", "json_schema": '
             f'{{"name", "schema"}}}}, not {given!r}'
         )
-    # The services require a name.
-    return {"name": "answer", **named}
+    named = {key: value for key, value in named.items() if value is not None}
+    for key, value in named.items():
+        if key not in SCHEMA_FIELDS:
+            raise OptionError(f"response_format= has {key!r}; its json_schema takes {', '.join(SCHEMA_FIELDS)}")
+        if key in ("name", "description") and not isinstance(value, str):
+            raise OptionError(f"response_format=: {key} must be of the type str, not {type(value).__name__}")
+    return named
+
+
+def bare_schema(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema alone, for a protocol that has no place for a name and a description beside it.
+
+    They become the schema's `title` and its `description`, in front of a description that it has.  `strict` is left
+    out: these protocols keep to every schema.
+    """
+    inner = named["schema"]
+    told = (named.get("description"), inner.get("description"))
+    said = "\n".join(text for text in told if isinstance(text, str) and text)
+    return {**non_empty(title=named.get("name")), **inner, **non_empty(description=said)}
 
 
 def check_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]]:

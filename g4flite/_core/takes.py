@@ -5,12 +5,16 @@ TAKES = Takes(keys=("name", "image_url.detail"), call_ids="[a-zA-Z0-9]{9}")
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 # The optional keys that some services take and others refuse: of an assistant's message, a part and a tool call.
 ANSWER_KEYS = (
     "reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "annotations", "refusal", "phase",
     "prefix",
 )  # fmt: skip
+# Those of them that are kept with an empty text: DeepSeek's and Moonshot's thinking models want the field with each
+# tool call, and take "" (pydantic-ai's cassette test_deepseek_deferred_capability_with_thinking, 2026).
+KEPT_EMPTY = ("reasoning_content",)
 PART_KEYS = ("cache_control", "prompt_cache_breakpoint")
 CALL_KEYS = ("extra_content",)
 # All optional keys, as `Takes` names them.
@@ -18,6 +22,26 @@ EVERY_KEY = (
     "name", "tool.name", *ANSWER_KEYS, *(f"content.{key}" for key in PART_KEYS), "image_url.detail",
     *(f"tool_calls.{key}" for key in CALL_KEYS), "tools.cache_control", "function.strict",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An option that a service refuses, for all models or for some: each service's are a table of these.
+
+    - `option` is the option's name, and `but` are the values of it that the service takes.  Of an option that is a
+      dict, its `type` is compared.
+    - `models` is a regular expression for the whole names of the models that refuse it.  A model that nobody knows
+      refuses nothing.
+    - `beside` is another option; if there is one, the service refuses the two together.
+    - `thinking` are the types of `extra["thinking"]` with which the model refuses it, None standing for no such field;
+      () means that it does not matter whether the model thinks.
+    """
+
+    option: str
+    but: Collection[Any] = ()
+    models: str = ".*"
+    beside: str = ""
+    thinking: Collection[str | None] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +57,9 @@ class Takes:
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
     - `call_ids` is a regular expression for the ids of tool calls.
     - `tool_names` is a regular expression for the names of tools; "" means any.
+    - `late_system` says whether a system message may stand behind other messages.
+    - `no_system` is a regular expression for the whole names of models that know no system messages; "" means none.
+    - `refused` are the options that it refuses.
     """
 
     keys: Collection[str] = ()
@@ -41,6 +68,9 @@ class Takes:
     empty_answers: bool = True
     call_ids: str = ".+"
     tool_names: str = ""
+    late_system: bool = True
+    no_system: str = ""
+    refused: Collection[Refused] = ()
 
 
 # What a server takes whose owner, the caller, knows better than we do.

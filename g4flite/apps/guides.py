@@ -296,7 +296,9 @@ def sample(spec: Provider) -> tuple[Call, Any]:
         options={name: value for name, value in OPTIONS.items() if isinstance(value, spec.options.get(name, ()))},
         base_url=spec.base_url or "{base_url}", api_key="{api_key}", now_ms=NOW, random_below=lambda _: 0,
     )  # fmt: skip
-    for simpler in (call, replace(call, options={})):
+    # A service may take tools or a format of the answer, but not both.
+    fewer = {name: value for name, value in call.options.items() if name != "response_format"}
+    for simpler in (call, replace(call, options=fewer), replace(call, options={})):
         with suppress(Exception):  # the functions may be anyone's, and raise anything of what they cannot carry
             return simpler, body(simpler)
     hello = replace(call, options={}, messages=(HELLO,))

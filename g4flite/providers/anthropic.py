@@ -4,6 +4,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,16 @@ from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError
 from .._core.events import Finish, Native, Start, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
-from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, stops, tool_choice
+from .._core.options import (
+    as_wire_names,
+    check_refused,
+    check_tools,
+    non_empty,
+    options_named,
+    required_model,
+    stops,
+    tool_choice,
+)
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
@@ -21,7 +31,7 @@ from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import reported
-from .._core.takes import Takes
+from .._core.takes import Refused, Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
@@ -31,6 +41,27 @@ KEPT = ("name", "strict", "cache_control")
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
 
 
+# The models from 4.1, 4.6 and 4.7 on, whatever their size, and whoever serves them: claude-opus-4-6,
+# anthropic/claude-sonnet-5.5.  The number behind a dash may also be a date: claude-opus-4-20250514 is 4.0.
+FROM_4_1, FROM_4_6, FROM_4_7 = (
+    rf"(.*[./])?claude-[a-z]+-(4[.-]([{first}-9]|1\d)|[5-9])(?!\d).*" for first in (1, 6, 7)
+)
+# What models refuse (pydantic-ai's profiles and public reports, 2025-2026):
+REFUSED = (
+    # 400 "`temperature` is deprecated for this model.": of 4.7 and later ones, any value but the default
+    # (platform.claude.com, whats-new-claude-4-7; The-PR-Agent/pr-agent#2456).
+    Refused(option="temperature", but=(1,), models=FROM_4_7),
+    Refused(option="top_p", but=(1,), models=FROM_4_7),
+    # 400 "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    Refused(option="temperature", beside="top_p", models=FROM_4_1),
+    # 400 "Thinking may not be enabled when tool_choice forces tool use." (mastra-ai/mastra#7507)
+    Refused(option="tool_choice", but=("auto", "none"), thinking=("enabled",)),
+    Refused(option="tool_choice", but=("auto", "none"), models=r"(.*[./])?claude-(fable-5|mythos)(?!\d).*"),
+    # 400 "`temperature` may only be set to 1 when thinking is enabled" (dotCipher/opencode-claude-bridge#1)
+    Refused(option="temperature", but=(1,), thinking=("enabled",)),
+)
+# 400 "This model does not support assistant message prefill. The conversation must end with a user message."
+NO_PREFILL = FROM_4_6
 # The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
 # 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
 # '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern
@@ -40,6 +71,7 @@ TAKES = Takes(
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
+    refused=REFUSED,
 )
 
 
@@ -48,9 +80,18 @@ def payload(call: Call) -> JSON:
 
     Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
-    answer that the model is to go on with loses the blanks at its end.  A message with a `name` raises `MessagesError`.
+    answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
+    later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
+    the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
+    from 4.1 on, a `tool_choice` that demands a tool of a model that thinks.
     """
+    check_refused(call.model, call.options, call.extra, TAKES)
     system, messages = split_system(list(without_blanks(fitted(call.messages, TAKES))))
+    if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
+        raise MessagesError(
+            f"the last message is the assistant's, and the model {call.model!r} does not go on with an answer; "
+            "add a user's message"
+        )
     kind, name = tool_choice(call.options, call.extra) or ("", "")
     tools = [{"input_schema": {"type": "object", "properties": {}}, **{key: tool[key] for key in tool if key in KEPT},
               **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}

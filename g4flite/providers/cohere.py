@@ -10,6 +10,8 @@ from .._core.errors import OptionError, ProviderError
 from .._core.events import Finish, Native, Start
 from .._core.options import (
     as_wire_names,
+    bare_schema,
+    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -26,10 +28,15 @@ from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import reported
-from .._core.takes import Takes
+from .._core.takes import Refused, Takes
 
 # The types of cohere-python 7.3.1; an assistant's message with neither text nor calls is a 400 (pydantic-ai, 2026).
-TAKES = Takes(keys=("image_url.detail",), empty_answers=False)
+# "Not supported with documents and tools" (types of cohere-python 7.3.1, `response_format_v2`).
+TAKES = Takes(
+    keys=("image_url.detail",),
+    empty_answers=False,
+    refused=(Refused(option="response_format", but=("text",), beside="tools"),),
+)
 
 
 def payload(call: Call) -> JSON:
@@ -37,10 +44,14 @@ def payload(call: Call) -> JSON:
 
     Empty answers are left out.
 
-    The service cannot be told to call one certain tool: such a `tool_choice` raises `OptionError`.
+    The name and the description of a JSON Schema become its `title` and `description`.
+
+    The service cannot be told to call one certain tool, and takes no `response_format` beside `tools`: both raise
+    `OptionError`.
     A message with a `name` raises `MessagesError`.
     """
     messages = fitted(call.messages, TAKES)
+    check_refused(call.model, call.options, call.extra, TAKES)
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
         raise OptionError(
@@ -51,10 +62,10 @@ def payload(call: Call) -> JSON:
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | as_wire_names(call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
-        | non_empty(stop_sequences=stops(call.options), tools=list(tools))
+        | non_empty(stop_sequences=stops(call.options), tools=[{"type": "function", **tool} for tool in tools])
         | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
         | non_empty(response_format=None if wanted is None else {
-            "type": "json_object", **non_empty(json_schema=wanted.get("schema"))})
+            "type": "json_object", **({"json_schema": bare_schema(wanted)} if wanted else {})})
     )  # fmt: skip
 
 

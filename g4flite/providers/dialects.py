@@ -13,25 +13,54 @@ https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-from .._core.conversation import leading_system_joined
+from .._core.conversation import leading_system_joined, runs_joined
+from .._core.errors import MessagesError
 from .._core.messages import Message
 from .._core.provider import JSON, Call
-from .._core.takes import EVERYTHING, Takes
+from .._core.takes import EVERYTHING, Refused, Takes
 from .openai import OPENAI, chat
 from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
 # What OpenAI's documentation lists, without the fields that it added of late; the services have no role developer.
 TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
-AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"))
+# The name of a deployment says nothing of its model.
+AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), no_system="", refused=())
 # An unknown field is a 400: "property 'reasoning_content' is unsupported" (NousResearch/hermes-agent#11089).  The
 # fields are those in the types of groq-python 1.7.0.
 GROQ_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning"))
 # DeepSeek's, Moonshot's and Z.AI's thinking models want their reasoning back (earlier answers with tool calls).
 THINKING_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning_content"))
-DEEPSEEK_TAKES = replace(TAKES, keys=(*THINKING_TAKES.keys, "prefix"))
+DEEPSEEK_TAKES = replace(
+    THINKING_TAKES,
+    keys=(*THINKING_TAKES.keys, "prefix"),
+    refused=(
+        # 400 "Thinking mode does not support this tool_choice", of "required" and of a named tool
+        # (deepseek-ai/DeepSeek-V3#1376, August 2026; "deepseek-reasoner does not support this tool_choice", 2025).
+        Refused(option="tool_choice", but=("auto", "none"), models="deepseek-(reasoner|v4)(-.+)?",
+                thinking=(None, "enabled")),
+        # 400 "This response_format type is unavailable now" (UKGovernmentBEIS/inspect_ai#4916, 2026).
+        Refused(option="response_format", but=("text", "json_object")),
+    ),
+)  # fmt: skip
+# 400 "tool_choice 'required' is incompatible with thinking enabled", and 'specified' for a named tool; K3 refuses the
+# named one alone (AstrBotDevs/AstrBot#7805, UKGovernmentBEIS/inspect_ai#5152, August 2026).
+MOONSHOT_TAKES = replace(
+    THINKING_TAKES,
+    refused=(
+        Refused(option="tool_choice", but=("auto", "none"), models="kimi-(?!k3).+", thinking=(None, "enabled")),
+        Refused(option="tool_choice", but=("auto", "none", "required"), models="kimi-k3.*"),
+    ),
+)
+# 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
+# August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
+VLLM_TAKES = replace(EVERYTHING, late_system=False)
+# 400 "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s)."
+# (perplexityai/api-discussion#265, edenai/edenai-apis#144, 2024-2025).
+PERPLEXITY_TAKES = replace(TAKES, late_system=False)
 # The types of openrouter-python 1.3.84; `annotations` of files are sent back (pydantic-ai, cassettes).
 OPENROUTER_TAKES = replace(
     TAKES,
@@ -87,13 +116,50 @@ def thinking_payload(call: Call) -> JSON:
     return {**dialect(call, THINKING_TAKES), **USAGE}
 
 
+def moonshot_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
+    A `tool_choice` that demands a tool of a Kimi model that thinks raises `OptionError`.  `include_usage` asks for the
+    token counts.
+    """
+    return {**dialect(call, MOONSHOT_TAKES), **USAGE}
+
+
 def deepseek_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning_content` and `prefix` go out in an assistant's
-    message.  `include_usage` asks for the token counts.
+    message.  A JSON Schema as `response_format`, and a `tool_choice` that demands a tool of a model that thinks, raise
+    `OptionError`.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, DEEPSEEK_TAKES), **USAGE}
+
+
+def perplexity_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Messages of one role that follow one another become one.  A system message behind another message raises
+    `MessagesError`.  `include_usage` asks for the token counts.
+    """
+    made = chat(call, PERPLEXITY_TAKES)
+    messages = runs_joined(made["messages"])
+    for before, message in pairwise(messages):
+        if before["role"] == message["role"] != "tool":
+            raise MessagesError(
+                f"two messages of the role {message['role']} follow one another and cannot be joined, because one has "
+                "more than text; put a message of another role between them"
+            )
+    return {**made, "messages": messages, **USAGE}
+
+
+def vllm_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one; a system message behind another message raises
+    `MessagesError`.  All optional keys go out.  `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, VLLM_TAKES), **USAGE}
 
 
 def azure_payload(call: Call) -> JSON:
@@ -118,7 +184,8 @@ def mistral_payload(call: Call) -> JSON:
 
     A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
     out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
-    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.
+    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system
+    message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
@@ -132,6 +199,8 @@ def in_order(messages: Sequence[Message]) -> Iterator[Message]:
     400 3230 "Unexpected role 'user' after role 'tool'": an answer has to stand between (as in pydantic-ai's cassettes).
     400 3230 "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant".
     """
+    if messages[-1]["role"] == "system":
+        raise MessagesError("the last message is a system message, which this service refuses; add a user's message")
     before = ""
     for message in messages:
         if (before, message["role"]) == ("tool", "user"):
@@ -163,11 +232,11 @@ FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/
 CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))
 NVIDIA = replace(OTHER, name="nvidia", base_url="https://integrate.api.nvidia.com/v1",
                  key_variables=("NVIDIA_API_KEY",))  # fmt: skip
-MOONSHOT = replace(OTHER, name="moonshot", base_url="https://api.moonshot.ai/v1", payload=thinking_payload,
+MOONSHOT = replace(OTHER, name="moonshot", base_url="https://api.moonshot.ai/v1", payload=moonshot_payload,
                    key_variables=("MOONSHOT_API_KEY",))  # fmt: skip
 ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payload=thinking_payload,
               key_variables=("ZAI_API_KEY",))  # fmt: skip
-PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai",
+PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai", payload=perplexity_payload,
                      key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
 GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
                         key_variables=("GITHUB_TOKEN",))  # fmt: skip
@@ -182,7 +251,8 @@ AZURE_OPENAI = replace(
 OWN = replace(OTHER, payload=own_payload, key_needed=False)
 LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", default_model="default",
                    key_variables=("LLAMA_API_KEY",))  # fmt: skip
-VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", key_variables=("VLLM_API_KEY",))
+VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", payload=vllm_payload,
+               key_variables=("VLLM_API_KEY",))  # fmt: skip
 LMSTUDIO = replace(OWN, name="lmstudio", base_url="http://127.0.0.1:1234/v1", key_variables=())
 # Any other server, at a base URL that the caller names.
 OPENAI_COMPATIBLE = replace(OWN, name="openai-compatible", base_url="", key_variables=())

@@ -11,7 +11,17 @@ from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, ProviderError
 from .._core.events import Finish, Native, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
-from .._core.options import OPTIONS, as_wire_names, check_tools, non_empty, schema, single_answer, stops, tool_choice
+from .._core.options import (
+    OPTIONS,
+    as_wire_names,
+    bare_schema,
+    check_tools,
+    non_empty,
+    schema,
+    single_answer,
+    stops,
+    tool_choice,
+)
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
@@ -32,8 +42,10 @@ TAKES = Takes()
 def payload(call: Call) -> JSON:
     """`contents` holds the messages, and `systemInstruction` the system messages.
 
-    Messages of one role that follow one another become one content.  An empty text stands before a tool call with which
-    the conversation begins.  A message with a `name` and an image at an `https:` URL raise `MessagesError`.
+    Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
+    empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
+    Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
+    `MessagesError`.
     """
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
     system, messages = split_system(fitted(call.messages, TAKES))
@@ -42,7 +54,7 @@ def payload(call: Call) -> JSON:
     config = as_wire_names(call.options, **names) | non_empty(
         stopSequences=stops(call.options),
         responseMimeType=None if wanted is None else "application/json",
-        responseJsonSchema=(wanted or {}).get("schema"),
+        responseJsonSchema=bare_schema(wanted) if wanted else None,
     )
     functions = [
         non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
@@ -59,16 +71,20 @@ def payload(call: Call) -> JSON:
 
 
 def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Return the messages in the protocol's form.  Messages of one role that follow one another are one content."""
-    names, result = tool_names(messages), list[dict[str, Any]]()
-    # The service takes tool calls behind a user's turn alone (pydantic-ai does the same, August 2026).
-    if messages[0].get("tool_calls"):
-        result.append({"role": "user", "parts": [{"text": ""}]})
+    """Return the messages in the protocol's form.  Messages of one role that follow one another are one content.
+
+    The results of tools are a content of their own: with a user's text beside them, Gemini 3 answers 200 and says
+    nothing (NousResearch/hermes-agent#79791, anomalyco/opencode#43479, 2026).
+    """
+    names, result, before = tool_names(messages), list[dict[str, Any]](), ""
     for message in messages:
-        role = "model" if message["role"] == "assistant" else "user"
-        if not result or result[-1]["role"] != role:
-            result.append({"role": role, "parts": []})
+        if message["role"] != before:
+            result.append({"role": "model" if message["role"] == "assistant" else "user", "parts": []})
         result[-1]["parts"] += wire_parts(message, names)
+        before = message["role"]
+    # The service takes tool calls behind a user's turn alone (pydantic-ai does the same, August 2026).
+    if any("functionCall" in part for part in result[0]["parts"]):
+        result.insert(0, {"role": "user", "parts": [{"text": ""}]})
     return result
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.events import Finish, Native, Start
 from .._core.messages import Message, arguments, embedded_image, parts, tool_names
-from .._core.options import as_wire_names, check_tools, non_empty, options_named, required_model, schema
+from .._core.options import as_wire_names, bare_schema, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
@@ -27,7 +27,8 @@ TAKES = Takes()
 def payload(call: Call) -> JSON:
     """`messages` hold text in `content` and images in `images`; `options` holds most options.
 
-    A message with a `name` and an image at an `https:` URL raise `MessagesError`.
+    The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
+    image at an `https:` URL raise `MessagesError`.
     """
     messages = fitted(call.messages, TAKES)
     names = tool_names(messages)
@@ -37,7 +38,9 @@ def payload(call: Call) -> JSON:
     options = as_wire_names(call.options, max_tokens="num_predict", **same)
     turns = [turn(message, names) for message in messages]
     return {"model": required_model(call.model), "messages": turns, "stream": True} | non_empty(
-        options=options, tools=list(tools), format=None if wanted is None else wanted.get("schema", "json")
+        options=options,
+        tools=[{"type": "function", **tool} for tool in tools],
+        format=bare_schema(wanted) if wanted else None if wanted is None else "json",
     )
 
 

@@ -14,6 +14,7 @@ from .._core.options import (
     OPTIONS,
     as_wire_names,
     check_name,
+    check_refused,
     check_tools,
     non_empty,
     required_model,
@@ -31,12 +32,18 @@ from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.thinking import ThinkTag
-from .._core.takes import Takes
+from .._core.takes import Refused, Takes
 
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 
 
+# What models refuse: 400 "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1)
+# value is supported." of the models that always reason (seen in many public reports, 2025-2026).  gpt-5.1 and later
+# ones take it, depending on their effort, and so do the chat models (pydantic-ai's profiles, July 2026).
+REFUSED = (
+    Refused(option="temperature", but=(1,), models=r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"),
+)
 # What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
 # your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
 # 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40"; a function's name is
@@ -47,6 +54,10 @@ TAKES = Takes(
     developer=True,
     call_ids=".{1,40}",
     tool_names="[a-zA-Z0-9_-]{1,64}",
+    # 400 "Unsupported value: 'messages[0].role' does not support 'developer' with this model.", and of 'system' alike
+    # (pydantic-ai's cassette test_openai_o1_mini_system_role, 2025).
+    no_system="o1-mini(-.+)?",
+    refused=REFUSED,
 )
 
 
@@ -55,6 +66,7 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     tools = call.options.get("tools", ())
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
+    check_refused(call.model, call.options, call.extra, takes)
     single_answer(call.extra.get("n"), "n")
     named = call.options.get("response_format", {}).get("json_schema")
     if isinstance(named, dict) and isinstance(named.get("name"), str):
@@ -62,17 +74,21 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
     if tool_choice(call.options, call.extra) is None:
         options.pop("tool_choice", None)
-    messages = fitted(call.messages, takes)
+    messages = fitted(call.messages, takes, call.model)
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | options
-        | non_empty(tools=list(tools))
+        # The types of openai-python 3.57.0 require the type.
+        | non_empty(tools=[{"type": "function", **tool} for tool in tools])
     )
 
 
 def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but ids of tool calls that are too long; `max_tokens` becomes
     `max_completion_tokens`.
+
+    System messages for o1-mini become the user's.  `temperature` for a model that always reasons raises `OptionError`.
+    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """

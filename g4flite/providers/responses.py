@@ -16,6 +16,7 @@ from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
     check_name,
+    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -55,20 +56,24 @@ TAKES = replace(
 def payload(call: Call) -> JSON:
     """`input` holds an item for each message, tool call and tool result.
 
-    `tools` are the functions, without the object `function` around each.
-    A message with a `name` raises `MessagesError`.
+    `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
+    user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
+    it, too; `temperature` for a model that always reasons raises `OptionError`.
     """
+    check_refused(call.model, call.options, call.extra, TAKES)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
     tools = [
         {"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()), TAKES)
     ]
     if wanted:
-        check_name("response_format=", str(wanted["name"]), TAKES)
+        # The service requires a name.
+        wanted = {"name": "answer", **wanted}
+        check_name("response_format=", wanted["name"], TAKES)
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
     return (
         {
             "model": required_model(call.model),
-            "input": [item for m in fitted(call.messages, TAKES) for item in items(m)],
+            "input": [item for m in fitted(call.messages, TAKES, call.model) for item in items(m)],
             "stream": True,
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import model_refusals
 from .checks import (
     BOOLEAN,
     COUNT,
@@ -69,6 +70,7 @@ def read(post: Post) -> Turn:
         if message.get("role") == "assistant" and not (message.get("content") or message.get("tool_calls")):
             raise Refusal(400, f"messages[{number}]: expected content or tool calls in an assistant's message")
     messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
+    model_refusals.check(model_refusals.COHERE, data)
     stream = may(data, "stream", BOOLEAN) or False
     found = options(data, KNOWN)
     if choice := may(data, "tool_choice", one_of(CHOICES)):

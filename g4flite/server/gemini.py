@@ -83,8 +83,9 @@ KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 
 
 def read(post: Post) -> Turn:
-    """Return the request in common terms; `form` has `sse` if the reply is to be server-sent events.
+    """Return the request in common terms.
 
+    `form` has `sse` if the reply is to be server-sent events, and `mute` if it is to be empty.
     Tool calls and results have an id only if the client gave one; a result always has the tool's `name`.
     """
     post.demand_key("x-goog-api-key")
@@ -99,8 +100,28 @@ def read(post: Post) -> Turn:
     gemini(data)
     check_tools(messages, **GEMINI_PAIRS)
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
-    form = frozenset({"sse"} if _is_sse(post) else ())
-    return Turn(model=model, messages=messages, options=options, stream=_is_stream(post), form=form)
+    form = {"sse": _is_sse(post), "mute": model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))}
+    return Turn(
+        model=model,
+        messages=messages,
+        options=options,
+        stream=_is_stream(post),
+        form=frozenset(word for word in form if form[word]),
+    )
+
+
+def _is_mixed(content: Mapping[str, Any]) -> bool:
+    """Return whether a content holds the result of a tool and something else.
+
+    Gemini 3 answers it with an empty candidate (NousResearch/hermes-agent#79791, anomalyco/opencode#43479, 2026).
+    """
+    return len({"functionResponse" in part for part in content["parts"]}) > 1
+
+
+def _said(turn: Turn, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """Yield the pieces with the service's finish reasons; of a mute reply, the counts and the end alone."""
+    heard = (piece for piece in pieces if "mute" not in turn.form or isinstance(piece, Usage | Finish | Problem))
+    return translate_finish(heard, REASONS)
 
 
 def _is_stream(post: Post) -> bool:
@@ -202,7 +223,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     usage, thought, begun = UNCOUNTED, False, False
-    for piece in translate_finish(pieces, REASONS):
+    for piece in _said(turn, pieces):
         match piece:
             case Usage():
                 usage = piece
@@ -223,7 +244,7 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply: one chunk that has all parts."""
-    said = collect(translate_finish(pieces, REASONS))
+    said = collect(_said(turn, pieces))
     parts = [_part(part, bool(said.reasoning)) for part in said.parts] or [{"text": ""}]
     match said.end:
         case Problem(kind="content_filter") if not said.parts:

@@ -73,8 +73,8 @@ def openai_fault(kind: str, problem: str | None) -> Reply:
 class Habits:
     """The habits of one service.  The first five count for both protocols, all others for Chat Completions alone."""
 
-    # What may stand before `/chat/completions` and `/responses` in a path besides `/v1`, as regular expressions.
-    bases: tuple[str, ...] = ()
+    # What may stand before `/chat/completions` and `/responses` in a path, as regular expressions.
+    bases: tuple[str, ...] = ("/v1",)
     # The headers of which one has to hold a key.
     key_headers: tuple[str, ...] = ("authorization",)
     # The header in which a response has an id, "" if it has none, and that id.
@@ -126,7 +126,7 @@ class Habits:
 
 def path(habits: Habits, end: str) -> str:
     """Return the regular expression for the paths of a service that end so."""
-    return f"({'|'.join(('/v1', *habits.bases))}){end}"
+    return f"({'|'.join(habits.bases)}){end}"
 
 
 def head(habits: Habits) -> dict[str, str]:

@@ -18,7 +18,7 @@ from .framing import sse
 from .openai_habits import JSON, Habits, error, head, path
 from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
-from .refusals import OPENAI_PAIRS, supported_image, too_long
+from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
@@ -54,8 +54,10 @@ def read(habits: Habits, post: Post) -> Turn:
     given = need(data, "input", INPUT)
     instructions = may(data, "instructions", TEXT)
     messages: Messages = [{"role": "system", "content": instructions}] if instructions else []
-    for number, item in enumerate([{"role": "user", "content": given}] if isinstance(given, str) else given):
+    items = [{"role": "user", "content": given}] if isinstance(given, str) else given
+    for number, item in enumerate(items):
         _add(messages, item, f"input[{number}].")
+    openai_model(data, "input", items)
     for message in messages:
         for part in message["content"] if isinstance(message["content"], list) else ():
             supported_image(part.get("image_url", {}).get("url", ""))
@@ -73,8 +75,9 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
             kinds = ("output_text",) if role == "assistant" else INPUT_PARTS
             messages.append({"role": role, "content": _content(need(item, "content", INPUT, where), kinds, where)})
         case "function_call":
+            openai_name(f"{where}name", need(item, "name", NAME, where))
             call = tool_call(
-                need(item, "name", NAME, where),
+                item["name"],
                 need(item, "arguments", TEXT, where),
                 need(item, "call_id", NAME, where),
             )
@@ -100,10 +103,10 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     found = options(data, KNOWN)
     if tools := may(data, "tools", TOOLS):
         asked = [tool for tool in tools if need(tool, "type", TEXT, "tools: ") == "function"]
+        for number, tool in enumerate(asked):
+            openai_name(f"tools[{number}].name", need(tool, "name", NAME, "tools: "))
         found["tools"] = [
-            function(
-                need(tool, "name", NAME, "tools: "), tool.get("description"), may(tool, "parameters", OBJECT, "tools: ")
-            )
+            function(tool["name"], tool.get("description"), may(tool, "parameters", OBJECT, "tools: "))
             for tool in asked
         ]
     if choice := may(data, "tool_choice", CHOICE):

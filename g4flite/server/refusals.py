@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import dropwhile, pairwise
 from typing import Any
 
+from . import model_refusals
 from .checks import Refusal
 from .conversation import check_tools
 
@@ -62,17 +64,43 @@ def nothing(_: JSON) -> None:
 
 
 def openai(data: JSON) -> None:
-    """Refuse long ids of tool calls, images of other types, and a tool choice without tools."""
+    """Refuse long ids and other names of tool calls, images of other types, a tool choice without tools, and more."""
+    openai_model(data, "messages", data["messages"])
     for number, message in enumerate(data["messages"]):
         named = [(f"messages[{number}].tool_call_id", message.get("tool_call_id") or "")]
-        calls = enumerate(message.get("tool_calls") or ())
-        named += [(f"messages[{number}].tool_calls[{place}].id", call["id"]) for place, call in calls]
+        for place, call in enumerate(message.get("tool_calls") or ()):
+            named.append((f"messages[{number}].tool_calls[{place}].id", call["id"]))
+            openai_name(f"messages[{number}].tool_calls[{place}].function.name", call["function"]["name"])
         for name, value in named:
             too_long(name, value, 40)
         for part in message["content"] if isinstance(message.get("content"), list) else ():
             supported_image((part.get("image_url") or {}).get("url", ""))
+    for number, tool in enumerate(data.get("tools") or ()):
+        openai_name(f"tools[{number}].function.name", (tool.get("function") or {}).get("name", ""))
     if data.get("tool_choice") and not data.get("tools"):
         raise Refusal(400, "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.")
+
+
+def openai_model(data: JSON, field: str, messages: list[JSON]) -> None:
+    """Refuse what certain models of OpenAI refuse: options, and the role of a message in this field."""
+    model_refusals.check(model_refusals.OPENAI, data)
+    for number, message in enumerate(messages):
+        if re.fullmatch("o1-mini(-.+)?", str(data.get("model"))) and message.get("role") in ("system", "developer"):
+            raise Refusal(
+                400,
+                f"Unsupported value: '{field}[{number}].role' does not support '{message['role']}' with this model.",
+            )
+
+
+def openai_name(where: str, name: str) -> None:
+    """Refuse the name of a tool that is not of letters, digits, _ and -, as OpenAI does."""
+    if name and not re.fullmatch("[a-zA-Z0-9_-]+", name):
+        raise Refusal(
+            400,
+            f"Invalid '{where}': string does not match pattern. Expected a string that matches the pattern "
+            "'^[a-zA-Z0-9_-]+$'.",
+        )
+    too_long(where, name, 64)
 
 
 def too_long(name: str, value: str, limit: int) -> None:
@@ -96,7 +124,8 @@ def supported_image(url: str) -> None:
 
 
 def deepseek(data: JSON) -> None:
-    """Refuse the role developer."""
+    """Refuse the role developer, a JSON Schema, and a tool choice that a model which thinks does not take."""
+    model_refusals.check(model_refusals.DEEPSEEK, data)
     for number, message in enumerate(data["messages"]):
         if message["role"] == "developer":
             raise Refusal(
@@ -104,6 +133,23 @@ def deepseek(data: JSON) -> None:
                 f"messages[{number}].role: unknown variant `developer`, expected one of `system`, `user`, `assistant`, "
                 "`tool`",
             )
+
+
+def moonshot(data: JSON) -> None:
+    """Refuse a tool choice that a model which thinks does not take."""
+    model_refusals.check(model_refusals.MOONSHOT, data)
+
+
+def perplexity(data: JSON) -> None:
+    """Refuse a system message behind others, and two messages of the user or the assistant in a row."""
+    roles = [message["role"] for message in data["messages"]]
+    rest = list(dropwhile(lambda role: role in ("system", "developer"), roles))
+    if "system" in rest or "developer" in rest or any(one == two != "tool" for one, two in pairwise(rest)):
+        said = (
+            "After the (optional) system message(s), user or tool message(s) should alternate with assistant "
+            "message(s)."
+        )
+        raise Refusal(400, said, body={"error": {"message": said, "type": "invalid_message", "code": 400}})
 
 
 def vllm(data: JSON) -> None:
@@ -127,6 +173,8 @@ def groq(data: JSON) -> None:
 def mistral(data: JSON) -> None:
     """Refuse unknown fields, ids that are not 9 letters and digits, an order that the models do not know, and more."""
     messages = data["messages"]
+    if "stream_options" in data:
+        raise forbidden("stream_options")
     for number, message in enumerate(messages):
         role = message["role"]
         if role not in MISTRAL_KEYS:
@@ -149,8 +197,9 @@ def mistral(data: JSON) -> None:
     except Refusal:
         said = "Not the same number of function calls and responses"
         raise mistral_400("invalid_request_message_order", "3230", said) from None
-    if messages[-1]["role"] == "assistant" and not messages[-1].get("prefix"):
-        said = "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant"
+    last = messages[-1]["role"]
+    if last == "system" or (last == "assistant" and not messages[-1].get("prefix")):
+        said = f"Expected last role User or Tool (or Assistant with prefix True) for serving but got {last}"
         raise mistral_400("invalid_request_message_order", "3230", said)
 
 
@@ -171,19 +220,24 @@ def mistral_400(kind: str, code: str, said: str) -> Refusal:
 
 
 def gemini(data: JSON) -> None:
-    """Refuse a tool call with which the conversation begins, and a tool choice without tools."""
-    if any("functionCall" in part for part in data["contents"][0]["parts"]):
-        raise Refusal(
-            400,
-            "contents[0]: Please ensure that function call turn comes immediately after a user turn or after a "
-            "function response turn.",
-        )
+    """Refuse a tool call that stands behind no user's turn, and a tool choice without tools."""
+    before = "model"
+    for number, content in enumerate(data["contents"]):
+        role = content.get("role") or "user"
+        if before == role == "model" and any("functionCall" in part for part in content["parts"]):
+            raise Refusal(
+                400,
+                f"contents[{number}]: Please ensure that function call turn comes immediately after a user turn or "
+                "after a function response turn.",
+            )
+        before = role
     if (data.get("toolConfig") or {}).get("functionCallingConfig") and not data.get("tools"):
         raise Refusal(400, "toolConfig: Function calling config is set without function_declarations.")
 
 
 def anthropic(data: JSON) -> None:
-    """Refuse unknown fields, blank texts, ids of tool calls, images of other types, and blanks at the end."""
+    """Refuse unknown fields, blank texts, ids of tool calls, images of other types, blanks at the end, and more."""
+    model_refusals.check(model_refusals.ANTHROPIC, data)
     used: set[str] = set()
     for place, block in anthropic_blocks(data["messages"]):
         kind = block["type"]
@@ -196,6 +250,8 @@ def anthropic(data: JSON) -> None:
         if kind == "tool_use":
             if not re.fullmatch("[a-zA-Z0-9_-]+", block["id"]):
                 raise Refusal(400, f"{place}.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'")
+            if not re.fullmatch("[a-zA-Z0-9_-]{1,128}", block["name"]):
+                raise Refusal(400, f"{place}.tool_use.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
             if block["id"] in used:
                 raise Refusal(400, f"{place}: `tool_use` ids must be unique")
             used.add(block["id"])

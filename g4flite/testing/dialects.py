@@ -206,7 +206,8 @@ DIALECTS = {
         usage_choices=({"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None},),
     ),
     "deepseek": Habits(
-        bases=("", "/beta"), check=refusals.deepseek,
+        # https://api-docs.deepseek.com: "the v1 has no relationship with the model's version".
+        bases=("", "/v1", "/beta"), check=refusals.deepseek,
         comment="keep-alive", role={"content": None, "reasoning_content": ""}, think=reasoning_content, usage="finish",
         error_reason="insufficient_system_resource",
     ),
@@ -230,7 +231,8 @@ DIALECTS = {
     ),
     # The server takes the paths without /v1 as well (ggml-org/llama.cpp, tools/server).
     "llamacpp": Habits(
-        bases=("",), id_header="", fault=shaped(llamacpp_error), comment="ping - 2026-08-01 12:00:00.000000+00:00",
+        bases=("", "/v1"), id_header="", fault=shaped(llamacpp_error),
+        comment="ping - 2026-08-01 12:00:00.000000+00:00",
         role={"content": None}, think=reasoning_content,
     ),
     "transformers": Habits(
@@ -238,7 +240,7 @@ DIALECTS = {
     ),
     # The proxy takes the paths without /v1 as well.
     "litellm": Habits(
-        bases=("",),
+        bases=("", "/v1"),
         fault=shaped(lambda _, openai, status: {"error": {**openai, "code": str(status)}}), role=EMPTY,
         think=reasoning_content, usage_choices=({"index": 0, "delta": {}},),
     ),
@@ -246,7 +248,8 @@ DIALECTS = {
         check=refusals.mistral, fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True,
         usage="finish",
     ),
-    "perplexity": Habits(bases=("",), role=EMPTY),
+    "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
+    "perplexity": Habits(check=refusals.perplexity, bases=("",), role=EMPTY),
     "github-models": Habits(bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,8 +30,6 @@ from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")
-# The base URLs of these end in /v1.
-VERSIONED = {"openai", "openai-responses"}
 
 Captured = pytest.CaptureFixture[str]
 
@@ -70,7 +69,7 @@ def faulty(running: Staged, monkeypatch: pytest.MonkeyPatch) -> Staged:
 
 def report_on(server: Emulator, name: str = "openai", **settings: Any) -> dict[str, Finding]:
     """Return the report on the server: each finding by the name of its line."""
-    url = server.url + ("/v1" if name in VERSIONED else "")
+    url = server.url + urlsplit(providers.find(name).base_url).path
     findings = report(url, name, model=None if name in FOUNDERS else "m", **settings)
     assert [finding.name for finding in findings] == [*LINES]
     return {finding.name: finding for finding in findings}
@@ -119,13 +118,18 @@ def without(body: bytes, *marks: bytes) -> bytes:
     return b"".join(block + end for block in body.split(end)[:-1] if not any(mark in block for mark in marks))
 
 
-# Dialects that "openai" does not describe: the first has a path of its own, the second sends no end marker.
+# Dialects that no provider of their name or "openai" describes: the first is "azure-openai", the second sends no end
+# marker.
 OTHERWISE = ("azure", "transformers")
 # A provider, and a script or a `reply` function without a fault.
 HEALTHY: dict[str, tuple[str, Any]] = {
     **{name: (name, Script()) for name in (*OPEN, *FOUNDERS)},
     **{f"{name} in small pieces": (name, Script(split=size)) for name, size in (("gemini", 7), ("cromicle", 1))},
-    **{dialect: ("openai", Script(dialect=dialect)) for dialect in DIALECTS if dialect not in OTHERWISE},
+    **{
+        dialect: (dialect if dialect in providers.names() else "openai", Script(dialect=dialect))
+        for dialect in DIALECTS
+        if dialect not in OTHERWISE
+    },
     "azure": ("azure-openai", Script(dialect="azure")),
     "reasoning": ("anthropic", said(Reasoning("Hm, "), "one, ", "two")),
     "a tool call": ("openai", said(ToolCall("", "weather", '{"city": "Oslo"}'))),

@@ -7,7 +7,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.conversation import fitted, leading_system_joined
+from g4flite._core.conversation import fitted, leading_system_joined, runs_joined
 from g4flite._core.messages import normalise
 from g4flite._core.request import build, make_call
 from g4flite._core.takes import EVERY_KEY, EVERYTHING, Takes
@@ -158,6 +158,54 @@ def test_the_name_of_a_result_that_its_call_says_as_well_is_left_out() -> None:
     messages = [asking("a"), answer("a", name="now")]
     assert fit(*messages) == [asking("a"), answer("a")]
     assert fit(*messages, keys=["tool.name"]) == messages
+
+
+def test_system_messages_are_the_user_s_for_a_model_that_knows_none() -> None:
+    messages = normalise([system("a"), {"role": "developer", "content": "b"}, HI])
+    for developer in (True, False):
+        takes = Takes(no_system="tiny(-.+)?", developer=developer)
+        assert [m["role"] for m in fitted(messages, takes, "tiny-1")] == ["user"] * 3
+        for other in ("tinyfoo", "big", None):
+            assert fitted(messages, takes, other)[0] == system("a")
+
+
+def test_a_system_message_behind_others_is_refused_if_the_service_refuses_it() -> None:
+    late = [system("a"), system("b"), HI, system("c")]
+    assert fit(*late) == late
+    assert fit(*late[:3], late_system=False) == late[:3]
+    assert "message 4 is a system message behind another message" in refused(*late, late_system=False)
+    named = {"role": "developer", "content": "b", "name": "ann"}
+    assert "message 2 is a system" in refused(system("a"), named, HI, late_system=False, developer=True, keys=["name"])
+
+
+def test_the_name_of_a_called_tool_is_refused_by_its_place() -> None:
+    messages = [HI, asking("a"), answer("a")]
+    assert fit(*messages, tool_names="[a-z]+") == messages
+    assert "message 2, tool call 1 has the name 'now', which this service refuses; a name must match [A-Z]+" in (
+        refused(*messages, tool_names="[A-Z]+")
+    )
+
+
+def test_an_empty_reasoning_content_is_kept_for_those_who_take_it() -> None:
+    message = asking("a", reasoning_content="")
+    assert fit(message, answer("a"), keys=["reasoning_content"])[0] == message
+    assert fit(message, answer("a"))[0] == asking("a")
+
+
+def test_messages_of_one_role_in_a_row_are_joined() -> None:
+    def joined(*messages: dict[str, Any]) -> list[Any]:
+        return list(runs_joined(normalise(messages)))
+
+    said = {"role": "assistant", "content": "b"}
+    assert joined(HI, HI, said, said, HI) == [
+        {**HI, "content": "Hi\n\nHi"}, {**said, "content": "b\n\nb"}, HI,
+    ]  # fmt: skip
+    assert joined(said, {**said, "content": ""}) == [said]
+    # A call stays behind the text, and a text behind a call cannot be moved before it.
+    assert joined(HI, said, asking("a"), answer("a")) == [HI, {**asking("a"), "content": "b"}, answer("a")]
+    for apart in ([asking("a"), answer("a"), answer("a")], [HI, {**HI, "name": "ann"}], [image(), {**HI, "name": "a"}]):
+        assert joined(*apart) == apart
+    assert joined(HI, image())[0]["content"] == [{"type": "text", "text": "Hi"}, *image()["content"]]
 
 
 def system(content: Any, **more: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite._core.request import build, make_call
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
 
 HI = {"role": "user", "content": "Hi"}
 MARK = "a-value-of-its-own"
@@ -107,7 +109,42 @@ TAKEN = {
     "an image's detail": {*providers.names()} - {"anthropic", "gemini", "ollama", *FOUNDERS},
     "a function's strict": {*providers.names()} - {"gemini", "ollama", "cohere", *FOUNDERS},
     "a tool's name": {"mistral", "llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "an answer's prefix": {"deepseek", "mistral", "llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "an answer's phase": {"openai-responses", "llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "an answer's refusal": {"openai", "azure-openai", "openrouter", "llamacpp", "vllm", "lmstudio",
+                            "openai-compatible"},
+    "an answer's reasoning": {"groq", "openrouter", "llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "an answer's annotations": {"openrouter", "llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "an answer's thinking_blocks": {"llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "a call's extra_content": {"llamacpp", "vllm", "lmstudio", "openai-compatible"},
+    "a part's prompt_cache_breakpoint": {"openai", "openai-responses", "openrouter", "llamacpp", "vllm", "lmstudio",
+                                         "openai-compatible"},
 }  # fmt: skip
+
+
+# The providers whose payloads differ; the others build theirs as "huggingface" does, or as "vllm".
+BUILDERS = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "openrouter", "groq", "deepseek",
+            "moonshot", "mistral", "perplexity", "azure-openai", "huggingface", "vllm", "llamacpp",
+            *FOUNDERS)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_each_row_of_the_table_holds_in_every_driver(name: str, driver: Driver, server: Emulator) -> None:
+    # Whatever the server thinks of the keys: it answers, and keeps what it was sent.
+    server.script = Script(status=418, body="read")
+    key = "k" if "{api_key}" in str(providers.find(name).headers) else None
+    model = None if providers.find(name).models else "m"
+    for case, (_, messages, tools) in CASES.items():
+        options = {"tools": tools} if tools else {}
+        said, asked = refused(lambda m=messages, t=tools: body(name, m, t)), server.connections  # type: ignore[misc]
+        with pytest.raises((g4flite.StatusError, g4flite.UsageError)) as caught:
+            driver.collect(name, messages, model=model, base_url=server.url, api_key=key, **options)
+        if said:
+            assert str(caught.value) in (said, f"{name}: {said}"), case
+            assert server.connections == asked, case
+        else:
+            assert isinstance(caught.value, g4flite.StatusError), case
+            assert json.loads(server.exchanges[-1].body) == body(name, messages, tools), case
 
 
 @pytest.mark.parametrize("case", TAKEN)

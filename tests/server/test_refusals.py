@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from g4flite.testing import Script
 from g4flite.testing.dialects import DIALECTS
 from tests.open_protocols import (
     ANTHROPIC,
+    BASES,
     CHAT,
     COHERE,
     GEMINI,
@@ -19,6 +21,7 @@ from tests.open_protocols import (
     TOOL,
     Wire,
     ask,
+    ask_as_it_is,
     assistant,
     call,
     emulate,
@@ -39,6 +42,11 @@ def asked(id_: str) -> list[dict[str, Any]]:
     return [HI, assistant("", call(id=id_)), tool(tool_call_id=id_)]
 
 
+def misnamed(first: Any, name: str) -> list[dict[str, Any]]:
+    made = {"id": "c", "type": "function", "function": {"name": name, "arguments": "{}"}}
+    return [first, assistant("", made), tool(tool_call_id="c")]
+
+
 def use(id_: str) -> dict[str, Any]:
     return {"type": "tool_use", "id": id_, "name": "f", "input": {}}
 
@@ -47,6 +55,7 @@ def result(id_: str, **more: Any) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": id_, **more}
 
 
+CLAUDE = {"name": "weather", "input_schema": {"type": "object"}}
 UNSUPPORTED = "You uploaded an unsupported image. Please make sure your image has of one the following formats"
 # The dialect, the messages, and what the response says.
 CHATS: list[tuple[str, list[Any], int, str]] = [
@@ -65,6 +74,13 @@ CHATS: list[tuple[str, list[Any], int, str]] = [
     ("mistral", [*asked("abcdefgh1"), HI], 400, "Unexpected role 'user' after role 'tool'"),
     ("mistral", [HI, assistant("a")], 400, "Expected last role User or Tool (or Assistant with prefix True)"),
     ("mistral", asked("abcdefgh1")[:2], 400, "Not the same number of function calls and responses"),
+    ("mistral", [HI, SYSTEM], 400, "Expected last role User or Tool (or Assistant with prefix True) for serving but"),
+    ("mistral", [HI, {**assistant(""), "prefix": True}], 400, "Assistant message must have either content or tool_c"),
+    ("openai", misnamed(HI, "my tool!"), 400, "Invalid 'messages[1].tool_calls[0].function.name': string does not ma"),
+    ("azure", misnamed(HI, "x" * 65), 400, "'messages[1].tool_calls[0].function.name': string too long. Expected"),
+    ("perplexity", [SYSTEM, HI, HI], 400, "user or tool message(s) should alternate with assistant message(s)"),
+    ("perplexity", [HI, assistant("a"), assistant("b"), HI], 400, "invalid_message"),
+    ("perplexity", [HI, assistant("a"), SYSTEM, HI], 400, "invalid_message"),
 ]
 
 
@@ -87,6 +103,7 @@ ACCEPTED: list[tuple[str, list[Any]]] = [
     ("mistral", [SYSTEM, *asked("abcdefgh1"), assistant("a"), HI, {**assistant("a"), "prefix": True}]),
     ("vllm", [SYSTEM, HI, *asked(LONG)]),
     ("deepseek", [SYSTEM, SYSTEM, HI, *asked(LONG)]),
+    ("perplexity", [SYSTEM, SYSTEM, HI, assistant("a"), *asked(LONG), tool(tool_call_id=LONG)][:7]),
 ]
 
 
@@ -129,6 +146,16 @@ OTHERS: list[tuple[Wire, str]] = [
         "Please ensure that function call turn comes immediately after a user turn",
     ),
     (
+        GEMINI.field(
+            contents=[
+                {"parts": [{"text": "a"}]},
+                {"role": "model", "parts": [{"text": "a"}]},
+                {"role": "model", "parts": [{"functionCall": {"name": "f"}}]},
+            ]
+        ),
+        "contents[2]: Please ensure that function call turn comes immediately after a user turn",
+    ),
+    (
         GEMINI.field(toolConfig={"functionCallingConfig": {"mode": "ANY"}}),
         "Function calling config is set without function_declarations",
     ),
@@ -137,6 +164,44 @@ OTHERS: list[tuple[Wire, str]] = [
         "the number of function response parts is equal to the number of function call parts of the function call turn",
     ),
     (COHERE.field(messages=[HI, assistant("")]), "messages[1]: expected content or tool calls"),
+    (COHERE.field(tools=[TOOL], response_format={"type": "json_object"}), "response_format is not supported with to"),
+    (
+        RESPONSES.field(input=[{"type": "function_call", "call_id": "c", "name": "my tool!", "arguments": "{}"}]),
+        "Invalid 'input[0].name': string does not match pattern. Expected a string that matches the pattern",
+    ),
+    (RESPONSES.field(tools=[{"type": "function", "name": "a b"}]), "Invalid 'tools[0].name': string does not match"),
+    (RESPONSES.field(model="o3", temperature=0.2), "'temperature' does not support 0.2 with this model. Only the def"),
+    (
+        RESPONSES.field(model="o1-mini", input=[{"role": "developer", "content": "a"}]),
+        "Unsupported value: 'input[0].role' does not support 'developer' with this model.",
+    ),
+    (CHAT.field(model="gpt-5", temperature=0), "Unsupported value: 'temperature' does not support 0 with this model."),
+    (CHAT.field(model="gpt-5.2", max_tokens=5), "Use 'max_completion_tokens' instead."),
+    (
+        CHAT.field(model="o1-mini", messages=[SYSTEM, HI]),
+        "'messages[0].role' does not support 'system' with this model",
+    ),
+    (CHAT.field(tools=[{"type": "function", "function": {"name": "my tool!"}}]), "Invalid 'tools[0].function.name': s"),
+    (blocks(HI, assistant([{**use("a"), "name": "a b"}])), "messages.1.content.0.tool_use.name: String should match"),
+    (
+        blocks(HI, assistant("a")).field(model="claude-opus-4-6"),
+        "This model does not support assistant message prefill. The conversation must end with a user message.",
+    ),
+    (ANTHROPIC.field(model="claude-opus-4-8", temperature=0), "`temperature` is deprecated for this model."),
+    (ANTHROPIC.field(model="claude-sonnet-5", top_p=0.5), "`top_p` is deprecated for this model."),
+    (
+        ANTHROPIC.field(model="claude-opus-4-1", temperature=0, top_p=0.5),
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+    ),
+    (
+        ANTHROPIC.field(tools=[CLAUDE], tool_choice={"type": "any"}, thinking={"type": "enabled"}),
+        "Thinking may not be enabled when tool_choice forces tool use.",
+    ),
+    (
+        ANTHROPIC.field(model="claude-fable-5-1", tools=[CLAUDE], tool_choice={"type": "tool", "name": "weather"}),
+        "Thinking may not be enabled when tool_choice forces tool use.",
+    ),
+    (ANTHROPIC.field(temperature=0, thinking={"type": "enabled"}), "may only be set to 1 when thinking is enabled."),
     (
         RESPONSES.field(input=[{"type": "function_call", "call_id": "c" * 65, "name": "f", "arguments": "{}"}]),
         "Invalid 'input[0].call_id': string too long. Expected a string with maximum length 64",
@@ -155,6 +220,47 @@ def test_the_other_protocols_refuse_what_their_services_refuse(wire: Wire, said:
         assert (response.status, said in str(response.json)) == (400, True), response.body
 
 
+MADE_UP = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
+NAMED_TOOL = {"type": "function", "function": {"name": "weather"}}
+# The dialect, what the request says besides, and the refusal; "" means that the service takes it.
+OPTIONS: list[tuple[str, dict[str, Any], str]] = [
+    ("deepseek", {"model": "deepseek-reasoner", "tool_choice": "required"}, "Thinking mode does not support this tool"),
+    ("deepseek", {"model": "deepseek-v4-pro", "tool_choice": NAMED_TOOL}, "Thinking mode does not support this tool_"),
+    ("deepseek", {"model": "deepseek-v4", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
+    ("deepseek", {"model": "deepseek-chat", "tool_choice": "required"}, ""),
+    ("deepseek", {"response_format": MADE_UP}, "This response_format type is unavailable now"),
+    ("deepseek", {"response_format": {"type": "json_object"}}, ""),
+    ("moonshot", {"model": "kimi-k2.6", "tool_choice": "required"}, "tool_choice 'required' is incompatible with thi"),
+    ("moonshot", {"model": "kimi-k3", "tool_choice": NAMED_TOOL}, "tool_choice 'specified' is incompatible with thi"),
+    ("moonshot", {"model": "kimi-k3", "tool_choice": "required"}, ""),
+    ("moonshot", {"model": "kimi-k2.6", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
+    ("moonshot", {"tool_choice": NAMED_TOOL}, ""),
+    ("mistral", {"stream_options": {"include_usage": True}}, "Extra inputs are not permitted"),
+    ("openai", {"model": "gpt-5", "temperature": 1}, ""),
+    ("openai", {"model": "gpt-4o", "temperature": 0, "max_tokens": 5}, ""),
+]
+
+
+@pytest.mark.parametrize(("dialect", "fields", "said"), OPTIONS)
+def test_options_are_refused_as_the_service_refuses_them(dialect: str, fields: dict[str, Any], said: str) -> None:
+    with emulate("a", script=Script(dialect=dialect)) as e:
+        response = ask(e, CHAT.field(tools=[TOOL], **fields))
+        assert (response.status != 200, said in response.body.decode()) == (bool(said), True), response.body
+
+
+def test_gemini_3_says_nothing_to_a_text_beside_a_result() -> None:
+    call_ = {"role": "model", "parts": [{"functionCall": {"name": "f"}}]}
+    result_ = {"functionResponse": {"name": "f", "response": {}}}
+    contents = [{"parts": [{"text": "a"}]}, call_, {"parts": [result_, {"text": "b"}]}]
+    three = replace(GEMINI, path=GEMINI.path.replace("/m:", "/gemini-3-pro:"))
+    with emulate("Hello", script=Script()) as e:
+        for wire in (three, replace(three, path=three.path.replace("streamGenerate", "generate"))):
+            assert b"STOP" in hear(e, wire.field(contents=contents))
+            assert b"Hello" not in hear(e, wire.field(contents=contents))
+            assert b"Hello" in hear(e, wire.field(contents=[*contents[:2], {"parts": [result_]}, *contents[:1]]))
+        assert b"Hello" in hear(e, GEMINI.field(contents=contents))
+
+
 PATHS = {
     "azure": "/openai/deployments/d/chat/completions?api-version=1", "openrouter": "/api/v1/chat/completions",
     "deepseek": "/chat/completions", "groq": "/openai/v1/chat/completions", "zai": "/api/paas/v4/chat/completions",
@@ -168,10 +274,10 @@ def test_a_dialect_has_the_paths_of_its_service_alone(dialect: str | None) -> No
     with emulate("a", script=Script(dialect=dialect), keys=False) as e:
         for path in {*PATHS.values(), "/v1/chat/completions", "/v1/chat/completions/chat/completions", "/x/v1/chat"}:
             wire = Wire(path, CHAT.headers, CHAT.data)
-            own = path in (PATHS.get(str(dialect)), "/v1/chat/completions")
+            own = path in (PATHS.get(str(dialect)), "/v1/chat/completions" if dialect not in BASES else None)
             own = own or (dialect == "azure" and path == PATHS["groq"])
             any_ = dialect is None and path in PATHS.values() and path != "/chat/completions"
-            assert ask(e, wire).status == (200 if own or any_ else 404), path
+            assert ask_as_it_is(e, wire).status == (200 if own or any_ else 404), path
 
 
 def test_tools_make_a_tool_choice_right() -> None:

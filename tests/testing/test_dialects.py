@@ -154,7 +154,7 @@ def test_mistral_s_content_may_be_a_list() -> None:
     texts = [{"content": [{"type": "text", "text": delta["content"]}]} for delta in TEXT]
     assert chunks == [chunk(delta) for delta in [role(content=""), *thoughts, *texts, *IN_ONE]]
     assert (end, done) == (chunk({}, "tool_calls", usage=SPENT), "[DONE]")
-    assert says("mistral", CHAT, "Hi")[1] == chunk({"content": "Hi"})
+    assert says("mistral", CHAT, "Hi", usage=False)[1] == chunk({"content": "Hi"})
 
 
 @pytest.mark.parametrize("name", ["responses", "anthropic"])
@@ -194,6 +194,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         {"reasoning": "Hmm.", "reasoning_details": DETAILS},
     ),
     "deepseek": ({}, {}, {"reasoning_content": "Hmm."}),
+    "moonshot": ({}, {}, {"reasoning_content": "Hmm."}),
     "vllm": ({}, {}, {"reasoning": "Hmm."}),
     "groq": ({"x_groq": {"id": "req_1"}}, {}, {"reasoning": "Hmm."}),
     "zai": ({}, {}, {"reasoning_content": "Hmm."}),

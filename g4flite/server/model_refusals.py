@@ -1,0 +1,105 @@
+"""What services refuse of a request's options, most of it for certain models alone: a table for each service.
+
+check(OPENAI, data)     # Refusal 400 "Unsupported value: 'temperature' does not support 0.2 with this model. ..."
+
+The words are the services' own, as users have quoted them in 2025 and 2026 (issues of deepseek-ai/DeepSeek-V3,
+AstrBotDevs/AstrBot, mastra-ai/mastra, The-PR-Agent/pr-agent and others, and recordings of pydantic-ai).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .checks import Refusal
+
+JSON = dict[str, Any]
+
+
+class Rule(NamedTuple):
+    """A field that models of these names refuse with these words, unless `takes` says that the request is right.
+
+    `models` is a regular expression for whole names.  The words may hold `{value}`.
+    """
+
+    field: str
+    words: str
+    takes: Callable[[Any, JSON], bool]
+    models: str = ".*"
+
+
+def check(rules: tuple[Rule, ...], data: JSON) -> None:
+    """Raise `Refusal` 400 for the first rule that the request breaks."""
+    for rule in rules:
+        value = data.get(rule.field)
+        if value is not None and not rule.takes(value, data) and re.fullmatch(rule.models, str(data.get("model"))):
+            raise Refusal(400, rule.words.format(value=value))
+
+
+def never(_: Any, __: JSON) -> bool:
+    """Return False: no value is taken."""
+    return False
+
+
+def is_one(value: Any, _: JSON) -> bool:
+    """Return whether the value is the default 1."""
+    return value == 1  # type: ignore[no-any-return]
+
+
+def kind_of(value: Any) -> Any:
+    """Return the type of an object, and any other value as it is."""
+    return value.get("type") if isinstance(value, dict) else value
+
+
+def is_free(value: Any, _: JSON) -> bool:
+    """Return whether a tool choice leaves the choice to the model."""
+    return kind_of(value) in ("auto", "none")
+
+
+def thinks(data: JSON, *kinds: str | None) -> bool:
+    """Return whether the field `thinking` has one of these types; None stands for no such field."""
+    return kind_of(data.get("thinking")) in kinds
+
+
+REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
+DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
+# From Claude 4.1, 4.6 and 4.7 on; a number of more than two digits is a date.
+CLAUDE_4_1, CLAUDE_4_6, CLAUDE_4_7 = (rf"claude-[a-z]+-(4-([{first}-9]|1\d)|[5-9])(-.+)?" for first in (1, 6, 7))
+DEPRECATED = "`{}` is deprecated for this model."
+FORCED = "Thinking may not be enabled when tool_choice forces tool use."
+
+OPENAI = (
+    Rule("temperature", "Unsupported value: 'temperature' does not support {value} with this model. Only the default "
+         "(1) value is supported.", is_one, REASONING),
+    Rule("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
+         "'max_completion_tokens' instead.", never, r"o[1-9](-.+)?|gpt-5.*"),
+)  # fmt: skip
+DEEPSEEK = (
+    Rule("tool_choice", "Thinking mode does not support this tool_choice",
+         lambda value, data: is_free(value, data) or not thinks(data, None, "enabled"), DEEPSEEK_REASONING),
+    Rule("response_format", "This response_format type is unavailable now",
+         lambda value, _: kind_of(value) in ("text", "json_object")),
+)  # fmt: skip
+MOONSHOT = (
+    Rule("tool_choice", "tool_choice 'required' is incompatible with thinking enabled",
+         lambda value, data: value != "required" or not thinks(data, None, "enabled"), "kimi-(?!k3).+"),
+    Rule("tool_choice", "tool_choice 'specified' is incompatible with thinking enabled",
+         lambda value, data: isinstance(value, str) or not thinks(data, None, "enabled"), "kimi-.+"),
+)  # fmt: skip
+ANTHROPIC = (
+    Rule("temperature", DEPRECATED.format("temperature"), is_one, CLAUDE_4_7),
+    Rule("top_p", DEPRECATED.format("top_p"), is_one, CLAUDE_4_7),
+    Rule("temperature", "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
+         lambda _, data: data.get("top_p") is None, CLAUDE_4_1),
+    Rule("tool_choice", FORCED, lambda value, data: is_free(value, data) or not thinks(data, "enabled")),
+    Rule("tool_choice", FORCED, is_free, "claude-(fable-5|mythos)(-.+)?"),
+    Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled.",
+         lambda value, data: value == 1 or not thinks(data, "enabled")),
+    Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
+         "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
+)  # fmt: skip
+COHERE = (
+    Rule("response_format", "response_format is not supported with tools",
+         lambda value, data: kind_of(value) == "text" or not data.get("tools")),
+)  # fmt: skip
