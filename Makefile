@@ -26,7 +26,7 @@ help:
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
-	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
+	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx, anyio and aiohttp that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         run ruff and mypy, and find broken links"
 	@echo "make format        rewrite the code with ruff"
@@ -94,8 +94,8 @@ test-aiohttp: $(VENV)/tools
 
 # httpx2 needs a newer anyio.
 test-lowest: .venv-lowest/tools
-	@echo "== the core over the lowest versions of httpx and anyio (a minute or two)"
-	@.venv-lowest/bin/python -m pytest -q -n 4 --dist worksteal tests/core tests/response tests/providers tests/transport tests/test_client.py --ignore tests/transport/test_aiohttp.py --ignore tests/transport/test_httpx.py --ignore tests/transport/test_network_errors.py
+	@echo "== the core over the lowest versions of httpx, anyio and aiohttp (a minute or two)"
+	@.venv-lowest/bin/python -m pytest -q -n 4 --dist worksteal tests/core tests/response tests/providers tests/transport tests/test_client.py --ignore tests/transport/test_httpx.py --ignore tests/transport/test_network_errors.py
 
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
@@ -182,7 +182,7 @@ $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/install
 .venv-lowest/tools: setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
 	@echo "== making .venv-lowest (a minute, once)"
 	@$(PYTHON) -m venv .venv-lowest
-	@grep -vE '^(anyio|httpx)==' tests/constraints.txt > .venv-lowest/constraints.txt
+	@grep -vE '^(aiohttp|anyio|httpx|httpx-aiohttp|multidict)==' tests/constraints.txt > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --constraint .venv-lowest/constraints.txt --constraint tests/lowest.txt --editable '.[socks,cli,lowest]'
 	@touch $@
 

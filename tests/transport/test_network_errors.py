@@ -52,7 +52,8 @@ def test_the_reason_is_what_the_operating_system_said(family: Any) -> None:
     assert reason(failure(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)"))) == "Connection refused"
     assert reason(failure(OSError(-2, "Name or service not known"))) == "Name or service not known"
     assert reason(failure(ValueError("x"))) == "All connection attempts failed"
-    assert reason(family.ReadError("")) == "ReadError"
+    assert reason(family.ReadError("")) == "ReadError (the connection was reset or closed)"
+    assert reason(family.ReadTimeout("")) == "ReadTimeout"
 
 
 def test_a_chain_of_causes_that_runs_in_a_circle_ends() -> None:

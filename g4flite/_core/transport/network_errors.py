@@ -194,4 +194,6 @@ def reason(error: Exception) -> str:
     # asyncio puts "Connect call failed ('127.0.0.1', 1)" in the place of the system's text.
     if said and isinstance(said[-1], ConnectionError) and said[-1].errno:
         return os.strerror(said[-1].errno)
-    return str(said[-1].strerror if said else error) or type(error).__name__
+    # anyio gives neither text nor cause before 4.5.
+    meaning = " (the connection was reset or closed)" if is_a(error, "NetworkError") else ""
+    return str(said[-1].strerror if said else error) or type(error).__name__ + meaning
