@@ -13,7 +13,6 @@ All decoders split bytes and not text, at LF (server-sent events also at CR) and
 also split at U+2028 and other characters, which may stand inside a line of JSON.
 """
 
-import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
@@ -22,6 +21,7 @@ from itertools import repeat
 from typing import Final, Protocol, TypeAlias
 
 from ..errors import LimitError
+from .numbers import dumps, loads
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
@@ -109,7 +109,7 @@ class Lines:
             return False
         # A JSON error of several lines begins with half an object.
         try:
-            return "error" not in json.loads(line) if found else None
+            return not loads(line.decode("utf-8", "replace")).get("error") if found else None
         except (ValueError, RecursionError):
             return False
 
@@ -273,13 +273,13 @@ class ServerSentEvents:
         bare = bytes(self._bare)
         self._bare, self._open = bytearray(), 0
         with suppress(ValueError, RecursionError):
-            value = json.loads(bare)
+            value = loads(bare.decode("utf-8", "replace"))
             # Gemini's errors are lists of one.
             value = value[0] if isinstance(value, list) and len(value) == 1 else value
             if isinstance(value, dict) and (
-                not {"error", "detail"}.isdisjoint(value) or "error" in (value.get("type"), value.get("object"))
+                value.get("error") or value.get("detail") or "error" in (value.get("type"), value.get("object"))
             ):
-                yield "error", json.dumps(value).encode()
+                yield "error", dumps(value).encode()
 
     def _field(self, line: bytes) -> None:
         """Take one line of an event, `field: value`."""
