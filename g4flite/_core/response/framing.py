@@ -60,7 +60,7 @@ class Framing(Protocol):
         """
 
 
-def _start(data: bytes) -> bytes:
+def start_of(data: bytes) -> bytes:
     """Return the beginning of a body without a byte order mark and white space, b"" while there may be more of both."""
     start = data.lstrip()
     return b"" if BOM_UTF8.startswith(start) else start.removeprefix(BOM_UTF8).lstrip()
@@ -104,7 +104,7 @@ class Lines:
         yield "", line
 
     def recognises(self, data: bytes) -> bool | None:
-        line, found, _ = _start(data).partition(b"\n")
+        line, found, _ = start_of(data).partition(b"\n")
         if line and not line.startswith(b"{"):
             return False
         # A JSON error of several lines begins with half an object.
@@ -194,7 +194,7 @@ class ServerSentEvents:
         yield from self._events(self._take_tail() + (b"\n\n" if self._flush else b""))
 
     def recognises(self, data: bytes) -> bool | None:
-        start = _start(data)
+        start = start_of(data)
         if _FIELD.match(start):
             return True
         return None if not start or (len(start) <= _LONGEST_FIELD and start.isalpha()) else False
@@ -389,7 +389,7 @@ class JsonArray:
         yield "", element.rstrip(_BLANK)
 
     def recognises(self, data: bytes) -> bool | None:
-        start = _start(data)
+        start = start_of(data)
         # An object alone may be any error in JSON.
         return start.startswith(b"[") if start else None
 
@@ -421,7 +421,7 @@ class EventsOrArray:
         if self._framing is not None:
             return self._framing.feed(data)
         self._begun = (self._begun + data).lstrip()
-        if not (start := _start(self._begun)):
+        if not (start := start_of(self._begun)):
             return ()
         self._framing = JsonArray(self.limit) if start.startswith((b"[", b"{")) else ServerSentEvents(self.limit)
         return self._framing.feed(start)
