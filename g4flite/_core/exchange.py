@@ -421,9 +421,12 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
 def reply_of(provider: Provider, head: Head) -> Reply:
     """Return the decoder of a response from this provider.
 
-    Raises `MalformedReplyError` if the body is compressed in a way that the request did not offer.
+    Raises `MalformedReplyError` if the body is compressed in a way that the request did not offer, and `SpecError` if
+    the provider makes no parser.
     """
-    parser = provider.parser(provider.max_frame)
+    parser: Any = provider.parser(provider.max_frame)
+    if not (callable(getattr(parser, "feed", None)) and callable(getattr(parser, "close", None))):
+        raise SpecError(f"parser returned a {type(parser).__name__}; it must return an object with feed and close")
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 
 

@@ -7,10 +7,11 @@
 `request.make_call` makes a `Call` of a caller's arguments, `request.build` makes a `Request` of a `Call`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from os import urandom
 from string import Formatter
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from .errors import SpecError, StatusError
@@ -36,15 +37,44 @@ class ErrorRule(NamedTuple):
     error: type[StatusError]
 
 
-class FrozenDict(dict[str, Any]):
-    """A dict that cannot be changed; unlike `types.MappingProxyType` it can be pickled, copied and written as JSON."""
+class FrozenDict(Mapping[str, Any]):
+    """A mapping that cannot be changed; unlike `types.MappingProxyType` it can be pickled and copied.
 
-    __slots__ = ()
+    It is no dict, because `dict.__setitem__` and `dict.__init__` change every dict.
+    """
+
+    __slots__ = ("_fields",)
+    _fields: Mapping[str, Any]
+
+    # There is no `__init__`, which could be called again.
+    def __new__(cls, fields: Mapping[str, Any]) -> "FrozenDict":
+        self = super().__new__(cls)
+        object.__setattr__(self, "_fields", MappingProxyType(dict(fields)))
+        return self
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("the fields of a provider cannot be changed; dataclasses.replace makes a variant of it")
 
-    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = __setattr__ = __delattr__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __or__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[str, Any]) -> dict[str, Any]:
+        return {**other, **self}
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
         return type(self), (dict(self),)
@@ -71,6 +101,19 @@ def check_template(what: str, template: str) -> None:
             raise ValueError(f"{what} must be a template of plain fields, like {{nonce}}; write {{{{ for a brace")
 
 
+def is_name(value: object) -> bool:
+    """Return whether the value is a string that is not empty."""
+    return isinstance(value, str) and value != ""
+
+
+def is_rule(value: object) -> bool:
+    """Return whether the value is an `ErrorRule` that can be applied.  A rule whose text is "" fits every body."""
+    return (
+        isinstance(value, ErrorRule) and type(value.status) is int and isinstance(value.contains, str)
+        and isinstance(value.error, type) and issubclass(value.error, StatusError)
+    )  # fmt: skip
+
+
 # What the fields of a provider have to be: the names of the fields, whether a value is so, and the same in words.
 FIELDS: Sequence[tuple[str, Callable[[Any], bool], str]] = (
     ("headers aliases options", lambda value: isinstance(value, Mapping), "a mapping"),
@@ -78,18 +121,19 @@ FIELDS: Sequence[tuple[str, Callable[[Any], bool], str]] = (
     ("models model_prefixes key_variables base_url_variables error_types errors",
      lambda value: isinstance(value, tuple), "a tuple"),
     ("models model_prefixes key_variables base_url_variables error_types",
-     lambda value: all(isinstance(item, str) for item in value), "a tuple of strings"),
-    ("errors", lambda value: all(isinstance(item, ErrorRule) for item in value), "a tuple of ErrorRule"),
+     lambda value: all(map(is_name, value)), "a tuple of strings that are not empty"),
+    ("errors", lambda value: all(map(is_rule, value)),
+     "a tuple of ErrorRule, each with an int, a string and a subclass of StatusError"),
     ("max_frame max_ratio", lambda value: type(value) is int and value > 0, "an integer above 0"),
     ("key_needed", lambda value: isinstance(value, bool), "True or False"),
     ("base_url retired", lambda value: isinstance(value, str), "a string"),
-    ("default_model", lambda value: value is None or isinstance(value, str), "a string or None"),
+    ("default_model", lambda value: value is None or is_name(value), "a string that is not empty, or None"),
 )  # fmt: skip
 
 
 def _shown(value: object) -> str:
-    """Return a number or a tuple as it is, and of anything else its type, for an error message."""
-    return repr(value) if isinstance(value, int | tuple) else type(value).__name__
+    """Return "", a number or a tuple as it is, and of anything else its type, for an error message."""
+    return repr(value) if value == "" or isinstance(value, int | tuple) else type(value).__name__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -174,8 +218,14 @@ class Provider:
             raise SpecError("url must begin with {base_url}, http:// or https://", provider=self.name)
         if self.end not in ("http", "marker"):
             raise SpecError(f"end must be 'http' or 'marker', not {self.end!r}", provider=self.name)
+        for known in [*self.aliases, *self.aliases.values(), *self.options]:
+            if not is_name(known):
+                raise SpecError(
+                    f"the names in aliases and options must be strings that are not empty, not {known!r}",
+                    provider=self.name,
+                )
         for option, kinds in self.options.items():
-            if not isinstance(kinds, tuple) or not all(isinstance(kind, type) for kind in kinds):
+            if not isinstance(kinds, tuple) or not kinds or not all(isinstance(kind, type) for kind in kinds):
                 raise SpecError(
                     f"options: the types of {option!r} must be a tuple, like (int, float)", provider=self.name
                 )

@@ -230,14 +230,14 @@ def build(call: Call) -> Request:
     """Return the request of one attempt: call the signer, fill in the templates, then build and encode the payload.
 
     A header of the caller replaces the provider's header of the same name.  Raises `SpecError` if a template names a
-    field that does not exist or if the payload is not JSON, `OptionError` if a header cannot be sent once it is filled
-    in, and whatever the signer and the payload builder raise.
+    field that does not exist, if the signer returns no fields or if the payload is not JSON, `OptionError` if a header
+    cannot be sent once it is filled in, and whatever the signer and the payload builder raise.
     """
     provider = call.provider
     if call.model is None and "{model}" in provider.url:
         raise ModelNotFoundError("there is no default model", advice="name one with {model}")
     if provider.signer is not unsigned:
-        call = replace(call, signed=provider.signer(call))
+        call = replace(call, signed=_signed(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
     quoted = {name: quote(str(value), safe="") for name, value in fields.items() if f"{{{name}}}" in provider.url}
     try:
@@ -259,6 +259,17 @@ def build(call: Call) -> Request:
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
     return Request(url, _checked_headers({**headers, **call.headers}), body)
+
+
+def _signed(call: Call) -> Mapping[str, str | int]:
+    """Return the fields that the provider's signer returns.  Raises `SpecError` for anything else."""
+    signed = call.provider.signer(call)
+    if not isinstance(signed, Mapping):
+        raise SpecError(f"signer returned a {type(signed).__name__}; it must return a mapping of names to strings")
+    for name, value in signed.items():
+        if not isinstance(name, str) or not isinstance(value, str | int):
+            raise SpecError(f"signer returned a {type(value).__name__} as {name!r}; it must be a string or an integer")
+    return signed
 
 
 def merged(payload: Any, extra: Any) -> Any:

@@ -3,7 +3,6 @@
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types of anthropic-sdk-python (August 2026).
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -28,6 +27,7 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.numbers import loads
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import reported
@@ -232,8 +232,8 @@ class MessagesReader:
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
             return self._finish(self._ending.finish or Finish("other"))
-        # An error comes as an event of that type or name, or as a field of any other event.
-        failed = "error" in (kind, name, *frame)
+        # An error comes as an event of that type or name, or as a field of any other event, where null is no error.
+        failed = "error" in (kind, name) or frame.get("error")
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
 
     def _started(self, index: object, block: dict[str, Any]) -> Items:
@@ -263,7 +263,7 @@ class MessagesReader:
         value = block.value
         if text := "".join(block.pieces):
             try:
-                value = {**value, "input": json.loads(text, strict=False)}
+                value = {**value, "input": loads(text)}
             # The model broke it off.
             except (ValueError, RecursionError):
                 value = {**value, "input": text}

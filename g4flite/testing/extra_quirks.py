@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..server.framing import compact
-from .frames import Frame, Quirk
+from .frames import Frame, Quirk, blocks_of
 
 PIXEL = "iVBORw0KGgo="
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "sun"}}
@@ -98,6 +98,20 @@ def control_characters(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield Frame("", f"{head}data: {compact(data)}\n\n".replace("\\t", "\t").encode())
 
 
+def huge_numbers(*, lines: bool) -> Quirk:
+    """Return a quirk: each frame has a number of 5000 digits, and one that is beyond the largest float."""
+
+    def quirk(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for name, data in frames:
+            if not isinstance(data, dict):
+                yield Frame(name, data)
+                continue
+            (block,) = blocks_of([Frame(name, {**data, "seed": "HUGE", "weight": "VAST"})], lines=lines)
+            yield Frame("", block.replace(b'"HUGE"', b"7" * 5000).replace(b'"VAST"', b"1e400"))
+
+    return quirk
+
+
 EVENTS = ("chat", "responses", "anthropic", "gemini", "cohere")
 EXTRA_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "native": {protocol: native(protocol) for protocol in NATIVES},
@@ -108,4 +122,5 @@ EXTRA_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "long_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), long_ids),
     "byte_order_mark": dict.fromkeys(NATIVES, byte_order_mark),
     "control_characters": dict.fromkeys(EVENTS, control_characters),
+    "huge_numbers": {**dict.fromkeys(EVENTS, huge_numbers(lines=False)), "ollama": huge_numbers(lines=True)},
 }

@@ -224,3 +224,12 @@ def test_the_finish_reason_of_a_failed_attempt_does_not_complete_a_later_attempt
     assert len(server.exchanges) == 2
     assert caught.value.partial == "half an ans"
     assert (driver.stream.finish_reason, driver.stream.usage) == (None, None)
+
+
+@pytest.mark.parametrize("made", [None, 5, ACME])
+def test_a_provider_that_makes_no_parser_is_refused(driver: Driver, server: Emulator, made: Any) -> None:
+    spec, server.script = dataclasses.replace(ACME, parser=lambda limit: made), Script(body="Hello")
+    with pytest.raises(g4flite.SpecError) as caught:
+        driver.collect(spec, "Hi", base_url=server.url)
+    said = f"parser returned a {type(made).__name__}; it must return an object with feed and close"
+    assert (str(caught.value), len(server.exchanges)) == (f"acme: {said}", 1)

@@ -12,6 +12,11 @@ import g4flite
 from g4flite import Call, ErrorRule, Provider, providers
 from tests.acme import ACME
 
+WRONG_RULES: Any = (
+    ("429", "", g4flite.RateLimitError), (True, "", g4flite.RateLimitError), (429, None, g4flite.RateLimitError),
+    (429, "", ValueError), (429, "", None),
+)  # fmt: skip
+
 
 @pytest.mark.parametrize("name", providers.names())
 def test_a_provider_can_be_pickled_copied_compared_and_hashed(name: str) -> None:
@@ -67,6 +72,7 @@ def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
         ({"error_types": ["text/html"]}, "error_types must be a tuple, not list"),
         ({"options": {"t": float}}, "the types of 't' must be a tuple"),
         ({"models": ("a",), "aliases": {"x": "c"}}, "'c' is an alias or the default model, but models"),
+        ({"options": {"t": ()}}, "the types of 't' must be a tuple"),
         ({"options": {"t": ("float",)}}, "the types of 't' must be a tuple"),
         *(({name: None}, f"{name} must be a mapping, not NoneType") for name in ("headers", "aliases", "options")),
         ({"headers": [("a", "b")]}, "headers must be a mapping, not list"),
@@ -75,13 +81,33 @@ def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
         ({"max_frame": "5"}, "max_frame must be an integer above 0, not str"),
         *(({"max_ratio": value}, f"max_ratio must be an integer above 0, not {value}") for value in (-1, 0, True)),
         ({"max_frame": 1.5}, "max_frame must be an integer above 0, not float"),
-        ({"models": (3,)}, "models must be a tuple of strings, not (3,)"),
+        ({"models": (3,)}, "models must be a tuple of strings that are not empty, not (3,)"),
+        *(
+            ({name: ("",)}, f"{name} must be a tuple of strings that are not empty, not ('',)")
+            for name in ("models", "model_prefixes", "key_variables", "base_url_variables", "error_types")
+        ),
+        *(
+            ({name: value}, f"the names in aliases and options must be strings that are not empty, not {shown}")
+            for name, value, shown in (
+                ("aliases", {"a": 5}, "5"),
+                ("aliases", {"a": None}, "None"),
+                ("aliases", {"a": ""}, "''"),
+                ("aliases", {5: "m"}, "5"),
+                ("aliases", {"": "m"}, "''"),
+                ("options", {5: (int,)}, "5"),
+                ("options", {"": (int,)}, "''"),
+            )
+        ),
         ({"model_prefixes": "models/"}, "model_prefixes must be a tuple, not str"),
-        ({"errors": (500,)}, "errors must be a tuple of ErrorRule, not (500,)"),
+        *(
+            ({"errors": (rule,)}, "errors must be a tuple of ErrorRule, each with an int, a string and a subclass of")
+            for rule in (500, (429, "", g4flite.RateLimitError), *(ErrorRule(*parts) for parts in WRONG_RULES))
+        ),
         ({"key_needed": None}, "key_needed must be True or False, not NoneType"),
         ({"base_url": None}, "base_url must be a string, not NoneType"),
         ({"retired": None}, "retired must be a string, not NoneType"),
-        ({"default_model": 3}, "default_model must be a string or None, not 3"),
+        ({"default_model": 3}, "default_model must be a string that is not empty, or None, not 3"),
+        ({"default_model": ""}, "default_model must be a string that is not empty, or None, not ''"),
     ],
 )
 def test_a_provider_that_cannot_work_is_refused(fields: dict[str, Any], complaint: str) -> None:
@@ -97,19 +123,29 @@ def test_nobody_can_change_a_provider_s_mappings(name: str) -> None:
     given["a"] = given["c"] = "changed"  # type: ignore[assignment]
     mapping: Any = getattr(spec, name)
     before = dict(mapping)
-    changes: list[Callable[[], Any]] = [
+    refused: list[Callable[[], Any]] = [
         lambda: mapping.__setitem__("a", "x"), lambda: mapping.__delitem__("a"), lambda: mapping.__ior__({"d": "x"}),
         mapping.clear, mapping.popitem, lambda: mapping.pop("a"), lambda: mapping.setdefault("d", "x"),
-        lambda: mapping.update(d="x"),
+        lambda: mapping.update(d="x"), lambda: setattr(mapping, "_fields", {}), lambda: delattr(mapping, "_fields"),
     ]  # fmt: skip
-    for change in changes:
+    for change in refused:
         with pytest.raises(TypeError, match="the fields of a provider cannot be changed; dataclasses.replace makes a"):
             change()
+    tricks: list[Callable[[], Any]] = [
+        lambda: dict.__setitem__(mapping, "a", "x"), lambda: dict.update(mapping, a="x"), lambda: dict.clear(mapping),
+        lambda: dict.__init__(mapping, a="x"), lambda: mapping._fields.__setitem__("a", "x"),
+    ]  # fmt: skip
+    for change in tricks:
+        with pytest.raises((TypeError, AttributeError)):
+            change()
+    mapping.__init__({"x-evil": "1"})
     assert mapping == before == {"a": "b" if name != "options" else (int,)}
     assert copy.deepcopy(mapping) == pickle.loads(pickle.dumps(mapping)) == copy.copy(mapping) == mapping
     assert type(copy.deepcopy(mapping)) is type(mapping)
     assert repr(mapping) == repr(before)
     assert dataclasses.asdict(spec)[name] == before
+    assert (len(mapping), list(mapping), "a" in mapping, mapping.get("d")) == (1, ["a"], True, None)
+    assert mapping | {"d": "x"} == {**before, "d": "x"} == {"d": "x"} | mapping
 
 
 def test_all_random_text_of_a_call_comes_from_random_below() -> None:

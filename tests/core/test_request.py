@@ -110,6 +110,19 @@ def test_a_template_that_names_an_unknown_field_is_refused() -> None:
         build(call(spec))
 
 
+@pytest.mark.parametrize(
+    ("signed", "complaint"),
+    [
+        *((value, f"signer returned a {type(value).__name__}; it must return a mapping") for value in (None, [1], "a")),
+        *(({"nonce": value}, f"signer returned a {type(value).__name__} as 'nonce'") for value in (None, b"x", 1.5)),
+        ({5: "x"}, "signer returned a str as 5"),
+    ],
+)
+def test_a_signer_that_returns_no_fields_is_refused(signed: Any, complaint: str) -> None:
+    with pytest.raises(g4flite.SpecError, match=f"^{complaint}"):
+        build(call(dataclasses.replace(ACME, signer=lambda _: signed)))
+
+
 def test_a_header_is_checked_after_its_template_is_filled() -> None:
     spec = dataclasses.replace(ACME, headers={"x-nonce": "{nonce}"}, signer=lambda call: {"nonce": "a\r\nb"})
     with pytest.raises(g4flite.OptionError, match="x-nonce holds a line break"):

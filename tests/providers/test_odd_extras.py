@@ -8,6 +8,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Native, Reasoning, Start
+from g4flite._core.response.framing import Lines
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
@@ -107,6 +108,55 @@ EXTRAS: list[Any] = [
 @pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
 def test_an_unknown_event_is_passed_over_whatever_it_holds(name: str, extra: Any) -> None:
     assert answer(name, sse(extra, PLAIN[name][0], extra, *PLAIN[name][1:])) == ("a", "", [])
+
+
+FIELDS = ("choices", "candidates", "response", "item", "message", "usage", "id", "index", "promptFeedback")
+
+
+@pytest.mark.parametrize("value", [3, "x", [3], [[]], {"a": 3}, True])
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+def test_an_unknown_event_may_have_the_answer_s_fields_in_any_shape(name: str, value: Any) -> None:
+    odd = [("status", {field: value}) for field in FIELDS]
+    assert answer(name, sse(*odd, PLAIN[name][0], *odd, *PLAIN[name][1:])) == ("a", "", [])
+
+
+@pytest.mark.parametrize("frame", [
+    {"choices": [{"delta": {"content": 5}}]}, {"choices": [{"delta": 3}]}, {"choices": [{"delta": {"tool_calls": 3}}]},
+])  # fmt: skip
+def test_an_event_of_any_name_that_holds_a_part_of_the_answer_must_have_its_shape(frame: Any) -> None:
+    *_, error = read("openai", sse(said("a"), ("status", frame), STOP, DONE))
+    assert type(error) is g4flite.MalformedReplyError
+
+
+@pytest.mark.parametrize("kind", ["ping", "status", "message_start", "content_block_stop", "x"])
+@pytest.mark.parametrize("value", [None, "", {}, False, [], 0])
+@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+def test_an_error_that_is_null_or_empty_is_none(name: str, value: Any, kind: str) -> None:
+    odd = (kind, {"type": kind, "error": value, "index": 9, "message": {}})
+    assert answer(name, sse(odd, PLAIN[name][0], odd, *PLAIN[name][1:])) == ("a", "", [])
+    # Bare JSON between the events.
+    bare = json.dumps({"error": value, "detail": value}).encode() + b"\n\n"
+    assert answer(name, sse(PLAIN[name][0]) + bare + sse(*PLAIN[name][1:])) == ("a", "", [])
+
+
+def test_a_line_whose_error_is_null_begins_a_reply() -> None:
+    assert [Lines(99).recognises(b'{"error": %b}\n' % value) for value in (b"null", b'""', b'"x"', b'{"a": 1}')] == [
+        True, True, False, False
+    ]  # fmt: skip
+
+
+HUGE = "1" * 5000
+RAW = [f'"seed": {HUGE}', f'"seed": -{HUGE}', '"p": 1e400', '"p": [-1.5E+999]', f'"usage": {HUGE}', f'"id": {HUGE}',
+       f'"index": {HUGE}', f'"responseId": {HUGE}', f'"error": null, "x": {{"y": {HUGE}}}']  # fmt: skip
+
+
+@pytest.mark.parametrize("extra", RAW, ids=range(len(RAW)))
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_number_that_python_cannot_hold_costs_no_answer(name: str, extra: str) -> None:
+    body = body_of(name, PLAIN[name]).replace(b"{", b"{%b, " % extra.encode(), 1)
+    assert answer(name, body) == ("a", "", [])
+    # In a frame with nothing else of the answer.
+    assert answer(name, body_of(name, [{"x": 0}]).replace(b"{", b"{%b, " % extra.encode()) + body) == ("a", "", [])
 
 
 @pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite import providers
 from g4flite._core.exchange import reply_of
-from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, content_coding
+from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, PlainText, content_coding
 from g4flite._core.settings import may_pass
 from tests.acme import ACME, MARKED
 from tests.founders import FOUNDERS, said
@@ -77,6 +77,37 @@ def test_a_compression_bomb_is_refused_before_it_fills_the_memory() -> None:
         tracemalloc.stop()
     spec = dataclasses.replace(ACME, max_ratio=5000)
     assert len(read(spec, Head(200, {}, "gzip"), [gzip.compress(b"0" * 2**22)])) == 2**22
+
+
+BOM = b"\xef\xbb\xbf"
+BEGINNINGS = [b"\n", b" \n", BOM[:1], BOM[:2], BOM, BOM + b"\r\n", b"\t\n" * 999]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS, ids=repr)
+@pytest.mark.parametrize("frames", [b'data: {"a": 1}\n\n', b": hi\n\n", b'{"a": "\xc3\xa9"}\n', b"[1]"], ids=repr)
+def test_a_plain_body_under_an_unknown_coding_may_begin_with_blanks_and_a_mark(beginning: bytes, frames: bytes) -> None:
+    body = (beginning if beginning not in BOM else BOM) + frames
+    for size in (1, 2, 3, len(beginning), len(body)):
+        plain = PlainText("nonsense")
+        assert b"".join(b"".join(plain.feed(body[at : at + size])) for at in range(0, len(body), size)) == body
+
+
+@pytest.mark.parametrize("beginning", [b"", *BEGINNINGS], ids=repr)
+@pytest.mark.parametrize("noise", [b"\x00", b"\x1f\x8b", b"\xff", b"Hello", b"data\x00"], ids=repr)
+def test_other_bytes_under_an_unknown_coding_are_malformed_behind_any_blanks(beginning: bytes, noise: bytes) -> None:
+    plain = PlainText("nonsense")
+    list(plain.feed(beginning))
+    with pytest.raises(g4flite.MalformedReplyError, match="compressed with nonsense, which the request did not offer"):
+        plain.feed(noise)
+
+
+def test_blanks_without_end_under_an_unknown_coding_fill_no_memory() -> None:
+    plain, blanks = PlainText("nonsense"), b" \n" * 2**15
+    tracemalloc.start()
+    for _ in range(999):
+        plain.feed(blanks)
+    assert tracemalloc.get_traced_memory()[0] < 2**16
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("coding", ["br", "gzip,gzip", "nonsense"])

@@ -79,7 +79,6 @@ Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (a
 and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index); pydantic-ai's recordings (`id: ""`).
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -90,6 +89,7 @@ from typing import Final, ParamSpec, TypeAlias
 from ..errors import G4fliteError, LimitError, MalformedReplyError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from .nesting import Nesting
+from .numbers import Number, dumps, loads
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
 MOST_CALLS: Final = 1024
@@ -580,6 +580,8 @@ def string_of(value: object) -> str | None:
     """Return an id or a name; None if there is none.  A number becomes text, and a lone surrogate U+FFFD."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, Number):
+        return value.text
     return join_surrogates(value) if isinstance(value, str) and value else None
 
 
@@ -593,7 +595,7 @@ def arguments_of(value: object) -> str:
     if value is not None and not isinstance(value, dict | list):
         raise TypeError(f"a {type(value).__name__} where arguments should be")
     try:
-        return json.dumps(value) if value else ""
+        return dumps(value) if value else ""
     # Writing takes more stack than reading did.
     except RecursionError as error:
         raise ValueError("arguments that are nested too deep") from error
@@ -613,7 +615,7 @@ def _valid(text: str) -> bool:
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
     try:
-        return bool(json.loads(one) == json.loads(other))
+        return bool(loads(one) == loads(other))
     except (ValueError, RecursionError):
         return False
 

@@ -13,7 +13,6 @@ All decoders split bytes and not text, at LF (server-sent events also at CR) and
 also split at U+2028 and other characters, which may stand inside a line of JSON.
 """
 
-import json
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,7 @@ from itertools import repeat
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import LimitError
-from .quoted import DECODER
+from .numbers import dumps, loads
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
@@ -63,7 +62,7 @@ class Framing(Protocol):
         """
 
 
-def _start(data: bytes) -> bytes:
+def start_of(data: bytes) -> bytes:
     """Return the beginning of a body without a byte order mark and white space, b"" while there may be more of both."""
     start = data.lstrip()
     return b"" if BOM_UTF8.startswith(start) else start.removeprefix(BOM_UTF8).lstrip()
@@ -107,12 +106,12 @@ class Lines:
         yield "", line
 
     def recognises(self, data: bytes) -> bool | None:
-        line, found, _ = _start(data).partition(b"\n")
+        line, found, _ = start_of(data).partition(b"\n")
         if line and not line.startswith(b"{"):
             return False
         # A JSON error of several lines begins with half an object.
         try:
-            return "error" not in json.loads(line) if found else None
+            return not loads(line.decode("utf-8", "replace")).get("error") if found else None
         except (ValueError, RecursionError):
             return False
 
@@ -197,7 +196,7 @@ class ServerSentEvents:
         yield from self._events(self._take_tail() + (b"\n\n" if self._flush else b""))
 
     def recognises(self, data: bytes) -> bool | None:
-        start = _start(data)
+        start = start_of(data)
         if _FIELD.match(start):
             return True
         return None if not start or (len(start) <= _LONGEST_FIELD and start.isalpha()) else False
@@ -276,11 +275,11 @@ class ServerSentEvents:
         bare = bytes(self._bare)
         self._bare, self._open = bytearray(), 0
         with suppress(ValueError, RecursionError):
-            value = DECODER.decode(bare.decode("utf-8", "replace"))
+            value = loads(bare.decode("utf-8", "replace"))
             # Gemini's errors are lists of one.
             value = value[0] if isinstance(value, list) and len(value) == 1 else value
             if _is_error(value):
-                yield "error", json.dumps(value).encode()
+                yield "error", dumps(value).encode()
 
     def _field(self, line: bytes) -> None:
         """Take one line of an event, `field: value`."""
@@ -320,7 +319,7 @@ def _is_error(value: Any) -> bool:
 def _name_of(element: bytes) -> str:
     """Return the name of an object that stands alone: `error`, or "" if it is none."""
     with suppress(ValueError, RecursionError):
-        return "error" if _is_error(DECODER.decode(element.decode("utf-8", "replace"))) else ""
+        return "error" if _is_error(loads(element.decode("utf-8", "replace"))) else ""
     return ""
 
 
@@ -408,7 +407,7 @@ class JsonArray:
         yield "", element.rstrip(_BLANK)
 
     def recognises(self, data: bytes) -> bool | None:
-        start = _start(data)
+        start = start_of(data)
         # An object alone may be any error in JSON.
         return start.startswith(b"[") if start else None
 
@@ -440,7 +439,7 @@ class EventsOrArray:
         if self._framing is not None:
             return self._framing.feed(data)
         self._begun = (self._begun + data).lstrip()
-        if not (start := _start(self._begun)):
+        if not (start := start_of(self._begun)):
             return ()
         self._framing = JsonArray(self.limit) if start.startswith((b"[", b"{")) else ServerSentEvents(self.limit)
         return self._framing.feed(start)

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from ..errors import G4fliteError, LimitError, MalformedReplyError, ProviderError, ReplyError, TruncatedStreamError
 from ..events import ChunkParser, Event
+from .framing import start_of
 
 # Bytes that the decompressor gives out at a time.
 PIECE: Final = 64 * 1024
@@ -175,21 +176,26 @@ class PlainText:
     __slots__ = ("_begun", "_coding")
 
     def __init__(self, coding: str) -> None:
-        self._coding, self._begun = coding, False
+        self._coding = coding
+        # The beginning of the body while it holds nothing but blanks and a byte order mark; None from then on.
+        self._begun: bytes | None = b""
 
     def feed(self, data: bytes) -> Iterable[bytes]:
         """Return `data` as it is.  Raises `MalformedReplyError` if the body does not begin as events or JSON."""
-        if data and not self._begun:
-            self._begun = True
+        if self._begun is not None and (start := start_of(self._begun + data)):
+            self._begun = None
             try:
-                start = _Utf8().decode(data[:64])
+                text = _Utf8().decode(start[:64])
             except UnicodeDecodeError:
-                start = "\0"
-            plain = all(char.isprintable() or char in "\ufeff\t\r\n" for char in start)
-            if not plain or not start.lstrip("\ufeff\t\r\n ").startswith(FRAME_BEGINS):
+                text = "\0"
+            plain = all(char.isprintable() or char in "\t\r\n" for char in text)
+            if not plain or not text.startswith(FRAME_BEGINS):
                 raise MalformedReplyError(
                     f"the reply is compressed with {self._coding}, which the request did not offer"
                 )
+        # Without the blanks, which may go on without end.
+        elif self._begun is not None:
+            self._begun = (self._begun + data).strip()
         return (data,)
 
     def close(self) -> None:
