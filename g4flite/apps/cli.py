@@ -158,15 +158,28 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     command.add_argument("--base-url", metavar="URL", help="ask the server at this URL, not the public one")
     command.add_argument("--proxy", metavar="URL", help="a proxy; the scheme is http, https, socks5 or socks5h")
     command.add_argument("--timeout", metavar="SECONDS", type=float, help="the time for the whole answer")
-    pairs: dict[str, Any] = {"action": "append", "default": []}
-    command.add_argument("-H", "--header", metavar="NAME:VALUE", type=header, help="HTTP header; repeatable", **pairs)
+    add_header(command)
     command.add_argument(
         "-o",
         "--option",
         metavar="NAME=VALUE",
         type=option,
+        action="append",
+        default=[],
         help="option; the value is JSON or text; repeatable",
-        **pairs,
+    )
+
+
+def add_header(command: argparse.ArgumentParser) -> None:
+    """Add the flag for headers."""
+    command.add_argument(
+        "-H",
+        "--header",
+        metavar="NAME:VALUE",
+        type=header,
+        action="append",
+        default=[],
+        help="HTTP header, like 'authorization: Bearer KEY'; repeatable",
     )
 
 

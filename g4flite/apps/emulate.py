@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
     command.add_argument("--slow", metavar="SECONDS", type=float, default=0.0, help="wait between the chunks")
     command.add_argument("--fail", metavar="KIND", help="answer with this error: rate_limit, overloaded, ...")
     command.add_argument("--cut", metavar="BYTES", type=int, help="close the connection after so much of the reply")
+    command.add_argument("--no-keys", action="store_true", help="demand no key, as servers of one's own do")
     command.add_argument("--reasoning", action="store_true", help="reason before the answer")
     command.add_argument(
         "--tools", action="store_true", help="call the tool weather, and answer once its result has come"
@@ -52,14 +53,14 @@ def emulate(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise UsageError(f"wrong --slow, --cut or --fail: {error}") from error
     reply, log = replier(reasoning=arguments.reasoning, tools=arguments.tools), log_line if arguments.log else None
-    emulator = Emulator(reply, host=arguments.host, port=arguments.port, script=script, log=log)
+    place: dict[str, Any] = {"host": arguments.host, "port": arguments.port}
+    emulator = Emulator(reply, script=script, keys=not arguments.no_keys, log=log, **place)
     try:
         emulator.start()
     except (OSError, OverflowError, TypeError) as error:
         # OverflowError: there is no such port.  TypeError: the host cannot be encoded.
         kind = G4fliteError if isinstance(error, OSError) else UsageError
-        place = f"{arguments.host}:{arguments.port}"
-        raise kind(f"could not listen on {place}: {error}; choose another --host or --port") from error
+        raise kind(f"could not listen on {arguments.host}:{arguments.port}: {error}; choose another --host or --port") from error
     with emulator:
         # The retired services know no errors, no reasoning and no tools.
         richer = arguments.fail or arguments.reasoning or arguments.tools

@@ -436,6 +436,14 @@ def test_a_key_is_nowhere_in_a_report(
     assert shown in out
 
 
+def test_a_header_of_the_caller_reaches_the_endpoint(server: Emulator, capsys: Captured) -> None:
+    """`openai-compatible` reads its key from no environment variable, and this server demands a key."""
+    arguments = ["check", f"{server.url}/v1", "--as", "openai-compatible", "-m", "m"]
+    assert cli.main([*arguments, "-H", f"authorization: Bearer {KEY}"]) == 0
+    assert KEY not in capsys.readouterr().out
+    assert {found.verdict for found in report(arguments[1], arguments[3], model="m", headers={"x": "y"})} > {"fail"}
+
+
 def test_the_repr_of_a_recording_holds_no_secret() -> None:
     assert "s3cret" not in repr(recorded(b"s3cret-key", secrets=("s3cret-key",)))
 

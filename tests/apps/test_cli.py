@@ -204,6 +204,8 @@ def test_an_error_names_flags_in_place_of_arguments_of_python(capsys: Captured, 
         (["ollama", "Hi", "--base-url", server.url], "ollama: there is no default model; name one with --model"),
         (["openai", "Hi", "-m", "m", "-H", "authorization: x", "--base-url", f"{server.url}/v1"],
          "check OPENAI_API_KEY in the environment"),
+        (["lmstudio", "Hi", "-m", "m", "--base-url", f"{server.url}/v1"],
+         '; send the key in a header, like "authorization: Bearer KEY", with --header'),
     ):  # fmt: skip
         assert main(["stream", *arguments]) in (1, 2)
         assert told in capsys.readouterr().err

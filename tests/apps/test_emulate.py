@@ -104,6 +104,19 @@ def test_a_reply_is_cut_and_a_slow_one_waits_between_its_chunks(serving: Serving
     assert serving(slow, "--slow", "0.05") >= 0.1
 
 
+def test_no_key_is_demanded_with_no_keys(driver: Driver, serving: Serving) -> None:
+    def ask(url: str) -> list[str]:
+        return driver.collect("llamacpp", "Hi", base_url=f"{url}/v1", retries=0)
+
+    assert "".join(serving(ask, "--no-keys")) == "You said: Hi"
+
+    def refused(url: str) -> None:
+        with pytest.raises(g4flite.AuthenticationError, match="LLAMA_API_KEY"):
+            ask(url)
+
+    serving(refused)
+
+
 def test_the_log_has_a_line_for_each_request_and_no_key(serving: Serving, capsys: Captured) -> None:
     def ask(url: str) -> None:
         g4flite.stream("gemini", "Hello\x1b[2J\n" + "x" * 99, model="m", base_url=url, api_key="sk-secret").text()

@@ -79,7 +79,7 @@ def test_the_error_of_a_status_quotes_the_body() -> None:
     [
         (400, "Bad Request; check the messages and options"),
         # ACME names no environment variable.
-        (401, "Unauthorized; check api_key= or the environment variable that holds it"),
+        (401, 'Unauthorized; pass api_key= or send the key in a header, like "authorization: Bearer KEY", with headers='),
         (402, "Payment Required; the account has no credit left"),
         (403, "Forbidden; the service refuses this caller"),
         (404, "Not Found; there is nothing at this URL"),
@@ -383,7 +383,8 @@ class TestRetry:
         assert isinstance(error, g4flite.AllFailedError)
         assert str(error).splitlines() == [
             "free2gpt, acme: none of 2 providers answered:",
-            "  free2gpt: status 401 Unauthorized: 'no'; check api_key= or the environment variable that holds it",
+            "  free2gpt: status 401 Unauthorized: 'no'; pass api_key= or send the key in a header, like "
+            '"authorization: Bearer KEY", with headers=',
             "  acme: refused",
         ]
         assert [type(e) for e in error.errors] == [g4flite.AuthenticationError, g4flite.ConnectError]
@@ -416,8 +417,8 @@ class TestRetry:
         caplog.set_level("DEBUG", logger="g4flite")
         self.follow(run_of(ACME, authorization="Bearer s3cret"), (Head(401, {}), b"s3cret"))
         assert [record.getMessage() for record in caplog.records] == [
-            "acme, model None: AuthenticationError: status 401 Unauthorized: '***'; check api_key= or the "
-            "environment variable that holds it after 0.000 s"
+            "acme, model None: AuthenticationError: status 401 Unauthorized: '***'; pass api_key= or send the key in "
+            'a header, like "authorization: Bearer KEY", with headers= after 0.000 s'
         ]
 
     def test_the_cause_of_the_error_of_several_providers_is_the_last_provider_s_error(self) -> None:

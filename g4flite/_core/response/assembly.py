@@ -402,7 +402,7 @@ class ToolCalls:
         name: str | None,
         text: str,
     ) -> _Call:
-        """Do the same as `_owner` for a fragment with an id; `here` is the call in its slot, `same` the one of its id."""
+        """Do the same as `_owner` for a fragment with an id; `here` is the call in its slot, `same` that of its id."""
         opens = begins(text)
         if same is not None:
             elsewhere = bool(keys) and same is not here

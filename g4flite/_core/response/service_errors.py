@@ -214,6 +214,8 @@ ADVICE: Final[Mapping[type[StatusError], str]] = {
     ContentFilterError: "change the messages, or ask another provider",
     ChallengeError: "a challenge page lets only browsers pass: try another network, {proxy} or provider",
 }
+# For a provider that reads its key from no environment variable.
+NO_VARIABLE: Final = '[pass {api_key} or ]send the key in a header, like "authorization: Bearer KEY"[, with {headers}]'
 NO_CREDIT: Final = "the quota is used up: add credit, or ask another provider"
 NO_MODEL: Final = "the service has no such model: check {model} and {base_url}"
 LATER: Final = "try again later, or ask another provider"
@@ -472,8 +474,9 @@ def status_error(
         # The headers of the service behind a relay count last.
         wait = until_reset(headers, now_ms)
         wait = until_reset(report.headers or {}, now_ms) if wait is None else wait
-    if kind is AuthenticationError and key_variables:
-        advice = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
+    if kind is AuthenticationError:
+        named = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
+        advice = named if key_variables else NO_VARIABLE
     word = next((f" ({word})" for word in (report.code, report.kind) if WORD.fullmatch(str(word or ""))), "")
     return kind(
         f"status {status}{_phrase(status)}{said}{word}",

@@ -13,6 +13,7 @@ It makes at most four requests:
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from importlib import import_module
@@ -32,7 +33,7 @@ from ..._core.provider import Provider
 from ..._core.request import make_call
 from ..._core.settings import Timeout
 from ...client import resolve_connection, route_of, warn
-from ..cli import warnings_as_lines
+from ..cli import add_header, warnings_as_lines
 from .case import Finding
 
 __all__ = ["Finding", "add", "report"]
@@ -42,12 +43,18 @@ UNREACHED = (UsageError, ConnectError, ConnectTimeoutError, ProxyError, TLSError
 
 
 def report(
-    url: str, spec: Provider | str, *, model: str | None = None, api_key: str | None = None, timeout: float = 30.0
+    url: str,
+    spec: Provider | str,
+    *,
+    model: str | None = None,
+    api_key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 30.0,
 ) -> tuple[Finding, ...]:
     """Return the findings on the endpoint at `url`, judged as a server of the protocol that `spec` describes.
 
-    `url` is what `base_url=` would be.  `timeout` is how many seconds may pass without text.  Without `api_key`, the
-    key comes from the provider's environment variable; if that is not set, no key is sent.  Raises a `UsageError` for
+    `url` is what `base_url=` would be, `headers` what `headers=` would be.  `timeout` is how many seconds may pass without text.  Without `api_key`, the
+    key comes from the provider's environment variable; if that is not set, no key is sent but the one in `headers`.  Raises a `UsageError` for
     wrong arguments, and `ConnectError`, `ConnectTimeoutError`, `ProxyError` or `TLSError` if the endpoint cannot be
     reached.
     """
@@ -59,7 +66,7 @@ def report(
 
     spec = replace(providers.find(spec), key_needed=False)
     timers = Timeout(first_token=timeout, idle=timeout, total=4 * timeout)
-    call = make_call(spec, PROMPT, model=model, base_url=url, headers=None, options={}, api_key=api_key)
+    call = make_call(spec, PROMPT, model=model, base_url=url, headers=headers, options={}, api_key=api_key)
     connection = resolve_connection(call, None, None)
     route = route_of(call, connection, None, timers, 0)
     warn(call, public=False)
@@ -96,6 +103,7 @@ def add(commands: Any) -> None:
         help="a provider, or module:CONSTANT for a provider of your own",
     )
     command.add_argument("-m", "--model", metavar="MODEL", help="a model that the endpoint serves")
+    add_header(command)
     command.add_argument(
         "--timeout",
         metavar="SECONDS",
@@ -109,7 +117,8 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Carry out `check`: print a report.  Raises `SystemExit` if a line of the report fails."""
     with warnings_as_lines():
-        findings = report(arguments.url, find(arguments.spec), model=arguments.model, timeout=arguments.timeout)
+        more = {"model": arguments.model, "headers": dict(arguments.header), "timeout": arguments.timeout}
+        findings = report(arguments.url, find(arguments.spec), **more)
     if arguments.json:
         print(json.dumps([as_json(finding) for finding in findings], indent=2))
     else:
