@@ -208,7 +208,7 @@ def test_a_passing_error_before_any_content_is_retried(driver: Driver, server: E
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["OverloadedError", "complete"]
 
 
-@pytest.mark.parametrize("first", [Reasoning("hm"), ToolCall("", "now", "{}"), "a"])
+@pytest.mark.parametrize("first", [Reasoning("hm"), ToolCall("", "now", '{"zone": "UTC"}'), "a"])
 def test_no_error_after_content_is_retried(first: Any, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: [first, Problem("overloaded")]
     server.script = Script(dialect="vllm")

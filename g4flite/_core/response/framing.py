@@ -310,7 +310,7 @@ class ServerSentEvents:
 def _is_error(value: Any) -> bool:
     """Return whether a value that is no event is the body of an HTTP error.  Cohere's have no field `error`."""
     return isinstance(value, dict) and (
-        not {"error", "errors", "detail"}.isdisjoint(value)
+        any(value.get(name) for name in ("error", "errors", "detail"))
         or isinstance(value.get("message"), str)
         or "error" in (value.get("type"), value.get("object"))
     )
