@@ -39,10 +39,15 @@ MOST_MISSES = 16
 DONE = b"[DONE]"
 # Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
-# A piece of the answer in half a frame: a field of any protocol that holds content, and the beginning of its value.
+# A piece of the answer in half a frame: the type of an Anthropic event that has one; a field of any protocol that holds
+# content, and the beginning of its value; or, at the end of the half, a field in which content may still come.  The
+# number bounds the time that the search takes.
 CONTENT_BEGINS: Final = re.compile(
-    rb'"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*"[^"]'
+    rb"content_block_(start|delta)"
+    rb'|"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*'
+    rb'("([^"]|\Z)|\Z)'
     rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
+    rb'|"(choices|candidates|parts)"\s*:\s*\[[^\]]{0,4096}\Z|"(delta|content)"\s*:\s*\{[^}]{0,4096}\Z'
 )
 # What to do about a reply of another form than the protocol's.
 CHECK = "check {base_url} and the provider"
@@ -214,7 +219,7 @@ class FrameParser:
         if self.done:
             return
         half: TruncatedStreamError | None = None
-        frame = b""
+        name, frame = "", b""
         try:
             for name, frame in self._framing.close():
                 for item in self._read(name, frame, last=True):
@@ -227,7 +232,7 @@ class FrameParser:
             torn = cut or half is not None
             # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
             settled = getattr(reader, "settled", None)
-            whole = settled is not False and not (settled and CONTENT_BEGINS.search(frame if half else b""))
+            whole = settled is not False and not (settled and half and CONTENT_BEGINS.search(name.encode() + frame))
             for item in reader.end(marked=False) if whole or not torn else reader.rest():
                 yield from self._joined(item)
         yield from self._lone_surrogates()
