@@ -57,6 +57,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
     "chat: audio, images, annotations": ("openai", [chunk({"audio": {"data": "x"}}), chunk({"images": [1]}),
         chunk({"annotations": [2], "content": ""}), STOP], [
         Native("audio", {"data": "x"}), Native("images", [1]), Native("annotations", [2])]),
+    "chat: content_blocks": ("pollinations", [chunk({"content_blocks": [{"type": "image_url"}]}), STOP], [
+        Native("content_blocks", [{"type": "image_url"}])]),
+    "chat: content beside the answer": ("perplexity", [{**chunk(), "search_results": [1], "related_questions": ["q"]},
+        {**STOP, "search_results": [1, 2]}], [Native("search_results", [1, 2]), Native("related_questions", ["q"])]),
     "chat: parts of content": ("mistral", [chunk({"content": [{"type": "reference", "reference_ids": [1]},
         {"type": "document_url", "document_url": "u"}]}), STOP], [
         Native("reference", {"type": "reference", "reference_ids": [1]}),
@@ -98,6 +102,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
         named("response.completed", response=message({"type": "message", "content": [{"type": "output_video"}]}))], [
         Native("output_video", {"type": "output_video", "v": 1})]),
     "ollama: images": ("ollama", [json.dumps({"message": {"images": ["x"]}, "done": True})], [Native("images", ["x"])]),
+    "cohere: an image": ("cohere", [named("content-start", delta={"message": {"content": {"type": "document"}}}),
+        named("content-delta", delta={"message": {"content": {"type": "image_url", "image_url": "u"}}}),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [
+        Native("document", {"type": "document"}), Native("image_url", {"type": "image_url", "image_url": "u"})]),
     "cohere: citations": ("cohere", [named("citation-start", index=0, delta={"message": {"citations": {"start": 0}}}),
         named("message-end", delta={"finish_reason": "COMPLETE"})], [Native("citations", {"start": 0})]),
 }  # fmt: skip
