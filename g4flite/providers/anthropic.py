@@ -25,7 +25,7 @@ from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
-from .._core.response.fields import name_of, reasoning_of
+from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.numbers import loads
 from .._core.response.parsers import FrameParser, Items, text_or_error
@@ -175,6 +175,11 @@ def without_end(content: Any) -> Any:
     return [*content[:-1], {**content[-1], "text": content[-1]["text"].rstrip()}]
 
 
+# The types of the deltas, by the field that each has, for servers that leave the type out.
+DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta",
+          "signature": "signature_delta", "citation": "citations_delta"}  # fmt: skip
+
+
 class Block(NamedTuple):
     """A block of another kind than text, thinking and the caller's tools: as it began, and its input so far."""
 
@@ -211,8 +216,9 @@ class MessagesReader:
             return self._delta(frame.get("index"), frame["delta"])
         items = tuple(self._read(kind, name, frame))
         if kind == "message_delta":
-            self._ending.note(finish_of(frame["delta"].get("stop_reason")), (), calls=self._calls.count)
-        elif self._ending.finish is not None or kind == "content_block_start":
+            finish = finish_of(as_object(frame.get("delta")).get("stop_reason"))
+            self._ending.note(finish, (), calls=self._calls.count)
+        elif self._ending.finish is not None or kind in ("content_block_start", "message_start"):
             self._ending.note(None, items, calls=self._calls.count)
         return items
 
@@ -223,7 +229,7 @@ class MessagesReader:
         if kind == "message_start":
             message = frame["message"]
             start = Start(name_of(message.get("id")), name_of(message.get("model")))
-            return start, self._count(message.get("usage"))
+            return start, *self._begun(message.get("content")), self._count(message.get("usage"))
         if kind == "content_block_start":
             return self._started(frame.get("index"), frame["content_block"])
         if kind == "content_block_stop":
@@ -235,6 +241,11 @@ class MessagesReader:
         # An error comes as an event of that type or name, or as a field of any other event, where null is no error.
         failed = "error" in (kind, name) or frame.get("error")
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
+
+    def _begun(self, blocks: object) -> Items:
+        """Yield the blocks that a message already holds when it starts: some servers send the whole answer there."""
+        for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
+            yield from (*self._started(index, block), *self._calls.stop(index), *self._native(index))
 
     def _started(self, index: object, block: dict[str, Any]) -> Items:
         """Yield what a block begins with."""
@@ -274,6 +285,9 @@ class MessagesReader:
         kind = delta.get("type")
         if kind == "text_delta":
             return (text_or_error(delta["text"]),)
+        if not kind:
+            kind = next((kind for name, kind in DELTAS.items() if name in delta), None)
+            return self._delta(index, {**delta, "type": kind}) if kind else ()
         if kind == "thinking_delta":
             return tuple(reasoning_of(delta.get("thinking")))
         if self._block is not None and self._block.number == index:

@@ -69,11 +69,15 @@ def payload(call: Call) -> JSON:
     )  # fmt: skip
 
 
+# The types of content that is text or reasoning, which a delta need not name.
+TEXTS = (None, "text", "thinking")
+
+
 class CohereReader:
     """Reads the events of one reply.  Unknown events are skipped."""
 
     __slots__ = ("_calls", "done")
-    names = ("content-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "message-end")
+    names = ("content-start", "content-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "message-end")
     verbatim = True
 
     def __init__(self, limit: int) -> None:
@@ -81,8 +85,10 @@ class CohereReader:
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
-        if kind == "content-delta":
+        if kind in ("content-delta", "content-start"):
             content = frame["delta"]["message"]["content"]
+            if content.get("type") not in TEXTS:
+                return (Native(str(content["type"]), content),)
             # A piece holds either reasoning or text.
             if content.get("thinking"):
                 return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))

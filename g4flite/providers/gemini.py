@@ -30,7 +30,7 @@ from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import reported
+from .._core.response.service_errors import excerpt, reported
 from .._core.takes import Takes
 
 # The protocol's words for the kinds of `tool_choice`.
@@ -120,13 +120,15 @@ class GeminiReader:
     The end of the body ends the answer: `finishReason` may stand in early chunks, or in every chunk.
     """
 
-    __slots__ = ("_calls", "_ending", "_naming", "_sources", "_usage", "done")
+    __slots__ = ("_calls", "_counts", "_ending", "_naming", "_said", "_sources", "_uncounted", "done")
     names = ("", "message")
 
     def __init__(self, limit: int) -> None:
         self._calls, self._naming, self._ending, self._sources = ToolCalls(limit), Naming(), Ending(), dict[str, Any]()
-        # The token counts of the last chunk behind a finish reason.
-        self._usage: object = None
+        # The token counts so far, and whether they have changed since they were given out.
+        self._counts, self._uncounted = dict[str, Any](), False
+        # What the service says about its finish reason.
+        self._said: object = None
         self.done = False
 
     @property
@@ -159,12 +161,17 @@ class GeminiReader:
             self._ending.note(finish_of(reason), items, calls=self._calls.count)
         if not SOURCES.isdisjoint(candidate):
             self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
-        # Each chunk repeats the token counts; those of the last chunk are final.
-        if usage := frame.get("usageMetadata"):
-            if blocked or (reason and not finished):
-                yield counted(usage)
-            elif finished:
-                self._usage = usage
+        if candidate.get("finishMessage"):
+            self._said = candidate["finishMessage"]
+        # Most chunks repeat the token counts, and those of the last chunk are final: they begin anew while the service
+        # runs its own tools.  But a last chunk may have zeros, or no count of the answer (microsoft/semantic-kernel
+        # #13944), and then adds to the counts before.
+        if usage := as_object(frame.get("usageMetadata")):
+            prompt, answer = usage.get("promptTokenCount"), usage.get("candidatesTokenCount")
+            anew = type(prompt) is type(answer) is int and prompt > 0 < answer
+            self._counts, self._uncounted = usage if anew else merged(self._counts, usage), True
+        if blocked or (reason and not finished):
+            yield self._usage()
         if blocked:
             body = json.dumps(feedback)
             said = f"the service blocked the messages ({blocked}); change them, or ask another provider"
@@ -188,16 +195,22 @@ class GeminiReader:
         yield from (Native(key, value) for key, value in self._sources.items())
         native = finish.native
         yield Finish(self._calls.reason(finish.reason), native)
-        yield counted(self._usage)
+        yield self._usage()
+        why = f"{native}: {excerpt(self._said)}" if isinstance(self._said, str) else native
         if finish.reason == "content_filter":
-            said = f"the service stopped the answer ({native}); the text so far is in .partial; change the messages"
+            said = f"the service stopped the answer ({why}); the text so far is in .partial; change the messages"
             yield ContentFilterError(said, status=200, code=native)
         if finish.reason == "error":
-            said = f"the model wrote what the service cannot use ({native}); try again"
+            said = f"the model wrote what the service cannot use ({why}); try again"
             yield ProviderError(said, code=native, passing=True)
 
+    def _usage(self) -> Usage | None:
+        """Return the token counts so far, None if they were given out."""
+        new, self._uncounted = self._uncounted, False
+        return counted(self._counts) if new else None
+
     def rest(self) -> Items:
-        return (counted(self._usage),)
+        return (self._usage() if self._ending.finish is not None else None,)
 
 
 def finish_of(reason: object) -> Finish | None:
@@ -206,9 +219,8 @@ def finish_of(reason: object) -> Finish | None:
     return Finish(REASONS.get(str(reason), "other"), str(reason)) if named else None
 
 
-def counted(usage: object) -> Usage | None:
+def counted(counts: dict[str, Any]) -> Usage | None:
     """Return the token counts in a `usageMetadata`, None if it has none."""
-    counts = merged({}, usage)
     names = ("prompt", "toolUsePrompt", "candidates", "thoughts", "total")
     prompt, used, answer, thought, total = (found(counts, f"{name}TokenCount") for name in names)
     # What tools of the service have put into the prompt, and the thoughts, are counted beside the others.

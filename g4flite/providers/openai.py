@@ -26,7 +26,7 @@ from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
-from .._core.response.fields import Naming, reasoning_of
+from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
@@ -97,8 +97,12 @@ def payload(call: Call) -> JSON:
 
 
 # The fields of a delta that hold content of other kinds.  Sources: types of openai-python (`audio`), OpenRouter
-# (`images`, `annotations`) and Groq (`executed_tools`), November 2026.
-NATIVES = frozenset(("audio", "images", "annotations", "executed_tools"))
+# (`images`, `annotations`) and Groq (`executed_tools`), and of pollinations (`content_blocks`), November 2026.
+NATIVES = frozenset(("audio", "images", "annotations", "content_blocks", "executed_tools"))
+# The fields that hold reasoning.  The details, which are OpenRouter's, repeat the others.
+THOUGHTS = ("reasoning", "reasoning_content", "reasoning_details")
+# The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
+SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
 
 
 class ChatReader:
@@ -108,7 +112,10 @@ class ChatReader:
     with the reason.
     """
 
-    __slots__ = ("_calls", "_citations", "_counts", "_ending", "_naming", "_refusal", "_think", "_usage", "done")
+    __slots__ = (
+        "_calls", "_counts", "_ending", "_message", "_naming", "_refusal", "_said", "_sources", "_think", "_usage",
+        "done",
+    )  # fmt: skip
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 
@@ -118,8 +125,10 @@ class ChatReader:
         self._counts: dict[str, Any] = {}
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
-        # The sources of the answer, which some services repeat in each chunk.
-        self._citations: object = None
+        # The fields of `SOURCES` as they came last.
+        self._sources = dict[str, Any]()
+        # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
+        self._said, self._message = set[str](), dict[str, Any]()
         # The token counts that came with the finish reason or behind it.
         self._usage: Usage | None = None
         self.done = False
@@ -139,19 +148,27 @@ class ChatReader:
         # The first chunk of Azure has neither yet.
         if not self._naming.complete and (frame.get("id") or frame.get("model")):
             items += filter(None, (self._naming.learn(frame.get("id"), frame.get("model")),))
-        choices = frame.get("choices") or ()
+        choices, counts = frame.get("choices") or (), None
         for choice in (choices,) if isinstance(choices, dict) else choices:
             if not isinstance(choice, dict) or choice.get("index") not in (None, 0, "0"):
                 continue
-            delta = choice.get("delta") or {}
+            delta = choice.get("delta")
+            if delta is None:
+                delta = self._unsaid(whole_of(choice))
+            else:
+                if not self._said.issuperset(delta):
+                    self._said.update(key for key, value in delta.items() if value)
+                if "message" in choice:
+                    self._message = as_object(choice["message"])
             items += self._delta(delta)
             reason = choice.get("finish_reason")
             if reason or self._ending.finish or delta.get("tool_calls"):
                 finish = finish_of(reason, choice.get("native_finish_reason"))
                 self._ending.note(finish, items, calls=self._calls.count)
-        if frame.get("citations"):
-            self._citations = frame["citations"]
-        counted, finish = self._count(frame), self._ending.finish
+                counts = choice.get("usage")
+        if not SOURCES.isdisjoint(frame):
+            self._sources.update({key: value for key, value in frame.items() if key in SOURCES and value})
+        counted, finish = self._count(frame, counts), self._ending.finish
         if counted is not None and finish is not None:
             self._usage = counted
         elif counted is not None:
@@ -167,6 +184,10 @@ class ChatReader:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
             yield from reasoning_of(reasoning)
+        elif delta.get("reasoning_details") and self._said.isdisjoint(THOUGHTS[:2]):
+            for detail in delta["reasoning_details"]:
+                # Other details are the service's own: a signature, or `data` that is encrypted.
+                yield from reasoning_of(detail.get("text") or detail.get("summary"))
         content = delta.get("content")
         # Mistral's reasoning models send a list of parts.
         if isinstance(content, list | dict):
@@ -191,6 +212,11 @@ class ChatReader:
         if function := delta.get("function_call"):
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
 
+    def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a whole message that no delta held."""
+        said = self._said if self._said.isdisjoint(THOUGHTS) else self._said.union(THOUGHTS)
+        return {key: value for key, value in message.items() if key not in said}
+
     def _part(self, part: Any) -> Iterator[str | Event]:
         """Yield the text, reasoning or other content in a part of `content`."""
         kind = part.get("type")
@@ -208,11 +234,11 @@ class ChatReader:
     def _refuse(self, words: object) -> None:
         self._refusal = (self._refusal + text_or_error(words))[:KEPT]
 
-    def _count(self, frame: dict[str, Any]) -> Usage | None:
-        """Return the token counts so far, if the chunk counts tokens."""
+    def _count(self, frame: dict[str, Any], counts: object) -> Usage | None:
+        """Return the token counts so far, if the chunk counts tokens; `counts` stand in its choice."""
         group, timings = frame.get("x_groq"), frame.get("timings")
-        # Groq sends the token counts in a field of its own.
-        usage = frame.get("usage") or (group.get("usage") if isinstance(group, dict) else None)
+        # Groq sends the token counts in a field of its own; Moonshot in the choice (earendil-works/pi#2017).
+        usage = frame.get("usage") or as_object(group).get("usage") or counts
         if usage and isinstance(usage, dict):
             self._counts = counts = merged(self._counts, usage)
             prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("prompt", "completion", "total"))
@@ -235,8 +261,10 @@ class ChatReader:
         if finish is None:
             return
         self.done = True
+        yield from self._delta(self._unsaid(self._message))
+        yield from self._think.close()
         yield from self._calls.whole()
-        yield Native("citations", self._citations) if self._citations else None
+        yield from (Native(key, value) for key, value in self._sources.items())
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
         if finish.reason == "error":
             said = f"the service ended its reply with the finish reason {finish.native}; try again"
@@ -246,6 +274,12 @@ class ChatReader:
 
     def rest(self) -> Items:
         return (*self._think.close(), self._usage)
+
+
+def whole_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands in a choice in place of a delta: a whole message, or the text of a plain completion."""
+    text = choice.get("text")
+    return choice.get("message") or ({"content": text} if text else {})
 
 
 def finish_of(reason: object, native: object) -> Finish | None:

@@ -5,13 +5,13 @@ error as an object `error` (recorded, August 2026).  The parser reads both.
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError
-from .._core.events import Finish, Native, Reasoning
+from .._core.events import Finish, Native, Reasoning, Usage
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -35,14 +35,16 @@ from .._core.response.service_errors import KEPT, reported
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
-# The types of events with a piece of the reasoning, with a piece of audio, and with the head of the response.
+# The types of events with a piece of the reasoning, with content of other kinds (the event is all of it), with an
+# annotation, and with the head of the response.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
-AUDIO = ("response.audio.delta", "response.audio.transcript.delta")
+WHOLE = ("response.audio.delta", "response.audio.transcript.delta", "response.image_generation_call.partial_image")
+ANNOTATION = "response.output_text.annotation.added"
 STARTS = ("response.created", "response.queued", "response.in_progress")
 # The kinds of content that the parts of a message hold.
 PARTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
-# How many places of content are remembered: four for each part of a reply.
-MOST_PLACES = 2**16
+# How many parts of a reply are remembered.
+MOST_PARTS = 1024
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
 TAKES = replace(
@@ -106,22 +108,67 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
     return {**part, "type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
 
 
+@dataclass(slots=True, eq=False)
+class Part:
+    """What was given out of one part of the output, or of an item that is no message.
+
+    `index` is the number of its item (of a tool call, the `call_id`), `number` that of the part in its item, and
+    `item_id` the hash of the item's id, which takes less memory than the id.  None is unknown.
+    """
+
+    kind: str
+    index: object
+    number: object
+    item_id: int | None
+    # How many characters were given out (of content that is no text: whether it was), and the last piece of them.
+    given: int = 0
+    piece: str = ""
+    # How many annotations were given out.
+    notes: int = 0
+
+    def fits(self, index: object, item_id: int | None) -> bool | None:
+        """Return whether this is the part of an item with this number and id; None if the two do not tell."""
+        pairs = ((self.index, index), (self.item_id, item_id))
+        known = {mine == its for mine, its in pairs if mine is not None and its is not None}
+        return known.pop() if len(known) == 1 else None
+
+    def rest(self, whole: str) -> str | None:
+        """Return what of the whole text was not given out; None if the text begins otherwise.
+
+        Blanks do not count, which some servers take off the whole text.
+        """
+        began = whole[: self.given].rstrip().endswith(self.piece.strip())
+        return whole[self.given :] if began else None
+
+    def add(self, text: str) -> str:
+        """Note that a text is given out, and return it."""
+        self.given, self.piece = self.given + len(text), text or self.piece
+        return text
+
+
 class ResponsesReader:
     """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types.
 
-    Some servers send no deltas.  Then the text stands in `response.output_text.done`, in the item of
-    `response.output_item.done`, or only in the `output` of `response.completed`; so do the reasoning and a refusal.
-    What has come in one of these events is not taken from a later one.
+    Servers send a text in deltas, whole in `response.output_text.done` or `response.content_part.done`, in the item of
+    `response.output_item.done`, in the `output` of `response.completed`, or in several of these.  So for each part of
+    the output the reader remembers how much was given out, and of a later whole text it gives out the rest.  A whole
+    text that does not begin like the pieces before it was rewritten: then the pieces stand.
+
+    The events number and name an item in several ways, or not at all.  If a number and an id contradict each other, or
+    neither is known, the text decides which part it is.  The `output` of `response.completed` has all items: its parts
+    are matched with those that were given out by their ids, then by their texts, then in order; any other is new.
     """
 
-    __slots__ = ("_asides", "_calls", "_given", "_items", "_naming", "_new_part", "_refusal", "_thought", "done")
+    __slots__ = (
+        "_asides", "_calls", "_key", "_naming", "_new_part", "_part", "_parts", "_refusal", "_thought", "done",
+        "verbatim",
+    )  # fmt: skip
     names = (
         *(f"response.{name}" for name in (
-            "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "output_item.added",
-            "output_item.done", "function_call_arguments.delta", "function_call_arguments.done", "completed",
-            "incomplete", "failed")),
+            "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "content_part.added",
+            "content_part.done", "output_item.added", "output_item.done", "function_call_arguments.delta",
+            "function_call_arguments.done", "completed", "incomplete", "failed")),
     )  # fmt: skip
-    verbatim = True
 
     def __init__(self, limit: int) -> None:
         self._calls, self._naming = ToolCalls(limit), Naming()
@@ -129,111 +176,149 @@ class ResponsesReader:
         self._asides: set[object] = set()
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
-        # What was given out: the kind of the content with its item and part, with its item, and alone.
-        self._given = set[tuple[object, ...]]()
+        # The parts of the output so far.
+        self._parts: dict[tuple[object, ...], Part] = {}
+        # The part of the last text delta, and where that stands: the item's number, the part's number, the item's id.
+        self._key: tuple[object, ...] | None = None
+        self._part = Part("", None, None, None)
         # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
         self._thought: tuple[object, object] | None = None
         self._new_part = False
-        # Whether an item has come whole, so that `response.completed` repeats the items.
-        self._items = self.done = False
+        # Behind a delta, `repeats` may read the next one.
+        self.verbatim = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "response.output_text.delta":
-            place = "text", frame.get("output_index"), frame.get("content_index", 0)
-            if place not in self._given:
-                self._give(*place, frame.get("item_id"))
-            text = text_or_error(frame["delta"])
-            return (Reasoning(text) if self._asides and place[1] in self._asides else text,)
+            key = frame.get("output_index"), frame.get("content_index", 0), frame.get("item_id")
+            if key != self._key:
+                self._key, self._part = key, self._at("text", *key)
+            text, self.verbatim = self._part.add(text_or_error(frame["delta"])), True
+            return (Reasoning(text) if self._asides and key[0] in self._asides else text,)
+        self.verbatim = False
         # What follows comes once in a part, an item or a reply.
         return tuple(self._read(kind, name, frame))
 
+    def passed(self, text: str) -> object:
+        return self._part.add(text)
+
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Yield the items of an event of this `kind` and this name."""
-        index = frame.get("output_index")
+        index, item_id = frame.get("output_index"), frame.get("item_id")
+        number = frame.get("content_index", 0)
         if kind in REASONING:
-            yield from self._think(index, frame.get("summary_index", frame.get("content_index", 0)), frame.get("delta"))
-            self._give("reasoning", index, 0, frame.get("item_id"))
+            yield from self._think(index, frame.get("summary_index", number), frame.get("delta"))
+            self._at("reasoning", index, None, item_id).given = 1
         elif kind == "response.reasoning_summary_part.added":
             self._new_part = True
         elif kind == "response.refusal.delta":
-            self._give("refusal", index, frame.get("content_index", 0), frame.get("item_id"))
-            self._refuse(frame["delta"])
+            self._refuse(self._at("refusal", index, number, item_id).add(text_or_error(frame["delta"])))
         elif kind in ("response.output_text.done", "response.refusal.done"):
             part = {**frame, "type": kind.removeprefix("response.").removesuffix(".done")}
-            yield from self._part(index, frame.get("content_index", 0), frame.get("item_id"), part)
-        elif kind == "response.output_text.annotation.added" or kind in AUDIO:
-            # The annotation alone; an audio delta is whole.
-            yield Native(str(kind).removeprefix("response."), frame.get("annotation", frame))
+            yield from self._come(index, number, item_id, part)
+        elif kind in ("response.content_part.added", "response.content_part.done"):
+            part = as_object(frame.get("part"))
+            # A part of another kind may be one of the reasoning, and comes whole in its item.
+            yield from self._come(index, number, item_id, part) if part.get("type") in PARTS else ()
+        elif kind == ANNOTATION:
+            self._at("text", index, number, item_id).notes += 1
+            yield Native("output_text.annotation.added", frame.get("annotation"))
+        elif kind in WHOLE:
+            yield Native(str(kind).removeprefix("response."), frame)
         elif kind in STARTS:
             response = as_object(frame.get("response"))
             yield self._naming.learn(response.get("id"), response.get("model"))
         elif kind == "response.output_item.added":
             yield from self._added(index, frame["item"])
         elif kind == "response.function_call_arguments.delta":
-            yield from self._calls.add(frame.get("item_id"), index, arguments=frame["delta"])
+            yield from self._calls.add(item_id, index, arguments=frame["delta"])
         elif kind == "response.function_call_arguments.done":
-            yield from self._calls.settle(frame.get("item_id"), index, arguments=frame.get("arguments"))
+            yield from self._calls.settle(item_id, index, arguments=frame.get("arguments"))
         elif kind == "response.output_item.done":
-            self._items = True
             yield from self._item(index, frame["item"])
         elif kind in ("response.completed", "response.incomplete"):
             yield from self._finish(frame["response"])
         elif kind == "response.failed":
-            yield reported({"error": as_object(frame.get("response")).get("error") or "the response failed"})
+            response = as_object(frame.get("response"))
+            yield self._count(response)
+            yield reported({"error": response.get("error") or "the response failed"})
         elif kind == "error" or name == "error" or frame.get("error"):
             yield reported(frame if frame.get("error") else {"error": frame})
 
-    def _give(self, kind: str, index: object, part: object, item_id: object) -> None:
-        """Note that content of this kind was given out.  Only a few parts of a reply are so many that they count."""
-        self._given |= {(kind, index, part), (kind, index), (kind,)}
-        if isinstance(item_id, str):
-            # The hash takes less memory.
-            self._given.add((kind, "id", hash(item_id)))
-        if len(self._given) > MOST_PLACES:
-            raise LimitError(f"the parts of the reply are more than {MOST_PLACES // 4}")
+    def _at(self, kind: str, index: object, number: object, item_id: object, whole: str | None = None) -> Part:
+        """Return the part at a place, which may be a new one.  `whole` is its whole text, if that is known."""
+        hashed = hash(item_id) if isinstance(item_id, str) else None
+        key = (kind, index, number, hashed)
+        if key in self._parts and (whole is None or index is not None or hashed is not None):
+            return self._parts[key]
+        for part in reversed(self._parts.values()):
+            if (part.kind, part.number) == (kind, number):
+                fits = part.fits(index, hashed)
+                # The reasoning is given out once at most.
+                if fits is None and (kind == "reasoning" or whole is not None):
+                    fits = whole is None or part.rest(whole) is not None
+                if fits:
+                    break
+        else:
+            part = Part(kind, index, number, hashed)
+        # Several parts may have no place.
+        self._parts[(*key, len(self._parts)) if key in self._parts else key] = part
+        if len(self._parts) > MOST_PARTS:
+            raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
+        return part
 
-    def _is_given(self, kind: str, *place: object, item_id: object = None) -> bool:
-        """Return whether content of this kind was given out for an item, or a part of it.
+    def _come(
+        self, index: object, number: object, item_id: object, value: dict[str, Any], *, told: bool = False
+    ) -> Items:
+        """Yield what is new in a part of a message that is whole."""
+        kind, text = content_of(value)
+        part = self._at(kind, index, number, item_id, text)
+        yield from self._give(part, value, aside=index in self._asides, told=told)
 
-        `place` is the index of the item, and that of the part.  Servers leave out an index or an id, in the deltas or
-        in the item.
-        """
-        known = {(kind, *place), (kind, None, *place[1:]), (kind, "id", hash(item_id))}
-        return not known.isdisjoint(self._given) or (place[0] is None and (kind,) in self._given)
+    def _give(self, part: Part, value: dict[str, Any], *, aside: bool = False, told: bool = False) -> Items:
+        """Yield what of a part's whole value was not given out; none of its text, if that was `told` in other parts."""
+        kind, whole = content_of(value)
+        if whole is None:
+            yield Native(kind, value) if not part.given else None
+            part.given = 1
+            return
+        rest = None if told and kind == "text" else part.rest(whole)
+        text = part.add(rest or "")
+        if kind == "refusal":
+            self._refuse(text)
+        else:
+            yield Reasoning(text) if aside else text
+        notes = value.get("annotations")
+        for note in notes[part.notes :] if isinstance(notes, list) else ():
+            part.notes += 1
+            yield Native("output_text.annotation.added", note)
 
     def _item(self, index: object, item: dict[str, Any]) -> Items:
         """Yield what is new in an output item that is complete."""
-        kind, item_id = item.get("type"), item.get("id")
+        kind, item_id = str(item.get("type")), item.get("id")
         if kind == "function_call":
+            self._at(kind, item.get("call_id"), None, item_id)
             yield from self._done(index, item)
         elif kind == "message":
             if item.get("phase") == "commentary":
                 self._asides.add(index)
-            known = [name for name in ("text", "refusal") if self._is_given(name, index, item_id=item_id)]
-            for number, part in enumerate(item.get("content") or ()):
-                if PARTS.get(part.get("type")) not in known:
-                    yield from self._part(index, number, None, part)
+            content = item.get("content") or ()
+            hashed = hash(item_id) if isinstance(item_id, str) else None
+            told = is_told(content, (part for part in self._parts.values() if part.fits(index, hashed)))
+            for number, value in enumerate(content):
+                yield from self._come(index, number, item_id, value, told=told)
         elif kind == "reasoning":
-            if not self._is_given("reasoning", index, item_id=item_id):
-                for number, part in enumerate(item.get("summary") or item.get("content") or ()):
-                    yield from self._think(index, number, part)
-                    self._give("reasoning", index, 0, item_id)
+            thought = self._at(kind, index, None, item_id)
+            if not thought.given:
+                yield from self._thoughts(index, item)
+            thought.given = 1
         else:
-            yield Native(str(kind), item)
+            yield from self._give(self._at(kind, index, None, item_id), item)
 
-    def _part(self, index: object, number: object, item_id: object, part: dict[str, Any]) -> Items:
-        """Yield the content of a part of a message, unless its deltas came."""
-        kind = PARTS.get(part.get("type", ""))
-        if kind is None:
-            yield Native(str(part.get("type")), part)
-        elif not self._is_given(kind, index, number):
-            self._give(kind, index, number, item_id)
-            if kind == "text":
-                text = text_or_error(part["text"])
-                yield Reasoning(text) if index in self._asides else text
-            else:
-                self._refuse(part["refusal"])
+    def _thoughts(self, index: object, item: dict[str, Any]) -> Items:
+        """Yield the reasoning in an item."""
+        for number, said in enumerate(item.get("summary") or item.get("content") or ()):
+            yield from self._think(index, number, said)
 
     def _think(self, index: object, number: object, said: object) -> Items:
         """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
@@ -245,21 +330,21 @@ class ResponsesReader:
             self._thought, self._new_part = (index, number), False
             yield Reasoning(f"\n\n{piece.text}") if apart and isinstance(piece, Reasoning) else piece
 
-    def _refuse(self, words: object) -> None:
-        self._refusal = (self._refusal + text_or_error(words))[:KEPT]
+    def _refuse(self, words: str) -> None:
+        self._refusal = (self._refusal + words)[:KEPT]
 
     def _added(self, index: object, item: dict[str, Any]) -> Items:
-        """Yield the beginning of a tool call, and note whether a message is a commentary."""
+        """Yield the beginning of a tool call or of a message, and note whether that is a commentary."""
         if item.get("type") == "function_call":
             # Some servers send all arguments here, and again later.
             whole = item.get("arguments")
             yield from self._calls.begin(
                 item.get("id"), index, id=item.get("call_id"), name=item.get("name"), spare=whole
             )
-        elif item.get("phase") == "commentary":
-            self._asides.add(index)
-        else:
-            self._asides.discard(index)
+            return
+        self._asides.discard(index)
+        if item.get("type") == "message":
+            yield from self._item(index, item)
 
     def _done(self, index: object, item: dict[str, Any]) -> Items:
         """Yield the tool call that is complete.  Some servers send the call here alone."""
@@ -273,30 +358,80 @@ class ResponsesReader:
         # llama.cpp and LiteLLM name the model here.
         if response.get("model"):
             yield self._naming.learn(response.get("id"), response.get("model"))
-        # The numbers and ids of these items may be others than those in the deltas.  So they count by their kinds, each
-        # of which has come in full or not at all.
-        kinds = [kind for kind in ("text", "refusal", "reasoning") if (kind,) in self._given]
-        kinds += ["function_call"] if self._calls.begun else []
-        for number, item in enumerate(response.get("output") or ()):
-            kind, place = item.get("type"), ("completed", number)
-            if kind == "message":
-                found_before = [*kinds, *([None] if self._items else [])]
-                content = [
-                    part for part in item.get("content") or () if PARTS.get(part.get("type")) not in found_before
-                ]
-                yield from self._item(place, {**item, "content": content})
-            elif kind not in kinds and (kind in ("reasoning", "function_call") or not self._items):
-                yield from self._item(place, item)
+        yield from self._new_in(response.get("output") or ())
         native = as_object(response.get("incomplete_details")).get("reason") or response.get("status")
         yield from self._calls.whole()
-        counts = merged({}, response.get("usage"))
-        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
-        yield usage_of(counts, prompt, answer, total=total)
+        yield self._count(response)
         yield Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
         yield refusal(self._refusal) if self._refusal else None
 
+    def _new_in(self, output: Iterable[dict[str, Any]]) -> Items:
+        """Yield what was not given out of the response's whole output."""
+        # Each part with its own value, and the item that it stands in.
+        entries: list[tuple[Part, dict[str, Any], dict[str, Any]]] = []
+        for item in output:
+            hashed = hash(item["id"]) if isinstance(item.get("id"), str) else None
+            if item.get("type") == "message":
+                for number, value in enumerate(item.get("content") or ()):
+                    entries.append((Part(content_of(value)[0], None, number, hashed), value, item))
+            else:
+                entries.append((Part(str(item.get("type")), item.get("call_id"), None, hashed), item, item))
+        if len(entries) > MOST_PARTS:
+            raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
+        before = self._matched([(part, content_of(value)[1]) for part, value, _ in entries])
+        told = is_told((value for _, value, _ in entries), self._parts.values())
+        thought = any(part.kind == "reasoning" and part.given for part in self._parts.values())
+        for place, (part, value, item) in enumerate(entries):
+            if part.kind == "reasoning":
+                yield from () if thought else self._thoughts(("completed", place), item)
+            elif part.kind == "function_call":
+                yield from () if place in before else self._done(None, item)
+            else:
+                aside = item.get("phase") == "commentary"
+                yield from self._give(before.get(place, part), value, aside=aside, told=told)
+
+    def _matched(self, entries: list[tuple[Part, str | None]]) -> dict[int, Part]:
+        """Return the parts that were given out, by the place of their entry in the response; `entries` have texts."""
+        known, result = list(dict.fromkeys(self._parts.values())), dict[int, Part]()
+        matches: tuple[Callable[[Part, Part, str | None], object], ...] = (
+            lambda old, new, _: old.number == new.number and old.fits(new.index, new.item_id),
+            lambda old, _, text: text and old.given and old.rest(text) is not None,
+            # The ids of two different calls tell them apart.
+            lambda old, new, _: new.kind != "function_call" or old.index == new.index or None in (old.index, new.index),
+        )
+        for match in matches:
+            for place, (new, text) in enumerate(entries):
+                if place not in result:
+                    old = next((old for old in known if old.kind == new.kind and match(old, new, text)), None)
+                    if old is not None:
+                        result[place] = old
+                        known.remove(old)
+        return result
+
+    @staticmethod
+    def _count(response: dict[str, Any]) -> Usage | None:
+        """Return the token counts of a response."""
+        counts = merged({}, response.get("usage"))
+        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
+        return usage_of(counts, prompt, answer, total=total)
+
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
         return ()
+
+
+def is_told(values: Iterable[dict[str, Any]], parts: Iterable[Part]) -> bool:
+    """Return whether as much text as the values hold was given out in these parts.
+
+    Some servers join the text of several parts in a later event.
+    """
+    size = sum(len(text) for kind, text in map(content_of, values) if kind == "text" and text)
+    return size <= sum(part.given for part in set(parts) if part.kind == "text")
+
+
+def content_of(value: dict[str, Any]) -> tuple[str, str | None]:
+    """Return the kind of a part or an item, and its text; None if it is neither text nor a refusal."""
+    kind = PARTS.get(value.get("type", ""))
+    return (str(value.get("type")), None) if kind is None else (kind, text_or_error(value.get(kind)))
 
 
 def parser(limit: int) -> FrameParser:

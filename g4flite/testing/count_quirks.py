@@ -1,7 +1,8 @@
 """Quirks of token counts: what real services count beside the answer, where they say it, and what they say later.
 
 Sources: Wei-Shaw/sub2api#5771 and vercel/ai#12425 (xAI); pydantic-ai's recordings (Gemini's OpenAI path, OpenRouter,
-DeepSeek, Mistral, Hugging Face, Gemini); llama.cpp's tools/server/README.md; envoyproxy/ai-gateway PR#1631 and
+DeepSeek, Mistral, Hugging Face, Gemini); earendil-works/pi#2017 and AstrBotDevs/AstrBot#6614 (Moonshot);
+microsoft/semantic-kernel#13944 (Gemini); llama.cpp's tools/server/README.md; envoyproxy/ai-gateway PR#1631 and
 sgl-project/sglang PR#20830 (counts of zero).
 """
 
@@ -80,6 +81,37 @@ def chat_zeros_later(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield frame._replace(data=frame.data | {"choices": [], "usage": zeros})
 
 
+def in_choice(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: the counts stand in the choice of the chunk with the finish reason, as Moonshot's do."""
+    held: list[Frame] = []
+    for frame in frames:
+        data = frame.data if isinstance(frame.data, dict) else {}
+        for choice in data.get("choices", ()):
+            if choice.get("finish_reason"):
+                held.append(frame)
+        if usage := data.pop("usage", None):
+            held[0].data["choices"][0]["usage"] = usage
+            yield from held
+        elif frame not in held:
+            yield frame
+
+
+def gemini_counts(*, later: bool) -> Quirk:
+    """Return a quirk: behind the last event come counts of zero (if `later`), or the last event has no counts."""
+
+    def quirk(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            usage, last = frame.data.get("usageMetadata"), frame.data.get("candidates", [{}])[0].get("finishReason")
+            if last and not later:
+                yield Frame("", {"usageMetadata": frame.data.pop("usageMetadata")})
+            yield frame
+            if last and later:
+                yield Frame("", {"usageMetadata": _zeros(usage)})
+                yield Frame("", {"usageMetadata": {"promptTokenCount": usage["promptTokenCount"]}})
+
+    return quirk
+
+
 def _zeros(usage: JSON) -> JSON:
     return dict.fromkeys(usage, 0)
 
@@ -148,7 +180,13 @@ COUNT_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "cached_as_number": {"chat": counting(cached_as("num_cached_tokens"))},
     "cached_flat": {"chat": counting(cached_as("cached_tokens"))},
     "counts_in_timings": {"chat": timings},
-    "counts_zero_later": {"chat": chat_zeros_later, "anthropic": anthropic_zeros(later=True)},
+    "counts_in_choice": {"chat": in_choice},
+    "counts_before_finish": {"gemini": gemini_counts(later=False)},
+    "counts_zero_later": {
+        "chat": chat_zeros_later,
+        "anthropic": anthropic_zeros(later=True),
+        "gemini": gemini_counts(later=True),
+    },
     "counts_zero_first": {"anthropic": anthropic_zeros(later=False)},
     "counts_of_each_hop": {"gemini": hops},
     "input_tokens_in_message_delta": {"anthropic": input_tokens_in_message_delta},

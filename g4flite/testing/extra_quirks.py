@@ -65,6 +65,26 @@ def reasoning_in_parts(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield Frame(name, data)
 
 
+def reasoning_in_details(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: the reasoning stands in `reasoning_details` alone (types of openrouter-python, November 2026)."""
+    for name, data in frames:
+        for choice in data.get("choices", ()) if isinstance(data, dict) else ():
+            if text := choice["delta"].pop("reasoning_content", None):
+                detail = {"type": "reasoning.summary", "summary": text, "index": 0, "format": "unknown"}
+                choice["delta"]["reasoning_details"] = [detail, {"type": "reasoning.encrypted", "data": "x"}]
+        yield Frame(name, data)
+
+
+def untyped_deltas(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Anthropic: the deltas of blocks have no type, and one more `message_delta` has counts, but no delta."""
+    for name, data in frames:
+        if data["type"] == "content_block_delta":
+            del data["delta"]["type"]
+        yield Frame(name, data)
+        if name == "message_delta":
+            yield Frame(name, {**data, "delta": None})
+
+
 def _changing(change: Callable[[str, Any], Any]) -> Quirk:
     """Return a quirk: each value of the reply's JSON becomes `change(key, value)`."""
 
@@ -117,6 +137,8 @@ EXTRA_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "native": {protocol: native(protocol) for protocol in NATIVES},
     "unknown_events": dict.fromkeys(EVENTS, unknown_events),
     "reasoning_in_parts": {"chat": reasoning_in_parts},
+    "reasoning_in_details": {"chat": reasoning_in_details},
+    "untyped_deltas": {"anthropic": untyped_deltas},
     "uncounted": dict.fromkeys(NATIVES, uncounted),
     "numeric_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), numeric_ids),
     "long_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), long_ids),

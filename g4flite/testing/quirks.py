@@ -11,32 +11,36 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from ..server.framing import DONE
 from .call_quirks import CALL_QUIRKS
 from .count_quirks import COUNT_QUIRKS
 from .end_quirks import END_QUIRKS
 from .extra_quirks import EXTRA_QUIRKS
 from .frames import Frame, Quirk
+from .whole_quirks import WHOLE_QUIRKS
 
 
 def content_after_finish(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Chat: the chunk with the finish reason comes before the last chunk of content.
+    """Chat, Anthropic: the frame with the finish reason comes before the last one of content.
 
     Source: anomalyco/opencode#43040 and PR#49167 (SenseNova and NVIDIA, September 2026).
     """
     held: list[Frame] = []
     for frame in frames:
-        choices = frame.data.get("choices") if isinstance(frame.data, dict) else None
-        if choices and choices[0].get("finish_reason"):
+        data = frame.data if isinstance(frame.data, dict) else {}
+        choices, kind = data.get("choices"), data.get("type")
+        if (choices and choices[0].get("finish_reason")) or kind == "message_delta":
             yield frame
             yield from held
             held = []
-        elif frame.data == DONE or not choices:
-            yield from (*held, frame)
-            held = []
-        else:
+        elif choices or kind == "content_block_delta":
             yield from held
             held = [frame]
+        else:
+            # What stands behind the last content: the end of its block.
+            held.append(frame)
+            if kind != "content_block_stop":
+                yield from held
+                held = []
     yield from held
 
 
@@ -69,7 +73,7 @@ STREAMS = ("chat", "responses", "anthropic", "gemini", "cohere")
 
 # By the name of the quirk, and by the name of the protocol.
 QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
-    "content_after_finish": {"chat": content_after_finish},
+    "content_after_finish": dict.fromkeys(("chat", "anthropic"), content_after_finish),
     "bare_error": dict.fromkeys(STREAMS, bare_error),
     "bare_message": dict.fromkeys(STREAMS, bare_message),
     "error_of_another_protocol": dict.fromkeys(STREAMS, error_of_another_protocol),
@@ -79,4 +83,5 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     **COUNT_QUIRKS,
     **END_QUIRKS,
     **EXTRA_QUIRKS,
+    **WHOLE_QUIRKS,
 }

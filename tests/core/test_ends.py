@@ -74,7 +74,7 @@ COMPLETE = {
     "no end marker": lambda w: [w.text("ab"), w.reason],
     "no end marker, and the last text behind the reason": lambda w: [w.text("a"), w.reason, w.text("b")],
 }
-BROKEN_OFF = {
+BROKEN_OFF: dict[str, tuple[Callable[[Wire], list[bytes]], bool]] = {
     "behind the reason": (lambda w: [w.text("a"), w.text("b"), w.reason], True),
     "behind the second reason": (lambda w: [w.reason, w.text("a"), w.text("b"), w.reason], True),
     "in the token counts": (lambda w: [w.text("ab"), w.reason, w.usage[:30]], True),
@@ -82,6 +82,14 @@ BROKEN_OFF = {
     "in the end marker": (lambda w: [w.text("ab"), w.reason, w.end[:8]], True),
     "behind a late text": (lambda w: [w.text("a"), w.reason, w.text("b")], False),
     "in a late text": (lambda w: [w.text("ab"), w.reason, w.text("c" * 50)[:-45]], False),
+    "before the characters of a late text": (
+        lambda w: [w.text("ab"), w.reason, w.text("c" * 50).partition(b"ccc")[0]],
+        False,
+    ),
+    "in the name of a late text's field": (
+        lambda w: [w.text("ab"), w.reason, w.text("ccc").partition(b"ccc")[0][:-8]],
+        False,
+    ),
     "in a late text without its blank line": (lambda w: [w.text("a"), w.reason, w.text("b")[:-2]], False),
     "before the reason": (lambda w: [w.text("a"), w.text("b")], False),
 }
@@ -145,6 +153,7 @@ def test_if_content_came_behind_a_text_with_its_reason_only_the_end_completes_th
 
 
 CALL = {"index": 0, "id": "c9", "function": {"name": "tide", "arguments": '{"port": 3}'}}
+HEAD = {"index": 0, "id": "c9", "function": {"name": "tide", "arguments": ""}}
 HALF = {"index": 0, "id": "c9", "function": {"name": "tide", "arguments": '{"port"'}}
 
 
@@ -159,7 +168,7 @@ def test_a_tool_call_or_reasoning_behind_the_reason_is_read(driver: Driver, serv
 
 @pytest.mark.parametrize(("reason", "delta", "whole"), [
     ("tool_calls", HALF, False), ("length", HALF, True), ("tool_calls", CALL, True),
-    ("tool_calls", {"index": 0, "id": "c9", "function": {"name": "tide", "arguments": ""}}, True),
+    ("tool_calls", HEAD, False), ("length", HEAD, True), ("stop", {**HEAD, "function": {"name": "tide"}}, False),
 ])  # fmt: skip
 def test_half_a_tool_call_is_content_under_way_unless_length_is_the_reason(
     reason: str, delta: Any, whole: bool, driver: Driver, server: Emulator

@@ -57,6 +57,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
     "chat: audio, images, annotations": ("openai", [chunk({"audio": {"data": "x"}}), chunk({"images": [1]}),
         chunk({"annotations": [2], "content": ""}), STOP], [
         Native("audio", {"data": "x"}), Native("images", [1]), Native("annotations", [2])]),
+    "chat: content_blocks": ("pollinations", [chunk({"content_blocks": [{"type": "image_url"}]}), STOP], [
+        Native("content_blocks", [{"type": "image_url"}])]),
+    "chat: content beside the answer": ("perplexity", [{**chunk(), "search_results": [1], "related_questions": ["q"]},
+        {**STOP, "search_results": [1, 2]}], [Native("search_results", [1, 2]), Native("related_questions", ["q"])]),
     "chat: parts of content": ("mistral", [chunk({"content": [{"type": "reference", "reference_ids": [1]},
         {"type": "document_url", "document_url": "u"}]}), STOP], [
         Native("reference", {"type": "reference", "reference_ids": [1]}),
@@ -85,6 +89,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
     "responses: audio": ("openai-responses", [named("response.audio.delta", delta="x"),
         named("response.completed", response=message())], [
         Native("audio.delta", {"type": "response.audio.delta", "delta": "x"})]),
+    "responses: a part of an image": ("openai-responses", [
+        named("response.image_generation_call.partial_image", partial_image_b64="x"),
+        named("response.completed", response=message())], [Native("image_generation_call.partial_image", {
+            "type": "response.image_generation_call.partial_image", "partial_image_b64": "x"})]),
     "responses: an annotation": ("openai-responses", [
         named("response.output_text.annotation.added", annotation={"type": "url_citation"}),
         named("response.completed", response=message())], [
@@ -94,6 +102,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
         named("response.completed", response=message({"type": "message", "content": [{"type": "output_video"}]}))], [
         Native("output_video", {"type": "output_video", "v": 1})]),
     "ollama: images": ("ollama", [json.dumps({"message": {"images": ["x"]}, "done": True})], [Native("images", ["x"])]),
+    "cohere: an image": ("cohere", [named("content-start", delta={"message": {"content": {"type": "document"}}}),
+        named("content-delta", delta={"message": {"content": {"type": "image_url", "image_url": "u"}}}),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [
+        Native("document", {"type": "document"}), Native("image_url", {"type": "image_url", "image_url": "u"})]),
     "cohere: citations": ("cohere", [named("citation-start", index=0, delta={"message": {"citations": {"start": 0}}}),
         named("message-end", delta={"finish_reason": "COMPLETE"})], [Native("citations", {"start": 0})]),
 }  # fmt: skip
@@ -178,6 +190,21 @@ TEXT_DONE = named("response.output_text.done", text="ab", **PLACE)
 ITEM_DONE = named("response.output_item.done", output_index=0, item=item(part("ab"), id="msg_1"))
 COMPLETED = named("response.completed", response=message(item(part("ab"), id="msg_1")))
 BARE = named("response.completed", response=message())
+
+
+def message_done(text: str, index: int, **more: Any) -> Any:
+    return named("response.output_item.done", output_index=index, item=item(part(text), **{"id": "msg_1", **more}))
+
+
+def completed(*texts: str, start: int = 1) -> Any:
+    output = [item(part(text), id=f"msg_{number}") for number, text in enumerate(texts, start)]
+    return named("response.completed", response=message(output=output))
+
+
+def content_part(state: str, text: str) -> Any:
+    return named(f"response.content_part.{state}", part=part(text), **PLACE)
+
+
 LATE: dict[str, list[Any]] = {
     "deltas and all that repeats them": [delta("a", **PLACE), delta("b", **PLACE), TEXT_DONE, ITEM_DONE, COMPLETED],
     "output_text.done": [TEXT_DONE, BARE],
@@ -198,6 +225,31 @@ LATE: dict[str, list[Any]] = {
         "response.output_text.done", text="b", output_index=0, content_index=1), ITEM_DONE, COMPLETED],
     "two items, the second without deltas": [delta("a", **PLACE), named(
         "response.output_item.done", output_index=1, item=item(part("b"), id="msg_2")), COMPLETED],
+    # decolua/9router#383 and KochC/opencode-llm-proxy#48, 2026: an empty piece is no text, and the rest comes later.
+    "an empty delta": [delta("", **PLACE), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "an empty output_text.done": [named("response.output_text.done", text="", **PLACE), ITEM_DONE, BARE],
+    "an empty message before": [message_done("", 0), completed("", "ab")],
+    "an empty message with another id": [message_done("", 0, id="x"), completed("", "ab")],
+    "a second message in the response alone": [delta("a", **PLACE), completed("a", "b")],
+    "a second message in the response alone, other ids": [delta("a", **PLACE), completed("a", "b", start=7)],
+    "the rest in output_text.done": [delta("a", **PLACE), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "the rest in output_item.done": [delta("a", **PLACE), ITEM_DONE, COMPLETED],
+    "the rest in the response": [delta("a", **PLACE), COMPLETED],
+    "content_part.done": [content_part("done", "ab"), BARE],
+    "content_part.done and what repeats it": [content_part("done", "ab"), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "content_part.added": [content_part("added", "ab"), BARE],
+    "content_part.added, and its deltas": [content_part("added", "a"), delta("b", **PLACE), TEXT_DONE, COMPLETED],
+    "content_part.added elsewhere": [named("response.content_part.added", part=part("a")), delta("b", **PLACE), BARE],
+    "output_item.added": [named("response.output_item.added", output_index=0, item=item(part("a"), id="msg_1")),
+                          delta("b", **PLACE), TEXT_DONE, ITEM_DONE, COMPLETED],
+    "one index for all messages": [message_done("a", 0), message_done("b", 0, id="msg_2"), completed("a", "b")],
+    "one id for all messages": [message_done("a", 0), message_done("b", 1), completed("a", "b")],
+    "messages without places": [named("response.output_text.done", text="a"), named("response.output_text.done",
+        text="b"), completed("a", "b")],
+    "a text that was rewritten": [delta("a", **PLACE), delta("b", **PLACE), named(
+        "response.output_text.done", text="A, and b.", **PLACE), BARE],
+    "a message of one text in two parts": [delta("ab", **PLACE), named("response.output_item.done", output_index=0,
+        item=item(part("a"), part("b"), id="msg_1")), completed("a", "b")],
 }  # fmt: skip
 
 
@@ -206,6 +258,84 @@ def test_the_text_of_a_response_comes_once_wherever_it_stands(form: str) -> None
     items = read("openai-responses", sse(*LATE[form]))
     assert "".join(text for text in items[:-1] if isinstance(text, str)) == "ab"
     assert items[-2:] == [Finish("stop", "completed"), "done"]
+
+
+def test_the_text_of_a_response_comes_once_in_each_driver(driver: Driver, server: Emulator) -> None:
+    for form, frames in LATE.items():
+        server.script = Script(body=sse(*frames), headers={"content-type": "text/event-stream"})
+        got = driver.collect("openai-responses", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
+        assert "".join(got) == "ab", form
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_the_texts_that_are_read_without_parsing_count(joined: bool) -> None:
+    """One delta a read, and all in one read: see the paths of `FrameParser`."""
+    whole = named("response.output_text.done", text="abcé😀 and more", **PLACE)
+    frames = [*(sse(delta(text, **PLACE)) for text in "abcé😀"), sse(whole, COMPLETED)]
+    parser, items = providers.OPENAI_RESPONSES.parser(2**20), list[Any]()
+    for data in [b"".join(frames)] if joined else frames:
+        items += parser.feed(data)
+    # The response is rewritten, and shorter.
+    assert items == [*"abcé😀", " and more", Finish("stop", "completed")]
+
+
+def test_a_text_that_comes_whole_is_not_read_without_parsing() -> None:
+    parser, items = providers.OPENAI_RESPONSES.parser(2**20), list[Any]()
+    for text in ("ab", "abc", "abcd"):
+        items += parser.feed(sse(named("response.output_text.done", text=text, **PLACE)))
+    assert items == ["ab", "c", "d"]
+
+
+NOTES = [{"type": "url_citation", "url": "u"}, {"type": "url_citation", "url": "v"}]
+NOTED = {**part("ab"), "annotations": NOTES}
+
+
+@pytest.mark.parametrize("frames", [
+    [named("response.output_item.done", output_index=0, item=item(NOTED))],
+    [delta("ab", **PLACE), named("response.content_part.done", part=NOTED, **PLACE)],
+    [*(named("response.output_text.annotation.added", annotation=note, **PLACE) for note in NOTES), TEXT_DONE,
+     named("response.output_item.done", output_index=0, item=item(NOTED))],
+    [named("response.output_text.annotation.added", annotation=NOTES[0], **PLACE)],
+    [named("response.output_item.done", output_index=0, item=item({**NOTED, "annotations": 3})), ITEM_DONE],
+])  # fmt: skip
+def test_the_annotations_of_a_text_come_once_wherever_they_stand(frames: list[Any]) -> None:
+    items = read("openai-responses", sse(*frames, named("response.completed", response=message(item(NOTED)))))
+    assert [it.value for it in items if isinstance(it, Native)] == NOTES
+    assert "".join(it for it in items[:-1] if isinstance(it, str)) == "ab"
+
+
+@pytest.mark.parametrize(("given", "response", "new"), [
+    ([ITEM_DONE], [item(part("ab"), id="msg_1"), DRAWN], [DRAWN]),
+    ([named("response.output_item.done", output_index=1, item=DRAWN)], [DRAWN, {**DRAWN, "id": "ig_2"}],
+     [DRAWN, {**DRAWN, "id": "ig_2"}]),
+    # Another id, but no further item.
+    ([named("response.output_item.done", item=DRAWN)], [{**DRAWN, "id": "x"}], [DRAWN]),
+])  # fmt: skip
+def test_an_item_of_the_response_that_did_not_come_before_is_new(given: Any, response: Any, new: Any) -> None:
+    items = read("openai-responses", sse(*given, named("response.completed", response=message(output=response))))
+    assert [it.value for it in items if isinstance(it, Native)] == new
+
+
+def called(number: int, **more: Any) -> dict[str, Any]:
+    return {"type": "function_call", "id": f"fc{number}", "call_id": f"c{number}", "name": "now",
+            "arguments": f'{{"a": {number}}}', **more}  # fmt: skip
+
+
+@pytest.mark.parametrize("output", [
+    [called(1), called(2)], [called(2), called(1)], [called(1, id="x"), called(2, id="y")], [called(2)],
+])  # fmt: skip
+def test_a_call_that_stands_in_the_response_alone_is_a_call(output: list[Any]) -> None:
+    done = named("response.output_item.done", output_index=0, item=called(1))
+    items = read("openai-responses", sse(done, named("response.completed", response=message(output=output))))
+    assert [it for it in items if isinstance(it, ToolCall)] == [
+        ToolCall("c1", "now", '{"a": 1}'), ToolCall("c2", "now", '{"a": 2}')
+    ]  # fmt: skip
+
+
+def test_a_call_whose_arguments_stand_in_the_response_alone_has_them() -> None:
+    added = named("response.output_item.added", output_index=0, item=called(1, arguments=""))
+    items = read("openai-responses", sse(added, named("response.completed", response=message(called(1)))))
+    assert [it for it in items if isinstance(it, ToolCall)] == [ToolCall("c1", "now", '{"a": 1}')]
 
 
 @pytest.mark.parametrize("frames", [
@@ -268,9 +398,12 @@ def test_a_completed_response_stopped_even_if_it_is_as_long_as_it_may_be() -> No
 
 def test_the_parts_of_a_response_are_bounded() -> None:
     parser = providers.OPENAI_RESPONSES.parser(2**20)
-    with pytest.raises(g4flite.LimitError, match="the parts of the reply"):
-        for number in range(2**16):
+    with pytest.raises(g4flite.LimitError, match="the parts of the reply are more than 1024"):
+        for number in range(1025):
             list(parser.feed(sse(delta("a", output_index=number, content_index=0, item_id=f"m{number}"))))
+    parser = providers.OPENAI_RESPONSES.parser(2**20)
+    with pytest.raises(g4flite.LimitError, match="the parts of the reply are more than 1024"):
+        list(parser.feed(sse(completed(*["a"] * 1025))))
 
 
 def test_a_refusal_is_kept_up_to_2_kb() -> None:

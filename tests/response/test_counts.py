@@ -6,6 +6,9 @@ import pytest
 
 from g4flite import Usage
 from g4flite._core.response.counts import count_or_none, found, merged, usage_of
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.providers.frames import DONE, STOP, said, sse
 
 ODD = [None, True, "9", "n/a", -1, float("nan"), float("inf"), 10**400, 2**53, [], {}]
 
@@ -39,7 +42,7 @@ def test_the_first_count_that_is_not_zero_is_found() -> None:
     assert (found(counts, "a", "b.c"), found(counts, "a", "d"), found(counts, "d", "b.x", "a.b")) == (3, 0, None)
 
 
-@pytest.mark.parametrize(("counts", "prompt", "answer", "total", "expected"), [
+ROWS: list[tuple[Any, int | None, int | None, int | None, tuple[Any, ...]]] = [
     # OpenAI and most others: everything is inside.
     ({"completion_tokens_details": {"reasoning_tokens": 3}}, 9, 5, 14, (9, 5, 3, 14)),
     # xAI: reasoning on top (sub2api#5771).
@@ -49,8 +52,9 @@ def test_the_first_count_that_is_not_zero_is_found() -> None:
     ({"reasoning_tokens": 0}, 35, 12, 109, (35, 74, 0, 109)),
     # OpenRouter: a reasoning that is larger than the answer that holds it (pydantic-ai's recording).
     ({"completion_tokens_details": {"reasoning_tokens": 11}}, 5, 10, 15, (5, 10, 10, 15)),
-    # ... and without a total.
-    ({"completion_tokens_details": {"reasoning_tokens": 11}}, 5, 3, None, (5, 14, 11, 19)),
+    # ... and without a total, also Anthropic's: the reasoning is inside.
+    ({"completion_tokens_details": {"reasoning_tokens": 11}}, 5, 10, None, (5, 10, 10, 15)),
+    ({"output_tokens_details": {"thinking_tokens": 12}}, 5, 9, None, (5, 9, 9, 14)),
     # Tokens of the cache beside the prompt, as a relay of Anthropic may count them.
     ({"cached_tokens": 90}, 10, 5, 105, (100, 5, None, 105)),
     ({"cache_read_input_tokens": 90, "cache_creation_input_tokens": 2}, 10, 5, 107, (102, 5, None, 107)),
@@ -60,7 +64,10 @@ def test_the_first_count_that_is_not_zero_is_found() -> None:
     ({"a": 1}, 10, 5, 3, (10, 5, None, 15)),
     ({"a": 1}, 10, None, 30, (10, None, None, 30)),
     ({"a": 1}, None, 5, None, (None, 5, None, None)),
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize(("counts", "prompt", "answer", "total", "expected"), ROWS)
 def test_counts_add_up(counts: Any, prompt: Any, answer: Any, total: Any, expected: tuple[Any, ...]) -> None:
     usage = usage_of(counts, prompt, answer, total=total)
     assert usage is not None
@@ -72,7 +79,7 @@ def test_no_counts_are_no_usage() -> None:
     assert usage_of({}, None, None) is None
 
 
-@pytest.mark.parametrize("counts", [
+CACHED = [
     {"prompt_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2}},
     {"input_tokens_details": {"cached_tokens": 4, "cache_write_tokens": 2}},
     {"cache_read_input_tokens": 4, "cache_creation_input_tokens": 2},
@@ -80,6 +87,29 @@ def test_no_counts_are_no_usage() -> None:
     {"num_cached_tokens": 4, "prompt_tokens_details": {"cache_write_tokens": 2}},
     {"cached_tokens": 4, "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 2}},
     {"cachedContentTokenCount": 4, "cache_creation_input_tokens": 2},
-])  # fmt: skip
+]
+
+
+@pytest.mark.parametrize("counts", CACHED)
 def test_the_tokens_of_the_cache_are_found_where_services_say_them(counts: Any) -> None:
     assert usage_of(counts, 9, 5) == Usage(9, 5, None, 14, 4, 2, raw=counts)
+
+
+def counted(driver: Driver, server: Emulator, *usages: object) -> Usage | None:
+    """Return the counts of a reply of Chat whose last chunks have these values as their `usage`."""
+    last = [{"choices": [], "usage": usage} for usage in usages]
+    server.script = Script(body=sse(said("a"), STOP, *last, DONE), headers={"content-type": "text/event-stream"})
+    assert driver.collect("openai", "Hi", model="m", base_url=server.url, api_key="sk-test-1") == ["a"]
+    return driver.stream.usage
+
+
+def test_counts_mean_the_same_in_each_driver(driver: Driver, server: Emulator) -> None:
+    for counts, prompt, answer, total, expected in ROWS:
+        usage = {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": total, **counts}
+        assert (counted(driver, server, usage) or Usage())[:4] == expected, counts
+    for counts in CACHED:
+        found = counted(driver, server, {"prompt_tokens": 9, "completion_tokens": 5, **counts})
+        assert (found or Usage())[:6] == (9, 5, None, 14, 4, 2), counts
+    for later in (*ODD, 0):
+        found = counted(driver, server, {"prompt_tokens": 9}, {"prompt_tokens": later, "completion_tokens": 5})
+        assert (found or Usage())[:4] == (9, 5, None, 14), later

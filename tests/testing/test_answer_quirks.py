@@ -9,6 +9,8 @@ from g4flite import Finish, Native
 from g4flite.testing import Emulator, Reasoning, Script
 from g4flite.testing.end_quirks import END_QUIRKS
 from g4flite.testing.extra_quirks import EXTRA_QUIRKS
+from g4flite.testing.quirks import content_after_finish
+from g4flite.testing.whole_quirks import WHOLE_QUIRKS
 from tests.conftest import Driver
 
 PROVIDERS = {
@@ -19,7 +21,9 @@ PROVIDERS = {
     "ollama": "ollama",
     "cohere": "cohere",
 }
-FORMS = [(quirk, protocol) for quirk, by in {**END_QUIRKS, **EXTRA_QUIRKS}.items() for protocol in by]
+LATE = {"content_after_finish": dict.fromkeys(("chat", "anthropic"), content_after_finish)}
+FORMS = [(quirk, protocol) for quirk, by in {**END_QUIRKS, **EXTRA_QUIRKS, **WHOLE_QUIRKS, **LATE}.items()
+         for protocol in by]  # fmt: skip
 
 
 @pytest.mark.parametrize(("quirk", "protocol"), FORMS)

@@ -32,6 +32,13 @@ def test_content_after_finish() -> None:
         assert done == "[DONE]"
 
 
+def test_content_after_finish_of_anthropic() -> None:
+    with emulate(lambda _: ["Sun", "ny"], script=Script(quirk="content_after_finish")) as e:
+        assert [event["type"] for event in events(hear(e, ANTHROPIC))][-5:] == [
+            "content_block_delta", "message_delta", "content_block_delta", "content_block_stop", "message_stop"
+        ]  # fmt: skip
+
+
 def test_input_tokens_in_message_delta() -> None:
     with emulate(lambda _: ["Sun"], script=Script(quirk="input_tokens_in_message_delta")) as e:
         start, *_, delta, _ = events(hear(e, ANTHROPIC))
@@ -46,8 +53,8 @@ def test_an_unknown_quirk_is_a_value_error() -> None:
 
 
 def test_a_protocol_that_nobody_sends_so_refuses_the_quirk() -> None:
-    assert "anthropic" not in QUIRKS["content_after_finish"]
-    with emulate(script=Script(quirk="content_after_finish")) as e:
+    assert "anthropic" not in QUIRKS["named_at_the_end"]
+    with emulate(script=Script(quirk="named_at_the_end")) as e:
         response = ask(e, ANTHROPIC)
         assert response.status == 500
         assert "quirk" in response.body.decode()

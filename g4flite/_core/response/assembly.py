@@ -347,8 +347,8 @@ class ToolCalls:
 
     @property
     def torn(self) -> bool:
-        """Whether the arguments of a call have begun and are not complete."""
-        return any(call.pieces and not call.whole for call in self._calls[self._first :])
+        """Whether a call is not complete: its arguments are not whole, or none came and the service did not end it."""
+        return any(not call.whole and (call.pieces or not call.stopped) for call in self._calls[self._first :])
 
     def reason(self, reason: FinishReason) -> FinishReason:
         """Return the finish reason of the reply: many services say a plain "stop" after tool calls, too."""

@@ -74,8 +74,8 @@ def usage_of(
 
     `prompt`, `answer` and `total` are as the service has counted them.  Where these do not add up, the service counts
     something beside them, and the total tells what: the reasoning (xAI: sub2api#5771, vercel/ai#12425), tokens of the
-    cache, or a reasoning that it does not name (Gemini's OpenAI path).  If the reasoning is counted larger than the
-    answer that holds it (11 of 10, recorded of OpenRouter), it is the answer.
+    cache, or a reasoning that it does not name (Gemini's OpenAI path).  Without a total, nothing stands beside them.
+    A reasoning that is counted larger than the answer that holds it (11 of 10, recorded of OpenRouter) is the answer.
     """
     if not counts:
         return None
@@ -83,9 +83,6 @@ def usage_of(
     thought = found(counts, *REASONING)
     if prompt is not None and answer is not None:
         beside = (total or 0) - prompt - answer
-        # Without a total, only a reasoning that is larger than the answer can be told to stand beside it.
-        if total is None and thought is not None and thought > answer:
-            beside = thought
         if beside > 0 and beside != thought and beside in (cached, written, (cached or 0) + (written or 0)):
             prompt += beside
         elif beside > 0 and (beside == thought or not thought or thought > answer):

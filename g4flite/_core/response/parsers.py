@@ -36,10 +36,15 @@ MOST_MISSES = 16
 DONE = b"[DONE]"
 # Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
-# A piece of the answer in half a frame: a field of any protocol that holds content, and the beginning of its value.
+# A piece of the answer in half a frame: the type of an Anthropic event that has one; a field of any protocol that holds
+# content, and the beginning of its value; or, at the end of the half, a field in which content may still come.  The
+# number bounds the time that the search takes.
 CONTENT_BEGINS: Final = re.compile(
-    rb'"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*"[^"]'
+    rb"content_block_(start|delta)"
+    rb'|"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*'
+    rb'("([^"]|\Z)|\Z)'
     rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
+    rb'|"(choices|candidates|parts)"\s*:\s*\[[^\]]{0,4096}\Z|"(delta|content)"\s*:\s*\{[^}]{0,4096}\Z'
 )
 # A field of any protocol that holds a part of the answer.
 CONTENT_FIELD: Final = re.compile(
@@ -101,6 +106,13 @@ class SettlingReader(Reader, Protocol):
         """Return the items that were held back, in place of `end`, because the reply is cut off and not whole."""
 
 
+class CountingReader(Reader, Protocol):
+    """The reader of a protocol that sends a text in pieces and then whole, like Responses."""
+
+    def passed(self, text: str) -> object:
+        """Take note of a text that `repeats` has read in place of this reader."""
+
+
 class FrameParser:
     """The chunk parser of every protocol whose frames are JSON objects.
 
@@ -118,10 +130,12 @@ class FrameParser:
         "_frame_surroundings",
         "_framing",
         "_idle",
+        "_limit",
         "_misses",
         "_read_surroundings",
         "_reader",
         "_reasoning_pairs",
+        "_tell",
         "_text_pairs",
         "_unit",
     )  # fmt: skip
@@ -139,17 +153,23 @@ class FrameParser:
         self._idle = framing.idle
         # How many frames with a text alone were parsed in a row, because each was unlike the last: see `MOST_MISSES`.
         self._misses = 0
+        # Tells a `CountingReader` of a text on paths 1 and 2, else None.
+        self._tell: Callable[[str], object] | None = getattr(reader, "passed", None)
+        self._limit = framing.limit
 
     @property
     def done(self) -> bool:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        if self._read_surroundings is not None:
-            text = text_between(data, self._read_surroundings)
+        known = self._read_surroundings
+        if known is not None:
+            text = text_between(data, known)
             # The framing, which would have refused a frame beyond its limit, does not see this read.
-            if text is not None and len(data) <= self._framing.limit:
+            if text is not None and len(data) <= self._limit:
                 self._misses = 0
+                if self._tell is not None:
+                    self._tell(text)
                 # Text in ASCII holds no surrogates: most texts need no joining.
                 return (text,) if text.isascii() and text and not self._text_pairs.high else self._joined(text)
             self._read_surroundings = None
@@ -165,10 +185,12 @@ class FrameParser:
         if self.done:
             return
         known, known_name, pairs = self._frame_surroundings, self._frame_name, self._text_pairs
-        count, parsed, frame = 0, 0, b""
+        count, parsed, frame, tell = 0, 0, b"", self._tell
         for name, frame in frames:
             count += 1
             if known is not None and name == known_name and (text := text_between(frame, known)) is not None:
+                if tell is not None:
+                    tell(text)
                 if text.isascii() and text and not pairs.high:
                     yield text
                 else:
@@ -216,7 +238,7 @@ class FrameParser:
         if self.done:
             return
         half: TruncatedStreamError | None = None
-        frame = b""
+        name, frame = "", b""
         try:
             for name, frame in self._framing.close():
                 for item in self._read(name, frame, last=True):
@@ -229,7 +251,7 @@ class FrameParser:
             torn = cut or half is not None
             # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
             settled = getattr(reader, "settled", None)
-            whole = settled is not False and not (settled and CONTENT_BEGINS.search(frame if half else b""))
+            whole = settled is not False and not (settled and half and CONTENT_BEGINS.search(name.encode() + frame))
             for item in reader.end(marked=False) if whole or not torn else reader.rest():
                 yield from self._joined(item)
         yield from self._lone_surrogates()
