@@ -158,8 +158,8 @@ class Run:
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
     # The call of this attempt's route.
     call: Call = field(init=False)
-    # The id of the thread that reads, in sync; 0 in async and before the loop begins.
-    thread: int = 0
+    # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
+    reader: object = None
     # The texts in this attempt's request that no message may repeat.
     secrets: Secrets = field(default=NO_SECRETS, repr=False)
     # When this attempt began, by `clock`; None once it stands in `attempts`.

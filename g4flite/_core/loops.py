@@ -1,4 +1,4 @@
-"""Event loops: warns of a `for` loop in a thread whose event loop it would block.
+"""Event loops: which task runs; warns of a `for` loop in a thread whose event loop it would block.
 
     async def answer():
         for chunk in stream: ...            # SyncInAsyncWarning: no other task runs meanwhile
@@ -9,6 +9,8 @@ No event loop runs in a thread of `asyncio.to_thread` or of a thread pool, so a 
 
 import sys
 import warnings
+import weakref
+from typing import Any
 
 from .errors import SyncInAsyncWarning
 
@@ -44,6 +46,18 @@ def loop_runs() -> bool:
         return True
     # Older versions of trio have no `in_trio_run`; `bool()` is False.
     return trio is not None and getattr(trio.lowlevel, "in_trio_run", bool)()
+
+
+def running_task() -> "weakref.ref[Any]":
+    """Return a weak reference to the task of asyncio or trio that runs in this thread."""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    on_asyncio = asyncio is not None and asyncio._get_running_loop() is not None
+    return weakref.ref(asyncio.current_task() if on_asyncio else trio.lowlevel.current_task())  # type: ignore[union-attr]
+
+
+def has_ended(task: Any) -> bool:
+    """Return whether a task of asyncio or trio has ended."""
+    return bool(task.done()) if hasattr(task, "done") else task.coro.cr_frame is None
 
 
 def in_notebook() -> bool:

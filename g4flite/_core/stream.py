@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed
 from .events import Event, FinishReason, ToolCall, Usage
-from .loops import warn_of_blocking
+from .loops import has_ended, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
@@ -144,7 +144,6 @@ class Stream:
         warn_of_blocking(self.provider)
         self._begin()
         self._run.everything = everything
-        self._run.thread = get_ident()
         running = iterate(self._run)
         self._running = weakref.ref(running)
         return running
@@ -188,20 +187,29 @@ class Stream:
         running = self._running() if self._running is not None else None
         self._kept = None
         if isinstance(running, AsyncGeneratorType):
-            # Another task waits inside the generator, which cannot be closed now.  `abort` ends that wait by an error,
-            # and the error ends the generator.
-            if running.ag_running:
+            if running.ag_running or self._is_read_elsewhere():
                 self._run.abort()
                 return
             await running.aclose()
             running = None
         self._end(running)
 
+    def _is_read_elsewhere(self) -> bool:
+        """Return whether another thread or task is in the loop, or the loop's first step is still to come.
+
+        If the generator were closed now, that loop would end as if the answer were complete.  `abort` ends the next
+        wait in the generator by an error instead, and the error ends the generator.
+        """
+        reader: Any = self._run.reader
+        if self._run.state != "streaming" or reader is None:
+            return self._run.state == "streaming"
+        if isinstance(reader, int):
+            return reader != get_ident()
+        return reader != running_task() and (task := reader()) is not None and not has_ended(task)
+
     def _end(self, running: "GeneratorType[str, None, None] | None") -> None:
         """End the generator of a `for` loop, if there is one, and the stream."""
-        # Another thread reads, and may be inside the generator at any moment.  `abort` ends its next wait by an error,
-        # and the error ends the generator.
-        if running is not None and self._run.state == "streaming" and self._run.thread != get_ident():
+        if running is not None and self._is_read_elsewhere():
             self._run.abort()
             return
         try:

@@ -133,16 +133,41 @@ def test_close_during_a_read_raises_stream_closed_error_in_the_loop(server: Emul
 
 
 def test_a_stream_can_be_closed_if_its_loop_never_began(driver: Driver) -> None:
-    stream = g4flite.stream(ACME, "Hi")
+    async def main() -> None:
+        running = aiter(stream)
+        await stream.aclose()
+        with pytest.raises(g4flite.StreamClosedError):
+            await anext(running)
+
+    stream = g4flite.stream(ACME, "Hi", base_url="http://127.0.0.1:1")
     if driver.name == "sync":
         running = iter(stream)
         stream.close()
-        assert next(running, None) is None
+        with pytest.raises(g4flite.StreamClosedError):
+            next(running)
     else:
-        arunning = aiter(stream)
-        driver.run(stream.aclose)
-        del arunning
+        driver.run(main)
     assert repr(stream) == "<Stream of acme, model None: closed, 0 characters>"
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_aclose_closes_the_loop_that_a_task_has_left_before_it_ended(backend: str, server: Emulator) -> None:
+    async def read() -> None:
+        loops.append(aiter(stream))
+        async for _ in loops[0]:
+            break
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+        await stream.aclose()
+        with pytest.raises(StopAsyncIteration):
+            await anext(loops[0])
+
+    loops: list[Any] = []
+    stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
+    Driver(backend).run(main)
+    assert stream.attempts[0].outcome == "closed"
 
 
 def test_the_caller_s_client_is_used_and_left_open(driver: Driver, server: Emulator) -> None:

@@ -598,6 +598,7 @@ def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_task(back
         async for _ in stream:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(stream.aclose)
+            assert stream.partial == "a"
 
     async def late() -> None:
         async with stream:
@@ -606,7 +607,9 @@ def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_task(back
                 stream._run.abort()
 
     stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
-    Driver(backend).run(main)
+    # Without the error, the answer would look complete.
+    with pytest.raises(g4flite.StreamClosedError, match="close"):
+        Driver(backend).run(main)
     assert stream.partial == "a"
     stream = g4flite.stream("flowgpt", "Hi", base_url=server.url)
     with pytest.raises(g4flite.StreamClosedError, match="close"):

@@ -15,6 +15,7 @@ import anyio
 
 from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
+from ..loops import running_task
 from ..provider import Request
 from ..secrets import secrets_of
 from ..timers import Timers
@@ -31,7 +32,7 @@ NAP: Final = 0.05
 
 def iterate(run: Run) -> Generator[Any, None, None]:
     """Yield the texts of one stream, and its events if `run.everything` is true, over an `httpx.Client`."""
-    steps, timers, run.thread = exchange(run), run.timers, get_ident()
+    steps, timers, run.reader = exchange(run), run.timers, get_ident()
     response: Response | None = None
     body: Any = None
     try:
@@ -89,7 +90,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
-        run.end("failed")
+        run.end("closed" if timers.closed else "failed")
         raise
     except GeneratorExit:
         raise
@@ -104,7 +105,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
 
 async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
     """Yield the texts of one stream, and its events if `run.everything` is true, over an `httpx.AsyncClient`."""
-    steps, timers = exchange(run), run.timers
+    steps, timers, run.reader = exchange(run), run.timers, running_task()
     response: Response | None = None
     body: Any = None
     try:
@@ -162,7 +163,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
         run.end("complete")
     except G4fliteError as error:
         run.fail(error)
-        run.end("failed")
+        run.end("closed" if timers.closed else "failed")
         raise
     finally:
         # Without effect if the stream was complete or failed; else the caller left the loop.
