@@ -23,6 +23,7 @@ from ._core.errors import (
     OptionError,
     ProviderNotFoundError,
     RetiredProviderWarning,
+    UsageError,
 )
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
@@ -81,10 +82,10 @@ def stream(
 
     `provider` is a provider's name, a `Provider`, a `Client` with settings of its own, or a list of these.  Of a list,
     the next provider is asked if a provider failed before its first text and its retries are used up; a provider that
-    does not have the model is left out.  `messages` is a string (one user message) or a list in the OpenAI form:
-    `{"role": str, "content": str}` with the roles system, developer, user, assistant and tool.  `content` may be a list
-    of text and image parts, an assistant message may hold `tool_calls`, and the `tool_call_id` of a tool message names
-    the tool call that the message answers.
+    does not have the model, or that has no key or no base URL, is left out.  `messages` is a string (one user message)
+    or a list in the OpenAI form: `{"role": str, "content": str}` with the roles system, developer, user, assistant and
+    tool.  `content` may be a list of text and image parts, an assistant message may hold `tool_calls`, and the
+    `tool_call_id` of a tool message names the tool call that the message answers.
 
     - `model` is a model of the provider, or an alias; None means the provider's default model, if there is one.
     - `api_key` is sent in a header; None means the provider's environment variable, like OPENAI_API_KEY.
@@ -126,7 +127,8 @@ def stream(
     if api_key is not None and (len(asked) > 1 or isinstance(asked[0], Client)):
         raise OptionError("api_key= belongs to one provider; set it in its Client, or in its environment variable")
     routes: list[Route] = []
-    lacking: list[ModelNotFoundError] = []
+    # Why providers were left out: they do not have the model, or have no key or base URL.
+    lacking: list[UsageError] = []
     for item in asked:
         try:
             if isinstance(item, Client):
@@ -145,11 +147,16 @@ def stream(
             connection = resolve_connection(call, proxy, verify, transport, client)
             routes.append(route_of(call, connection, client, timeout, retries))
             warn(call, public=base_url is None)
-        except ModelNotFoundError as error:
-            lacking.append(error)
+        except (ModelNotFoundError, OptionError) as error:
+            if isinstance(error, OptionError) and not error.own_setting:
+                raise
+            # Without the traceback, which holds this frame: the frame holds the errors.
+            lacking.append(error.with_traceback(None))
     if not routes:
-        raise lacking[0] if len(lacking) == 1 else ModelNotFoundError("; ".join(map(str, lacking)))
-    return start(routes, keep_partial=keep_partial)
+        models = len(lacking) > 1 and all(isinstance(error, ModelNotFoundError) for error in lacking)
+        raise ModelNotFoundError("; ".join(map(str, lacking))) if models else lacking[0]
+    refused = tuple(error for error in lacking if isinstance(error, OptionError))
+    return start(routes, keep_partial=keep_partial, refused=refused)
 
 
 class Client:
@@ -300,8 +307,10 @@ def resolve_connection(
     # The caller's own client decides on its proxy.
     environment = None if client is not None else os.environ.get("G4FLITE_PROXY") or None
     chosen = proxy if proxy is not None else environment
+    variable = "G4FLITE_PROXY" if proxy is None else "{proxy}"
     try:
-        return Connection(call.base_url, None if chosen is None else check_proxy(chosen), verify, transport or "httpx")
+        checked = None if chosen is None else check_proxy(chosen)
+        return Connection(call.base_url, checked, verify, transport or "httpx", variable)
     except ValueError as error:
         source = " (from G4FLITE_PROXY)" if proxy is None else ""
         raise OptionError(f"{error}{source}", provider=name, argument="proxy") from None
@@ -365,9 +374,12 @@ def _route_over(call: Call, source: "Source", timeout: Timeout, retry: Retry) ->
     return Route(call, source, timeout, retry, partial(request_for_attempt, call, first_request(call)))
 
 
-def start(routes: "Sequence[Route]", *, keep_partial: bool = True) -> Stream:
-    """Return a stream that tries these routes in order; the timer `total` of the first route runs for all of them."""
+def start(routes: "Sequence[Route]", *, keep_partial: bool = True, refused: tuple[G4fliteError, ...] = ()) -> Stream:
+    """Return a stream that tries these routes in order; the timer `total` of the first route runs for all of them.
+
+    `refused` are the errors of providers that cannot be asked.
+    """
     from ._core.exchange import Run  # noqa: PLC0415 - logging is imported with the first call
     from ._core.timers import Timers  # noqa: PLC0415
 
-    return Stream(Run(tuple(routes), Timers(routes[0].timeout), keep_partial))
+    return Stream(Run(tuple(routes), Timers(routes[0].timeout), keep_partial, refused=refused))

@@ -8,6 +8,8 @@ The time is always NOW.
 """
 
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import g4flite
 from g4flite._core.exchange import Route, Run
@@ -28,9 +30,7 @@ def run_of(*providers: g4flite.Provider, retry: Retry = ONCE, **headers: str) ->
     # It is never sent: NOW is before the call was made, so that each attempt is signed anew.
     stale = Request("", {}, b"")
     # No connection: nothing is sent.
-    routes = tuple(
-        Route(call, None, timeout, retry, partial(request_for_attempt, call, stale))  # type: ignore[arg-type]
-        for call in calls
-    )
+    source: Any = SimpleNamespace(proxy=lambda url: None)
+    routes = tuple(Route(call, source, timeout, retry, partial(request_for_attempt, call, stale)) for call in calls)
     timers = Timers(timeout, lambda: 0.0)
     return Run(routes, timers, now_ms=lambda: NOW, clock=lambda: 0.0, chance=lambda: 0.5)

@@ -159,7 +159,13 @@ class MessagesError(UsageError):
 
 
 class OptionError(UsageError):
-    """An option, a header, the base URL, the key, the proxy or the HTTP client is unknown or cannot be used."""
+    """An option, a header, the base URL, the key, the proxy or the HTTP client is unknown or cannot be used.
+
+    `own_setting` is true if one provider's key or base URL is missing, or if the environment's cannot be used: of a
+    list of providers, the others are asked then.
+    """
+
+    own_setting: bool = False
 
 
 class SpecError(UsageError):
@@ -327,7 +333,10 @@ class ProviderError(ReplyError):
 
 
 class AllFailedError(G4fliteError):
-    """Every provider of a list failed before its first text; `errors` holds the last error of each, in order."""
+    """Every provider of a list failed before its first text; `errors` holds the last error of each, in order.
+
+    The errors of providers that have no key or no base URL come first.
+    """
 
     def __init__(self, message: str = "", *, errors: tuple[G4fliteError, ...] = (), **common: Any) -> None:
         super().__init__(message, **common)

@@ -46,6 +46,7 @@ from .errors import (
 )
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
+from .proxies import NamedProxy, setting, shown
 from .response.reply import Head, Reply, inflater
 from .response.service_errors import error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
@@ -86,11 +87,10 @@ class Source(Protocol):
     quotes none of the `secrets`.  `release` and `arelease` say that the stream has ended and needs the client no more.
     `retire` says that the client must not be used again, not even to close it: an exception like KeyboardInterrupt has
     passed through it, and may have left one of its locks held for ever.
-    `proxied` is true if the caller has named a proxy for the client's requests.
+    `proxy` returns the proxy that a request of this URL goes over, None if there is none or if nothing is known of it.
     """
 
-    @property
-    def proxied(self) -> bool: ...
+    def proxy(self, url: str) -> NamedProxy | None: ...
     def send(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
     async def asend(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
     def release(self) -> None: ...
@@ -153,6 +153,8 @@ class Run:
     url: str | None = None
     # The head of the response to this attempt; None before the response comes.
     head: Head | None = None
+    # The errors of providers of the list that cannot be asked, as they have no key or no base URL.
+    refused: tuple[G4fliteError, ...] = ()
     # The attempts that have ended.
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
@@ -167,6 +169,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.call = self.routes[0].call
+        self.attempts += [Attempt(error.provider or "", None, outcome_of(error), 0.0) for error in self.refused]
 
     @property
     def partial(self) -> str:
@@ -241,7 +244,7 @@ class Run:
         for name in QUOTED:
             if isinstance(words := getattr(error, name, None), str):
                 setattr(error, name, redact(words, self.secrets))
-        self._note(f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}")
+        self._note(outcome_of(error))
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
         """Note that the stream has ended.  Only the first end counts.
@@ -264,6 +267,11 @@ class Run:
             self._began = None
             self.attempts.append(done)
             log.debug("%s, model %s: %s after %.3f s", *done)
+
+
+def outcome_of(error: G4fliteError) -> str:
+    """Return how an attempt ended that failed."""
+    return f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}"
 
 
 class Send(NamedTuple):
@@ -311,7 +319,7 @@ def exchange(run: Run) -> Exchange:
     Raises the error of the only route, or `AllFailedError` with the errors of all.  If no route can be used, raises the
     first one's `UsageError`.
     """
-    errors: list[G4fliteError] = []
+    errors: list[G4fliteError] = [*run.refused]
     try:
         for route in run.routes:
             try:
@@ -325,7 +333,7 @@ def exchange(run: Run) -> Exchange:
         # No request was sent: the call is wrong, and `AllFailedError` would say that the providers are.
         if len(errors) == 1 or all(isinstance(error, UsageError) for error in errors):
             raise errors[0]
-        names = ", ".join(route.call.provider.name for route in run.routes)
+        names = ", ".join(error.provider or "" for error in errors)
         raise AllFailedError(
             f"none of {len(errors)} providers answered:", provider=names, errors=tuple(errors)
         ) from errors[-1]
@@ -369,7 +377,10 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     run.responded(request, head)
     # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
-        raise ProxyError("the proxy wants a login", advice="check the user name and password in {proxy}")
+        proxy = route.source.proxy(request.url)
+        raise ProxyError(
+            f"{shown(proxy)} wants a login", advice=f"check the user name and password in {setting(proxy)}"
+        )
     if not 200 <= head.status < 300:
         raise status_error(
             head.status,

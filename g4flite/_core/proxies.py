@@ -7,9 +7,9 @@ Only the variable that applies is read, so that nothing else in the environment 
 variables when it makes a client, and refuses NO_PROXY with an IPv6 range (encode/httpx#3221, #3574).
 
 The rules are those that curl and Go share (https://curl.se/docs/manpage.html, golang.org/x/net/http/httpproxy, August
-2026): the variable of the URL's scheme wins over ALL_PROXY, a name in lower case over the one in upper case.  An entry
-of NO_PROXY is `*`, a host name, which stands for its subdomains too, an IP address, or a range of addresses; each may
-have a port, and, as in httpx, a scheme.
+2026): the variable of the URL's scheme wins over ALL_PROXY, a name in lower case over the one in upper case, and an
+empty variable counts as one that is not set.  An entry of NO_PROXY is `*`, a host name, which stands for its subdomains
+too, an IP address, or a range of addresses; each may have a port, and, as in httpx, a scheme.
 """
 
 import re
@@ -21,15 +21,15 @@ from urllib.parse import urlsplit
 PORTS: Final = {"http": 80, "https": 443}
 
 
-class EnvironmentProxy(NamedTuple):
-    """The proxy that applies to a URL, and the name of the variable that names it."""
+class NamedProxy(NamedTuple):
+    """The proxy that applies to a URL, and the variable that names it; "{proxy}" stands for the argument."""
 
     variable: str
     url: str
 
     def __repr__(self) -> str:
         """Return the variable alone: a proxy's URL may hold a password."""
-        return f"EnvironmentProxy({self.variable!r})"
+        return f"NamedProxy({self.variable!r})"
 
     @property
     def public(self) -> str:
@@ -37,7 +37,7 @@ class EnvironmentProxy(NamedTuple):
         return re.sub("(?s)://.*@", "://", self.url)[:200]
 
 
-def environment_proxy(url: str, environment: Mapping[str, str]) -> EnvironmentProxy | None:
+def environment_proxy(url: str, environment: Mapping[str, str]) -> NamedProxy | None:
     """Return the proxy that the environment names for a URL, or None if it names none.  The URL is a checked one."""
     parts = urlsplit(url)
     _, exempt = _read("no_proxy", environment)
@@ -46,8 +46,25 @@ def environment_proxy(url: str, environment: Mapping[str, str]) -> EnvironmentPr
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         variable, value = _read(name, environment)
         if value:
-            return EnvironmentProxy(variable, value if "://" in value else f"http://{value}")
+            return NamedProxy(variable, value if "://" in value else f"http://{value}")
     return None
+
+
+def shown(proxy: NamedProxy | None) -> str:
+    """Return what a message calls the proxy."""
+    return f"the proxy {proxy.public}" if proxy else "the proxy"
+
+
+def setting(proxy: NamedProxy | None) -> str:
+    """Return what an error's advice calls the setting that names the proxy."""
+    return proxy.variable if proxy else "{proxy}"
+
+
+def way(proxy: NamedProxy | None) -> str:
+    """Return the words for a connection over the proxy, "" for a direct one."""
+    if proxy is None:
+        return ""
+    return f" over {shown(proxy)}" + ("" if proxy.variable == "{proxy}" else f" of {proxy.variable}")
 
 
 def names_proxies(environment: Mapping[str, str]) -> bool:
@@ -56,10 +73,10 @@ def names_proxies(environment: Mapping[str, str]) -> bool:
 
 
 def _read(name: str, environment: Mapping[str, str]) -> tuple[str, str]:
-    """Return the name and the value of a variable in lower case, or else of the one in upper case."""
+    """Return the name and the value of a variable in lower case, or if it is empty of the one in upper case."""
     # In a CGI program, HTTP_PROXY is the request's header `proxy`, which anybody may send (https://httpoxy.org).
     is_cgi = name == "http_proxy" and "REQUEST_METHOD" in environment
-    name = name if name in environment or is_cgi else name.upper()
+    name = name if environment.get(name, "").strip() or is_cgi else name.upper()
     return name, environment.get(name, "").strip()
 
 

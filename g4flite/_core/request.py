@@ -139,14 +139,17 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
             break
     chosen = chosen if base_url is not None else chosen or provider.base_url
     if not chosen:
-        raise OptionError(
-            "there is no public base URL",
-            advice=f"[pass {{base_url}} or ]set {' or '.join((*provider.base_url_variables, own))}",
+        raise _own_setting(
+            OptionError(
+                "there is no public base URL",
+                advice=f"[pass {{base_url}} or ]set {' or '.join((*provider.base_url_variables, own))}",
+            )
         )
     try:
         return check_base_url(chosen)
     except ValueError as error:
-        raise OptionError(f"{error}{source}", argument="base_url") from None
+        wrong = OptionError(f"{error}{source}", argument="base_url")
+        raise (_own_setting(wrong) if source else wrong) from None
 
 
 def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, str]) -> str:
@@ -167,15 +170,24 @@ def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, s
     key, source = (api_key, "api_key") if found is None else (os.environ[found].strip(), found)
     if key is None:
         if provider.key_variables and provider.key_needed:
-            raise OptionError(
-                "there is no API key", advice=f"[pass {{api_key}} or ]set {' or '.join(provider.key_variables)}"
+            raise _own_setting(
+                OptionError(
+                    "there is no API key", advice=f"[pass {{api_key}} or ]set {' or '.join(provider.key_variables)}"
+                )
             )
         return ""
     if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise OptionError(
+        wrong = OptionError(
             f"{source} cannot be a key: it is empty, or holds a space, a line break or a character outside ASCII"
         )
+        raise wrong if found is None else _own_setting(wrong)
     return key
+
+
+def _own_setting(error: OptionError) -> OptionError:
+    """Return the error as one of a single provider's settings, which is no fault of the call."""
+    error.own_setting = True
+    return error
 
 
 def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g4flite._core.proxies import EnvironmentProxy, environment_proxy, is_exempt, names_proxies
+from g4flite._core.proxies import NamedProxy, environment_proxy, is_exempt, names_proxies
 
 PLAIN, SECURE = "http://api.acme.test/v1", "https://api.acme.test/v1"
 
@@ -21,15 +21,17 @@ PLAIN, SECURE = "http://api.acme.test/v1", "https://api.acme.test/v1"
         (SECURE, {"ALL_PROXY": "socks5://p:1"}, ("ALL_PROXY", "socks5://p:1")),
         (SECURE, {"ALL_PROXY": "x", "HTTPS_PROXY": "http://p:1"}, ("HTTPS_PROXY", "http://p:1")),
         (SECURE, {"HTTPS_PROXY": "x", "https_proxy": "http://p:1"}, ("https_proxy", "http://p:1")),
-        # A name in lower case, even if it is empty, takes the place of the one in upper case.
-        (SECURE, {"HTTPS_PROXY": "x", "https_proxy": ""}, None),
-        (SECURE, {"HTTPS_PROXY": "x", "https_proxy": "", "all_proxy": "http://p:1"}, ("all_proxy", "http://p:1")),
+        # An empty variable is one that is not set, as for curl and Go.
+        (SECURE, {"HTTPS_PROXY": "http://p:1", "https_proxy": ""}, ("HTTPS_PROXY", "http://p:1")),
+        (SECURE, {"HTTPS_PROXY": " ", "https_proxy": "", "all_proxy": "http://p:1"}, ("all_proxy", "http://p:1")),
+        (SECURE, {"HTTPS_PROXY": "", "ALL_PROXY": ""}, None),
         (SECURE, {"HTTPS_PROXY": " p:1 "}, ("HTTPS_PROXY", "http://p:1")),
         (PLAIN, {"HTTP_PROXY": "x", "REQUEST_METHOD": "GET"}, None),
         (PLAIN, {"HTTP_PROXY": "x", "REQUEST_METHOD": "GET", "http_proxy": "p:1"}, ("http_proxy", "http://p:1")),
         (SECURE, {"HTTPS_PROXY": "p:1", "REQUEST_METHOD": "GET"}, ("HTTPS_PROXY", "http://p:1")),
         (SECURE, {"HTTPS_PROXY": "x", "NO_PROXY": "acme.test"}, None),
-        (SECURE, {"HTTPS_PROXY": "p:1", "NO_PROXY": "*", "no_proxy": ""}, ("HTTPS_PROXY", "http://p:1")),
+        (SECURE, {"HTTPS_PROXY": "p:1", "NO_PROXY": "*", "no_proxy": ""}, None),
+        (SECURE, {"HTTPS_PROXY": "p:1", "NO_PROXY": "*", "no_proxy": "x"}, ("HTTPS_PROXY", "http://p:1")),
     ],
 )
 def test_the_variable_of_the_scheme_applies(url: str, environment: dict[str, str], found: Any) -> None:
@@ -102,6 +104,6 @@ def test_no_value_of_no_proxy_breaks_a_call(exempt: str) -> None:
     ],
 )
 def test_a_proxy_is_shown_without_its_password(url: str, public: str) -> None:
-    found = EnvironmentProxy("HTTP_PROXY", url)
+    found = NamedProxy("HTTP_PROXY", url)
     assert found.public == public
-    assert repr(found) == "EnvironmentProxy('HTTP_PROXY')"
+    assert repr(found) == "NamedProxy('HTTP_PROXY')"

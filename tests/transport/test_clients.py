@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import pickle
+import re
 import signal
 import socket
 import ssl
@@ -415,13 +416,15 @@ def test_a_client_keeps_its_connection_through_a_proxy(
 @pytest.mark.parametrize(
     ("scheme", "kind", "expected", "reason"),
     [
-        ("http", "http", g4flite.ProxyError, "the proxy wants a login; check the user name and password in proxy="),
-        ("https", "http", g4flite.ProxyError, "the proxy did not connect to upstream.test: 407 "),
-        ("http", "socks5", g4flite.ProxyError, "the proxy did not connect to upstream.test: "),
-        ("https", "socks5h", g4flite.ProxyError, "the proxy did not connect to upstream.test: "),
+        ("http", "http", g4flite.ProxyError, "wants a login; check the user name and password in {}"),
+        ("https", "http", g4flite.ProxyError, "did not connect to upstream.test: 407 "),
+        ("http", "socks5", g4flite.ProxyError, "did not connect to upstream.test: "),
+        ("https", "socks5h", g4flite.ProxyError, "did not connect to upstream.test: "),
     ],
 )
+@pytest.mark.parametrize("variable", ["", "ALL_PROXY", "G4FLITE_PROXY"])
 def test_a_proxy_that_refuses_the_login_is_an_error_without_the_password(
+    variable: str,
     scheme: str,
     kind: str,
     expected: type[g4flite.G4fliteError],
@@ -430,14 +433,45 @@ def test_a_proxy_that_refuses_the_login_is_an_error_without_the_password(
     driver: Driver,
     proxy: Proxy,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG, "g4flite")
     through = proxy(kind, password, locked=True)
-    error = failure(driver, f"{scheme}://upstream.test", proxy=through, retries=2)
+    if variable:
+        monkeypatch.setenv(variable, through)
+    error = failure(driver, f"{scheme}://upstream.test", proxy=None if variable else through, retries=2)
     assert (type(error), len(driver.stream.attempts)) == (expected, 1)
-    assert str(error).startswith(f"cromicle: {reason}")
+    shown, setting = re.sub("//.*@", "//", through), variable or "proxy="
+    assert str(error).startswith(f"cromicle: the proxy {shown} {reason.format(setting)}")
+    assert f" {setting}" in str(error)
     assert caplog.records
     assert secret(told(driver, error, caplog)) == []
+
+
+def test_the_error_of_a_proxy_that_falls_silent_names_it_and_its_variable(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{USER}:{PASSWORD}@{address}")
+        error = failure(driver, "https://upstream.test", timeout=g4flite.Timeout(connect=0.1), retries=0)
+    assert type(error) is g4flite.ConnectTimeoutError
+    assert f"no connection to upstream.test over the proxy http://{address} of HTTPS_PROXY in 0.1 s" in str(error)
+
+
+@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="the pools of httpcore tell which proxy they use")
+def test_the_error_of_the_caller_s_client_names_the_variable_that_it_has_read(
+    driver: Driver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy("http", WRONG))
+    client = driver.client()
+    error = failure(driver, "https://upstream.test", client=client)
+    driver.close(client)
+    assert str(error).endswith("; check HTTPS_PROXY and its password")
+    own = driver.client(proxy=proxy("http", WRONG).replace("127.0.0.1", "localhost"))
+    error = failure(driver, "https://upstream.test", client=own)
+    driver.close(own)
+    assert str(error).startswith("cromicle: the proxy did not connect to upstream.test: 407")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -577,7 +611,7 @@ def test_a_certificate_that_cannot_be_verified_is_a_tls_error(
         through = None if kind is None else proxy(kind)
         error = failure(driver, service.url(), verify=trusting, retries=2, proxy=through)
         assert type(error) is g4flite.TLSError
-        assert f"cromicle: no TLS connection to {service.url()[8:]}: " in str(error)
+        assert f"cromicle: no TLS connection to {service.url()[8:]}" in str(error)
         assert reason in str(error)
         assert len(driver.stream.attempts) == 1
         assert service.requests == []

@@ -185,7 +185,7 @@ def test_a_server_that_closes_the_connection_before_its_response_is_a_transport_
 
 
 def test_a_proxy_that_does_not_listen_is_a_proxy_error(driver: Driver) -> None:
-    with pytest.raises(g4flite.ProxyError, match="cromicle: could not connect to the proxy: Connection refused"):
+    with pytest.raises(g4flite.ProxyError, match="could not connect to the proxy http://127.0.0.1:1: Connection"):
         driver.collect("cromicle", "Hi", base_url="http://upstream.test", proxy="http://127.0.0.1:1")
 
 
@@ -199,19 +199,26 @@ def test_a_server_that_does_not_listen_is_a_connect_error(driver: Driver) -> Non
     assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize(("bypass", "named"), [("", True), ("127.0.0.1", False)])
-def test_a_connect_error_names_the_variable_of_a_proxy_that_may_have_refused(
-    bypass: str, named: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("bypass", "proxied"), [("", True), ("127.0.0.1", False)])
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY", "G4FLITE_PROXY"])
+def test_the_error_of_a_proxy_that_does_not_listen_names_it_and_its_variable(
+    variable: str, bypass: str, proxied: bool, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
-        monkeypatch.setenv("HTTP_PROXY", f"http://me:s3cret@127.0.0.1:{port}")
+        monkeypatch.setenv(variable, f"http://me:s3cret@127.0.0.1:{port}")
         monkeypatch.setenv("NO_PROXY", bypass)
-        with pytest.raises(g4flite.ConnectError) as caught:
-            driver.collect("cromicle", "Hi", base_url=f"http://127.0.0.1:{port}")
-    hint = ", or to the proxy that HTTP_PROXY names" if named else ""
-    assert f"could not connect to 127.0.0.1:{port}{hint}: Connection refused; check" in str(caught.value)
+        with pytest.raises(g4flite.TransportError) as caught:
+            driver.collect("cromicle", "Hi", base_url=f"http://127.0.0.1:{port}", retries=0)
+    # NO_PROXY says nothing of a proxy of our own.
+    if proxied or variable == "G4FLITE_PROXY":
+        assert type(caught.value) is g4flite.ProxyError
+        assert f"could not connect to the proxy http://127.0.0.1:{port}: Connection refused" in str(caught.value)
+        assert f"; check {variable} and the network" in str(caught.value)
+    else:
+        assert type(caught.value) is g4flite.ConnectError
+        assert f"could not connect to 127.0.0.1:{port}: Connection refused; check" in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 
@@ -275,7 +282,7 @@ def test_https_to_a_server_without_tls_is_a_tls_error(driver: Driver, server: Em
 
 
 def test_a_proxy_that_refuses_to_connect_is_a_proxy_error(driver: Driver, server: Emulator) -> None:
-    with pytest.raises(g4flite.ProxyError, match=r"the proxy did not connect to upstream\.test") as caught:
+    with pytest.raises(g4flite.ProxyError, match=r"the proxy http://\S+ did not connect to upstream\.test") as caught:
         driver.collect("cromicle", "Hi", base_url="https://upstream.test", proxy=server.url)
     assert caught.value.provider == "cromicle"
 

@@ -69,6 +69,58 @@ def test_the_only_provider_s_error_is_raised_as_it_is(
         close(item, driver)
 
 
+UNUSABLE = [
+    ("anthropic", {}, "there is no API key; pass api_key= or set ANTHROPIC_API_KEY"),
+    ("anthropic", {"ANTHROPIC_API_KEY": "a b"}, "ANTHROPIC_API_KEY cannot be a key"),
+    (
+        "azure-openai",
+        {"AZURE_OPENAI_API_KEY": "k"},
+        "there is no public base URL; pass base_url= or set AZURE_OPENAI_EN",
+    ),
+    ("llamacpp", {"G4FLITE_LLAMACPP_BASE_URL": "ftp://x"}, "(from G4FLITE_LLAMACPP_BASE_URL)"),
+]
+
+
+@pytest.mark.parametrize(("name", "environment", "said"), UNUSABLE)
+def test_a_provider_without_a_key_or_a_base_url_is_left_out(
+    driver: Driver,
+    server: Emulator,
+    name: str,
+    environment: dict[str, str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    client = g4flite.Client("cromicle", base_url=server.url)
+    down = g4flite.Client("cromicle", base_url="http://127.0.0.1:1", retries=0)
+    lists: list[list[Any]] = [[name, client], [client, name]]
+    for listed in lists:
+        assert "".join(driver.read(g4flite.stream(listed, "Hi"))) == "You said: Hi"
+        first, second = driver.stream.attempts
+        assert (first.provider, first.model, first.seconds, second.provider) == (name, None, 0, "cromicle")
+        assert first.outcome.startswith("OptionError: ")
+        assert said in first.outcome
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream([name, name], "Hi")
+    assert said in str(caught.value)
+    assert caught.value.own_setting
+    with pytest.raises(g4flite.AllFailedError) as failed:
+        driver.read(g4flite.stream([down, name], "Hi"))
+    assert [type(error) for error in failed.value.errors] == [g4flite.OptionError, g4flite.ConnectError]
+    assert str(failed.value).startswith(f"{name}, cromicle: none of 2 providers answered:")
+    close(client, driver)
+    close(down, driver)
+
+
+def test_a_mistake_of_the_call_is_raised_at_once_though_another_provider_could_be_asked() -> None:
+    for wrong in ({"base_url": "ftp://x"}, {"headers": {"a": "b\n"}}, {"no_such_option": 1}):
+        arguments: dict[str, Any] = wrong
+        with pytest.raises(g4flite.OptionError) as caught:
+            g4flite.stream(["llamacpp", "cromicle"], "Hi", **arguments)
+        assert not caught.value.own_setting
+
+
 @pytest.mark.skipif(TRANSPORT == "aiohttp", reason="httpx-aiohttp makes its session with the first request")
 def test_a_client_of_the_caller_s_that_was_closed_meanwhile_is_an_option_error(
     driver: Driver, server: Emulator

@@ -119,6 +119,68 @@ def test_a_login_of_the_client_that_fails_by_a_status_passes_unchanged(driver: D
     assert failure(driver, server, driver.client(auth=sign), retries=2) is error
 
 
+class Login(httpx.Auth):  # type: ignore[misc]
+    """Calls a function, and asks a URL for a token, in turn."""
+
+    requires_response_body = True
+
+    def __init__(self, call: Any, url: str | None = None) -> None:
+        self.call, self.url = call, url
+
+    def auth_flow(self, request: Any) -> Any:
+        if self.url:
+            yield httpx.Request("GET", self.url)
+        self.call(request)
+        yield request
+
+
+class OwnLogin(Login):
+    """Overrides what httpx calls."""
+
+    def sync_auth_flow(self, request: Any) -> Any:
+        self.call(request)
+        yield request
+
+    async def async_auth_flow(self, request: Any) -> Any:
+        self.call(request)
+        yield request
+
+
+@pytest.mark.parametrize("kind", [Login, OwnLogin])
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("of the caller"), httpx.ReadTimeout("of the caller"), RuntimeError("of the caller"),
+        ssl.SSLError("of the caller"), OverflowError("of the caller"),
+    ],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_an_exception_of_a_login_passes_unchanged(
+    driver: Driver, server: Emulator, error: Exception, kind: type[Login]
+) -> None:
+    def fail(_: Any) -> None:
+        raise error
+
+    assert failure(driver, server, driver.client(auth=kind(fail)), retries=2) is error
+    assert server.exchanges == []
+
+
+def test_the_host_that_a_login_could_not_reach_is_named(driver: Driver, server: Emulator) -> None:
+    client = driver.client(auth=Login(lambda request: None, "http://user:s3cret@127.0.0.1:1/token"))
+    error = failure(driver, server, client, retries=0)
+    assert type(error) is g4flite.ConnectError
+    assert "could not connect to 127.0.0.1:1: " in str(error)
+    assert "; check the login of client=, proxy= and the network" in str(error)
+
+
+def test_a_response_that_breaks_while_a_login_reads_it_is_no_exception_of_the_login(
+    driver: Driver, server: Emulator
+) -> None:
+    server.script = Script(raw=b"HTTP/1.1 401 No\r\ncontent-length: 10\r\n\r\nhalf")
+    error = failure(driver, server, driver.client(auth=Login(lambda request: None)), retries=0)
+    assert isinstance(error, g4flite.G4fliteError)
+
+
 @pytest.mark.parametrize("location", ["http://a\x0bb.test/", "http://[x"])
 def test_a_redirect_that_httpx_cannot_follow_is_no_exception_of_a_hook(
     driver: Driver, server: Emulator, location: str

@@ -27,7 +27,7 @@ def test_a_response_head_that_is_too_long_is_a_limit_error(family: Any) -> None:
         family.RemoteProtocolError("Receive buffer too long"),
         "http://h.test/x",
         TIMERS,
-        proxied=False,
+        None,
     )
     assert isinstance(error, g4flite.LimitError)
     assert "head of the response" in str(error)
@@ -37,7 +37,7 @@ def test_a_response_head_that_is_too_long_is_a_limit_error(family: Any) -> None:
 
 @families
 def test_the_error_says_that_the_pool_of_the_client_is_full(family: Any) -> None:
-    error = error_of_request(family.PoolTimeout("x"), "http://h.test/x", TIMERS, proxied=False)
+    error = error_of_request(family.PoolTimeout("x"), "http://h.test/x", TIMERS, None)
     assert isinstance(error, g4flite.ConnectTimeoutError)
     assert "h.test was free in the pool of client=" in str(error)
 

@@ -30,7 +30,7 @@ from ..errors import G4fliteError, OptionError
 from ..provider import Request
 from ..response.reply import limit_offer
 from ..timers import Timers
-from .network_errors import causes, failures, is_of_a_hook
+from .network_errors import causes, failures, is_of_the_caller
 from .tls import default_context, unused_context
 
 T = TypeVar("T")
@@ -154,7 +154,7 @@ class TimedWaits:
         except StopAsyncIteration:
             raise
         except Exception as error:
-            failed = error if is_of_a_hook(error) else as_httpx_error(error)
+            failed = error if is_of_the_caller(error) else as_httpx_error(error)
             self.abort()
         finally:
             self._task = None

@@ -14,13 +14,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, Union
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
 
 from ..errors import OptionError, UsageError
 from ..provider import Request
-from ..proxies import environment_proxy, names_proxies
+from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
@@ -30,7 +31,7 @@ from .network_errors import (
     failures,
     httpx_classes,
     is_a,
-    is_of_a_hook,
+    is_of_the_caller,
     refused_response,
     safe_cause,
 )
@@ -53,10 +54,18 @@ class Connection(NamedTuple):
     proxy: str | None
     verify: ssl.SSLContext | None
     transport: str = "httpx"
+    # The variable that names the proxy, if the argument does not.
+    proxy_variable: str = "{proxy}"
 
     def __repr__(self) -> str:
         """Return the base URL alone: a proxy's URL may hold a password."""
         return f"Connection(base_url={self.base_url!r})"
+
+    def proxy_for(self, url: str) -> NamedProxy | None:
+        """Return the proxy that a request of this URL goes over, None if there is none."""
+        if self.proxy is None:
+            return environment_proxy(url, os.environ)
+        return NamedProxy(self.proxy_variable, self.proxy)
 
 
 def _send(
@@ -71,14 +80,14 @@ def _send(
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), Told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
                 break
         timers.reconnect()
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
-    raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
 
 async def _asend(
@@ -97,14 +106,14 @@ async def _asend(
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), Told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_a_hook(error) or is_a(error, "HTTPStatusError"):
+            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
                 break
         timers.reconnect()
     # Outside of the `except`, see `_send`.
-    raise error_of_request(failed, wanted.url, timers, proxied=source.proxied) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
 
 def is_stale(error: Exception, timers: Timers) -> bool:
@@ -144,7 +153,7 @@ class OneShot:
         self._connection = connection
         self._client: httpx.Client | None = None
         self._async_client: httpx.AsyncClient | None = None
-        self.proxied = connection.proxy is not None
+        self.proxy = connection.proxy_for
 
     def client(self) -> httpx.Client:
         if self._client is None:
@@ -173,8 +182,6 @@ class Given:
     """The caller's own client, which only the caller closes."""
 
     send, asend = _send, _asend
-    # The client may have a proxy, but nothing here knows of it.
-    proxied = False
 
     def __init__(self, client: object, base_url: str) -> None:
         if not isinstance(client, httpx_classes("Client", "AsyncClient")):
@@ -186,6 +193,19 @@ class Given:
             transport = self._given._transport_for_url(type(client.base_url)(base_url))
             if getattr(getattr(transport, "_pool", None), "_http2", False):
                 raise OptionError(NO_HTTP2)
+
+    def proxy(self, url: str) -> NamedProxy | None:
+        """Return the proxy of the environment that a request of this URL goes over.
+
+        Returns None for a direct connection and for a proxy of the client's own.
+        """
+        found = environment_proxy(url, os.environ)
+        with suppress(*failures()):
+            transport = self._given._transport_for_url(type(self._given.base_url)(url))
+            used = getattr(getattr(transport, "_pool", None), "_proxy_url", None)
+            if found and used and urlsplit(found.url).hostname == used.host.decode():
+                return found
+        return None
 
     def client(self) -> httpx.Client:
         if not isinstance(self._given, httpx_classes("Client")):
@@ -232,7 +252,7 @@ class Pool:
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
-        self.proxied = connection.proxy is not None
+        self.proxy = connection.proxy_for
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}

@@ -1,7 +1,7 @@
 """Network errors: translates the exceptions of httpx and httpx2 into the classes of `errors.py`.
 
 except failures() as error:
-    raise error_of_request(error, url, timers, proxied=False) from safe_cause(error, secrets)
+    raise error_of_request(error, url, timers, proxy) from safe_cause(error, secrets)
 """
 
 import os
@@ -9,7 +9,7 @@ import ssl
 import sys
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -27,7 +27,7 @@ from ..errors import (
     TransportError,
     TruncatedStreamError,
 )
-from ..proxies import environment_proxy
+from ..proxies import NamedProxy, setting, shown, way
 from ..secrets import redact
 from ..timers import Timers
 from ..urls import how_to_start
@@ -45,6 +45,11 @@ with suppress(ImportError):
 
     # The SOCKS proxy speaks another protocol.
     OTHERS += (socksio.ProtocolError,)
+
+
+CALLERS: Final = ("_send_handling_auth", "_send_handling_redirects")
+# The modules of the class `Auth`.
+AUTHS: Final = ("httpx._auth", "httpx2._auth")
 
 
 def httpx_classes(*names: str) -> tuple[type[Any], ...]:
@@ -68,19 +73,25 @@ def is_a(error: Exception, name: str) -> bool:
     return isinstance(error, httpx_classes(name))
 
 
-def is_of_a_hook(error: BaseException) -> bool:
-    """Return whether an event hook of the caller's client has raised the exception, and not httpx or the network.
+def is_of_the_caller(error: BaseException) -> bool:
+    """Return whether an event hook or a login of the caller's client has raised the exception, and not httpx.
 
-    httpx calls the hooks in this method of its clients, from which all other calls go to methods of the same module.
+    httpx calls hooks and logins in the methods `CALLERS` of its clients, a login through its own class `Auth`.  All
+    that these methods call besides belongs to httpx.
     """
     frames = [trace.tb_frame for trace in traces(error)]
     names = [frame.f_code.co_name for frame in frames]
-    if "_send_handling_redirects" not in names:
-        return False
-    # The frame of the method stands there twice if the method has raised the exception a second time.
-    caller = frames[names.index("_send_handling_redirects")]
-    inner = [frame for frame in frames[frames.index(caller) :] if frame is not caller]
-    return bool(inner) and inner[0].f_globals is not caller.f_globals
+    for name in CALLERS:
+        if name in names:
+            # The frame of the method stands there twice if the method has raised the exception a second time.
+            caller = frames[names.index(name)]
+            inner = [
+                str(frame.f_globals.get("__name__")) for frame in frames[frames.index(caller) :] if frame is not caller
+            ]
+            called = next((module for module in inner if module not in AUTHS), "httpx")
+            if called.partition(".")[0] not in ("httpx", "httpx2"):
+                return True
+    return False
 
 
 def traces(error: BaseException) -> list[TracebackType]:
@@ -104,12 +115,17 @@ def refused_response(error: Exception, url: str) -> httpx.Response | None:
     return response if is_ours and not response.is_success else None
 
 
-def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: bool) -> G4fliteError:
+def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedProxy | None) -> G4fliteError:
     """Return the error that a failure before the head of the response means.
 
-    `url` is the URL of the request.  `proxied` is true if the caller has named a proxy for it.
+    `url` is the URL of the request, `proxy` the proxy that it goes over, as far as that is known.
     """
-    place = urlsplit(url).netloc
+    # A login of the caller's client may have asked another host, say for a token.
+    asked: Any = getattr(error, "_request", None)
+    is_login = asked is not None and asked.url != type(asked.url)(url)
+    place = urlsplit(str(asked.url) if is_login else url).netloc.rpartition("@")[2]
+    base_url = "the login of {client}" if is_login else "{base_url}"
+    proxy = None if is_login else proxy
     if timers.closed:
         return StreamClosedError("close() was called before the reply came")
     # All connections that the caller's client allows are busy: "no connection to ... was free ... in 10 s".
@@ -117,28 +133,31 @@ def error_of_request(error: Exception, url: str, timers: Timers, *, proxied: boo
         return timers.unconnected(f"{place} was free in the pool of client=, and none could be made")
     # Over a transport without a socket, nothing but the exception tells that there is no connection.
     if is_a(error, "ConnectTimeout") or (is_a(error, "TimeoutException") and not timers.connected):
-        return timers.unconnected(place)
+        return timers.unconnected(place + way(proxy))
     if is_a(error, "TimeoutException"):
         return timers.expired()
     if is_a(error, "ProxyError") or type(error).__module__.startswith("socksio"):
         return ProxyError(
-            f"the proxy did not connect to {place}: {reason(error)}", advice="check {proxy} and its password"
+            f"{shown(proxy)} did not connect to {place}: {reason(error)}",
+            advice=f"check {setting(proxy)} and its password",
         )
     if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
         return TLSError(
-            f"no TLS connection to {place}: {reason(error)}; check the host's certificate and that it speaks https"
+            f"no TLS connection to {place}{way(proxy)}: {reason(error)}; "
+            "check the host's certificate and that it speaks https"
         )
     # httpx raises the same exception if the proxy cannot be reached.
-    if is_a(error, "ConnectError") and proxied:
-        return ProxyError(f"could not connect to the proxy: {reason(error)}", advice="check {proxy} and the network")
+    if is_a(error, "ConnectError") and proxy:
+        return ProxyError(
+            f"could not connect to {shown(proxy)}: {reason(error)}",
+            advice=f"check {setting(proxy)} and the network",
+        )
     if is_a(error, "ConnectError"):
-        found = environment_proxy(url, os.environ)
-        place += f", or to the proxy that {found.variable} names" if found else ""
-        refused = not found and any(isinstance(cause, ConnectionRefusedError) for cause in causes(error))
+        refused = not is_login and any(isinstance(cause, ConnectionRefusedError) for cause in causes(error))
         start = f"{start}; else " if refused and (start := how_to_start(url)) else ""
         return ConnectError(
             f"could not connect to {place}: {reason(error)}",
-            advice=f"{start}check {{base_url}}, {{proxy}} and the network",
+            advice=f"{start}check {base_url}, {{proxy}} and the network",
         )
     if isinstance(error, (*httpx_classes("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")
