@@ -202,13 +202,13 @@ class MessagesReader:
             # Some servers send the whole `input` here, and no `input_json_delta`.
             yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
             return
-        # The block may be a `server_tool_use`, a tool that the service runs itself.
-        self._calls.skip(index)
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
         elif kind == "thinking":
             yield from reasoning_of(block.get("thinking"))
         else:
+            # The block may be a `server_tool_use`, a tool that the service runs itself.
+            self._calls.skip(index)
             # The block before never stopped, if it is still open.
             yield from self._native()
             self._block = Block(index, block, [])

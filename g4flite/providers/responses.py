@@ -24,7 +24,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call
-from .._core.response.assembly import ToolCalls
+from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
@@ -135,7 +135,7 @@ class ResponsesReader:
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
         if kind == "response.output_text.delta":
-            place = "text", frame.get("output_index"), frame.get("content_index", 0)
+            place = "text", place_of(frame.get("output_index")), place_of(frame.get("content_index", 0))
             if place not in self._given:
                 self._give(*place, frame.get("item_id"))
             text = text_or_error(frame["delta"])
@@ -145,18 +145,22 @@ class ResponsesReader:
 
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Yield the items of an event of this `kind` and this name."""
-        index = frame.get("output_index")
+        index = place_of(frame.get("output_index"))
+        if len(self._asides) > MOST_PLACES:
+            raise LimitError(f"the messages of the reply are more than {MOST_PLACES}")
         if kind in REASONING:
-            yield from self._think(index, frame.get("summary_index", frame.get("content_index", 0)), frame.get("delta"))
+            yield from self._think(
+                index, place_of(frame.get("summary_index", frame.get("content_index", 0))), frame.get("delta")
+            )
             self._give("reasoning", index, 0, frame.get("item_id"))
         elif kind == "response.reasoning_summary_part.added":
             self._new_part = True
         elif kind == "response.refusal.delta":
-            self._give("refusal", index, frame.get("content_index", 0), frame.get("item_id"))
+            self._give("refusal", index, place_of(frame.get("content_index", 0)), frame.get("item_id"))
             self._refuse(frame["delta"])
         elif kind in ("response.output_text.done", "response.refusal.done"):
             part = {**frame, "type": kind.removeprefix("response.").removesuffix(".done")}
-            yield from self._part(index, frame.get("content_index", 0), frame.get("item_id"), part)
+            yield from self._part(index, place_of(frame.get("content_index", 0)), frame.get("item_id"), part)
         elif kind == "response.output_text.annotation.added" or kind in AUDIO:
             # The annotation alone; an audio delta is whole.
             yield Native(str(kind).removeprefix("response."), frame.get("annotation", frame))

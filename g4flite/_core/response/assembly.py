@@ -92,6 +92,8 @@ from .numbers import Number, dumps, loads
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
 MOST_CALLS: Final = 1024
+# Characters of an index or an id of an item that are remembered as they are.  OpenAI's have 53.
+LONGEST_ID: Final = 128
 # What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
 MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 # What `ToolCalls` yields.  The error is to be raised once the items before it were given out.
@@ -270,6 +272,7 @@ class ToolCalls:
         """
         call, text = self._new(_keys(slots), string_of(id), string_of(name)), arguments_of(arguments)
         call.spare = arguments_of(spare) or call.spare
+        self._grow(len(call.spare))
         if not text and call.name is not None:
             yield self._delta(call, "")
         yield from self._put(call, text)
@@ -314,7 +317,9 @@ class ToolCalls:
 
     def skip(self, *slots: object) -> None:
         """Read no fragments in these slots: they belong to a call that the service carries out itself."""
-        self._slots.update(dict.fromkeys(_keys(slots)))
+        keys = _keys(slots)
+        self._grow(0, places=sum(key not in self._slots for key in keys))
+        self._slots.update(dict.fromkeys(keys))
 
     @_with_errors
     def stop(self, *slots: object) -> Pieces:
@@ -586,9 +591,19 @@ def arguments_of(value: object) -> str:
 
 
 def _keys(slots: tuple[object, ...]) -> Slots:
-    """Return the slots that a fragment has; "0" is 0."""
-    numbers = [int(slot) if isinstance(slot, str) and slot.isdecimal() and len(slot) < 20 else slot for slot in slots]
-    return [slot for slot in numbers if isinstance(slot, str | int) and not isinstance(slot, bool) and slot != ""]
+    """Return the slots that a fragment has."""
+    return [key for key in map(place_of, slots) if key is not None]
+
+
+def place_of(slot: object) -> str | int | None:
+    """Return an index or an id as what is remembered of it, None for anything else.
+
+    "0" is 0, and a long text becomes its hash, because a reply may have many of them.
+    """
+    if isinstance(slot, str):
+        short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
+        return short if len(slot) <= LONGEST_ID else hash(slot)
+    return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
 
 
 def _valid(text: str) -> bool:
