@@ -25,7 +25,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call
-from .._core.response.assembly import ToolCalls
+from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
@@ -192,9 +192,9 @@ class ResponsesReader:
         if kind == "response.output_text.delta":
             key = frame.get("output_index"), frame.get("content_index", 0), frame.get("item_id")
             if key != self._key:
-                self._key, self._part = key, self._at("text", *key)
+                self._key, self._part = key, self._at("text", place_of(key[0]), place_of(key[1]) or 0, key[2])
             text, self.verbatim = self._part.add(text_or_error(frame["delta"])), True
-            return (Reasoning(text) if self._asides and key[0] in self._asides else text,)
+            return (Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text,)
         self.verbatim = False
         # What follows comes once in a part, an item or a reply.
         return tuple(self._read(kind, name, frame))
@@ -204,10 +204,10 @@ class ResponsesReader:
 
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Yield the items of an event of this `kind` and this name."""
-        index, item_id = frame.get("output_index"), frame.get("item_id")
-        number = frame.get("content_index", 0)
+        index, item_id = place_of(frame.get("output_index")), frame.get("item_id")
+        number = place_of(frame.get("content_index")) or 0
         if kind in REASONING:
-            yield from self._think(index, frame.get("summary_index", number), frame.get("delta"))
+            yield from self._think(index, place_of(frame.get("summary_index", number)), frame.get("delta"))
             self._at("reasoning", index, None, item_id).given = 1
         elif kind == "response.reasoning_summary_part.added":
             self._new_part = True
@@ -302,6 +302,8 @@ class ResponsesReader:
         elif kind == "message":
             if item.get("phase") == "commentary":
                 self._asides.add(index)
+                if len(self._asides) > MOST_PARTS:
+                    raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
             content = item.get("content") or ()
             hashed = hash(item_id) if isinstance(item_id, str) else None
             told = is_told(content, (part for part in self._parts.values() if part.fits(index, hashed)))

@@ -98,6 +98,8 @@ PLACEHOLDERS: Final = ("{}", "null")
 # How an object begins, as far as it came.
 OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
 SECOND: Final = "a second object follows its arguments, and no name"
+# Characters of an index or an id of an item that are remembered as they are.  OpenAI's have 53.
+LONGEST_ID: Final = 128
 # What `ToolCalls` yields.  The error is to be raised once the items before it were given out.
 Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
 # What tells calls apart: indices and ids of items.  None is no slot.
@@ -249,6 +251,7 @@ class ToolCalls:
         """
         call, text = self._new(_keys(slots), string_of(id), string_of(name)), arguments_of(arguments)
         call.spare = arguments_of(spare)
+        self._grow(len(call.spare))
         if call.spare.strip() in PLACEHOLDERS:
             call.spare, call.empty = "", call.spare
         if not text and call.name is not None:
@@ -306,7 +309,9 @@ class ToolCalls:
 
     def skip(self, *slots: object) -> None:
         """Read no fragments in these slots: they belong to a call that the service carries out itself."""
-        self._slots.update(dict.fromkeys(_keys(slots)))
+        keys = _keys(slots)
+        self._grow(0, places=sum(key not in self._slots for key in keys))
+        self._slots.update(dict.fromkeys(keys))
 
     @_with_errors
     def stop(self, *slots: object) -> Pieces:
@@ -602,9 +607,19 @@ def arguments_of(value: object) -> str:
 
 
 def _keys(slots: tuple[object, ...]) -> Slots:
-    """Return the slots that a fragment has; "0" is 0."""
-    numbers = [int(slot) if isinstance(slot, str) and slot.isdecimal() and len(slot) < 20 else slot for slot in slots]
-    return [slot for slot in numbers if isinstance(slot, str | int) and not isinstance(slot, bool) and slot != ""]
+    """Return the slots that a fragment has."""
+    return [key for key in map(place_of, slots) if key is not None]
+
+
+def place_of(slot: object) -> str | int | None:
+    """Return an index or an id as what is remembered of it, None for anything else.
+
+    "0" is 0, and a long text becomes its hash, because a reply may have many of them.
+    """
+    if isinstance(slot, str):
+        short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
+        return short if len(slot) <= LONGEST_ID else hash(slot)
+    return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
 
 
 def _valid(text: str) -> bool:

@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..events import Usage
+from .numbers import dumps
 
 # No count is larger.  A number beyond is an error of the service's, and might not fit where the caller writes it.
 MOST: Final = 2**53
+# How many fields an object of counts may have, and how many characters a name or a value that is no count.  The first
+# object of a reply may have more: it is bounded as a frame.
+MOST_NAMES: Final = 64
+LONGEST: Final = 1024
 # Where services say how many tokens of the prompt came from their cache, and how many they wrote there.  In order:
 # OpenAI and most others, Responses, Anthropic, DeepSeek, Mistral, Together and Hugging Face, Gemini.
 CACHED: Final = (
@@ -39,21 +44,40 @@ def count_or_none(value: object) -> int | None:
     return int(value) if 0 <= value < MOST else None
 
 
-def merged(old: Mapping[str, Any], new: object, *, inner: bool = False) -> dict[str, Any]:
+def merged(old: Mapping[str, Any], new: object) -> dict[str, Any]:
     """Return the counts of two objects of one reply; `new` came later, and may be anything.
 
-    A count that is zero, missing or unknown replaces no count that came before.  An `inner` object is merged no deeper.
+    A count that is zero, missing or unknown replaces no count that came before.  What a later object adds is bounded by
+    `MOST_NAMES` and `LONGEST`, because services may send an object with each frame: the rest is left out.
     """
+    return _merged(old, new, inner=False, later=bool(old))
+
+
+def _merged(old: Mapping[str, Any], new: object, *, inner: bool, later: bool) -> dict[str, Any]:
+    """Return the counts of two objects, the `later` one bounded.  An `inner` object is merged no deeper."""
     result = dict(old)
     for name, value in new.items() if isinstance(new, dict) else ():
         known = result.get(name)
         if count_or_none(known) and not count_or_none(value):
             continue
+        if later and name not in result and (len(result) >= MOST_NAMES or len(name) > LONGEST):
+            continue
         if isinstance(value, dict) and not inner:
-            result[name] = merged(known if isinstance(known, dict) else {}, value, inner=True)
+            result[name] = _merged(known if isinstance(known, dict) else {}, value, inner=True, later=later)
+        elif later and not isinstance(value, int | float) and not _is_short(value):
+            continue
         elif value is not None and (inner or not isinstance(known, dict)):
             result[name] = value
     return result
+
+
+def _is_short(value: object) -> bool:
+    """Return whether a value of JSON has at most `LONGEST` characters."""
+    try:
+        return len(dumps(value)) <= LONGEST
+    # Writing takes more stack than reading did.
+    except RecursionError:
+        return False
 
 
 def found(counts: Mapping[str, Any], *paths: str) -> int | None:
