@@ -84,7 +84,10 @@ TOOL = {"type": "function", "function": {"name": "weather", "description": "of a
 
 
 def openai_client(e: Emulator) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{e.url}/v1", api_key="sk-test", max_retries=0)
+    bases = DIALECTS[e.script.dialect].bases if e.script.dialect else ("/v1",)
+    # The first path that is no pattern.
+    base = next(base for base in bases if "[" not in base)
+    return openai.OpenAI(base_url=e.url + base, api_key="sk-test", max_retries=0)
 
 
 def anthropic_client(e: Emulator) -> anthropic.Anthropic:
