@@ -36,20 +36,24 @@ MOST_MISSES = 16
 DONE = b"[DONE]"
 # Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
-# A piece of the answer in half a frame: the type of an Anthropic event that has one; a field of any protocol that holds
-# content, and the beginning of its value; or, at the end of the half, a field in which content may still come.  The
-# number bounds the time that the search takes.
+# A piece of the answer in half a frame: the type of an Anthropic event that has one, or a field of any protocol that
+# holds content, and the beginning of its value.
 CONTENT_BEGINS: Final = re.compile(
     rb"content_block_(start|delta)"
     rb'|"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*'
     rb'("([^"]|\Z)|\Z)'
     rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
-    rb'|"(choices|candidates|parts)"\s*:\s*\[[^\]]{0,4096}\Z|"(delta|content)"\s*:\s*\{[^}]{0,4096}\Z'
 )
 # A field of any protocol that holds a part of the answer.
 CONTENT_FIELD: Final = re.compile(
     rb'"(content|text|delta|thinking|reasoning|refusal|arguments|partial_json|tool_calls|parts|functionCall)"\s*:'
 )
+# A field at the end of half a frame in which content may still come.  Searched for in so many bytes, because the search
+# takes the square of their number.
+CONTENT_MAY_COME: Final = re.compile(
+    rb'"(choices|candidates|parts)"\s*:\s*\[[^\]]*\Z|"(delta|content)"\s*:\s*\{[^}]*\Z'
+)
+TAIL: Final = 4096
 # What to do about a reply of another form than the protocol's.
 CHECK = "check {base_url} and the provider"
 _Utf8 = getincrementaldecoder("utf-8")
@@ -251,7 +255,7 @@ class FrameParser:
             torn = cut or half is not None
             # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
             settled = getattr(reader, "settled", None)
-            whole = settled is not False and not (settled and half and CONTENT_BEGINS.search(name.encode() + frame))
+            whole = settled is not False and not (settled and half and _holds_content(name.encode() + frame))
             for item in reader.end(marked=False) if whole or not torn else reader.rest():
                 yield from self._joined(item)
         yield from self._lone_surrogates()
@@ -376,6 +380,11 @@ def text_or_error(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a {type(value).__name__} where text should be")
     return value
+
+
+def _holds_content(half: bytes) -> bool:
+    """Return whether half a frame, behind its name, holds a piece of the answer, or breaks off where one may come."""
+    return bool(CONTENT_BEGINS.search(half) or CONTENT_MAY_COME.search(half[-TAIL:]))
 
 
 def refusal(text: str) -> ContentFilterError:
