@@ -241,6 +241,7 @@ SAME_ID = {
     "one behind the other": [*in_fragments(0, "a", "t", ONE), *in_fragments(1, "a", "t", TWO)],
     "with another name": [*in_fragments(0, "a", "t", ONE), *in_fragments(1, "a", "f", TWO)],
     "interleaved": [(0, "a", "t", ""), (1, "a", "t", ""), (0, NONE, NONE, ONE), (1, NONE, NONE, TWO)],
+    "interleaved, the id in each": [(0, "a", "t", ""), (1, "a", "t", ""), (0, "a", NONE, ONE), (1, "a", NONE, TWO)],
     "whole": [(0, "a", "t", ONE), (1, "a", "t", TWO)],
 }
 
@@ -263,6 +264,12 @@ BROKEN = {
     "no last brace, no ids, another name": [(0, NONE, "t", '{"port": 1'), (0, NONE, "f", TWO)],
     "a brace too many": [(0, "a", "t", ONE), (0, NONE, NONE, "\n}"), (0, "b", "t", TWO)],
     "a brace too many, with the name": [(0, "a", "t", ONE), (0, "a", "t", "}"), (0, "b", "t", TWO)],
+    "a brace too many, behind the next head": [
+        (0, "a", "t", ONE),
+        (1, "b", "t", ""),
+        (0, NONE, NONE, "}"),
+        (1, NONE, NONE, TWO),
+    ],
     "no JSON": [(0, NONE, "t", "port 1"), (0, NONE, "t", TWO)],
     "no object": [(0, NONE, "t", "null"), (0, NONE, "t", TWO)],
     "prose with an object": [
@@ -497,6 +504,18 @@ def test_blocks_may_begin_with_all_arguments_while_another_is_open() -> None:
         *calls.begin(2, id="c", name="g", spare={}), *calls.stop(0), *calls.stop(1), *calls.stop(2), *calls.whole(),
     ]  # fmt: skip
     assert [(call.id, call.arguments) for call in told(iter(pieces))] == [("a", ONE), ("b", TWO), ("c", "{}")]
+
+
+@pytest.mark.parametrize("pieces", [[ONE], ['{"po', 'rt": 1}']])
+def test_a_call_may_begin_with_empty_arguments_before_the_real_ones(pieces: list[str]) -> None:
+    for first in ({"spare": "{}"}, {"arguments": "{}"}):
+        calls = ToolCalls(999)
+        items = [*calls.begin(0, id="a", name="t", **first)]
+        for piece in pieces:
+            items += calls.add(0, arguments=piece)
+        assert [call.arguments for call in told(iter([*items, *calls.stop(0)]))] == [ONE]
+        items = [*calls.begin(1, id="b", name="t", **first), *calls.stop(1)]
+        assert [item.arguments for item in items] == ["", "{}", "{}"]
 
 
 def test_a_whole_call_is_given_out_at_its_end_in_order() -> None:

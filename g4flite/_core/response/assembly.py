@@ -24,8 +24,8 @@ alone says to which call a fragment belongs; the arguments have to agree.
                       empty or opens
   a call's id         a name, in another slot; and another name, no     begins a call, whose id is replaced (error if
                       arguments, or it opens and the call has some      the name is the same and a brace fits)
-  a call's id         the call is whole, and another one with this id   is an error
-                      has begun and is not
+  a call's id         the call is whole; the last has this id, too, and  is an error
+                      is not
   a call's id         else                                              belongs to that call
   a new id, a name    the call here has no id, no arguments and no      belongs here
                       other name
@@ -33,8 +33,8 @@ alone says to which call a fragment belongs; the arguments have to agree.
                       the piece does not open                           fragment
   a new id, a name    else, also if no call is here                     begins a call (error if the call here has this
                                                                         name, and a brace fits)
-  a new id            the call here has no id and is not whole; or the  belongs here
-                      piece does not open; or the call is not whole
+  a new id            the call here has no id and is not whole; or the  belongs here (error if the call is whole, and
+                      piece does not open; or the call is not whole     the last one has begun and is not)
   a new id            else, also if no call is here                     begins a call, whose name must follow
   no id, no slot      it can only be the last call's: see below         belongs to the last call
   that is known       else                                              begins a call, whose name may follow
@@ -195,7 +195,7 @@ class ToolCalls:
         call.spare = arguments_of(spare)
         if call.spare.strip() == EMPTY:
             call.spare, call.empty = "", call.spare
-        if not text and call.name is not None:
+        if text.strip() in ("", EMPTY) and call.name is not None:
             yield self._delta(call, "")
         yield from self._put(call, text)
 
