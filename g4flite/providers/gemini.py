@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import ContentFilterError, ProviderError
+from .._core.errors import ContentFilterError, MalformedReplyError, ProviderError
 from .._core.events import Finish, Native, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import (
@@ -180,6 +180,13 @@ class GeminiReader:
     def _part(self, part: dict[str, Any]) -> Items:
         """Yield the tool call, reasoning, text or other content in a part."""
         if call := part.get("functionCall"):
+            # Arguments in pieces, which come only if the request asks for them (BerriAI/litellm#23815, March 2026).
+            if call.get("partialArgs") or call.get("willContinue"):
+                yield MalformedReplyError(
+                    f"the tool call of {call.get('name')!r} comes in pieces (partialArgs), which are not read; send "
+                    "the request without streamFunctionCallArguments"
+                )
+                return
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
         if text := part.get("text"):
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)

@@ -167,6 +167,50 @@ def arguments_again(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield changed(last, {"index": index, "function": {"arguments": arguments}})
 
 
+def arguments_behind_empty_ones(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The head of a call has the arguments `{}`, and the real ones follow."""
+    for frame in frames:
+        fragment = fragment_of(frame)
+        if fragment is not None and "id" in fragment:
+            head = fragment["function"]
+            yield changed(frame, fragment | {"function": head | {"arguments": "{}"}})
+            fragment = {"index": fragment["index"], "function": {"arguments": head["arguments"]}}
+        yield frame if fragment is None else changed(frame, fragment)
+
+
+def in_one_chunk(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """All calls come whole in one chunk, numbered 0 and without ids."""
+    for called, group in groupby(calls_whole(frames), lambda frame: fragment_of(frame) is not None):
+        held = list(group)
+        if called:
+            made = json.loads(json.dumps(held[0].data))
+            fragments = [fragment_of(frame) or {} for frame in held]
+            made["choices"][0]["delta"]["tool_calls"] = [{"index": 0, "function": one["function"]} for one in fragments]
+            held = [held[0]._replace(data=made)]
+        yield from held
+
+
+def joined(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """An accumulator has taken all calls for one: behind the first head, there are pieces alone."""
+    begun = False
+    for frame in frames:
+        fragment = fragment_of(frame)
+        if fragment is not None and begun:
+            fragment = {"index": 0, "function": {"arguments": fragment["function"]["arguments"]}}
+        begun = begun or fragment is not None
+        yield frame if fragment is None else changed(frame, fragment)
+
+
+def heads_first(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The heads of all calls come first, and then their pieces, numbered one higher."""
+    for called, group in groupby(frames, lambda frame: fragment_of(frame) is not None):
+        held = [(frame, fragment_of(frame) or {}) for frame in group]
+        yield from (frame for frame, fragment in held if not called or "id" in fragment)
+        for frame, fragment in held if called else ():
+            if "id" not in fragment:
+                yield changed(frame, fragment | {"index": fragment["index"] + 1})
+
+
 def interleaved(index_of: Callable[[Frame], object]) -> Quirk:
     """Return a quirk: neighbours that have an index come in turns, one frame of each index at a time."""
 
@@ -214,6 +258,23 @@ def input_at_start(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield from stops
             blocks, stops = [], []
             yield frame
+
+
+def input_at_start_and_empty(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """A call has its whole input at the start, and then a piece `{}`."""
+    for frame in input_at_start(frames):
+        yield frame
+        if _kind(frame) == "content_block_start" and frame.data["content_block"]["type"] == "tool_use":
+            delta = {"type": "input_json_delta", "partial_json": "{}"}
+            data = {"type": "content_block_delta", "index": frame.data["index"], "delta": delta}
+            yield frame._replace(name="content_block_delta", data=data)
+
+
+def numbered_like_the_block_before(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """The pieces of an input have the number of the block before."""
+    for frame in frames:
+        mine = _kind(frame) == "content_block_delta" and frame.data["delta"]["type"] == "input_json_delta"
+        yield frame._replace(data=frame.data | {"index": frame.data["index"] - 1}) if mine else frame
 
 
 def behind_the_stop(delta: str, stop: str) -> Quirk:
@@ -272,6 +333,21 @@ def ollama_arguments_as_text(frames: Iterator[Frame]) -> Iterator[Frame]:
         for call in frame.data["message"].get("tool_calls", ()) if "message" in frame.data else ():
             call["function"]["arguments"] = json.dumps(call["function"]["arguments"])
         yield frame
+
+
+def partial_args(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Gemini on Vertex, if `streamFunctionCallArguments` asks for it: a path and a value for each argument.
+
+    Source: BerriAI/litellm#23815, March 2026; langchain-ai/langchain-google#1752, May 2026.
+    """
+    for frame in frames:
+        made = json.loads(json.dumps(frame.data))
+        for candidate in made.get("candidates", ()):
+            for part in candidate.get("content", {}).get("parts", ()):
+                if call := part.get("functionCall"):
+                    paths = [{"jsonPath": f"$.{key}", "stringValue": str(value)} for key, value in call["args"].items()]
+                    part["functionCall"] = {"name": call["name"], "willContinue": True, "partialArgs": paths}
+        yield frame._replace(data=made)
 
 
 # OpenAI's Responses: items with an id and an index, whose arguments come in pieces, and again at the end
@@ -377,7 +453,18 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
         "anthropic": behind_the_stop("content_block_delta", "content_block_stop"),
         "cohere": behind_the_stop("tool-call-delta", "tool-call-end"),
     },
+    "call_arguments_behind_empty_ones": {
+        "chat": arguments_behind_empty_ones, "anthropic": input_at_start_and_empty,
+    },
+    "call_arguments_in_another_block": {"anthropic": numbered_like_the_block_before},
+    "calls_in_one_chunk": {"chat": in_one_chunk},
     "call_at_its_end_alone": {"responses": items(done_alone)},
     "call_at_the_end_alone": {"responses": items(completed_alone)},
     "call_item_ids_of_each_event": {"responses": items(new_item_ids)},
 }  # fmt: skip
+# Calls that cannot be told apart, or not be read.
+UNCLEAR_CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
+    "calls_joined": {"chat": joined},
+    "call_heads_first": {"chat": heads_first},
+    "call_in_partial_args": {"gemini": partial_args},
+}

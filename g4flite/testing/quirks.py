@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from .call_quirks import CALL_QUIRKS
+from .call_quirks import CALL_QUIRKS, UNCLEAR_CALL_QUIRKS
 from .count_quirks import COUNT_QUIRKS
 from .end_quirks import END_QUIRKS
 from .extra_quirks import EXTRA_QUIRKS
@@ -80,6 +80,7 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "error_in_half_an_event": dict.fromkeys(STREAMS, error_in_half_an_event),
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),
     **CALL_QUIRKS,
+    **UNCLEAR_CALL_QUIRKS,
     **COUNT_QUIRKS,
     **END_QUIRKS,
     **EXTRA_QUIRKS,

@@ -3,7 +3,7 @@
 import pytest
 
 from g4flite._core.events import Reasoning
-from g4flite._core.response.assembly import SurrogatePairs
+from g4flite._core.response.surrogates import SurrogatePairs
 from g4flite._core.response.thinking import LONGEST_START, ThinkTag
 
 

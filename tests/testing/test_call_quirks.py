@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from g4flite import Finish, ToolCall, ToolCallDelta
+from g4flite import Finish, MalformedReplyError, ToolCall, ToolCallDelta
 from g4flite.testing import Emulator, Reasoning, Script
-from g4flite.testing.call_quirks import CALL_QUIRKS
+from g4flite.testing.call_quirks import CALL_QUIRKS, UNCLEAR_CALL_QUIRKS
 from tests.conftest import Driver
 from tests.open_protocols import WIRES, hear
 from tests.testing.sockets import emulate
@@ -21,6 +21,7 @@ CALLS = [
     ToolCall("id-3", "ferry_at", "{}"), ToolCall("id-4", "tide_now", '{"a": [{"b": {}}, "]}"]}'),
 ]  # fmt: skip
 FORMS = [(quirk, protocol) for quirk, protocols in CALL_QUIRKS.items() for protocol in protocols]
+UNCLEAR = [(quirk, protocol) for quirk, protocols in UNCLEAR_CALL_QUIRKS.items() for protocol in protocols]
 
 
 @pytest.fixture
@@ -45,14 +46,27 @@ def test_calls_come_out_whole(quirk: str, protocol: str, driver: Driver, server:
             deltas = [item for item in items if isinstance(item, ToolCallDelta) and item.index == index]
             assert {(delta.id, delta.name) for delta in deltas} == {(call.id, call.name)}
             assert "".join(delta.arguments for delta in deltas) == call.arguments
-        if not quirk.endswith(("_ids", "_id", "_fragment", "without_index", "as_ids")):
+        if not quirk.endswith(("_ids", "_id", "_fragment", "without_index", "as_ids", "in_one_chunk")):
             assert [call.id for call in calls] == [call.id for call in CALLS]
         assert [item.reason for item in items if isinstance(item, Finish)] == ["tool_calls"]
         assert driver.stream.tool_calls == tuple(calls)
         assert driver.stream.partial == "Look: "
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), FORMS)
+@pytest.mark.parametrize(("quirk", "protocol"), UNCLEAR)
+def test_calls_that_cannot_be_told_apart_are_an_error(
+    quirk: str, protocol: str, driver: Driver, server: Emulator
+) -> None:
+    server.script, items = Script(quirk=quirk), list[object]()
+    name = PROVIDERS.get(protocol, protocol)
+    url = server.url + ("/v1" if name.startswith("openai") else "")
+    with pytest.raises(MalformedReplyError, match="the tool call"):
+        driver.each_event(items.append, name, "Hi", model="m", base_url=url, api_key="sk-test-1")
+    assert not any(isinstance(item, ToolCall) for item in items)
+    assert driver.stream.tool_calls == ()
+
+
+@pytest.mark.parametrize(("quirk", "protocol"), [*FORMS, *UNCLEAR])
 def test_a_quirk_changes_what_is_sent_of_the_calls_alone(quirk: str, protocol: str) -> None:
     def heard(*reply: object) -> list[list[bytes]]:
         """Return the reply without and with the quirk, in words: line ends and padding do not matter."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ..events import Native, Reasoning, Start
-from .assembly import join_surrogates
+from .surrogates import join_surrogates
 
 # Characters of the longest id or name that is kept.  LiteLLM's ids have 445 characters.
 LONGEST_NAME: Final = 4096

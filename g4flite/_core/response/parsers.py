@@ -19,11 +19,11 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
 from ..events import Event, Finish, Reasoning
-from .assembly import SurrogatePairs
 from .framing import Framing, Lines
 from .numbers import scan, scan_exactly
 from .repeats import Surroundings, surroundings, text_between, with_framing
 from .service_errors import excerpt, reported
+from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
 # return an expression that can be None.
