@@ -175,6 +175,10 @@ ELSEWHERE = {
         (2, "a", "t", "{}"), (0, NONE, NONE, '{"po'), (2, NONE, NONE, 'rt": 1}'), (1, "b", "f", "{}"),
         (2, NONE, NONE, '{"po'), (0, NONE, NONE, 'rt": 2}'),
     ],
+    "the name again, at the index of another call": [*HEAD, (0, NONE, "f", ""), (0, NONE, NONE, TWO)],
+    "the name again, at the index of another call, with an id": [
+        (0, "a", "t", ONE), (1, "b", "f", '{"po'), (0, NONE, "f", ""), (1, NONE, NONE, 'rt": 2}')
+    ],
     "the id alone, at the index of another call": [
         *HEAD[:2], (1, "b", "f", '{"po'), (0, "b", NONE, 'rt'), (1, NONE, NONE, '": 2}')
     ],
@@ -337,6 +341,9 @@ UNDECIDABLE = {
     ),
     "a new id, behind a call or inside of the next?": (
         [(0, "a", "t", ONE), (1, "b", "f", '{"po'), (0, "c", NONE, "}")], "id 'a'",
+    ),
+    "a second call with one id may have begun elsewhere": (
+        [(0, "a", "t", ONE), (1, "b", "f", ONE), (0, "a", "t", '{"po'), (1, NONE, NONE, 'rt": 2}')], "id 'b'",
     ),
     "the name with another id, or an object inside": ([(0, "a", "t", '{"b": '), (0, "c", "t", ONE)], "id 'a'"),
     "a second object, of which tool?": ([(0, "a", "t", ONE), (0, NONE, NONE, TWO)], "'t' with the id 'a'"),
@@ -711,7 +718,8 @@ def test_in_any_form_calls_come_out_right_or_are_an_error(
     if ids == "no ids" and (numbers.startswith(("head", "any")) or arguments == "behind {}"):
         # With names, a second index says that a second call begins, if nothing else tells the two apart.
         names = ""
-    if ids.startswith("one") and numbers == "any or none":
+    if numbers.startswith("any") and ids in ("own ids", "one id", "one id in each"):
+        # A name at a new index, and no index at all, may each begin a call.
         names = ""
     calls = list(dict.fromkeys(calls))
     fragments: list[Fragment] = []

@@ -38,6 +38,7 @@ alone says to which call a fragment belongs; the arguments have to agree.
   a new id            else, also if no call is here                     begins a call, whose name must follow
   no id, no slot      it can only be the last call's: see below         belongs to the last call
   that is known       else                                              begins a call, whose name may follow
+  no id, no arguments the name is the last call's, which has an id      belongs to the last call
   no id               the call here is whole, and the last call has     is an error: more of which of the two?
                       begun and is not
   no id               it opens, the call here is whole, and the last    belongs to the last call (error if a third call
@@ -349,7 +350,7 @@ class ToolCalls:
         else:
             belongs = here.id is None and not here.whole
             belongs |= bool(part.text and not (part.opens and here.whole))
-            if belongs and here is not last and here.whole and last.pieces and not last.whole:
+            if belongs and here is not last and here.whole and last.busy:
                 raise unclear(here, MORE)
         if not belongs:
             if same_name and part.opens and here.nesting.takes_brace:
@@ -362,8 +363,10 @@ class ToolCalls:
 
     def _owner_of_slot(self, part: Fragment, here: PartialCall, last: PartialCall) -> PartialCall:
         """Do the same as `_owner` for a fragment without an id."""
+        if not part.text and last.id and part.name == last.name != here.name:
+            return last
         if here is not last and here.whole and part.text and (not part.name or (part.name == last.name and last.id)):
-            if last.pieces and not last.whole:
+            if last.busy:
                 raise unclear(here, MORE)
             if part.opens and not last.pieces:
                 if self._open(last) or not here.pieces:
@@ -425,6 +428,7 @@ class ToolCalls:
         text = part.text
         if part.name:
             call.head = part.id or call.head or ""
+            self._slots[None] = call
         if not text:
             return
         if call.head is None and (not call.pieces or not call.nesting.is_object):

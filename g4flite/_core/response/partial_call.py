@@ -72,6 +72,11 @@ class PartialCall:
         return bool(self.pieces or self.empty)
 
     @property
+    def busy(self) -> bool:
+        """Whether more must come: the arguments have begun, or begun again, and are not complete."""
+        return bool(self.pieces and not self.whole) or bool(self.echoed)
+
+    @property
     def whole(self) -> bool:
         """Whether the arguments are complete, or no object."""
         return self.nesting.whole or bool(self.empty and not self.pieces)
