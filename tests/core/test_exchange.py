@@ -79,7 +79,10 @@ def test_the_error_of_a_status_quotes_the_body() -> None:
     [
         (400, "Bad Request; check the messages and options"),
         # ACME names no environment variable.
-        (401, 'Unauthorized; pass api_key= or send the key in a header, like "authorization: Bearer KEY", with headers='),
+        (
+            401,
+            'Unauthorized; pass api_key= or send the key in a header, like "authorization: Bearer KEY", with headers=',
+        ),
         (402, "Payment Required; the account has no credit left"),
         (403, "Forbidden; the service refuses this caller"),
         (404, "Not Found; there is nothing at this URL"),
