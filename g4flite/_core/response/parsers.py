@@ -17,7 +17,7 @@ from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
+from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, SpecError, TruncatedStreamError
 from ..events import Event, Finish, Reasoning
 from .assembly import SurrogatePairs
 from .framing import Framing, Lines
@@ -266,6 +266,9 @@ class FrameParser:
             if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
                 items += (reported(value) or reported({"error": value}),)
             return items
+        # It is a ValueError, too.
+        except SpecError:
+            raise
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise MalformedReplyError(
                 f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}",
@@ -391,7 +394,8 @@ class JsonLinesParser:
     """NDJSON: one JSON object a line; `text_of` finds the text in it.
 
     - `text_of(frame)` returns the text of an object, "" if it has none, and raises the error that the object reports.
-      If it returns anything but a string, the parser raises `MalformedReplyError`.
+      If it returns anything but a string, the parser raises `MalformedReplyError`, and `SpecError` if it returns an
+      event: this parser gives out text alone.
     - `limit` is the most bytes that a line may have.
     - `ends(frame)` returns whether an object is the end marker; None if the protocol has no end marker.
     - `verbatim=True` promises that each text is a string of its object, unchanged, and that neither `text_of` nor
@@ -436,6 +440,12 @@ class _TextReader:
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         text = self._text_of(frame)
         if not isinstance(text, str):
+            # No JSON holds an event: the fault is the function's.
+            if any(isinstance(item, tuple) for item in (text, *(text if isinstance(text, list) else ()))):
+                raise SpecError(
+                    f"the function of a JsonLinesParser returned {excerpt(repr(text))}, and may return text alone",
+                    advice="write a ChunkParser for events",
+                )
             raise TypeError(f"text_of returned a {type(text).__name__}, not a string")
         if self._ends is not None and self._ends(frame):
             self.done = True
