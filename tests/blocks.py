@@ -47,13 +47,14 @@ def says(block: Block) -> Callable[[Any], Any]:
     """Return a reply function that says the first line of what the page shows.
 
     If the page shows no output or the emulator's "You said", the function echoes, as the emulator does by itself.  If
-    the program has a tool `weather`, the tool is called first.
+    the program has a tool `weather`, the tool is called first, and the last line is said.
     """
     shown = block.output or "You said"
 
     def reply(messages: Any) -> Any:
-        if "weather" in block.code and messages[-1]["role"] != "tool":
-            return [ToolCall("", "weather", '{"city": "Oslo"}')]
+        if "weather" in block.code:
+            asked = messages[-1]["role"] != "tool"
+            return [ToolCall("", "weather", '{"city": "Oslo"}')] if asked else shown.splitlines()[-1]
         return f"You said: {text_of(messages[-1])}" if "You said" in shown else shown.splitlines()[0]
 
     return reply

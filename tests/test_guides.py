@@ -60,8 +60,10 @@ def test_a_program_of_a_guide_runs_as_it_stands(
     if "def test_" in block.code:
         Path("test_it.py").write_text(block.code)
         command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        # A recording is made first, and then replayed.
+        for more in [["--g4flite-record"], []] if "recorded" in block.code else [[]]:
+            done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=120)
+            assert (done.returncode, done.stderr) == (0, ""), done.stdout
         return
     exec(compile(block.code, f"line {block.line}", "exec"), {"__name__": "__main__"})
     out, complaints = capsys.readouterr()

@@ -1,9 +1,9 @@
-"""Base URLs that are nearly right: says what is doubled or missing, after a service has answered 404 or 405.
+"""Base URLs that are nearly right: says what is doubled or missing, after a service has found nothing at the URL.
 
->>> advice_on_base_url("http://h.test/v1/chat/completions", "{base_url}/chat/completions", "https://api.openai.com/v1")
-'"/chat/completions" is doubled: set {base_url} to http://h.test/v1'
->>> advice_on_base_url("http://127.0.0.1:11434", "{base_url}/chat/completions", "https://api.openai.com/v1")
-'"/v1" is missing: set {base_url} to http://127.0.0.1:11434/v1'
+>>> corrected("http://h.test/v1/chat/completions", "{base_url}/chat/completions", "https://api.openai.com/v1")
+'http://h.test/v1'
+>>> corrected("http://127.0.0.1:11434", "{base_url}/chat/completions", "https://api.openai.com/v1")
+'http://127.0.0.1:11434/v1'
 
 There are two kinds of protocols.  Some add an endpoint alone (`/chat/completions`), so that the base URL ends in a
 version.  The others add the version or a root as well (`/v1/messages`, `/api/chat`).  The provider's template tells.
@@ -15,32 +15,44 @@ from itertools import takewhile
 from urllib.parse import urlsplit
 
 # A segment that is a version, like `v1` or `v1beta`.
-VERSION = re.compile(r"v\d+\w*")
+VERSION = re.compile(r"v\d+\w*", re.IGNORECASE)
 # The segments that stand before a version, or in its place.
 ROOTS = ("api", "openai", "compatibility")
 # What callers copy from a vendor's documentation together with the base URL.
 ENDPOINTS = (["chat", "completions"], ["completions"], ["responses"], ["messages"], ["models"], ["embeddings"])
 
 
-def advice_on_base_url(base_url: str, template: str, public: str) -> str:
+def advice_on_base_url(base_url: str, template: str, public: str, variable: str = "") -> str:
     """Return what to change in a base URL, "" if nothing is seen; `{base_url}` stands for the argument's name.
+
+    `template` and `public` are those of `corrected`.  `variable` is the environment variable that holds the base URL,
+    "" if none does.
+    """
+    right = corrected(base_url, template, public)
+    given, wanted = _segments(urlsplit(base_url).path), _segments(urlsplit(right).path)
+    same = len([*takewhile(lambda pair: pair[0] == pair[1], zip(given, wanted, strict=False))])
+    surplus, missing = given[same:], wanted[same:]
+    if not surplus and not missing:
+        return ""
+    doubled = _begins(surplus, _own(template)) or surplus == given[:same][-len(surplus) :]
+    words = [f'"{_path(surplus)}" {"is doubled" if doubled else "does not belong there"}'] if surplus else []
+    words += [f'"{_path(missing)}" is missing'] if missing else []
+    holder = f"{variable}[ or {{base_url}}]" if variable else "{base_url}"
+    return f"{' and '.join(words)}: set {holder} to {right}"
+
+
+def corrected(base_url: str, template: str, public: str) -> str:
+    """Return a base URL as it probably should be.
 
     `template` is the provider's `url`, and `public` its own base URL, which may be "".
     """
     if not template.startswith("{base_url}"):
-        return ""
-    place, own = urlsplit(base_url), _segments(template.removeprefix("{base_url}"))
-    given = _segments(place.path)
-    at_home = place.netloc == urlsplit(public).netloc
-    right = _segments(urlsplit(public).path) if at_home else _corrected(given, own, _segments(urlsplit(public).path))
-    same = len([*takewhile(lambda pair: pair[0] == pair[1], zip(given, right, strict=False))])
-    surplus, missing = given[same:], right[same:]
-    if not surplus and not missing:
-        return ""
-    doubled = _begins(surplus, own) or surplus == given[:same][-len(surplus) :]
-    words = [f'"{_path(surplus)}" is {"doubled" if doubled else "too much"}'] if surplus else []
-    words += [f'"{_path(missing)}" is missing'] if missing else []
-    return f"{' and '.join(words)}: set {{base_url}} to {place.scheme}://{place.netloc}{_path(right)}"
+        return base_url
+    place, home = urlsplit(base_url), urlsplit(public)
+    right = _segments(home.path)
+    if place.netloc != home.netloc:
+        right = _corrected(_segments(place.path), _own(template), right)
+    return f"{place.scheme}://{place.netloc}{_path(right)}"
 
 
 def _corrected(given: list[str], own: list[str], public: list[str]) -> list[str]:
@@ -56,7 +68,10 @@ def _corrected(given: list[str], own: list[str], public: list[str]) -> list[str]
     if public and not VERSION.fullmatch(public[-1]):
         return kept or public
     if kept and VERSION.fullmatch(kept[-1]):
-        return kept
+        version = kept[-1].lower()
+        # A server of one's own has `v1` whatever the public one has.  A name like `v1beta` has its reason.
+        known = version in ("v1", *public[-1:]) or not version[1:].isdecimal()
+        return [*kept[:-1], version if known else "v1"]
     return public if kept and kept == public[:-1] else [*_without_version(kept), "v1"]
 
 
@@ -77,6 +92,11 @@ def _begins(rest: list[str], own: list[str]) -> bool:
     if len(rest) > len(own):
         return False
     return all("{" in mine or mine == theirs for mine, theirs in zip(own, rest, strict=False))
+
+
+def _own(template: str) -> list[str]:
+    """Return the segments that a provider's template adds to the base URL."""
+    return _segments(template.removeprefix("{base_url}"))
 
 
 def _segments(path: str) -> list[str]:

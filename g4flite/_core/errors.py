@@ -106,8 +106,9 @@ class G4fliteError(Exception):
         subject = f"{argument(self.argument) or self.argument} " if self.argument else ""
         advice = with_arguments(self.advice, argument)
         message = subject + super().__str__() + (f"; {advice}" if advice else "")
-        # Of all errors, these depend on the URL alone.
-        message += f" (URL {self.url})" if self.url and getattr(self, "status", 0) in (404, 405) else ""
+        # These errors depend on the URL more than on anything else.
+        blamed = getattr(self, "status", 0) in (404, 405) or isinstance(self, NotFoundError | MalformedReplyError)
+        message += f" (URL {self.url})" if self.url and blamed else ""
         message += f" (request id {self.request_id})" if self.request_id else ""
         return printable(f"{self.provider}: {message}" if self.provider else message)
 

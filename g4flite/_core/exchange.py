@@ -48,7 +48,7 @@ from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, 
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import Head, Reply, inflater
-from .response.service_errors import error_of_content_type, request_id, status_error
+from .response.service_errors import URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
@@ -230,6 +230,10 @@ class Run:
         """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
+        if error.advice in URL_ADVICE:
+            call, spec = self.call, self.call.provider
+            mend = advice_on_base_url(call.base_url, spec.url, spec.base_url, call.base_url_variable)
+            error.advice = mend or error.advice
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
         if self._began is not None and self.url is not None:
             error.url = public_url(self.url)
@@ -389,7 +393,6 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             rules=provider.errors,
             key_variables=provider.key_variables,
             now_ms=run.now_ms(),
-            advice=advice_on_base_url(call.base_url, provider.url, provider.base_url),
         )
     data = b""
     if head.headers.get("content-type", "").lower().startswith(provider.error_types):

@@ -255,6 +255,7 @@ class Call:
     - `messages` are checked and have the form of `Message`; `model` is the model's own name, not an alias.
     - `options` and `headers` are the caller's, checked; the names of the headers are in lower case.
     - `api_key` is "" if there is no key.
+    - `base_url_variable` is the environment variable that `base_url` comes from, "" if it comes from none.
     - `extra` holds fields that are merged into the payload unchanged.
     - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
       payload builders take time and randomness from the call alone, so that a test can freeze both.
@@ -266,6 +267,7 @@ class Call:
     model: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     base_url: str = ""
+    base_url_variable: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict)

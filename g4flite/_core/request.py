@@ -15,12 +15,13 @@ from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
+from .base_urls import corrected
 from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
 from .messages import normalise
 from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
-from .urls import check_base_url, complete_host
+from .urls import EXAMPLE_URL, check_base_url, complete_host
 
 # Milliseconds after which the first request is built again before it is sent: its signature holds the time at which it
 # was built, and the caller's loop may begin much later.
@@ -46,12 +47,14 @@ def make_call(
     """
     try:
         own = _checked_headers(check_mapping(headers))
+        url, variable = _base_url_and_variable(provider, base_url)
         return Call(
             provider=provider,
             messages=normalise(messages),
             model=resolve_model(provider, model),
             options=_copy(_checked_options(provider, options)),
-            base_url=resolve_base_url(provider, base_url),
+            base_url=url,
+            base_url_variable=variable,
             headers=own,
             api_key=resolve_key(provider, api_key, own),
             extra=_checked_json(_copy(dict(check_mapping(extra, "extra= must be a mapping of fields to values")))),
@@ -130,14 +133,20 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
 
     Raises `OptionError` if there is none, or if it cannot be used.
     """
-    # The error names the environment variable that a wrong URL came from.
+    return _base_url_and_variable(provider, base_url)[0]
+
+
+def _base_url_and_variable(provider: Provider, base_url: str | None) -> tuple[str, str]:
+    """Return what `resolve_base_url` returns, and the environment variable that holds it, "" if none does."""
     own, chosen, source = base_url_variable(provider), base_url, ""
     for variable in (own, *provider.base_url_variables) if base_url is None else ():
         if chosen := os.environ.get(variable, "").strip():
-            source = f" (from {variable})"
+            source = variable
             chosen = chosen if variable == own else complete_host(chosen, provider.base_url)
             break
     chosen = chosen if base_url is not None else chosen or provider.base_url
+    if not chosen and provider.base_url:
+        raise OptionError("is empty", argument="base_url", advice=f"leave it out for {provider.base_url}")
     if not chosen:
         raise _own_setting(
             OptionError(
@@ -146,9 +155,11 @@ def resolve_base_url(provider: Provider, base_url: str | None) -> str:
             )
         )
     try:
-        return check_base_url(chosen)
+        return check_base_url(chosen), source
     except ValueError as error:
-        wrong = OptionError(f"{error}{source}", argument="base_url")
+        said = str(error).replace(EXAMPLE_URL, corrected(EXAMPLE_URL, provider.url, provider.base_url))
+        # The error names the environment variable that a wrong URL came from.
+        wrong = OptionError(said + (f" (from {source})" if source else ""), argument="base_url")
         raise (_own_setting(wrong) if source else wrong) from None
 
 

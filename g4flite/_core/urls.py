@@ -6,6 +6,7 @@ URL, because a URL may hold a password.
 
 from urllib.parse import urlsplit
 
+EXAMPLE_URL = "http://127.0.0.1:8000"
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
@@ -27,7 +28,7 @@ def check_base_url(url: str) -> str:
     if parts.username is not None:
         raise ValueError("holds a user name or password; pass credentials in a header")
     if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("must begin with http:// or https:// and a host, like http://127.0.0.1:8000")
+        raise ValueError(f"must begin with http:// or https:// and a host, like {EXAMPLE_URL}")
     if "?" in url or "#" in url:
         raise ValueError("holds a query or a fragment; leave it out")
     return url.rstrip("/")

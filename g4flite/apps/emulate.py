@@ -60,9 +60,8 @@ def emulate(arguments: argparse.Namespace) -> None:
     except (OSError, OverflowError, TypeError) as error:
         # OverflowError: there is no such port.  TypeError: the host cannot be encoded.
         kind = G4fliteError if isinstance(error, OSError) else UsageError
-        raise kind(
-            f"could not listen on {arguments.host}:{arguments.port}: {error}; choose another --host or --port"
-        ) from error
+        where = f"{arguments.host}:{arguments.port}"
+        raise kind(f"could not listen on {where}: {error}; choose another --host or --port") from error
     with emulator:
         # The retired services know no errors, no reasoning and no tools.
         richer = arguments.fail or arguments.reasoning or arguments.tools

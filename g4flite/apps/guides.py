@@ -86,8 +86,9 @@ The loop sends the request and reads the reply, `for` and `async for` alike:
 
     The fields in `extra=` are added as they are.
 #. **Sends the request.** Raises `ConnectTimeoutError` if no connection stands after {timeout.connect:g} s, and \
-`FirstTokenTimeoutError` if no text came {timeout.first_token:g} s after the first byte was sent. `timeout=` sets both \
-times. Follows no redirect.
+`FirstTokenTimeoutError` if no text came {timeout.first_token:g} s after the first byte was sent. \
+`timeout={package}.Timeout(connect=..., first_token=...)` sets both; a number limits the whole answer. Follows no \
+redirect.
 #. **Checks the status.** A status outside 200-299 raises the first of these errors that fits:
 
     - 407: `ProxyError`
@@ -103,8 +104,8 @@ above, or `ProviderError`; a frame of more than {spec.max_frame:,} bytes, and a 
 {spec.max_ratio} times, raise `LimitError`.
 #. **Repeats a failed attempt.** After a lost connection, a timeout, an empty or truncated reply, an overloaded \
 service, or a status 408, 409, 425, 429, 500, 502, 503, 504 or 529, the steps of the loop start again, up to \
-{retry.times} times, unless text has come. The wait is up to {retry.base:g} s, then twice that, or what `retry-after` \
-asks for. If `stream()` names several providers, it then asks the next one.
+{retry.times} times, unless text has come. The wait is up to {retry.base:g} s, then twice that, or as long as the \
+service asks. If `stream()` names several providers, it then asks the next one.
 #. **Yields the text.** Each piece reaches the loop as it comes; `events()` also yields reasoning, tool calls, token \
 counts and the finish reason. Raises `IdleTimeoutError` if the next piece takes more than {timeout.idle:g} s. An error \
 holds the text so far in `.partial`.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -214,13 +215,15 @@ def match(method: str, path: str, headers: Headers, prefix: str, others: Iterabl
     """Return the service that a request is meant for.
 
     If two services share a path, `Origin` tells them apart, because it names the public site whatever host is asked.
-    Raise `Refusal` 404 for another path, with the paths of `others` in its message, 405 for another method than POST,
-    400 for another origin.
+    Raise `Refusal` 404 for another path, 405 for another method than POST, 400 for another origin.  The message of the
+    404 names the paths that end alike, of these services and of `others`; all of them, if none does.
     """
     found = [service for service in SERVICES if prefix + service.path == path]
     if not found:
         known = dict.fromkeys(prefix + path for path in (*(service.path for service in SERVICES), *others))
-        raise Refusal(404, f"path: expected one of {', '.join(known)}")
+        # A client ends its path as its protocol does, whatever its base URL is.
+        meant = [one for one in known if _end(one) == _end(path)]
+        raise Refusal(404, f"path: expected {' or '.join(meant) or 'one of ' + ', '.join(known)}")
     if method != "POST":
         raise Refusal(405, "method: expected POST", {"allow": "POST"})
     if len(found) == 1:
@@ -231,6 +234,11 @@ def match(method: str, path: str, headers: Headers, prefix: str, others: Iterabl
             return service
     origins = " or ".join(service.headers["origin"].expected for service in found)
     raise Refusal(400, f"header origin (once): expected {origins}")
+
+
+def _end(path: str) -> str:
+    """Return the last word of a path, without the query."""
+    return re.split("[/:]", path.partition("?")[0])[-1]
 
 
 def check(service: Service, headers: Headers, body: bytes, now: float) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from g4flite import providers
 from g4flite._core.base_urls import advice_on_base_url
 
 # For each provider the paths of base URLs at a host of one's own: what is said of each, and the path that is advised.
-DOUBLED, SURPLUS, MISSING = '"{}" is doubled', '"{}" is too much', '"{}" is missing'
+DOUBLED, SURPLUS, MISSING = '"{}" is doubled', '"{}" does not belong there', '"{}" is missing'
 FORMS: list[tuple[str, str, str, str]] = [
     ("openai", "", MISSING.format("/v1"), "/v1"),
     ("openai", "/v1/v1", DOUBLED.format("/v1"), "/v1"),
@@ -15,7 +15,11 @@ FORMS: list[tuple[str, str, str, str]] = [
     ("openai", "/chat/completions", '"/chat/completions" is doubled and "/v1" is missing', "/v1"),
     ("openai", "/v1/responses", SURPLUS.format("/responses"), "/v1"),
     ("openai", "/v1/models", SURPLUS.format("/models"), "/v1"),
-    ("openai", "/api", '"/api" is too much and "/v1" is missing', "/v1"),
+    ("openai", "/api", '"/api" does not belong there and "/v1" is missing', "/v1"),
+    ("openai", "/V1", '"/V1" does not belong there and "/v1" is missing', "/v1"),
+    ("openai", "/v2", '"/v2" does not belong there and "/v1" is missing', "/v1"),
+    ("openrouter", "/api/V1", '"/V1" does not belong there and "/v1" is missing', "/api/v1"),
+    ("anthropic", "/V1", SURPLUS.format("/V1"), ""),
     ("openai", "/proxy", MISSING.format("/v1"), "/proxy/v1"),
     ("openai", "/proxy/v1/chat/completions", DOUBLED.format("/chat/completions"), "/proxy/v1"),
     ("openai-responses", "", MISSING.format("/v1"), "/v1"),
@@ -54,11 +58,11 @@ FORMS: list[tuple[str, str, str, str]] = [
 # The same at the service's own host, where the right base URL is known.
 AT_HOME = [
     ("openai", "https://api.openai.com", MISSING.format("/v1"), "https://api.openai.com/v1"),
-    ("groq", "https://api.groq.com/v1", '"/v1" is too much and "/openai/v1" is missing', "https://api.groq.com/openai/v1"),
-    ("openrouter", "https://openrouter.ai/v1", '"/v1" is too much and "/api/v1" is missing',
+    ("groq", "https://api.groq.com/v1", '"/v1" does not belong there and "/openai/v1" is missing', "https://api.groq.com/openai/v1"),
+    ("openrouter", "https://openrouter.ai/v1", '"/v1" does not belong there and "/api/v1" is missing',
      "https://openrouter.ai/api/v1"),
     ("anthropic", "https://api.anthropic.com/v1", DOUBLED.format("/v1"), "https://api.anthropic.com"),
-    ("zai", "https://api.z.ai/v1", '"/v1" is too much and "/api/paas/v4" is missing', "https://api.z.ai/api/paas/v4"),
+    ("zai", "https://api.z.ai/v1", '"/v1" does not belong there and "/api/paas/v4" is missing', "https://api.z.ai/api/paas/v4"),
     ("perplexity", "https://api.perplexity.ai/chat/completions", DOUBLED.format("/chat/completions"),
      "https://api.perplexity.ai"),
     ("llamacpp", "http://127.0.0.1:8080", MISSING.format("/v1"), "http://127.0.0.1:8080/v1"),
@@ -66,9 +70,9 @@ AT_HOME = [
 ]  # fmt: skip
 
 
-def advice(name: str, base_url: str) -> str:
+def advice(name: str, base_url: str, variable: str = "") -> str:
     spec = providers.find(name)
-    return advice_on_base_url(base_url, spec.url, spec.base_url)
+    return advice_on_base_url(base_url, spec.url, spec.base_url, variable)
 
 
 @pytest.mark.parametrize(("name", "path", "said", "right"), FORMS)
@@ -90,16 +94,21 @@ def test_nothing_is_said_of_a_base_url_that_the_provider_does_not_use() -> None:
     assert advice_on_base_url("http://h.test/v1/v1", "https://acme.test/chat", "https://acme.test") == ""
 
 
+def test_the_environment_variable_that_holds_the_base_url_is_named() -> None:
+    said = advice("openai", "http://h.test", "OPENAI_BASE_URL")
+    assert said == '"/v1" is missing: set OPENAI_BASE_URL[ or {base_url}] to http://h.test/v1'
+
+
 @pytest.mark.parametrize("name", providers.names())
 def test_nothing_is_said_against_the_public_base_url(name: str) -> None:
     assert advice(name, providers.find(name).base_url or "https://own.test/v1") in (
-        "", '"/v1" is too much: set {base_url} to https://own.test',
+        "", '"/v1" does not belong there: set {base_url} to https://own.test',
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("name", "path"),
-    [("openai", "/v1"), ("openai", "/v2"), ("openai", "/openai/v1"), ("openai", "/api/v1"), ("openai", "/a/b/v1beta"),
+    [("openai", "/v1"), ("zai", "/v4"), ("openai", "/openai/v1"), ("openai", "/api/v1"), ("openai", "/a/b/v1beta"),
      ("anthropic", ""), ("anthropic", "/anthropic"), ("gemini", "/proxy/gemini"), ("ollama", ""), ("cohere", "/x"),
      ("azure-openai", ""), ("github-models", "/orgs/acme/inference"), ("cromicle", ""), ("cromicle", "/v1")],
 )  # fmt: skip

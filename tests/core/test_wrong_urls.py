@@ -56,6 +56,88 @@ def test_a_404_that_says_there_is_no_such_model_blames_the_model(server: Emulato
         g4flite.stream("openai", "Hi", model="m", base_url=server.url, api_key="sk-test-1").text()
 
 
+# What servers answer with status 200 to a path that they do not know: LM Studio says it in JSON
+# (lmstudio-ai/lmstudio-bug-tracker#618), others with the page of their user interface.
+NOTHING_THERE = [
+    (Script(body='{"error":"Unexpected endpoint or method. (POST /chat/completions)"}',
+            headers={"content-type": "application/json; charset=utf-8"}), g4flite.NotFoundError),
+    (Script(body="<!doctype html><title>Open WebUI</title>", headers={"content-type": "text/html"}),
+     g4flite.MalformedReplyError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "kind"), NOTHING_THERE)
+@pytest.mark.parametrize(("name", "path", "said", "right"), [form for form in FORMS if form[0] != "cromicle"])
+def test_an_answer_200_that_there_is_nothing_is_told_like_a_404(
+    name: str, path: str, said: str, right: str, script: Script, kind: type[g4flite.G4fliteError], server: Emulator
+) -> None:
+    server.script = script
+    with pytest.raises(kind) as caught:
+        g4flite.stream(name, "Hi", model="m", base_url=server.url + path, retries=0, **key_of(name)).text()
+    assert f"; {said}: set base_url= to {server.url}{right} (URL {caught.value.url})" in str(caught.value)
+
+
+@pytest.mark.parametrize(("script", "kind"), NOTHING_THERE)
+def test_an_answer_200_that_there_is_nothing_names_the_url_in_every_driver(
+    script: Script, kind: type[g4flite.G4fliteError], driver: Driver, server: Emulator
+) -> None:
+    server.script = script
+    with pytest.raises(kind, match=r"; .*check base_url= .* \(URL http://.*/v1/chat/completions\)"):
+        driver.collect("lmstudio", "Hi", model="m", base_url=f"{server.url}/v1", retries=0)
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "G4FLITE_OPENAI_BASE_URL"])
+def test_a_wrong_base_url_of_the_environment_is_told_by_its_variable(
+    name: str, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, server.url)
+    with pytest.raises(g4flite.NotFoundError) as caught:
+        driver.collect("openai", "Hi", model="m", api_key="sk-test-1")
+    told = f'"/v1" is missing: set {name} or {{}} to {server.url}/v1 (URL '
+    assert told.format("base_url=") in str(caught.value)
+    assert told.format("--base-url") in caught.value.spelled(lambda argument: f"--{argument.replace('_', '-')}")
+    assert told.replace(" or {}", "") in caught.value.spelled(lambda argument: "")
+
+
+@pytest.mark.parametrize(
+    ("name", "base_url", "told"),
+    [
+        ("openai", "", "openai: base_url= is empty; leave it out for https://api.openai.com/v1"),
+        ("cromicle", "", "cromicle: base_url= is empty; leave it out for https://cromicle.top"),
+        ("openai-compatible", "", "openai-compatible: there is no public base URL; pass base_url= or set "
+         "G4FLITE_OPENAI_COMPATIBLE_BASE_URL"),
+        ("openai", "127.0.0.1:9", "openai: base_url= must begin with http:// or https:// and a host, like "
+         "http://127.0.0.1:8000/v1"),
+        ("openai-compatible", "h", "openai-compatible: base_url= must begin with http:// or https:// and a host, like "
+         "http://127.0.0.1:8000/v1"),
+        ("anthropic", "h", "anthropic: base_url= must begin with http:// or https:// and a host, like "
+         "http://127.0.0.1:8000"),
+    ],
+)  # fmt: skip
+def test_a_base_url_that_cannot_be_used_is_told_what_a_right_one_is_like(name: str, base_url: str, told: str) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream(name, "Hi", model=None if name == "cromicle" else "m", base_url=base_url, **key_of(name))
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "told"),
+    [
+        ("openai", "", "'path: expected /v1/chat/completions'"),
+        ("openai-responses", "", "'path: expected /v1/responses'"),
+        ("anthropic", "/v1", "'path: expected /v1/messages'"),
+        ("gemini", "/v1beta", "'path: expected /v1beta/models/{model}:streamGenerateContent'"),
+        ("ollama", "/api", "'path: expected /chat or /api/chat or /v2/chat'"),
+    ],
+)
+def test_the_emulator_names_the_paths_of_the_protocol_that_was_asked(
+    name: str, path: str, told: str, server: Emulator
+) -> None:
+    with pytest.raises(g4flite.NotFoundError) as caught:
+        g4flite.stream(name, "Hi", model="m", base_url=server.url + path, **key_of(name)).text()
+    assert told in str(caught.value)
+
+
 def test_every_error_of_a_request_has_its_url_without_the_query(driver: Driver, server: Emulator) -> None:
     url = f"{server.url}/v1beta/models/m:streamGenerateContent"
     for script in (Script(status=500), Script(cut=9), Script(body="<html>"), Script(silence=30)):

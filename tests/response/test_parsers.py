@@ -162,6 +162,17 @@ def test_a_line_in_which_the_text_is_not_found_is_malformed(find: Any) -> None:
         decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
 
 
+@pytest.mark.parametrize("said", [g4flite.Reasoning("Hm"), ["a", g4flite.Reasoning("Hm")], ()])
+def test_a_function_that_returns_an_event_is_at_fault_and_not_the_server(said: Any) -> None:
+    with pytest.raises(g4flite.SpecError, match="may return text alone; write a ChunkParser for events"):
+        decode(JsonLinesParser(lambda frame: said, 100), [b'{"t": 1}\n'])
+
+
+def test_a_list_may_come_from_the_server() -> None:
+    with pytest.raises(g4flite.MalformedReplyError):
+        decode(JsonLinesParser(lambda frame: frame["t"], 100), [b'{"t": ["a"]}\n'])
+
+
 def test_the_json_lines_parser_takes_any_function_that_finds_the_text() -> None:
     parser = JsonLinesParser(lambda frame: frame["t"], 100)
     assert decode(parser, [b'{"t": "a"}\n{"t": "b"}']) == ["a", "b"]

@@ -73,7 +73,7 @@ def test_prefix_is_where_everything_is_served() -> None:
             assert ask(e, replace(wire, path="/gateway/v1" + wire.path))[0] == 200
             assert last(e).service == name
             assert ask(e, wire)[0] == 404
-            assert "/gateway/v1/chat" in str(last(e).problem)
+            assert f"/gateway/v1{wire.path}" in str(last(e).problem)
 
 
 def test_there_is_no_url_before_there_is_a_port() -> None:

@@ -17,7 +17,7 @@ from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, TruncatedStreamError
+from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, SpecError, TruncatedStreamError
 from ..events import Event, Finish, Reasoning
 from .framing import Framing, Lines
 from .numbers import scan, scan_exactly
@@ -299,6 +299,9 @@ class FrameParser:
             ):
                 items = (reported(value),)
             return items
+        # It is a ValueError, too.
+        except SpecError:
+            raise
         except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
             # The data of an event of another name may have any shape, as long as they hold nothing of the answer.
             if name and name not in self._reader.names and name != "error" and not CONTENT_FIELD.search(frame):
@@ -438,7 +441,8 @@ class JsonLinesParser:
     """NDJSON: one JSON object a line; `text_of` finds the text in it.
 
     - `text_of(frame)` returns the text of an object, "" if it has none, and raises the error that the object reports.
-      If it returns anything but a string, the parser raises `MalformedReplyError`.
+      If it returns anything but a string, the parser raises `MalformedReplyError`, and `SpecError` if it returns an
+      event: this parser gives out text alone.
     - `limit` is the most bytes that a line may have.
     - `ends(frame)` returns whether an object is the end marker; None if the protocol has no end marker.
     - `verbatim=True` promises that each text is a string of its object, unchanged, and that neither `text_of` nor
@@ -483,6 +487,12 @@ class _TextReader:
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         text = self._text_of(frame)
         if not isinstance(text, str):
+            # No JSON holds an event: the fault is the function's.
+            if any(isinstance(item, tuple) for item in (text, *(text if isinstance(text, list) else ()))):
+                raise SpecError(
+                    f"the function of a JsonLinesParser returned {excerpt(repr(text))}, and may return text alone",
+                    advice="write a ChunkParser for events",
+                )
             raise TypeError(f"text_of returned a {type(text).__name__}, not a string")
         if self._ends is not None and self._ends(frame):
             self.done = True

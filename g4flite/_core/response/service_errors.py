@@ -202,12 +202,20 @@ RULES: Final = (
         r"|((?<=\d{3} )|(?<=[:.-] ))(the |this |requested )*model (\S+ )?"
         r"(is not (supported|available)|has been (decommissioned|deprecated|retired|discontinued))\b)",
     ),
+    # LM Studio answers 200 to a path that it does not know (lmstudio-ai/lmstudio-bug-tracker#618, April 2025).
+    Rule(NotFoundError, (), r"(?!)", r"^200 unexpected endpoint or method\b"),
 )  # fmt: skip
+# The advice of errors that blame the URL alone.  Where it can be seen what is wrong with the base URL, `base_urls` says
+# that in place of this.
+NOTHING_THERE: Final = "there is nothing at this URL: check {base_url} and the model"
+NOTHING_TO_ASK: Final = "there is nothing to ask at this URL: check {base_url} and the model"
+WEB_PAGE: Final = "check {base_url} and any proxy or login page in between"
+URL_ADVICE: Final = (NOTHING_THERE, NOTHING_TO_ASK, WEB_PAGE)
 # What a message tells the user to do next, by the class of the error.
 ADVICE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationError: "check [{api_key} or ]the environment variable that holds it",
     PermissionDeniedError: "the service refuses this caller: check what the account may use, and {headers}",
-    NotFoundError: "there is nothing at this URL: check {base_url} and the model",
+    NotFoundError: NOTHING_THERE,
     RateLimitError: "wait before the next call, or ask another provider",
     OverloadedError: "try again later, or ask another provider",
     ContextLengthError: "shorten the messages, or ask a model with a larger context",
@@ -444,13 +452,12 @@ def status_error(
     rules: Sequence[tuple[int, str, type[StatusError]]],
     key_variables: Sequence[str],
     now_ms: int,
-    advice: str = "",
 ) -> StatusError:
     """Return the error that a response with a status outside 200-299 means; `text` is its body.
 
     The provider's own `rules` (`ErrorRule`) count first, then the signs of a challenge page, then `classify`.  The
     message names `key_variables`, the environment variables that may hold the provider's key.  `now_ms` is Unix time in
-    milliseconds.  `advice` is what a 404 or 405 says of the base URL, "" if nothing is wrong with it.
+    milliseconds.
     """
     report = report_of(text, bare=True)
     kind = next((error for at, contains, error in rules if at == status and contains in text), None)
@@ -460,9 +467,7 @@ def status_error(
         kind = classify(status, report or Report(text))
     kind, report = kind or StatusError, report or Report(text, wait=asked_in_words(text[:KEPT]))
     said = f": {excerpt(report.message)}" if text.strip() else ""
-    usual = _advice_of(kind, status, report) or _advice(status, headers, report)
-    if status not in (404, 405) or usual == NO_MODEL or not advice:
-        advice = usual
+    advice = _advice_of(kind, status, report) or _advice(status, headers, report)
     # 402 is Payment Required.
     used_up = status >= 400 and (status == 402 or is_used_up(status, report))
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
@@ -524,7 +529,7 @@ def _advice(status: int, headers: Mapping[str, str], report: Report) -> str:
         return "the service fails: try again later, or ask another provider"
     return {
         402: "the account has no credit left: add credit, or ask another provider",
-        405: "there is nothing to ask at this URL: check {base_url} and the model",
+        405: NOTHING_TO_ASK,
         413: "the request is too large: shorten the messages",
     }.get(status, "check the messages and options")
 
@@ -542,7 +547,7 @@ def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError
     kind = headers.get("content-type", "").partition(";")[0]
     return reported(text) or MalformedReplyError(
         f"the reply is {kind}, not an answer: {excerpt(text)}",
-        advice="check {base_url} and any proxy or login page in between",
+        advice=WEB_PAGE,
     )
 
 

@@ -53,10 +53,10 @@ def report(
 ) -> tuple[Finding, ...]:
     """Return the findings on the endpoint at `url`, judged as a server of the protocol that `spec` describes.
 
-    `url` is what `base_url=` would be, `headers` what `headers=` would be.  `timeout` is how many seconds may pass without text.  Without `api_key`, the
-    key comes from the provider's environment variable; if that is not set, no key is sent but the one in `headers`.  Raises a `UsageError` for
-    wrong arguments, and `ConnectError`, `ConnectTimeoutError`, `ProxyError` or `TLSError` if the endpoint cannot be
-    reached.
+    `url` is what `base_url=` would be, and `headers` are what `headers=` would be.  `timeout` is how many seconds may
+    pass without text.  Without `api_key`, the key comes from the provider's environment variable, if that is set.
+    Raises a `UsageError` for wrong arguments, and `ConnectError`, `ConnectTimeoutError`, `ProxyError` or `TLSError` if
+    the endpoint cannot be reached.
     """
     # httpx is imported with the first report.
     from ..._core.transport.clients import Pool  # noqa: PLC0415
