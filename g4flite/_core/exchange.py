@@ -187,7 +187,7 @@ class Run:
         """Note the head of the response, and the secrets that the caller's client has added to the request."""
         self.head = head
         if head.sent is not None:
-            self.secrets = secrets_of_client(head.sent, request.headers, self.secrets)
+            self.secrets = secrets_of_client(head.sent, request.headers, self.secrets, head.url)
 
     def collect(self, event: Event) -> bool:
         """Keep what an event says, and return whether the loop gets events."""

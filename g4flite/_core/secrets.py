@@ -21,12 +21,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from html.entities import html5
 from typing import Any, AnyStr, Final
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .headers import COMPUTED
 
 # A header (or a field of JSON) whose name contains one of these words is secret.
-SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session")
+SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session", "jwt")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
@@ -115,13 +115,15 @@ def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str)
     return _longest_first([api_key, *others, *named, *_cookies(named)])
 
 
-def secrets_of_client(sent: Mapping[str, str], own: Mapping[str, str], secrets: Secrets) -> Secrets:
+def secrets_of_client(sent: Mapping[str, str], own: Mapping[str, str], secrets: Secrets, url: str = "") -> Secrets:
     """Return the secrets of a request with those that the caller's client has added to it: headers, cookies, a login.
 
-    `sent` is the headers with which the request went out, `own` the headers that were asked for.
+    `sent` is the headers with which the request went out, `own` the headers that were asked for.  `url` is where it
+    went: a client may add parameters to the query, of which a key is secret, and an API version is not.
     """
     asked_for = {(name.lower(), value) for name, value in own.items()}
     added = [value for name, value in sent.items() if (name, value) not in asked_for and may_be_secret(name, value)]
+    added += [value for name, value in parse_qsl(urlsplit(url).query) if is_secret(name, value)]
     return forms_of([*secrets, *added]) if added else secrets
 
 
@@ -135,8 +137,13 @@ def forms_of(values: Collection[str]) -> Secrets:
 
 
 def _cookies(values: Iterable[str]) -> list[str]:
-    """Return the values of the cookies in these texts, or of whatever else is written in their way."""
-    return [cookie for value in values for cookie in re.findall("=([^;,]+)", value)]
+    """Return the values of the cookies in these texts, or of whatever else is written in their way.
+
+    A comma may stand in a value, or end it; quotes around it are no part of it.
+    """
+    found = [cookie for value in values for form in ("=([^;]+)", "=([^;,]+)") for cookie in re.findall(form, value)]
+    pieces = [piece for value in found for piece in (value, *value.split(","))]
+    return [said for piece in pieces for said in (piece, piece.strip(' "'))]
 
 
 def _longest_first(values: Iterable[str]) -> Secrets:
@@ -145,11 +152,13 @@ def _longest_first(values: Iterable[str]) -> Secrets:
     for value in values:
         scheme, _, rest = value.rpartition(" ")
         parts = [value, rest]
-        if scheme.lower() == "basic":
+        # Clients differ in how they write other letters than those of ASCII: httpx in UTF-8, others in Latin-1.
+        for encoding in ("utf-8", "latin-1") if scheme.strip().lower() == "basic" else ():
             with suppress(ValueError):
-                user_and_password = b64decode(rest).decode("latin-1")
+                user_and_password = b64decode(rest).decode(encoding)
                 parts += [user_and_password, user_and_password.partition(":")[2]]
-        for part in parts:
+        # The service may have undone the percent-encoding.
+        for part in [*parts, *map(unquote, parts)]:
             if len(part) >= SHORTEST_SECRET:
                 # JSON may hold half of a surrogate pair, which UTF-8 refuses.
                 encoded = quote(part, safe="", errors="surrogatepass")
@@ -164,13 +173,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """
     secrets = tuple(secrets)
     secrets += _base64_of(secrets)
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-        kept, last = [], 0
-        for start, end in _beginnings(text, secret, "..."):
-            kept.append(text[last:start])
-            last = end
-        text = HIDDEN.join([*kept, text[last:]])
+    # First, because a part of a secret that needs no escapes would be taken out of the middle of the whole.
     if not ESCAPING.isdisjoint(text):
         # UTF-8 refuses half of a surrogate pair, which JSON may hold.
         data = text.encode("utf-8", "surrogatepass")
@@ -179,6 +182,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
             pieces.append(data[done:start])
             done = end
         text = HIDDEN.encode().join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+        kept, last = [], 0
+        for start, end in _beginnings(text, secret, "..."):
+            kept.append(text[last:start])
+            last = end
+        text = HIDDEN.join([*kept, text[last:]])
     return text
 
 
@@ -186,10 +196,11 @@ def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """Return the bytes with a star for each byte of a secret, also of one that is cut off; so lengths stay."""
     secrets = tuple(secrets)
     secrets += _base64_of(secrets)
+    data = _starred(data, _escaped(data, secrets))
     for secret in (text.encode("utf-8", "surrogatepass") for text in secrets):
         data = data.replace(secret, b"*" * len(secret))
         data = _starred(data, _beginnings(data, secret, b"..."))
-    return _starred(data, _escaped(data, secrets))
+    return data
 
 
 def _starred(data: bytes, places: Iterable[tuple[int, int]]) -> bytes:
@@ -215,6 +226,16 @@ def _base64_of(secrets: Iterable[str]) -> tuple[str, ...]:
             found.add(text[first : -1 if (before + len(secret)) % 3 else None])
     found |= {text.translate(URL_SAFE) for text in found}
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
+
+
+def readings(data: bytes) -> Iterator[bytes]:
+    """Yield a text as it is, without its escapes, without the escapes that were escaped, and so on."""
+    for _ in range(DEPTH):
+        yield data
+        unescaped, _ = _unescape(data)
+        if unescaped == data:
+            return
+        data = unescaped
 
 
 def _escaped(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ keeps its length and its pieces.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -23,6 +23,7 @@ from .._core.secrets import (
     is_secret,
     is_secret_in_response,
     may_be_secret,
+    readings,
     redact_bytes,
     redact_fields,
 )
@@ -31,17 +32,29 @@ from .._core.secrets import (
 Pieces = list[tuple[float, bytes]]
 Headers = list[tuple[bytes, bytes]]
 Secrets = tuple[str, ...]
-# Headers with URLs, whose queries may hold a token.
+# Headers with URLs, whose queries may hold a token, also in the query of a URL that is a value of the query.
 LINKS: Final = (b"location", b"link", b"content-location", b"refresh")
 # A name and its value in the query or fragment of a URL inside such a header, and its user and password.
 QUERY: Final = re.compile(rb"([?&;#]([^=&?;#\s<>\"]+)=)([^&;#\s<>\"',]+)")
 LOGIN: Final = re.compile(rb"//[^/@\s<>]{1,1000}@")
-# A field of a reply's own JSON that holds a token, like `"access_token": "eyJhbGciOiJIUzI1NiJ9"`.  The counts of tokens
-# are numbers, and the `token` of log probabilities is short.
-TOKEN_FIELD: Final = re.compile(
-    rb'"[\w-]{0,40}(?:token|secret|password|api[_-]?key|credential)"\s{0,9}:\s{0,9}"((?:[^"\\\s]|\\.){16,4096})"',
-    re.IGNORECASE,
+# The names of what is a token in a reply.  `author` and `monkey` are none.
+_TOKEN = rb"[\w.-]{0,40}(?:token|secret|password|api[_-]?key|private[_-]?key|credential|jwt|cookie)"
+_NAME = rb"(?:" + _TOKEN + rb"|[\w.-]{0,40}(?:authorization|session(?:[_-]?id)?|[_-]key|(?-i:[a-z]Key))|key)"
+_STRING = rb'"(?:(?:bearer|basic|token)\s)?((?:[^"\\\s]|\\.){16,4096})"'
+# How a reply says a token of its own: in a field of JSON, like `"access_token": "eyJhbGciOiJIUzI1NiJ9"`; in a form or a
+# line, like `access_token=eyJhbGciOiJIUzI1NiJ9`; behind `Bearer`; as a private key.  The counts of tokens are numbers,
+# and the `token` of log probabilities is short.
+TOKEN_FIELD: Final = re.compile(rb'"' + _NAME + rb'"\s{0,9}:\s{0,9}' + _STRING, re.IGNORECASE)
+TOKEN_LINE: Final = re.compile(
+    rb"(?<![\w.-])(?:" + _NAME + rb"\s?[=:]|bearer)\s?(?:bearer\s)?([\w.~+/%-]{16,4096}=*)", re.IGNORECASE
 )
+PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----([^-]{16,16384})-----END")
+# An object or a list of tokens, and the strings in it that are no names.
+TOKENS: Final = re.compile(rb'"' + _TOKEN + rb's?"\s{0,9}:\s{0,9}[\[{]([^\]}]{1,16384})', re.IGNORECASE)
+LONG_STRING: Final = re.compile(_STRING + rb"(?!\s{0,9}:)", re.IGNORECASE)
+# The value of a cookie, and how long it is at least, in characters, if it has a digit.
+COOKIE: Final = re.compile(rb"[^=;]*=([^;]*)")
+SHORTEST_COOKIE: Final = 8
 # How many times a compressed reply may grow.  Deflate cannot exceed 1032, so that no reply is refused.
 MAX_RATIO: Final = 2000
 
@@ -90,17 +103,35 @@ def public_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Secrets) -> 
 
 
 def tokens_of(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Return the tokens in the queries of a response's headers, which its body may repeat."""
-    values = (value for name, value in headers if name.lower() in LINKS)
-    found = (pair[3] for value in values for pair in QUERY.finditer(value) if _holds_a_token(pair[2]))
-    return [unquote(value.decode("latin-1")) for value in found if len(value) >= SHORTEST_KEY]
+    """Return the cookies of a response's headers and the tokens in their queries, which its body may repeat."""
+    found = list[str]()
+    for name, value in headers:
+        if name.lower() in LINKS:
+            said = (token.decode("latin-1") for text in readings(value) for token in _tokens_of_query(text))
+            found += [unquote(token) for token in said if len(token) >= SHORTEST_KEY]
+        elif name.lower() == b"set-cookie" and (cookie := COOKIE.match(value)):
+            token = cookie[1].decode("latin-1").strip(' "')
+            if len(token) >= SHORTEST_KEY or (len(token) >= SHORTEST_COOKIE and re.search(r"\d", token)):
+                found.append(token)
+    return found
+
+
+def _tokens_of_query(text: bytes) -> Iterator[bytes]:
+    """Yield the tokens in the queries of URLs, and of the URLs in these queries."""
+    for pair in QUERY.finditer(text):
+        yield from (pair[3],) if _holds_a_token(pair[2]) else _tokens_of_query(pair[3])
 
 
 def _public_links(value: bytes) -> bytes:
     """Return the value of a header with URLs, with `***` for each login, and for each token of a query."""
-    hidden = HIDDEN.encode()
-    value = LOGIN.sub(b"//" + hidden + b"@", value)
-    return QUERY.sub(lambda pair: pair[1] + hidden if _holds_a_token(pair[2]) else pair[0], value)
+    return QUERY.sub(_public_pair, LOGIN.sub(b"//" + HIDDEN.encode() + b"@", value))
+
+
+def _public_pair(pair: re.Match[bytes]) -> bytes:
+    """Return a name and its value in a query with `***` for a token, and for a URL that holds one with escapes."""
+    hidden, public = HIDDEN.encode(), QUERY.sub(_public_pair, pair[3])
+    left = {token for text in readings(public) for token in _tokens_of_query(text)} - {hidden}
+    return pair[1] + (hidden if left or _holds_a_token(pair[2]) else public)
 
 
 def _holds_a_token(name: bytes) -> bool:
@@ -132,9 +163,17 @@ def public_reply(headers: Headers, pieces: Pieces, secrets: Secrets) -> tuple[He
 
 
 def _public_body(data: bytes, secrets: Secrets) -> bytes:
-    """Return the body with a star for each byte of a secret."""
-    tokens = [found[1].decode("utf-8", "replace") for found in TOKEN_FIELD.finditer(data)]
+    """Return the body with a star for each byte of a secret, or of a token that it says itself."""
+    tokens = {token.decode("utf-8", "replace") for text in readings(data) for token in _tokens_of_text(text)}
     return redact_bytes(data, forms_of([*secrets, *tokens]) if tokens else secrets)
+
+
+def _tokens_of_text(text: bytes) -> Iterator[bytes]:
+    """Yield what a reply says in the ways of a token."""
+    yield from (found[1] for form in (TOKEN_FIELD, PRIVATE_KEY) for found in form.finditer(text))
+    yield from (found[1] for tokens in TOKENS.finditer(text) for found in LONG_STRING.finditer(tokens[1]))
+    # A word of a sentence has no digit.
+    yield from (found[1] for found in TOKEN_LINE.finditer(text) if re.search(rb"\d", found[1]))
 
 
 def _inflated(coding: str, data: bytes) -> bytes:

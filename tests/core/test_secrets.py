@@ -20,14 +20,17 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite._core.secrets import (
     SHORTEST_SECRET,
+    Secrets,
     forms_of,
     is_secret,
     is_secret_in_response,
     may_be_secret,
+    readings,
     redact,
     redact_bytes,
     redact_fields,
     secrets_of,
+    secrets_of_client,
 )
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
@@ -409,6 +412,9 @@ def client_of(driver: Driver, kind: str) -> Any:
     if kind == "auth":
         return driver.client(auth=("someone", SECRET))
 
+    if kind == "params":
+        return driver.client(params={"api_key": SECRET, "api-version": "2024-10-21-preview"})
+
     def sign(request: Any) -> Any:
         request.headers["x-signed"] = SECRET
         return request
@@ -416,7 +422,7 @@ def client_of(driver: Driver, kind: str) -> Any:
     return driver.client(auth=sign)
 
 
-@pytest.mark.parametrize("kind", ["headers", "cookies", "auth", "signer"])
+@pytest.mark.parametrize("kind", ["headers", "cookies", "auth", "params", "signer"])
 @pytest.mark.parametrize("status", [401, 200])
 def test_what_the_caller_s_client_adds_is_in_no_error(
     kind: str, status: int, driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture
@@ -451,3 +457,50 @@ def test_what_the_caller_s_client_adds_is_in_no_error(
 def test_a_text_of_backslashes_alone_ends_the_search() -> None:
     text = "\\" * 1000 + SECRET
     assert redact(text, [SECRET]) == "\\" * 1000 + "***"
+
+
+def basic(password: str, encoding: str, scheme: str = "Basic ") -> str:
+    return scheme + base64.b64encode(f"user:{password}".encode(encoding)).decode()
+
+
+WORD = "p\u00e4ssw\u00f6rd-1"
+OTHER = "\u043f\u0430\u0440\u043e\u043b\u044c\u20ac"
+REPEATED = {
+    "a password in UTF-8": (basic(WORD, "utf-8"), WORD),
+    "a password in Latin-1": (basic(WORD, "latin-1"), WORD),
+    "a password of other letters": (basic(OTHER, "utf-8"), OTHER),
+    "a login": (basic(WORD, "utf-8"), f"user:{WORD}"),
+    "two blanks": (basic("s3cret-word", "utf-8", "basic  "), "s3cret-word"),
+    "a cookie without its percents": ("sid=tok%2Fabc%2Bdef%3D%3D; a=1", "tok/abc+def=="),
+    "a token without its percents": ("Bearer tok%2Fabc%2Bdef%3D%3D", "tok/abc+def=="),
+    "a cookie without its quotes": ('sid="quoted-tok-77"; b=2', "quoted-tok-77"),
+    "a cookie with a comma": ("sid=abcdef,def-123456-xyz", "abcdef,def-123456-xyz"),
+    "the part behind a comma": ("sid=abcdef,def-123456-xyz", "def-123456-xyz"),
+    "a quoted cookie with a comma": ('sid="abcdef, def-123456-xyz"', "def-123456-xyz"),
+    "a part that needs no escape": ("Bearer sk-pro/j+abc=DEF_ghi-123&x", "sk-pro%2fj%2babc%3dDEF_ghi-123%26x"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", REPEATED)
+def test_a_header_is_secret_in_each_form_in_which_a_service_repeats_it(form: str) -> None:
+    header, said = REPEATED[form]
+    secrets = forms_of([header])
+    for text in (said, json.dumps(said)[1:-1], quote(said), html.escape(said)):
+        assert redact(f"you sent {text}.", secrets) == "you sent ***."
+        data = redact_bytes(f"you sent {text}.".encode(), secrets)
+        assert data == b"you sent " + b"*" * len(text.encode()) + b"."
+
+
+def test_the_parameters_of_a_client_are_secret_by_their_names() -> None:
+    url = "https://h.test/v1?api-version=2024-10-21-preview&sig=s1gnature&api_key=k3y%2Fk3y&token=&alt=sse"
+    assert "k3y/k3y" in secrets_of_client({}, {}, Secrets(), url)
+    assert redact("no 2024-10-21-preview of k3y/k3y", secrets_of_client({}, {}, Secrets(), url)) == (
+        "no 2024-10-21-preview of ***"
+    )
+    assert secrets_of_client({}, {}, Secrets(), "https://h.test/v1?alt=sse") == ()
+
+
+def test_a_text_is_read_without_its_escapes_up_to_five_times() -> None:
+    assert [*readings(b"a")] == [b"a"]
+    assert [*readings(b"%2541%2f")] == [b"%2541%2f", b"%41/", b"A/"]
+    assert len([*readings(b"%" + b"25" * 9 + b"41")]) == 5

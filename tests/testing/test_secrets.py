@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -185,6 +186,13 @@ def test_a_key_is_starred_across_the_pieces_of_a_reply() -> None:
         ("link", '<https://a.test/?p=2&api%5Fkey=k3y>; rel="next"', '<https://a.test/?p=2&api%5Fkey=***>; rel="next"'),
         ("refresh", "0; url=/login?session=s3ss", "0; url=/login?session=***"),
         ("x-other", "a?token=t0ken", "a?token=t0ken"),
+        ("location", "/cb?redirect=https://a.test/?token=t0ken&b=1", "/cb?redirect=https://a.test/?token=***&b=1"),
+        ("location", "/cb;next=https://a.test/?a=1;token=t0ken", "/cb;next=https://a.test/?a=1;token=***"),
+        ("location", "/cb?to=https%3A%2F%2Fa.test%2F%3Fb%3D1%26token%3Dt0ken&b=1", "/cb?to=***&b=1"),
+        ("location", "/cb?to=%2Fa%3Fto%3D%252Fb%253Ftoken%253Dt0ken", "/cb?to=***"),
+        ("location", "/cb?to=https%3A%2F%2Fa.test%2F%3Fb%3D1&b=1", "/cb?to=https%3A%2F%2Fa.test%2F%3Fb%3D1&b=1"),
+        ("location", "/cb?jwt=t0ken", "/cb?jwt=***"),
+        ("refresh", "0;url=https://a.test/?code=c0de", "0;url=https://a.test/?code=***"),
     ],
 )  # fmt: skip
 def test_a_header_with_a_url_is_kept_without_the_tokens_of_its_query(name: str, value: str, public: str) -> None:
@@ -225,3 +233,92 @@ def test_a_token_of_a_redirect_is_starred_in_its_page(driver: Driver, server: Em
     post(driver, record(path), server.url, json={})
     assert "t0k3n" not in path.read_text()
     assert "< location: https://elsewhere.test/?token=***" in path.read_text()
+
+
+BODIES = {
+    "a field": '{"access_token" : "%s"}',
+    "a field of another name": '{"x-api-key":"%s"}',
+    "json in json": r'{"data":"{\"access_token\":\"%s\"}"}',
+    "json in json in json": r'{"data":"{\"x\":\"{\\\"token\\\":\\\"%s\\\"}\"}"}',
+    "a list": '{"tokens":["%s"]}',
+    "a second one": '{"tokens":["short", "%s"]}',
+    "an object": '{"token":{"type":"x","value":"%s"}}',
+    "a header": '{"authorization":"Bearer %s"}',
+    "a session": '{"sessionId":"%s"}',
+    "a cookie": '{"cookie":"%s"}',
+    "a jwt": '{"jwt":"%s"}',
+    "a key": '{"key":"%s"}',
+    "a private key": '{"private_key":"%s"}',
+    "a key of camels": '{"accessKey":"%s"}',
+    "an event": 'event: a\ndata: {"session_token":"%s"}\n\n',
+    "a form": "access_token=%s&x=1",
+    "the end of a form": "a=1&refresh_token=%s",
+    "a line": "client_secret: %s",
+    "a sentence": '{"message":"sent Bearer %s"}',
+    "a link": '{"url":"https://a.test/?token=%s"}',
+    "half an object": '{"token":{"value":"%s", "a',
+}
+FINE = [
+    '{"author":"%s"}', '{"monkey":"%s"}', '{"text":"%s"}', '{"total_tokens":"%s"}', '{"session":{"model":"%s"}}',
+    '{"tokens":{"%s":5}}', "tokenizer=%s", "author: %s",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "token", ["t0k3n/t0k3n/t0k3n/t0k3n", "eyJhbGciOiJIUzI1NiJ9.t0k3nt0k3n123", "t0k3n-t0k3n-t0k3n=="]
+)
+@pytest.mark.parametrize("form", BODIES)
+def test_a_token_is_starred_in_each_way_of_saying_it(form: str, token: str) -> None:
+    body = f"{BODIES[form] % token} and again {token}, {quote(token)}".encode()
+    _, [(_, public)] = public_reply([], [(0.0, body)], ())
+    assert len(public) == len(body)
+    assert b"t0k3n" not in public
+    assert public.count(b"*") < 3 * len(quote(token)) + 16
+
+
+@pytest.mark.parametrize("lines", ["\n", r"\n", r"\\n", "\r\n"])
+def test_a_private_key_is_starred(lines: str) -> None:
+    key = lines.join(
+        ["-----BEGIN RSA PRIVATE KEY-----", "t0k3n+t0k3n+t0k3n", "t0k3n==", "-----END RSA PRIVATE KEY-----"]
+    )
+    _, [(_, public)] = public_reply([], [(0.0, f'{{"pem":"{key}"}}'.encode())], ())
+    assert b"t0k3n" not in public
+    assert public.startswith(b'{"pem":"-----BEGIN RSA PRIVATE KEY-----')
+
+
+@pytest.mark.parametrize("form", FINE)
+def test_other_fields_are_kept(form: str) -> None:
+    body = (form % TOKEN).encode()
+    assert public_reply([], [(0.0, body)], ()) == ([], [(0.0, body)])
+
+
+def test_a_long_reply_is_searched_in_linear_time() -> None:
+    for piece in (
+        b'{"token":"',
+        b'"token":[',
+        b"token=",
+        b"-----BEGIN PRIVATE KEY-----",
+        b'\\"token\\":\\"a',
+        b"a" * 99,
+        b"key ",
+    ):
+        start = time.monotonic()
+        public_reply([], [(0.0, piece * (2**19 // len(piece)))], ())
+        assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("cookie", "said", "kept"),
+    [
+        ("sid=sess-abcdef-1234567; path=/", "sess-abcdef-1234567", False), ('sid="s3ss-abc"', "s3ss-abc", False),
+        ("sid=abcdefghijklmnop", "abcdefghijklmnop", False), ("sid=s3ss%2Fabc%3D", "s3ss/abc=", False),
+        ("lang=english; path=/a1234567", "english", True), ("a=1", "1", True), ("nonsense", "nonsense", True),
+    ],
+)  # fmt: skip
+def test_a_cookie_that_was_taken_out_is_starred_in_the_body(
+    cookie: str, said: str, kept: bool, driver: Driver, server: Emulator, path: Path
+) -> None:
+    server.script = Script(body=f"your sid is {said}!", headers={"set-cookie": cookie})
+    post(driver, record(path), server.url, json={})
+    assert (f"your sid is {said}!" in path.read_text()) is kept
+    assert (f"your sid is {'*' * len(said)}!" in path.read_text()) is not kept

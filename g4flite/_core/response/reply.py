@@ -46,7 +46,7 @@ class Head(NamedTuple):
     - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
       Such an end looks like a connection that broke.
     - `sent` is the headers with which the request went out: the caller's client may have added headers, cookies and a
-      login of its own.
+      login of its own; and `url` is where it went, with the parameters that the client has added.
     """
 
     status: int
@@ -54,6 +54,7 @@ class Head(NamedTuple):
     coding: str = ""
     open_ended: bool = False
     sent: Mapping[str, str] | None = None
+    url: str = ""
 
 
 class Reply:

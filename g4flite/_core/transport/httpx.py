@@ -155,4 +155,5 @@ def head_of(response: httpx.Response) -> Head:
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
-    return Head(response.status_code, headers, coding, open_ended, response.request.headers)
+    sent = response.request
+    return Head(response.status_code, headers, coding, open_ended, sent.headers, str(sent.url))
