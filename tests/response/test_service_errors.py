@@ -1053,3 +1053,12 @@ def test_errors_that_quote_errors_are_read_to_a_depth_of_four() -> None:
     report = report_of(error)
     assert report is not None
     assert "the innermost" not in report.message
+
+
+@pytest.mark.parametrize("number", ["1" * 5000, "1e400", "-Infinity"])
+@pytest.mark.parametrize("form", ["{}", "data: {}\n\n", "[{}]"])
+def test_a_number_that_python_cannot_hold_costs_no_class(form: str, number: str) -> None:
+    report = f'{{"error": {{"message": "too long", "code": "context_length_exceeded", "x": {number}}}}}'
+    error = refused(400, form.replace("{}", report))
+    assert (type(error), error.code) == (ContextLengthError, "context_length_exceeded")
+    assert "too long" in str(error)

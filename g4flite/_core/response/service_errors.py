@@ -39,7 +39,8 @@ from ..errors import (
     StatusError,
     printable,
 )
-from .quoted import DECODER, events_in, objects_in
+from .numbers import loads
+from .quoted import events_in, objects_in
 from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_reset
 
 # How many characters of an error's text are kept in `.body`, and searched for words.
@@ -248,7 +249,7 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     if isinstance(value, str):
         text = value.removeprefix("\ufeff")
         try:
-            value = DECODER.decode(text)
+            value = loads(text)
         except ValueError:
             return _report_of_frames(text, bare)
         except RecursionError:
@@ -351,7 +352,7 @@ def _report_of_frames(text: str, bare: bool) -> Report | None:
     for name, lines in events:
         for data in ("\n".join(lines), *lines):
             try:
-                value = DECODER.decode(data)
+                value = loads(data)
             except (ValueError, RecursionError):
                 continue
             if report := report_of(value, bare=bare) or (report_of({"error": value}) if name == "error" else None):
