@@ -254,11 +254,14 @@ class Client:
         return route
 
     def close(self) -> None:
-        """Close the pool after `for`.  Raises `TypeError` after `async for`: call `aclose()` then."""
+        """End the streams that still run, also those of other threads, by `StreamClosedError`, and close the pool.
+
+        Raises `TypeError` after `async for`: call `aclose()` then.
+        """
         self._pool.close()
 
     async def aclose(self) -> None:
-        """Close the pool, after `for` and after `async for`."""
+        """Do the same as `close`, after `for` and after `async for` on this event loop."""
         await self._pool.aclose()
 
     def __enter__(self) -> "Client":

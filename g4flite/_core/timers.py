@@ -47,6 +47,7 @@ class Timers:
     """
 
     __slots__ = (
+        "__weakref__",
         "_clock",
         "_connect_ends_at",
         "_lingering",
@@ -64,6 +65,7 @@ class Timers:
         "heard",
         "replaced",
         "reused",
+        "source",
         "timeout",
         "total",
         "waiting",
@@ -75,6 +77,8 @@ class Timers:
         self.waiting: Waiting | None = None
         # Whether another thread or task has closed the stream.
         self.closed = False
+        # Where the stream has its HTTP client from, now or for the next attempt: a `Source` of the exchange.
+        self.source: object = None
         self._clock = clock
         self._lock = threading.Lock()
         self._total_ends_at: float | None = None

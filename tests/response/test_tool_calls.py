@@ -6,7 +6,7 @@ read twice: from the fragments, and in each driver from a reply of Chat Completi
 
 import json
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -692,6 +692,9 @@ def test_calls_that_are_all_numbered_alike_are_joined_however_they_are_cut(
     if ids == "repeated ids":
         # Equal calls with one id are one call that came again.
         calls = list(dict.fromkeys(calls))
+    if ids == "no ids" and repeated:
+        # Equal arguments behind the same name may be the call's own, sent again at once: see the second table.
+        calls = [call for call, _ in groupby(calls)]
     fragments: list[Fragment] = []
     for number, (name, text) in enumerate(calls):
         key = {"ids": f"i{number}", "no ids": NONE, "repeated ids": "i"}[ids]

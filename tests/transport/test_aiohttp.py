@@ -20,6 +20,7 @@ import g4flite
 from g4flite import Timeout
 from g4flite._core.timers import Timers
 from g4flite._core.transport import aiohttp
+from g4flite._core.transport.clients import is_over_aiohttp
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
@@ -82,13 +83,30 @@ def of_a_transport() -> Any:
     return httpx.AsyncClient(transport=httpx_aiohttp.AiohttpTransport())
 
 
+class Wrapper(httpx.AsyncBaseTransport):
+    """A transport of the caller's, around one of httpx-aiohttp."""
+
+    def __init__(self) -> None:
+        self.inner = httpx_aiohttp.AiohttpTransport()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self.inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+def of_a_wrapper() -> Any:
+    return httpx.AsyncClient(transport=Wrapper())
+
+
 def of_httpx2() -> Any:
     # httpx2 cannot be installed beside the lowest anyio.
     pytest.importorskip("httpx2")
     return import_module("httpx_aiohttp.httpx2").Httpx2AiohttpClient()
 
 
-@pytest.mark.parametrize("make", [of_a_transport, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
+@pytest.mark.parametrize("make", [of_a_transport, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
 def test_the_timers_bound_the_reads_of_the_caller_s_client(make: Callable[[], Any], server: Emulator) -> None:
     async def main() -> None:
         async with make() as client:
@@ -378,7 +396,7 @@ def test_unwind_ends_a_body_that_still_holds_bytes() -> None:
     assert ended == ["ended"]
 
 
-@pytest.mark.parametrize("make", [None, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
+@pytest.mark.parametrize("make", [None, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
 @pytest.mark.parametrize("coding", ["identity", "gzip", "foo", "", "chunked, foo", ","])
 def test_a_body_that_only_the_end_of_the_connection_ends_may_be_cut_off(
     coding: str, make: Callable[[], Any] | None, server: Emulator
@@ -404,3 +422,40 @@ def test_chunks_end_a_body(coding: str, server: Emulator) -> None:
         raw=f"HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n".encode()
     )
     assert asyncio.run(read("cromicle", "Hi", base_url=server.url)) == "hello"
+
+
+def test_a_stale_connection_below_a_wrapper_is_replaced_and_other_failures_are_translated(server: Emulator) -> None:
+    async def main() -> None:
+        async with of_a_wrapper() as client:
+            call: Any = {"base_url": server.url, "client": client, "transport": None}
+            assert [await read("cromicle", "Hi", **call) for _ in range(50)] == ["You said: Hi"] * 50
+            server.script = Script(raw=b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n")
+            with pytest.raises(g4flite.MalformedReplyError, match="sent no valid HTTP response"):
+                await read("cromicle", "Hi", **call)
+
+    server.script = Script(hangup=True)
+    asyncio.run(main())
+
+
+def test_a_transport_of_the_caller_s_that_may_use_httpx_s_or_aiohttp_s_is_taken_for_httpx_s(server: Emulator) -> None:
+    async def main() -> None:
+        wrapper: Any = Wrapper()
+        wrapper.inner = httpx.AsyncHTTPTransport()
+        wrapper.other = httpx_aiohttp.AiohttpTransport()
+        async with httpx.AsyncClient(transport=wrapper) as client:
+            assert not is_over_aiohttp(client, server.url)
+            assert await read("cromicle", "Hi", base_url=server.url, client=client, transport=None) == "You said: Hi"
+
+    asyncio.run(main())
+
+
+def test_nothing_of_a_head_came_over_a_connection_that_has_ended_meanwhile() -> None:
+    class Connection:
+        _parser = None
+
+    timers = Timers(Timeout())
+    aiohttp.FirstBytes(Connection(), timers)
+    assert timers.head_reads == 1
+    # Another version of aiohttp: nobody knows.
+    aiohttp.FirstBytes(object(), timers)
+    assert timers.head_reads == 0

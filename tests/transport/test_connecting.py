@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 import g4flite
+from g4flite._core.timers import Timers
 from g4flite._core.transport import connecting
 from g4flite.testing import Emulator
 from tests.conftest import Driver
@@ -114,14 +115,23 @@ def test_the_caller_s_own_requests_and_backends_connect_as_ever(server: Emulator
         pass
 
     pool = httpcore.ConnectionPool(network_backend=(backend := Own()))
-    connecting.interruptible(pool)
-    connecting.interruptible(None)
+    connecting.interruptible(pool, Timers(g4flite.Timeout()))
+    connecting.interruptible(None, Timers(g4flite.Timeout()))
     assert type(backend) is Own
 
 
-def test_a_local_address_of_the_caller_s_is_bound(server: Emulator) -> None:
+def test_a_local_address_of_the_caller_s_is_bound(server: Emulator, deaf: str) -> None:
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.1")) as client:
         assert g4flite.stream("cromicle", "Hi", base_url=server.url, client=client).text()
+        stream = g4flite.stream("cromicle", "Hi", base_url=deaf, client=client)
+        closer = threading.Timer(0.2, stream.close)
+        closer.start()
+        with pytest.raises(g4flite.StreamClosedError):
+            stream.text()
+        closer.join()
+    client = httpx.Client(transport=httpx.HTTPTransport(local_address="192.0.2.1"))
+    with client, pytest.raises(g4flite.ConnectError, match="Cannot assign requested address"):
+        Driver("sync").collect("cromicle", "Hi", base_url=server.url, client=client)
 
 
 def test_an_address_that_fails_at_once_is_an_error() -> None:

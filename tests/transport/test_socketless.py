@@ -237,3 +237,49 @@ def test_aclose_ends_the_wait_of_a_wrapped_transport(backend: str, server: Emula
             await stream.aclose()
 
     Driver(backend).run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("timer", ["first_token", "total"])
+def test_a_subclass_of_httpx_s_transport_may_have_no_socket(timer: str, backend: str, server: Emulator) -> None:
+    class Waits(httpx.AsyncHTTPTransport):  # type: ignore[misc, name-defined, unused-ignore]
+        """A limiter of rates, or a cache, say."""
+
+        async def handle_async_request(self, request: Any) -> Any:
+            if not server.exchanges:
+                response = await super().handle_async_request(request)
+                await response.aclose()
+            await anyio.sleep_forever()
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=Waits()) as client:
+            call: Any = {"base_url": server.url, "client": client, "retries": 0}
+            # A socket has shown itself, whose reads ask the timers: the scope bounds the rest by `total` alone.
+            with pytest.raises(g4flite.TotalTimeoutError):
+                await g4flite.stream("cromicle", "Hi", timeout=Timeout(total=0.3), **call).atext()
+            error = g4flite.TotalTimeoutError if timer == "total" else g4flite.FirstTokenTimeoutError
+            with pytest.raises(error):
+                await g4flite.stream("cromicle", "Hi", timeout=Timeout(**{timer: 0.1}), **call).atext()
+
+    Driver(backend).run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("hook", ["auth", "request", "response"])
+def test_total_bounds_the_waits_of_the_caller_s_hooks(hook: str, backend: str, server: Emulator) -> None:
+    async def wait(_: object) -> None:
+        await anyio.sleep_forever()
+
+    class Login(httpx.Auth):  # type: ignore[misc, name-defined, unused-ignore]
+        async def async_auth_flow(self, request: Any) -> AsyncIterator[Any]:
+            await wait(request)
+            yield request
+
+    async def main() -> None:
+        own: Any = {"auth": Login()} if hook == "auth" else {"event_hooks": {hook: [wait]}}
+        async with httpx.AsyncClient(**own) as client:
+            call: Any = {"base_url": server.url, "client": client, "retries": 0}
+            with pytest.raises(g4flite.TotalTimeoutError):
+                await g4flite.stream("cromicle", "Hi", timeout=Timeout(total=0.2), **call).atext()
+
+    Driver(backend).run(main)

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -20,7 +21,7 @@ import g4flite
 from g4flite._core.timers import Timers
 from g4flite._core.transport.clients import STALE, is_stale
 from g4flite.testing import Emulator, Script
-from tests.conftest import TRANSPORT, Driver
+from tests.conftest import Driver
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
 ANSWER = (HEAD + b"3\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n")
@@ -29,13 +30,14 @@ ANSWER = (HEAD + b"3\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n")
 class Server:
     """Answers the first request of each connection, and lets go of the connection at the second.
 
-    `ending` is what happens at the second request: "fin" and "reset" close the connection, "part" does so after a part
-    of a response's head, and "silence" waits for the client to leave.  `requests` counts the requests of each
-    connection.
+    `ending` is what happens at the second request: "fin" and "reset" close the connection, "part" and "part and reset"
+    do so after a part of a response's head, and "silence" waits for the client to leave.  No answer to a first request
+    ends before `together` of them have begun.  `requests` counts the requests of each connection.
     """
 
-    def __init__(self, ending: str, context: ssl.SSLContext | None = None, answers: int = 1) -> None:
+    def __init__(self, ending: str, context: ssl.SSLContext | None = None, answers: int = 1, together: int = 1) -> None:
         self.ending, self.context, self.answers = ending, context, answers
+        self.together, self.begun = together, threading.Barrier(together)
         self.requests: list[int] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.listener.getsockname()[1]}"
@@ -61,15 +63,19 @@ class Server:
                     if self.requests[number] > self.answers:
                         self.end(link)
                         return
-                    for piece in ANSWER:
-                        link.sendall(piece)
+                    link.sendall(ANSWER[0])
+                    if number < self.together and self.requests[number] == 1:
+                        self.begun.wait(30)
+                    link.sendall(ANSWER[1])
 
     def end(self, link: Any) -> None:
-        if self.ending == "part":
+        if "part" in self.ending:
             link.sendall(HEAD[:20])
-        elif self.ending == "silence":
+            # A reset may overtake what was sent before.
+            time.sleep(0.05)
+        if self.ending == "silence":
             link.recv(1)
-        elif self.ending == "reset":
+        elif "reset" in self.ending:
             link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def close(self) -> None:
@@ -77,6 +83,32 @@ class Server:
         self.listener.close()
         for thread in self.threads:
             thread.join()
+
+
+class Wrapper(httpx.BaseTransport):
+    """A transport of the caller's, around another one."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = self.inner.handle_request(request)
+        return response
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+class AsyncWrapper(httpx.AsyncBaseTransport):
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await self.inner.handle_async_request(request)
+        return response
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
 
 
 def receive(link: Any) -> bytes:
@@ -92,8 +124,8 @@ def receive(link: Any) -> bytes:
 
 
 @contextmanager
-def serving(ending: str, context: ssl.SSLContext | None = None, answers: int = 1) -> Iterator[Server]:
-    server = Server(ending, context, answers)
+def serving(ending: str, *args: Any, **kwargs: Any) -> Iterator[Server]:
+    server = Server(ending, *args, **kwargs)
     try:
         yield server
     finally:
@@ -133,12 +165,13 @@ def in_turn(
 @pytest.mark.parametrize("before", [1, 3])
 @pytest.mark.parametrize("ending", ["fin", "reset"])
 def test_a_stale_connection_is_replaced_and_counts_as_no_attempt(ending: str, before: int, driver: Driver) -> None:
-    with serving(ending) as server:
+    with serving(ending, together=before) as server:
         client = g4flite.Client("cromicle", base_url=server.url, retries=0)
         texts = in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(before + 1)])
         assert texts == ["hello"] * (before + 1)
         assert [attempt.outcome for attempt in driver.stream.attempts] == ["complete"]
-        assert sorted(server.requests) == [1] + [2] * before
+        # The other connections that were idle are closed unused.
+        assert sorted(server.requests) == [1] * before + [2]
 
 
 @pytest.mark.parametrize("ending", ["fin", "reset"])
@@ -150,6 +183,18 @@ def test_a_stale_connection_of_the_caller_s_client_is_replaced(own: bool, ending
         begin = (lambda: client.get(server.url)) if own else lambda: None
         assert set(in_turn(driver, client, lambda: streams[own:], begin)) == {"hello"}
         assert sorted(server.requests) == [1, 2]
+
+
+@pytest.mark.parametrize("ending", ["part", "part and reset"])
+def test_a_connection_that_the_caller_made_and_that_ends_inside_a_head_is_not_replaced(
+    ending: str, driver: Driver
+) -> None:
+    with serving(ending) as server:
+        client = driver.client()
+        stream = g4flite.stream("cromicle", "Hi", base_url=server.url, client=client, retries=0)
+        with pytest.raises(g4flite.TransportError, match="closed the connection before it responded"):
+            in_turn(driver, client, lambda: [stream], lambda: client.get(server.url))
+        assert server.requests == [2]
 
 
 def test_a_stale_connection_to_a_proxy_is_replaced(driver: Driver) -> None:
@@ -171,8 +216,9 @@ def test_a_stale_connection_over_tls_is_replaced(ending: str, driver: Driver) ->
         assert server.requests == [2, 1]
 
 
-def test_a_connection_that_ends_inside_a_response_s_head_is_not_replaced(driver: Driver) -> None:
-    with serving("part") as server:
+@pytest.mark.parametrize("ending", ["part", "part and reset"])
+def test_a_connection_that_ends_inside_a_response_s_head_is_not_replaced(ending: str, driver: Driver) -> None:
+    with serving(ending) as server:
         client = g4flite.Client("cromicle", base_url=server.url, retries=0)
         with pytest.raises(g4flite.TransportError, match="closed the connection before it responded"):
             in_turn(driver, client, lambda: [client.stream("Hi") for _ in range(2)])
@@ -195,15 +241,37 @@ def test_silence_on_a_connection_that_was_used_before_is_no_stale_connection(dri
         assert server.requests == [2]
 
 
-@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="aiohttp uses a connection again before its body was read")
-def test_only_so_many_stale_connections_are_replaced_in_one_attempt(driver: Driver) -> None:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    with serving("fin") as server:
-        client = driver.client(limits=limits)
-        calls = [{"base_url": server.url, "client": client, "retries": 0} for _ in range(STALE + 2)]
-        with pytest.raises(g4flite.TransportError):
-            in_turn(driver, client, lambda: [g4flite.stream("cromicle", "Hi", **call) for call in calls])  # type: ignore[arg-type]
-        assert server.requests == [2] * (STALE + 1)
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_a_request_is_sent_over_one_stale_connection_at_most(ending: str, wrapped: bool, driver: Driver) -> None:
+    with serving(ending, together=25) as server:
+        client = driver.client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=None))
+        if wrapped:
+            client._transport = (Wrapper if driver.name == "sync" else AsyncWrapper)(client._transport)
+        call: dict[str, Any] = {"base_url": server.url, "client": client, "retries": 0}
+        texts = in_turn(driver, client, lambda: [g4flite.stream("cromicle", "Hi", **call) for _ in range(26)])
+        assert texts == ["hello"] * 26
+        assert server.requests.count(2) == 1
+
+
+def test_the_idle_connections_to_other_hosts_stay_open(driver: Driver) -> None:
+    with serving("fin") as stale, Emulator() as other:
+        client = driver.client()
+        urls = (other.url, stale.url, stale.url, other.url)
+        calls: list[dict[str, Any]] = [{"base_url": url, "client": client, "retries": 0} for url in urls]
+
+        async def aread() -> None:
+            async with client:
+                for call in calls:
+                    assert await g4flite.stream("cromicle", "Hi", **call).atext()
+
+        if driver.name == "sync":
+            with client:
+                for call in calls:
+                    assert g4flite.stream("cromicle", "Hi", **call).text()
+        else:
+            driver.run(aread)
+        assert (stale.requests, other.connections) == ([2, 1], 1)
 
 
 def test_connect_starts_anew_for_the_connection_that_replaces_a_stale_one_and_first_token_runs_on() -> None:
@@ -238,9 +306,16 @@ def test_every_call_succeeds_at_a_server_that_closes_right_after_each_response(r
         assert server.connections >= 200
 
 
-def test_a_closed_stream_replaces_nothing() -> None:
+def test_a_closed_stream_replaces_nothing_and_no_attempt_replaces_connections_without_end() -> None:
     timers = Timers(g4flite.Timeout())
+    timers.connected = True
     timers.requesting()
+    # Nobody has counted a read, so that a part of the head may have come.
+    assert not is_stale(httpx.ReadError("reset"), timers)
+    timers.left_for_head()
+    timers.replaced = STALE
+    assert not is_stale(httpx.ReadError("reset"), timers)
+    timers.replaced = 0
     assert is_stale(httpx.ReadError("reset"), timers)
     timers.abort()
     assert not is_stale(httpx.ReadError("reset"), timers)

@@ -173,6 +173,7 @@ class TimedWaits:
         self.timers.fresh = connection not in USED and getattr(connection, "_payload", None) is None
         self.timers.requesting()
         USED.add(connection)
+        FirstBytes(connection, self.timers)
         # If a timer is over already, the alarm rings and ends the wait.
         with suppress(G4fliteError):
             self._set_end()
@@ -211,10 +212,44 @@ class TimedWaits:
             self.interrupt()
 
     def interrupt(self) -> None:
-        """End the wait under way, if there is one."""
+        """End the wait under way, or drop the connection if the stream does not wait."""
         if self._task is not None:
             self._interrupted = True
             self._task.cancel()
+        else:
+            self.abort()
+
+
+class FirstBytes:
+    """The parser of a connection of aiohttp up to the first bytes of a response, which count as in `head_reads`."""
+
+    def __init__(self, connection: Any, timers: Timers) -> None:
+        self.connection, self.timers = connection, timers
+        self.parser: Any = getattr(connection, "_parser", None)
+        # The parser is None if the connection has ended meanwhile.
+        timers.head_reads = int(hasattr(connection, "_parser"))
+        if self.parser is not None:
+            connection._parser = self
+
+    def feed_data(self, data: bytes) -> Any:
+        self.timers.head_reads += 1
+        # From now on, aiohttp calls its own parser.
+        self.connection._parser = self.parser
+        return self.parser.feed_data(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.parser, name)
+
+
+def close_idle_connections(through: list[Any], url: str) -> None:
+    """Close the idle connections of these transports to the host of this URL."""
+    to = httpx.URL(url)
+    place = to.raw_host.decode(), to.port or (443 if to.scheme == "https" else 80)
+    for transport in through:
+        waiting: Any = getattr(getattr(getattr(transport, "client", None), "connector", None), "_conns", {})
+        for key in [key for key in waiting if (key.host, key.port) == place]:
+            for connection, _ in waiting.pop(key):
+                connection.close()
 
 
 @cache
@@ -287,7 +322,8 @@ def unwind(begin: Callable[[], Awaitable[bytes]]) -> None:
     same time.  And it happens before the body is closed: aiohttp ends the generators of a closed body by an exception
     that is one object for all bodies, and whose traceback would keep their frames alive.
     """
-    with suppress(StopAsyncIteration, asyncio.CancelledError, aiohttp.ClientError, *failures()):
+    # RuntimeError: the connection was closed before.
+    with suppress(StopAsyncIteration, asyncio.CancelledError, aiohttp.ClientError, RuntimeError, *failures()):
         while True:
             step = begin().__await__()
             try:

@@ -15,17 +15,18 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, Union
 from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
 
 import anyio
 import httpx
 
-from ..errors import OptionError, UsageError
+from ..errors import OptionError, StreamClosedError, UsageError
 from ..provider import Request
 from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, Told, asend, async_response, head_of, send
+from .httpx import Response, Told, asend, async_response, head_of, idle_connections, pool_of, send, transports
 from .network_errors import (
     error_of_request,
     failures,
@@ -72,11 +73,14 @@ def _send(
     source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
 ) -> Response:
     """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure of httpx means."""
+    timers.source = source
     client = source.client()
     while True:
         try:
             return send(client, wanted, timers)
-        except failures() as error:
+        except failures(timers) as error:
+            if isinstance(error, StreamClosedError):
+                raise
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), Told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
@@ -86,6 +90,9 @@ def _send(
                 failed = error
                 break
         timers.reconnect()
+        # They may be stale, too.
+        if (pool := pool_of(transports(client, wanted.url))) is not None:
+            pool._close_connections(idle_connections(pool, type(client.base_url)(wanted.url)))
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
     raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
@@ -94,6 +101,7 @@ async def _asend(
     source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
 ) -> Response:
     """Do the same as `_send`, in async."""
+    timers.source = source
     client = source.async_client()
     while True:
         try:
@@ -102,7 +110,9 @@ async def _asend(
 
                 return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
-        except failures() as error:
+        except failures(timers) as error:
+            if isinstance(error, StreamClosedError):
+                raise
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), Told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
@@ -112,6 +122,11 @@ async def _asend(
                 failed = error
                 break
         timers.reconnect()
+        # They may be stale, too.
+        if (pool := pool_of(transports(client, wanted.url))) is not None:
+            await pool._close_connections(idle_connections(pool, type(client.base_url)(wanted.url)))
+        elif is_over_aiohttp(client, wanted.url):
+            aiohttp.close_idle_connections(transports(client, wanted.url), wanted.url)
     # Outside of the `except`, see `_send`.
     raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
@@ -127,21 +142,23 @@ def is_stale(error: Exception, timers: Timers) -> bool:
     """
     if not timers.reused or timers.closed or timers.replaced == STALE:
         return False
-    # The first read of a stale connection is its last: a second read means that a part of the head had come.  (No read
-    # is counted over aiohttp, and over a connection that the caller made.)
-    if timers.head_reads > 1:
+    # The first read of a stale connection is its last: a second read means that a part of the head had come.  If no
+    # read was counted, nobody knows.
+    if timers.head_reads != 1:
         return False
     # The words of httpcore and of `aiohttp.py`.
-    ended = is_a(error, "RemoteProtocolError") and "disconnected" in str(error) and "head" not in str(error)
+    ended = is_a(error, "RemoteProtocolError") and "disconnected" in str(error)
     return ended or is_a(error, "ReadError") or is_a(error, "WriteError")
 
 
 def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
     """Return whether the client sends its requests to this URL over httpx-aiohttp."""
-    return "httpx_aiohttp" in sys.modules and any(
-        kind.__module__.partition(".")[0] == "httpx_aiohttp"
-        for kind in type(client._transport_for_url(type(client.base_url)(url))).__mro__
-    )
+    if "httpx_aiohttp" not in sys.modules:
+        return False
+    through = transports(client, url)
+    kinds = [kind for transport in through for kind in type(transport).__mro__]
+    # A transport of the caller's that wraps one of each kind is taken for httpx's.
+    return pool_of(through) is None and any(kind.__module__.partition(".")[0] == "httpx_aiohttp" for kind in kinds)
 
 
 class OneShot:
@@ -190,8 +207,7 @@ class Given:
         self._check_open()
         # The pool of httpcore knows it.  A URL that httpx refuses gets its error when the request is made.
         with suppress(*failures()):
-            transport = self._given._transport_for_url(type(client.base_url)(base_url))
-            if getattr(getattr(transport, "_pool", None), "_http2", False):
+            if getattr(pool_of(transports(client, base_url)), "_http2", False):
                 raise OptionError(NO_HTTP2)
 
     def proxy(self, url: str) -> NamedProxy | None:
@@ -248,18 +264,26 @@ class Pool:
     `Client` if nobody closes it.
     """
 
-    send, asend = _send, _asend
-
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
         self.proxy = connection.proxy_for
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+        # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
+        self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
         # The clients of the parent process, see `_renew`.
         self._inherited: list[object] = []
         self.closed = False
+
+    def send(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+        self._note(timers, 0)
+        return _send(self, wanted, timers, secrets)
+
+    async def asend(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+        self._note(timers, id(running_loop()))
+        return await _asend(self, wanted, timers, secrets)
 
     def client(self) -> httpx.Client:
         self._renew()
@@ -292,19 +316,22 @@ class Pool:
         """Keep the client for the next stream."""
 
     def close(self) -> None:
-        """Close the client of `for`.  Raises `TypeError` if an event loop uses the pool: call `aclose()` on it then."""
+        """End the streams of `for`, and close their client.
+
+        Raises `TypeError` if an event loop uses the pool: call `aclose()` on it then.
+        """
         self._renew()
         self._forget_closed_loops()
         if self._async_clients:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
-        self.closed = True
+        self._abort(0)
         if self._client is not None:
             self._client.close()
 
     async def aclose(self) -> None:
-        """Close the client of `for` and the client of this event loop."""
+        """End the streams of `for` and of this event loop, and close their clients."""
         self._renew()
-        self.closed = True
+        self._abort(0, id(running_loop()))
         if self._client is not None:
             self._client.close()
         client, keeper = self._async_clients.pop(running_loop(), (None, None))
@@ -324,6 +351,22 @@ class Pool:
                 stacklevel=2,
             )
 
+    def _note(self, timers: Timers, loop: int) -> None:
+        """Note that a stream reads over the pool.  If the pool is closed at this moment, `client()` raises."""
+        self._renew()
+        with self._lock:
+            self._running[timers] = loop
+
+    def _abort(self, *loops: int) -> None:
+        """Close the pool, and end its streams on these loops, also those that wait for their next attempt."""
+        with self._lock:
+            self.closed = True
+            running = [timers for timers, loop in self._running.items() if loop in loops]
+        for timers in running:
+            # The stream may have fallen back to another source.
+            if timers.source is self:
+                timers.abort()
+
     def _renew(self) -> None:
         """Begin anew in the child process after a fork.
 
@@ -333,7 +376,7 @@ class Pool:
         """
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
-            self._client, self._async_clients = None, {}
+            self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _forget_closed_loops(self) -> None:

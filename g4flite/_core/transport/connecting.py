@@ -1,8 +1,9 @@
-"""Connects in sync so that another thread can end it: httpcore's own call blocks until the timer `connect` is over.
+"""Connects in sync so that another thread can end it: httpcore's own calls block until the timer `connect` is over.
 
-`interruptible(pool)` swaps the class of httpcore's backend in a pool, as `deadlines.attach` does for a network stream,
-and for the same reason: the pool may be the caller's.  The backend connects as before for requests that are not ours.
-To look up the host's name is one call of the system, which nothing can end.
+`interruptible(pool, timers)` swaps the class of httpcore's backend in a pool, as `deadlines.attach` does for a network
+stream, and for the same reason: the pool may be the caller's.  The backend connects as before for requests that are not
+ours.  To look up the host's name is one call of the system, which nothing can end.  Until there is a connection, the
+timers hold a `Queued`, which ends the wait for a connection of a pool that has no free one.
 """
 
 import errno
@@ -21,8 +22,34 @@ NAP: Final = 0.05
 STARTED: Final = (errno.EINPROGRESS, errno.EWOULDBLOCK)
 
 
-def interruptible(pool: Any) -> None:
+class Queued:
+    """A request that may wait for a connection of a pool of httpcore, in sync.  `timers` are `Timers`."""
+
+    def __init__(self, pool: Any, timers: Any) -> None:
+        self.pool, self.timers = pool, timers
+        timers.hold(self)
+
+    def interrupt(self) -> None:
+        with self.pool._optional_thread_lock:
+            for waiting in requests_of(self.timers, self.pool):
+                if waiting.is_queued():
+                    waiting.assign_to_connection(self)
+
+    def handle_request(self, _: object) -> None:
+        """Take the place of a connection, and raise `StreamClosedError`."""
+        self.timers.check()
+
+
+def requests_of(timers: Any, pool: Any) -> list[Any]:
+    """Return what httpcore's pool has noted of the requests that brought these timers as their timeouts."""
+    return [noted for noted in pool._requests
+            if getattr(noted.request.extensions.get("timeout", {}).get("pool"), "timers", None) is timers]  # fmt: skip
+
+
+def interruptible(pool: Any, timers: Any) -> None:
     """Let a pool of httpcore make its connections so that another thread can end it; leave other pools alone."""
+    if hasattr(pool, "_requests"):
+        Queued(pool, timers)
     backend: Any = getattr(pool, "_network_backend", None)
     kind: Any = type(backend)
     # Neither a backend of the caller's own, nor one that was swapped before.
@@ -45,10 +72,10 @@ def napping(kind: type[Any]) -> type[Any]:
             socket_options: Any = None,
         ) -> Any:
             timers = getattr(timeout, "timers", None)
-            if timers is None or local_address is not None:
+            if timers is None:
                 return super().connect_tcp(host, port, timeout, local_address, socket_options)
             try:
-                made = connect(host, port, timers.connecting(), timers.check)
+                made = connect(host, port, timers.connecting(), timers.check, local_address)
                 for option in (*(socket_options or ()), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)):
                     made.setsockopt(*option)
             except TimeoutError as error:
@@ -60,8 +87,10 @@ def napping(kind: type[Any]) -> type[Any]:
     return Napping
 
 
-def connect(host: str, port: int, seconds: float | None, check: Callable[[], None]) -> socket.socket:
-    """Return a socket that is connected to the host, at the first of its addresses that answers.
+def connect(
+    host: str, port: int, seconds: float | None, check: Callable[[], None], local: str | None = None
+) -> socket.socket:
+    """Return a socket that is connected to the host, at the first of its addresses that answers, from a local address.
 
     Raises what `check` raises, which is called once in a while; `TimeoutError`; and the last address's `OSError`.
     """
@@ -70,7 +99,7 @@ def connect(host: str, port: int, seconds: float | None, check: Callable[[], Non
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
             try:
-                return connect_to(address, socket.socket(family, kind, protocol), end, check)
+                return connect_to(address, socket.socket(family, kind, protocol), end, check, local)
             except OSError as error:
                 if end is not None and time.monotonic() >= end:
                     raise
@@ -81,10 +110,14 @@ def connect(host: str, port: int, seconds: float | None, check: Callable[[], Non
         failed.clear()
 
 
-def connect_to(address: Any, made: socket.socket, end: float | None, check: Callable[[], None]) -> socket.socket:
+def connect_to(
+    address: Any, made: socket.socket, end: float | None, check: Callable[[], None], local: str | None = None
+) -> socket.socket:
     """Return the socket, connected to the address; if that fails, the socket is closed."""
     try:
         made.setblocking(False)
+        if local is not None:
+            made.bind((local, 0))
         code = made.connect_ex(address)
         if code in STARTED:
             wait(made, end, check)

@@ -41,6 +41,7 @@ import anyio
 
 from ..errors import OptionError
 from ..timers import Timers
+from .connecting import requests_of
 
 # The ends of the names of `trace` events.  After these, there is a new network stream.
 CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
@@ -108,6 +109,11 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         timers.connected = info["request"].method != b"CONNECT"
         timers.head_is_next = timers.connected
         timers.requesting()
+    # The caller's own request has made the connection, so that its network stream has not been seen yet.
+    elif event.endswith(".send_request_headers.complete") and (pool := getattr(timers.waiting, "pool", None)):
+        timers.head_is_next = False
+        for noted in requests_of(timers, pool):
+            attach(network_stream(noted.connection), timers)
     # Only now a transport that is not httpx's own shows that it makes a connection.
     elif event.endswith(CONNECTING):
         timers.connected = False
@@ -127,9 +133,9 @@ async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         with anyio.CancelScope(shield=True):
             await stream.aclose()
         return
-    # There is a socket, each of whose reads is bounded.
+    # There is a socket, each of whose reads is bounded.  (The scope still bounds the caller's hooks.)
     if isinstance(timers.waiting, Awaiting):
-        timers.waiting.scope.deadline = math.inf
+        timers.waiting.scope.deadline = anyio.current_time() + timers.total_left()
     watch(timers, event, info)
 
 
@@ -151,14 +157,22 @@ def is_attached(stream: Any) -> bool:
     return getattr(stream, "asks_timers", None) is True
 
 
+def network_stream(connection: Any) -> Any:
+    """Return the network stream of a connection of httpcore's pool, which is a connection inside a connection."""
+    while (inner := getattr(connection, "_connection", None)) is not None:
+        connection = inner
+    return connection._network_stream
+
+
 class Awaiting:
     """The wait for a response in async: the timers hold it before there is a network stream, so that `abort` ends it.
 
-    `scope` goes around the sending.  `seconds` bounds it if the transport may have no socket; None means no limit.
+    `scope` goes around the sending, which it bounds by `seconds` (None: no limit) and by the timer `total`.
     """
 
-    def __init__(self, timers: Timers, seconds: float | None) -> None:
-        self.timers, self.scope = timers, anyio.move_on_after(seconds)
+    def __init__(self, timers: Timers, pool: Any, seconds: float | None) -> None:
+        self.timers, self.pool = timers, pool
+        self.scope = anyio.move_on_after(min(seconds or math.inf, timers.total_left()))
         timers.hold(self)
 
     def interrupt(self) -> None:
@@ -186,6 +200,8 @@ def bounded(kind: type[Any]) -> type[Any]:
         # The head of a request, held back until the first bytes of the body: both then go out in one system call, and
         # mostly in one packet.
         head = b""
+        # A second descriptor of the socket during a TLS handshake: ssl takes the first one away from the stream.
+        second: Any = None
 
         def read(self, max_bytes: int, timeout: float | None = None) -> Any:
             left = self._left(timeout)
@@ -217,11 +233,15 @@ def bounded(kind: type[Any]) -> type[Any]:
             return None
 
         def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> Any:
-            return super().start_tls(ssl_context, server_hostname, self._left(timeout))
+            left = self._left(timeout)
+            if not is_plain or type(self._sock) is not socket.socket:
+                return super().start_tls(ssl_context, server_hostname, left)
+            with self._sock.dup() as self.second:
+                return super().start_tls(ssl_context, server_hostname, left)
 
         def interrupt(self) -> None:
             """Shut the socket down, so that a read which waits in another thread or task ends at once."""
-            own = self.get_extra_info("socket")
+            own = self.second or self.get_extra_info("socket")
             # The socket may be closed by now.
             with suppress(OSError):
                 # `SSLSocket.shutdown` drops the TLS state, which the thread that reads may be using.  The method of the

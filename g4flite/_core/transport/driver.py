@@ -80,7 +80,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 break
             try:
                 data = b"" if reply.done else next(body, b"")
-            except read_failures() as error:
+            except read_failures(timers) as error:
                 data, reply.failed = b"", failure(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
@@ -153,7 +153,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 break
             try:
                 data = b"" if reply.done else await anext(body, b"")
-            except read_failures() as error:
+            except read_failures(timers) as error:
                 data, reply.failed = b"", failure(error, run)
             ended = not data
             items = reply.close() if ended else feed(data)
@@ -208,7 +208,7 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
     try:
         return next(body, b"")
-    except read_failures() as error:
+    except read_failures(run.timers) as error:
         failed = error_of_body(error, run.timers)
         # A timer's error is its own cause.
         raise failed from None if failed is error else error
@@ -218,7 +218,7 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
     try:
         return await anext(body, b"")
-    except read_failures() as error:
+    except read_failures(run.timers) as error:
         failed = error_of_body(error, run.timers)
         # A timer's error is its own cause.
         raise failed from None if failed is error else error

@@ -5,6 +5,7 @@ response.head.status, next(response.body)
 response.close()
 """
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from functools import cache
@@ -99,10 +100,9 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
         wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     limit_offer(request.headers)
-    transport: Any = client._transport_for_url(request.url)
-    if has_sockets(transport):
-        interruptible(getattr(transport, "_pool", None))
-    else:
+    through = transports(client, wanted.url)
+    interruptible(pool_of(through), timers)
+    if not has_sockets(through[0]):
         begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, timers)
@@ -120,8 +120,8 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
     limit_offer(request.headers)
-    transport: Any = client._transport_for_url(request.url)
-    awaiting = Awaiting(timers, None if has_sockets(transport) else begin(timers))
+    through = transports(client, wanted.url)
+    awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
         raw = await client.send(request, stream=True, follow_redirects=False)
         end_of_head(passed, timers)
@@ -138,7 +138,35 @@ def async_response(raw: httpx.Response, timers: Timers) -> Response:
 
 def has_sockets(transport: object) -> bool:
     """Return whether this is a transport of httpx's own, which tells of its sockets."""
-    return isinstance(transport, httpx_classes("HTTPTransport", "AsyncHTTPTransport"))
+    return type(transport) in httpx_classes("HTTPTransport", "AsyncHTTPTransport")
+
+
+def transports(client: Any, url: str) -> list[Any]:
+    """Return the transport over which the client sends to this URL, and those that it keeps as attributes and wraps."""
+    kinds = httpx_classes("BaseTransport", "AsyncBaseTransport")
+    found = [client._transport_for_url(type(client.base_url)(url))]
+    # The list grows in the loop.
+    for transport in found:
+        held = getattr(transport, "__dict__", {}).values()
+        found += [inner for inner in held if isinstance(inner, kinds) and inner not in found]
+    return found
+
+
+def pool_of(through: list[Any]) -> Any:
+    """Return the pool of httpcore that one of these transports has, None if none has one."""
+    return next((transport._pool for transport in through if hasattr(transport, "_pool")), None)
+
+
+def idle_connections(pool: Any, url: Any) -> list[Any]:
+    """Take the idle connections to the host of an `httpx.URL` out of a pool of httpcore, and return them."""
+    home: Any = sys.modules[type(pool)._assign_requests_to_connections.__module__]
+    origin = home.Origin(url.raw_scheme, url.raw_host, url.port or (443 if url.scheme == "https" else 80))
+    with pool._optional_thread_lock:
+        # A connection that a request is about to use counts as idle.
+        taken = {noted.connection for noted in pool._requests}
+        idle = {one for one in pool._connections if one.is_idle() and one.can_handle_request(origin)} - taken
+        pool._connections = [one for one in pool._connections if one not in idle]
+    return list(idle)
 
 
 def attached(response: httpx.Response, timers: Timers) -> bool:

@@ -58,14 +58,19 @@ def httpx_classes(*names: str) -> tuple[type[Any], ...]:
     return tuple(getattr(family, name) for family in families for name in names if hasattr(family, name))
 
 
-def failures() -> tuple[type[Exception], ...]:
-    """Return the classes of exceptions by which sending a request or reading a response may fail."""
+def failures(timers: Timers | None = None) -> tuple[type[Exception], ...]:
+    """Return the classes of exceptions by which sending a request or reading a response may fail.
+
+    Of a stream that was closed, these are all classes, because its HTTP client may have been closed under it.
+    """
+    if timers is not None and timers.closed:
+        return (Exception,)
     return (*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
 
 
-def read_failures() -> tuple[type[Exception], ...]:
+def read_failures(timers: Timers) -> tuple[type[Exception], ...]:
     """Return the classes of exceptions by which a read may fail: those of the network, and the errors of the timers."""
-    return (*failures(), StreamTimeoutError)
+    return (*failures(timers), StreamTimeoutError)
 
 
 def is_a(error: Exception, name: str) -> bool:
@@ -173,7 +178,7 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
 
 def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
     """Return the error that a failure after the head of the response means."""
-    if isinstance(error, StreamTimeoutError):
+    if isinstance(error, StreamTimeoutError | StreamClosedError):
         return error
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")

@@ -53,6 +53,7 @@ class AsyncTimed:
 def timed(body: Iterator[bytes], timers: Timers) -> Iterator[bytes]:
     """Yield the bytes of a body in sync.  Raises as `AsyncTimed` does, but only once a read that took too long ends."""
     begin(timers)
+    timers.release()
     for data in body:
         # Before the text of a late read restarts the timer.
         timers.left()
