@@ -46,8 +46,8 @@ class Stream:
     `StreamConsumed`.  A loop raises `TypeError` if `client=` is a sync client and the loop is `async for`, or the other
     way round.  A `for` loop warns (`SyncInAsyncWarning`, once a process) if it blocks an event loop.
 
-    A stream is no iterator and cannot be awaited: write `await stream.atext()` instead of `await stream`, and
-    `next(iter(stream))` instead of `next(stream)`.
+    A stream is no iterator and cannot be awaited: `next(stream)` and `await stream` raise a `TypeError` that says what
+    to write instead.
     """
 
     def __init__(self, run: "Run") -> None:
@@ -136,6 +136,18 @@ class Stream:
 
     def __aiter__(self) -> AsyncGenerator[str, None]:
         return self._aread()
+
+    # Type checkers do not see these methods, and so report both mistakes.  At runtime, `isinstance` takes a stream for
+    # an `Iterator` and an `Awaitable` of `collections.abc` because of them, and so does `inspect.isawaitable`.  Code
+    # that asks so and acts on it, like `asyncio.gather`, makes one of the two mistakes and is told.  Loops call `iter`
+    # and `aiter`, which return generators, and Starlette asks whether a body is an `AsyncIterable`.
+    if not TYPE_CHECKING:
+
+        def __next__(self) -> None:
+            raise TypeError("a Stream is no iterator: write `for chunk in stream` or `next(iter(stream))`")
+
+        def __await__(self) -> None:
+            raise TypeError("a Stream cannot be awaited: write `async for chunk in stream` or `await stream.atext()`")
 
     def _read(self, *, everything: bool = False) -> Generator[Any, None, None]:
         """Return the generator of a `for` loop, which yields the events as well if `everything`."""

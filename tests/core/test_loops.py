@@ -1,9 +1,11 @@
 """A `for` loop that blocks an event loop warns once, at the caller's line; in IPython and in a thread it does not."""
 
+import asyncio
 import inspect
+import itertools
 import sys
 import warnings
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -107,21 +109,39 @@ def test_a_program_without_a_caller_of_its_own_is_named_by_its_outermost_frame(
     assert loops._frames_of_ours() == 1
 
 
-def test_a_stream_is_neither_an_iterator_nor_awaitable() -> None:
-    """What asks for an iterator or an awaitable by `isinstance` must not take a stream for one.
-
-    So `next(stream)` and `await stream` are Python's own errors; the docstring of `Stream` says what to write.
-    """
+def test_next_of_a_stream_says_what_to_write() -> None:
     stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1")
-    assert not isinstance(stream, Iterator | Awaitable)
-    assert isinstance(stream, AsyncIterable)
-    with pytest.raises(TypeError, match="'Stream' object is not an iterator"):
+    with pytest.raises(TypeError, match=r"write `for chunk in stream` or `next\(iter\(stream\)\)`$"):
         next(stream)  # type: ignore[call-overload]
+    assert "new" in repr(stream)
+
+
+AWAITING: dict[str, Callable[[Any], Any]] = {
+    "await": lambda stream: stream,
+    "gather": asyncio.gather,
+    "wait_for": lambda stream: asyncio.wait_for(stream, 9),
+}
+
+
+@pytest.mark.parametrize(("backend", "how"), [("trio", "await"), *(("asyncio", how) for how in AWAITING)])
+def test_await_of_a_stream_says_what_to_write(backend: str, how: str) -> None:
+    """Also where asyncio awaits it: Python's own error would name neither the stream nor a way out."""
 
     async def main() -> None:
-        await stream  # type: ignore[misc]
+        await AWAITING[how](stream)
 
-    with pytest.raises(TypeError, match="Stream"):
-        anyio.run(main)
-    for fix in ("`await stream.atext()`", "`next(iter(stream))`"):
-        assert fix in (g4flite.Stream.__doc__ or "")
+    stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1")
+    with pytest.raises(TypeError, match=r"write `async for chunk in stream` or `await stream.atext\(\)`$"):
+        Driver(backend).run(main)
+    assert "new" in repr(stream)
+
+
+def test_a_loop_over_a_stream_asks_for_an_iterator_of_its_own(driver: Driver, server: Emulator) -> None:
+    """Although `isinstance` takes a stream for an iterator and an awaitable: loops call `iter` and `aiter` anyway."""
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    assert all(isinstance(stream, kind) for kind in (Iterator, Awaitable, AsyncIterable))
+    assert not isinstance(stream, AsyncIterator | Generator | Coroutine)
+    driver.read(stream)
+    assert "".join(driver.chunks) == "You said: Hi"
+    text = g4flite.stream("cromicle", "Hi", base_url=server.url)
+    assert "".join(itertools.chain.from_iterable([text])) == "You said: Hi"
