@@ -43,6 +43,8 @@ from ..errors import OptionError
 from ..timers import Timers
 from .connecting import requests_of
 
+# Seconds behind `total` after which a scope ends what no read has ended.
+LATER: Final = 0.1
 # The ends of the names of `trace` events.  After these, there is a new network stream.
 CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 # Before these, there is none.
@@ -133,9 +135,10 @@ async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         with anyio.CancelScope(shield=True):
             await stream.aclose()
         return
-    # There is a socket, each of whose reads is bounded.  (The scope still bounds the caller's hooks.)
+    # There is a socket, each of whose reads is bounded.  The scope still bounds the caller's hooks, a little later: a
+    # cancellation says less than the error of a read, to a transport that records it.
     if isinstance(timers.waiting, Awaiting):
-        timers.waiting.scope.deadline = anyio.current_time() + timers.total_left()
+        timers.waiting.scope.deadline = anyio.current_time() + timers.total_left() + LATER
     watch(timers, event, info)
 
 
