@@ -100,15 +100,16 @@ test-lowest: .venv-lowest/tools
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy and not vendored"
+	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy and not vendored and not typed"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 
 check: $(VENV)/tools
-	@echo "== ruff, mypy and the links of the pages"
+	@echo "== ruff, mypy, the types that a user sees, and the links of the pages"
 	@$(BIN)/ruff check --output-format concise .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -m typed tests/test_typed.py
 	@$(BIN)/python tests/links.py
 
 format: $(VENV)/tools

@@ -18,7 +18,7 @@ import pytest
 import g4flite
 from tests.conftest import bare_environment
 
-pytestmark = pytest.mark.heavy
+pytestmark = pytest.mark.typed
 EXTRAS = ("httpx2", "httpx_aiohttp", "aiohttp", "rich", "socksio")
 WITH_HTTPX2 = """
 
