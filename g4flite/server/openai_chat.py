@@ -34,7 +34,7 @@ from .checks import (
 )  # fmt: skip
 from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
-from .openai_habits import JSON, Habits, head, path
+from .openai_habits import JSON, Habits, head, path, shown
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
@@ -61,7 +61,7 @@ def chat(habits: Habits) -> Protocol:
     return Protocol(
         name="chat",
         path=path(habits, "/chat/completions"),
-        shown="/v1/chat/completions",
+        shown=shown(habits, "/chat/completions"),
         read=partial(read, habits),
         write=partial(write, habits),
         whole=partial(whole, habits),

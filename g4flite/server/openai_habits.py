@@ -129,6 +129,12 @@ def path(habits: Habits, end: str) -> str:
     return f"({'|'.join(habits.bases)}){end}"
 
 
+def shown(habits: Habits, end: str) -> str:
+    """Return the usual path of a service that ends so, for a message."""
+    usual = "/v1" if "/v1" in habits.bases else habits.bases[0]
+    return usual.replace("[^/]+", "{name}") + end
+
+
 def head(habits: Habits) -> dict[str, str]:
     """Return the headers of a streamed reply."""
     return {

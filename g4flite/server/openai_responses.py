@@ -15,7 +15,7 @@ from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
-from .openai_habits import JSON, Habits, error, head, path
+from .openai_habits import JSON, Habits, error, head, path, shown
 from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
@@ -37,7 +37,7 @@ def responses(habits: Habits) -> Protocol:
     return Protocol(
         name="responses",
         path=path(habits, "/responses"),
-        shown="/v1/responses",
+        shown=shown(habits, "/responses"),
         read=partial(read, habits),
         write=write,
         whole=partial(whole, habits),

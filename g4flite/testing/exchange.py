@@ -27,7 +27,6 @@ from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
 
-SHOWN = [protocol.shown for protocol in PROTOCOLS["any"]]
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -118,7 +117,8 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             if not script.fixed:
                 return _answer(protocol, post, turn, policy)
         else:
-            service = match(exchange.method, exchange.path, exchange.headers, policy.prefix, SHOWN)
+            known = [protocol.shown for protocol in PROTOCOLS[dialect]]
+            service = match(exchange.method, exchange.path, exchange.headers, policy.prefix, known)
             exchange.service, content_type = service.name, service.reply_type
             exchange.messages = check(service, exchange.headers, exchange.body, policy.clock())
             if not script.fixed:

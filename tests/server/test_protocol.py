@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.open_protocols import (
     ANTHROPIC,
     AZURE,
@@ -74,6 +74,18 @@ def test_other_paths_are_not_found(shared: Emulator, path: str) -> None:
     response = ask(shared, replace(CHAT, path=path))
     assert response.status == 404
     assert response.json["error"].startswith(f"path: expected {WRONG[path]}")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path"),
+    [("groq", "/openai/v1/chat/completions"), ("vllm", "/v1/chat/completions"),
+     ("azure", "/openai/deployments/{name}/chat/completions"), ("perplexity", "/chat/completions")],
+)  # fmt: skip
+def test_a_refusal_names_the_path_of_the_dialect(dialect: str, path: str) -> None:
+    with emulate(script=Script(dialect=dialect)) as e:
+        response = ask(e, replace(CHAT, path="/x/chat/completions"))
+        assert response.status == 404
+        assert response.json["error"] == f"path: expected {path}"
 
 
 def test_a_path_outside_of_the_prefix_is_not_found() -> None:

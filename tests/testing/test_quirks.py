@@ -6,7 +6,7 @@ import pytest
 
 from g4flite.testing import Reasoning, Script
 from g4flite.testing.frames import Frame, blocks_of, frames_of
-from g4flite.testing.quirks import QUIRKS
+from g4flite.testing.quirks import QUIRKS, bare_error
 from tests.open_protocols import ANTHROPIC, CHAT, ask, events, hear
 from tests.testing.sockets import emulate
 
@@ -61,5 +61,6 @@ def test_a_protocol_that_nobody_sends_so_refuses_the_quirk() -> None:
 
 
 def test_an_error_also_ends_a_reply_without_content() -> None:
-    with emulate(lambda _: [], script=Script(quirk="bare_error")) as e:
-        assert hear(e, CHAT).endswith(b'{"error":{"message":"prompt is too long","type":"invalid_request_error"}}\n\n')
+    assert list(bare_error(iter([Frame("", {"choices": []})])))[1:] == [
+        Frame("", b'{"error":{"message":"prompt is too long","type":"invalid_request_error"}}\n\n')
+    ]

@@ -732,20 +732,3 @@ def test_a_small_request_goes_out_in_one_packet(driver: Driver) -> None:
     head, _, body = seen[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /chat HTTP/1.1\r\n")
     assert json.loads(body)["message"] == "Hello"
-
-
-def test_a_proxy_of_the_system_is_used_and_one_that_is_no_url_is_an_error(
-    server: Emulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On macOS and Windows; httpx asks for them if no variable of the environment speaks of proxies."""
-    for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(variable)
-    utils = sys.modules["httpx._utils"]
-    monkeypatch.setattr(utils, "getproxies", lambda: {"http": server.url, "no": "exempt.test"})
-    # The emulator is no proxy, but it sees the request.
-    with pytest.raises(g4flite.NotFoundError):
-        g4flite.stream("cromicle", "Hi", base_url="http://upstream.test", retries=0).text()
-    assert server.exchanges[-1].path == "http://upstream.test/chat"
-    monkeypatch.setattr(utils, "getproxies", lambda: {"http": "gopher://proxy.test"})
-    with pytest.raises(g4flite.OptionError, match="the proxy is not a URL that httpx can use"):
-        g4flite.stream("cromicle", "Hi", base_url="http://upstream.test", retries=0).text()
