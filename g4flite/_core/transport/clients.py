@@ -145,7 +145,7 @@ def is_stale(error: Exception, timers: Timers) -> bool:
 
 def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
     """Return whether the client sends its requests to this URL over httpx-aiohttp."""
-    through = transports(client, url)
+    through = transports(client, url) if "httpx_aiohttp" in sys.modules else []
     kinds = [kind for transport in through for kind in type(transport).__mro__]
     # A transport of the caller's that wraps one of each kind is taken for httpx's.
     return pool_of(through) is None and any(kind.__module__.partition(".")[0] == "httpx_aiohttp" for kind in kinds)
