@@ -27,6 +27,7 @@ from tests.conftest import Driver
 from tests.conftest import httpx as clients
 from tests.exchanges import arrived
 from tests.founders import wire
+from tests.transport.test_stale import serving
 
 SECRET = "sk-s3cret-s3cret"
 
@@ -459,3 +460,37 @@ def test_nothing_of_a_head_came_over_a_connection_that_has_ended_meanwhile() -> 
     # Another version of aiohttp: nobody knows.
     aiohttp.FirstBytes(object(), timers)
     assert timers.head_reads == 0
+
+
+@pytest.mark.parametrize("make", [None, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient])
+def test_the_idle_connections_of_aiohttp_s_pool_are_closed_once_one_was_stale(make: Callable[[], Any] | None) -> None:
+    async def main() -> None:
+        client = make() if make else g4flite.Client("cromicle", base_url=server.url, transport="aiohttp", retries=0)
+        call: Any = {"base_url": server.url, "client": client, "retries": 0}
+
+        def ask() -> g4flite.Stream:
+            return g4flite.stream("cromicle", "Hi", **call) if make else client.stream("Hi")
+
+        async with client:
+            loops = [aiter(ask()) for _ in range(25)]
+            texts = [await anext(loop) for loop in loops]
+            for number, loop in enumerate(loops):
+                texts[number] += "".join([chunk async for chunk in loop])
+            assert [*texts, await ask().atext()] == ["hello"] * 26
+
+    with serving("fin", together=25) as server:
+        asyncio.run(main())
+        assert server.requests.count(2) == 1
+
+
+@pytest.mark.parametrize("ending", ["part", "part and reset"])
+def test_a_request_is_not_sent_again_if_a_part_of_a_head_came_over_aiohttp(ending: str) -> None:
+    async def main() -> None:
+        async with g4flite.Client("cromicle", base_url=server.url, transport="aiohttp", retries=0) as client:
+            assert await client.stream("Hi").atext() == "hello"
+            with pytest.raises(g4flite.TransportError, match="closed the connection before it responded"):
+                await client.stream("Hi").atext()
+
+    with serving(ending) as server:
+        asyncio.run(main())
+        assert server.requests == [2]

@@ -710,3 +710,46 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     assert client.stream("Hi").text() == "You said: Hi"
     client.close()
     used.close()
+
+
+def test_an_interrupt_retires_the_client_of_the_event_loop(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may go on with the loop: `loop.run_until_complete` raises the KeyboardInterrupt, and leaves it open."""
+
+    async def interrupt(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    async def ask() -> str:
+        return await client.stream("Hi").atext()
+
+    async def used() -> Any:
+        return client._pool.async_client()
+
+    client = g4flite.Client("cromicle", base_url=server.url)
+    loop = asyncio.new_event_loop()
+    old = loop.run_until_complete(used())
+    monkeypatch.setattr(old, "send", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(ask())
+    monkeypatch.undo()
+    assert loop.run_until_complete(used()) is not old
+    assert loop.run_until_complete(ask()) == "You said: Hi"
+    loop.run_until_complete(client.aclose())
+    assert not old.is_closed
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    assert old.is_closed
+    loop.close()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_cancelled_stream_retires_no_client(backend: str, slow: Emulator) -> None:
+    async def main() -> None:
+        async with g4flite.Client("cromicle", base_url=slow.url) as client:
+            old = client._pool.async_client()
+            with anyio.move_on_after(0.2):
+                await client.stream("Hi").atext()
+            async with client.stream("Hi") as stream:
+                async for _ in stream:
+                    break
+            assert client._pool.async_client() is old
+
+    Driver(backend).run(main)

@@ -7,7 +7,6 @@ stream ends.  A pool makes a client when the first request is sent: one for `for
 
 import os
 import ssl
-import sys
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
@@ -21,6 +20,7 @@ import anyio
 import httpx
 
 from ..errors import OptionError, StreamClosedError, UsageError
+from ..loops import loop_runs
 from ..provider import Request
 from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
@@ -91,8 +91,8 @@ def _send(
                 break
         timers.reconnect()
         # They may be stale, too.
-        if (pool := pool_of(transports(client, wanted.url))) is not None:
-            pool._close_connections(idle_connections(pool, type(client.base_url)(wanted.url)))
+        for connection in idle_connections(client, wanted.url):
+            connection.close()
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
     raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
@@ -123,10 +123,11 @@ async def _asend(
                 break
         timers.reconnect()
         # They may be stale, too.
-        if (pool := pool_of(transports(client, wanted.url))) is not None:
-            await pool._close_connections(idle_connections(pool, type(client.base_url)(wanted.url)))
-        elif is_over_aiohttp(client, wanted.url):
+        if is_over_aiohttp(client, wanted.url):
             aiohttp.close_idle_connections(transports(client, wanted.url), wanted.url)
+        with anyio.CancelScope(shield=True):
+            for connection in idle_connections(client, wanted.url):
+                await connection.aclose()
     # Outside of the `except`, see `_send`.
     raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
 
@@ -153,9 +154,7 @@ def is_stale(error: Exception, timers: Timers) -> bool:
 
 def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
     """Return whether the client sends its requests to this URL over httpx-aiohttp."""
-    if "httpx_aiohttp" not in sys.modules:
-        return False
-    through = transports(client, url)
+    through = transports(client, url) if "httpx_aiohttp" in sys.modules else []
     kinds = [kind for transport in through for kind in type(transport).__mro__]
     # A transport of the caller's that wraps one of each kind is taken for httpx's.
     return pool_of(through) is None and any(kind.__module__.partition(".")[0] == "httpx_aiohttp" for kind in kinds)
@@ -270,6 +269,7 @@ class Pool:
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+        self._retired: list[object] = []
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -309,8 +309,11 @@ class Pool:
         """Keep the client for the next stream."""
 
     def retire(self) -> None:
-        """Make a new client for the next stream.  Streams of other threads may still read over the old one."""
+        """Make new clients for the next stream.  Streams of other threads and tasks may read over the old ones."""
         self._client = None
+        # The end of the loop closes the loop's old client: what would do so is kept.
+        if loop_runs() and (retired := self._async_clients.pop(running_loop(), None)) is not None:
+            self._retired.append(retired)
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""

@@ -165,6 +165,11 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
         run.fail(error)
         run.end("closed" if timers.closed else "failed")
         raise
+    except (GeneratorExit, anyio.get_cancelled_exc_class()):
+        raise
+    except BaseException:
+        retire(run)
+        raise
     finally:
         # Without effect if the stream was complete or failed; else the caller left the loop.
         run.end("closed")
@@ -192,10 +197,7 @@ def close(response: Response | None, run: Run) -> None:
 
 
 def retire(run: Run) -> None:
-    """Retire the HTTP clients: an exception like KeyboardInterrupt may have come at any moment, in any state of theirs.
-
-    In sync alone: in async, such an exception ends the event loop, and the loop's client with it.
-    """
+    """Retire the HTTP clients: an exception like KeyboardInterrupt may have come in any state of theirs."""
     for route in run.routes:
         route.source.retire()
 

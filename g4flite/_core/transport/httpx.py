@@ -157,10 +157,13 @@ def pool_of(through: list[Any]) -> Any:
     return next((transport._pool for transport in through if hasattr(transport, "_pool")), None)
 
 
-def idle_connections(pool: Any, url: Any) -> list[Any]:
-    """Take the idle connections to the host of an `httpx.URL` out of a pool of httpcore, and return them."""
+def idle_connections(client: Any, url: str) -> list[Any]:
+    """Take the idle connections to this URL's host out of the client's pool of httpcore, and return them."""
+    pool, to = pool_of(transports(client, url)), type(client.base_url)(url)
+    if pool is None:
+        return []
     home: Any = sys.modules[type(pool)._assign_requests_to_connections.__module__]
-    origin = home.Origin(url.raw_scheme, url.raw_host, url.port or (443 if url.scheme == "https" else 80))
+    origin = home.Origin(to.raw_scheme, to.raw_host, to.port or (443 if to.scheme == "https" else 80))
     with pool._optional_thread_lock:
         # A connection that a request is about to use counts as idle.
         taken = {noted.connection for noted in pool._requests}
