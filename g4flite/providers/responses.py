@@ -163,11 +163,12 @@ class ResponsesReader:
         "_asides", "_calls", "_key", "_naming", "_new_part", "_part", "_parts", "_refusal", "_thought", "done",
         "verbatim",
     )  # fmt: skip
+    # (What `response.content_part.added` holds comes again in later events.)
     names = (
         *(f"response.{name}" for name in (
-            "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "content_part.added",
-            "content_part.done", "output_item.added", "output_item.done", "function_call_arguments.delta",
-            "function_call_arguments.done", "completed", "incomplete", "failed")),
+            "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "content_part.done",
+            "output_item.added", "output_item.done", "function_call_arguments.delta", "function_call_arguments.done",
+            "completed", "incomplete", "failed")),
     )  # fmt: skip
 
     def __init__(self, limit: int) -> None:

@@ -7,6 +7,7 @@ stream ends.  A pool makes a client when the first request is sent: one for `for
 
 import os
 import ssl
+import sys
 import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
