@@ -49,8 +49,10 @@ def test_a_proxy_of_the_environment_that_the_caller_s_client_uses_is_named(
     driver.close(client)
 
 
-def test_a_direct_connection_has_no_words_for_a_proxy() -> None:
+def test_the_words_for_a_connection_name_its_proxy_and_the_variable() -> None:
+    proxy = proxies.environment_proxy("http://upstream.test", {"HTTP_PROXY": "http://user:secret-word@127.0.0.1:1"})
     assert proxies.way(None) == ""
+    assert proxies.way(proxy) == " over the proxy http://127.0.0.1:1 of HTTP_PROXY"
 
 
 class Hidden(httpx.BaseTransport):
