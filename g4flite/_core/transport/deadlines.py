@@ -44,7 +44,7 @@ from ..timers import Timers
 from .connecting import requests_of
 
 # Seconds behind `total` after which a scope ends what no read has ended.
-LATER: Final = 0.1
+LATER: Final = 1.0
 # The ends of the names of `trace` events.  After these, there is a new network stream.
 CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
 # Before these, there is none.
