@@ -50,8 +50,8 @@ def test_any_text_is_searched_in_time(text: str) -> None:
 
 @given(st.text(alphabet="{}[]'\"\\:, abNone1\n"))
 def test_any_text_may_be_searched(text: str) -> None:
-    list(objects_in(text))
-    list(events_in(text))
+    assert all(isinstance(found, dict | list) for _, found, _ in objects_in(text))
+    assert all(isinstance(name, str) for name, _ in events_in(text))
 
 
 def test_events_are_split_at_blank_lines_alone() -> None:

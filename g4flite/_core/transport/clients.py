@@ -217,8 +217,7 @@ class Given:
         """
         found = environment_proxy(url, os.environ)
         with suppress(*failures()):
-            transport = self._given._transport_for_url(type(self._given.base_url)(url))
-            used = getattr(getattr(transport, "_pool", None), "_proxy_url", None)
+            used = getattr(pool_of(transports(self._given, url)), "_proxy_url", None)
             if found and used and urlsplit(found.url).hostname == used.host.decode():
                 return found
         return None
