@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from g4flite.testing import Emulator, Script
-from g4flite.testing.connection import Connection
+from g4flite.testing.connection import Connection, Server
 from tests.testing.sockets import (
     CROMICLE,
     FLOWGPT,
@@ -334,6 +335,21 @@ def test_close_ends_what_is_under_way_and_frees_the_port() -> None:
     with e:
         assert e.port == port
         assert ask(e)[2] == REPLY
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not wake a thread whose listening socket is shut")
+def test_close_waits_for_no_look_at_the_clock() -> None:
+    e = emulate()
+    e.start()
+    assert e._server
+    e._server.stop()
+    server = e._server = Server(e, e.host, e.port)
+    server.thread = threading.Thread(target=server.serve_forever, args=(600,))
+    server.thread.start()
+    assert ask(e)[2] == REPLY
+    began = time.monotonic()
+    e.close()
+    assert time.monotonic() - began < RECENT
 
 
 def test_close_ends_a_reply_that_the_client_does_not_read() -> None:
