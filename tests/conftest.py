@@ -11,6 +11,7 @@
 The fixture `server` is an emulator on a socket of this machine.
 """
 
+import gc
 import os
 import ssl
 import subprocess
@@ -168,8 +169,8 @@ SETTINGS = {*PROXIES, *map(str.lower, PROXIES)}.union(
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the machine's settings out of every test, and forget which warnings earlier tests have caused."""
-    for name in SETTINGS:
-        monkeypatch.delenv(name, raising=False)
+    for name in SETTINGS.intersection(os.environ):
+        monkeypatch.delenv(name)
     monkeypatch.setattr(client, "_warned", set())
     monkeypatch.setattr(loops, "_warned", False)
     monkeypatch.setattr(clients, "httpx", httpx)
@@ -177,6 +178,11 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     if TRANSPORT == "aiohttp":
         kind = clients.async_client_class
         monkeypatch.setattr(clients, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the thousands of collected tests out of every garbage collection, which several tests wait for."""
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
