@@ -19,6 +19,7 @@ from g4flite.testing import Emulator, Script
 from tests.blocks import GUIDES, ROOT, blocks
 from tests.build_commands import on_an_index
 from tests.conftest import interpret
+from tests.rows import rows
 
 PACKAGE = Path(g4flite.__file__).parent
 
@@ -55,7 +56,7 @@ print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - bef
         assert interpret(code, f"{server.url}/v1") == "You said: Hi\n\n"
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+@rows("path", sorted(PACKAGE.rglob("*.py")))
 def test_a_file_of_the_package_can_be_vendored(path: Path) -> None:
     """The file has relative imports only, and reads no data beside the code."""
     source = path.read_text()

@@ -16,6 +16,7 @@ import g4flite
 from g4flite import Finish, Reasoning, ToolCall, Usage
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
+from tests.rows import rows
 
 
 def frame(data: Any, name: str = "") -> bytes:
@@ -107,7 +108,7 @@ def call(name: str, server: Emulator, script: Script) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("form", COMPLETE)
+@rows("form", COMPLETE)
 def test_an_answer_ends_where_its_protocol_ends(name: str, form: str, driver: Driver, server: Emulator) -> None:
     pieces = COMPLETE[form](WIRES[name])
     for split in (None, 3):
@@ -118,9 +119,9 @@ def test_an_answer_ends_where_its_protocol_ends(name: str, form: str, driver: Dr
         assert driver.stream.attempts[0].outcome == "complete"
 
 
-@pytest.mark.parametrize("reset", [False, True])
+@rows("reset", [False, True])
 @pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("form", BROKEN_OFF)
+@rows("form", BROKEN_OFF)
 def test_an_answer_that_breaks_off_behind_its_reason_is_whole_if_no_content_was_under_way(
     name: str, form: str, reset: bool, driver: Driver, server: Emulator
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import g4flite
 from g4flite import Retry, Timeout
 from g4flite._core.settings import as_retry, may_pass
+from tests.rows import rows
 
 
 def test_a_number_of_retries_stands_for_a_retry_with_the_defaults() -> None:
@@ -52,7 +53,7 @@ def test_a_wait_that_the_service_asks_for_is_kept_up_to_a_limit(asked: float, wa
     assert Retry(longest=1).wait(1, g4flite.StatusError(status=503, retry_after=2), lambda: 1.0) is None
 
 
-@pytest.mark.parametrize("status", range(300, 600))
+@rows("status", range(300, 600))
 def test_may_pass_says_which_status_may_pass_by_itself(status: int) -> None:
     passing = status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
     assert may_pass(g4flite.StatusError(status=status)) is passing

@@ -15,6 +15,7 @@ from g4flite._core.urls import SERVERS, how_to_start, public_url
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.core.test_base_urls import FORMS
+from tests.rows import rows
 
 # The forms whose mended URL the emulator serves; it has no further path before those of a service.
 STRICT = [form for form in FORMS if form[0] != "cromicle" and not form[1].startswith(("/proxy", "/anthropic"))]
@@ -26,7 +27,7 @@ def key_of(name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", [404, 405])
-@pytest.mark.parametrize(("name", "path", "said", "right"), FORMS)
+@rows(("name", "path", "said", "right"), FORMS)
 def test_a_404_or_405_names_its_url_and_what_is_wrong_with_the_base_url(
     name: str, path: str, said: str, right: str, status: int, server: Emulator
 ) -> None:
@@ -35,11 +36,11 @@ def test_a_404_or_405_names_its_url_and_what_is_wrong_with_the_base_url(
     with pytest.raises(g4flite.StatusError) as caught:
         g4flite.stream(name, "Hi", model=model, base_url=server.url + path, retries=0, **key_of(name)).text()
     error = caught.value
-    assert error.url == f"{server.url}{server.exchanges[0].path.partition('?')[0]}"
+    assert error.url == f"{server.url}{server.exchanges[-1].path.partition('?')[0]}"
     assert f"; {said}: set base_url= to {server.url}{right} (URL {error.url})" in str(error)
 
 
-@pytest.mark.parametrize(("name", "path", "said", "right"), STRICT)
+@rows(("name", "path", "said", "right"), STRICT)
 def test_the_emulator_answers_a_wrong_path_by_404_and_the_mended_one_by_text(
     name: str, path: str, said: str, right: str, driver: Driver, server: Emulator
 ) -> None:
@@ -67,7 +68,7 @@ NOTHING_THERE = [
 
 
 @pytest.mark.parametrize(("script", "kind"), NOTHING_THERE)
-@pytest.mark.parametrize(("name", "path", "said", "right"), [form for form in FORMS if form[0] != "cromicle"])
+@rows(("name", "path", "said", "right"), [form for form in FORMS if form[0] != "cromicle"])
 def test_an_answer_200_that_there_is_nothing_is_told_like_a_404(
     name: str, path: str, said: str, right: str, script: Script, kind: type[g4flite.G4fliteError], server: Emulator
 ) -> None:

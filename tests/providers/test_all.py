@@ -11,6 +11,7 @@ import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
 from g4flite.testing import Emulator, Problem, Script
 from tests.conftest import Driver
+from tests.rows import rows
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 DIALECTS = ["openrouter", "groq", "deepseek", "mistral", "huggingface", "pollinations", "together", "xai",
@@ -254,7 +255,7 @@ NAMELESS = [
 
 
 @pytest.mark.parametrize("name", [*PROTOCOLS, *HABITS])
-@pytest.mark.parametrize("kind", CLASSES)
+@rows("kind", CLASSES)
 def test_a_problem_has_its_class_as_a_status_and_inside_a_reply(name: str, kind: str, service: Emulator) -> None:
     call = settings(name, service)
     service.script = Script(problem=kind, dialect=HABITS.get(name))

@@ -14,6 +14,7 @@ from g4flite import Finish, Native, Reasoning, ToolCall, providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
+from tests.rows import rows
 
 IMAGE = {"mimeType": "image/png", "data": "iVBORw0KGgo="}
 
@@ -124,13 +125,14 @@ def test_content_without_an_event_of_its_own_is_native(form: str) -> None:
     assert items[-1] == "done"
 
 
-@pytest.mark.parametrize("form", TABLE)
+@rows("form", TABLE)
 def test_an_answer_of_native_content_alone_is_no_complete_empty_answer(
     form: str, driver: Driver, server: Emulator
 ) -> None:
     name, frames, natives = TABLE[form]
     kind = "application/x-ndjson" if name == "ollama" else "text/event-stream"
     server.script = Script(body=body_of(name, frames), headers={"content-type": kind})
+    server.exchanges.clear()
     call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
     with pytest.raises(g4flite.EmptyReplyError, match=r"^[a-z-]+: the answer holds no text but ") as caught:
         driver.collect(name, "Hi", retries=3, **call)

@@ -12,6 +12,7 @@ from g4flite._core.response.framing import Lines
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
+from tests.rows import rows
 
 TEXT = {"type": "text", "text": "hm"}
 REFERENCE = {"type": "reference", "reference_ids": [1]}
@@ -128,8 +129,8 @@ def test_an_event_of_any_name_that_holds_a_part_of_the_answer_must_have_its_shap
     assert type(error) is g4flite.MalformedReplyError
 
 
-@pytest.mark.parametrize("kind", ["ping", "status", "message_start", "content_block_stop", "x"])
-@pytest.mark.parametrize("value", [None, "", {}, False, [], 0])
+@rows("kind", ["ping", "status", "message_start", "content_block_stop", "x"])
+@rows("value", [None, "", {}, False, [], 0])
 @pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
 def test_an_error_that_is_null_or_empty_is_none(name: str, value: Any, kind: str) -> None:
     odd = (kind, {"type": kind, "error": value, "index": 9, "message": {}})
@@ -211,7 +212,7 @@ def call(name: str, server: Emulator, body: bytes, split: int | None = None, **h
 LABELS = ["application/json", "application/json; charset=utf-8", "text/html; charset=utf-8", "text/plain", ""]
 
 
-@pytest.mark.parametrize("label", LABELS)
+@rows("label", LABELS)
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_wrong_content_type_costs_no_answer(name: str, label: str, driver: Driver, server: Emulator) -> None:
     """palantir/foundry-dev-tools#195, April 2025"""
@@ -224,7 +225,7 @@ def test_a_wrong_content_type_costs_no_answer(name: str, label: str, driver: Dri
 
 
 @pytest.mark.parametrize("name", PLAIN)
-@pytest.mark.parametrize(("label", "body", "said_so"), [
+@rows(("label", "body", "said_so"), [
     ("text/html", b"<html>Log in</html>", "the reply is text/html, not an answer: '<html>Log in"),
     ("text/html", b"", "the reply is text/html, not an answer"), ("text/html", b"\n \n", "the reply is text/html"),
     ("text/html", b"data", "the reply is text/html, not an answer: 'data'"),
@@ -248,7 +249,7 @@ def test_a_page_that_cannot_be_inflated_is_a_page(driver: Driver, server: Emulat
             driver.collect("openai", "Hi", **arguments)
 
 
-@pytest.mark.parametrize("coding", ["none", "utf-8", "UTF8, none", "identity", "plain-text"])
+@rows("coding", ["none", "utf-8", "UTF8, none", "identity", "plain-text"])
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_coding_that_is_none_costs_no_answer(name: str, coding: str, driver: Driver, server: Emulator) -> None:
     body = body_of(name, PLAIN[name])

@@ -11,6 +11,7 @@ from g4flite import providers
 from g4flite._core.request import build, make_call
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
+from tests.rows import rows
 
 HI = {"role": "user", "content": "Hi"}
 MARK = "a-value-of-its-own"
@@ -81,7 +82,7 @@ def refused(send: Callable[[], Any]) -> str:
 
 
 @pytest.mark.parametrize("name", providers.names())
-@pytest.mark.parametrize("case", CASES)
+@rows("case", CASES)
 def test_a_key_goes_out_or_is_refused_by_name(name: str, case: str) -> None:
     key, messages, tools = CASES[case]
     said = refused(lambda: body(name, messages, tools))

@@ -11,6 +11,7 @@ import pytest
 from g4flite import MalformedReplyError, ToolCall
 from g4flite._core.response.numbers import Number, dumps, loads, scan, scan_exactly
 from tests.providers.frames import DONE, STOP, chunk, read, sse
+from tests.rows import rows
 
 DIGITS = "1" * 5000
 TEXTS = [DIGITS, f"-{DIGITS}", "1e400", "-1.5E+999", f"{DIGITS}.5", f"{DIGITS}e-4", "1" * 310 + ".0"]
@@ -93,7 +94,7 @@ def raw(name: str, arguments: str, id: str = '"c"') -> bytes:  # noqa: A002
 PROVIDERS = ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"]
 
 
-@pytest.mark.parametrize("text", [*TEXTS, "12345678901234567890123", "NaN", "-0.0", "1e-999"])
+@rows("text", [*TEXTS, "12345678901234567890123", "NaN", "-0.0", "1e-999"])
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_arguments_given_as_an_object_keep_each_number(name: str, text: str) -> None:
     expected = '{"a": [0.0, {"b": "x"}]}' if text == "1e-999" else f'{{"a": [{text}, {{"b": "x"}}]}}'

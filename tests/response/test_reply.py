@@ -19,6 +19,7 @@ from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, PlainText
 from g4flite._core.settings import may_pass
 from tests.acme import ACME, MARKED
 from tests.founders import FOUNDERS, said
+from tests.rows import rows
 from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 CODINGS = {
@@ -182,7 +183,7 @@ REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("report", "said", "code", "kind", "passing"), REPORTS)
+@rows(("report", "said", "code", "kind", "passing"), REPORTS)
 @pytest.mark.parametrize("name", FOUNDERS)
 @pytest.mark.parametrize("size", SPLITS)
 def test_an_error_inside_a_reply_is_raised(
@@ -197,9 +198,7 @@ def test_an_error_inside_a_reply_is_raised(
     assert (error.code, error.kind, may_pass(error)) == (code, kind, passing)
 
 
-@pytest.mark.parametrize(
-    "text", ['{"error', '{"error" is a key', '{"errors": 1}', "{", " \n", '{"error": null}', '{ "e', "[]"]
-)
+@rows("text", ['{"error', '{"error" is a key', '{"errors": 1}', "{", " \n", '{"error": null}', '{ "e', "[]"])
 @pytest.mark.parametrize("size", SPLITS)
 def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> None:
     data = text.encode()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 import g4flite
 from g4flite import Finish, Native
 from g4flite.testing import Emulator, Reasoning, Script
@@ -12,6 +10,7 @@ from g4flite.testing.extra_quirks import EXTRA_QUIRKS
 from g4flite.testing.quirks import content_after_finish
 from g4flite.testing.whole_quirks import WHOLE_QUIRKS
 from tests.conftest import Driver
+from tests.rows import rows
 
 PROVIDERS = {
     "chat": "xai",
@@ -26,7 +25,7 @@ FORMS = [(quirk, protocol) for quirk, by in {**END_QUIRKS, **EXTRA_QUIRKS, **WHO
          for protocol in by]  # fmt: skip
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), FORMS)
+@rows(("quirk", "protocol"), FORMS)
 def test_the_answer_of_every_form_is_whole(quirk: str, protocol: str, driver: Driver, server: Emulator) -> None:
     name = PROVIDERS[protocol]
     text = "Sun\tny" if quirk == "control_characters" else "Sunny"

@@ -12,6 +12,7 @@ from g4flite.testing import Emulator, Reasoning, Script
 from g4flite.testing.call_quirks import CALL_QUIRKS, UNCLEAR_CALL_QUIRKS
 from tests.conftest import Driver
 from tests.open_protocols import WIRES, hear
+from tests.rows import rows
 from tests.testing.sockets import emulate
 
 PROVIDERS = {"chat": "openai", "responses": "openai-responses"}
@@ -30,7 +31,7 @@ def server() -> Iterator[Emulator]:
         yield emulator
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), FORMS)
+@rows(("quirk", "protocol"), FORMS)
 def test_calls_come_out_whole(quirk: str, protocol: str, driver: Driver, server: Emulator) -> None:
     name = PROVIDERS.get(protocol, protocol)
     url = server.url + ("/v1" if name.startswith("openai") else "")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall
+from tests.rows import rows
 from tests.testing.sockets import (
     CROMICLE,
     FLOWGPT,
@@ -201,7 +202,7 @@ REFUSED: list[tuple[Wire, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "status", "reason"), REFUSED)
+@rows(("wire", "status", "reason"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, status: int, reason: str) -> None:
     sent, headers, body = ask(shared, wire)
     problem = json.loads(body)["error"]

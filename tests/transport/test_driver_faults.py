@@ -17,6 +17,7 @@ from g4flite._core import exchange
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver
 from tests.founders import FOUNDERS, said, wire
+from tests.rows import rows
 from tests.splits import TEXT
 
 pytestmark = pytest.mark.heavy
@@ -137,7 +138,7 @@ def faulty() -> Iterator[Emulator]:
         yield server
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@rows("fault", FAULTS)
 @pytest.mark.parametrize("name", FOUNDERS)
 def test_each_fault_raises_its_error_in_time(
     name: str, fault: str, driver: Driver, faulty: Emulator, monkeypatch: pytest.MonkeyPatch

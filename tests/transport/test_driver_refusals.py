@@ -9,6 +9,7 @@ import g4flite
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.exchanges import answering
+from tests.rows import rows
 
 # No wait of its own, so that a wait is the service's.
 AT_ONCE = g4flite.Retry(times=2, base=0, cap=0)
@@ -67,7 +68,7 @@ STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 QUIRKS = ["bare_error", "bare_message", "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol"]
 
 
-@pytest.mark.parametrize("quirk", QUIRKS)
+@rows("quirk", QUIRKS)
 @pytest.mark.parametrize("provider", STREAMS)
 def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
     driver: Driver, server: Emulator, provider: str, quirk: str
@@ -78,7 +79,7 @@ def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
         driver.collect(provider, "Hi", model="m", api_key="key-123456", base_url=base)
 
 
-@pytest.mark.parametrize(
+@rows(
     "body",
     [
         '{"error": {"message": "Slow down, try again in 10ms", "code": 429}}\n\n',
@@ -105,15 +106,15 @@ def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
     assert [attempt.outcome.partition(":")[0] for attempt in driver.stream.attempts] == ["RateLimitError", "complete"]
 
 
-@pytest.mark.parametrize("reset", [True, False])
-@pytest.mark.parametrize(
+@rows("reset", [True, False])
+@rows(
     ("error", "kind"),
     [
         ('{"error": {"message": "prompt is too long"}}', g4flite.ContextLengthError),
         ('{"error": {"message": "the GPU is on fire", "type": "odd"}}', g4flite.ProviderError),
     ],
 )
-@pytest.mark.parametrize("form", ["data: {}", "data: {}\n", "{}", "event: error\ndata: {}\n", "lines"])
+@rows("form", ["data: {}", "data: {}\n", "{}", "event: error\ndata: {}\n", "lines"])
 @pytest.mark.parametrize("provider", STREAMS)
 def test_an_error_is_raised_though_it_is_the_last_thing_before_a_cut(
     driver: Driver, server: Emulator, provider: str, form: str, error: str, kind: type[Exception], reset: bool
@@ -153,7 +154,7 @@ def scripts(escape: str) -> list[Script]:
     ]
 
 
-@pytest.mark.parametrize("number", range(len(scripts("x"))))
+@rows("number", range(len(scripts("x"))))
 @pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
 def test_a_message_is_one_printable_line(driver: Driver, server: Emulator, escape: str, number: int) -> None:
     server.script = scripts(escape)[number]
