@@ -108,19 +108,21 @@ def test_what_is_sent_is_not_refused(name: str, driver: Driver, server: Emulator
     server.reply = lambda messages: "Hello"
     call = settings(name, server)
     server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
-    for case, (messages, refused) in CASES.items():
-        before = server.connections
-        if name in LENIENT and refused >= LATE:
-            server.script = Script(dialect="litellm")
-        if name in refused:
-            with pytest.raises(g4flite.MessagesError) as caught:
-                driver.collect(name, messages, tools=TOOLS, **call)
-            assert str(caught.value).startswith(f"{name}: "), case
-            assert any(word in str(caught.value) for word in ("message", "system")), case
-            assert server.connections == before, case
-        else:
-            assert "".join(driver.collect(name, messages, tools=TOOLS, **call)) == "Hello", case
-            assert server.exchanges[-1].problem is None, case
+    with driver.one_client() as client:
+        for case, (messages, refused) in CASES.items():
+            before = server.connections
+            if name in LENIENT and refused >= LATE:
+                server.script = Script(dialect="litellm")
+            if name in refused:
+                # Without the client, so that a request would need a new connection.
+                with pytest.raises(g4flite.MessagesError) as caught:
+                    driver.collect(name, messages, tools=TOOLS, **call)
+                assert str(caught.value).startswith(f"{name}: "), case
+                assert any(word in str(caught.value) for word in ("message", "system")), case
+                assert server.connections == before, case
+            else:
+                assert "".join(driver.collect(name, messages, tools=TOOLS, client=client, **call)) == "Hello", case
+                assert server.exchanges[-1].problem is None, case
 
 
 @pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
