@@ -36,6 +36,7 @@ from g4flite.providers import CROMICLE, FLOWGPT, FREE2GPT, GPROCHAT, LLAMACPP, O
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME, MARKED
 from tests.pages import GUIDES, pages, stale
+from tests.rows import rows
 
 NAMES = providers.names()
 guide = functools.cache(guides.guide)
@@ -87,7 +88,7 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Emulator]]:
     return started
 
 
-@pytest.mark.parametrize("name", NAMES)
+@rows("name", NAMES)
 def test_a_guide_has_these_parts_and_its_steps_are_numbered_through(name: str) -> None:
     text = guide(name)
     parts = re.findall(r"^#+ .*$", re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE)
@@ -99,7 +100,7 @@ def test_a_guide_has_these_parts_and_its_steps_are_numbered_through(name: str) -
     assert not text.endswith("\n\n")
 
 
-@pytest.mark.parametrize("provider", [*NAMES, ACME, MARKED, LAMBDA], ids=str)
+@rows("provider", [*NAMES, ACME, MARKED, LAMBDA])
 def test_a_guide_says_precisely_what_happens(provider: str | Provider) -> None:
     assert re.findall(VAGUE, prose(guide(provider)), re.IGNORECASE) == []
 
@@ -170,7 +171,7 @@ def test_a_guide_names_each_field_of_the_body_and_of_the_signature() -> None:
         assert all(f"`{field}`" in guide(spec) for field in body(guide(spec)))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@rows("name", NAMES)
 def test_the_body_of_a_guide_shows_under_which_name_each_option_is_sent(name: str) -> None:
     values: dict[str, Any] = {
         "temperature": 0.2,
@@ -273,7 +274,7 @@ CHANGES: dict[str, tuple[Provider, dict[str, Any], str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", CHANGES)
+@rows("case", CHANGES)
 def test_a_guide_follows_the_spec(case: str) -> None:
     spec, change, lost, found = CHANGES[case]
     before, after = guide(spec), guide(replace(spec, **change))
@@ -356,7 +357,7 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@rows("name", NAMES)
 def test_a_guide_says_which_messages_are_refused(name: str) -> None:
     def is_refused(messages: list[dict[str, Any]]) -> bool:
         key = {"api_key": "none"} if "{api_key}" in str(providers.find(name).headers.values()) else {}
@@ -374,7 +375,7 @@ def test_a_guide_says_which_messages_are_refused(name: str) -> None:
 FAULT = json.dumps({"error": {"message": "the server is overloaded", "type": "overloaded_error"}})
 
 
-@pytest.mark.parametrize("name", NAMES)
+@rows("name", NAMES)
 def test_an_error_inside_a_reply_raises_as_each_guide_says(name: str) -> None:
     assert "An error inside the reply raises its class, as above, or `ProviderError`" in guide(name)
     raised = []

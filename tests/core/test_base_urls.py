@@ -4,6 +4,7 @@ import pytest
 
 from g4flite import providers
 from g4flite._core.base_urls import advice_on_base_url
+from tests.rows import rows
 
 # For each provider the paths of base URLs at a host of one's own: what is said of each, and the path that is advised.
 DOUBLED, SURPLUS, MISSING = '"{}" is doubled', '"{}" does not belong there', '"{}" is missing'
@@ -75,7 +76,7 @@ def advice(name: str, base_url: str, variable: str = "") -> str:
     return advice_on_base_url(base_url, spec.url, spec.base_url, variable)
 
 
-@pytest.mark.parametrize(("name", "path", "said", "right"), FORMS)
+@rows(("name", "path", "said", "right"), FORMS)
 def test_a_wrong_path_is_named_and_mended(name: str, path: str, said: str, right: str) -> None:
     host = "http://10.0.0.7:8000"
     assert advice(name, host + path) == f"{said}: set {{base_url}} to {host}{right}"
@@ -99,7 +100,7 @@ def test_the_environment_variable_that_holds_the_base_url_is_named() -> None:
     assert said == '"/v1" is missing: set OPENAI_BASE_URL[ or {base_url}] to http://h.test/v1'
 
 
-@pytest.mark.parametrize("name", providers.names())
+@rows("name", providers.names())
 def test_nothing_is_said_against_the_public_base_url(name: str) -> None:
     assert advice(name, providers.find(name).base_url or "https://own.test/v1") in (
         "", '"/v1" does not belong there: set {base_url} to https://own.test',

@@ -9,6 +9,7 @@ import pytest
 
 import g4flite
 from g4flite._core import errors
+from tests.rows import rows
 
 CLASSES = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, g4flite.G4fliteError)]
 
@@ -17,8 +18,8 @@ def depth(kind: type[BaseException]) -> int:
     return [c.__name__ for c in kind.__mro__ if issubclass(c, g4flite.G4fliteError)].index("G4fliteError")
 
 
-@pytest.mark.parametrize("kind", CLASSES)
-@pytest.mark.parametrize("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy, copy.copy])
+@rows("kind", CLASSES)
+@rows("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy, copy.copy])
 def test_an_error_survives_pickle_and_copy(kind: type[g4flite.G4fliteError], twin: Any) -> None:
     error = kind("it failed", provider="acme", partial="so f\u00e4r", request_id="req_1")
     again = twin(error)
@@ -28,7 +29,7 @@ def test_an_error_survives_pickle_and_copy(kind: type[g4flite.G4fliteError], twi
     assert again.request_id == "req_1"
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@rows("kind", CLASSES)
 def test_every_error_class_is_public_documented_and_at_most_two_levels_deep(kind: type[BaseException]) -> None:
     assert getattr(g4flite, kind.__name__) is kind
     assert kind.__name__ in g4flite.__all__

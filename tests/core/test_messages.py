@@ -12,6 +12,7 @@ from g4flite import providers
 from g4flite._core.messages import ROLES, flatten, normalise, texts
 from g4flite._core.request import build, make_call
 from tests.founders import FOUNDERS
+from tests.rows import rows
 
 PNG = "data:image/png;base64," + b64encode(b"\x89PNG").decode()
 IMAGE = {"type": "image_url", "image_url": {"url": PNG}}
@@ -135,7 +136,7 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
     assert normalise(taken) == taken
 
 
-@pytest.mark.parametrize(
+@rows(
     ("messages", "complaint"),
     [
         *(

@@ -9,6 +9,7 @@ import pytest
 import g4flite
 from g4flite._core.errors import ARGUMENTS, in_python, with_arguments
 from g4flite._core.other_options import INSTEAD
+from tests.rows import rows
 
 SAID = {
     "stream": "a stream always streams; leave it out",
@@ -26,8 +27,8 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("name", SAID)
-@pytest.mark.parametrize("pooled", [False, True])
+@rows("name", SAID)
+@rows("pooled", [False, True])
 def test_an_argument_of_another_sdk_says_what_to_write(name: str, pooled: bool) -> None:
     ask: Any = g4flite.Client if pooled else lambda provider, **more: g4flite.stream(provider, "Hi", **more)
     with pytest.raises(g4flite.OptionError) as caught:
@@ -45,7 +46,7 @@ def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
             client.stream("Hi", client=client)
 
 
-@pytest.mark.parametrize("name", INSTEAD)
+@rows("name", INSTEAD)
 def test_each_argument_in_the_table_is_one_that_there_is(name: str) -> None:
     spelled = with_arguments(INSTEAD[name], in_python)
     assert "{" not in spelled.replace('{"role": "system", "content": ...}', "")

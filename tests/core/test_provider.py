@@ -11,6 +11,7 @@ import pytest
 import g4flite
 from g4flite import Call, ErrorRule, Provider, providers
 from tests.acme import ACME
+from tests.rows import rows
 
 WRONG_RULES: Any = (
     ("429", "", g4flite.RateLimitError), (True, "", g4flite.RateLimitError), (429, None, g4flite.RateLimitError),
@@ -18,7 +19,7 @@ WRONG_RULES: Any = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", providers.names())
+@rows("name", providers.names())
 def test_a_provider_can_be_pickled_copied_compared_and_hashed(name: str) -> None:
     spec = providers.find(name)
     assert pickle.loads(pickle.dumps(spec)) == spec
@@ -45,7 +46,7 @@ def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
     assert f"'{name}': '***', 'x-plain': '{{nonce}}'" in repr(spec)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("fields", "complaint"),
     [
         ({"name": "no spaces"}, "letters, digits, - and _"),

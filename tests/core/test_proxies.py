@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g4flite._core.proxies import NamedProxy, environment_proxy, is_exempt, names_proxies
+from tests.rows import rows
 
 PLAIN, SECURE = "http://api.acme.test/v1", "https://api.acme.test/v1"
 
@@ -39,7 +40,7 @@ def test_the_variable_of_the_scheme_applies(url: str, environment: dict[str, str
     assert names_proxies(environment) is bool(environment)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "exempt", "expected"),
     [
         ("http://api.acme.test", "acme.test", True),

@@ -35,6 +35,7 @@ from g4flite._core.secrets import (
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
+from tests.rows import rows
 
 SECRET = "sk-s3cret-s3cret"
 HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Own": SECRET}
@@ -346,10 +347,8 @@ def read_back(text: str) -> str:
     return "\n".join(levels)
 
 
-@pytest.mark.parametrize("said", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize(
-    "around", ["{}", "no key {}, sorry", '{{"error": "no \\/ key \\u003d {}", "x": "%2f"}}', "<p>&lt;{}</p>é"]
-)
+@rows("said", FORMS.values())
+@rows("around", ["{}", "no key {}, sorry", '{{"error": "no \\/ key \\u003d {}", "x": "%2f"}}', "<p>&lt;{}</p>é"])
 def test_a_secret_is_blotted_out_in_each_form(said: str, around: str) -> None:
     secrets = forms_of([f"Bearer {KEY}"])
     text = around.format(said)

@@ -61,7 +61,7 @@ def test_may_pass_says_which_status_may_pass_by_itself(status: int) -> None:
     assert may_pass(g4flite.StatusError(status=status, should_retry=False)) is False
 
 
-@pytest.mark.parametrize(
+@rows(
     ("error", "passing"),
     [
         (g4flite.ConnectError(), True),
@@ -97,7 +97,6 @@ def test_may_pass_says_which_status_may_pass_by_itself(status: int) -> None:
         (g4flite.ContentFilterError(status=500), False),
         (g4flite.SpecError(), False),
     ],
-    ids=lambda value: type(value).__name__,
 )
 def test_may_pass_says_which_error_may_pass_by_itself(error: g4flite.G4fliteError, passing: bool) -> None:
     assert may_pass(error) is passing

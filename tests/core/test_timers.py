@@ -12,6 +12,7 @@ from g4flite._core.settings import as_timeout
 from g4flite._core.timers import Timers
 from g4flite._core.transport.deadlines import Deadline, attach, extensions, watch
 from tests.clock import Clock
+from tests.rows import rows
 
 
 def started(timeout: Timeout, clock: Clock) -> Timers:
@@ -34,8 +35,8 @@ def test_a_number_of_seconds_stands_for_a_timeout_with_that_total() -> None:
     assert pickle.loads(pickle.dumps(own)) == own
 
 
-@pytest.mark.parametrize("value", [0, -1, float("inf"), float("nan"), 1e10, "5", True])
-@pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
+@rows("value", [0, -1, float("inf"), float("nan"), 1e10, "5", True])
+@rows("name", ["connect", "first_token", "idle", "total"])
 def test_a_timer_that_is_not_a_positive_number_is_refused(name: str, value: Any) -> None:
     with pytest.raises(g4flite.OptionError, match=f"timeout: {name} must be a positive number of seconds or None"):
         Timeout(**{name: value})

@@ -123,7 +123,7 @@ def test_the_same_conversation_streams_from_every_provider(name: str, driver: Dr
     assert spec.name == stream.provider
 
 
-@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS)
 def test_a_plain_loop_yields_the_answer_s_text_alone(name: str, driver: Driver, service: Emulator) -> None:
     chunks = driver.collect(name, "Hi", **settings(name, service))
     assert "".join(chunks).strip() == TEXT
@@ -131,7 +131,7 @@ def test_a_plain_loop_yields_the_answer_s_text_alone(name: str, driver: Driver, 
     assert [call.name for call in driver.stream.tool_calls] == ["weather"]
 
 
-@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS)
 def test_messages_and_options_arrive_as_they_were_given(name: str, service: Emulator) -> None:
     spec = providers.find(name)
     options = {option: value for option, value in OPTIONS.items() if option in spec.options}
@@ -167,7 +167,7 @@ def unnamed(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return made
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@rows("name", PROTOCOLS)
 @pytest.mark.parametrize("choice", ["auto", "none", "required", {"type": "function", "function": {"name": "now"}}])
 def test_a_tool_choice_arrives(name: str, choice: Any, service: Emulator) -> None:
     call = settings(name, service)
@@ -254,7 +254,7 @@ NAMELESS = [
 ]
 
 
-@pytest.mark.parametrize("name", [*PROTOCOLS, *HABITS])
+@rows("name", [*PROTOCOLS, *HABITS])
 @rows("kind", CLASSES)
 def test_a_problem_has_its_class_as_a_status_and_inside_a_reply(name: str, kind: str, service: Emulator) -> None:
     call = settings(name, service)
@@ -287,7 +287,7 @@ def test_a_finish_reason_has_its_common_name(name: str, reason: str, service: Em
     assert stream.finish_reason == reason
 
 
-@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS)
 def test_a_reply_that_is_cut_off_is_truncated(name: str, driver: Driver, service: Emulator) -> None:
     call = settings(name, service)
     service.reply = lambda messages: iter(["one ", "two ", "three"])

@@ -116,7 +116,7 @@ def body_of(name: str, frames: list[Any]) -> bytes:
     return "".join(f"{frame}\n" for frame in frames).encode() if name == "ollama" else sse(*frames)
 
 
-@pytest.mark.parametrize("form", TABLE)
+@rows("form", TABLE)
 def test_content_without_an_event_of_its_own_is_native(form: str) -> None:
     name, frames, natives = TABLE[form]
     items = read(name, body_of(name, frames))
@@ -255,7 +255,7 @@ LATE: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", LATE)
+@rows("form", LATE)
 def test_the_text_of_a_response_comes_once_wherever_it_stands(form: str) -> None:
     items = read("openai-responses", sse(*LATE[form]))
     assert "".join(text for text in items[:-1] if isinstance(text, str)) == "ab"

@@ -70,8 +70,8 @@ def answer(name: str, body: bytes) -> tuple[str, str, list[Native]]:
     )
 
 
-@pytest.mark.parametrize("name", thinking(""))
-@pytest.mark.parametrize(("value", "reasoning", "natives"), [
+@rows("name", thinking(""))
+@rows(("value", "reasoning", "natives"), [
     ("hm", "hm", []), ([TEXT, TEXT], "hmhm", []), (TEXT, "hm", []), (["h", "m"], "hm", []), (None, "", []),
     ([], "", []),
     ([TEXT, REFERENCE], "hm", [Native("reference", REFERENCE)]), (3, "", [Native("reasoning", 3)]),
@@ -105,8 +105,8 @@ EXTRAS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("extra", EXTRAS)
-@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+@rows("extra", EXTRAS)
+@rows("name", [name for name in PLAIN if name != "ollama"])
 def test_an_unknown_event_is_passed_over_whatever_it_holds(name: str, extra: Any) -> None:
     assert answer(name, sse(extra, PLAIN[name][0], extra, *PLAIN[name][1:])) == ("a", "", [])
 
@@ -114,8 +114,8 @@ def test_an_unknown_event_is_passed_over_whatever_it_holds(name: str, extra: Any
 FIELDS = ("choices", "candidates", "response", "item", "message", "usage", "id", "index", "promptFeedback")
 
 
-@pytest.mark.parametrize("value", [3, "x", [3], [[]], {"a": 3}, True])
-@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+@rows("value", [3, "x", [3], [[]], {"a": 3}, True])
+@rows("name", [name for name in PLAIN if name != "ollama"])
 def test_an_unknown_event_may_have_the_answer_s_fields_in_any_shape(name: str, value: Any) -> None:
     odd = [("status", {field: value}) for field in FIELDS]
     assert answer(name, sse(*odd, PLAIN[name][0], *odd, *PLAIN[name][1:])) == ("a", "", [])
@@ -151,8 +151,8 @@ RAW = [f'"seed": {HUGE}', f'"seed": -{HUGE}', '"p": 1e400', '"p": [-1.5E+999]', 
        f'"index": {HUGE}', f'"responseId": {HUGE}', f'"error": null, "x": {{"y": {HUGE}}}']  # fmt: skip
 
 
-@pytest.mark.parametrize("extra", RAW, ids=range(len(RAW)))
-@pytest.mark.parametrize("name", PLAIN)
+@rows("extra", RAW)
+@rows("name", PLAIN)
 def test_a_number_that_python_cannot_hold_costs_no_answer(name: str, extra: str) -> None:
     body = body_of(name, PLAIN[name]).replace(b"{", b"{%b, " % extra.encode(), 1)
     assert answer(name, body) == ("a", "", [])

@@ -81,7 +81,7 @@ def refused(send: Callable[[], Any]) -> str:
     return ""
 
 
-@pytest.mark.parametrize("name", providers.names())
+@rows("name", providers.names())
 @rows("case", CASES)
 def test_a_key_goes_out_or_is_refused_by_name(name: str, case: str) -> None:
     key, messages, tools = CASES[case]

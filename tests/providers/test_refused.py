@@ -14,6 +14,7 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, TOOLS, settings
 from tests.providers.test_outgoing import body
+from tests.rows import rows
 
 HI = {"role": "user", "content": "Hi"}
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -125,7 +126,7 @@ def test_what_is_sent_is_not_refused(name: str, driver: Driver, server: Emulator
                 assert server.exchanges[-1].problem is None, case
 
 
-@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS)
 def test_a_tool_choice_without_tools_is_left_out_or_refused(name: str, server: Emulator) -> None:
     server.reply = lambda messages: "Hello"
     call = settings(name, server)
@@ -275,7 +276,7 @@ def test_names_that_a_service_refuses_are_refused(wrong: str) -> None:
     assert body("gemini", [HI], tools)["tools"][0]["functionDeclarations"][0]["name"] == wrong
 
 
-@pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS)
 def test_a_tool_without_a_type_is_a_function(name: str, server: Emulator) -> None:
     call = settings(name, server)
     g4flite.stream(name, "Hi", tools=[{"function": {"name": "now"}}], **call).text()
@@ -430,8 +431,8 @@ def test_the_responses_api_has_a_schema_s_name_and_description() -> None:
     assert sent == {"type": "json_schema", "name": "answer", "schema": SCHEMA, "description": "d", "strict": True}
 
 
-@pytest.mark.parametrize("name", ["gemini", "ollama", "cohere", "openai-responses"])
-@pytest.mark.parametrize(
+@rows("name", ["gemini", "ollama", "cohere", "openai-responses"])
+@rows(
     ("wrong", "complaint"),
     [
         ({"type": "json_object", "schema": SCHEMA}, "has 'schema' beside the type 'json_object'"),

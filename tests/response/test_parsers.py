@@ -11,6 +11,7 @@ import g4flite
 from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
 from g4flite._core.response.parsers import refusal, text_or_error
 from tests.founders import said
+from tests.rows import rows
 from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
 
@@ -55,9 +56,9 @@ def test_a_reply_that_ends_inside_a_character_is_truncated() -> None:
         list(parser.close())
 
 
-@pytest.mark.parametrize("size", SPLITS)
-@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n \r\n"])
-@pytest.mark.parametrize("last", [True, False])
+@rows("size", SPLITS)
+@rows("end", [b"\n", b"\r\n", b"\n\n \r\n"])
+@rows("last", [True, False])
 def test_json_lines_are_whole_at_every_split(size: int, end: bytes, last: bool) -> None:
     frames = [{"id": 1}, said("a\u2028b\x85"), said(""), {"event": "ping", "data": "no"}, said(TEXT), said("\n")]
     data = lines(*frames).replace(b"\n", end)

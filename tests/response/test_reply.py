@@ -84,8 +84,8 @@ BOM = b"\xef\xbb\xbf"
 BEGINNINGS = [b"\n", b" \n", BOM[:1], BOM[:2], BOM, BOM + b"\r\n", b"\t\n" * 999]
 
 
-@pytest.mark.parametrize("beginning", BEGINNINGS, ids=repr)
-@pytest.mark.parametrize("frames", [b'data: {"a": 1}\n\n', b": hi\n\n", b'{"a": "\xc3\xa9"}\n', b"[1]"], ids=repr)
+@rows("beginning", BEGINNINGS)
+@rows("frames", [b'data: {"a": 1}\n\n', b": hi\n\n", b'{"a": "\xc3\xa9"}\n', b"[1]"])
 def test_a_plain_body_under_an_unknown_coding_may_begin_with_blanks_and_a_mark(beginning: bytes, frames: bytes) -> None:
     body = (beginning if beginning not in BOM else BOM) + frames
     for size in (1, 2, 3, len(beginning), len(body)):
@@ -93,8 +93,8 @@ def test_a_plain_body_under_an_unknown_coding_may_begin_with_blanks_and_a_mark(b
         assert b"".join(b"".join(plain.feed(body[at : at + size])) for at in range(0, len(body), size)) == body
 
 
-@pytest.mark.parametrize("beginning", [b"", *BEGINNINGS], ids=repr)
-@pytest.mark.parametrize("noise", [b"\x00", b"\x1f\x8b", b"\xff", b"Hello", b"data\x00"], ids=repr)
+@rows("beginning", [b"", *BEGINNINGS])
+@rows("noise", [b"\x00", b"\x1f\x8b", b"\xff", b"Hello", b"data\x00"])
 def test_other_bytes_under_an_unknown_coding_are_malformed_behind_any_blanks(beginning: bytes, noise: bytes) -> None:
     plain = PlainText("nonsense")
     list(plain.feed(beginning))
@@ -240,7 +240,7 @@ def test_a_reply_at_max_ratio_is_no_bomb() -> None:
         list(Inflater("gzip", ratio - 1).feed(zipped))
 
 
-@pytest.mark.parametrize("more", range(0, 600, 7))
+@rows("more", range(0, 600, 7))
 def test_a_reply_is_whole_if_its_compressed_data_end_before_all_is_inflated(more: int) -> None:
     """All compressed data may be read before all inflated data has come out."""
     text = "a" * (2 * PIECE + more)

@@ -33,6 +33,7 @@ from g4flite._core.response.service_errors import (
 )
 from g4flite._core.response.waits import asked_by_headers
 from g4flite._core.settings import may_pass
+from tests.rows import rows
 
 REFUSALS = {kind for kind in vars(errors).values() if isinstance(kind, type) and StatusError in kind.__bases__}
 SPENT = "You exceeded your current quota, please check your plan and billing details."
@@ -289,7 +290,7 @@ def refused(status: int, body: Any, **headers: str) -> StatusError:
     return status_error(status, named, text, rules=(), key_variables=(), now_ms=0)
 
 
-@pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
+@rows(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values())
 def test_the_error_of_a_status_has_the_class_and_the_message_of_its_report(
     status: int, report: Any, said: str, code: Any, kind: Any, error: type[StatusError], inside: Any
 ) -> None:
@@ -300,8 +301,8 @@ def test_the_error_of_a_status_has_the_class_and_the_message_of_its_report(
     assert (caught.status, caught.code, caught.kind, caught.body) == (status, code, kind, json.dumps(report))
 
 
-@pytest.mark.parametrize(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values(), ids=EVERY)
-@pytest.mark.parametrize("shape", [json.dumps, lambda report: report])
+@rows(("status", "report", "said", "code", "kind", "error", "inside"), EVERY.values())
+@rows("shape", [json.dumps, lambda report: report])
 def test_the_error_of_a_report_inside_a_reply_has_its_class_and_message(
     shape: Any, status: int, report: Any, said: str, code: Any, kind: Any, error: Any, inside: Any
 ) -> None:
@@ -664,7 +665,7 @@ PACE: dict[str, tuple[int, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("status", "body", "said"), USED_UP.values(), ids=USED_UP)
+@rows(("status", "body", "said"), USED_UP.values())
 def test_a_quota_that_is_used_up_is_never_asked_again(status: int, body: Any, said: str) -> None:
     for headers in ({}, {"x_should_retry": "true"}, {"retry_after": "1"}):
         error = refused(status, body, **headers)
@@ -867,7 +868,7 @@ def test_a_busy_service_may_speak_of_what_it_does_not_support() -> None:
     assert may_pass(refused(529, {"error": "overloaded; unsupported"}))
 
 
-@pytest.mark.parametrize(
+@rows(
     "message",
     [
         "upstream connect error or disconnect/reset before headers. reset reason: connection termination",

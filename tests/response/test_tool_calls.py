@@ -20,6 +20,7 @@ from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse
+from tests.rows import rows
 
 # A fragment, or the fragments of one frame.
 Fragment = Any
@@ -371,7 +372,7 @@ UNDECIDABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", UNDECIDABLE)
+@rows("form", UNDECIDABLE)
 def test_what_cannot_be_decided_is_an_error_that_names_the_call(form: str) -> None:
     fragments, named = UNDECIDABLE[form]
     with pytest.raises(MalformedReplyError, match="cannot be joined") as caught:
@@ -458,7 +459,7 @@ BLOCKS: dict[str, tuple[list[Any], Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", BLOCKS)
+@rows("form", BLOCKS)
 def test_blocks_are_told_apart(form: str, driver: Driver, server: Emulator) -> None:
     events, expected = BLOCKS[form]
     end = [event("message_delta", delta={"stop_reason": "tool_use"}), event("message_stop")]

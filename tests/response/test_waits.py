@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from g4flite import ProviderError, RateLimitError, Retry, StatusError
 from g4flite._core.response.service_errors import reported, status_error
 from g4flite._core.response.waits import asked_by_fields, asked_in_words, seconds_of, until_reset
+from tests.rows import rows
 
 # Tue, 14 Nov 2023 22:13:20 GMT
 NOW = 1_700_000_000_000
@@ -22,7 +23,7 @@ def refused(status: int, body: Any = "", **headers: str) -> StatusError:
     return status_error(status, named, text, rules=(), key_variables=(), now_ms=NOW)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "seconds"),
     [
         # D:community.openai.com 1268905, console.groq.com/docs/rate-limits

@@ -46,6 +46,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 
 # Requests
 
@@ -88,7 +89,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 

@@ -26,11 +26,12 @@ from tests.open_protocols import (
     message,
     refuse,
 )
+from tests.rows import rows
 
 # Where they are
 
 
-@pytest.mark.parametrize(
+@rows(
     ("path", "service"),
     [
         ("/v1/chat/completions", "chat"),
@@ -47,7 +48,7 @@ from tests.open_protocols import (
         ("/v2/chat", "cohere"),
     ],
 )
-@pytest.mark.parametrize("prefix", ["", "/gateway"])
+@rows("prefix", ["", "/gateway"])
 def test_each_protocol_has_its_paths(path: str, service: str, prefix: str) -> None:
     with emulate(prefix=prefix) as e:
         assert hear(e, replace(WIRES[service], path=prefix + path))
@@ -149,7 +150,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 

@@ -32,6 +32,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 
 HI = user("Hi")
 LONG = "c" * 41
@@ -213,7 +214,7 @@ OTHERS: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "said"), OTHERS)
+@rows(("wire", "said"), OTHERS)
 def test_the_other_protocols_refuse_what_their_services_refuse(wire: Wire, said: str) -> None:
     with emulate("a") as e:
         response = ask(e, wire)

@@ -67,7 +67,7 @@ def test_calls_that_cannot_be_told_apart_are_an_error(
     assert driver.stream.tool_calls == ()
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), [*FORMS, *UNCLEAR])
+@rows(("quirk", "protocol"), [*FORMS, *UNCLEAR])
 def test_a_quirk_changes_what_is_sent_of_the_calls_alone(quirk: str, protocol: str) -> None:
     def heard(*reply: object) -> list[list[bytes]]:
         """Return the reply without and with the quirk, in words: line ends and padding do not matter."""

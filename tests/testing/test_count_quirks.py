@@ -12,6 +12,7 @@ from g4flite.testing import Emulator, Reasoning, Script
 from g4flite.testing.count_quirks import COUNT_QUIRKS
 from tests.conftest import Driver
 from tests.open_protocols import WIRES
+from tests.rows import rows
 
 PROVIDERS = {"chat": "openai", "responses": "openai-responses"}
 GIVEN = Usage(20, 9, 4, 29, 12, 3)
@@ -56,7 +57,7 @@ def test_counts_come_back_as_they_were_given(protocol: str, driver: Driver, serv
     assert usage[:-1] == GIVEN._replace(**NAMELESS.get(protocol, {}))[:-1]
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), FORMS)
+@rows(("quirk", "protocol"), FORMS)
 def test_counts_have_one_meaning_in_every_form(quirk: str, protocol: str, driver: Driver, server: Emulator) -> None:
     server.script = Script(quirk=quirk)
     usage = counted(driver, server, protocol)

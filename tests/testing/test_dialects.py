@@ -32,6 +32,7 @@ from tests.open_protocols import (
     named,
     told,
 )
+from tests.rows import rows
 
 # Streams
 
@@ -329,8 +330,8 @@ def test_mistral_s_refusal_is_a_422() -> None:
     assert (detail["loc"], detail["msg"]) == (["body", "temperature"], "temperature: expected a number")
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("wire", [WHOLE["chat"], WHOLE["responses"]], ids=["chat", "responses"])
+@rows("dialect", DIALECTS)
+@rows("wire", [WHOLE["chat"], WHOLE["responses"]])
 def test_a_problem_is_the_status_of_a_whole_reply(dialect: str, wire: Wire) -> None:
     with emulate("a", Problem("rate_limit"), script=Script(dialect=dialect)) as e:
         response = ask(e, wire)

@@ -10,6 +10,7 @@ import pytest
 from g4flite.testing import Finish, Problem, Reasoning, Start, ToolCall, Usage
 from g4flite.testing.replies import counted, opened, spoken
 from tests.open_protocols import ANTHROPIC, CHAT, OLLAMA, WIRES, ask, emulate, events, hear, last
+from tests.rows import rows
 
 
 def said(*pieces: Any, prompt_tokens: int = 3) -> list[Any]:
@@ -70,8 +71,8 @@ def test_a_single_piece_needs_no_list() -> None:
     assert list(spoken(lambda _: Problem("server"), [])) == [Problem("server")]
 
 
-@pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("reply", [[], [Start("id-9", "m-9")], [Start("id-9")], [Start(), "a"]])
+@rows("name", WIRES)
+@rows("reply", [[], [Start("id-9", "m-9")], [Start("id-9")], [Start(), "a"]])
 def test_a_start_names_the_reply_and_the_model_that_answers(name: str, reply: list[Any]) -> None:
     with emulate() as e:
         e.reply = lambda _: reply

@@ -14,6 +14,7 @@ import pytest
 from g4flite.testing import Emulator, Script, record, replay
 from g4flite.testing.secrets import public_headers, public_reply, public_request
 from tests.conftest import Driver
+from tests.rows import rows
 from tests.testing.recordings import KEY, post, read
 
 
@@ -264,10 +265,8 @@ FINE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "token", ["t0k3n/t0k3n/t0k3n/t0k3n", "eyJhbGciOiJIUzI1NiJ9.t0k3nt0k3n123", "t0k3n-t0k3n-t0k3n=="]
-)
-@pytest.mark.parametrize("form", BODIES)
+@rows("token", ["t0k3n/t0k3n/t0k3n/t0k3n", "eyJhbGciOiJIUzI1NiJ9.t0k3nt0k3n123", "t0k3n-t0k3n-t0k3n=="])
+@rows("form", BODIES)
 def test_a_token_is_starred_in_each_way_of_saying_it(form: str, token: str) -> None:
     body = f"{BODIES[form] % token} and again {token}, {quote(token)}".encode()
     _, [(_, public)] = public_reply([], [(0.0, body)], ())

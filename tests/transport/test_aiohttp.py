@@ -27,6 +27,7 @@ from tests.conftest import Driver
 from tests.conftest import httpx as clients
 from tests.exchanges import arrived
 from tests.founders import wire
+from tests.rows import rows
 from tests.transport.test_stale import serving
 
 SECRET = "sk-s3cret-s3cret"
@@ -397,7 +398,7 @@ def test_unwind_ends_a_body_that_still_holds_bytes() -> None:
     assert ended == ["ended"]
 
 
-@pytest.mark.parametrize("make", [None, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
+@rows("make", [None, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
 @pytest.mark.parametrize("coding", ["identity", "gzip", "foo", "", "chunked, foo", ","])
 def test_a_body_that_only_the_end_of_the_connection_ends_may_be_cut_off(
     coding: str, make: Callable[[], Any] | None, server: Emulator

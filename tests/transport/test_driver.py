@@ -17,6 +17,7 @@ from g4flite._core.transport import driver as driver_module
 from g4flite.testing import Emulator, Script
 from tests.conftest import TRANSPORT, Driver, httpx
 from tests.founders import FOUNDERS, wire
+from tests.rows import rows
 from tests.splits import TEXT
 
 CHAT = [
@@ -151,7 +152,7 @@ def test_cancelling_closes_the_connection(backend: str) -> None:
     assert repr(stream).endswith("closed, 3 characters>")
 
 
-@pytest.mark.parametrize("name", FOUNDERS)
+@rows("name", FOUNDERS)
 @pytest.mark.parametrize("reset", [False, True])
 def test_the_error_of_a_reply_that_is_cut_off_holds_the_text_so_far(
     name: str, reset: bool, driver: Driver, server: Emulator

@@ -9,6 +9,7 @@ import g4flite
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, httpx
 from tests.exchanges import answering
+from tests.rows import rows
 
 
 def hooked(driver: Driver, hook: Any, *, event: str = "response", read: bool = False) -> Any:
@@ -39,7 +40,7 @@ def failure(driver: Driver, server: Emulator, client: Any, **kwargs: Any) -> Bas
 CLOSE = {"connection": "close"}
 
 
-@pytest.mark.parametrize("read", [True, False])
+@rows("read", [True, False])
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
@@ -146,7 +147,7 @@ class OwnLogin(Login):
         yield request
 
 
-@pytest.mark.parametrize("kind", [Login, OwnLogin])
+@rows("kind", [Login, OwnLogin])
 @pytest.mark.parametrize(
     "error",
     [
