@@ -191,7 +191,6 @@ class Block(NamedTuple):
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
-    __slots__ = ("_block", "_calls", "_counts", "_ending", "_left", "done")
     names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
              "message_stop")  # fmt: skip
 

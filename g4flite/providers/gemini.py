@@ -120,7 +120,6 @@ class GeminiReader:
     The end of the body ends the answer: `finishReason` may stand in early chunks, or in every chunk.
     """
 
-    __slots__ = ("_calls", "_counts", "_ending", "_naming", "_said", "_sources", "_uncounted", "done")
     names = ("", "message")
 
     def __init__(self, limit: int) -> None:

@@ -112,10 +112,6 @@ class ChatReader:
     with the reason.
     """
 
-    __slots__ = (
-        "_calls", "_counts", "_ending", "_message", "_naming", "_refusal", "_said", "_sources", "_think", "_usage",
-        "done",
-    )  # fmt: skip
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 

@@ -158,11 +158,6 @@ class ToolCalls:
     most characters that the calls of a reply may have.
     """
 
-    __slots__ = (
-        "_astray", "_by_id", "_calls", "_closed", "_first", "_frame", "_given", "_left", "_places", "_repeated",
-        "_skipped", "_slots",
-    )  # fmt: skip
-
     def __init__(self, limit: int) -> None:
         # How many characters and calls may still come.
         self._left, self._places = limit, MOST_CALLS

@@ -129,21 +129,6 @@ class FrameParser:
     3. Any other frame: its JSON is parsed, and the reader says what it holds.
     """
 
-    __slots__ = (
-        "_frame_name",
-        "_frame_surroundings",
-        "_framing",
-        "_idle",
-        "_limit",
-        "_misses",
-        "_read_surroundings",
-        "_reader",
-        "_reasoning_pairs",
-        "_tell",
-        "_text_pairs",
-        "_unit",
-    )  # fmt: skip
-
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
         # Join surrogate pairs that are split between two texts, or between two pieces of reasoning.
@@ -403,7 +388,6 @@ class TextParser:
     reply is such an object, that error is raised.
     """
 
-    __slots__ = ("_decoder", "_held", "_split")
     # No end marker: a clean end of the body completes the reply.
     done = False
 
@@ -473,7 +457,6 @@ class JsonLinesParser:
 class _TextReader:
     """The reader of a `JsonLinesParser`: a function finds the text of each frame."""
 
-    __slots__ = ("_ends", "_text_of", "done", "verbatim")
     names = ("",)
 
     def __init__(
