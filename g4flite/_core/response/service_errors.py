@@ -21,6 +21,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -102,7 +103,7 @@ class Report(NamedTuple):
     request_id: str | None = None
     marks: tuple[str | int, ...] = ()
     wait: float | None = None
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Rule(NamedTuple):
@@ -266,8 +267,9 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
         if not error and not (bare and isinstance(value.get("message"), str)):
             return None
     inner: dict[str, Any] = error if isinstance(error, dict) else value
-    more, details = inner.get("metadata"), inner.get("details")
-    more = more if isinstance(more, dict) else {}
+    more, within = ((inner[name] if isinstance(inner.get(name), dict) else {}) for name in ("metadata", "innererror"))
+    headers = more["headers"] if isinstance(more.get("headers"), dict) else {}
+    details = _objects(inner.get("details"))
     told = _text(inner.get("message")) or _text(error)
     said = told or _json(error or value)
     raw = more.get("raw")
@@ -279,15 +281,12 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     title = value.get("error") if error != said else None
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [printable(kind[:KEPT]) for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
-    reasons = [detail.get("reason") for detail in _objects(details)]
+    reasons = [detail.get("reason") for detail in details]
     # Gemini names the quota (google.rpc.QuotaFailure), Azure the filter.
-    quotas = [quota.get("quotaId") for detail in _objects(details) for quota in _objects(detail.get("violations"))]
-    within = inner.get("innererror")
-    filters = [within.get("code")] if isinstance(within, dict) else []
+    quotas = [quota.get("quotaId") for detail in details for quota in _objects(detail.get("violations"))]
     numbers = (inner.get("status"), inner.get("status_code"))
-    marks = [_mark(mark) for mark in (*words[1:], *reasons, *quotas, *filters, *numbers)]
-    headers = more.get("headers")
-    wait = asked_by_fields((*_objects(details), inner, more, value, *_objects([headers])))
+    marks = map(_mark, (*words[1:], *reasons, *quotas, within.get("code"), *numbers))
+    wait = asked_by_fields((*details, inner, more, value, headers))
     own = Report(
         said,
         code=_mark(inner.get("code")),
@@ -296,7 +295,7 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
         request_id=displayable_id(value.get("request_id")) or displayable_id(inner.get("request_id")),
         marks=tuple(mark for mark in marks if mark is not None),
         wait=asked_in_words(said[:KEPT]) if wait is None else wait,
-        headers={name.lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else None,
+        headers={name.lower(): str(value) for name, value in headers.items()},
     )
     # An error that is quoted whole, as it says nothing, holds no other one but in a field of its own.
     if depth == DEPTH or not (told or error):
@@ -421,7 +420,7 @@ def reported(report: Any) -> G4fliteError | None:
     passing = passing and not _is_lasting(found)
     return ProviderError(
         said,
-        advice=LATER if passing else _advice(None, next(iter(_numbers(found)), 400), {}, found),
+        advice=LATER if passing else _advice(StatusError, next(iter(_numbers(found)), 400), {}, found),
         code=found.code,
         kind=found.kind,
         passing=passing,
@@ -472,7 +471,7 @@ def status_error(
     waits = [asked_by_headers(headers, now_ms), report.wait]
     if kind is RateLimitError:
         # The headers of the service behind a relay count last.
-        waits += [until_reset(headers, now_ms), until_reset(report.headers or {}, now_ms)]
+        waits += [until_reset(headers, now_ms), until_reset(report.headers, now_ms)]
     advice = _advice(kind, status, headers, report)
     if kind is AuthenticationError:
         named = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
@@ -501,7 +500,7 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _advice(kind: type[StatusError] | None, status: int, headers: Mapping[str, str], report: Report) -> str:
+def _advice(kind: type[StatusError], status: int, headers: Mapping[str, str], report: Report) -> str:
     """Return what to do next after an error of this class, or of no class but this status."""
     if kind is RateLimitError and is_used_up(status, report):
         return NO_CREDIT
