@@ -232,10 +232,9 @@ class ToolCalls:
         """
         keys, known, text = _keys(slots), string_of(id), join_surrogates(arguments_of(arguments))
         call = next(filter(None, map(self._slots.get, keys)), None)
-        if call is not None and known and call.id not in (None, known):
-            call = None
-        if call is None and known and (same := self._by_id.get(known)) is not None and not same.stopped:
-            call = same
+        if known and (call is None or call.id not in (None, known)):
+            same = self._by_id.get(known)
+            call = same if same is not None and not same.stopped else None
         before = call.text.getvalue() if call is not None else ""
         differs = bool(text) and not text.startswith(before) and not _equal(before, text)
         # Another call with the same id, in a slot that the service numbers like the slot before.
