@@ -326,7 +326,7 @@ class ToolCalls:
             if part.text and known and same.nesting.takes_brace:
                 raise unclear(same, "its id and name come again elsewhere, before its arguments are complete")
             return self._new(part)
-        if same is not last and same.whole and part.text and last.id == part.id and not last.whole:
+        if same.whole and part.text and last.id == part.id and not last.whole:
             raise unclear(same, MORE)
         self._astray |= elsewhere
         return same
