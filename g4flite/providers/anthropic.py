@@ -29,7 +29,7 @@ from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.numbers import loads
 from .._core.response.parsers import FrameParser, Items, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import finish_of
 from .._core.response.service_errors import reported
 from .._core.takes import Refused, Takes
 
@@ -191,7 +191,6 @@ class Block(NamedTuple):
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
-    __slots__ = ("_block", "_calls", "_counts", "_ending", "_left", "done")
     names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
              "message_stop")  # fmt: skip
 
@@ -333,11 +332,6 @@ class MessagesReader:
 
     def rest(self) -> Items:
         return ()
-
-
-def finish_of(reason: object) -> Finish | None:
-    """Return the `Finish` of a `stop_reason`, None if there is none."""
-    return Finish(REASONS.get(reason, "other"), reason) if isinstance(reason, str) and reason else None
 
 
 def parser(limit: int) -> FrameParser:

@@ -76,7 +76,6 @@ TEXTS = (None, "text", "thinking")
 class CohereReader:
     """Reads the events of one reply.  Unknown events are skipped."""
 
-    __slots__ = ("_calls", "done")
     names = ("content-start", "content-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "message-end")
     verbatim = True
 

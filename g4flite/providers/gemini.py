@@ -29,7 +29,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import finish_of
 from .._core.response.service_errors import excerpt, reported
 from .._core.takes import Takes
 
@@ -120,7 +120,6 @@ class GeminiReader:
     The end of the body ends the answer: `finishReason` may stand in early chunks, or in every chunk.
     """
 
-    __slots__ = ("_calls", "_counts", "_ending", "_naming", "_said", "_sources", "_uncounted", "done")
     names = ("", "message")
 
     def __init__(self, limit: int) -> None:
@@ -158,7 +157,8 @@ class GeminiReader:
         yield from items
         reason, finished = candidate.get("finishReason"), self._ending.finish is not None
         if reason or finished:
-            self._ending.note(finish_of(reason), items, calls=self._calls.count)
+            finish = finish_of(reason) if reason != "FINISH_REASON_UNSPECIFIED" else None
+            self._ending.note(finish, items, calls=self._calls.count)
         if not SOURCES.isdisjoint(candidate):
             self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
         if candidate.get("finishMessage"):
@@ -218,12 +218,6 @@ class GeminiReader:
 
     def rest(self) -> Items:
         return (self._usage() if self._ending.finish is not None else None,)
-
-
-def finish_of(reason: object) -> Finish | None:
-    """Return the `Finish` of a `finishReason`, None if there is none."""
-    named = isinstance(reason, str) and reason not in ("", "FINISH_REASON_UNSPECIFIED")
-    return Finish(REASONS.get(str(reason), "other"), str(reason)) if named else None
 
 
 def counted(counts: dict[str, Any]) -> Usage | None:

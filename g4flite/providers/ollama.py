@@ -68,7 +68,6 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
 class OllamaReader:
     """Reads the lines of one reply."""
 
-    __slots__ = ("_calls", "_started", "done")
     names, verbatim = ("",), True
 
     def __init__(self, limit: int) -> None:

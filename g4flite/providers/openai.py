@@ -29,7 +29,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.thinking import ThinkTag
 from .._core.takes import Refused, Takes
@@ -112,10 +112,6 @@ class ChatReader:
     with the reason.
     """
 
-    __slots__ = (
-        "_calls", "_counts", "_ending", "_message", "_naming", "_refusal", "_said", "_sources", "_think", "_usage",
-        "done",
-    )  # fmt: skip
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 
@@ -280,13 +276,6 @@ def whole_of(choice: dict[str, Any]) -> dict[str, Any]:
     """Return what stands in a choice in place of a delta: a whole message, or the text of a plain completion."""
     text = choice.get("text")
     return choice.get("message") or ({"content": text} if text else {})
-
-
-def finish_of(reason: object, native: object) -> Finish | None:
-    """Return the `Finish` of a finish reason, None if there is none; `native` is another word for it, if not empty."""
-    if not isinstance(reason, str) or not reason:
-        return None
-    return Finish(REASONS.get(reason, "other"), native if isinstance(native, str) and native else reason)
 
 
 def parser(limit: int) -> FrameParser:

@@ -159,10 +159,6 @@ class ResponsesReader:
     are matched with those that were given out by their ids, then by their texts, then in order; any other is new.
     """
 
-    __slots__ = (
-        "_asides", "_calls", "_key", "_naming", "_new_part", "_part", "_parts", "_refusal", "_thought", "done",
-        "verbatim",
-    )  # fmt: skip
     # (What `response.content_part.added` holds comes again in later events.)
     names = (
         *(f"response.{name}" for name in (

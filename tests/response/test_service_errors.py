@@ -812,12 +812,22 @@ def test_the_filter_of_azure_is_found_by_its_inner_error() -> None:
         (': ping\n\n{\n  "error": {\n    "message": "prompt is too long"\n  }\n}\n', "prompt is too long"),
         ('{"errors": [{"message": "prompt is too long"}]}', "prompt is too long"),
         ('{"errors": ["prompt is too long"]}', "prompt is too long"),
+        # Lines end in CR, too, and not at U+2028.
+        ("event: error\rid: 4\rdata: a\u2028b: prompt is too long\r\r", "a b: prompt is too long"),
     ],
 )
 def test_a_stream_as_the_body_of_a_status_is_read_for_its_error(body: str, message: str) -> None:
     error = refused(500, body)
     assert type(error) is ContextLengthError
     assert f": '{message}';" in str(error)
+
+
+@given(st.text(alphabet="{}[]'\"\\:, adeort\r\n\u2028\ud800"))
+def test_any_text_may_be_searched_for_an_error(text: str) -> None:
+    for before in ("", "data: ", "event: error\ndata:"):
+        for bare in (False, True):
+            report = report_of(before + text, bare=bare)
+            assert report is None or isinstance(report.message, str)
 
 
 def test_a_stream_without_an_error_is_quoted() -> None:

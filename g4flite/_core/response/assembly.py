@@ -130,7 +130,8 @@ class Fragment(NamedTuple):
 
     @property
     def opens(self) -> bool:
-        return begins(self.text)
+        """Whether the piece begins with a brace."""
+        return self.text.lstrip().startswith("{")
 
 
 def _with_errors(method: Callable[P, Pieces]) -> Callable[P, Pieces]:
@@ -157,11 +158,6 @@ class ToolCalls:
     have the value of the service's JSON: an id may be a number, arguments may be text or an object.  `limit` is the
     most characters that the calls of a reply may have.
     """
-
-    __slots__ = (
-        "_astray", "_by_id", "_calls", "_closed", "_first", "_frame", "_given", "_left", "_places", "_repeated",
-        "_skipped", "_slots",
-    )  # fmt: skip
 
     def __init__(self, limit: int) -> None:
         # How many characters and calls may still come.
@@ -236,10 +232,9 @@ class ToolCalls:
         """
         keys, known, text = _keys(slots), string_of(id), join_surrogates(arguments_of(arguments))
         call = next(filter(None, map(self._slots.get, keys)), None)
-        if call is not None and known and call.id not in (None, known):
-            call = None
-        if call is None and known and (same := self._by_id.get(known)) is not None and not same.stopped:
-            call = same
+        if known and (call is None or call.id not in (None, known)):
+            same = self._by_id.get(known)
+            call = same if same is not None and not same.stopped else None
         before = call.text.getvalue() if call is not None else ""
         differs = bool(text) and not text.startswith(before) and not _equal(before, text)
         # Another call with the same id, in a slot that the service numbers like the slot before.
@@ -291,11 +286,6 @@ class ToolCalls:
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
     @property
-    def begun(self) -> bool:
-        """Whether a call has begun."""
-        return bool(self._calls)
-
-    @property
     def count(self) -> int:
         """How many calls have begun."""
         return len(self._calls)
@@ -307,7 +297,7 @@ class ToolCalls:
 
     def reason(self, reason: FinishReason) -> FinishReason:
         """Return the finish reason of the reply: many services say a plain "stop" after tool calls, too."""
-        return "tool_calls" if reason == "stop" and self.begun else reason
+        return "tool_calls" if reason == "stop" and self._calls else reason
 
     def _owner(self, part: Fragment) -> PartialCall:
         """Return the call that a fragment belongs to, which may be a new one: the first table."""
@@ -336,7 +326,7 @@ class ToolCalls:
             if part.text and known and same.nesting.takes_brace:
                 raise unclear(same, "its id and name come again elsewhere, before its arguments are complete")
             return self._new(part)
-        if same is not last and same.whole and part.text and last.id == part.id and not last.whole:
+        if same.whole and part.text and last.id == part.id and not last.whole:
             raise unclear(same, MORE)
         self._astray |= elsewhere
         return same
@@ -483,7 +473,7 @@ class ToolCalls:
             return
         self._grow(len(text))
         if not call.pieces and text:
-            if call.empty and not begins(text):
+            if call.empty and not text.lstrip().startswith("{"):
                 text = call.empty + text if text.strip() else ""
             if text.strip() == EMPTY:
                 call.empty, text = text, ""
@@ -516,7 +506,8 @@ class ToolCalls:
             yield self._delta(call, rest)
         yield from self._fill(call)
         text = call.text.getvalue()
-        if call.pieces > 1 and call.snapshots and not _valid(text):
+        # A text that is no JSON equals not even itself.
+        if call.pieces > 1 and call.snapshots and not _equal(text, text):
             raise unclear(call, "each piece of its arguments repeats the piece before")
         if not text.startswith(join_surrogates(call.spare)) and not _equal(call.spare, text):
             raise unclear(call, "its arguments differ from the pieces in which they came")
@@ -530,11 +521,6 @@ class ToolCalls:
             raise LimitError("the tool calls of the reply are longer than max_frame allows")
         if self._places < 0:
             raise LimitError(f"the reply has more than {MOST_CALLS} tool calls")
-
-
-def begins(text: str) -> bool:
-    """Return whether a piece of arguments begins with a brace."""
-    return text.lstrip().startswith("{")
 
 
 def string_of(value: object) -> str | None:
@@ -576,11 +562,6 @@ def place_of(slot: object) -> str | int | None:
         short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
         return short if len(slot) <= LONGEST_ID else hash(slot)
     return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
-
-
-def _valid(text: str) -> bool:
-    """Return whether the text is JSON."""
-    return _equal(text, text)
 
 
 def _equal(one: str, other: str) -> bool:

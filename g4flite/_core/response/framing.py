@@ -74,8 +74,6 @@ class Lines:
     Source: NDJSON 1.0, https://github.com/ndjson/ndjson-spec (August 2026).
     """
 
-    __slots__ = ("_tail", "limit")
-
     def __init__(self, limit: int) -> None:
         self.limit = limit
         # The beginning of the next line.  A bytearray, because appending to it copies only the new bytes.
@@ -141,20 +139,6 @@ class ServerSentEvents:
 
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html (August 2026).
     """
-
-    __slots__ = (
-        "_bare",
-        "_data",
-        "_flush",
-        "_id",
-        "_name",
-        "_open",
-        "_skip",
-        "_tail",
-        "last_event_id",
-        "limit",
-        "retry",
-    )
 
     def __init__(self, limit: int, *, flush: bool = True) -> None:
         self.limit = limit
@@ -345,7 +329,6 @@ class JsonArray:
     comma are given out with the second element.
     """
 
-    __slots__ = ("_depth", "_escaped", "_inside", "_quoted", "_tail", "limit")
     # The fast path of `repeats` needs reads that hold complete frames alone, but the array's closing bracket is missing
     # up to the end of the body.
     idle = False
@@ -422,8 +405,6 @@ class JsonArray:
 
 class EventsOrArray:
     """Splits bytes into server-sent events or elements of a JSON array, as the first byte that is not blank says."""
-
-    __slots__ = ("_begun", "_framing", "limit")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit

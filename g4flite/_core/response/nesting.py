@@ -20,8 +20,6 @@ class Nesting:
     that it begins with an object.
     """
 
-    __slots__ = ("_depth", "_escaped", "_quoted", "_tail", "is_object", "whole")
-
     def __init__(self) -> None:
         self._depth, self._tail = 0, ""
         self._escaped = self._quoted = self.is_object = self.whole = False

@@ -54,13 +54,21 @@ CONTENT_MAY_COME: Final = re.compile(
     rb'"(choices|candidates|parts)"\s*:\s*\[[^\]]*\Z|"(delta|content)"\s*:\s*\{[^}]*\Z'
 )
 TAIL: Final = 4096
-# What to do about a reply of another form than the protocol's.
-CHECK = "check {base_url} and the provider"
 _Utf8 = getincrementaldecoder("utf-8")
 
 
 class Reader(Protocol):
     """Says what the frames of one protocol hold.  `FrameParser` calls it with each frame's JSON object.
+
+    Two more methods count if the reader has both, because its protocol's finish reason comes before the end, like the
+    `finish_reason` of Chat Completions.  Such a reader gives the reason out in `end`, because content may follow it.
+
+    - The property `settled` says that the answer is whole although the reply has not ended: a finish reason came, and
+      no content since.
+    - `rest()` returns the items that were held back, in place of `end`, because the reply is cut off and not whole.
+
+    A reader that counts what it gave out, like that of Responses, has `passed(text)`: it is told of each text that
+    `repeats` has read in its place.
 
     An error among the items is raised after the items before it were given out.  A reader need not check the shape of a
     frame: if it lets a LookupError, TypeError, ValueError, AttributeError or OverflowError escape, the parser raises
@@ -96,27 +104,6 @@ class Reader(Protocol):
         """
 
 
-class SettlingReader(Reader, Protocol):
-    """The reader of a protocol whose finish reason comes before its end, like the `finish_reason` of Chat Completions.
-
-    It gives out the finish reason in `end`, because content may follow the frame with the reason.
-    """
-
-    @property
-    def settled(self) -> bool:
-        """Whether the answer is whole although the reply has not ended: a finish reason came, and no content since."""
-
-    def rest(self) -> Items:
-        """Return the items that were held back, in place of `end`, because the reply is cut off and not whole."""
-
-
-class CountingReader(Reader, Protocol):
-    """The reader of a protocol that sends a text in pieces and then whole, like Responses."""
-
-    def passed(self, text: str) -> object:
-        """Take note of a text that `repeats` has read in place of this reader."""
-
-
 class FrameParser:
     """The chunk parser of every protocol whose frames are JSON objects.
 
@@ -128,21 +115,6 @@ class FrameParser:
     2. A frame that equals the last frame but for its text: the text is taken from the frame, its JSON is not parsed.
     3. Any other frame: its JSON is parsed, and the reader says what it holds.
     """
-
-    __slots__ = (
-        "_frame_name",
-        "_frame_surroundings",
-        "_framing",
-        "_idle",
-        "_limit",
-        "_misses",
-        "_read_surroundings",
-        "_reader",
-        "_reasoning_pairs",
-        "_tell",
-        "_text_pairs",
-        "_unit",
-    )  # fmt: skip
 
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
@@ -157,7 +129,7 @@ class FrameParser:
         self._idle = framing.idle
         # How many frames with a text alone were parsed in a row, because each was unlike the last: see `MOST_MISSES`.
         self._misses = 0
-        # Tells a `CountingReader` of a text on paths 1 and 2, else None.
+        # Tells the reader of a text on paths 1 and 2, None if it does not count.
         self._tell: Callable[[str], object] | None = getattr(reader, "passed", None)
         self._limit = framing.limit
 
@@ -292,12 +264,11 @@ class FrameParser:
             items = tuple(self._reader.read(name, value))
             # Servers send such events in other protocols' shapes, too.
             if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
-                items += (reported(value) or reported({"error": value}),)
+                return *items, reported(value) or reported({"error": value})
             # So do relays, in events of any name.
-            elif "error" in (value.get("object"), value.get("type")) and not any(
-                isinstance(item, str | G4fliteError) for item in items
-            ):
-                items = (reported(value),)
+            says_error = "error" in (value.get("object"), value.get("type"))
+            if says_error and not any(isinstance(item, str | G4fliteError) for item in items):
+                return (reported(value),)
             return items
         # It is a ValueError, too.
         except SpecError:
@@ -306,10 +277,7 @@ class FrameParser:
             # The data of an event of another name may have any shape, as long as they hold nothing of the answer.
             if name and name not in self._reader.names and name != "error" and not CONTENT_FIELD.search(frame):
                 return ()
-            raise MalformedReplyError(
-                f"{self._unit} of the reply does not have the protocol's shape: {excerpt(frame)}",
-                advice=CHECK,
-            ) from error
+            raise self._malformed(f"does not have the protocol's shape: {excerpt(frame)}") from error
 
     def _value(self, frame: bytes, last: bool) -> dict[str, Any] | None:
         """Return the JSON object of a frame, which has no white space around it; None for `null`, which says nothing.
@@ -336,14 +304,13 @@ class FrameParser:
                 raise TruncatedStreamError(
                     f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; the text so far is in .partial"
                 ) from error
-            raise MalformedReplyError(
-                f"{self._unit} of the reply is not JSON: {excerpt(frame)}", advice=CHECK
-            ) from error
+            raise self._malformed(f"is not JSON: {excerpt(frame)}") from error
         if value is not None and not isinstance(value, dict):
-            raise MalformedReplyError(
-                f"{self._unit} of the reply is a {type(value).__name__}, not a JSON object", advice=CHECK
-            )
+            raise self._malformed(f"is a {type(value).__name__}, not a JSON object")
         return value
+
+    def _malformed(self, said: str) -> MalformedReplyError:
+        return MalformedReplyError(f"{self._unit} of the reply {said}", advice="check {base_url} and the provider")
 
     def _joined(self, item: str | Event | G4fliteError | None) -> Iterator[str | Event]:
         """Yield the item with its surrogate pairs joined, unless it is empty.  Raise the item if it is an error."""
@@ -403,7 +370,6 @@ class TextParser:
     reply is such an object, that error is raised.
     """
 
-    __slots__ = ("_decoder", "_held", "_split")
     # No end marker: a clean end of the body completes the reply.
     done = False
 
@@ -473,7 +439,6 @@ class JsonLinesParser:
 class _TextReader:
     """The reader of a `JsonLinesParser`: a function finds the text of each frame."""
 
-    __slots__ = ("_ends", "_text_of", "done", "verbatim")
     names = ("",)
 
     def __init__(

@@ -15,11 +15,6 @@ OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
 class PartialCall:
     """What is known of one tool call."""
 
-    __slots__ = (
-        "_pairs", "echo", "echoed", "empty", "frame", "given", "head", "id", "index", "last", "name", "nesting", "out",
-        "pieces", "rival", "snapshots", "spare", "stopped", "text",
-    )  # fmt: skip
-
     def __init__(self, id: str | None, name: str | None) -> None:  # noqa: A002
         self.id, self.name = id, name
         # The index and the id that are given out; the id is "" before.

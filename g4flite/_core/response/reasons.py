@@ -1,6 +1,7 @@
 """Finish reasons: what the services' words mean, in the vocabulary of `Finish.reason`.
 
 REASONS.get("MAX_TOKENS", "other")      # "length"
+finish_of("MAX_TOKENS")                 # Finish("length", "MAX_TOKENS")
 
 One table serves all protocols, because relays pass the words of the service behind them on: Gemini's `MAX_TOKENS` and
 Anthropic's `end_turn` come inside OpenAI's chunks, too.  No word means two things.
@@ -13,7 +14,7 @@ openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and 
 from collections.abc import Mapping
 from typing import Final
 
-from ..events import FinishReason
+from ..events import Finish, FinishReason
 
 _WORDS: Mapping[FinishReason, str] = {
     # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
@@ -37,3 +38,10 @@ _WORDS: Mapping[FinishReason, str] = {
 REASONS: Final[Mapping[str, FinishReason]] = {
     form: reason for reason, words in _WORDS.items() for word in words.split() for form in (word, word.upper())
 }
+
+
+def finish_of(word: object, other: object = None) -> Finish | None:
+    """Return the `Finish` that a word means, None if it is no word; `other` is the native word, if not empty."""
+    if not isinstance(word, str) or not word:
+        return None
+    return Finish(REASONS.get(word, "other"), other if isinstance(other, str) and other else word)

@@ -64,8 +64,6 @@ class Reply:
     body completes it.  `max_ratio` is how many times its size a compressed body may grow.
     """
 
-    __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "failed", "feed")
-
     def __init__(self, parser: ChunkParser, head: Head, *, marked: bool, max_ratio: int) -> None:
         self._parser, self._marked, self._open_ended = parser, marked, head.open_ended
         self._inflater = inflater(head, max_ratio)
@@ -174,8 +172,6 @@ def inflater(head: Head, max_ratio: int) -> "Inflater | PlainText | None":
 class PlainText:
     """Passes a body on if it begins as events or JSON, although its header names an unknown content coding."""
 
-    __slots__ = ("_begun", "_coding")
-
     def __init__(self, coding: str) -> None:
         self._coding = coding
         # The beginning of the body while it holds nothing but blanks and a byte order mark; None from then on.
@@ -205,8 +201,6 @@ class PlainText:
 
 class Inflater:
     """Undoes gzip or deflate piece by piece, so that a body which inflates without end is stopped in time."""
-
-    __slots__ = ("_bits", "_in", "_out", "_ratio", "_zlib")
 
     def __init__(self, coding: str, ratio: int) -> None:
         self._bits = BITS[coding]

@@ -20,6 +20,8 @@ that were quoted in public issues.
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -101,7 +103,7 @@ class Report(NamedTuple):
     request_id: str | None = None
     marks: tuple[str | int, ...] = ()
     wait: float | None = None
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class Rule(NamedTuple):
@@ -112,7 +114,7 @@ class Rule(NamedTuple):
     - `said` is a regular expression that is searched in the status and the message, in lower case, like "400 prompt is
       too long".
     - `numbers` are HTTP statuses.  They count if no rule recognises the report by its words: then the first rule with
-      the response's status or the report's code decides.
+      the response's status or a number in the report decides.
     """
 
     error: type[StatusError]
@@ -145,11 +147,12 @@ BILLING: Final = "check your plan and billing"
 PACE: Final = re.compile(r"\w+_per_(second|minute|hour)(_\w+)?")
 # The first rule that fits counts.  The words come from the sources above.
 RULES: Final = (
+    USED_UP,
     Rule(
         RateLimitError, (429,),
         r"(\w+_)?rate_limit(s|ed|_\w+)?|too_many_requests|resource_exhausted|insufficient_quota|quota_exceeded"
         r"|throttling(_exception)?",
-        r"^429 |^(200|5\d\d) .*\b(rate limit (reached|exceeded)|(usage|request) limit)\b",
+        r"^429 |^(200|5\d\d) .*\b(rate limit (reached|exceeded)|(usage|request) limit)\b|" + BILLING,
     ),
     Rule(
         ContextLengthError, (),
@@ -206,11 +209,12 @@ RULES: Final = (
     # LM Studio answers 200 to a path that it does not know (lmstudio-ai/lmstudio-bug-tracker#618, April 2025).
     Rule(NotFoundError, (), r"(?!)", r"^200 unexpected endpoint or method\b"),
 )  # fmt: skip
-# The advice of errors that blame the URL alone.  Where it can be seen what is wrong with the base URL, `base_urls` says
-# that in place of this.
+LATER: Final = "try again later, or ask another provider"
 NOTHING_THERE: Final = "there is nothing at this URL: check {base_url} and the model"
 NOTHING_TO_ASK: Final = "there is nothing to ask at this URL: check {base_url} and the model"
 WEB_PAGE: Final = "check {base_url} and any proxy or login page in between"
+# The advice of errors that blame the URL alone.  Where it can be seen what is wrong with the base URL, `base_urls` says
+# that in place of this.
 URL_ADVICE: Final = (NOTHING_THERE, NOTHING_TO_ASK, WEB_PAGE)
 # What a message tells the user to do next, by the class of the error.
 ADVICE: Final[Mapping[type[StatusError], str]] = {
@@ -218,7 +222,7 @@ ADVICE: Final[Mapping[type[StatusError], str]] = {
     PermissionDeniedError: "the service refuses this caller: check what the account may use, and {headers}",
     NotFoundError: NOTHING_THERE,
     RateLimitError: "wait before the next call, or ask another provider",
-    OverloadedError: "try again later, or ask another provider",
+    OverloadedError: LATER,
     ContextLengthError: "shorten the messages, or ask a model with a larger context",
     ContentFilterError: "change the messages, or ask another provider",
     ChallengeError: "a challenge page lets only browsers pass: try another network, {proxy} or provider",
@@ -227,7 +231,6 @@ ADVICE: Final[Mapping[type[StatusError], str]] = {
 NO_VARIABLE: Final = '[pass {api_key} or ]send the key in a header, like "authorization: Bearer KEY"[, with {headers}]'
 NO_CREDIT: Final = "the quota is used up: add credit, or ask another provider"
 NO_MODEL: Final = "the service has no such model: check {model} and {base_url}"
-LATER: Final = "try again later, or ask another provider"
 
 
 def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | None:
@@ -264,8 +267,9 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
         if not error and not (bare and isinstance(value.get("message"), str)):
             return None
     inner: dict[str, Any] = error if isinstance(error, dict) else value
-    more, details = inner.get("metadata"), inner.get("details")
-    more = more if isinstance(more, dict) else {}
+    more, within = ((inner[name] if isinstance(inner.get(name), dict) else {}) for name in ("metadata", "innererror"))
+    headers = more["headers"] if isinstance(more.get("headers"), dict) else {}
+    details = _objects(inner.get("details"))
     told = _text(inner.get("message")) or _text(error)
     said = told or _json(error or value)
     raw = more.get("raw")
@@ -277,15 +281,12 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     title = value.get("error") if error != said else None
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [printable(kind[:KEPT]) for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
-    reasons = [detail.get("reason") for detail in _objects(details)]
+    reasons = [detail.get("reason") for detail in details]
     # Gemini names the quota (google.rpc.QuotaFailure), Azure the filter.
-    quotas = [quota.get("quotaId") for detail in _objects(details) for quota in _objects(detail.get("violations"))]
-    within = inner.get("innererror")
-    filters = [within.get("code")] if isinstance(within, dict) else []
+    quotas = [quota.get("quotaId") for detail in details for quota in _objects(detail.get("violations"))]
     numbers = (inner.get("status"), inner.get("status_code"))
-    marks = [_mark(mark) for mark in (*words[1:], *reasons, *quotas, *filters, *numbers)]
-    headers = more.get("headers")
-    wait = asked_by_fields((*_objects(details), inner, more, value, *_objects([headers])))
+    marks = map(_mark, (*words[1:], *reasons, *quotas, within.get("code"), *numbers))
+    wait = asked_by_fields((*details, inner, more, value, headers))
     own = Report(
         said,
         code=_mark(inner.get("code")),
@@ -294,7 +295,7 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
         request_id=displayable_id(value.get("request_id")) or displayable_id(inner.get("request_id")),
         marks=tuple(mark for mark in marks if mark is not None),
         wait=asked_in_words(said[:KEPT]) if wait is None else wait,
-        headers={name.lower(): str(value) for name, value in headers.items()} if isinstance(headers, dict) else None,
+        headers={name.lower(): str(value) for name, value in headers.items()},
     )
     # An error that is quoted whole, as it says nothing, holds no other one but in a field of its own.
     if depth == DEPTH or not (told or error):
@@ -322,14 +323,13 @@ def _bare_error(value: dict[str, Any]) -> Any:
 
 def _joined(own: Report, inner: Report) -> Report:
     """Return a relay's report with what the error says that it quotes."""
-    marks = (*inner.marks, *(mark for mark in (own.code, own.kind) if mark is not None), *own.marks)
     return Report(
         own.message,
         code=own.code if inner.code is None else inner.code,
         kind=inner.kind or own.kind,
         # The relay is who was asked, and finds its own request.
         request_id=own.request_id or inner.request_id,
-        marks=marks,
+        marks=(*inner.marks, *(mark for mark in (own.code, own.kind) if mark is not None), *own.marks),
         wait=own.wait if inner.wait is None else inner.wait,
         headers=own.headers or inner.headers,
     )
@@ -368,15 +368,11 @@ def _report_of_frames(text: str, bare: bool) -> Report | None:
 def classify(status: int, report: Report | None) -> type[StatusError] | None:
     """Return the class of an error, or None if no rule fits; `status` is 200 if the error came inside a reply."""
     report = report or Report("")
-    if is_used_up(status, report):
-        return USED_UP.error
-    if rule := next((rule for rule in RULES if _fits(rule, status, report)), None):
-        return rule.error
-    numbers = _numbers(report)
     # A 503 that does not speak of overload may come from any server in between.
-    if status != 503:
-        numbers.append(status)
-    return next((rule.error for rule in RULES if not {*rule.numbers}.isdisjoint(numbers)), None)
+    numbers = {*_numbers(report), *([status] if status != 503 else [])}
+    by_words = (rule.error for rule in RULES if _fits(rule, status, report))
+    by_number = (rule.error for rule in RULES if not numbers.isdisjoint(rule.numbers))
+    return next(chain(by_words, by_number), None)
 
 
 def is_used_up(status: int, report: Report) -> bool:
@@ -410,7 +406,7 @@ def reported(report: Any) -> G4fliteError | None:
     if error := classify(200, found):
         return error(
             said,
-            advice=_advice_of(error, 200, found),
+            advice=_advice(error, 200, {}, found),
             status=200,
             body=(report if isinstance(report, str) else _json(report))[:KEPT],
             retry_after=found.wait,
@@ -424,7 +420,7 @@ def reported(report: Any) -> G4fliteError | None:
     passing = passing and not _is_lasting(found)
     return ProviderError(
         said,
-        advice=LATER if passing else _advice(next(iter(_numbers(found)), 400), {}, found),
+        advice=LATER if passing else _advice(StatusError, next(iter(_numbers(found)), 400), {}, found),
         code=found.code,
         kind=found.kind,
         passing=passing,
@@ -460,26 +456,23 @@ def status_error(
     message names `key_variables`, the environment variables that may hold the provider's key.  `now_ms` is Unix time in
     milliseconds.
     """
-    report = report_of(text, bare=True)
+    report = report_of(text, bare=True) or Report(text, wait=asked_in_words(text[:KEPT]))
     kind = next((error for at, contains, error in rules if at == status and contains in text), None)
     if kind is None and status in (403, 503) and is_challenge(headers, text):
         kind = ChallengeError
-    elif kind is None and status >= 400:
-        kind = classify(status, report or Report(text))
-    kind, report = kind or StatusError, report or Report(text, wait=asked_in_words(text[:KEPT]))
+    if kind is None:
+        kind = (classify(status, report) if status >= 400 else None) or StatusError
     said = f": {excerpt(report.message)}" if text.strip() else ""
-    advice = _advice_of(kind, status, report) or _advice(status, headers, report)
     # 402 is Payment Required.
     used_up = status >= 400 and (status == 402 or is_used_up(status, report))
     should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", "").lower())
     if used_up or (should_retry is None and kind is StatusError and status >= 500 and _is_lasting(report)):
         should_retry = False
-    wait = asked_by_headers(headers, now_ms)
-    wait = report.wait if wait is None else wait
-    if wait is None and kind is RateLimitError:
+    waits = [asked_by_headers(headers, now_ms), report.wait]
+    if kind is RateLimitError:
         # The headers of the service behind a relay count last.
-        wait = until_reset(headers, now_ms)
-        wait = until_reset(report.headers or {}, now_ms) if wait is None else wait
+        waits += [until_reset(headers, now_ms), until_reset(report.headers, now_ms)]
+    advice = _advice(kind, status, headers, report)
     if kind is AuthenticationError:
         named = f"check [{{api_key}}, or ]{' or '.join(key_variables)} in the environment"
         advice = named if key_variables else NO_VARIABLE
@@ -489,7 +482,7 @@ def status_error(
         advice=advice,
         status=status,
         body=text[:KEPT],
-        retry_after=wait,
+        retry_after=next((wait for wait in waits if wait is not None), None),
         should_retry=should_retry,
         code=report.code,
         kind=report.kind,
@@ -507,18 +500,15 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _advice_of(kind: type[StatusError], status: int, report: Report) -> str:
-    """Return what to do next after an error of this class, "" for an error of no class."""
+def _advice(kind: type[StatusError], status: int, headers: Mapping[str, str], report: Report) -> str:
+    """Return what to do next after an error of this class, or of no class but this status."""
     if kind is RateLimitError and is_used_up(status, report):
         return NO_CREDIT
     # A path like /v1beta/models is no word about the model.
     if kind is NotFoundError and "model" in re.sub(r"(?<!\S)/\S*", "", _words(report)):
         return NO_MODEL
-    return ADVICE.get(kind, "")
-
-
-def _advice(status: int, headers: Mapping[str, str], report: Report) -> str:
-    """Return what to do next after a status whose error belongs to no class."""
+    if kind in ADVICE:
+        return ADVICE[kind]
     if status < 400:
         host = _redirect_host(headers)
         return (
@@ -527,7 +517,7 @@ def _advice(status: int, headers: Mapping[str, str], report: Report) -> str:
     if LOST.search(_words(report)):
         return f"the service lost the connection to another one behind it: {LATER}"
     if status >= 500 and not _is_lasting(report):
-        return "the service fails: try again later, or ask another provider"
+        return f"the service fails: {LATER}"
     return {
         402: "the account has no credit left: add credit, or ask another provider",
         405: NOTHING_TO_ASK,

@@ -6,10 +6,6 @@ pairs.join("\\ud83d"), pairs.join("\\ude00")                  # "", "\\U0001f600
 
 
 class SurrogatePairs:
-    """Joins surrogate pairs that JSON escapes (`"\\ud83d"` and `"\\ude00"`) have split between two texts."""
-
-    __slots__ = ("high",)
-
     def __init__(self) -> None:
         # The high surrogate at the end of the last text, which is held back; "" if there is none.
         self.high = ""
