@@ -23,6 +23,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call, Provider
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
@@ -31,12 +32,16 @@ from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import excerpt, reported
-from .._core.takes import Takes
+from .._core.takes import Refused, Takes
 
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
-TAKES = Takes()
+TAKES = Takes(
+    # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
+    # (pydantic-ai's profiles and vercel/ai#16540, 2026).
+    refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
+)
 
 
 def payload(call: Call) -> JSON:
@@ -45,8 +50,9 @@ def payload(call: Call) -> JSON:
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.
+    `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
     """
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
     system, messages = split_system(fitted(call.messages, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")

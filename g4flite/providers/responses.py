@@ -16,7 +16,6 @@ from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
     check_name,
-    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -25,6 +24,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of
@@ -60,10 +60,11 @@ def payload(call: Call) -> JSON:
 
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
-    it, too; `temperature` for a model that always reasons raises `OptionError`.
+    it, too; `temperature` and `top_p` for a model that always reasons raise `OptionError`.  A `response_format` of any
+    JSON raises it if no message has the word "json".
     """
-    check_refused(call.model, call.options, call.extra, TAKES)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     tools = [
         {"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()), TAKES)
     ]
