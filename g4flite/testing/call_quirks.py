@@ -363,9 +363,8 @@ def partial_args(ended: bool) -> Quirk:
 def with_call(frame: Frame, call: JSON) -> Frame:
     """Return the chunk with this `functionCall` in place of its own."""
     made = json.loads(json.dumps(frame.data))
-    for part in made["candidates"][0]["content"]["parts"]:
-        if "functionCall" in part:
-            part["functionCall"] = call
+    content = made["candidates"][0]["content"]
+    content["parts"] = [part | ({"functionCall": call} if "functionCall" in part else {}) for part in content["parts"]]
     return frame._replace(data=made)
 
 
