@@ -161,8 +161,11 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
 
     400 "messages: text content blocks must contain non-whitespace text" (anthropics/claude-code#59812, May 2026), and
     400 "messages.1: all messages must have non-empty content except for the optional final assistant message".
-    Raises `MessagesError` for a user's empty message, and for a `cache_control` that would be left out.
+    Raises `MessagesError` for a user's empty message, for a `cache_control` that would be left out, and if all but
+    system messages would be left out.
     """
+    # The roles of the messages that stay.
+    roles = set[str]()
     for number, message in enumerate(messages, 1):
         content = message["content"]
         blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
@@ -173,7 +176,11 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
         if message["role"] == "user" and not content:
             raise MessagesError(f"message {number} is empty, which this service refuses; write something into it")
         if message["role"] != "assistant" or content or message.get("tool_calls"):
+            roles.add(message["role"])
             yield {**message, "content": content}
+    if roles <= {"system"} < {message["role"] for message in messages} | {"system"}:
+        all_but = " but the system messages" if roles else ""
+        raise MessagesError(f"every message{all_but} is empty; write something into one of them")
 
 
 def without_end(content: Any) -> Any:
