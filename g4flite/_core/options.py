@@ -104,29 +104,6 @@ def single_answer(count: object, name: str) -> None:
         )
 
 
-def check_refused(model: str | None, options: Mapping[str, Any], extra: Mapping[str, Any], takes: Takes) -> None:
-    """Raise `OptionError` for an option that the service is known to refuse for this model.
-
-    A field of `extra` is not looked at, but for `thinking`: it is the caller's way past these rules.
-    """
-    field = extra.get("thinking")
-    kind = field.get("type") if isinstance(field, Mapping) else None
-    for rule in takes.refused:
-        value = options.get(rule.option)
-        value = value.get("type") if isinstance(value, dict) else value
-        together = not rule.beside or options.get(rule.beside) not in (None, [], ())
-        thinking = not rule.thinking or kind in rule.thinking
-        if value is None or value in rule.but or not together or not thinking:
-            continue
-        if re.fullmatch(rule.models, model or ""):
-            beside = f" together with {rule.beside}=" if rule.beside else ""
-            thought = " while it thinks" if rule.thinking else ""
-            advice = f"leave {'one of them' if beside else 'it'} out"
-            if rule.but and not beside:
-                advice += f", or pass {' or '.join(map(repr, rule.but))}"
-            raise OptionError(f"{rule.option}={value!r}{beside} is refused by the model {model!r}{thought}; {advice}")
-
-
 def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON Schema that the option `response_format` names, as `{"name", "schema", ...}`.
 

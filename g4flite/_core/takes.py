@@ -28,19 +28,22 @@ EVERY_KEY = (
 class Refused:
     """An option that a service refuses, for all models or for some: each service's are a table of these.
 
-    - `option` is the option's name, and `but` are the values of it that the service takes.  Of an option that is a
-      dict, its `type` is compared.
+    - `option` is the option's name, or "thinking" for `extra["thinking"]`.  `values` are the values that the service
+      refuses; if there are none, it refuses all but those in `but`.  Of a dict, its `type` is compared.
     - `models` is a regular expression for the whole names of the models that refuse it.  A model that nobody knows
       refuses nothing.
     - `beside` is another option; if there is one, the service refuses the two together.
+    - `unsaid` is a word in lower case; if there is one, the service takes the option once a message has the word.
     - `thinking` are the types of `extra["thinking"]` with which the model refuses it, None standing for no such field;
       () means that it does not matter whether the model thinks.
     """
 
     option: str
     but: Collection[Any] = ()
+    values: Collection[Any] = ()
     models: str = ".*"
     beside: str = ""
+    unsaid: str = ""
     thinking: Collection[str | None] = ()
 
 

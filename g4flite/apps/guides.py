@@ -169,7 +169,7 @@ OPTIONS: dict[str, Any] = {  # an example of each option that has one name for a
     "temperature": 0.2, "max_tokens": 64, "top_p": 0.9, "stop": ["END"], "seed": 7, "tool_choice": "required",
     "tools": [{"type": "function", "function": {"name": "now"}}], "response_format": {"type": "json_object"},
 }  # fmt: skip
-SYSTEM, HELLO = Message(role="system", content="Be brief."), Message(role="user", content="Hello")
+SYSTEM, HELLO = Message(role="system", content="Answer in JSON."), Message(role="user", content="Hello")
 TALK = (SYSTEM, HELLO, Message(role="assistant", content="Hi"), Message(role="user", content="How are you?"))
 
 

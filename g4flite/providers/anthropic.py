@@ -13,7 +13,6 @@ from .._core.events import Finish, Native, Start, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import (
     as_wire_names,
-    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -22,6 +21,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
@@ -46,6 +46,8 @@ CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"
 FROM_4_1, FROM_4_6, FROM_4_7 = (
     rf"(.*[./])?claude-[a-z]+-(4[.-]([{first}-9]|1\d)|[5-9])(?!\d).*" for first in (1, 6, 7)
 )
+UP_TO_4_5 = r"(.*[./])?claude-(3[.-]|[a-z]+-4([.-][0-5](?!\d)|[-@]\d{8}|$)).*"
+ALWAYS_THINKING = r"(.*[./])?claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
 # What models refuse (pydantic-ai's profiles and public reports, 2025-2026):
 REFUSED = (
     # 400 "`temperature` is deprecated for this model.": of 4.7 and later ones, any value but the default
@@ -56,7 +58,15 @@ REFUSED = (
     Refused(option="temperature", beside="top_p", models=FROM_4_1),
     # 400 "Thinking may not be enabled when tool_choice forces tool use." (mastra-ai/mastra#7507)
     Refused(option="tool_choice", but=("auto", "none"), thinking=("enabled",)),
-    Refused(option="tool_choice", but=("auto", "none"), models=r"(.*[./])?claude-(fable-5|mythos)(?!\d).*"),
+    # 400 "tool_choice: type "tool" and "any" are not supported for this model." of Opus and Sonnet 5.5, Fable and
+    # Mythos (platform.claude.com, whats-new-claude-opus-5-5; measured by many, September 2026)
+    Refused(option="tool_choice", but=("auto", "none"), models=ALWAYS_THINKING),
+    # 400 ""thinking.type.enabled" is not supported for this model.", and of "disabled" alike, where thinking cannot be
+    # turned off; 400 "adaptive thinking is not supported on this model" of 4.5 and earlier ones
+    # (platform.claude.com, thinking-troubleshooting; danielmiessler/Fabric v1.4.553; public reports of 2026)
+    Refused(option="thinking", values=("enabled",), but=("adaptive",), models=FROM_4_7),
+    Refused(option="thinking", values=("disabled",), but=("adaptive",), models=ALWAYS_THINKING),
+    Refused(option="thinking", values=("adaptive",), but=("enabled", "disabled"), models=UP_TO_4_5),
     # 400 "`temperature` may only be set to 1 when thinking is enabled" (dotCipher/opencode-claude-bridge#1)
     Refused(option="temperature", but=(1,), thinking=("enabled",)),
 )
@@ -83,9 +93,10 @@ def payload(call: Call) -> JSON:
     answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
     later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
     the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
-    from 4.1 on, a `tool_choice` that demands a tool of a model that thinks.
+    from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in `extra` that
+    the model refuses.
     """
-    check_refused(call.model, call.options, call.extra, TAKES)
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     system, messages = split_system(list(without_blanks(fitted(call.messages, TAKES))))
     if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
@@ -150,8 +161,11 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
 
     400 "messages: text content blocks must contain non-whitespace text" (anthropics/claude-code#59812, May 2026), and
     400 "messages.1: all messages must have non-empty content except for the optional final assistant message".
-    Raises `MessagesError` for a user's empty message, and for a `cache_control` that would be left out.
+    Raises `MessagesError` for a user's empty message, for a `cache_control` that would be left out, and if all but
+    system messages would be left out.
     """
+    # The roles of the messages that stay.
+    roles = set[str]()
     for number, message in enumerate(messages, 1):
         content = message["content"]
         blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
@@ -162,7 +176,11 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
         if message["role"] == "user" and not content:
             raise MessagesError(f"message {number} is empty, which this service refuses; write something into it")
         if message["role"] != "assistant" or content or message.get("tool_calls"):
+            roles.add(message["role"])
             yield {**message, "content": content}
+    if roles <= {"system"} < {message["role"] for message in messages} | {"system"}:
+        all_but = " but the system messages" if roles else ""
+        raise MessagesError(f"every message{all_but} is empty; write something into one of them")
 
 
 def without_end(content: Any) -> Any:

@@ -11,7 +11,6 @@ from .._core.events import Finish, Native, Start
 from .._core.options import (
     as_wire_names,
     bare_schema,
-    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -21,6 +20,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import as_object, name_of, reasoning_of
@@ -51,7 +51,7 @@ def payload(call: Call) -> JSON:
     A message with a `name` raises `MessagesError`.
     """
     messages = fitted(call.messages, TAKES)
-    check_refused(call.model, call.options, call.extra, TAKES)
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
         raise OptionError(

@@ -21,17 +21,29 @@ from .._core.errors import MessagesError
 from .._core.messages import Message
 from .._core.provider import JSON, Call
 from .._core.takes import EVERYTHING, Refused, Takes
-from .openai import OPENAI, chat
+from .openai import JSON_UNSAID, OPENAI, chat
 from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
 # What OpenAI's documentation lists, without the fields that it added of late; the services have no role developer.
 TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
 # The name of a deployment says nothing of its model.
-AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), no_system="", refused=())
+AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), no_system="", refused=(JSON_UNSAID,))
 # An unknown field is a 400: "property 'reasoning_content' is unsupported" (NousResearch/hermes-agent#11089).  The
 # fields are those in the types of groq-python 1.7.0.
-GROQ_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning"))
+GROQ_TAKES = replace(
+    TAKES,
+    keys=(*TAKES.keys, "reasoning"),
+    refused=(
+        # 400 "json mode cannot be combined with tool/function calling" (vercel/ai#16540, 2026; agno-agi/agno#1065).
+        Refused(option="response_format", but=("text",), beside="tools"),
+        # "Streaming and tool use are not currently supported with Structured Outputs."
+        # (console.groq.com/docs/structured-outputs, July 2026; jgravelle/GroqApiLibrary#33)
+        Refused(option="response_format", values=("json_schema",), but=("text", "json_object")),
+        # The same words as OpenAI's (vercel/ai#7303, July 2025).
+        JSON_UNSAID,
+    ),
+)  # fmt: skip
 # DeepSeek's, Moonshot's and Z.AI's thinking models want their reasoning back (earlier answers with tool calls).
 THINKING_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning_content"))
 DEEPSEEK_TAKES = replace(
@@ -44,6 +56,9 @@ DEEPSEEK_TAKES = replace(
                 thinking=(None, "enabled")),
         # 400 "This response_format type is unavailable now" (UKGovernmentBEIS/inspect_ai#4916, 2026).
         Refused(option="response_format", but=("text", "json_object")),
+        # 400 "Prompt must contain the word 'json' in some form to use 'response_format' of type 'json_object'"
+        # (vercel/ai#7913, 2025).
+        JSON_UNSAID,
     ),
 )  # fmt: skip
 # 400 "tool_choice 'required' is incompatible with thinking enabled", and 'specified' for a named tool; K3 refuses the
@@ -53,7 +68,14 @@ MOONSHOT_TAKES = replace(
     refused=(
         Refused(option="tool_choice", but=("auto", "none"), models="kimi-(?!k3).+", thinking=(None, "enabled")),
         Refused(option="tool_choice", but=("auto", "none", "required"), models="kimi-k3.*"),
+        # 400 "invalid temperature: only 1 is allowed for this model" (many public reports, 2026).
+        Refused(option="temperature", but=(1,), models=r"kimi-k(2\.[5-9](?!\d)|3).*", thinking=(None, "enabled")),
     ),
+)
+# 400 "Argument not supported on this model: stop" of the models that reason (public reports, 2025-2026).
+XAI_TAKES = replace(
+    TAKES,
+    refused=(Refused(option="stop", models="grok-3-mini(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),),
 )
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
@@ -102,7 +124,8 @@ def groq_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning` goes out in an assistant's message.
-    `include_usage` asks for the token counts.
+    A JSON Schema as `response_format`, any `response_format` of JSON beside `tools`, and one without the word "json" in
+    a message, raise `OptionError`.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, GROQ_TAKES), **USAGE}
 
@@ -120,8 +143,8 @@ def moonshot_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
-    A `tool_choice` that demands a tool of a Kimi model that thinks raises `OptionError`.  `include_usage` asks for the
-    token counts.
+    A `tool_choice` that demands a tool of a Kimi model that thinks raises `OptionError`, and a `temperature`
+    other than 1 raises it for Kimi K2.5 and later models.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, MOONSHOT_TAKES), **USAGE}
 
@@ -130,8 +153,8 @@ def deepseek_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning_content` and `prefix` go out in an assistant's
-    message.  A JSON Schema as `response_format`, and a `tool_choice` that demands a tool of a model that thinks, raise
-    `OptionError`.  `include_usage` asks for the token counts.
+    message.  A JSON Schema as `response_format`, one of any JSON if no message has the word "json", and a `tool_choice`
+    that demands a tool of a model that thinks, raise `OptionError`.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, DEEPSEEK_TAKES), **USAGE}
 
@@ -165,9 +188,19 @@ def vllm_payload(call: Call) -> JSON:
 def azure_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged.  `model` is the name of the deployment, which the URL names, too.
 
-    `max_tokens` becomes `max_completion_tokens`.  `include_usage` asks for the token counts.
+    `max_tokens` becomes `max_completion_tokens`.  A `response_format` of any JSON raises `OptionError` if no message
+    has the word "json".  `include_usage` asks for the token counts.
     """
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
+
+
+def xai_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  `stop` for a model that reasons raises `OptionError`.
+    `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, XAI_TAKES), **USAGE}
 
 
 def own_payload(call: Call) -> JSON:
@@ -226,7 +259,7 @@ HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggin
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
-XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", key_variables=("XAI_API_KEY",))
+XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, key_variables=("XAI_API_KEY",))
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
                     key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
 CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import ContentFilterError, MalformedReplyError, ProviderError
+from .._core.errors import ContentFilterError, G4fliteError, ProviderError
 from .._core.events import Finish, Native, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import (
@@ -23,20 +23,27 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call, Provider
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
+from .._core.response.numbers import dumps
 from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import excerpt, reported
-from .._core.takes import Takes
+from .._core.takes import Refused, Takes
 
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
-TAKES = Takes()
+TAKES = Takes(
+    # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
+    # (pydantic-ai's profiles and vercel/ai#16540, 2026).
+    refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
+)
 
 
 def payload(call: Call) -> JSON:
@@ -45,8 +52,9 @@ def payload(call: Call) -> JSON:
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.
+    `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
     """
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
     system, messages = split_system(fitted(call.messages, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
@@ -126,6 +134,9 @@ class GeminiReader:
         self._calls, self._naming, self._ending, self._sources = ToolCalls(limit), Naming(), Ending(), dict[str, Any]()
         # The token counts so far, and whether they have changed since they were given out.
         self._counts, self._uncounted = dict[str, Any](), False
+        # The tool call whose arguments are coming in pieces, and the most characters of them.
+        self._open: PartialArgs | None = None
+        self._limit = limit
         # What the service says about its finish reason.
         self._said: object = None
         self.done = False
@@ -137,7 +148,7 @@ class GeminiReader:
 
     @property
     def settled(self) -> bool:
-        return self._ending.settled(torn=False)
+        return self._ending.settled(torn=self._open is not None)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
@@ -179,19 +190,27 @@ class GeminiReader:
 
     def _part(self, part: dict[str, Any]) -> Items:
         """Yield the tool call, reasoning, text or other content in a part."""
-        if call := part.get("functionCall"):
-            # Arguments in pieces, which come only if the request asks for them (BerriAI/litellm#23815, March 2026).
-            if call.get("partialArgs") or call.get("willContinue"):
-                yield MalformedReplyError(
-                    f"the tool call of {call.get('name')!r} comes in pieces (partialArgs), which are not read; send "
-                    "the request without streamFunctionCallArguments"
-                )
-                return
+        call = part.get("functionCall")
+        if call is not None and (self._open is not None or call.get("partialArgs") or call.get("willContinue")):
+            yield from self._pieces(call)
+        elif call:
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
         if text := part.get("text"):
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
             yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+
+    def _pieces(self, call: dict[str, Any]) -> Items:
+        """Yield a tool call that comes in pieces, once its last piece came."""
+        self._open = waiting = self._open or PartialArgs(self._limit)
+        try:
+            waiting.add(call)
+        except G4fliteError as error:
+            yield error
+            return
+        if not call.get("willContinue"):
+            self._open = None
+            yield from self._calls.once(waiting.name, waiting.arguments(), waiting.id)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
         """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""
@@ -199,6 +218,12 @@ class GeminiReader:
         if finish is None:
             return
         self.done = True
+        if (waiting := self._open) is not None:
+            if finish.reason != "length":
+                yield waiting.unended()
+                return
+            # The text of half a call has no last brace, as the model would have broken it off.
+            yield from self._calls.once(waiting.name, dumps(waiting.arguments())[:-1], waiting.id)
         yield from (Native(key, value) for key, value in self._sources.items())
         native = finish.native
         yield Finish(self._calls.reason(finish.reason), native)

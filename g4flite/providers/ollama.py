@@ -17,7 +17,7 @@ from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
-from .._core.response.service_errors import reported
+from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
@@ -75,7 +75,12 @@ class OllamaReader:
         self._started = self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - lines have no names
-        return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
+        if frame.get("error"):
+            return (reported(frame),)
+        # A relay's own error: {"detail": "text"} alone.
+        if not isinstance(frame.get("message"), dict) and report_of(frame, bare=True):
+            return (reported({"error": frame}),)
+        return tuple(self._read(frame))
 
     def _read(self, frame: dict[str, Any]) -> Items:
         """Yield the items of a line that reports no error."""

@@ -14,7 +14,6 @@ from .._core.options import (
     OPTIONS,
     as_wire_names,
     check_name,
-    check_refused,
     check_tools,
     non_empty,
     required_model,
@@ -23,6 +22,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
@@ -41,8 +41,18 @@ SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
 # What models refuse: 400 "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1)
 # value is supported." of the models that always reason (seen in many public reports, 2025-2026).  gpt-5.1 and later
 # ones take it, depending on their effort, and so do the chat models (pydantic-ai's profiles, July 2026).
+# 400 "Unsupported parameter: 'top_p' is not supported with this model.", and of 'stop' alike, of the same models
+# (the same reports; a `top_p` of 1 is taken).
+REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"
+# 400 "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.", and of
+# Responses "Response input messages must contain the word 'json' in some form to use 'text.format' of type
+# 'json_object'." (public reports of 2025-2026, of Azure's relays, too).
+JSON_UNSAID = Refused(option="response_format", values=("json_object",), unsaid="json")
 REFUSED = (
-    Refused(option="temperature", but=(1,), models=r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"),
+    Refused(option="temperature", but=(1,), models=REASONING),
+    Refused(option="top_p", but=(1,), models=REASONING),
+    Refused(option="stop", models=REASONING),
+    JSON_UNSAID,
 )
 # What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
 # your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
@@ -66,7 +76,7 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     tools = call.options.get("tools", ())
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
-    check_refused(call.model, call.options, call.extra, takes)
+    check_refused(call.model, call.options, call.extra, call.messages, takes)
     single_answer(call.extra.get("n"), "n")
     named = call.options.get("response_format", {}).get("json_schema")
     if isinstance(named, dict) and isinstance(named.get("name"), str):
@@ -87,7 +97,8 @@ def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but ids of tool calls that are too long; `max_tokens` becomes
     `max_completion_tokens`.
 
-    System messages for o1-mini become the user's.  `temperature` for a model that always reasons raises `OptionError`.
+    System messages for o1-mini become the user's.  `temperature`, `top_p` and `stop` for a model that always reasons
+    raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
     A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.

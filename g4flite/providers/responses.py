@@ -16,7 +16,6 @@ from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
     check_name,
-    check_refused,
     check_tools,
     non_empty,
     options_named,
@@ -25,6 +24,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call
+from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of
@@ -60,10 +60,11 @@ def payload(call: Call) -> JSON:
 
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
-    it, too; `temperature` for a model that always reasons raises `OptionError`.
+    it, too; `temperature` and `top_p` for a model that always reasons raise `OptionError`.  A `response_format` of any
+    JSON raises it if no message has the word "json".
     """
-    check_refused(call.model, call.options, call.extra, TAKES)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     tools = [
         {"type": "function", "strict": False, **tool} for tool in check_tools(call.options.get("tools", ()), TAKES)
     ]
@@ -297,7 +298,7 @@ class ResponsesReader:
             self._at(kind, item.get("call_id"), None, item_id)
             yield from self._done(index, item)
         elif kind == "message":
-            if item.get("phase") == "commentary":
+            if is_commentary(item):
                 self._asides.add(index)
                 if len(self._asides) > MOST_PARTS:
                     raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
@@ -377,8 +378,18 @@ class ResponsesReader:
                 entries.append((Part(str(item.get("type")), item.get("call_id"), None, hashed), item, item))
         if len(entries) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
-        before = self._matched([(part, content_of(value)[1]) for part, value, _ in entries])
-        told = is_told((value for _, value, _ in entries), self._parts.values())
+        before = self._matched([(part, content_of(value)[1], is_commentary(item)) for part, value, item in entries])
+        # A commentary says nothing of the answer's parts, nor they of it.
+        asides = {place for place, (_, _, item) in enumerate(entries) if is_commentary(item)}
+        noted = {part for part in self._parts.values() if part.index in self._asides}
+        noted |= {before[place] for place in asides & before.keys()}
+        told = {
+            aside: is_told(
+                (value for place, (_, value, _) in enumerate(entries) if (place in asides) is aside),
+                (part for part in self._parts.values() if (part in noted) is aside),
+            )
+            for aside in (True, False)
+        }
         thought = any(part.kind == "reasoning" and part.given for part in self._parts.values())
         for place, (part, value, item) in enumerate(entries):
             if part.kind == "reasoning":
@@ -386,22 +397,30 @@ class ResponsesReader:
             elif part.kind == "function_call":
                 yield from () if place in before else self._done(None, item)
             else:
-                aside = item.get("phase") == "commentary"
-                yield from self._give(before.get(place, part), value, aside=aside, told=told)
+                aside = place in asides
+                yield from self._give(before.get(place, part), value, aside=aside, told=told[aside])
 
-    def _matched(self, entries: list[tuple[Part, str | None]]) -> dict[int, Part]:
-        """Return the parts that were given out, by the place of their entry in the response; `entries` have texts."""
+    def _matched(self, entries: list[tuple[Part, str | None, bool]]) -> dict[int, Part]:
+        """Return the parts that were given out, by the place of their entry in the response.
+
+        `entries` have texts, and say whether they are a commentary's: no place among others tells that a commentary is
+        the answer.
+        """
         known, result = list(dict.fromkeys(self._parts.values())), dict[int, Part]()
-        matches: tuple[Callable[[Part, Part, str | None], object], ...] = (
-            lambda old, new, _: old.number == new.number and old.fits(new.index, new.item_id),
-            lambda old, _, text: text and old.given and old.rest(text) is not None,
+        matches: tuple[Callable[[Part, Part, str | None, bool], object], ...] = (
+            lambda old, new, _, __: old.number == new.number and old.fits(new.index, new.item_id),
+            lambda old, _, text, __: text and old.given and old.rest(text) is not None,
             # The ids of two different calls tell them apart.
-            lambda old, new, _: new.kind != "function_call" or old.index == new.index or None in (old.index, new.index),
+            lambda old, new, _, aside: (
+                old.index == new.index or None in (old.index, new.index)
+                if new.kind == "function_call"
+                else (old.index in self._asides) is aside
+            ),
         )
         for match in matches:
-            for place, (new, text) in enumerate(entries):
+            for place, (new, text, aside) in enumerate(entries):
                 if place not in result:
-                    old = next((old for old in known if old.kind == new.kind and match(old, new, text)), None)
+                    old = next((old for old in known if old.kind == new.kind and match(old, new, text, aside)), None)
                     if old is not None:
                         result[place] = old
                         known.remove(old)
@@ -416,6 +435,11 @@ class ResponsesReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
         return ()
+
+
+def is_commentary(item: dict[str, Any]) -> bool:
+    """Return whether an item is a message that is no answer."""
+    return item.get("type") == "message" and item.get("phase") == "commentary"
 
 
 def is_told(values: Iterable[dict[str, Any]], parts: Iterable[Part]) -> bool:

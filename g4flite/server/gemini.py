@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import model_refusals
 from .checks import (
     COUNT,
     INTEGER,
@@ -100,6 +101,7 @@ def read(post: Post) -> Turn:
     gemini(data)
     check_tools(messages, **GEMINI_PAIRS)
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
+    model_refusals.check(model_refusals.GEMINI, {**data, "model": model})
     form = {"sse": _is_sse(post), "mute": model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))}
     return Turn(
         model=model,

@@ -57,6 +57,16 @@ def is_free(value: Any, _: JSON) -> bool:
     return kind_of(value) in ("auto", "none")
 
 
+def says_json(value: Any, data: JSON) -> bool:
+    """Return whether a message has the word "json", unless the format needs none."""
+    return kind_of(value) != "json_object" or "json" in str(data.get("messages") or data.get("input")).lower()
+
+
+def is_not(*kinds: str) -> Callable[[Any, JSON], bool]:
+    """Return a function that says whether a value is of none of these kinds."""
+    return lambda value, _: kind_of(value) not in kinds
+
+
 def thinks(data: JSON, *kinds: str | None) -> bool:
     """Return whether the field `thinking` has one of these types; None stands for no such field."""
     return kind_of(data.get("thinking")) in kinds
@@ -68,24 +78,54 @@ DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
 CLAUDE_4_1, CLAUDE_4_6, CLAUDE_4_7 = (rf"claude-[a-z]+-(4-([{first}-9]|1\d)|[5-9])(-.+)?" for first in (1, 6, 7))
 DEPRECATED = "`{}` is deprecated for this model."
 FORCED = "Thinking may not be enabled when tool_choice forces tool use."
+CLAUDE_UP_TO_4_5 = r"claude-(3-.+|[a-z]+-4(-[0-5])?(-\d{8}.*)?)"
+CLAUDE_ALWAYS_THINKING = "claude-(fable-5|mythos|(opus|sonnet)-5-5)(-.+)?"
+NO_THINKING = (
+    '"thinking.type.{}" is not supported for this model. Use "thinking.type.adaptive" and "output_config.effort" to '
+    "control thinking behavior."
+)
+UNSAID = "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'."
+UNSUPPORTED = "Unsupported parameter: '{}' is not supported with this model."
 
 OPENAI = (
     Rule("temperature", "Unsupported value: 'temperature' does not support {value} with this model. Only the default "
          "(1) value is supported.", is_one, REASONING),
     Rule("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
          "'max_completion_tokens' instead.", never, r"o[1-9](-.+)?|gpt-5.*"),
+    Rule("top_p", UNSUPPORTED.format("top_p"), is_one, REASONING),
+    Rule("stop", UNSUPPORTED.format("stop"), never, REASONING),
+    Rule("response_format", UNSAID, says_json),
+)  # fmt: skip
+RESPONSES = (
+    Rule("text", "Response input messages must contain the word 'json' in some form to use 'text.format' of type "
+         "'json_object'.", lambda value, data: says_json(value.get("format"), data)),
+)  # fmt: skip
+GROQ = (
+    Rule("response_format", "json mode cannot be combined with tool/function calling",
+         lambda value, data: kind_of(value) == "text" or not data.get("tools")),
+    Rule("response_format", "response_format` does not support streaming",
+         lambda value, data: kind_of(value) != "json_schema" or not data.get("stream")),
+    Rule("response_format", UNSAID, says_json),
+)  # fmt: skip
+XAI = (
+    Rule("stop", "Argument not supported on this model: stop", never,
+         "grok-3-mini(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),
 )  # fmt: skip
 DEEPSEEK = (
     Rule("tool_choice", "Thinking mode does not support this tool_choice",
          lambda value, data: is_free(value, data) or not thinks(data, None, "enabled"), DEEPSEEK_REASONING),
     Rule("response_format", "This response_format type is unavailable now",
          lambda value, _: kind_of(value) in ("text", "json_object")),
+    Rule("response_format", "Prompt must contain the word 'json' in some form to use 'response_format' of type "
+         "'json_object'", says_json),
 )  # fmt: skip
 MOONSHOT = (
     Rule("tool_choice", "tool_choice 'required' is incompatible with thinking enabled",
          lambda value, data: value != "required" or not thinks(data, None, "enabled"), "kimi-(?!k3).+"),
     Rule("tool_choice", "tool_choice 'specified' is incompatible with thinking enabled",
          lambda value, data: isinstance(value, str) or not thinks(data, None, "enabled"), "kimi-.+"),
+    Rule("temperature", "invalid temperature: only 1 is allowed for this model",
+         lambda value, data: value == 1 or not thinks(data, None, "enabled"), r"kimi-k(2\.[5-9](?!\d)|3).*"),
 )  # fmt: skip
 ANTHROPIC = (
     Rule("temperature", DEPRECATED.format("temperature"), is_one, CLAUDE_4_7),
@@ -93,11 +133,21 @@ ANTHROPIC = (
     Rule("temperature", "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
          lambda _, data: data.get("top_p") is None, CLAUDE_4_1),
     Rule("tool_choice", FORCED, lambda value, data: is_free(value, data) or not thinks(data, "enabled")),
-    Rule("tool_choice", FORCED, is_free, "claude-(fable-5|mythos)(-.+)?"),
+    Rule("tool_choice", 'tool_choice: type "tool" and "any" are not supported for this model.', is_free,
+         CLAUDE_ALWAYS_THINKING),
+    Rule("thinking", NO_THINKING.format("enabled"), is_not("enabled"), CLAUDE_4_7),
+    Rule("thinking", NO_THINKING.format("disabled"), is_not("disabled"), CLAUDE_ALWAYS_THINKING),
+    Rule("thinking", "adaptive thinking is not supported on this model", is_not("adaptive"), CLAUDE_UP_TO_4_5),
     Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled.",
          lambda value, data: value == 1 or not thinks(data, "enabled")),
     Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
          "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
+)  # fmt: skip
+# The request as it comes, with the model of the URL beside it.
+GEMINI = (
+    Rule("generationConfig", "Function calling with a response mime type: 'application/json' is unsupported",
+         lambda value, data: value.get("responseMimeType") != "application/json" or not data.get("tools"),
+         r"gemini-[12]\D.*"),
 )  # fmt: skip
 COHERE = (
     Rule("response_format", "response_format is not supported with tools",

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import model_refusals
 from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
@@ -62,8 +63,9 @@ def read(habits: Habits, post: Post) -> Turn:
         for part in message["content"] if isinstance(message["content"], list) else ():
             supported_image(part.get("image_url", {}).get("url", ""))
     check_tools(messages, **OPENAI_PAIRS)
-    stream = may(data, "stream", BOOLEAN) or False
-    return Turn(model=model, messages=messages, options=_options(data), stream=stream)
+    stream, found = may(data, "stream", BOOLEAN) or False, _options(data)
+    model_refusals.check(model_refusals.RESPONSES, data)
+    return Turn(model=model, messages=messages, options=found, stream=stream)
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:

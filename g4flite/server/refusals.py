@@ -124,7 +124,7 @@ def supported_image(url: str) -> None:
 
 
 def deepseek(data: JSON) -> None:
-    """Refuse the role developer, a JSON Schema, and a tool choice that a model which thinks does not take."""
+    """Refuse the role developer, a JSON Schema, JSON that no message names, and tool choices for models that think."""
     model_refusals.check(model_refusals.DEEPSEEK, data)
     for number, message in enumerate(data["messages"]):
         if message["role"] == "developer":
@@ -136,7 +136,7 @@ def deepseek(data: JSON) -> None:
 
 
 def moonshot(data: JSON) -> None:
-    """Refuse a tool choice that a model which thinks does not take."""
+    """Refuse a tool choice that a model which thinks does not take, and a temperature."""
     model_refusals.check(model_refusals.MOONSHOT, data)
 
 
@@ -152,6 +152,11 @@ def perplexity(data: JSON) -> None:
         raise Refusal(400, said, body={"error": {"message": said, "type": "invalid_message", "code": 400}})
 
 
+def xai(data: JSON) -> None:
+    """Refuse `stop` for models that reason."""
+    model_refusals.check(model_refusals.XAI, data)
+
+
 def vllm(data: JSON) -> None:
     """Refuse a system message that is not the first message, as many chat templates do."""
     if any(message["role"] in ("system", "developer") for message in data["messages"][1:]):
@@ -159,7 +164,8 @@ def vllm(data: JSON) -> None:
 
 
 def groq(data: JSON) -> None:
-    """Refuse unknown fields of messages."""
+    """Refuse unknown fields of messages, JSON beside tools or that no message names, and a JSON Schema in a stream."""
+    model_refusals.check(model_refusals.GROQ, data)
     for number, message in enumerate(data["messages"]):
         for key in message.keys() - GROQ_KEYS[message["role"]]:
             place = f"'messages.{number}'"

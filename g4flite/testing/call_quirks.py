@@ -335,19 +335,55 @@ def ollama_arguments_as_text(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield frame
 
 
-def partial_args(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Gemini on Vertex, if `streamFunctionCallArguments` asks for it: a path and a value for each argument.
+def partial_args(ended: bool) -> Quirk:
+    """Return the quirk of Gemini on Vertex with `streamFunctionCallArguments`: a chunk for each path of the arguments.
 
-    Source: BerriAI/litellm#23815, March 2026; langchain-ai/langchain-google#1752, May 2026.
+    Texts come in two pieces.  An empty object `{}` ends the arguments, if they are `ended`.  A call whose arguments the
+    paths cannot say comes at once.
+    Source: the tests of google-genai 3.6.1; BerriAI/litellm#23815, March 2026; langchain-ai/langchain-google#1752.
     """
-    for frame in frames:
-        made = json.loads(json.dumps(frame.data))
-        for candidate in made.get("candidates", ()):
-            for part in candidate.get("content", {}).get("parts", ()):
-                if call := part.get("functionCall"):
-                    paths = [{"jsonPath": f"$.{key}", "stringValue": str(value)} for key, value in call["args"].items()]
-                    part["functionCall"] = {"name": call["name"], "willContinue": True, "partialArgs": paths}
-        yield frame._replace(data=made)
+
+    def quirk(frames: Iterator[Frame]) -> Iterator[Frame]:
+        for frame in frames:
+            content = frame.data.get("candidates", [{}])[0].get("content", {})
+            call = next((part["functionCall"] for part in content.get("parts", ()) if "functionCall" in part), None)
+            pieces = list(pieces_of(call["args"])) if call else []
+            if call is None or {} in (piece.get("value") for piece in pieces):
+                yield frame
+                continue
+            named = {key: value for key, value in call.items() if key != "args"}
+            for made in (named, *({"partialArgs": [piece]} for piece in pieces)):
+                yield with_call(frame, {**made, "willContinue": True})
+            if ended:
+                yield with_call(frame, {})
+
+    return quirk
+
+
+def with_call(frame: Frame, call: JSON) -> Frame:
+    """Return the chunk with this `functionCall` in place of its own."""
+    made = json.loads(json.dumps(frame.data))
+    content = made["candidates"][0]["content"]
+    content["parts"] = [part | ({"functionCall": call} if "functionCall" in part else {}) for part in content["parts"]]
+    return frame._replace(data=made)
+
+
+def pieces_of(value: Any, path: str = "$") -> Iterator[JSON]:
+    """Yield the partial arguments of a value; one of an empty object or list has it as `value`."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inner is not None:
+        if not value and path != "$":
+            yield {"value": {}}
+        for key, item in inner:
+            plain = isinstance(key, str) and key.isidentifier()
+            yield from pieces_of(item, f"{path}.{key}" if plain else f"{path}[{json.dumps(key)}]")
+    elif isinstance(value, str):
+        half = len(value) // 2
+        yield {"jsonPath": path, "stringValue": value[:half], "willContinue": True}
+        yield {"jsonPath": path, "stringValue": value[half:]}
+    else:
+        kind = "nullValue" if value is None else "boolValue" if isinstance(value, bool) else "numberValue"
+        yield {"jsonPath": path, kind: value}
 
 
 # OpenAI's Responses: items with an id and an index, whose arguments come in pieces, and again at the end
@@ -461,10 +497,11 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "call_at_its_end_alone": {"responses": items(done_alone)},
     "call_at_the_end_alone": {"responses": items(completed_alone)},
     "call_item_ids_of_each_event": {"responses": items(new_item_ids)},
+    "call_in_partial_args": {"gemini": partial_args(ended=True)},
 }  # fmt: skip
 # Calls that cannot be told apart, or not be read.
 UNCLEAR_CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "calls_joined": {"chat": joined},
     "call_heads_first": {"chat": heads_first},
-    "call_in_partial_args": {"gemini": partial_args},
+    "call_in_partial_args_without_end": {"gemini": partial_args(ended=False)},
 }

@@ -249,6 +249,7 @@ DIALECTS = {
         usage="finish",
     ),
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
+    "xai": Habits(check=refusals.xai, role=EMPTY, think=reasoning_content, usage="finish"),
     "perplexity": Habits(check=refusals.perplexity, bases=("",), role=EMPTY),
     "github-models": Habits(bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),

@@ -81,6 +81,24 @@ def first_delta_alone(frames: Iterator[Frame]) -> Iterator[Frame]:
         come = come or frame.name == "response.output_text.delta"
 
 
+def answer_behind_commentary(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Responses: the reasoning is a message of the phase `commentary`, and the answer comes at the end alone.
+
+    Source: lm15-contract's recordings of Meta's service, 2026 (the phase); the rest is allowed by the protocol.
+    """
+    for name, data in frames:
+        item = data.get("item", {})
+        if name == "response.output_item.added" and item["type"] == "reasoning":
+            yield Frame(name, {**data, "item": {"type": "message", "phase": "commentary", "content": []}})
+        elif name == "response.reasoning_summary_text.delta":
+            yield Frame("response.output_text.delta", {**data, "type": "response.output_text.delta"})
+        elif "response" in data:
+            output = [part for part in data["response"]["output"] if part["type"] != "reasoning"]
+            yield Frame(name, {**data, "response": {**data["response"], "output": output}})
+        elif item.get("type") == "function_call" or "function_call" in name:
+            yield Frame(name, data)
+
+
 def _without_output(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "response": {**data["response"], "output": []}} if "response" in data else data
 
@@ -92,4 +110,5 @@ WHOLE_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "message_beside_delta": {"chat": message_beside_delta},
     "first_delta_alone": {"responses": first_delta_alone},
     "text_in_content_part": {"responses": text_in_content_part},
+    "answer_behind_commentary": {"responses": answer_behind_commentary},
 }  # fmt: skip

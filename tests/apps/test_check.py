@@ -214,7 +214,6 @@ FAULTS: dict[str, tuple[str, Any, str, bytes]] = {
     ),
     "no length": ("cromicle", sent(raw=b"HTTP/1.1 200 OK\r\n\r\n" + TEXT.encode()), "end of body", b"200 OK"),
     "silence in the text": ("openai", Script(split=(1000, 10**6), wait=30), "end of body", b"delta"),
-    "connection: close": ("openai", Script(headers={"connection": "close"}), "keep-alive", b"connection: close"),
 }  # fmt: skip
 
 
@@ -254,7 +253,11 @@ def test_a_fault_fails_the_line_about_it_and_no_other(case: str, faulty: Staged)
 
 # A provider, scripts for requests by their number, a line, and its verdict.
 LATER: dict[str, tuple[str, dict[int, Script], str, str]] = {
-    "the second one is reset": ("openai", {1: Script(raw=b"", reset=True)}, "keep-alive", "fail"),
+    # It looks like a connection that was closed before, and the request over a fresh one is answered.
+    "the second one is reset": ("openai", {1: Script(raw=b"", reset=True)}, "keep-alive", "unknown"),
+    "the second one is reset over a fresh connection, too": (
+        "openai", {number: Script(raw=b"", reset=True) for number in (1, 2)}, "keep-alive", "fail",
+    ),
     "the next one is not answered": ("openai", {2: Script(raw=b"")}, "disconnect", "fail"),
     "the next one is refused": ("openai", {2: Script(status=429)}, "disconnect", "unknown"),
     "the one that is left ends at once": ("openai", {1: Script(split=1000, wait=30)}, "disconnect", "pass"),
@@ -272,6 +275,22 @@ def test_the_requests_after_the_first_are_judged_too(case: str, faulty: Staged) 
     found = report_on(faulty, name)
     assert failing(found) == ([line] if verdict == "fail" else [])
     assert found[line].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        (Script(headers={"connection": "close"}), b"connection: close"),
+        # llama.cpp's server, November 2026.
+        (Script(headers={"keep-alive": "timeout=5"}, hangup=True), b"connection: keep-alive"),
+    ],
+)
+def test_a_server_need_not_keep_a_connection(script: Script, shown: bytes, faulty: Staged) -> None:
+    faulty.stages = {0: script}
+    found = report_on(faulty)
+    assert failing(found) == []
+    assert (found["keep-alive"].verdict, found["keep-alive"].evidence) == ("unknown", shown)
+    assert found["keep-alive"].says.startswith("the server closed the connection after a complete reply")
 
 
 def test_if_the_report_says_that_the_server_noticed_then_it_did(faulty: Staged) -> None:

@@ -145,7 +145,7 @@ def test_the_program_of_a_guide_runs_and_its_requests_are_those_of_the_guide(
 
 
 def test_the_signatures_of_the_guides_are_right() -> None:
-    prompt = "System: Be brief.\nUser: Hello\nAssistant: Hi\nUser: How are you?\nAssistant:"
+    prompt = "System: Answer in JSON.\nUser: Hello\nAssistant: Hi\nUser: How are you?\nAssistant:"
 
     def sha256(text: str) -> str:
         return hashlib.sha256(text.encode()).hexdigest()
@@ -182,7 +182,7 @@ def test_the_body_of_a_guide_shows_under_which_name_each_option_is_sent(name: st
         "tools": "now",
     }
     shown = json.dumps(body(guide(name)))
-    taken = {*providers.find(name).options} - ({"response_format"} if name == "cohere" else set())
+    taken = {*providers.find(name).options} - ({"response_format"} if name in ("cohere", "groq") else set())
     assert [option for option, value in values.items() if option in taken and json.dumps(value) not in shown] == []
     assert (json.loads(*re.findall("with the options `(.*)` make", guide(name)) or ["{}"])).keys() == taken
 
@@ -330,7 +330,7 @@ def test_a_payload_may_be_any_json_and_refuse_what_it_cannot_carry() -> None:
     assert body(text) == ["Hello"]
     assert "with no options make the body" in text
     assert "- **Options:** `seed` (int), `when` (bytes)\n" in text
-    assert body(guide(replace(ACME, payload=picky))) == ["Be brief.", "warm"]
+    assert body(guide(replace(ACME, payload=picky))) == ["Answer in JSON.", "warm"]
     with pytest.raises(g4flite.MessagesError, match="nothing"):
         guide(replace(ACME, payload=refusing))
 

@@ -6,8 +6,7 @@ import pytest
 
 import g4flite
 from g4flite._core.messages import Message, arguments, normalise, parts, split_data_url, split_system, tool_names
-from g4flite._core.options import check_refused, check_tools
-from g4flite._core.takes import Refused, Takes
+from g4flite._core.options import check_tools
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}
 
@@ -120,40 +119,3 @@ def test_tools_that_cannot_be_sent_are_refused(tools: Any, complaint: str) -> No
     with pytest.raises(g4flite.OptionError) as caught:
         check_tools(tools)
     assert complaint in str(caught.value)
-
-
-# A rule, the options, the fields of `extra`, and the end of the error; None means that nothing is refused.
-RULES: list[tuple[Refused, dict[str, Any], dict[str, Any], str | None]] = [
-    (Refused(option="seed"), {"seed": 7}, {}, "seed=7 is refused by the model 'm'; leave it out"),
-    (Refused(option="seed"), {}, {}, None),
-    (Refused(option="seed", models="n"), {"seed": 7}, {}, None),
-    (Refused(option="seed", models="m.+"), {"seed": 7}, {}, None),
-    (Refused(option="temperature", but=(1,)), {"temperature": 1.0}, {}, None),
-    (Refused(option="temperature", but=(1,)), {"temperature": 0}, {}, "leave it out, or pass 1"),
-    (Refused(option="seed", beside="tools"), {"seed": 7, "tools": []}, {}, None),
-    (Refused(option="seed", beside="top_p"), {"seed": 7, "top_p": 0}, {}, "seed=7 together with top_p= is refused"),
-    (Refused(option="tool_choice", but=("auto",)), {"tool_choice": {"type": "function"}}, {}, "tool_choice='function'"),
-    (Refused(option="seed", thinking=("enabled",)), {"seed": 7}, {}, None),
-    (Refused(option="seed", thinking=("enabled",)), {"seed": 7}, {"thinking": True}, None),
-    (Refused(option="seed", thinking=("enabled",)), {"seed": 7}, {"thinking": {"type": "enabled"}}, "while it thinks"),
-    (
-        Refused(option="seed", thinking=(None,)),
-        {"seed": 7},
-        {},
-        "is refused by the model 'm' while it thinks; leave it",
-    ),
-    (Refused(option="seed", thinking=(None,)), {"seed": 7}, {"thinking": {"type": "disabled"}}, None),
-]
-
-
-@pytest.mark.parametrize(("rule", "options", "extra", "said"), RULES)
-def test_a_rule_says_which_options_a_model_refuses(
-    rule: Refused, options: dict[str, Any], extra: dict[str, Any], said: str | None
-) -> None:
-    takes = Takes(refused=(Refused(option="n"), rule))
-    if said is None:
-        check_refused("m", options, extra, takes)
-        return
-    with pytest.raises(g4flite.OptionError) as caught:
-        check_refused("m", options, extra, takes)
-    assert said in str(caught.value)

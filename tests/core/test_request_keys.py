@@ -309,10 +309,26 @@ def test_an_empty_list_of_providers_is_refused_with_a_key_too() -> None:
         g4flite.stream([], "Hi", api_key=KEY)
 
 
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
 @pytest.mark.parametrize("name", ["anthropic", "gemini"])
 def test_system_messages_without_any_other_message_are_refused(name: str) -> None:
     with pytest.raises(g4flite.MessagesError, match=f"^{name}: there are only system messages"):
-        g4flite.stream(name, [{"role": "system", "content": "Be brief."}], model="m", api_key=KEY)
+        g4flite.stream(name, [SYSTEM], model="m", api_key=KEY)
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_empty_messages_alone_are_refused_as_what_they_are(role: str) -> None:
+    for blank in ("", " \n", [{"type": "text", "text": " "}]):
+        empty = [{"role": role, "content": blank}]
+        for before, said in (([], "every message is"), ([SYSTEM], "every message but the system messages is")):
+            wanted = f"{said} empty; write something" if role == "assistant" else f"message {len(before) + 1} is empty"
+            with pytest.raises(g4flite.MessagesError, match=f"^anthropic: {wanted}"):
+                g4flite.stream("anthropic", [*before, *empty], model="m", api_key=KEY)
+    # A blank system message says nothing of the others.
+    with pytest.raises(g4flite.MessagesError, match="^anthropic: there are only system messages"):
+        g4flite.stream("anthropic", [{**SYSTEM, "content": " "}], model="m", api_key=KEY)
 
 
 @pytest.mark.parametrize("stop", [[1], [""], ""])

@@ -152,3 +152,48 @@ class TestGemini:
         assert (raised.code, raised.kind) == (503, "UNAVAILABLE")
         *_, raised = read("gemini", json.dumps(error).encode())
         assert isinstance(raised, g4flite.OverloadedError)
+
+    @staticmethod
+    def piece(*pieces: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"functionCall": {**({"partialArgs": [*pieces]} if pieces else {}), **more}}
+
+    @pytest.mark.parametrize("last", ["empty", "without willContinue", "both"])
+    def test_arguments_in_pieces(self, last: str) -> None:
+        """Vertex AI with streamFunctionCallArguments: the tests of google-genai 3.6.1."""
+        boston = {"jsonPath": "$.location", "stringValue": "bos", "willContinue": True}
+        ton = {"jsonPath": "$.location", "stringValue": "ton"}
+        unit = {"jsonPath": "$.unit", "numberValue": 3}
+        more = {"willContinue": True} if last == "empty" else {}
+        parts = [self.piece(name="weather", willContinue=True), self.piece(boston, willContinue=True),
+                 self.piece(ton, willContinue=True), self.piece(unit, **more),
+                 *([self.piece()] if last != "without willContinue" else [])]  # fmt: skip
+        second = {"functionCall": {"name": "now", "args": {}}}
+        wire = sse(*map(self.chunk, parts), self.chunk({"text": "Hm."}, second), self.chunk(reason="STOP"))
+        call = ToolCall(made(0), "weather", '{"location": "boston", "unit": 3}')
+        assert [item for item in read("gemini", wire) if isinstance(item, str | ToolCall | Finish)] == [
+            call, "Hm.", ToolCall(made(1), "now", "{}"), Finish("tool_calls", "STOP"), "done",
+        ]  # fmt: skip
+
+    def test_arguments_in_pieces_that_a_limit_cut_off_are_no_json(self) -> None:
+        parts = self.piece(
+            {"jsonPath": "$.a[0]", "stringValue": "bos", "willContinue": True}, name="f", willContinue=True
+        )
+        items = read("gemini", sse(self.chunk(parts), self.chunk(reason="MAX_TOKENS")))
+        assert [item for item in items if isinstance(item, ToolCall | Finish)] == [
+            ToolCall(made(0), "f", '{"a": ["bos"]'), Finish("length", "MAX_TOKENS"),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("parts", "said"),
+        [
+            ([], "the reply ended before its arguments did"),
+            ([{"functionCall": {"name": "now"}}], "another call begins before this one has ended"),
+            ([{"functionCall": {"name": "f", "args": {"a": 1}}}], "its arguments come whole and in pieces"),
+        ],
+    )
+    def test_arguments_in_pieces_without_an_end(self, parts: list[Any], said: str) -> None:
+        begun = self.piece({"jsonPath": "$.a", "numberValue": 1}, name="f", willContinue=True)
+        *items, error = read("gemini", sse(self.chunk(begun), self.chunk(*parts, reason="STOP")))
+        assert isinstance(error, g4flite.MalformedReplyError)
+        assert str(error).startswith(f"the tool call of 'f' cannot be joined: {said}")
+        assert not any(isinstance(item, ToolCall | Finish) for item in items)

@@ -385,6 +385,33 @@ def test_a_commentary_without_deltas_is_reasoning() -> None:
         assert [it for it in items if isinstance(it, Reasoning | str)] == [Reasoning("hm"), "a", "done"]
 
 
+PHASES = ["commentary", None]
+
+
+@pytest.mark.parametrize("ids", [True, False], ids=["ids", "no ids"])
+@pytest.mark.parametrize("phase", PHASES, ids=["told at once", "told at the end"])
+@pytest.mark.parametrize("again", [True, False], ids=["all again", "the answer alone"])
+def test_an_answer_behind_a_commentary_s_deltas_comes_though_it_is_in_the_response_alone(
+    ids: bool, phase: str | None, again: bool
+) -> None:
+    """The commentary is longer than the answer, and has no place among the items of the answer."""
+    one, two = ({"id": name} if ids else {} for name in ("msg_1", "msg_2"))
+    aside, answer = item(part("Let me look."), phase="commentary", **one), item(part("Hi"), phase="final_answer", **two)
+    begun = {"type": "message", **({"phase": phase} if phase else {}), **one}
+    frames = [named("response.output_item.added", output_index=0, item=begun),
+              *(delta(text, output_index=0, **({"item_id": "msg_1"} if ids else {})) for text in ("Let me ", "look.")),
+              named("response.completed", response=message(output=[*[aside] * again, answer]))]  # fmt: skip
+    items = read("openai-responses", sse(*frames))
+    texts = [it.text if isinstance(it, Reasoning) else it for it in items if isinstance(it, Reasoning | str)]
+    if phase or again:
+        assert texts == ["Let me ", "look.", "Hi", "done"]
+    else:
+        # Nothing says that the deltas were another message's (ids change from event to event): the text was rewritten,
+        # and the pieces stand.
+        assert texts == ["Let me ", "look.", "done"]
+    assert [isinstance(it, Reasoning) for it in items if isinstance(it, Reasoning | str)][:2] == [bool(phase)] * 2
+
+
 def test_a_tool_call_in_the_response_alone_is_read() -> None:
     call = {"type": "function_call", "call_id": "c1", "name": "now", "arguments": "{}"}
     items = read("openai-responses", sse(named("response.completed", response=message(call))))

@@ -70,6 +70,25 @@ class TestOllama:
         (usage,) = [i for i in read("ollama", self.wire(self.line(content="a"), end)) if isinstance(i, Usage)]
         assert usage[:4] == (None, 5, None, None)
 
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ({"detail": "the words"}, "'the words'"),
+            ({"detail": [{"loc": ["body", "model"], "msg": "the words"}]}, "'body.model: the words'"),
+            ({"message": "the words"}, "'the words'"),
+            ({"errors": [{"message": "the words"}]}, "'the words'"),
+        ],
+    )
+    def test_an_error_of_a_relay_s_own_is_told_in_its_words(self, body: dict[str, Any], words: str) -> None:
+        for before in ([], [self.line(content="a")]):
+            *_, error = read("ollama", self.wire(*before, body))
+            assert isinstance(error, g4flite.ProviderError)
+            assert str(error).startswith(f"the service reports an error: {words}")
+
+    def test_a_line_of_another_kind_is_passed_over(self) -> None:
+        items = read("ollama", self.wire(self.line(content="a"), {"notice": 1}, {"detail": None}, self.line(done=True)))
+        assert "".join(item for item in items if isinstance(item, str)) == "adone"
+
     def test_an_error_in_the_middle_ends_the_reply(self) -> None:
         *items, raised = read("ollama", self.wire(self.line(content="a"), {"error": "an error was encountered"}))
         assert items == [Start(None, "m-1"), "a"]

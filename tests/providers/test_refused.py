@@ -143,6 +143,7 @@ def test_a_tool_choice_without_tools_is_left_out_or_refused(name: str, server: E
     assert "required" in json.dumps(body("openai", [HI], extra={"tools": [{}]}, tool_choice="required"))
 
 
+JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
 # What models refuse: the provider, the models that refuse it, the models that take it, the options, and the option that
 # the error names.
 TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
@@ -157,16 +158,26 @@ TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
      "temperature=0 together with top_p="),
     ("anthropic", "claude-opus-4-6 m", "", {"tool_choice": "required", "extra": {"thinking": {"type": "enabled"}}},
      "tool_choice='required'"),
-    ("anthropic", "claude-fable-5-1 claude-mythos", "claude-opus-5-5 m", {"tool_choice": "required"},
-     "tool_choice='required'"),
+    ("anthropic", "claude-fable-5-1 claude-mythos claude-opus-5-5 claude-sonnet-5-5-20260922", "claude-opus-5 m",
+     {"tool_choice": "required"}, "tool_choice='required'"),
+    ("openai openai-responses", "o1 o3-mini gpt-5 gpt-5-mini", "gpt-4o gpt-5.2 m", {"top_p": 0.5}, "top_p=0.5"),
+    ("openai", "o1 o3-mini gpt-5 gpt-5-mini", "gpt-4o gpt-5.2 m", {"stop": ["a"]}, "stop=['a']"),
+    ("moonshot", "kimi-k2.5 kimi-k2.6 kimi-k3", "kimi-k2-turbo-preview kimi-latest m", {"temperature": 0.3},
+     "temperature=0.3"),
+    ("xai", "grok-4 grok-4-0709 grok-3-mini", "grok-3 grok-4-fast-non-reasoning m", {"stop": "a"}, "stop='a'"),
+    ("groq", "llama-3.3-70b-versatile m", "", {"response_format": {"type": "json_object"}},
+     "response_format='json_object' together with tools="),
+    ("groq", "openai/gpt-oss-120b m", "", {"response_format": JSON_SCHEMA, "tools": []},
+     "response_format='json_schema'"),
+    ("gemini", "gemini-2.5-pro gemini-2.0-flash gemini-1.5-pro", "gemini-3-pro m",
+     {"response_format": {"type": "json_object"}}, "response_format='json_object' together with tools="),
     ("anthropic", "m", "", {"temperature": 0.5, "extra": {"thinking": {"type": "enabled"}}}, "temperature=0.5"),
     ("deepseek", "deepseek-reasoner deepseek-v4-pro", "deepseek-chat m", {"tool_choice": "required"},
      "tool_choice='required'"),
     ("deepseek", "deepseek-v4", "deepseek-chat", {"tool_choice": {"type": "function", "function": {"name": "now"}}},
      "tool_choice='function'"),
     ("deepseek", "deepseek-chat m", "",
-     {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}},
-     "response_format='json_schema'"),
+     {"response_format": JSON_SCHEMA}, "response_format='json_schema'"),
     ("moonshot", "kimi-k2 kimi-k2.6", "kimi-k3 moonshot-v1-8k m", {"tool_choice": "required"},
      "tool_choice='required'"),
     ("moonshot", "kimi-k2.6 kimi-k3", "m", {"tool_choice": {"type": "function", "function": {"name": "now"}}},
@@ -176,7 +187,12 @@ TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
 ]  # fmt: skip
 # What the same models take.
 TAKEN: list[tuple[str, str, dict[str, Any]]] = [
-    ("openai", "o3-mini", {"temperature": 1, "max_tokens": 5}),
+    ("openai", "o3-mini", {"temperature": 1, "top_p": 1, "max_tokens": 5}),
+    ("openai", "m", {"response_format": {"type": "json_object"}}),
+    ("openai-responses", "m", {"response_format": {"type": "json_object"}}),
+    ("azure-openai", "m", {"response_format": {"type": "json_object"}}),
+    ("groq", "m", {"response_format": {"type": "json_object"}, "tools": ()}),
+    ("moonshot", "kimi-k2.6", {"temperature": 1}),
     ("anthropic", "claude-opus-5-5", {"temperature": 1, "tool_choice": "auto"}),
     ("anthropic", "claude-opus-4-5", {"temperature": 0.5, "tool_choice": "required"}),
     ("anthropic", "m", {"tool_choice": "required", "temperature": 0.5, "extra": {"thinking": {"type": "disabled"}}}),
@@ -187,7 +203,10 @@ TAKEN: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic", "deepseek", "moonshot", "cohere"])
+@pytest.mark.parametrize(
+    "name",
+    "openai openai-responses azure-openai anthropic gemini deepseek moonshot groq xai cohere".split(),
+)
 def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: "Hello"
     call = settings(name, server) | {"tools": TOOLS}
@@ -198,7 +217,7 @@ def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, serv
         for model in refusing.split():
             before = server.connections
             with pytest.raises(g4flite.OptionError) as caught:
-                driver.collect(name, "Hi", **call | {"model": model}, **options)
+                driver.collect(name, "Hi", **call | {"model": model} | options)
             assert str(caught.value).startswith(f"{name}: {said_}"), model
             assert f"is refused by the model {model!r}" in str(caught.value)
             assert server.connections == before
@@ -209,10 +228,8 @@ def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, serv
             assert "".join(driver.collect(name, "Hi", **call | {"model": model}, **options)) == "Hello", model
     for wanted, model, options in TAKEN:
         if wanted == name:
-            assert "".join(driver.collect(name, "Hi", **call | {"model": model}, **options)) == "Hello", (
-                model,
-                options,
-            )
+            asked = call | {"model": model} | options
+            assert "".join(driver.collect(name, "Hi, in JSON", **asked)) == "Hello", (model, options)
 
 
 def refused_by_the_service(name: str, server: Emulator, model: str, options: dict[str, Any]) -> bool:
@@ -224,12 +241,62 @@ def refused_by_the_service(name: str, server: Emulator, model: str, options: dic
         "anthropic": {"tool_choice": {"type": "any"}},
         "cohere": {"tool_choice": "REQUIRED"},
     }
+    tools = given.pop("tools", TOOLS)
+    if name == "gemini":
+        given = {"generationConfig": {"responseMimeType": "application/json"}}
     wire = {key: names.get(name, {}).get(key, value) for key, value in given.items()}
     thinking = extra.get("thinking", {})
     sent = wire if thinking.get("type") == "x" else wire | {"thinking": thinking}
     with pytest.raises(g4flite.StatusError) as caught:
-        g4flite.stream(name, "Hi", **settings(name, server) | {"model": model}, tools=TOOLS, extra=sent).text()
+        g4flite.stream(name, "Hi", **settings(name, server) | {"model": model}, tools=tools, extra=sent).text()
     return caught.value.status == 400
+
+
+# The type of `thinking`, the models that refuse it, and those that take it.
+THINKING = [
+    ("enabled", "claude-opus-4-7 anthropic/claude-opus-4.8 claude-sonnet-5 claude-opus-5-5 claude-fable-5-1",
+     "claude-opus-4-6 claude-sonnet-4-5 claude-3-7-sonnet-latest m"),
+    ("disabled", "claude-opus-5-5 claude-sonnet-5-5 claude-fable-5 claude-fable-5-1 claude-mythos",
+     "claude-opus-5 claude-opus-4-7 claude-haiku-4-5 m"),
+    ("adaptive", "claude-opus-4-5 claude-haiku-4-5-20251001 claude-opus-4-20250514 claude-sonnet-4@20250514 "
+     "claude-3-7-sonnet-latest anthropic.claude-sonnet-4-0",
+     "claude-opus-4-6 claude-opus-4-10 claude-sonnet-5 claude-fable-5-1 m"),
+    ("between_tools", "", "claude-sonnet-5-5 claude-opus-4-5 m"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "refusing", "taking"), THINKING)
+def test_a_type_of_thinking_that_a_claude_refuses_is_refused(
+    kind: str, refusing: str, taking: str, driver: Driver, server: Emulator
+) -> None:
+    call = settings("anthropic", server) | {"extra": {"thinking": {"type": kind}}}
+    for model in refusing.split():
+        with pytest.raises(g4flite.OptionError, match=f"^anthropic: thinking='{kind}' is refused by the model '"):
+            driver.collect("anthropic", "Hi", **call | {"model": model})
+    assert server.connections == 0
+    for model in taking.split():
+        assert "".join(driver.collect("anthropic", "Hi", **call | {"model": model})) == "You said: Hi"
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-responses", "azure-openai", "deepseek", "groq"])
+def test_json_that_no_message_asks_for_is_refused(name: str, driver: Driver, server: Emulator) -> None:
+    call = settings(name, server) | {"response_format": {"type": "json_object"}}
+    server.script = Script(dialect=HABITS.get(name, "openai"))
+    with pytest.raises(g4flite.OptionError) as caught:
+        driver.collect(name, [SYSTEM, HI], **call)
+    assert str(caught.value) == (
+        f"{name}: response_format='json_object' is refused unless a message has the word 'json'; say in a message that "
+        "the answer is to be JSON"
+    )
+    assert server.connections == 0
+    for said_ in ({**SYSTEM, "content": "Use JSON."}, {**HI, "content": [{"type": "text", "text": "Json?"}]}):
+        assert "".join(driver.collect(name, [said_, HI], **call)) == "You said: Hi"
+    # The service refuses it in its own words.
+    wire = {"text": {"format": {"type": "json_object"}}} if name == "openai-responses" else call.copy()
+    plain = settings(name, server) | {"extra": {key: wire[key] for key in wire if key in ("text", "response_format")}}
+    server.script = Script(dialect=HABITS.get(name, "openai"))
+    with pytest.raises(g4flite.StatusError, match="must contain the word 'json' in some form"):
+        driver.collect(name, [SYSTEM, HI], **plain)
 
 
 @pytest.mark.parametrize(

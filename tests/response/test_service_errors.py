@@ -1073,3 +1073,25 @@ def test_a_number_that_python_cannot_hold_costs_no_class(form: str, number: str)
     error = refused(400, form.replace("{}", report))
     assert (type(error), error.code) == (ContextLengthError, "context_length_exceeded")
     assert "too long" in str(error)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "llama runner process has terminated: exit status 2", "llama runner process no longer running: -1",
+        "llama runner process has terminated: signal: killed",
+        "model requires more system memory (5.5 GiB) than is available (2.1 GiB)",
+        "model runner has unexpectedly stopped, this may be due to resource limitations or an internal error, check "
+        "ollama server logs for details", "CUDA error: out of memory", "unable to load model: /models/sha256-1",
+    ],
+)  # fmt: skip
+def test_a_model_that_the_server_could_not_run_is_its_log_s_matter(message: str) -> None:
+    """Issues of ollama/ollama, 2024-2026."""
+    advice = "the server could not run the model, which may need more memory: see its log, or ask for a smaller model"
+    assert str(refused(500, {"error": message})).endswith(f"; {advice}")
+    assert str(reported({"error": message})).endswith(f"; {advice}")
+    assert refused(500, {"error": message}).should_retry is None
+
+
+def test_what_else_could_not_be_loaded_is_no_model() -> None:
+    assert "see its log" not in str(refused(400, {"error": "Failed to load image or audio file"}))

@@ -100,7 +100,10 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
     (RESPONSES.field(tool_choice={"type": "function", "name": "weather"}), {"tool_choice": NAMED}),
     (RESPONSES.field(tool_choice={"type": "web_search"}), {"tool_choice": {"type": "web_search"}}),
     (RESPONSES.field(text={"format": {"type": "json_schema", "schema": SCHEMA}}), {"response_format": JSON_SCHEMA}),
-    (RESPONSES.field(text={"format": {"type": "json_object"}}), {"response_format": {"type": "json_object"}}),
+    (
+        RESPONSES.field(input="A, in JSON.", text={"format": {"type": "json_object"}}),
+        {"response_format": {"type": "json_object"}},
+    ),
 ]
 
 

@@ -200,7 +200,29 @@ OTHERS: list[tuple[Wire, str]] = [
     ),
     (
         ANTHROPIC.field(model="claude-fable-5-1", tools=[CLAUDE], tool_choice={"type": "tool", "name": "weather"}),
-        "Thinking may not be enabled when tool_choice forces tool use.",
+        'tool_choice: type "tool" and "any" are not supported for this model.',
+    ),
+    (
+        ANTHROPIC.field(model="claude-opus-4-7", thinking={"type": "enabled"}),
+        '"thinking.type.enabled" is not supported',
+    ),
+    (ANTHROPIC.field(model="claude-opus-5-5", thinking={"type": "disabled"}), '"thinking.type.disabled" is not suppor'),
+    (
+        ANTHROPIC.field(model="claude-haiku-4-5-20251001", thinking={"type": "adaptive"}),
+        "adaptive thinking is not supported on this model",
+    ),
+    (
+        replace(GEMINI, path=GEMINI.path.replace("/m:", "/gemini-2.5-pro:")).field(
+            tools=[{"functionDeclarations": [{"name": "f"}]}], generationConfig={"responseMimeType": "application/json"}
+        ),
+        "Function calling with a response mime type: 'application/json' is unsupported",
+    ),
+    (CHAT.field(model="o3", top_p=0.5), "Unsupported parameter: 'top_p' is not supported with this model."),
+    (CHAT.field(model="gpt-5", stop=["a"]), "Unsupported parameter: 'stop' is not supported with this model."),
+    (CHAT.field(response_format={"type": "json_object"}), "'messages' must contain the word 'json' in some form, to"),
+    (
+        RESPONSES.field(text={"format": {"type": "json_object"}}, instructions="Answer in JSON."),
+        "Response input messages must contain the word 'json' in some form to use 'text.format' of type 'json_object'.",
     ),
     (ANTHROPIC.field(temperature=0, thinking={"type": "enabled"}), "may only be set to 1 when thinking is enabled."),
     (
@@ -223,6 +245,7 @@ def test_the_other_protocols_refuse_what_their_services_refuse(wire: Wire, said:
 
 MADE_UP = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
 NAMED_TOOL = {"type": "function", "function": {"name": "weather"}}
+JSON_ASKED = [{"role": "user", "content": "A, in Json."}]
 # The dialect, what the request says besides, and the refusal; "" means that the service takes it.
 OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-reasoner", "tool_choice": "required"}, "Thinking mode does not support this tool"),
@@ -230,7 +253,19 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-v4", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
     ("deepseek", {"model": "deepseek-chat", "tool_choice": "required"}, ""),
     ("deepseek", {"response_format": MADE_UP}, "This response_format type is unavailable now"),
-    ("deepseek", {"response_format": {"type": "json_object"}}, ""),
+    ("deepseek", {"response_format": {"type": "json_object"}}, "Prompt must contain the word 'json' in some form to"),
+    ("deepseek", {"response_format": {"type": "json_object"}, "messages": JSON_ASKED}, ""),
+    ("openai", {"response_format": {"type": "json_object"}, "messages": JSON_ASKED}, ""),
+    ("groq", {"response_format": {"type": "json_object"}}, "json mode cannot be combined with tool/function calling"),
+    ("groq", {"response_format": {"type": "json_object"}, "tools": []}, "'messages' must contain the word 'json' in s"),
+    ("groq", {"response_format": MADE_UP, "tools": [], "stream": True}, "response_format` does not support streaming"),
+    ("groq", {"response_format": MADE_UP, "tools": [], "stream": False}, ""),
+    ("groq", {"response_format": {"type": "json_object"}, "tools": [], "messages": JSON_ASKED}, ""),
+    ("xai", {"model": "grok-4", "stop": ["a"]}, "Argument not supported on this model: stop"),
+    ("xai", {"model": "grok-3", "stop": ["a"]}, ""),
+    ("moonshot", {"model": "kimi-k2.6", "temperature": 0.3}, "invalid temperature: only 1 is allowed for this model"),
+    ("moonshot", {"model": "kimi-k2.6", "temperature": 1}, ""),
+    ("moonshot", {"model": "kimi-k2-turbo-preview", "temperature": 0.3}, ""),
     ("moonshot", {"model": "kimi-k2.6", "tool_choice": "required"}, "tool_choice 'required' is incompatible with thi"),
     ("moonshot", {"model": "kimi-k3", "tool_choice": NAMED_TOOL}, "tool_choice 'specified' is incompatible with thi"),
     ("moonshot", {"model": "kimi-k3", "tool_choice": "required"}, ""),
@@ -245,7 +280,7 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("dialect", "fields", "said"), OPTIONS)
 def test_options_are_refused_as_the_service_refuses_them(dialect: str, fields: dict[str, Any], said: str) -> None:
     with emulate("a", script=Script(dialect=dialect)) as e:
-        response = ask(e, CHAT.field(tools=[TOOL], **fields))
+        response = ask(e, CHAT.field(**{"tools": [TOOL], **fields}))
         assert (response.status != 200, said in response.body.decode()) == (bool(said), True), response.body
 
 

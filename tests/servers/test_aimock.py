@@ -20,6 +20,7 @@ WIRES = {"openai": "/v1", "openai-responses": "/v1", "anthropic": "", "gemini": 
 ERROR = {"message": "Slow down", "type": "rate_limit_error", "code": "rate_limit_exceeded"}
 FIXTURES = [
     {"match": {"userMessage": "Hi"}, "response": {"content": "Hello from aimock, word by word."}},
+    {"match": {"userMessage": "Only", "model": "m"}, "response": {"content": "It is me."}},
     {
         "match": {"userMessage": "weather"},
         "response": {"toolCalls": [{"name": "weather", "arguments": '{"city":"Oslo"}'}]},
@@ -68,7 +69,7 @@ def ask(driver: Driver, url: str) -> Callable[..., list[Any]]:
 
     def events(wire: str, message: str, **options: Any) -> list[Any]:
         key = None if wire == "ollama" else "sk-test"
-        return driver.events(wire, message, model="m", base_url=url + WIRES[wire], api_key=key, **options)
+        return driver.events(wire, message, base_url=url + WIRES[wire], api_key=key, **{"model": "m", **options})
 
     return events
 
@@ -112,6 +113,17 @@ def test_a_reply_that_is_cut_off(wire: str, ask: Callable[..., list[Any]], drive
         ask(wire, "cut")
     # The third chunk is text over some protocols only.
     assert "This one will".startswith(caught.value.partial)
+
+
+@wires
+def test_a_model_that_it_does_not_know(wire: str, ask: Callable[..., list[Any]], driver: Driver) -> None:
+    """The server knows an answer of the model `m` alone; its words are "No fixture matched", whatever was wrong."""
+    ask(wire, "Only")
+    assert driver.stream.partial == "It is me."
+    with pytest.raises(g4flite.NotFoundError) as caught:
+        ask(wire, "Only", model="no-such-model", retries=g4flite.Retry(times=2, cap=0))
+    assert caught.value.status == 404
+    assert len(driver.stream.attempts) == 1
 
 
 @wires

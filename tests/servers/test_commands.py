@@ -18,10 +18,6 @@ from .conftest import KEY, ROOT
 # No server of this machine is asked but the one of the test: nothing listens at port 9.
 NOWHERE = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in ("OLLAMA", "LMSTUDIO", "VLLM")}
 
-# The line of a report that fails: the server announces a keep-alive, and closes the connection after a streamed reply.
-# On a busy machine, the line may be written before the connection is closed.
-CLOSES = "keep-alive"
-
 
 def run(
     *command: str | Path, url: str, text: str | None = None, **variables: str
@@ -66,9 +62,9 @@ def test_the_command_probe(llamacpp: str) -> None:
 @pytest.mark.parametrize(
     ("name", "path"), [("llamacpp", "/v1"), ("openai", "/v1"), ("openai-responses", "/v1"), ("anthropic", "")]
 )
-def test_check_finds_the_one_fault_of_the_server(llamacpp: str, name: str, path: str) -> None:
+def test_check_finds_no_fault_of_the_server(llamacpp: str, name: str, path: str) -> None:
     findings = report(llamacpp + path, name, model="tiny")
-    faults = [finding for finding in findings if finding.verdict == "fail" and finding.name != CLOSES]
+    faults = [finding for finding in findings if finding.verdict == "fail"]
     assert not faults, faults
     assert {"response", "framing", "finish"} <= {finding.name for finding in findings}
 
@@ -77,7 +73,7 @@ def test_the_command_check(llamacpp: str) -> None:
     done = g4flite_command("check", f"{llamacpp}/v1", "--as", "llamacpp", "--json", url=llamacpp)
     assert done.stderr == ""
     verdicts = {finding["name"]: finding["verdict"] for finding in json.loads(done.stdout)}
-    assert done.returncode == (verdicts.pop(CLOSES) == "fail")
+    assert done.returncode == 0
     assert {*verdicts.values()} <= {"pass", "unknown"}
 
 

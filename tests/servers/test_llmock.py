@@ -84,6 +84,15 @@ def test_too_many_requests_and_the_wait_that_is_asked_for(wire: str, ask: Callab
     assert caught.value.retry_after == 2
 
 
+@wires
+def test_a_model_that_is_not_found(wire: str, ask: Callable[..., list[Any]], driver: Driver) -> None:
+    """The server knows any model; its error for the status has the form of each service's."""
+    with pytest.raises(g4flite.NotFoundError) as caught:
+        ask(wire, {"type": "fail", "status": 404}, retries=g4flite.Retry(times=2, cap=0))
+    assert caught.value.status == 404
+    assert len(driver.stream.attempts) == 1
+
+
 def test_a_failure_that_passes_is_not_noticed(ask: Callable[..., list[Any]], driver: Driver) -> None:
     # The server asks for a wait of one second.
     ask("openai", {"type": "fail", "status": 503, "times": 1}, {"type": "reply", "text": TEXT}, retries=1)

@@ -48,7 +48,7 @@ def test_the_answer_of_every_form_is_whole(quirk: str, protocol: str, driver: Dr
 def test_a_quirk_changes_only_its_own_frames(server: Emulator) -> None:
     """A reply of other frames, like those of a tool call, goes through."""
     server.reply = lambda messages: [g4flite.ToolCall("c", "now", "{}")]
-    for quirk in ("named_at_the_end", "summary_in_parts", "finish_repeated"):
+    for quirk in ("named_at_the_end", "summary_in_parts", "answer_behind_commentary", "finish_repeated"):
         name, path = ("anthropic", "") if quirk == "finish_repeated" else ("openai-responses", "/v1")
         server.script = Script(quirk=quirk)
         stream = g4flite.stream(name, "Hi", model="m", base_url=server.url + path, api_key="sk-test-1")

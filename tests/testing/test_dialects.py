@@ -196,6 +196,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "deepseek": ({}, {}, {"reasoning_content": "Hmm."}),
     "moonshot": ({}, {}, {"reasoning_content": "Hmm."}),
+    "xai": ({}, {}, {"reasoning_content": "Hmm."}),
     "vllm": ({}, {}, {"reasoning": "Hmm."}),
     "groq": ({"x_groq": {"id": "req_1"}}, {}, {"reasoning": "Hmm."}),
     "zai": ({}, {}, {"reasoning_content": "Hmm."}),

@@ -81,6 +81,13 @@ LASTING_WORDS: Final = re.compile(
     r"|while executing \w+ at line|at row \d+|param requires|requires (the )?--\w+|roles must alternate"
     r"|only (\w+,? )+and \w+ roles are|too large to process|cannot use tools)\b"
 )
+# The words by which a server says that it could not run the model: "llama runner process has terminated: exit status
+# 2", "model runner has unexpectedly stopped", "model requires more system memory (5.5 GiB) than is available" (issues
+# of ollama/ollama, 2024-2026).
+NOT_RUN: Final = re.compile(
+    r"\brunner (process )?(has |is )?(unexpectedly |no longer )?(terminated|stopped|running|crashed|exited)"
+    r"|\bmore system memory|\bout of memory|\bmodel failed to load|\b(failed|unable) to (load (the )?model|allocate)\b"
+)
 # The headers in which services give a request's id; the first of these that is there counts.  `cf-ray` and the like are
 # left out: a proxy in between gives them, and the service cannot find a request by them.
 REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ms-request-id")
@@ -420,7 +427,11 @@ def reported(report: Any) -> G4fliteError | None:
     passing = passing and not _is_lasting(found)
     return ProviderError(
         said,
-        advice=LATER if passing else _advice(StatusError, next(iter(_numbers(found)), 400), {}, found),
+        advice=(
+            LATER
+            if passing and not NOT_RUN.search(words)
+            else _advice(StatusError, next(iter(_numbers(found)), 400), {}, found)
+        ),
         code=found.code,
         kind=found.kind,
         passing=passing,
@@ -514,6 +525,8 @@ def _advice(kind: type[StatusError], status: int, headers: Mapping[str, str], re
         return (
             f"it redirects to {host}, and redirects are not followed: set {{base_url}} if the service has moved there"
         )
+    if NOT_RUN.search(_words(report)):
+        return "the server could not run the model, which may need more memory: see its log, or ask for a smaller model"
     if LOST.search(_words(report)):
         return f"the service lost the connection to another one behind it: {LATER}"
     if status >= 500 and not _is_lasting(report):

@@ -112,6 +112,10 @@ def refused_response(error: Exception, url: str) -> httpx.Response | None:
     """Return the response to the request of this URL if the exception is that of its `raise_for_status()`.
 
     A hook or a login of the caller's client may also ask another service, say for a token: that response is not ours.
+
+    httpx closes the response when a hook raises, before anybody else sees it.  So its body is lost, unless the hook has
+    read it, and only the status and the headers say what the error is: a used-up quota that is a plain 429 without
+    `x-should-retry: false` counts as one that passes, and is asked again.
     """
     if not is_a(error, "HTTPStatusError"):
         return None

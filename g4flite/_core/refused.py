@@ -1,0 +1,68 @@
+"""`check_refused`: raises an error for an option that a service is known to refuse, before any socket is opened.
+
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES)       # in a payload builder
+
+`TAKES.refused` is the service's table of rules.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .errors import OptionError
+from .takes import Refused, Takes
+
+# The fields of `extra` that stand for messages that are not read here: in place of the caller's, or before them.
+ELSEWHERE = ("messages", "input", "previous_response_id", "conversation", "prompt")
+
+
+def check_refused(
+    model: str | None,
+    options: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    messages: Iterable[Mapping[str, Any]],
+    takes: Takes,
+) -> None:
+    """Raise `OptionError` for an option that the service is known to refuse for this model and these messages.
+
+    A field of `extra` is not looked at, but for `thinking`, which is no option: it is the caller's way past these
+    rules.
+    """
+    given = {**options, "thinking": extra.get("thinking")}
+    for rule in takes.refused:
+        if not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):
+            continue
+        what = f"{rule.option}={_kind_of(given[rule.option])!r}"
+        if not rule.unsaid:
+            raise OptionError(f"{what}{_why(rule, model)}")
+        said = any(rule.unsaid in str(message).lower() for message in messages)
+        if not said and extra.keys().isdisjoint(ELSEWHERE):
+            raise OptionError(
+                f"{what} is refused unless a message has the word {rule.unsaid!r}; say in a message that the answer is "
+                f"to be {rule.unsaid.upper()}"
+            )
+
+
+def _concerns(rule: Refused, given: Mapping[str, Any]) -> bool:
+    """Return whether a rule forbids one of the given options, to some model and some messages."""
+    value = _kind_of(given.get(rule.option))
+    if value is None or (value not in rule.values if rule.values else value in rule.but):
+        return False
+    if rule.beside and given.get(rule.beside) in (None, [], ()):
+        return False
+    return not rule.thinking or _kind_of(given["thinking"]) in rule.thinking
+
+
+def _kind_of(value: Any) -> Any:
+    """Return the `type` of a mapping, and any other value as it is."""
+    return value.get("type") if isinstance(value, Mapping) else value
+
+
+def _why(rule: Refused, model: str | None) -> str:
+    """Return the end of the message about an option that the service refuses, whatever the messages say."""
+    beside = f" together with {rule.beside}=" if rule.beside else ""
+    thought = " while it thinks" if rule.thinking else ""
+    advice = f"leave {'one of them' if beside else 'it'} out"
+    if rule.but and not beside:
+        advice += f", or pass {' or '.join(map(repr, rule.but))}"
+    return f"{beside} is refused by the model {model!r}{thought}; {advice}"
