@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         Start,
         ToolCall,
         ToolCallDelta,
+        TurnState,
         Usage,
     )
     from ._core.exchange import Attempt
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from ._core.settings import Retry, Timeout
     from ._core.stream import Events, Stream
     from .client import Client, HttpClient, Messages, ProviderLike, stream
+    from .conversation import tool_result
     from .providers import register
 
 __version__ = "0.1.0"
@@ -135,22 +137,25 @@ __all__ = [
     "TotalTimeoutError",
     "TransportError",
     "TruncatedStreamError",
+    "TurnState",
     "Usage",
     "UsageError",
     "providers",
     "register",
     "stream",
+    "tool_result",
 ]
 
 # The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
 _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Client", "HttpClient", "Messages", "ProviderLike", "stream"), "client"),
-    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta Usage".split(),
-                    "_core.events"),
+    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta TurnState "
+                    "Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
+    "tool_result": "conversation",
     "providers": "", "register": "providers",
 }  # fmt: skip
 

@@ -275,13 +275,14 @@ def build(call: Call) -> Request:
         raise SpecError(
             f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
         ) from None
+    call.dropped.clear()
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
-    return Request(url, _checked_headers({**headers, **call.headers}), body)
+    return Request(url, _checked_headers({**headers, **call.headers}), body, dropped=tuple(call.dropped))
 
 
 def _signed(call: Call) -> Mapping[str, str | int]:

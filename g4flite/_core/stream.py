@@ -109,6 +109,26 @@ class Stream:
         return tuple(self._run.tool_calls)
 
     @property
+    def message(self) -> dict[str, Any]:
+        """The turn as a message that can be appended to the messages: `role`, `content`, `tool_calls` and `state`.
+
+        It is a plain dict, which JSON can hold.  `state` is what the service wants back with the turn, such as signed
+        reasoning: the next request carries it back, if the same service is asked.  If the answer is not complete, the
+        message has `partial: True`, and its state is not sent back.  Raises `UsageError` with `keep_partial=False`.
+        """
+        from .turn import message_of  # noqa: PLC0415 - many streams are asked for no message
+
+        return message_of(self._run)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the request left out of the messages, because this service cannot take it: a short text for each.
+
+        Empty before the request is made.
+        """
+        return self._run.dropped
+
+    @property
     def response_id(self) -> str | None:
         """The service's id of the reply; None if the service gave none."""
         return self._run.start.response_id

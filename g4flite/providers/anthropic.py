@@ -4,12 +4,12 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError
-from .._core.events import Finish, Native, Start, Usage
+from .._core.events import Finish, Native, Start, TurnState, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import (
     as_wire_names,
@@ -62,16 +62,23 @@ REFUSED = (
 )
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
+# Models that check whether something before their thinking was changed: 400 "The block is bound to a different
+# conversation." (platform.claude.com, preserved-thinking/prefix-checks, 2026).
+BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
 # The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
 # 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
 # '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern
 # '^[a-zA-Z0-9_-]{1,128}$'".
 TAKES = Takes(
-    keys=("content.cache_control", "tools.cache_control", "function.strict"),
+    keys=("content.cache_control", "tools.cache_control", "function.strict", "tool.is_error", "tool.image_url"),
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
     refused=REFUSED,
+    # 400 "Invalid `signature` in `thinking` block" for another model's or another vendor's (NousResearch/hermes-agent
+    # #24401, can1357/oh-my-pi#6379, 2026); Sonnet and Haiku 5.5 bind to the account, too (docs.aws.amazon.com).
+    state="account",
+    prefix=BOUND_TO_PREFIX,
 )
 
 
@@ -86,7 +93,7 @@ def payload(call: Call) -> JSON:
     from 4.1 on, a `tool_choice` that demands a tool of a model that thinks.
     """
     check_refused(call.model, call.options, call.extra, TAKES)
-    system, messages = split_system(list(without_blanks(fitted(call.messages, TAKES))))
+    system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
     if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
             f"the last message is the assistant's, and the model {call.model!r} does not go on with an answer; "
@@ -115,7 +122,8 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
                 result.append({"role": "user", "content": []})
             # A result may be an empty text, but no empty list.
             result[-1]["content"].append(
-                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"] or ""}
+                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": blocks(message) or ""}
+                | non_empty(is_error=message.get("is_error"))
             )
         else:
             result.append({"role": message["role"], "content": blocks(message)})
@@ -127,7 +135,9 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def blocks(message: Message) -> Any:
     """Return the content of a turn: the text, if the message is nothing but text, else a list of blocks."""
-    calls = message.get("tool_calls", ())
+    calls = [tool_use(call) for call in message.get("tool_calls", ())]
+    if "state" in message:
+        return list(turn_blocks(message["state"], calls))
     if isinstance(message["content"], str) and not calls:
         return message["content"]
     result: list[dict[str, Any]] = []
@@ -139,10 +149,31 @@ def blocks(message: Message) -> Any:
             source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
             block |= {"type": "image", "source": source}
         result.append(block)
-    for call in calls:
-        function = call["function"]
-        result.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments(call)})
-    return result
+    return result + calls
+
+
+def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the block of a tool call."""
+    return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
+
+
+def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the blocks of an answer from the parts of its state.
+
+    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.
+    """
+    thinking = ""
+    for part in parts:
+        if isinstance(part, int):
+            yield calls[part]
+        elif isinstance(part, str):
+            if part.strip():
+                yield {"type": "text", "text": part}
+        elif "reasoning" in part:
+            thinking = part["reasoning"]
+        else:
+            yield {**part, "thinking": thinking} if part.get("type") == "thinking" else part
+            thinking = ""
 
 
 def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
@@ -161,7 +192,7 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
             content = "" if isinstance(content, str) else [part for part in content if part not in blank]
         if message["role"] == "user" and not content:
             raise MessagesError(f"message {number} is empty, which this service refuses; write something into it")
-        if message["role"] != "assistant" or content or message.get("tool_calls"):
+        if message["role"] != "assistant" or content or message.get("tool_calls") or "state" in message:
             yield {**message, "content": content}
 
 
@@ -172,12 +203,18 @@ def without_end(content: Any) -> Any:
     """
     if isinstance(content, str):
         return content.rstrip()
+    if content[-1]["type"] != "text":
+        return content
     return [*content[:-1], {**content[-1], "text": content[-1]["text"].rstrip()}]
 
 
 # The types of the deltas, by the field that each has, for servers that leave the type out.
 DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta",
           "signature": "signature_delta", "citation": "citations_delta"}  # fmt: skip
+
+
+# The ranks of the kinds of blocks: see `MessagesReader`.
+RANKS = {"text": 1, None: 1, "tool_use": 2}
 
 
 class Block(NamedTuple):
@@ -191,7 +228,7 @@ class Block(NamedTuple):
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
-    __slots__ = ("_block", "_calls", "_counts", "_ending", "_left", "done")
+    __slots__ = ("_block", "_calls", "_counts", "_ending", "_left", "_rank", "_signature", "done")
     names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
              "message_stop")  # fmt: skip
 
@@ -200,6 +237,10 @@ class MessagesReader:
         # The block that will be a `Native`, None if none is open; and how many characters its input may still grow.
         self._block: Block | None = None
         self._left = limit
+        # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
+        self._rank = 0
+        # The signature of the open block of thinking; None if no such block is open.
+        self._signature: str | None = None
 
     @property
     def verbatim(self) -> bool:
@@ -233,7 +274,7 @@ class MessagesReader:
         if kind == "content_block_start":
             return self._started(frame.get("index"), frame["content_block"])
         if kind == "content_block_stop":
-            return (*self._calls.stop(frame.get("index")), *self._native(frame.get("index")))
+            return (*self._calls.stop(frame.get("index")), *self._signed(), *self._native(frame.get("index")))
         if kind == "message_delta":
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
@@ -245,11 +286,17 @@ class MessagesReader:
     def _begun(self, blocks: object) -> Items:
         """Yield the blocks that a message already holds when it starts: some servers send the whole answer there."""
         for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
-            yield from (*self._started(index, block), *self._calls.stop(index), *self._native(index))
+            yield from (*self._started(index, block), *self._calls.stop(index), *self._signed(), *self._native(index))
 
     def _started(self, index: object, block: dict[str, Any]) -> Items:
         """Yield what a block begins with."""
         kind = block.get("type")
+        # The block before never stopped, if it is still open.
+        yield from self._signed()
+        rank = RANKS.get(kind, 0)
+        if rank < self._rank:
+            yield TurnState(None)
+        self._rank = rank
         if kind == "tool_use":
             # Some servers send the whole `input` here, and no `input_json_delta`.
             yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
@@ -257,6 +304,7 @@ class MessagesReader:
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
         elif kind == "thinking":
+            self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
         else:
             # The block may be a `server_tool_use`, a tool that the service runs itself.
@@ -264,6 +312,12 @@ class MessagesReader:
             # The block before never stopped, if it is still open.
             yield from self._native()
             self._block = Block(index, block, [])
+
+    def _signed(self) -> Items:
+        """Yield the signature of the open block of thinking, which ends."""
+        signature, self._signature = self._signature, None
+        if signature is not None:
+            yield TurnState({"type": "thinking", "signature": signature} if signature else None)
 
     def _native(self, index: object = None) -> Items:
         """Yield the open block as a `Native`, with its input joined; if an index is given, only the block there."""
@@ -279,6 +333,7 @@ class MessagesReader:
             except (ValueError, RecursionError):
                 value = {**value, "input": text}
         yield Native(str(value.get("type")), value)
+        yield TurnState(value)
 
     def _delta(self, index: object, delta: dict[str, Any]) -> Items:
         """Return the text, reasoning, piece of a tool call or other content in a `content_block_delta`."""
@@ -294,8 +349,10 @@ class MessagesReader:
             return self._grown(self._block, delta)
         if kind == "input_json_delta":
             return tuple(self._calls.add(index, arguments=delta["partial_json"]))
-        # A signature is the service's own.
-        return (Native(str(kind), delta),) if kind != "signature_delta" else ()
+        if kind == "signature_delta":
+            self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
+            return ()
+        return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:
         """Add a delta to a block: a piece of its input, or fields of the block (`compaction_delta`)."""
@@ -328,6 +385,7 @@ class MessagesReader:
         """Yield the end of the answer: blocks that were not ended, the finish reason."""
         self.done = True
         yield from self._calls.whole()
+        yield from self._signed()
         yield from self._native()
         yield finish._replace(reason=self._calls.reason(finish.reason))
 

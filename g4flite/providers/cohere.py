@@ -50,7 +50,7 @@ def payload(call: Call) -> JSON:
     `OptionError`.
     A message with a `name` raises `MessagesError`.
     """
-    messages = fitted(call.messages, TAKES)
+    messages = fitted(call, TAKES)
     check_refused(call.model, call.options, call.extra, TAKES)
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:

@@ -48,7 +48,7 @@ def payload(call: Call) -> JSON:
     `MessagesError`.
     """
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
-    system, messages = split_system(fitted(call.messages, TAKES))
+    system, messages = split_system(fitted(call, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
     config = as_wire_names(call.options, **names) | non_empty(

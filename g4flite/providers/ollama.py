@@ -30,7 +30,7 @@ def payload(call: Call) -> JSON:
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.
     """
-    messages = fitted(call.messages, TAKES)
+    messages = fitted(call, TAKES)
     names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools, TAKES)

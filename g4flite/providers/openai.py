@@ -74,7 +74,7 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
     if tool_choice(call.options, call.extra) is None:
         options.pop("tool_choice", None)
-    messages = fitted(call.messages, takes, call.model)
+    messages = fitted(call, takes)
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | options

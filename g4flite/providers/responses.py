@@ -75,7 +75,7 @@ def payload(call: Call) -> JSON:
     return (
         {
             "model": required_model(call.model),
-            "input": [item for m in fitted(call.messages, TAKES, call.model) for item in items(m)],
+            "input": [item for m in fitted(call, TAKES) for item in items(m)],
             "stream": True,
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
