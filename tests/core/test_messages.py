@@ -211,7 +211,7 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         (image("data:image/png;base64,"), "part 1 has an image without data"),
         ([ASKING, {**ANSWER, "content": None}], "message 2 has no content"),
         (
-            [{"role": "system", "content": [IMAGE]}, HI],
+            [{"role": "system", "content": [IMAGE]}],
             "part 1 is of the type 'image_url'; only text parts can be sent",
         ),
         ([ASKING, {**ANSWER, "tool_call_id": None}], "message 2 has no tool_call_id of the type str"),
