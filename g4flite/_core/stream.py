@@ -10,10 +10,10 @@ refers to the generator, so CPython closes the generator, and with it the connec
 """
 
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import StreamConsumed
 from .events import Event, FinishReason, ToolCall, Usage
@@ -23,16 +23,23 @@ if TYPE_CHECKING:
     from .exchange import Attempt, Run
 
 
-class Events:
-    """The texts and events of a stream, in order.  `Stream.events` returns this."""
+class Readable(Protocol):
+    """What `Events` reads: a `Stream`, or the `Answer` of a conversation."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def _read(self, *, everything: bool) -> Iterator[Any]: ...
+    def _aread(self, *, everything: bool) -> AsyncIterator[Any]: ...
+
+
+class Events:
+    """The texts and events of a stream or an answer, in order.  Their method `events` returns this."""
+
+    def __init__(self, stream: Readable) -> None:
         self._stream = stream
 
-    def __iter__(self) -> Generator[str | Event, None, None]:
+    def __iter__(self) -> Iterator[str | Event]:
         return self._stream._read(everything=True)
 
-    def __aiter__(self) -> AsyncGenerator[str | Event, None]:
+    def __aiter__(self) -> AsyncIterator[str | Event]:
         return self._stream._aread(everything=True)
 
 
