@@ -98,12 +98,12 @@ class Conversation:
         # The loop that reads an answer.
         self._reading: weakref.ref[Loop] | None = None
 
-    def say(self, content: str | Sequence[Any]) -> "Answer":
-        """Return the answer to a text, or to a list of parts.  Nothing is sent before a loop begins to read it.
+    def say(self, content: str | Sequence[Any] | Mapping[str, Any]) -> "Answer":
+        """Return the answer to a text, a list of parts or a whole message.  Nothing is sent before a loop reads it.
 
         If the answer does not come to its end, the history stays as it is.  Raises what `g4flite.stream` raises.
         """
-        turn = _history([{"role": "user", "content": content}])
+        turn = _history([content if isinstance(content, Mapping) else {"role": "user", "content": content}])
         return Answer(self, turn, self._ask(turn, self._tool_choice))
 
     def _ask(self, turn: Sequence[Mapping[str, Any]], tool_choice: Any) -> Stream:

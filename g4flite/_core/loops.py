@@ -69,11 +69,6 @@ def in_notebook() -> bool:
 def frames_of_ours() -> int:
     """Return the `stacklevel` at which a warning of the calling function names the first line outside the package."""
     frame, level = sys._getframe(1), 1
-    while frame.f_back is not None and _is_ours(f"{frame.f_globals.get('__name__')}."):
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{PACKAGE}."):
         frame, level = frame.f_back, level + 1
     return level
-
-
-def _is_ours(module: str) -> bool:
-    """Return whether a module, with a dot behind its name, is of the package.  An app is a user of it."""
-    return module.startswith(f"{PACKAGE}.") and not module.startswith(f"{PACKAGE}.apps.")

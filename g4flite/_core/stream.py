@@ -13,7 +13,7 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed
 from .events import Event, FinishReason, ToolCall, Usage
@@ -23,24 +23,18 @@ if TYPE_CHECKING:
     from .exchange import Attempt, Run
 
 
-class Readable(Protocol):
-    """What `Events` reads: a `Stream`, or the `Answer` of a conversation."""
-
-    def _read(self, *, everything: bool) -> Iterator[Any]: ...
-    def _aread(self, *, everything: bool) -> AsyncIterator[Any]: ...
-
-
 class Events:
     """The texts and events of a stream or an answer, in order.  Their method `events` returns this."""
 
-    def __init__(self, stream: Readable) -> None:
+    def __init__(self, stream: Any) -> None:
+        # A `Stream`, or the `Answer` of a conversation.
         self._stream = stream
 
     def __iter__(self) -> Iterator[str | Event]:
-        return self._stream._read(everything=True)
+        return self._stream._read(everything=True)  # type: ignore[no-any-return]
 
     def __aiter__(self) -> AsyncIterator[str | Event]:
-        return self._stream._aread(everything=True)
+        return self._stream._aread(everything=True)  # type: ignore[no-any-return]
 
 
 class Stream:
