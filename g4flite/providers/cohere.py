@@ -78,12 +78,13 @@ def with_thinking(message: Message) -> Message:
     """
     if "state" not in message:
         return message
-    thinking = plan = ""
+    thoughts, plan = list[str](), ""
     for part in message["state"]:
-        if isinstance(part, dict):
-            thinking += part.get("reasoning", "")
-            if part == PLAN:
-                thinking, plan = "", thinking
+        if part == PLAN:
+            plan = thoughts.pop()
+        elif isinstance(part, dict):
+            thoughts.append(part["reasoning"])
+    thinking = "".join(thoughts)
     rest = {key: value for key, value in message.items() if key != "state"}
     if thinking:
         rest["content"] = [{"type": "thinking", "thinking": thinking}, *parts(message)]
