@@ -106,7 +106,8 @@ def text(said: str) -> dict[str, Any]:
 
 ANTHROPIC_TURN = [
     SIGNED, REDACTED, {"type": "thinking", "thinking": "", "signature": "b21pdA=="}, text("I look."), SEARCH, FOUND,
-    {"type": "thinking", "thinking": "Again.", "signature": "YWdhaW4="}, use(1, zone="UTC"), use(2, zone="CET"), text("So."),
+    {"type": "thinking", "thinking": "Again.", "signature": "YWdhaW4="}, use(1, zone="UTC"), use(2, zone="CET"),
+    text("So."),
 ]  # fmt: skip
 
 
