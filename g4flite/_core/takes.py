@@ -63,6 +63,8 @@ class Takes:
     - `state` says to what the state of an answer is bound that goes back: "provider", "model" (to the provider and the
       model) or "account" (to the key as well); "" means that the service wants no state back.
     - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
+    - `reasoning` is the field of an assistant's message in which reasoning goes back, in a dialect of Chat Completions;
+      `reasoned` is a regular expression for the whole names of models that refuse tool calls without that field.
     """
 
     keys: Collection[str] = ()
@@ -76,7 +78,9 @@ class Takes:
     refused: Collection[Refused] = ()
     state: Literal["", "provider", "model", "account"] = ""
     prefix: str = ""
+    reasoning: str = ""
+    reasoned: str = ""
 
 
 # What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY)
+EVERYTHING = Takes(keys=EVERY_KEY, state="provider", reasoning="reasoning_content")

@@ -4,12 +4,13 @@ Source: https://ai.google.dev/api/generate-content and the types of python-genai
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, MalformedReplyError, ProviderError
-from .._core.events import Finish, Native, Usage
+from .._core.events import Finish, Native, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import (
     OPTIONS,
@@ -35,8 +36,14 @@ from .._core.takes import Takes
 
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
-# The types of google-genai 3.6.1 have none of the optional keys.
-TAKES = Takes()
+# The types of google-genai 3.6.1 have none of the optional keys.  "Invalid/Corrupted thought signature" for one of
+# another model (docs.apiyi.com, 2026).
+TAKES = Takes(keys=("tool.is_error",), state="model")
+# From Gemini 3 on: 400 "Function call is missing a thought_signature in functionCall parts" (earendil-works/pi#8590,
+# 2026).  Of calls that stand side by side, the first has it.  This one stands for a call that another model has made
+# (ai.google.dev, thought-signatures).
+SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
+UNCHECKED = "skip_thought_signature_validator"
 
 
 def payload(call: Call) -> JSON:
@@ -62,7 +69,7 @@ def payload(call: Call) -> JSON:
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
-        contents=contents(messages),
+        contents=contents(messages, signed=SIGNED.fullmatch(call.model or "") is not None),
         systemInstruction=non_empty(parts=[{"text": system}] if system else None),
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
@@ -70,9 +77,10 @@ def payload(call: Call) -> JSON:
     )
 
 
-def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any]]:
     """Return the messages in the protocol's form.  Messages of one role that follow one another are one content.
 
+    If calls have to be `signed`, a first call without a signature gets one that is not checked.
     The results of tools are a content of their own: with a user's text beside them, Gemini 3 answers 200 and says
     nothing (NousResearch/hermes-agent#79791, anomalyco/opencode#43479, 2026).
     """
@@ -80,7 +88,11 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
     for message in messages:
         if message["role"] != before:
             result.append({"role": "model" if message["role"] == "assistant" else "user", "parts": []})
-        result[-1]["parts"] += wire_parts(message, names)
+        made = list(turn_parts(message) if "state" in message else wire_parts(message, names))
+        first = next((part for part in made if "functionCall" in part), None)
+        if signed and first is not None:
+            first.setdefault("thoughtSignature", UNCHECKED)
+        result[-1]["parts"] += made
         before = message["role"]
     # The service takes tool calls behind a user's turn alone (pydantic-ai does the same, August 2026).
     if any("functionCall" in part for part in result[0]["parts"]):
@@ -91,7 +103,9 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
-        name, response = names[message["tool_call_id"]], as_result_object(message["content"])
+        name, content = names[message["tool_call_id"]], message["content"]
+        # "error" is the service's word for a failed call (types of google-genai 3.6.1, `FunctionResponse`).
+        response = {"error": content} if message.get("is_error") else as_result_object(content)
         yield {"functionResponse": {"id": message["tool_call_id"], "name": name, "response": response}}
         return
     calls = message.get("tool_calls", ())
@@ -102,8 +116,35 @@ def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, An
             continue
         media, data = embedded_image(part)
         yield {"inlineData": {"mimeType": media, "data": data}}
-    for call in calls:
-        yield {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
+    yield from map(function_call, calls)
+
+
+def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a tool call."""
+    return {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
+
+
+def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
+    """Yield the parts of an answer from those of its state.
+
+    A signature goes back in the part that it came with; two parts of which one is signed are never joined
+    (ai.google.dev, thought-signatures).  Reasoning without a signature is not wanted back.
+    """
+    before: dict[str, Any] = {}
+    for part in message["state"]:
+        if isinstance(part, dict) and part.keys() == {"thoughtSignature"}:
+            before |= part
+            continue
+        if before and (not before.get("thought") or "thoughtSignature" in before):
+            yield before
+        if isinstance(part, int):
+            before = function_call(message["tool_calls"][part])
+        elif isinstance(part, str):
+            before = {"text": part}
+        else:
+            before = {"text": part["reasoning"], "thought": True} if "reasoning" in part else part
+    if before and (not before.get("thought") or "thoughtSignature" in before):
+        yield before
 
 
 # The fields of a part that are read or say something about other fields.  Any other field is content of its own kind:
@@ -188,10 +229,17 @@ class GeminiReader:
                 )
                 return
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
-        if text := part.get("text"):
+        text, signature = part.get("text"), part.get("thoughtSignature")
+        if text:
+            # What stands before a signed text has no part in its signature.
+            if signature or self._calls.begun:
+                yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
             yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+            yield TurnState(part)
+        elif signature:
+            yield TurnState({"thoughtSignature": signature} if text or call else part)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
         """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""
