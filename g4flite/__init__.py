@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     )
     from ._core.exchange import Attempt
     from ._core.messages import Message
+    from ._core.parsed import Partials
     from ._core.provider import JSON, Call, ErrorRule, Provider
     from ._core.response.parsers import JsonLinesParser, TextParser
     from ._core.settings import Retry, Timeout
@@ -113,6 +114,7 @@ __all__ = [
     "NotFoundError",
     "OptionError",
     "OverloadedError",
+    "Partials",
     "PermissionDeniedError",
     "Provider",
     "ProviderError",
@@ -158,6 +160,7 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
+    "Partials": "_core.parsed",
     **dict.fromkeys(("Answer", "Conversation"), "conversation"), "tool_result": "_core.tools",
     "providers": "", "register": "providers",
 }  # fmt: skip

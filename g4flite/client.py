@@ -234,13 +234,14 @@ class Client:
     ) -> "Route":
         """Return the route of one call: the arguments that are given, else the client's settings."""
         own = self._call
+        typed = {"response_format": own.answer_type} if own.answer_type is not None else {}
         call = make_call(
             own.provider,
             messages,
             model=own.model if model is None else model,
             base_url=own.base_url,
             headers={**own.headers, **check_mapping(headers)},
-            options={**own.options, **options},
+            options={**own.options, **typed, **options},
             api_key=own.api_key or None,
             extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
         )

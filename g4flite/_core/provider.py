@@ -257,6 +257,7 @@ class Call:
     - `api_key` is "" if there is no key.
     - `base_url_variable` is the environment variable that `base_url` comes from, "" if it comes from none.
     - `extra` holds fields that are merged into the payload unchanged.
+    - `answer_type` is the class that was given as `response_format`, for `Stream.parsed`; None without one.
     - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
@@ -272,6 +273,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    answer_type: Any = None
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Any, get_origin
 from urllib.parse import quote
 
 from .base_urls import corrected
@@ -48,6 +48,7 @@ def make_call(
     try:
         own = _checked_headers(check_mapping(headers))
         url, variable = _base_url_and_variable(provider, base_url)
+        options, kind = _with_schema(options)
         return Call(
             provider=provider,
             messages=normalise(messages),
@@ -58,6 +59,7 @@ def make_call(
             headers=own,
             api_key=resolve_key(provider, api_key, own),
             extra=_checked_json(_copy(dict(check_mapping(extra, "extra= must be a mapping of fields to values")))),
+            answer_type=kind,
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
@@ -222,6 +224,16 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         if isinstance(value, float) and not isfinite(value):
             raise OptionError(f"the option {name!r} must be a finite number, not {value}")
     return given
+
+
+def _with_schema(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """Return the options with the JSON Schema of a class that is given as `response_format`, and the class or None."""
+    kind = options.get("response_format")
+    if not isinstance(kind, type) and get_origin(kind) is None:
+        return options, None
+    from .schemas import response_format  # noqa: PLC0415 - most calls name no class
+
+    return {**options, "response_format": response_format(kind)}, kind
 
 
 def _described(tools: Sequence[Any]) -> Sequence[Any]:

@@ -20,6 +20,16 @@ from .errors import OptionError
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+    from pydantic_core import ValidationError
+
+
+# The keywords of a schema whose values are JSON of the caller's and no schemas.
+VALUES = ("default", "const", "enum", "examples")
+# The keywords whose values are schemas by name.
+NAMED = ("properties", "$defs")
+# What OpenAI's `strict` does not take, and the formats that it takes.
+LOOSE = frozenset(("oneOf", "allOf", "default", "not", "if", "patternProperties", "dependentRequired"))
+FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
 
 
 class Function(NamedTuple):
@@ -38,9 +48,7 @@ class Function(NamedTuple):
         try:
             return self.adapter.validate_python(ArgsKwargs((), {**given}))  # type: ignore[no-any-return]
         except ValidationError as error:
-            # The default text repeats the values and names a page of pydantic's.
-            wrong = error.errors(include_url=False, include_context=False, include_input=False)
-            raise ValueError("; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong)) from None
+            raise ValueError(_told(error)) from None
 
 
 def function_of(function: Callable[..., Any]) -> Function:
@@ -87,6 +95,76 @@ def schema_of_function(function: Callable[..., Any]) -> dict[str, Any]:
 def schema_of_type(kind: Any) -> dict[str, Any]:
     """Return the JSON Schema of a type.  Raises `OptionError` if pydantic is missing or makes none of it."""
     return _adapter_and_schema(f"the type {getattr(kind, '__name__', kind)!r}", kind)[1]
+
+
+def validated(kind: Any, text: str) -> Any:
+    """Return the value of this type that a JSON text holds.
+
+    Raises `ValueError`, which says what is wrong with each field and quotes no value, if the text does not fit.
+    """
+    from pydantic_core import ValidationError  # noqa: PLC0415 - pydantic has made the adapter
+
+    try:
+        return _adapter_and_schema("the answer", kind)[0].validate_json(text)
+    except ValidationError as error:
+        raise ValueError(_told(error)) from None
+
+
+def response_format(kind: Any) -> dict[str, Any]:
+    """Return the option `response_format` for an answer of this type, in the OpenAI form.
+
+    Objects take no further fields, which services ask for and pydantic takes for granted.  The schema is `strict` if
+    OpenAI's rules for that allow it.  Raises `OptionError` as `schema_of_type` does, and for a type that is no object.
+    """
+    schema = closed(schema_of_type(kind))
+    if schema.get("type") != "object" and "$ref" not in schema:
+        raise OptionError(
+            f"response_format= is a type whose JSON is a {schema.get('type')}, and services want an object",
+            advice="put it into a field of a dataclass",
+        )
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", getattr(kind, "__name__", "answer"))[:64]
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": is_strict(schema)}}
+
+
+def closed(schema: Any) -> Any:
+    """Return the schema with `additionalProperties: false` in each object that lists its properties."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {
+        key: {name: closed(one) for name, one in value.items()} if key in NAMED
+        else value if key in VALUES else closed(value)
+        for key, value in schema.items()
+    }  # fmt: skip
+    if "properties" in made:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+def is_strict(schema: Any) -> bool:
+    """Return whether OpenAI takes a schema with `strict: true`: each object is closed, and needs all its properties.
+
+    Source: pydantic-ai's profile of OpenAI (2026).
+    """
+    if isinstance(schema, list):
+        return all(map(is_strict, schema))
+    if not isinstance(schema, dict):
+        return True
+    properties = schema.get("properties")
+    whole = schema.get("type") != "object" or (
+        schema.get("additionalProperties") is False and {*(properties or ())} == {*schema.get("required", ())}
+    )
+    known = not LOOSE.intersection(schema) and schema.get("format", "date") in FORMATS
+    inner = [value for key, value in schema.items() if key not in (*VALUES, *NAMED)]
+    named = [one for key in NAMED for one in schema.get(key, {}).values()]
+    return whole and known and all(map(is_strict, [*inner, *named]))
+
+
+def _told(error: "ValidationError") -> str:
+    """Return what is wrong with each field.  (The error's own text repeats the values, and names a web page.)"""
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in wrong)
 
 
 def _adapter_and_schema(what: str, kind: Any) -> "tuple[TypeAdapter[Any], dict[str, Any]]":

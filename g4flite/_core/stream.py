@@ -21,6 +21,7 @@ from .loops import has_ended, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
+    from .parsed import Partials
 
 
 class Events:
@@ -200,6 +201,34 @@ class Stream:
         """Do the same as `text`, in async."""
         async with self:
             return "".join([chunk async for chunk in self])
+
+    def parsed(self) -> Any:
+        """Return the value of an answer that is JSON; reads the stream to its end first if no loop has read it.
+
+        The value is one of the class that was given as `response_format`, else plain JSON.  Raises
+        `MalformedReplyError`, whose `.partial` is the text, if the text is not JSON or does not fit the class, and
+        `UsageError` if the stream was not read to its end.
+        """
+        from .parsed import value_of  # noqa: PLC0415 - most answers are text
+
+        text = self.text() if self._run.state == "new" else None
+        return value_of(self._run, text)
+
+    async def aparsed(self) -> Any:
+        """Do the same as `parsed`, in async."""
+        from .parsed import value_of  # noqa: PLC0415 - most answers are text
+
+        text = await self.atext() if self._run.state == "new" else None
+        return value_of(self._run, text)
+
+    def partials(self) -> "Partials":
+        """Return the values of an answer that is JSON while it comes, for a `for` or an `async for` loop.
+
+        Raises `OptionError` if neither jiter nor pydantic is installed.
+        """
+        from .parsed import Partials  # noqa: PLC0415 - most answers are text
+
+        return Partials(self._run, self._read, self._aread)
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the stream has ended.

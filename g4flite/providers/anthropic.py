@@ -8,16 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
-from .._core.errors import LimitError, MessagesError
+from .._core.errors import LimitError, MessagesError, OptionError
 from .._core.events import Finish, Native, Start, TurnState, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import (
     as_wire_names,
+    bare_schema,
     check_refused,
     check_tools,
     non_empty,
     options_named,
     required_model,
+    schema,
     stops,
     tool_choice,
 )
@@ -60,6 +62,18 @@ REFUSED = (
     # 400 "`temperature` may only be set to 1 when thinking is enabled" (dotCipher/opencode-claude-bridge#1)
     Refused(option="temperature", but=(1,), thinking=("enabled",)),
 )
+# Structured output begins with Claude 4.5 (platform.claude.com, structured-outputs, 2026).
+NO_SCHEMA = Refused(
+    option="response_format",
+    but=("text",),
+    models=r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([5-9]|1\d)(?!\d)).*)",
+)
+# The keywords of a schema that the service does not take: the vendor's client writes them into the description, and so
+# do we (types and helpers of anthropic-sdk-python 2.14.0).
+UNKNOWN = frozenset((
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "maxItems", "uniqueItems", "minProperties", "maxProperties", "patternProperties",
+))  # fmt: skip
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
@@ -74,7 +88,7 @@ TAKES = Takes(
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
-    refused=REFUSED,
+    refused=(*REFUSED, NO_SCHEMA),
     # 400 "Invalid `signature` in `thinking` block" for another model's or another vendor's (NousResearch/hermes-agent
     # #24401, can1357/oh-my-pi#6379, 2026); Sonnet and Haiku 5.5 bind to the account, too (docs.aws.amazon.com).
     state="account",
@@ -86,6 +100,8 @@ def payload(call: Call) -> JSON:
     """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
     Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
+    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
+    Claude 4.5, which know none, raise `OptionError`.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
     answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
     later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
@@ -103,12 +119,43 @@ def payload(call: Call) -> JSON:
     tools = [{"input_schema": {"type": "object", "properties": {}}, **{key: tool[key] for key in tool if key in KEPT},
               **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}
              for tool in check_tools(call.options.get("tools", ()), TAKES)]  # fmt: skip
+    wanted = schema(call.options)
+    if wanted == {}:
+        raise OptionError(
+            'response_format= {"type": "json_object"} names no schema, which this service needs; pass a json_schema'
+        )
+    form = {"type": "json_schema", "schema": accepted(bare_schema(wanted))} if wanted else None
     return (
         {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
         | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
         | non_empty(tool_choice=non_empty(type=CHOICES.get(kind), name=name))
+        | non_empty(output_config=non_empty(format=form))
     )
+
+
+def accepted(schema: Any) -> Any:
+    """Return a JSON Schema as the service takes it: closed objects, and other keywords told in the description.
+
+    `oneOf` becomes `anyOf`.
+    """
+    if isinstance(schema, list):
+        return [accepted(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made, told = dict[str, Any](), list[str]()
+    for key, value in schema.items():
+        if key in UNKNOWN:
+            told.append(f"{key}: {value}")
+        elif key in ("properties", "$defs"):
+            made[key] = {name: accepted(one) for name, one in value.items()}
+        else:
+            made["anyOf" if key == "oneOf" else key] = value if key in ("enum", "const", "default") else accepted(value)
+    if told:
+        made["description"] = "\n".join(filter(None, (made.get("description"), f"({', '.join(told)})")))
+    if schema.get("type") == "object":
+        made.setdefault("additionalProperties", False)
+    return made
 
 
 def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -412,6 +459,6 @@ HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
     headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
-    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
+    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format"),
     key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
 )  # fmt: skip
