@@ -60,15 +60,19 @@ if TYPE_CHECKING:
         Start,
         ToolCall,
         ToolCallDelta,
+        TurnState,
         Usage,
     )
     from ._core.exchange import Attempt
     from ._core.messages import Message
+    from ._core.parsed import Partials
     from ._core.provider import JSON, Call, ErrorRule, Provider
     from ._core.response.parsers import JsonLinesParser, TextParser
     from ._core.settings import Retry, Timeout
     from ._core.stream import Events, Stream
+    from ._core.tools import tool_result
     from .client import Client, HttpClient, Messages, ProviderLike, stream
+    from .conversation import Answer, Conversation
     from .providers import register
 
 __version__ = "0.1.0"
@@ -76,6 +80,7 @@ __version__ = "0.1.0"
 __all__ = [
     "JSON",
     "AllFailedError",
+    "Answer",
     "Attempt",
     "AuthenticationError",
     "Call",
@@ -86,6 +91,7 @@ __all__ = [
     "ConnectTimeoutError",
     "ContentFilterError",
     "ContextLengthError",
+    "Conversation",
     "EmptyReplyError",
     "ErrorRule",
     "Event",
@@ -108,6 +114,7 @@ __all__ = [
     "NotFoundError",
     "OptionError",
     "OverloadedError",
+    "Partials",
     "PermissionDeniedError",
     "Provider",
     "ProviderError",
@@ -135,22 +142,26 @@ __all__ = [
     "TotalTimeoutError",
     "TransportError",
     "TruncatedStreamError",
+    "TurnState",
     "Usage",
     "UsageError",
     "providers",
     "register",
     "stream",
+    "tool_result",
 ]
 
 # The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
 _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Client", "HttpClient", "Messages", "ProviderLike", "stream"), "client"),
-    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta Usage".split(),
-                    "_core.events"),
+    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta TurnState "
+                    "Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
+    "Partials": "_core.parsed",
+    **dict.fromkeys(("Answer", "Conversation"), "conversation"), "tool_result": "_core.tools",
     "providers": "", "register": "providers",
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 """`fitted`: the messages as a service takes them.
 
-    messages = fitted(call.messages, TAKES, call.model)     # a payload builder calls this first; TAKES is a `Takes`
+    messages = fitted(call, TAKES)      # a payload builder calls this first; TAKES is a `Takes`
 
 What a service is known to refuse never goes out.  If nothing is lost by it, the messages are mended; otherwise
 `MessagesError` names the message and the field, before any socket is opened.
@@ -13,25 +13,29 @@ from typing import Any
 
 from .errors import MessagesError
 from .messages import Message, joined, parts, split_data_url, tool_names
+from .state import Question, with_states
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
 SYSTEM = ("system", "developer")
 
 
-def fitted(messages: Sequence[Message], takes: Takes, model: str | None = None) -> list[Message]:
-    """Return the messages as the service takes them, for this model.
+def fitted(call: Question, takes: Takes) -> list[Message]:
+    """Return the call's messages as the service takes them.
 
     A developer message becomes a system message, and both become the user's if the model knows no system messages.  An
     assistant's empty message is left out, and so is the name of a tool's result, which its call says as well.  A tool
     call whose id the service would refuse, or that another call has already, gets another id, together with its result.
+    The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
+    `call.dropped`, and so is the mark of a failed tool's result.
     Raises `MessagesError` for a key, an image, a tool's name or a place of a system message that the service does not
     take, for a tool call without its result, and for a result without its call.
     """
-    _check_pairs(messages)
-    messages = _with_ids(messages, takes.call_ids)
+    model = call.model
+    _check_pairs(call.messages)
+    messages = _with_ids(with_states(call, takes), takes.call_ids)
     # The ids are unique now: some services count them anew in every turn.
     functions = tool_names(messages)
-    fit = [_fitted(number, message, takes, functions) for number, message in enumerate(messages, 1)]
+    fit = [_fitted(number, message, takes, functions, call.dropped) for number, message in enumerate(messages, 1)]
     if takes.no_system and re.fullmatch(takes.no_system, model or ""):
         for message in fit:
             message["role"] = "user" if message["role"] in SYSTEM else message["role"]
@@ -93,9 +97,12 @@ def _check_system(messages: Sequence[Message]) -> None:
             )
 
 
-def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, str]) -> Message:
+def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, str], dropped: list[str]) -> Message:
     """Return one message; `functions` has the name of each tool call's function by the call's id."""
     fit, tool = message.copy(), message["role"] == "tool"
+    if "is_error" in fit and "tool.is_error" not in takes.keys:
+        del fit["is_error"]
+        dropped.append(f"message {number}: the mark of an error is left out, which this service does not take")
     if tool and "tool.name" not in takes.keys and fit.get("name") == functions[message["tool_call_id"]]:
         del fit["name"]
     for key in KEPT_EMPTY:
@@ -113,6 +120,11 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 f"a name must match {takes.tool_names}"
             )
     for place, part in enumerate(parts(message), 1):
+        if tool and part["type"] == "image_url" and "tool.image_url" not in takes.keys:
+            raise MessagesError(
+                f"message {number}, part {place} is an image in the result of a tool, which this service refuses; "
+                "put the image into a message of the user behind it"
+            )
         media = split_data_url(part["image_url"]["url"]) if part["type"] == "image_url" else None
         if media and takes.images and media[0] not in takes.images:
             raise MessagesError(

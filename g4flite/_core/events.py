@@ -5,12 +5,16 @@ Reasoning("The user greets me.")
 ToolCallDelta(0, "call_1", "now", '{"zone"'), ToolCallDelta(0, "call_1", "now", ': "UTC"}')
 ToolCall("call_1", "now", '{"zone": "UTC"}')        # the same call, complete
 Native("inlineData", {"mimeType": "image/png"})     # content of a kind for which there is no event
+TurnState({"type": "thinking", "signature": "Er..."})   # what the service wants back with the turn, like a signature
 Finish("tool_calls", "tool_calls")                  # the answer is complete
 Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `Finish`
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
+
+from .errors import MalformedReplyError
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
@@ -58,6 +62,21 @@ class ToolCall(NamedTuple):
     name: str
     arguments: str
 
+    @property
+    def parsed(self) -> dict[str, Any]:
+        """The arguments as an object.  Raises `MalformedReplyError`, which names the call, if they are none."""
+        try:
+            value = json.loads(self.arguments)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise MalformedReplyError(
+                f"the arguments of the tool call {self.id!r} of {self.name!r} are not a JSON object: "
+                f"{self.arguments[:200]!r}",
+                advice="answer the call with an error, so that the model can mend it",
+            )
+        return value
+
 
 class Usage(NamedTuple):
     """The tokens that the service has counted so far; None for a number that the service does not give.
@@ -91,6 +110,16 @@ class Native(NamedTuple):
     value: Any
 
 
+class TurnState(NamedTuple):
+    """What the service wants back in the history with this turn; `stream.message` holds it, in its place.
+
+    `value` is JSON in the service's own form: of what stands before it in the answer (a signature, an id), or a part of
+    its own (encrypted reasoning).  None says that a new part of the answer begins here, and goes to no loop.
+    """
+
+    value: Any
+
+
 class Finish(NamedTuple):
     """The answer is complete: its protocol's end has come, and nothing but `Usage` may follow.
 
@@ -102,7 +131,7 @@ class Finish(NamedTuple):
     native: str | None = None
 
 
-Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Native | Usage | Finish
+Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Native | TurnState | Usage | Finish
 # The types of an answer's content.  Once the first item of these types is delivered, no further attempt is made.
 CONTENT = (str, Reasoning, ToolCallDelta, ToolCall, Native)
 

@@ -44,7 +44,7 @@ from .errors import (
     TotalTimeoutError,
     UsageError,
 )
-from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
+from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import Head, Reply, inflater
@@ -60,6 +60,8 @@ BODY_TIME: Final = 1.0
 # How many names of `Native` values the error of an answer without text quotes, and how many characters of each.
 NAMES: Final = 8
 NAME_LENGTH: Final = 40
+# How many values of `TurnState` may come before the first content.
+MOST_STATES: Final = 1024
 # The attributes of an error that hold the service's own words, which may repeat a secret of the request.
 QUOTED: Final = ("request_id", "body", "code", "kind", "url")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
@@ -142,6 +144,11 @@ class Run:
     text: io.StringIO = field(default_factory=io.StringIO)
     reasoning: io.StringIO = field(default_factory=io.StringIO)
     tool_calls: list[ToolCall] = field(default_factory=list)
+    # The values of `TurnState`, each behind its place: how many characters of text and of reasoning, and how many tool
+    # calls, came before it.
+    states: list[tuple[int, int, int, Any]] = field(default_factory=list)
+    # What this attempt's request leaves out of the messages.
+    dropped: tuple[str, ...] = ()
     # Whether the loop has got text, and the names of the `Native` values that came.
     said: bool = False
     natives: list[str] = field(default_factory=list)
@@ -181,6 +188,7 @@ class Run:
         self.call, self._began, self.secrets, self.head = route.call, self.clock(), NO_SECRETS, None
         self.url = None
         self.start, self.usage, self.finish = Start(), None, None
+        self.states.clear()
         self.timers.attempt(route.timeout)
 
     def responded(self, request: Request, head: Head) -> None:
@@ -197,6 +205,11 @@ class Run:
             self.usage = event
         elif isinstance(event, Start):
             self.start = event
+        elif isinstance(event, TurnState):
+            if self.keep_partial:
+                place = self.text.tell(), self.reasoning.tell(), len(self.tool_calls)
+                self.states.append((*place, event.value))
+            return self.everything and event.value is not None
         else:
             self.timers.heard = True
             if isinstance(event, Reasoning):
@@ -375,7 +388,9 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     """
     call, provider = route.call, route.call.provider
     request = route.request(number, run.now_ms())
-    run.url = request.url
+    run.url, run.dropped = request.url, request.dropped
+    for told in request.dropped:
+        log.debug("%s, model %s: %s", provider.name, call.model, told)
     run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
     head: Head = yield Send(request, route.source, run.secrets)
     run.responded(request, head)
@@ -401,8 +416,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             raise error_of_content_type(head.headers, redact((yield from _body_text(run, head, data)), run.secrets))
     reply = reply_of(provider, head)
     # The events before the first content, like `Start`: the last of each type, so that a service that sends no content
-    # but events without end fills no memory.
-    early: dict[type, str | Event] = {}
+    # but events without end fills no memory.  Of `TurnState`, all.
+    early: dict[object, str | Event] = {}
     ended = False
     while not ended:
         try:
@@ -418,8 +433,11 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
         for item in items:
             if isinstance(item, CONTENT):
                 yield Opening(reply, chain(early.values(), (item,), items), ended)
-            early.pop(type(item), None)
-            early[type(item)] = item
+            kind = type(item) if not isinstance(item, TurnState) else len(early)
+            early.pop(kind, None)
+            early[kind] = item
+            if len(early) > MOST_STATES:
+                raise LimitError("the reply holds no answer but too many parts that are to be sent back")
             # The answer is complete without any content.
             if isinstance(item, Finish):
                 run.collect(item)

@@ -20,7 +20,7 @@ from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # The fields that a message of each role may have besides role, content and name.
-KEYS = {"assistant": ("tool_calls", *ANSWER_KEYS), "tool": ("tool_call_id",)}
+KEYS = {"assistant": ("tool_calls", "state", "partial", *ANSWER_KEYS), "tool": ("tool_call_id", "is_error")}
 # What error messages call the fields that a service of text alone cannot carry.
 SURPLUS = {"tool_calls": "tool calls", "name": "a name"}
 # A data URL (RFC 2397) of an image in base64, up to the data.
@@ -41,7 +41,10 @@ class Message(_Role, total=False):
       `prompt_cache_breakpoint` for the services that take these.
     - `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
       a message of the role assistant.
-    - `tool_call_id` is the `id` of the tool call that a message of the role tool answers.
+      A `ToolCall` may stand in the list, too.
+    - `tool_call_id` is the `id` of the tool call that a message of the role tool answers; `is_error` says that the tool
+      failed, and that the content says how.
+    - `state` and `partial` are those of `Stream.message`.
     - The other fields belong to messages of the role assistant, and to the services that take them.
 
     Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
@@ -51,6 +54,9 @@ class Message(_Role, total=False):
     name: str
     tool_calls: Sequence[Mapping[str, Any]]
     tool_call_id: str
+    is_error: bool
+    state: Any
+    partial: bool
     reasoning_content: Any
     reasoning: Any
     reasoning_details: Any
@@ -104,10 +110,14 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     normal: Message = {"role": role, "content": _content(where, content, role), **extras}  # type: ignore[typeddict-item]
     if not _is_empty(message.get("name")):
         normal["name"] = _text(where, message, "name")
+    if role == "assistant":
+        normal |= _kept(where, message)  # type: ignore[typeddict-item]
     if calls:
         normal["tool_calls"] = _tool_calls(where, calls)
         call_ids.update(call["id"] for call in normal["tool_calls"])
     if role == "tool":
+        if message.get("is_error"):
+            normal["is_error"] = True
         normal["tool_call_id"] = answered = _text(where, message, "tool_call_id")
         if answered not in call_ids:
             raise MessagesError(
@@ -115,6 +125,18 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
                 "keep the assistant's message with its tool_calls"
             )
     return normal
+
+
+def _kept(where: str, message: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the fields `state` and `partial` of an assistant's message, checked and copied, if they are not empty."""
+    kept = _extras(where, message, ("state", "partial"))
+    state = kept.get("state")
+    if state is None:
+        return kept
+    parts = state.get("parts") if isinstance(state, dict) else None
+    if not isinstance(parts, list) or not all(isinstance(part, str | int | dict) for part in parts):
+        raise MessagesError(f"{where} has a state that is not the one of a `Stream.message`; leave it out")
+    return kept
 
 
 def _content(where: str, content: object, role: str) -> str | list[dict[str, Any]]:
@@ -135,8 +157,8 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
 
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
     """Return one part of a content, checked and copied."""
-    # As in Chat Completions, the user alone shows images.
-    kinds = ("text", "image_url") if role == "user" else ("text",)
+    # The user and tools show images.
+    kinds = ("text", "image_url") if role in ("user", "tool") else ("text",)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
         raise MessagesError(f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent")
@@ -192,6 +214,10 @@ def _tool_calls(where: str, calls: object) -> list[dict[str, Any]]:
 
 def _tool_call(where: str, call: object) -> dict[str, Any]:
     """Return one tool call of an assistant's message, checked and copied."""
+    if isinstance(call, tuple) and hasattr(call, "_asdict"):
+        # A `ToolCall` of `events.py`.
+        given = call._asdict()
+        call = {"id": given.pop("id", None), "function": given}
     if not isinstance(call, Mapping):
         raise MessagesError(f'{where} must be {{"id", "function"}}, not {type(call).__name__}')
     _check_keys(where, call, ("id", "type", "function", *CALL_KEYS))
@@ -260,12 +286,15 @@ def _utf8(where: str, text: str) -> str:
     return text
 
 
-def texts(messages: Sequence[Message]) -> tuple[dict[str, str], ...]:
+def texts(messages: Sequence[Message], dropped: list[str] | None = None) -> tuple[dict[str, str], ...]:
     """Return the messages as `{"role": "system" | "user" | "assistant", "content": str}`, for a service of text alone.
 
-    A developer message becomes a system message.  Raises `MessagesError` for an image, a name, tool calls and a tool's
-    result, which such a service cannot carry.
+    A developer message becomes a system message.  The `state` of an answer is left out, and told in `dropped`.  Raises
+    `MessagesError` for an image, a name, tool calls and a tool's result, which such a service cannot carry.
     """
+    for number, message in enumerate(messages, 1):
+        if "state" in message and dropped is not None:
+            dropped.append(f"message {number}: its state is left out, which this service does not take")
     return tuple(_plain(number, message) for number, message in enumerate(messages, 1))
 
 
@@ -275,7 +304,7 @@ def _plain(number: int, message: Message) -> dict[str, str]:
     found += [
         SURPLUS.get(key, f"the field {key!r}")
         for key, value in message.items()
-        if value and key not in ("role", "content")
+        if value and key not in ("role", "content", "state", "partial")
     ]
     for part in () if isinstance(message["content"], str) else message["content"]:
         found += (
@@ -289,7 +318,7 @@ def _plain(number: int, message: Message) -> dict[str, str]:
     return {"role": role, "content": message["content"]}
 
 
-def flatten(messages: Sequence[Message]) -> str:
+def flatten(messages: Sequence[Message], dropped: list[str] | None = None) -> str:
     r"""Return the conversation as one prompt, for a service that takes a single text.
 
     The prompt of a single message is its content.  Of several messages, each becomes a line `Role: content`, and a last
@@ -298,7 +327,7 @@ def flatten(messages: Sequence[Message]) -> str:
     >>> flatten([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}])
     'System: Be brief.\nUser: Hi\nAssistant:'
     """
-    turns = texts(messages)
+    turns = texts(messages, dropped)
     if len(turns) == 1:
         return turns[0]["content"]
     return "\n".join([f"{turn['role'].capitalize()}: {turn['content']}" for turn in turns] + ["Assistant:"])

@@ -257,9 +257,11 @@ class Call:
     - `api_key` is "" if there is no key.
     - `base_url_variable` is the environment variable that `base_url` comes from, "" if it comes from none.
     - `extra` holds fields that are merged into the payload unchanged.
+    - `answer_type` is the class that was given as `response_format`, for `Stream.parsed`; None without one.
     - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
+    - `dropped` gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts.
     """
 
     provider: Provider
@@ -271,19 +273,21 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key: str = field(default="", repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    answer_type: Any = None
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
+    dropped: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:
         """The messages as `{"role": str, "content": str}` each.  Raises `MessagesError` if they hold more than text."""
-        return texts(self.messages)
+        return texts(self.messages, self.dropped)
 
     @property
     def prompt(self) -> str:
         """The conversation as one text (`messages.flatten`).  Raises `MessagesError` if it holds more than text."""
-        return flatten(self.messages)
+        return flatten(self.messages, self.dropped)
 
     def random_text(self, length: int, alphabet: str) -> str:
         """Return `length` random characters of `alphabet`."""
@@ -301,6 +305,8 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
+    # What the payload leaves out of the messages, in short texts.
+    dropped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the URL alone, because headers hold keys and bodies hold what users wrote."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Any, get_origin
 from urllib.parse import quote
 
 from .base_urls import corrected
@@ -48,6 +48,7 @@ def make_call(
     try:
         own = _checked_headers(check_mapping(headers))
         url, variable = _base_url_and_variable(provider, base_url)
+        options, kind = _with_schema(options)
         return Call(
             provider=provider,
             messages=normalise(messages),
@@ -58,6 +59,7 @@ def make_call(
             headers=own,
             api_key=resolve_key(provider, api_key, own),
             extra=_checked_json(_copy(dict(check_mapping(extra, "extra= must be a mapping of fields to values")))),
+            answer_type=kind,
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
@@ -204,6 +206,8 @@ def _own_setting(error: OptionError) -> OptionError:
 def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are not None.  Raises `OptionError` unless the provider takes each, with such a value."""
     given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(tools := given.get("tools"), list | tuple):
+        given["tools"] = _described(tools)
     for name, value in given.items():
         if name not in provider.options:
             if instead := instead_of(name):
@@ -220,6 +224,25 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         if isinstance(value, float) and not isfinite(value):
             raise OptionError(f"the option {name!r} must be a finite number, not {value}")
     return given
+
+
+def _with_schema(options: Mapping[str, Any]) -> tuple[Mapping[str, Any], Any]:
+    """Return the options with the JSON Schema of a class that is given as `response_format`, and the class or None."""
+    kind = options.get("response_format")
+    if not isinstance(kind, type) and get_origin(kind) is None:
+        return options, None
+    from .schemas import response_format  # noqa: PLC0415 - most calls name no class
+
+    return {**options, "response_format": response_format(kind)}, kind
+
+
+def _described(tools: Sequence[Any]) -> Sequence[Any]:
+    """Return the tools with the schemas of the functions among them in their place."""
+    if not any(map(callable, tools)):
+        return tools
+    from .schemas import schema_of_function  # noqa: PLC0415 - most tools are dicts
+
+    return [schema_of_function(tool) if callable(tool) else tool for tool in tools]
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:
@@ -275,13 +298,14 @@ def build(call: Call) -> Request:
         raise SpecError(
             f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
         ) from None
+    call.dropped.clear()
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = encode(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
-    return Request(url, _checked_headers({**headers, **call.headers}), body)
+    return Request(url, _checked_headers({**headers, **call.headers}), body, dropped=tuple(call.dropped))
 
 
 def _signed(call: Call) -> Mapping[str, str | int]:

@@ -10,7 +10,7 @@ refers to the generator, so CPython closes the generator, and with it the connec
 """
 
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -21,19 +21,21 @@ from .loops import has_ended, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
+    from .parsed import Partials
 
 
 class Events:
-    """The texts and events of a stream, in order.  `Stream.events` returns this."""
+    """The texts and events of a stream or an answer, in order.  Their method `events` returns this."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: Any) -> None:
+        # A `Stream`, or the `Answer` of a conversation.
         self._stream = stream
 
-    def __iter__(self) -> Generator[str | Event, None, None]:
-        return self._stream._read(everything=True)
+    def __iter__(self) -> Iterator[str | Event]:
+        return self._stream._read(everything=True)  # type: ignore[no-any-return]
 
-    def __aiter__(self) -> AsyncGenerator[str | Event, None]:
-        return self._stream._aread(everything=True)
+    def __aiter__(self) -> AsyncIterator[str | Event]:
+        return self._stream._aread(everything=True)  # type: ignore[no-any-return]
 
 
 class Stream:
@@ -109,6 +111,26 @@ class Stream:
         return tuple(self._run.tool_calls)
 
     @property
+    def message(self) -> dict[str, Any]:
+        """The turn as a message that can be appended to the messages: `role`, `content`, `tool_calls` and `state`.
+
+        It is a plain dict, which JSON can hold.  `state` is what the service wants back with the turn, such as signed
+        reasoning: the next request carries it back, if the same service is asked.  If the answer is not complete, the
+        message has `partial: True`, and its state is not sent back.  Raises `UsageError` with `keep_partial=False`.
+        """
+        from .turn import message_of  # noqa: PLC0415 - many streams are asked for no message
+
+        return message_of(self._run)
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What the request left out of the messages, because this service cannot take it: a short text for each.
+
+        Empty before the request is made.
+        """
+        return self._run.dropped
+
+    @property
     def response_id(self) -> str | None:
         """The service's id of the reply; None if the service gave none."""
         return self._run.start.response_id
@@ -179,6 +201,34 @@ class Stream:
         """Do the same as `text`, in async."""
         async with self:
             return "".join([chunk async for chunk in self])
+
+    def parsed(self) -> Any:
+        """Return the value of an answer that is JSON; reads the stream to its end first if no loop has read it.
+
+        The value is one of the class that was given as `response_format`, else plain JSON.  Raises
+        `MalformedReplyError`, whose `.partial` is the text, if the text is not JSON or does not fit the class, and
+        `UsageError` if the stream was not read to its end.
+        """
+        from .parsed import value_of  # noqa: PLC0415 - most answers are text
+
+        text = self.text() if self._run.state == "new" else None
+        return value_of(self._run, text)
+
+    async def aparsed(self) -> Any:
+        """Do the same as `parsed`, in async."""
+        from .parsed import value_of  # noqa: PLC0415 - most answers are text
+
+        text = await self.atext() if self._run.state == "new" else None
+        return value_of(self._run, text)
+
+    def partials(self) -> "Partials":
+        """Return the values of an answer that is JSON while it comes, for a `for` or an `async for` loop.
+
+        Raises `OptionError` if neither jiter nor pydantic is installed.
+        """
+        from .parsed import Partials  # noqa: PLC0415 - most answers are text
+
+        return Partials(self._run, self._read, self._aread)
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the stream has ended.

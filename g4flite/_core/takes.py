@@ -5,7 +5,7 @@ TAKES = Takes(keys=("name", "image_url.detail"), call_ids="[a-zA-Z0-9]{9}")
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 # The optional keys that some services take and others refuse: of an assistant's message, a part and a tool call.
 ANSWER_KEYS = (
@@ -19,8 +19,8 @@ PART_KEYS = ("cache_control", "prompt_cache_breakpoint")
 CALL_KEYS = ("extra_content",)
 # All optional keys, as `Takes` names them.
 EVERY_KEY = (
-    "name", "tool.name", *ANSWER_KEYS, *(f"content.{key}" for key in PART_KEYS), "image_url.detail",
-    *(f"tool_calls.{key}" for key in CALL_KEYS), "tools.cache_control", "function.strict",
+    "name", "tool.name", "tool.is_error", "tool.image_url", *ANSWER_KEYS, *(f"content.{key}" for key in PART_KEYS),
+    "image_url.detail", *(f"tool_calls.{key}" for key in CALL_KEYS), "tools.cache_control", "function.strict",
 )  # fmt: skip
 
 
@@ -52,9 +52,9 @@ class Takes:
     """What a service takes of a conversation and its tools; `Takes()` takes any names, ids and images, but no key.
 
     - `keys` are the optional keys that it takes.  A key is named after the object that holds it: `name` in a message,
-      `tool.name` in a message of the role tool, `content.cache_control` in a part, `image_url.detail` in an image,
-      `tool_calls.extra_content` in a tool call, `tools.cache_control` in a tool, `function.strict` in a tool's
-      function.
+      `tool.name`, `tool.is_error` and `tool.image_url` in a message of the role tool, `content.cache_control` in a
+      part, `image_url.detail` in an image, `tool_calls.extra_content` in a tool call, `tools.cache_control` in a tool,
+      `function.strict` in a tool's function.
     - `images` are the media types of the images that it takes; () means any.
     - `developer` says whether it knows the role developer.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
@@ -63,6 +63,11 @@ class Takes:
     - `late_system` says whether a system message may stand behind other messages.
     - `no_system` is a regular expression for the whole names of models that know no system messages; "" means none.
     - `refused` are the options that it refuses.
+    - `state` says to what the state of an answer is bound that goes back: "provider", "model" (to the provider and the
+      model) or "account" (to the key as well); "" means that the service wants no state back.
+    - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
+    - `reasoning` is the field of an assistant's message in which reasoning goes back, in a dialect of Chat Completions;
+      `reasoned` is a regular expression for the whole names of models that refuse tool calls without that field.
     """
 
     keys: Collection[str] = ()
@@ -74,7 +79,11 @@ class Takes:
     late_system: bool = True
     no_system: str = ""
     refused: Collection[Refused] = ()
+    state: Literal["", "provider", "model", "account"] = ""
+    prefix: str = ""
+    reasoning: str = ""
+    reasoned: str = ""
 
 
 # What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY)
+EVERYTHING = Takes(keys=EVERY_KEY, state="provider", reasoning="reasoning_content")

@@ -4,19 +4,21 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
-from .._core.errors import LimitError, MessagesError
-from .._core.events import Finish, Native, Start, Usage
+from .._core.errors import LimitError, MessagesError, OptionError
+from .._core.events import Finish, Native, Start, TurnState, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import (
     as_wire_names,
+    bare_schema,
     check_tools,
     non_empty,
     options_named,
     required_model,
+    schema,
     stops,
     tool_choice,
 )
@@ -70,18 +72,37 @@ REFUSED = (
     # 400 "`temperature` may only be set to 1 when thinking is enabled" (dotCipher/opencode-claude-bridge#1)
     Refused(option="temperature", but=(1,), thinking=("enabled",)),
 )
+# Structured output begins with Claude 4.5 (platform.claude.com, structured-outputs, 2026).
+NO_SCHEMA = Refused(
+    option="response_format",
+    but=("text",),
+    models=r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([5-9]|1\d)(?!\d)).*)",
+)
+# The keywords of a schema that the service does not take: the vendor's client writes them into the description, and so
+# do we (types and helpers of anthropic-sdk-python 2.14.0).
+UNKNOWN = frozenset((
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
+    "maxItems", "uniqueItems", "minProperties", "maxProperties", "patternProperties",
+))  # fmt: skip
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
+# Models that check whether something before their thinking was changed: 400 "The block is bound to a different
+# conversation." (platform.claude.com, preserved-thinking/prefix-checks, 2026).
+BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
 # The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
 # 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
 # '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern
 # '^[a-zA-Z0-9_-]{1,128}$'".
 TAKES = Takes(
-    keys=("content.cache_control", "tools.cache_control", "function.strict"),
+    keys=("content.cache_control", "tools.cache_control", "function.strict", "tool.is_error", "tool.image_url"),
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
-    refused=REFUSED,
+    refused=(*REFUSED, NO_SCHEMA),
+    # 400 "Invalid `signature` in `thinking` block" for another model's or another vendor's (NousResearch/hermes-agent
+    # #24401, can1357/oh-my-pi#6379, 2026); Sonnet and Haiku 5.5 bind to the account, too (docs.aws.amazon.com).
+    state="account",
+    prefix=BOUND_TO_PREFIX,
 )
 
 
@@ -89,6 +110,8 @@ def payload(call: Call) -> JSON:
     """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
     Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
+    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
+    Claude 4.5, which know none, raise `OptionError`.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
     answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
     later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
@@ -97,7 +120,7 @@ def payload(call: Call) -> JSON:
     the model refuses.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
-    system, messages = split_system(list(without_blanks(fitted(call.messages, TAKES))))
+    system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
     if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
             f"the last message is the assistant's, and the model {call.model!r} does not go on with an answer; "
@@ -107,12 +130,43 @@ def payload(call: Call) -> JSON:
     tools = [{"input_schema": {"type": "object", "properties": {}}, **{key: tool[key] for key in tool if key in KEPT},
               **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}
              for tool in check_tools(call.options.get("tools", ()), TAKES)]  # fmt: skip
+    wanted = schema(call.options)
+    if wanted == {}:
+        raise OptionError(
+            'response_format= {"type": "json_object"} names no schema, which this service needs; pass a json_schema'
+        )
+    form = {"type": "json_schema", "schema": accepted(bare_schema(wanted))} if wanted else None
     return (
         {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
         | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
         | non_empty(tool_choice=non_empty(type=CHOICES.get(kind), name=name))
+        | non_empty(output_config=non_empty(format=form))
     )
+
+
+def accepted(schema: Any) -> Any:
+    """Return a JSON Schema as the service takes it: closed objects, and other keywords told in the description.
+
+    `oneOf` becomes `anyOf`.
+    """
+    if isinstance(schema, list):
+        return [accepted(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made, told = dict[str, Any](), list[str]()
+    for key, value in schema.items():
+        if key in UNKNOWN:
+            told.append(f"{key}: {value}")
+        elif key in ("properties", "$defs"):
+            made[key] = {name: accepted(one) for name, one in value.items()}
+        else:
+            made["anyOf" if key == "oneOf" else key] = value if key in ("enum", "const", "default") else accepted(value)
+    if told:
+        made["description"] = "\n".join(filter(None, (made.get("description"), f"({', '.join(told)})")))
+    if schema.get("type") == "object":
+        made.setdefault("additionalProperties", False)
+    return made
 
 
 def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -126,7 +180,8 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
                 result.append({"role": "user", "content": []})
             # A result may be an empty text, but no empty list.
             result[-1]["content"].append(
-                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": message["content"] or ""}
+                {"type": "tool_result", "tool_use_id": message["tool_call_id"], "content": blocks(message) or ""}
+                | non_empty(is_error=message.get("is_error"))
             )
         else:
             result.append({"role": message["role"], "content": blocks(message)})
@@ -138,7 +193,9 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def blocks(message: Message) -> Any:
     """Return the content of a turn: the text, if the message is nothing but text, else a list of blocks."""
-    calls = message.get("tool_calls", ())
+    calls = [tool_use(call) for call in message.get("tool_calls", ())]
+    if "state" in message:
+        return list(turn_blocks(message["state"], calls))
     if isinstance(message["content"], str) and not calls:
         return message["content"]
     result: list[dict[str, Any]] = []
@@ -150,10 +207,31 @@ def blocks(message: Message) -> Any:
             source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
             block |= {"type": "image", "source": source}
         result.append(block)
-    for call in calls:
-        function = call["function"]
-        result.append({"type": "tool_use", "id": call["id"], "name": function["name"], "input": arguments(call)})
-    return result
+    return result + calls
+
+
+def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the block of a tool call."""
+    return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
+
+
+def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the blocks of an answer from the parts of its state.
+
+    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.
+    """
+    thinking = ""
+    for part in parts:
+        if isinstance(part, int):
+            yield calls[part]
+        elif isinstance(part, str):
+            if part.strip():
+                yield {"type": "text", "text": part}
+        elif "reasoning" in part:
+            thinking = part["reasoning"]
+        else:
+            yield {**part, "thinking": thinking} if part.get("type") == "thinking" else part
+            thinking = ""
 
 
 def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
@@ -175,7 +253,7 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
             content = "" if isinstance(content, str) else [part for part in content if part not in blank]
         if message["role"] == "user" and not content:
             raise MessagesError(f"message {number} is empty, which this service refuses; write something into it")
-        if message["role"] != "assistant" or content or message.get("tool_calls"):
+        if message["role"] != "assistant" or content or message.get("tool_calls") or "state" in message:
             roles.add(message["role"])
             yield {**message, "content": content}
     if roles <= {"system"} < {message["role"] for message in messages} | {"system"}:
@@ -190,12 +268,18 @@ def without_end(content: Any) -> Any:
     """
     if isinstance(content, str):
         return content.rstrip()
+    if content[-1]["type"] != "text":
+        return content
     return [*content[:-1], {**content[-1], "text": content[-1]["text"].rstrip()}]
 
 
 # The types of the deltas, by the field that each has, for servers that leave the type out.
 DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "input_json_delta",
           "signature": "signature_delta", "citation": "citations_delta"}  # fmt: skip
+
+
+# The ranks of the kinds of blocks: see `MessagesReader`.
+RANKS = {"text": 1, None: 1, "tool_use": 2}
 
 
 class Block(NamedTuple):
@@ -217,6 +301,10 @@ class MessagesReader:
         # The block that will be a `Native`, None if none is open; and how many characters its input may still grow.
         self._block: Block | None = None
         self._left = limit
+        # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
+        self._rank = 0
+        # The signature of the open block of thinking; None if no such block is open.
+        self._signature: str | None = None
 
     @property
     def verbatim(self) -> bool:
@@ -250,7 +338,7 @@ class MessagesReader:
         if kind == "content_block_start":
             return self._started(frame.get("index"), frame["content_block"])
         if kind == "content_block_stop":
-            return (*self._calls.stop(frame.get("index")), *self._native(frame.get("index")))
+            return (*self._calls.stop(frame.get("index")), *self._signed(), *self._native(frame.get("index")))
         if kind == "message_delta":
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
@@ -262,11 +350,17 @@ class MessagesReader:
     def _begun(self, blocks: object) -> Items:
         """Yield the blocks that a message already holds when it starts: some servers send the whole answer there."""
         for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
-            yield from (*self._started(index, block), *self._calls.stop(index), *self._native(index))
+            yield from (*self._started(index, block), *self._calls.stop(index), *self._signed(), *self._native(index))
 
     def _started(self, index: object, block: dict[str, Any]) -> Items:
         """Yield what a block begins with."""
         kind = block.get("type")
+        # The block before never stopped, if it is still open.
+        yield from self._signed()
+        rank = RANKS.get(kind, 0)
+        if rank < self._rank:
+            yield TurnState(None)
+        self._rank = rank
         if kind == "tool_use":
             # Some servers send the whole `input` here, and no `input_json_delta`.
             yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
@@ -274,6 +368,7 @@ class MessagesReader:
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
         elif kind == "thinking":
+            self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
         else:
             # The block may be a `server_tool_use`, a tool that the service runs itself.
@@ -281,6 +376,12 @@ class MessagesReader:
             # The block before never stopped, if it is still open.
             yield from self._native()
             self._block = Block(index, block, [])
+
+    def _signed(self) -> Items:
+        """Yield the signature of the open block of thinking, which ends."""
+        signature, self._signature = self._signature, None
+        if signature is not None:
+            yield TurnState({"type": "thinking", "signature": signature} if signature else None)
 
     def _native(self, index: object = None) -> Items:
         """Yield the open block as a `Native`, with its input joined; if an index is given, only the block there."""
@@ -296,6 +397,7 @@ class MessagesReader:
             except (ValueError, RecursionError):
                 value = {**value, "input": text}
         yield Native(str(value.get("type")), value)
+        yield TurnState(value)
 
     def _delta(self, index: object, delta: dict[str, Any]) -> Items:
         """Return the text, reasoning, piece of a tool call or other content in a `content_block_delta`."""
@@ -311,8 +413,10 @@ class MessagesReader:
             return self._grown(self._block, delta)
         if kind == "input_json_delta":
             return tuple(self._calls.add(index, arguments=delta["partial_json"]))
-        # A signature is the service's own.
-        return (Native(str(kind), delta),) if kind != "signature_delta" else ()
+        if kind == "signature_delta":
+            self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
+            return ()
+        return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:
         """Add a delta to a block: a piece of its input, or fields of the block (`compaction_delta`)."""
@@ -345,6 +449,7 @@ class MessagesReader:
         """Yield the end of the answer: blocks that were not ended, the finish reason."""
         self.done = True
         yield from self._calls.whole()
+        yield from self._signed()
         yield from self._native()
         yield finish._replace(reason=self._calls.reason(finish.reason))
 
@@ -366,6 +471,6 @@ HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
     headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
-    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice"),
+    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format"),
     key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
 )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Finish, Native, Start
+from .._core.events import Finish, Native, Start, TurnState
+from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -35,6 +36,7 @@ from .._core.takes import Refused, Takes
 TAKES = Takes(
     keys=("image_url.detail",),
     empty_answers=False,
+    state="provider",
     refused=(Refused(option="response_format", but=("text",), beside="tools"),),
 )
 
@@ -50,7 +52,7 @@ def payload(call: Call) -> JSON:
     `OptionError`.
     A message with a `name` raises `MessagesError`.
     """
-    messages = fitted(call.messages, TAKES)
+    messages = [with_thinking(message) for message in fitted(call, TAKES)]
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
@@ -69,6 +71,28 @@ def payload(call: Call) -> JSON:
     )  # fmt: skip
 
 
+def with_thinking(message: Message) -> Message:
+    """Return the message with its reasoning where it was: a part of the content, or the plan of the tool calls.
+
+    Sources: pydantic-ai's cassette test_cohere_model_thinking_part; types of cohere-python 7.3.1 (`tool_plan`).
+    """
+    if "state" not in message:
+        return message
+    thoughts, plan = list[str](), ""
+    for part in message["state"]:
+        if part == PLAN:
+            plan = thoughts.pop()
+        elif isinstance(part, dict):
+            thoughts.append(part["reasoning"])
+    thinking = "".join(thoughts)
+    rest = {key: value for key, value in message.items() if key != "state"}
+    if thinking:
+        rest["content"] = [{"type": "thinking", "thinking": thinking}, *parts(message)]
+    return rest | non_empty(tool_plan=plan)  # type: ignore[return-value]
+
+
+# The state that stands behind the plan of tool calls, which is reasoning.
+PLAN = {"type": "tool_plan"}
 # The types of content that is text or reasoning, which a delta need not name.
 TEXTS = (None, "text", "thinking")
 
@@ -81,6 +105,8 @@ class CohereReader:
 
     def __init__(self, limit: int) -> None:
         self._calls, self.done = ToolCalls(limit), False
+        # Whether the plan of the tool calls is under way.
+        self._planned = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -98,12 +124,15 @@ class CohereReader:
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
                 return (Native("citations", citations),)
-            return tuple(reasoning_of(message.get("tool_plan")))
+            begins = kind == "tool-plan-delta" and not self._planned
+            self._planned |= begins
+            return (TurnState(None) if begins else None, *reasoning_of(message.get("tool_plan")))
         if kind == "tool-call-start":
             tool_call = frame["delta"]["message"]["tool_calls"]
             function, index = tool_call["function"], frame.get("index")
             name, text = function.get("name"), function.get("arguments")
-            return tuple(self._calls.begin(index, id=tool_call.get("id"), name=name, arguments=text))
+            calls = self._calls.begin(index, id=tool_call.get("id"), name=name, arguments=text)
+            return (*self._plan(), *calls)
         if kind == "tool-call-delta":
             function = frame["delta"]["message"]["tool_calls"]["function"]
             return tuple(self._calls.add(frame.get("index"), arguments=function.get("arguments")))
@@ -113,9 +142,16 @@ class CohereReader:
             return tuple(self._finish(frame.get("delta") or {}))
         return (reported(frame),) if frame.get("error") else ()
 
+    def _plan(self) -> Items:
+        """Yield the end of the plan, if it is under way."""
+        if self._planned:
+            self._planned = False
+            yield TurnState(PLAN)
+
     def _finish(self, delta: dict[str, Any]) -> Items:
         """Yield the end of the answer: tool calls that were not ended, token counts, the finish reason, an error."""
         self.done = True
+        yield from self._plan()
         yield from self._calls.whole()
         counts, native = merged({}, delta.get("usage")), text_or_error(delta.get("finish_reason"))
         # The billed units are other numbers.

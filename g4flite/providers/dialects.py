@@ -18,7 +18,7 @@ from typing import Any
 
 from .._core.conversation import leading_system_joined, runs_joined
 from .._core.errors import MessagesError
-from .._core.messages import Message
+from .._core.messages import Message, parts
 from .._core.provider import JSON, Call
 from .._core.takes import EVERYTHING, Refused, Takes
 from .openai import JSON_UNSAID, OPENAI, chat
@@ -45,10 +45,14 @@ GROQ_TAKES = replace(
     ),
 )  # fmt: skip
 # DeepSeek's, Moonshot's and Z.AI's thinking models want their reasoning back (earlier answers with tool calls).
-THINKING_TAKES = replace(TAKES, keys=(*TAKES.keys, "reasoning_content"))
+THINKING_TAKES = replace(
+    TAKES, keys=(*TAKES.keys, "reasoning_content"), state="provider", reasoning="reasoning_content"
+)
 DEEPSEEK_TAKES = replace(
     THINKING_TAKES,
     keys=(*THINKING_TAKES.keys, "prefix"),
+    # 400 "The `reasoning_content` in the thinking mode must be passed back to the API." (anomalyco/opencode#25356)
+    reasoned="deepseek-(reasoner|v4).*",
     refused=(
         # 400 "Thinking mode does not support this tool_choice", of "required" and of a named tool
         # (deepseek-ai/DeepSeek-V3#1376, August 2026; "deepseek-reasoner does not support this tool_choice", 2025).
@@ -65,6 +69,9 @@ DEEPSEEK_TAKES = replace(
 # named one alone (AstrBotDevs/AstrBot#7805, UKGovernmentBEIS/inspect_ai#5152, August 2026).
 MOONSHOT_TAKES = replace(
     THINKING_TAKES,
+    # 400 "thinking is enabled but reasoning_content is missing in assistant tool call message at index N"
+    # (continuedev/continue#11711).
+    reasoned="kimi-.*",
     refused=(
         Refused(option="tool_choice", but=("auto", "none"), models="kimi-(?!k3).+", thinking=(None, "enabled")),
         Refused(option="tool_choice", but=("auto", "none", "required"), models="kimi-k3.*"),
@@ -88,13 +95,18 @@ OPENROUTER_TAKES = replace(
     TAKES,
     keys=(*TAKES.keys, "reasoning", "reasoning_details", "annotations", "refusal", "content.cache_control",
           "content.prompt_cache_breakpoint", "tools.cache_control"),
+    # The details belong to the family of the model (the types' `format`).
+    state="model",
+    reasoning="reasoning",
 )  # fmt: skip
 # The types of mistralai 3.7.0.  422 "extra_forbidden" for a user's name (mistralai_client_dart#44); 400 3280 "Tool call
 # id was X but must be a-z, A-Z, 0-9, with a length of 9." (nearai/ironclaw#1241); 400 "Assistant message must have
 # either content or tool_calls, but not none".
 MISTRAL_TAKES = Takes(
-    keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}"
-)
+    keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}",
+    # Reasoning goes back as a part of the content.
+    state="provider", reasoning="reasoning",
+)  # fmt: skip
 
 
 def dialect(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
@@ -223,7 +235,16 @@ def mistral_payload(call: Call) -> JSON:
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    return {**made, "messages": list(in_order(made["messages"]))}
+    return {**made, "messages": list(in_order([with_thinking(message) for message in made["messages"]]))}
+
+
+def with_thinking(message: Message) -> Message:
+    """Return the message with its reasoning as a part of the content (types of mistralai 3.7.0, `ThinkChunk`)."""
+    if "reasoning" not in message:
+        return message
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": message["reasoning"]}]}
+    rest = {key: value for key, value in message.items() if key != "reasoning"}
+    return {**rest, "content": [thinking, *parts(message)]}  # type: ignore[typeddict-item]
 
 
 def in_order(messages: Sequence[Message]) -> Iterator[Message]:

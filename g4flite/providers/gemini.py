@@ -4,12 +4,13 @@ Source: https://ai.google.dev/api/generate-content and the types of python-genai
 """
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
-from .._core.events import Finish, Native, Usage
+from .._core.events import Finish, Native, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import (
     OPTIONS,
@@ -40,10 +41,18 @@ from .._core.takes import Refused, Takes
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
+    keys=("tool.is_error",),
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
     refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
+    # "Invalid/Corrupted thought signature" for one of another model (docs.apiyi.com, 2026).
+    state="model",
 )
+# From Gemini 3 on: 400 "Function call is missing a thought_signature in functionCall parts" (earendil-works/pi#8590,
+# 2026).  Of calls that stand side by side, the first has it.  This one stands for a call that another model has made
+# (ai.google.dev, thought-signatures).
+SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
+UNCHECKED = "skip_thought_signature_validator"
 
 
 def payload(call: Call) -> JSON:
@@ -56,7 +65,7 @@ def payload(call: Call) -> JSON:
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
-    system, messages = split_system(fitted(call.messages, TAKES))
+    system, messages = split_system(fitted(call, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
     config = as_wire_names(call.options, **names) | non_empty(
@@ -70,7 +79,7 @@ def payload(call: Call) -> JSON:
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
-        contents=contents(messages),
+        contents=contents(messages, signed=SIGNED.fullmatch(call.model or "") is not None),
         systemInstruction=non_empty(parts=[{"text": system}] if system else None),
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
@@ -78,9 +87,10 @@ def payload(call: Call) -> JSON:
     )
 
 
-def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any]]:
     """Return the messages in the protocol's form.  Messages of one role that follow one another are one content.
 
+    If calls have to be `signed`, a first call without a signature gets one that is not checked.
     The results of tools are a content of their own: with a user's text beside them, Gemini 3 answers 200 and says
     nothing (NousResearch/hermes-agent#79791, anomalyco/opencode#43479, 2026).
     """
@@ -88,7 +98,11 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
     for message in messages:
         if message["role"] != before:
             result.append({"role": "model" if message["role"] == "assistant" else "user", "parts": []})
-        result[-1]["parts"] += wire_parts(message, names)
+        made = list(turn_parts(message) if "state" in message else wire_parts(message, names))
+        first = next((part for part in made if "functionCall" in part), None)
+        if signed and first is not None:
+            first.setdefault("thoughtSignature", UNCHECKED)
+        result[-1]["parts"] += made
         before = message["role"]
     # The service takes tool calls behind a user's turn alone (pydantic-ai does the same, August 2026).
     if any("functionCall" in part for part in result[0]["parts"]):
@@ -99,7 +113,9 @@ def contents(messages: Sequence[Message]) -> list[dict[str, Any]]:
 def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
-        name, response = names[message["tool_call_id"]], as_result_object(message["content"])
+        name, content = names[message["tool_call_id"]], message["content"]
+        # "error" is the service's word for a failed call (types of google-genai 3.6.1, `FunctionResponse`).
+        response = {"error": content} if message.get("is_error") else as_result_object(content)
         yield {"functionResponse": {"id": message["tool_call_id"], "name": name, "response": response}}
         return
     calls = message.get("tool_calls", ())
@@ -110,8 +126,35 @@ def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, An
             continue
         media, data = embedded_image(part)
         yield {"inlineData": {"mimeType": media, "data": data}}
-    for call in calls:
-        yield {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
+    yield from map(function_call, calls)
+
+
+def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a tool call."""
+    return {"functionCall": {"id": call["id"], "name": call["function"]["name"], "args": arguments(call)}}
+
+
+def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
+    """Yield the parts of an answer from those of its state.
+
+    A signature goes back in the part that it came with; two parts of which one is signed are never joined
+    (ai.google.dev, thought-signatures).  Reasoning without a signature is not wanted back.
+    """
+    before: dict[str, Any] = {}
+    for part in message["state"]:
+        if isinstance(part, dict) and part.keys() == {"thoughtSignature"}:
+            before |= part
+            continue
+        if before and (not before.get("thought") or "thoughtSignature" in before):
+            yield before
+        if isinstance(part, int):
+            before = function_call(message["tool_calls"][part])
+        elif isinstance(part, str):
+            before = {"text": part}
+        else:
+            before = {"text": part["reasoning"], "thought": True} if "reasoning" in part else part
+    if before and (not before.get("thought") or "thoughtSignature" in before):
+        yield before
 
 
 # The fields of a part that are read or say something about other fields.  Any other field is content of its own kind:
@@ -136,6 +179,8 @@ class GeminiReader:
         self._counts, self._uncounted = dict[str, Any](), False
         # The tool call whose arguments are coming in pieces, and the most characters of them.
         self._open: PartialArgs | None = None
+        # The signature of that call.
+        self._signature: object = None
         self._limit = limit
         # What the service says about its finish reason.
         self._said: object = None
@@ -192,16 +237,25 @@ class GeminiReader:
         """Yield the tool call, reasoning, text or other content in a part."""
         call = part.get("functionCall")
         if call is not None and (self._open is not None or call.get("partialArgs") or call.get("willContinue")):
-            yield from self._pieces(call)
+            yield from self._pieces(call, part.get("thoughtSignature"))
+            return
         elif call:
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
-        if text := part.get("text"):
+        text, signature = part.get("text"), part.get("thoughtSignature")
+        if text:
+            # What stands before a signed text has no part in its signature.
+            if signature or self._calls.begun:
+                yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
             yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+            yield TurnState(part)
+        elif signature:
+            yield TurnState({"thoughtSignature": signature} if text or call else part)
 
-    def _pieces(self, call: dict[str, Any]) -> Items:
-        """Yield a tool call that comes in pieces, once its last piece came."""
+    def _pieces(self, call: dict[str, Any], signature: object) -> Items:
+        """Yield a tool call that comes in pieces, and its signature, once its last piece came."""
+        self._signature = signature or self._signature
         self._open = waiting = self._open or PartialArgs(self._limit)
         try:
             waiting.add(call)
@@ -209,8 +263,10 @@ class GeminiReader:
             yield error
             return
         if not call.get("willContinue"):
-            self._open = None
             yield from self._calls.once(waiting.name, waiting.arguments(), waiting.id)
+            if self._signature:
+                yield TurnState({"thoughtSignature": self._signature})
+            self._open = self._signature = None
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
         """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""

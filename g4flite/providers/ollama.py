@@ -21,7 +21,7 @@ from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
-TAKES = Takes()
+TAKES = Takes(state="provider")
 
 
 def payload(call: Call) -> JSON:
@@ -30,7 +30,7 @@ def payload(call: Call) -> JSON:
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.
     """
-    messages = fitted(call.messages, TAKES)
+    messages = fitted(call, TAKES)
     names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools, TAKES)
@@ -60,8 +60,10 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         for call in message.get("tool_calls", ())
     ]
     tool = names[message["tool_call_id"]] if message["role"] == "tool" else None
+    # Reasoning goes back as it came (types of ollama-python 0.6.3).
+    thinking = "".join(part["reasoning"] for part in message.get("state", ()) if isinstance(part, dict))
     return {"role": message["role"], "content": "".join(texts)} | non_empty(
-        images=images, tool_calls=calls, tool_name=tool
+        thinking=thinking, images=images, tool_calls=calls, tool_name=tool
     )
 
 

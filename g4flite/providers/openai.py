@@ -4,12 +4,14 @@ The parser also reads the fields that other services which speak this protocol (
 Source: https://platform.openai.com/docs/api-reference/chat/streaming and the types of openai-openapi (August 2026).
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import G4fliteError, ProviderError
-from .._core.events import Event, Finish, Native, Usage
+from .._core.errors import G4fliteError, LimitError, ProviderError
+from .._core.events import Event, Finish, Native, TurnState, Usage
+from .._core.messages import Message
 from .._core.options import (
     OPTIONS,
     as_wire_names,
@@ -84,13 +86,37 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
     if tool_choice(call.options, call.extra) is None:
         options.pop("tool_choice", None)
-    messages = fitted(call.messages, takes, call.model)
+    messages = [as_chat(message, takes, call.model) for message in fitted(call, takes)]
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | options
         # The types of openai-python 3.57.0 require the type.
         | non_empty(tools=[{"type": "function", **tool} for tool in tools])
     )
+
+
+def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
+    """Return a message with the parts of its state in the fields where the dialect wants them back.
+
+    400 "The `reasoning_content` in the thinking mode must be passed back to the API." without the field in a message
+    with tool calls; an empty text is accepted (pydantic-ai's cassettes; continuedev/continue#11711, 2026).
+    """
+    fields: dict[str, Any] = {**message}
+    calls = [dict(call) for call in message.get("tool_calls", ())]
+    reasoning = ""
+    for part in fields.pop("state", ()):
+        if isinstance(part, dict) and "tool_call" in part:
+            calls[part["tool_call"]]["extra_content"] = part["extra_content"]
+        elif isinstance(part, dict) and "reasoning" in part:
+            reasoning += part["reasoning"]
+        elif isinstance(part, dict):
+            fields |= part
+    # OpenRouter's details repeat the reasoning.
+    if takes.reasoning and reasoning and "reasoning_details" not in fields:
+        fields[takes.reasoning] = reasoning
+    if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
+        fields.setdefault(takes.reasoning, "")
+    return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
 
 
 def payload(call: Call) -> JSON:
@@ -130,6 +156,10 @@ class ChatReader:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
         # The token counts so far.
         self._counts: dict[str, Any] = {}
+        # OpenRouter's reasoning, in the pieces that have come.
+        self._details: list[Any] = []
+        # How many characters of them may still come.
+        self._left = limit
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
@@ -191,7 +221,14 @@ class ChatReader:
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
         if reasoning:
             yield from reasoning_of(reasoning)
-        elif delta.get("reasoning_details") and self._said.isdisjoint(THOUGHTS[:2]):
+        for detail in delta.get("reasoning_details") or ():
+            self._details.append(detail)
+            self._left -= sum(len(value) for value in detail.values() if isinstance(value, str))
+            if self._left < 0:
+                raise LimitError("the details of the reasoning are longer than max_frame allows")
+        if delta.get("extra_content"):
+            yield TurnState({"extra_content": delta["extra_content"]})
+        if not reasoning and delta.get("reasoning_details") and self._said.isdisjoint(THOUGHTS[:2]):
             for detail in delta["reasoning_details"]:
                 # Other details are the service's own: a signature, or `data` that is encrypted.
                 yield from reasoning_of(detail.get("text") or detail.get("summary"))
@@ -215,6 +252,9 @@ class ChatReader:
             yield from self._calls.add(
                 fragment.get("index"), id=fragment.get("id"), name=name, arguments=text, first=not number
             )
+            # Gemini's signature (earendil-works/pi#6733, 2026).
+            if extra := fragment.get("extra_content"):
+                yield TurnState({"tool_call": max(self._calls.count - 1, 0), "extra_content": extra})
         # The protocol's older form of a tool call.
         if function := delta.get("function_call"):
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
@@ -271,6 +311,8 @@ class ChatReader:
         yield from self._delta(self._unsaid(self._message))
         yield from self._think.close()
         yield from self._calls.whole()
+        if self._details:
+            yield TurnState({"reasoning_details": joined_details(self._details)})
         yield from (Native(key, value) for key, value in self._sources.items())
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
         if finish.reason == "error":
@@ -281,6 +323,24 @@ class ChatReader:
 
     def rest(self) -> Items:
         return (*self._think.close(), self._usage)
+
+
+def joined_details(pieces: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return OpenRouter's `reasoning_details`, the pieces of one index and type joined in the order in which they came.
+
+    A text grows from piece to piece; the signature comes in a piece of its own (pydantic-ai's cassette
+    test_openrouter_streaming_reasoning, 2026).
+    """
+    details: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for piece in pieces:
+        if isinstance(piece, dict):
+            place = piece.get("id") if piece.get("index") is None else piece["index"]
+            whole = details.setdefault((piece.get("type"), place), {})
+            for key, value in piece.items():
+                grows = key in ("text", "summary", "data") and isinstance(value, str)
+                if value is not None or key not in whole:
+                    whole[key] = (whole.get(key) or "") + value if grows else value
+    return list(details.values())
 
 
 def whole_of(choice: dict[str, Any]) -> dict[str, Any]:

@@ -5,13 +5,14 @@ error as an object `error` (recorded, August 2026).  The parser reads both.
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError
-from .._core.events import Finish, Native, Reasoning, Usage
+from .._core.events import Finish, Native, Reasoning, TurnState, Usage
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -52,7 +53,12 @@ TAKES = replace(
     keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
     call_ids=".{1,64}",
     empty_answers=False,
+    # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
+    state="account",
 )
+# The fields of an item of the output that go back: `status` and fields that are null say nothing.
+UNSENT = ("status",)
+NO_HEAD: dict[str, Any] = {}
 
 
 def payload(call: Call) -> JSON:
@@ -76,7 +82,7 @@ def payload(call: Call) -> JSON:
     return (
         {
             "model": required_model(call.model),
-            "input": [item for m in fitted(call.messages, TAKES, call.model) for item in items(m)],
+            "input": [item for m in fitted(call, TAKES) for item in items(m)],
             "stream": True,
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
@@ -93,12 +99,49 @@ def items(message: Message) -> Iterator[dict[str, Any]]:
         output = content if isinstance(message["content"], list) else message["content"]
         yield {"type": "function_call_output", "call_id": message["tool_call_id"], "output": output}
         return
+    if "state" in message:
+        yield from turn_items(message)
+        return
     if content or not answer:
         yield {"role": message["role"], "content": content or ""} | non_empty(phase=message.get("phase"))
-    for call in message.get("tool_calls", ()):
-        function = call["function"]
-        yield {"type": "function_call", "call_id": call["id"], "name": function["name"],
-               "arguments": function["arguments"]}  # fmt: skip
+    yield from map(function_call, message.get("tool_calls", ()))
+
+
+def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a tool call."""
+    function = call["function"]
+    return {"type": "function_call", "call_id": call["id"], "name": function["name"],
+            "arguments": function["arguments"]}  # fmt: skip
+
+
+def turn_items(message: Message) -> Iterator[dict[str, Any]]:
+    """Yield the items of an answer from the parts of its state, in the order of the service's output.
+
+    The heads of messages and tool calls stand behind them: the ids that the service wants with a reasoning item (400
+    "Item 'fc_...' of type 'function_call' was provided without its required 'reasoning' item").
+    """
+    heads = [part for part in message["state"] if isinstance(part, dict) and part.get("type") == "function_call"]
+    made = map(function_call, message.get("tool_calls", ()))
+    calls = [{**call, **head} for call, head in zip_longest(made, heads, fillvalue=NO_HEAD) if call]
+    text = ""
+    for part in message["state"]:
+        if isinstance(part, str):
+            text += part
+            continue
+        own = part if isinstance(part, dict) else {}
+        head = own.get("type") == "message" and "content" not in own
+        if text:
+            said = {"type": "output_text", "text": text}
+            # The types of openai-python 3.57.0 require these fields beside an id.
+            beside = {"status": "completed", **own, "content": [{**said, "annotations": []}]} if head else {}
+            yield {"role": "assistant", "content": [said], **beside}
+            text = ""
+        if isinstance(part, int):
+            yield calls[part]
+        elif not head and "reasoning" not in own and own.get("type") != "function_call":
+            yield own
+    if text:
+        yield {"role": "assistant", "content": [{"type": "output_text", "text": text}]}
 
 
 def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -172,6 +215,10 @@ class ResponsesReader:
         self._calls, self._naming = ToolCalls(limit), Naming()
         # The output indices of messages that are a commentary and no answer (lm15-contract's recordings, 2026).
         self._asides: set[object] = set()
+        # The ids of the items whose state was given out.
+        self._sent = set[str]()
+        # Whether an item came to which the ids of messages and tool calls belong.
+        self._bound = False
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The parts of the output so far.
@@ -234,6 +281,7 @@ class ResponsesReader:
             yield from self._calls.settle(item_id, index, arguments=frame.get("arguments"))
         elif kind == "response.output_item.done":
             yield from self._item(index, frame["item"])
+            yield from self._kept(frame["item"])
         elif kind in ("response.completed", "response.incomplete"):
             yield from self._finish(frame["response"])
         elif kind == "response.failed":
@@ -314,6 +362,23 @@ class ResponsesReader:
             thought.given = 1
         else:
             yield from self._give(self._at(kind, index, None, item_id), item)
+
+    def _kept(self, item: dict[str, Any]) -> Items:
+        """Yield what goes back of an item that is complete: its head if it holds text or a tool call, else all of it.
+
+        (The item of `response.output_item.added` has another `encrypted_content`: types of openai-python 3.57.0.)
+        """
+        kind, item_id = item.get("type"), item.get("id")
+        if not isinstance(item_id, str) or item_id in self._sent:
+            return
+        self._sent.add(item_id)
+        head = kind in ("message", "function_call") and item.get("phase") != "commentary"
+        self._bound |= not head or "phase" in item
+        # Without reasoning, the ids of messages and tool calls say nothing.
+        if not self._bound:
+            return
+        whole = {key: value for key, value in item.items() if key not in UNSENT and value is not None}
+        yield TurnState({key: whole[key] for key in ("type", "id", "phase") if key in whole} if head else whole)
 
     def _thoughts(self, index: object, item: dict[str, Any]) -> Items:
         """Yield the reasoning in an item."""
@@ -399,6 +464,7 @@ class ResponsesReader:
             else:
                 aside = place in asides
                 yield from self._give(before.get(place, part), value, aside=aside, told=told[aside])
+            yield from self._kept(item)
 
     def _matched(self, entries: list[tuple[Part, str | None, bool]]) -> dict[int, Part]:
         """Return the parts that were given out, by the place of their entry in the response.

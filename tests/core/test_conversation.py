@@ -9,6 +9,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.conversation import fitted, leading_system_joined, runs_joined
 from g4flite._core.messages import normalise
+from g4flite._core.provider import Call
 from g4flite._core.request import build, make_call
 from g4flite._core.takes import EVERY_KEY, EVERYTHING, Takes
 
@@ -27,8 +28,13 @@ def answer(one: str, **more: Any) -> dict[str, Any]:
     return {"role": "tool", "tool_call_id": one, "content": f"result of {one}", **more}
 
 
+def asked(*messages: dict[str, Any], model: str | None = None) -> Call:
+    """Return a call with these messages."""
+    return Call(provider=providers.find("openai"), messages=normalise(messages), model=model)
+
+
 def fit(*messages: dict[str, Any], **takes: Any) -> list[Any]:
-    return list(fitted(normalise(messages), Takes(**takes)))
+    return fitted(asked(*messages), Takes(**takes))
 
 
 def ids(messages: list[Any]) -> list[Any]:
@@ -132,7 +138,7 @@ EXTRA: dict[str, list[dict[str, Any]]] = {
 def test_an_optional_key_is_kept_or_refused(key: str) -> None:
     messages = EXTRA[key]
     assert fit(*messages, keys=[key]) == list(normalise(messages))
-    assert list(fitted(normalise(messages), EVERYTHING)) == list(normalise(messages))
+    assert fitted(asked(*messages), EVERYTHING) == list(normalise(messages))
     said = refused(*messages, keys=[other for other in EVERY_KEY if other != key])
     name = key.rpartition(".")[2]
     assert said.startswith("message ")
@@ -161,12 +167,12 @@ def test_the_name_of_a_result_that_its_call_says_as_well_is_left_out() -> None:
 
 
 def test_system_messages_are_the_user_s_for_a_model_that_knows_none() -> None:
-    messages = normalise([system("a"), {"role": "developer", "content": "b"}, HI])
+    messages = [system("a"), {"role": "developer", "content": "b"}, HI]
     for developer in (True, False):
         takes = Takes(no_system="tiny(-.+)?", developer=developer)
-        assert [m["role"] for m in fitted(messages, takes, "tiny-1")] == ["user"] * 3
+        assert [m["role"] for m in fitted(asked(*messages, model="tiny-1"), takes)] == ["user"] * 3
         for other in ("tinyfoo", "big", None):
-            assert fitted(messages, takes, other)[0] == system("a")
+            assert fitted(asked(*messages, model=other), takes)[0] == system("a")
 
 
 def test_a_system_message_behind_others_is_refused_if_the_service_refuses_it() -> None:

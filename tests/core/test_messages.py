@@ -211,7 +211,10 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         (image("data:image/png;base64,\u00e9"), "not base64"),
         (image("data:image/png;base64,"), "part 1 has an image without data"),
         ([ASKING, {**ANSWER, "content": None}], "message 2 has no content"),
-        ([ASKING, {**ANSWER, "content": [IMAGE]}], "part 1 is of the type 'image_url'; only text parts can be sent"),
+        (
+            [{"role": "system", "content": [IMAGE]}],
+            "part 1 is of the type 'image_url'; only text parts can be sent",
+        ),
         ([ASKING, {**ANSWER, "tool_call_id": None}], "message 2 has no tool_call_id of the type str"),
         ([ASKING, {**ANSWER, "tool_call_id": "x"}], "message 2 answers the tool call 'x', which no assistant message"),
         ([ANSWER, ASKING], "message 1 answers the tool call 'call_1', which no"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, TurnState, Usage
 from tests.providers.frames import DONE, read, sse
 
 
@@ -52,7 +52,7 @@ class TestAnthropic:
         )  # fmt: skip
         items = read("anthropic", data)
         assert items[0] == Start("m1", "m-1")
-        assert items[2:5] == [Reasoning("hm"), "He", "llo"]
+        assert items[2:6] == [Reasoning("hm"), TurnState({"type": "thinking", "signature": "x"}), "He", "llo"]
         usages = [i for i in items if isinstance(i, Usage)]
         assert [(u.prompt_tokens, u.completion_tokens, u.total_tokens) for u in usages] == [(7, 1, 8), (7, 5, 12)]
         assert usages[1].raw == {"input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": 5}

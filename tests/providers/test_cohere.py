@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, Usage
+from g4flite import Finish, Reasoning, Start, ToolCall, TurnState, Usage
 from tests.providers.frames import DONE, made, read, sse
 
 
@@ -72,7 +72,7 @@ class TestCohere:
             self.end("TOOL_CALL"),
         )
         items = read("cohere", data)
-        assert items[0] == Reasoning("I add.")
+        assert items[:3] == [TurnState(None), Reasoning("I add."), TurnState({"type": "tool_plan"})]
         assert [i for i in items if isinstance(i, ToolCall)] == [ToolCall("a1", "add", '{"x": 1}')]
 
     def test_a_tool_call_may_begin_with_arguments(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Usage
+from g4flite import Finish, Reasoning, TurnState, Usage
 from tests.providers.frames import BEGIN, COUNTED, DONE, STOP, USAGE, chunk, read, said, sse
 
 
@@ -28,7 +28,8 @@ class TestDialects:
         )
         end = chunk({"content": ""}, finish_reason="stop", native_finish_reason="STOP")
         data = sse(comment, comment, reasoning, comment, said("a"), end, chunk({"content": ""}, usage=USAGE), DONE)
-        assert read("openrouter", data) == [BEGIN, Reasoning("hm"), "a", Finish("stop", "STOP"), COUNTED, "done"]
+        state = TurnState({"reasoning_details": [{"type": "reasoning.text", "text": "hm"}]})
+        assert read("openrouter", data) == [BEGIN, Reasoning("hm"), "a", state, Finish("stop", "STOP"), COUNTED, "done"]
 
     def test_openrouter_reports_an_error_beside_a_choice(self) -> None:
         """https://openrouter.ai/docs/api/reference/errors-and-debugging"""

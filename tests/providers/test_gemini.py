@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, TurnState, Usage
 from tests.providers.frames import made, read, sse
 
 
@@ -45,11 +45,12 @@ class TestGemini:
         )
         items = read("gemini", data)
         assert read("gemini", b" \n" + data) == items
-        assert items[:4] == [Start("g1", "m-1"), Reasoning("hm"), "He", 'l"lo] \u00e9']
-        assert [(u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.total_tokens) for u in items[4:5]] == [
+        signed = [TurnState(None), "He", TurnState({"thoughtSignature": "x"})]
+        assert items[:6] == [Start("g1", "m-1"), Reasoning("hm"), *signed, 'l"lo] \u00e9']
+        assert [(u.prompt_tokens, u.completion_tokens, u.reasoning_tokens, u.total_tokens) for u in items[6:7]] == [
             (3, 6, 2, 9)
         ]
-        assert items[5:] == [Finish("stop", "STOP"), "done"]
+        assert items[7:] == [Finish("stop", "STOP"), "done"]
 
     @pytest.mark.parametrize("array", [False, True])
     def test_a_reply_without_a_finish_reason_is_cut_off(self, array: bool) -> None:

@@ -1,0 +1,169 @@
+"""The value of an answer that is JSON: whole (`value_of`), and so far (`Partials`).
+
+stream.parsed()                         # {"city": "Oslo"}, or a Point if `response_format` was the class Point
+for value in stream.partials(): ...     # {}, {"city": "O"}, {"city": "Oslo"}
+"""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from .errors import MalformedReplyError, OptionError, UsageError
+
+if TYPE_CHECKING:
+    from .exchange import Run
+
+# A long text is parsed anew only once it has grown by this share, so that reading an answer takes linear time.
+GROWTH = 1 / 64
+
+
+def value_of(run: "Run", text: str | None = None) -> Any:
+    """Return the value of a complete answer: of the class that was given as `response_format`, else plain JSON.
+
+    `text` is the answer if the stream has not kept it.  Raises `MalformedReplyError`, whose `.partial` is the text, for
+    a text that is not JSON or does not fit the class, and `UsageError` if the answer is not complete.
+    """
+    if run.state != "complete":
+        raise UsageError("the answer is not complete; read the stream to its end first")
+    if text is None:
+        if not run.keep_partial:
+            raise UsageError("the stream keeps no text with keep_partial=False, so there is nothing to parse")
+        text = run.partial
+    why = ""
+    value: Any = None
+    try:
+        if run.call.answer_type is None:
+            value = json.loads(text)
+        else:
+            from .schemas import validated  # noqa: PLC0415 - needs pydantic
+
+            value = validated(run.call.answer_type, text)
+    except (ValueError, RecursionError) as error:
+        why = str(error)
+    if not why:
+        return value
+    cut = run.finish is not None and run.finish.reason == "length"
+    failed = MalformedReplyError(
+        f"the answer is not the JSON that was asked for: {why}; the text is in .partial",
+        provider=run.call.provider.name,
+        advice="the answer was cut off: raise {max_tokens}"
+        if cut
+        else "ask again, or say in the messages what is wanted",
+    )
+    failed.partial = text
+    raise failed
+
+
+def parser_of_partial_json() -> Callable[[bytes], Any]:
+    """Return a function that parses the beginning of a JSON text, its open strings and objects closed.
+
+    Raises `OptionError` if neither jiter nor pydantic is installed.
+    """
+    try:
+        from jiter import from_json as parse  # noqa: PLC0415 - an extra
+
+        return lambda data: parse(data, partial_mode="trailing-strings")
+    except ImportError:
+        pass
+    try:
+        from pydantic_core import from_json  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise OptionError("partials() needs jiter: pip install jiter") from None
+    return lambda data: from_json(data, allow_partial="trailing-strings")
+
+
+class Growing:
+    """The text of an answer that grows, and its value so far."""
+
+    def __init__(self, parse: Callable[[bytes], Any]) -> None:
+        self._parse = parse
+        self._pieces: list[str] = []
+        self._size = self._parsed = 0
+        self._last: Any = self
+
+    def add(self, text: str) -> bool:
+        """Add a piece of the text, and return whether the value has changed; `value` is the new one."""
+        self._pieces.append(text)
+        self._size += len(text)
+        if self._size - self._parsed < self._parsed * GROWTH:
+            return False
+        return self.parse()
+
+    def parse(self) -> bool:
+        """Parse the text so far, and return whether the value has changed."""
+        self._parsed = self._size
+        self._pieces = ["".join(self._pieces)]
+        try:
+            value = self._parse(self._pieces[0].encode("utf-8", "replace"))
+        # Nothing of a value is there yet, or the text is not JSON, as the end will tell.
+        except ValueError:
+            return False
+        changed = self._last is self or value != self._last
+        self._last = value
+        return changed
+
+    @property
+    def value(self) -> Any:
+        return self._last
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+class Partials:
+    """The values of an answer that is JSON while it comes, for a `for` or an `async for` loop.
+
+    Each value is the JSON so far: open texts, lists and objects are closed.  A value that equals the one before is left
+    out, and so are some values of a long answer.  The last value is the whole one; the loop raises what the loop over
+    the stream raises, and `MalformedReplyError` if the whole answer is not JSON.
+    """
+
+    def __init__(self, run: "Run", read: Callable[[], Generator[str, None, None]],
+                 aread: Callable[[], AsyncGenerator[str, None]]) -> None:  # fmt: skip
+        self._run, self._read, self._aread = run, read, aread
+        self._parse = parser_of_partial_json()
+
+    def __iter__(self) -> Iterator[Any]:
+        return Values(self._run, self._read(), Growing(self._parse))
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return Values(self._run, self._aread(), Growing(self._parse))
+
+
+class Values:
+    """What a loop over `Partials` runs.
+
+    This is no generator: the stream's own generator, which closes the connection, would be nested in it.
+    """
+
+    def __init__(self, run: "Run", texts: Any, growing: Growing) -> None:
+        self._run, self._texts, self._growing = run, texts, growing
+
+    def __iter__(self) -> "Values":
+        return self
+
+    def __aiter__(self) -> "Values":
+        return self
+
+    def __next__(self) -> Any:
+        for text in self._texts:
+            if self._growing.add(text):
+                return self._growing.value
+        if self._ends():
+            return self._growing.value
+        raise StopIteration
+
+    async def __anext__(self) -> Any:
+        async for text in self._texts:
+            if self._growing.add(text):
+                return self._growing.value
+        if self._ends():
+            return self._growing.value
+        raise StopAsyncIteration
+
+    def _ends(self) -> bool:
+        """Return whether the end of the text has changed the value.  Raises if the whole text is no value."""
+        changed = self._growing.parse()
+        value_of(self._run, self._growing.text)
+        return changed

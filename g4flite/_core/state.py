@@ -1,0 +1,137 @@
+"""Which state goes back: the `state` of an answer in the history returns to the service that gave it, and to no other.
+
+    messages = with_states(call, TAKES)     # each state is now the list of its parts, or gone
+    call.dropped            # ["message 2: its state is left out, because it belongs to another model m"]
+
+A state says to what it belongs: provider, host, model, a digest of the key, and a digest of all that came before.
+`turn.py` shows the form.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from .takes import Takes
+
+# A message that `messages.normalise` returned.
+Message: TypeAlias = Any
+
+
+class Question(Protocol):
+    """What is read here of a `provider.Call`."""
+
+    @property
+    def provider(self) -> Any: ...
+    @property
+    def messages(self) -> Sequence[Message]: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+    @property
+    def base_url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def dropped(self) -> list[str]: ...
+
+
+# The fields of a message that the service has seen, and that a digest of the messages stands for.
+SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error")
+# How many hexadecimal digits of a SHA-256 a digest has.
+DIGITS = 12
+# What a state has to share with the call, by what it is bound to, in the words of a text in `dropped`.
+BOUND: Mapping[str, Mapping[str, str]] = {
+    "provider": {"provider": "provider", "host": "host"},
+    "model": {"provider": "provider", "host": "host", "model": "model"},
+    "account": {"provider": "provider", "host": "host", "model": "model", "account": "account"},
+}
+
+
+def with_states(call: Question, takes: Takes) -> Sequence[Message]:
+    """Return the messages with the parts of each state that goes back, and without the other states."""
+    if not any("state" in message or "partial" in message for message in call.messages):
+        return call.messages
+    now, result = origin(call), list[Message]()
+    bound = bool(takes.prefix) and re.fullmatch(takes.prefix, call.model or "") is not None
+    before = prefixes(call.messages, call.options.get("tools"))
+    # The number of the first message that may have been changed since the last state that fits; 0 once one has been.
+    first = 1
+    for number, message in enumerate(call.messages, 1):
+        kept = message.copy()
+        state, partial = kept.pop("state", None), kept.pop("partial", False)
+        digest = next(before) if bound else ""
+        if state is not None:
+            why = "the answer is not complete" if partial else _foreign(state, message, now, takes)
+            if not why and bound and (not first or state.get("prefix") != digest):
+                first, why = 0, _changed(first, number, state.get("prefix"), digest)
+            if why:
+                call.dropped.append(f"message {number}: its state is left out, because {why}")
+            else:
+                first, kept["state"] = number + 1, state["parts"]
+        result.append(kept)
+    return result
+
+
+def _foreign(state: Mapping[str, Any], message: Message, now: Mapping[str, Any], takes: Takes) -> str:
+    """Return why a state does not belong to this call; "" if it does."""
+    if not takes.state:
+        return "this service takes none"
+    for field, word in BOUND[takes.state].items():
+        if state.get(field) != now[field]:
+            of = "" if field == "account" else f" {state.get(field)}"
+            return f"it belongs to another {word}{of}"
+    texts = "".join(part for part in state["parts"] if isinstance(part, str))
+    calls = [part for part in state["parts"] if isinstance(part, int)]
+    if texts != message["content"] or calls != [*range(len(message.get("tool_calls", ())))]:
+        return "the message was changed"
+    return ""
+
+
+def _changed(first: int, number: int, then: object, now: str) -> str:
+    """Return why a state of message `number` is not valid any more: something before it was changed."""
+    if not first:
+        return "an earlier state is left out"
+    if str(then).partition("-")[0] != now.partition("-")[0]:
+        return "the tools were changed"
+    return (
+        f"message {first} was changed"
+        if first + 1 >= number
+        else f"one of messages {first} to {number - 1} was changed"
+    )
+
+
+def origin(call: Question) -> dict[str, Any]:
+    """Return what a state belongs to: the provider, the host and the model that are asked, and the account.
+
+    The account is a digest of the key, from which nobody can find the key; "" without a key.
+    """
+    key = call.api_key or next((value for name, value in call.headers.items() if name == "authorization"), "")
+    host = urlsplit(call.base_url).netloc.rpartition("@")[2]
+    return {"provider": call.provider.name, "host": host, "model": call.model, "account": _digest(key) if key else ""}
+
+
+def prefixes(messages: Iterable[Message], tools: object) -> Iterator[str]:
+    """Yield a digest of what stands before each message, and one of all messages.
+
+    A digest is that of the tools and that of the messages, with "-" between.
+    """
+    beginning, seen = _digest(tools or []), sha256()
+    yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
+    for message in messages:
+        seen.update(_json({key: value for key, value in message.items() if key in SEEN}))
+        yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
+
+
+def _digest(value: object) -> str:
+    """Return the digest of a value that is JSON."""
+    return sha256(_json(value)).hexdigest()[:DIGITS]
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")

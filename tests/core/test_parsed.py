@@ -1,0 +1,279 @@
+"""Answers that are JSON: the whole value, the value so far, and the schemas of classes, in three drivers."""
+
+import builtins
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any
+
+import pydantic
+import pytest
+
+import g4flite
+from g4flite import MalformedReplyError, OptionError, UsageError, providers
+from g4flite._core.parsed import Growing, parser_of_partial_json
+from g4flite._core.request import build, make_call
+from g4flite._core.schemas import closed, is_strict, response_format
+from g4flite.providers.anthropic import accepted
+from g4flite.testing import Emulator
+from tests.conftest import Driver
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+
+
+@dataclass
+class Point:
+    """A place."""
+
+    x: int
+    y: int
+
+
+class City(pydantic.BaseModel):
+    name: str
+    places: list[Point]
+    people: Annotated[int, pydantic.Field(ge=0)] | None
+
+
+@dataclass
+class Loose:
+    x: int = 0
+
+
+def answering(server: Emulator, text: str, **more: Any) -> g4flite.Stream:
+    """Return a stream whose answer is the text, in pieces of three characters."""
+    server.reply = lambda _: [text[start : start + 3] for start in range(0, len(text), 3)]
+    settings = {"model": "m", "api_key": "key", "base_url": server.url + "/v1", "retries": 0, **more}
+    return g4flite.stream("openai", "Hi", **settings)
+
+
+def parsed(driver: Driver, stream: g4flite.Stream) -> Any:
+    return stream.parsed() if driver.name == "sync" else driver.run(stream.aparsed)
+
+
+def partials(driver: Driver, stream: g4flite.Stream, most: int = 10**9) -> list[Any]:
+    """Return the values of a loop over `partials()`, which is left behind so many."""
+
+    async def collect() -> list[Any]:
+        found = []
+        async with stream:
+            async for value in stream.partials():
+                found.append(value)
+                if len(found) == most:
+                    break
+        return found
+
+    if driver.name != "sync":
+        return driver.run(collect)  # type: ignore[no-any-return]
+    found = []
+    with stream:
+        for value in stream.partials():
+            found.append(value)
+            if len(found) == most:
+                break
+    return found
+
+
+def test_an_answer_becomes_the_value_of_the_class_that_was_asked_for(server: Emulator, driver: Driver) -> None:
+    stream = answering(server, '{"x": 1, "y": 2}', response_format=Point)
+    assert parsed(driver, stream) == Point(1, 2)
+    # A second time, of the text that the stream has kept.
+    assert parsed(driver, stream) == Point(1, 2)
+    city = '{"name": "Oslo", "places": [{"x": 1, "y": 2}], "people": null}'
+    assert parsed(driver, answering(server, city, response_format=City)) == City(
+        name="Oslo", places=[Point(1, 2)], people=None
+    )
+
+
+def test_an_answer_without_a_class_is_plain_json(server: Emulator, driver: Driver) -> None:
+    for asked in ({}, {"response_format": SCHEMA}, {"keep_partial": False}):
+        assert parsed(driver, answering(server, ' {"x": [1, null]}\n', **asked)) == {"x": [1, None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("Hello", None, "the answer is not the JSON that was asked for: Expecting value"),
+        ('{"x": 1, "y": "secret"}', Point, "y: Input should be a valid integer"),
+        ("[", Point, "Invalid JSON: EOF while parsing a list"),
+        ("[" * 100_000, None, "the answer is not the JSON that was asked for"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_an_error_with_its_text(
+    server: Emulator, driver: Driver, text: str, kind: Any, said: str
+) -> None:
+    with pytest.raises(MalformedReplyError) as caught:
+        parsed(driver, answering(server, text, response_format=kind))
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert caught.value.partial == text
+    assert caught.value.provider == "openai"
+
+
+def test_an_answer_that_was_cut_off_says_to_raise_max_tokens(server: Emulator, driver: Driver) -> None:
+    server.reply = lambda _: ['{"x": 1', g4flite.Finish("length")]
+    stream = g4flite.stream("openai", "Hi", model="m", api_key="key", base_url=server.url + "/v1")
+    with pytest.raises(MalformedReplyError, match="max_tokens"):
+        parsed(driver, stream)
+
+
+def test_a_stream_that_was_not_read_to_its_end_has_no_value(server: Emulator, driver: Driver) -> None:
+    stream = answering(server, '{"x": 1}')
+    driver.read(stream, limit=1)
+    with pytest.raises(UsageError, match="not complete"):
+        parsed(driver, stream)
+    stream = answering(server, '{"x": 1}', keep_partial=False)
+    driver.read(stream)
+    with pytest.raises(UsageError, match="keep_partial=False"):
+        parsed(driver, stream)
+
+
+def test_a_client_asks_for_its_class_unless_a_stream_names_another(server: Emulator) -> None:
+    server.reply = lambda _: ['{"x": 1, "y": 2}']
+    settings: Any = {"model": "m", "api_key": "key", "base_url": server.url + "/v1"}
+    with g4flite.Client("openai", response_format=Point, **settings) as client:
+        assert client.stream("Hi").parsed() == Point(1, 2)
+        assert client.stream("Hi", response_format=Loose).parsed() == Loose(1)
+        assert client.stream("Hi", response_format=SCHEMA).parsed() == {"x": 1, "y": 2}
+    names = [json.loads(one.body)["response_format"]["json_schema"]["name"] for one in server.exchanges]
+    assert names == ["Point", "Loose", "a"]
+
+
+@pytest.mark.parametrize("without", [(), ("jiter",)])
+def test_the_values_so_far_come_while_the_answer_does(
+    server: Emulator, driver: Driver, without: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, *without)
+    found = partials(driver, answering(server, '{"city": "Oslo", "at": [1, 23]}'))
+    assert found[0] == {}
+    assert found[-1] == {"city": "Oslo", "at": [1, 23]}
+    assert {"city": "Os"} in found
+    assert {"city": "Oslo", "at": [1]} in found
+    assert not [one for one, other in pairwise(found) if one == other]
+    assert partials(driver, answering(server, '{"city": "Oslo", "at": [1, 23]}'), most=2) == found[:2]
+
+
+def test_a_text_that_is_no_json_ends_the_loop_with_an_error(server: Emulator, driver: Driver) -> None:
+    for text in ("Hello", '{"x": 1'):
+        with pytest.raises(MalformedReplyError) as caught:
+            partials(driver, answering(server, text))
+        assert caught.value.partial == text
+
+
+def test_a_loop_that_was_left_closes_its_connection(server: Emulator, driver: Driver) -> None:
+    stream = answering(server, "[" + "1," * 5000 + "1]", keep_partial=False)
+    assert partials(driver, stream, most=3)[-1] == [1] * 4
+    assert [one.outcome for one in stream.attempts] == ["closed"]
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let modules of these names be missing."""
+    real = builtins.__import__
+
+    def found(name: str, *rest: Any) -> Any:
+        if name.partition(".")[0] in names:
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", found)
+
+
+def test_what_is_missing_is_said_before_a_socket_is_opened(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = answering(server, "{}")
+    hide(monkeypatch, "jiter", "pydantic_core", "pydantic")
+    with pytest.raises(OptionError, match=r"partials\(\) needs jiter: pip install jiter"):
+        stream.partials()
+    with pytest.raises(OptionError, match="needs pydantic: pip install pydantic"):
+        answering(server, "{}", response_format=Point)
+    assert server.exchanges == []
+
+
+def test_a_long_text_is_parsed_in_linear_time() -> None:
+    sizes: list[int] = []
+    parse = parser_of_partial_json()
+
+    def counting(data: bytes) -> Any:
+        sizes.append(len(data))
+        return parse(data)
+
+    growing = Growing(counting)
+    text = json.dumps(list(range(40_000)))
+    for start in range(0, len(text), 4):
+        growing.add(text[start : start + 4])
+    growing.parse()
+    assert growing.value == list(range(40_000))
+    assert sum(sizes) < 80 * len(text)
+
+
+def test_the_schema_of_a_class_has_closed_objects_and_is_strict_if_it_may_be() -> None:
+    made = response_format(City)
+    assert made["type"] == "json_schema"
+    assert {key: made["json_schema"][key] for key in ("name", "strict")} == {"name": "City", "strict": True}
+    assert made["json_schema"]["schema"]["additionalProperties"] is False
+    assert made["json_schema"]["schema"]["$defs"]["Point"]["additionalProperties"] is False
+    assert response_format(Loose)["json_schema"]["strict"] is False
+    assert response_format(dict[str, int])["json_schema"]["strict"] is False
+    assert closed({"properties": {"properties": {"enum": [{"properties": 1}]}}}) == {
+        "properties": {"properties": {"enum": [{"properties": 1}]}}, "additionalProperties": False
+    }  # fmt: skip
+    assert not is_strict({"anyOf": [{"type": "string", "format": "uri"}]})
+    assert is_strict({"anyOf": [{"type": "string", "format": "date"}]})
+    with pytest.raises(OptionError, match="a type whose JSON is a array, and services want an object"):
+        response_format(list[int])
+
+
+def sent(name: str, model: str, wanted: Any) -> Any:
+    call = make_call(providers.find(name), "Hi", model=model, base_url=None, headers=None, api_key="key",
+                     options={"response_format": wanted})  # fmt: skip
+    return json.loads(build(call).body)
+
+
+PLACES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "openai": ("gpt-4o", lambda body: body["response_format"]["json_schema"]["schema"]),
+    "openai-responses": ("gpt-4o", lambda body: body["text"]["format"]["schema"]),
+    "anthropic": ("claude-sonnet-4-5", lambda body: body["output_config"]["format"]["schema"]),
+    "gemini": ("gemini-3-pro", lambda body: body["generationConfig"]["responseJsonSchema"]),
+    "ollama": ("llama3", lambda body: body["format"]),
+    "cohere": ("command-a", lambda body: body["response_format"]["json_schema"]),
+    "mistral": ("m", lambda body: body["response_format"]["json_schema"]["schema"]),
+    "openrouter": ("m", lambda body: body["response_format"]["json_schema"]["schema"]),
+    "llamacpp": ("m", lambda body: body["response_format"]["json_schema"]["schema"]),
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_schema_stands_where_the_protocol_has_a_place_for_it(name: str) -> None:
+    model, place = PLACES[name]
+    schema = place(sent(name, model, Point))
+    assert schema["required"] == ["x", "y"]
+    assert schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-3-7-sonnet-latest", "claude-3-opus-20240229", "claude-2.1", "claude-instant-1.2",
+              "claude-opus-4-20250514", "claude-opus-4-1", "anthropic/claude-sonnet-4"],
+)  # fmt: skip
+def test_claude_before_4_5_takes_no_schema(model: str) -> None:
+    with pytest.raises(OptionError, match=r"response_format='json_schema' is refused by the model"):
+        sent("anthropic", model, SCHEMA)
+
+
+def test_claude_takes_no_json_without_a_schema() -> None:
+    for model in ("claude-sonnet-4-5-20250929", "claude-opus-4-10", "claude-haiku-5", "own"):
+        assert "output_config" in sent("anthropic", model, SCHEMA)
+        with pytest.raises(OptionError, match="names no schema, which this service needs"):
+            sent("anthropic", model, {"type": "json_object"})
+
+
+def test_claude_s_schema_has_what_the_service_does_not_take_in_its_description() -> None:
+    given = {
+        "type": "object", "properties": {
+            "minimum": {"type": "integer", "minimum": 1, "maximum": 9, "description": "How many."},
+            "kind": {"oneOf": [{"const": {"pattern": 1}}, {"type": "string", "pattern": "a+"}]}},
+    }  # fmt: skip
+    assert accepted(given) == {
+        "type": "object", "additionalProperties": False, "properties": {
+            "minimum": {"type": "integer", "description": "How many.\n(minimum: 1, maximum: 9)"},
+            "kind": {"anyOf": [{"const": {"pattern": 1}}, {"type": "string", "description": "(pattern: a+)"}]}},
+    }  # fmt: skip

@@ -1,0 +1,424 @@
+"""What a service signed or wants back goes back: from the bytes of a reply to the next request, for each protocol.
+
+Each row is a reply with reasoning and tool calls, and the turn as the next request holds it.  The sources are
+recordings of pydantic-ai (August 2026) and the types of the vendors' packages (November 2026).
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import TurnState, providers, tool_result
+from g4flite._core.exchange import Route, Run
+from g4flite._core.request import build, make_call
+from g4flite._core.settings import Timeout
+from g4flite._core.state import prefixes
+from g4flite._core.timers import Timers
+from g4flite._core.turn import message_of
+from tests.providers.frames import DONE, STOP, chunk, read, said, sse
+
+QUESTION = {"role": "user", "content": "What time is it?"}
+TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+
+
+def asked(name: str, messages: list[Any], model: str, **more: Any) -> Any:
+    settings: dict[str, Any] = {"base_url": "https://host.test", "headers": None, "options": {"tools": [TOOL]},
+                                "api_key": "key"} | more  # fmt: skip
+    return make_call(providers.find(name), messages, model=model, **settings)
+
+
+def turn_of(name: str, data: bytes, model: str, **more: Any) -> dict[str, Any]:
+    """Return the message of a reply, which went through JSON, as in a file."""
+    call = asked(name, [QUESTION], model, **more)
+    route: Any = Route(call, None, Timeout(), None, None)  # type: ignore[arg-type]  # nothing is sent
+    run = Run((route,), Timers(Timeout()))
+    *items, end = read(name, data)
+    assert end == "done"
+    for item in items:
+        if isinstance(item, str):
+            run.text.write(item)
+        else:
+            run.collect(item)
+    run.state = "complete"
+    message: dict[str, Any] = json.loads(json.dumps(message_of(run)))
+    return message
+
+
+def sent(name: str, messages: list[Any], model: str, **more: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the payload of a request, and what it leaves out."""
+    request = build(asked(name, messages, model, **more))
+    return json.loads(request.body), request.dropped
+
+
+def answered(turn: dict[str, Any]) -> list[Any]:
+    """Return the history: the question, the turn, and a result for each of its calls, or a further question."""
+    results = [tool_result(call["id"], "9 o'clock") for call in turn.get("tool_calls", ())]
+    return [QUESTION, turn, *(results or [QUESTION])]
+
+
+def events(*frames: dict[str, Any]) -> bytes:
+    """Return server-sent events that are named like the `type` of their data."""
+    return sse(*((frame["type"], frame) for frame in frames))
+
+
+def block(index: int, start: dict[str, Any], *deltas: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"type": "content_block_start", "index": index, "content_block": start},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index},
+    ]
+
+
+SIGNED = {"type": "thinking", "thinking": "Look.", "signature": "c2ln+/="}
+REDACTED = {"type": "redacted_thinking", "data": "ZGF0YQ=="}
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "time"}}
+FOUND = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"encrypted_content": "RQ=="}]}
+ANTHROPIC = events(
+    {"type": "message_start", "message": {"id": "m1", "model": "claude-sonnet-4-5-20250929"}},
+    *block(0, {"type": "thinking", "thinking": "", "signature": ""}, {"type": "thinking_delta", "thinking": "Lo"},
+           {"type": "thinking_delta", "thinking": "ok."}, {"type": "signature_delta", "signature": "c2ln+/="}),
+    *block(1, REDACTED),
+    # With `display: "omitted"` the text is empty, and the signature still comes.
+    *block(2, {"type": "thinking", "thinking": ""}, {"type": "signature_delta", "signature": "b21pdA=="}),
+    *block(3, {"type": "text", "text": ""}, {"type": "text_delta", "text": "I look."}),
+    *block(4, {**SEARCH, "input": {}}, {"type": "input_json_delta", "partial_json": '{"query": "time"}'}),
+    *block(5, FOUND),
+    *block(6, {"type": "thinking", "thinking": ""}, {"type": "thinking_delta", "thinking": "Again."},
+           {"type": "signature_delta", "signature": "YWdhaW4="}),
+    *block(7, {"type": "tool_use", "id": "toolu_1", "name": "now", "input": {}},
+           {"type": "input_json_delta", "partial_json": '{"zone": "UTC"}'}),
+    *block(8, {"type": "tool_use", "id": "toolu_2", "name": "now", "input": {"zone": "CET"}}),
+    *block(9, {"type": "text", "text": "So."}),
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+    {"type": "message_stop"},
+)  # fmt: skip
+
+
+def use(number: int, **given: Any) -> dict[str, Any]:
+    return {"type": "tool_use", "id": f"toolu_{number}", "name": "now", "input": given}
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "text", "text": said}
+
+
+ANTHROPIC_TURN = [
+    SIGNED, REDACTED, {"type": "thinking", "thinking": "", "signature": "b21pdA=="}, text("I look."), SEARCH, FOUND,
+    {"type": "thinking", "thinking": "Again.", "signature": "YWdhaW4="}, use(1, zone="UTC"), use(2, zone="CET"),
+    text("So."),
+]  # fmt: skip
+
+
+def gemini(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": list(parts), "role": "model"}, **more}], "modelVersion": "m-1"}
+
+
+def called(number: int, **more: Any) -> dict[str, Any]:
+    return {"functionCall": {"id": f"c{number}", "name": "now", "args": {}}, **more}
+
+
+CODE = {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "Y29kZQ=="}
+GEMINI = sse(
+    gemini({"text": "Look.", "thought": True}),
+    gemini({"text": "I lo"}),
+    gemini({"text": "ok"}),
+    gemini({"text": ".", "thoughtSignature": "dGV4dA=="}),
+    gemini(CODE),
+    gemini(called(1, thoughtSignature="Y2FsbA=="), called(2)),
+    gemini({"text": "So."}),
+    gemini({"text": "", "thoughtSignature": "ZW5k"}, finishReason="STOP"),
+)
+GEMINI_TURN = [
+    {"text": "I look"}, {"text": ".", "thoughtSignature": "dGV4dA=="}, CODE,
+    called(1, thoughtSignature="Y2FsbA=="), called(2), {"text": "So."}, {"text": "", "thoughtSignature": "ZW5k"},
+]  # fmt: skip
+
+THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Look."}],
+           "encrypted_content": "gAAA=="}  # fmt: skip
+COMMENTARY = {"type": "message", "id": "msg_0", "role": "assistant", "phase": "commentary",
+              "content": [{"type": "output_text", "text": "I begin.", "annotations": []}]}  # fmt: skip
+LOOKED = {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "time"}}
+CALL_ITEM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "now", "arguments": "{}"}
+SAID_ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "phase": "final_answer", "status": "completed",
+             "content": [{"type": "output_text", "text": "I look.", "annotations": []}]}  # fmt: skip
+
+
+def item(index: int, whole: dict[str, Any], *between: dict[str, Any], **begun: Any) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {**whole, **begun}},
+        *({"output_index": index, "item_id": whole["id"], **event} for event in between),
+        {"type": "response.output_item.done", "output_index": index, "item": {"status": "completed", **whole}},
+    ]
+
+
+OUTPUT = [
+    *item(0, THOUGHT, {"type": "response.reasoning_summary_text.delta", "summary_index": 0, "delta": "Look."},
+          encrypted_content="other", summary=[]),
+    *item(1, COMMENTARY, content=[]),
+    *item(2, LOOKED),
+    *item(3, SAID_ITEM, {"type": "response.output_text.delta", "content_index": 0, "delta": "I look."}, content=[]),
+    *item(4, CALL_ITEM, {"type": "response.function_call_arguments.delta", "delta": "{}"}, arguments=""),
+]  # fmt: skip
+COMPLETED = {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}}
+RESPONSES = events(*OUTPUT, COMPLETED)
+RESPONSES_TURN = [THOUGHT, COMMENTARY, LOOKED, SAID_ITEM, CALL_ITEM]
+
+
+def call_of(number: int, **more: Any) -> dict[str, Any]:
+    return {"id": f"call{number:05}", "type": "function", "function": {"name": "now", "arguments": "{}"}, **more}
+
+
+def chat_call(number: int, **more: Any) -> dict[str, Any]:
+    return chunk({"tool_calls": [{"index": number, **call_of(number), **more}]})
+
+
+def chat(*deltas: dict[str, Any]) -> bytes:
+    return sse(*map(chunk, deltas), said("I look."), chat_call(0), chat_call(1), STOP, DONE)
+
+
+def chat_turn(**fields: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": "I look.", "tool_calls": [call_of(0), call_of(1)], **fields}
+
+
+DETAILS = [
+    {"type": "reasoning.text", "text": "Look.", "signature": "c2ln", "index": 0, "format": "anthropic-claude-v1"},
+    {"type": "reasoning.encrypted", "data": "ZGF0YQ==", "id": "rs_1", "index": 1, "format": "openai-responses-v1"},
+]
+OPENROUTER = chat(
+    {"reasoning": "Lo", "reasoning_details": [
+        {"type": "reasoning.text", "text": "Lo", "index": 0, "format": "anthropic-claude-v1"}]},
+    {"reasoning": "ok.", "reasoning_details": [
+        {"type": "reasoning.text", "text": "ok.", "signature": None, "index": 0, "format": "anthropic-claude-v1"}]},
+    {"reasoning_details": [{"type": "reasoning.text", "signature": "c2ln", "index": 0}]},
+    {"reasoning_details": [DETAILS[1]]},
+)  # fmt: skip
+EXTRA = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
+OLLAMA_CALL = {"function": {"name": "now", "arguments": {}}}
+OLLAMA = b"".join(
+    json.dumps({"model": "m", **line}).encode() + b"\n"
+    for line in (
+        {"message": {"thinking": "Look."}}, {"message": {"content": "I look."}},
+        {"message": {"tool_calls": [OLLAMA_CALL]}}, {"done": True, "done_reason": "stop"},
+    )
+)  # fmt: skip
+
+
+def cohere(*events_: tuple[str, Any]) -> bytes:
+    start = {"id": "call1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    rest = ("tool-call-start", {"tool_calls": start}), ("tool-call-end", {})
+    frames = [{"type": kind, "index": 0, "delta": {"message": message}} for kind, message in (*events_, *rest)]
+    return events(*frames, {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}})
+
+
+COHERE_CALL = [{"id": "call1", "type": "function", "function": {"name": "now", "arguments": "{}"}}]
+THINKING = {"type": "thinking", "thinking": "Look."}
+# Provider, model, reply, where in the next request the turn stands, and the turn.
+ROWS: dict[str, tuple[str, str, bytes, Any]] = {
+    "anthropic": ("anthropic", "claude-sonnet-4-5", ANTHROPIC, {"role": "assistant", "content": ANTHROPIC_TURN}),
+    "gemini": ("gemini", "gemini-3-pro", GEMINI, {"role": "model", "parts": GEMINI_TURN}),
+    "responses": ("openai-responses", "gpt-5.6", RESPONSES, RESPONSES_TURN),
+    "responses, the output in the end alone": (
+        "openai-responses", "gpt-5.6",
+        events({"type": "response.completed", "response": {"status": "completed", "output": RESPONSES_TURN}}),
+        RESPONSES_TURN),
+    "deepseek": ("deepseek", "deepseek-v4", chat({"reasoning_content": "Lo"}, {"reasoning_content": "ok."}),
+                 chat_turn(reasoning_content="Look.")),
+    "deepseek without reasoning": ("deepseek", "deepseek-v4", chat(), chat_turn(reasoning_content="")),
+    "deepseek-chat without reasoning": ("deepseek", "deepseek-chat", chat(), chat_turn()),
+    "moonshot": ("moonshot", "kimi-k2.5", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
+    "moonshot without reasoning": ("moonshot", "kimi-k2.5", chat(), chat_turn(reasoning_content="")),
+    "zai": ("zai", "glm-5", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
+    "openrouter": ("openrouter", "anthropic/claude-sonnet-4.5", OPENROUTER, chat_turn(reasoning_details=DETAILS)),
+    "openrouter without details": ("openrouter", "m", chat({"reasoning": "Look."}), chat_turn(reasoning="Look.")),
+    "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
+    "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
+                chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
+    "gemini by its chat path": (
+        "openai-compatible", "gemini-3-pro", sse(said("I look."), chat_call(0, **EXTRA), chat_call(1), STOP, DONE),
+        chat_turn(tool_calls=[call_of(0, **EXTRA), call_of(1)])),
+    "gemini 2.5 by its chat path": (
+        "openai-compatible", "gemini-2.5-pro", chat(EXTRA), chat_turn(**EXTRA)),
+    "ollama": ("ollama", "qwen3", OLLAMA, {"role": "assistant", "content": "I look.", "thinking": "Look.",
+                                           "tool_calls": [OLLAMA_CALL]}),
+    "cohere": ("cohere", "command-a-reasoning",
+               cohere(("content-delta", {"content": {"thinking": "Look."}}),
+                      ("content-delta", {"content": {"text": "I"}})),
+               {"role": "assistant", "content": [THINKING, text("I")], "tool_calls": COHERE_CALL}),
+    "cohere with a plan": (
+        "cohere", "command-a-reasoning",
+        cohere(("content-delta", {"content": {"thinking": "Look."}}), ("tool-plan-delta", {"tool_plan": "I "}),
+               ("tool-plan-delta", {"tool_plan": "call."})),
+        {"role": "assistant", "content": [THINKING], "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
+}  # fmt: skip
+
+
+def turn_in(payload: Any) -> Any:
+    """Return the assistant's turn in a payload: the message behind the question, or the items of Responses."""
+    if "input" in payload:
+        return [one for one in payload["input"][1:] if one["type"] != "function_call_output"]
+    return (payload.get("contents") or payload["messages"])[1]
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_the_next_request_holds_the_turn_as_the_service_wants_it_back(row: str) -> None:
+    name, model, data, expected = ROWS[row]
+    payload, dropped = sent(name, answered(turn_of(name, data, model)), model)
+    assert turn_in(payload) == expected
+    assert dropped == ()
+
+
+# What belongs to a service's own state; none of it may reach another service.
+OWN = ("c2ln", "ZGF0YQ==", "dGV4dA==", "gAAA==", "rs_1", "fc_1", "msg_1", "Look.", "srvtoolu_1", '"google"')
+OTHERS = [("openai", "gpt-4o"), ("anthropic", "claude-opus-4-5"), ("gemini", "gemini-3-flash"), ("groq", "llama"),
+          ("openai-responses", "gpt-5"), ("deepseek", "deepseek-v4"), ("mistral", "m"), ("ollama", "llama3"),
+          ("cohere", "command"), ("openrouter", "google/gemini-3-pro")]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
+@pytest.mark.parametrize("row", [row for row in ROWS if "without reasoning" not in row])
+def test_another_service_gets_the_answer_without_the_state_and_the_caller_is_told(
+    row: str, other: tuple[str, str]
+) -> None:
+    name, model, data, _ = ROWS[row]
+    if name == other[0]:
+        other = (name, f"{model}-other")
+    history = answered(turn_of(name, data, model))
+    payload, dropped = sent(*other[:1], history, other[1])
+    if name == other[0] and name in ("deepseek", "moonshot", "zai", "llamacpp", "mistral", "ollama", "cohere",
+                                     "openai-compatible"):  # fmt: skip
+        assert dropped == ()
+        return
+    assert len(dropped) == 1
+    assert dropped[0].startswith("message 2: its state is left out, because ")
+    assert not [own for own in OWN if own in json.dumps(payload)]
+
+
+def test_a_call_of_another_model_has_the_signature_that_gemini_does_not_check() -> None:
+    name, model, data, _ = ROWS["deepseek"]
+    turn = turn_of(name, data, model)
+    for asked_, signed in (("gemini-3-pro", True), ("gemini-10-pro", True), ("gemini-2.5-pro", False)):
+        payload, _ = sent("gemini", answered(turn), asked_)
+        parts = turn_in(payload)["parts"]
+        unchecked = {"thoughtSignature": "skip_thought_signature_validator"} if signed else {}
+        assert parts == [{"text": "I look."}, called("all00000", **unchecked), called("all00001")] or parts == [
+            {"text": "I look."},
+            {"functionCall": {"id": "call00000", "name": "now", "args": {}}, **unchecked},
+            {"functionCall": {"id": "call00001", "name": "now", "args": {}}},
+        ]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"base_url": "https://other.test"}, "it belongs to another host host.test"),
+        ({"api_key": "another"}, "it belongs to another account"),
+        ({}, ""),
+    ],
+)
+@pytest.mark.parametrize("row", ["anthropic", "responses"])
+def test_a_state_is_bound_to_its_host_and_account(row: str, change: dict[str, Any], why: str) -> None:
+    name, model, data, _ = ROWS[row]
+    _, dropped = sent(name, answered(turn_of(name, data, model)), model, **change)
+    assert dropped == ((f"message 2: its state is left out, because {why}",) if why else ())
+
+
+@pytest.mark.parametrize("change", [{"content": "I do."}, {"content": "I look.So.", "tool_calls": []}])
+def test_a_turn_that_was_changed_goes_out_without_its_state(change: dict[str, Any]) -> None:
+    name, model, data, _ = ROWS["anthropic"]
+    turn = turn_of(name, data, model) | change
+    payload, dropped = sent(name, answered(turn), model)
+    assert dropped == ("message 2: its state is left out, because the message was changed",)
+    assert "c2ln" not in json.dumps(payload)
+
+
+def test_a_turn_that_broke_off_goes_out_without_its_state() -> None:
+    name, model, data, _ = ROWS["anthropic"]
+    turn = turn_of(name, data, model) | {"partial": True}
+    payload, dropped = sent(name, answered(turn), model)
+    assert dropped == ("message 2: its state is left out, because the answer is not complete",)
+    assert turn_in(payload)["content"] == [text("I look.So."), use(1, zone="UTC"), use(2, zone="CET")]
+    assert sent(name, [QUESTION, {"role": "assistant", "content": "", "partial": True}, QUESTION], model)[1] == ()
+
+
+BOUND = "claude-opus-5-5"
+
+
+def second(turn: dict[str, Any], *before: Any) -> list[Any]:
+    return [*(before or [QUESTION]), turn, *answered(turn)[2:], QUESTION]
+
+
+@pytest.mark.parametrize(
+    ("first", "tools", "why"),
+    [
+        (QUESTION, [TOOL], ""),
+        ({"role": "user", "content": "Hm?"}, [TOOL], "message 1 was changed"),
+        (QUESTION, [TOOL, {"type": "function", "function": {"name": "more"}}], "the tools were changed"),
+    ],
+)
+def test_thinking_that_is_bound_to_what_came_before_is_left_out_if_that_was_changed(
+    first: Any, tools: list[Any], why: str
+) -> None:
+    """All thinking behind the change is left out, none before it.
+
+    Source: platform.claude.com, preserved-thinking/prefix-checks (2026).
+    """
+    turn = turn_of("anthropic", ANTHROPIC, BOUND)
+    # The next turn of the same conversation has seen the first one.
+    state = {**turn["state"]}
+    call = asked("anthropic", second(turn), BOUND)
+    *_, state["prefix"] = prefixes(call.messages, call.options["tools"])
+    history = [*second(turn, first), {**turn, "state": state}, *answered(turn)[2:]]
+    payload, dropped = sent("anthropic", history, BOUND, options={"tools": tools})
+    told = [f"message 2: its state is left out, because {why}",
+            "message 6: its state is left out, because an earlier state is left out"] if why else []  # fmt: skip
+    assert [*dropped] == told
+    assert json.dumps(payload).count("c2ln") == (0 if why else 2)
+    # Other models do not look at what came before.
+    old = turn_of("anthropic", ANTHROPIC, "claude-sonnet-4-5")
+    assert sent("anthropic", second(old, first), "claude-sonnet-4-5", options={"tools": tools})[1] == ()
+
+
+def test_a_change_behind_the_first_turn_leaves_that_turn_as_it_was() -> None:
+    turn = turn_of("anthropic", ANTHROPIC, BOUND)
+    history = [*second(turn), QUESTION, {**turn, "state": {**turn["state"], "prefix": "x-y"}}, *answered(turn)[2:]]
+    _, dropped = sent("anthropic", history, BOUND)
+    assert dropped == ("message 7: its state is left out, because the tools were changed",)
+    mine = turn["state"]["prefix"].partition("-")[0]
+    history[6]["state"]["prefix"] = f"{mine}-y"
+    _, dropped = sent("anthropic", history, BOUND)
+    assert dropped == ("message 7: its state is left out, because one of messages 3 to 6 was changed",)
+
+
+def test_a_service_of_text_alone_is_told_of() -> None:
+    turn = {"role": "assistant", "content": "a", "state": {"parts": [{"reasoning": "b"}, "a"]}}
+    _, dropped = sent("cromicle", [QUESTION, turn, QUESTION], "gpt-3.5-turbo", options={}, api_key=None)
+    assert dropped == ("message 2: its state is left out, which this service does not take",)
+
+
+@pytest.mark.parametrize("state", ["x", {"parts": "x"}, {"parts": [None]}, {"provider": "a"}])
+def test_a_state_that_no_message_of_ours_has_is_refused(state: Any) -> None:
+    with pytest.raises(g4flite.MessagesError, match=r"message 2 has a state that is not the one of a `Stream.message`"):
+        asked("anthropic", [QUESTION, {"role": "assistant", "content": "a", "state": state}, QUESTION], "m")
+
+
+def test_details_that_are_longer_than_a_frame_may_be_are_an_error() -> None:
+    piece = chunk({"reasoning_details": [{"type": "reasoning.text", "text": "x" * 400_000}]})
+    *_, error = read("openrouter", sse(piece, piece, piece))
+    assert isinstance(error, g4flite.LimitError)
+
+
+def test_a_state_without_a_part_of_its_own_begins_a_new_part() -> None:
+    """Two signed texts are never one part (ai.google.dev, thought-signatures)."""
+    data = sse(gemini({"text": "a", "thoughtSignature": "x"}, {"text": "b", "thoughtSignature": "y"},
+                      {"text": "c", "thought": True, "thoughtSignature": "z"}, finishReason="STOP"))  # fmt: skip
+    turn = turn_of("gemini", data, "gemini-3-pro")
+    assert turn["state"]["parts"] == ["a", {"thoughtSignature": "x"}, "b", {"thoughtSignature": "y"},
+                                      {"reasoning": "c"}, {"thoughtSignature": "z"}]  # fmt: skip
+    payload, _ = sent("gemini", answered(turn), "gemini-3-pro")
+    assert turn_in(payload)["parts"] == [
+        {"text": "a", "thoughtSignature": "x"}, {"text": "b", "thoughtSignature": "y"},
+        {"text": "c", "thought": True, "thoughtSignature": "z"},
+    ]  # fmt: skip
+    assert TurnState(None) in read("gemini", data)
