@@ -244,7 +244,7 @@ class GeminiReader:
         text, signature = part.get("text"), part.get("thoughtSignature")
         if text:
             # What stands before a signed text has no part in its signature.
-            if signature or self._calls.begun:
+            if signature or self._calls.count:
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
