@@ -143,6 +143,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+def causes(error: BaseException | None) -> list[BaseException]:
+    """Return the exception and the exceptions that caused it, one after the other; of a group, the first member."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        # anyio puts the failures of a host's several addresses into an ExceptionGroup.
+        members = getattr(error, "exceptions", None)
+        error = members[0] if members else error.__cause__ or error.__context__
+    return chain
+
+
 class UsageError(G4fliteError, ValueError):
     """The call is wrong, and no request was sent."""
 

@@ -262,9 +262,13 @@ def build(call: Call) -> Request:
     if provider.signer is not unsigned:
         call = replace(call, signed=_signed(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
-    quoted = {name: quote(str(value), safe="") for name, value in fields.items() if f"{{{name}}}" in provider.url}
+    quoted = {
+        name: value if name == "base_url" else quote(str(value), safe="")
+        for name, value in fields.items()
+        if f"{{{name}}}" in provider.url
+    }
     try:
-        url = provider.url.format_map({**quoted, "base_url": call.base_url})
+        url = provider.url.format_map(quoted)
         headers = {
             name.lower(): value.format_map(fields)
             for name, value in provider.headers.items()

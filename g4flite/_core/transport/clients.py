@@ -70,9 +70,7 @@ class Connection(NamedTuple):
         return NamedProxy(self.proxy_variable, self.proxy)
 
 
-def _send(
-    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
-) -> Response:
+def _send(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers) -> Response:
     """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure of httpx means."""
     timers.source = source
     client = source.client()
@@ -95,12 +93,10 @@ def _send(
         for connection in idle_connections(client, wanted.url):
             connection.close()
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
-    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed)
 
 
-async def _asend(
-    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
-) -> Response:
+async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers) -> Response:
     """Do the same as `_send`, in async."""
     timers.source = source
     client = source.async_client()
@@ -130,7 +126,7 @@ async def _asend(
             for connection in idle_connections(client, wanted.url):
                 await connection.aclose()
     # Outside of the `except`, see `_send`.
-    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed)
 
 
 def is_stale(error: Exception, timers: Timers) -> bool:
@@ -277,13 +273,13 @@ class Pool:
         self._inherited: list[object] = []
         self.closed = False
 
-    def send(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+    def send(self, wanted: Request, timers: Timers) -> Response:
         self._note(timers, 0)
-        return _send(self, wanted, timers, secrets)
+        return _send(self, wanted, timers)
 
-    async def asend(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+    async def asend(self, wanted: Request, timers: Timers) -> Response:
         self._note(timers, id(running_loop()))
-        return await _asend(self, wanted, timers, secrets)
+        return await _asend(self, wanted, timers)
 
     def client(self) -> httpx.Client:
         self._renew()

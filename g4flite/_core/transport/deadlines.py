@@ -45,12 +45,12 @@ from .connecting import requests_of
 
 # Seconds behind `total` after which a scope ends what no read has ended.
 LATER: Final = 1.0
-# The ends of the names of `trace` events.  After these, there is a new network stream.
-CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+# The names of `trace` events, without their first part.  After these, there is a new network stream.
+CONNECTED: Final = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 # Before these, there is none.
-CONNECTING: Final = (".connect_tcp.started", ".connect_unix_socket.started")
+CONNECTING: Final = ("connect_tcp.started", "connect_unix_socket.started")
 # After these, httpcore forgets the network stream without closing it, and its socket would leak.
-FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")
+FAILED: Final = ("setup_socks5_connection.failed", "start_tls.failed")
 # Bytes of a blocking write that are handed to httpcore at once.  httpcore sends them in a loop, and each step of that
 # loop may take the whole timeout; 4 KiB usually fit into the socket's buffer, so that there is one step.
 PIECE: Final = 4096
@@ -93,9 +93,13 @@ def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
     }
 
 
-def end_of_head(passed: Mapping[str, Any], timers: Timers) -> None:
-    """Let the reads of the body, which come next, ask the timers without counting.  `passed` are `extensions`."""
+def end_of_head(passed: Mapping[str, Any], sent: dict[str, Any], timers: Timers) -> None:
+    """Let the reads of the body, which come next, ask the timers without counting, and watch no more events.
+
+    `passed` are `extensions`, `sent` the dict that httpx has made of them.
+    """
     passed["timeout"]["read"].left = timers.left
+    sent.pop("trace", None)
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
@@ -104,25 +108,26 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     Notes when the request goes out, attaches the timers to each new network stream, and closes a network stream that
     httpcore forgets.
     """
-    if event.startswith("http2."):
+    protocol, _, step = event.partition(".")
+    if protocol == "http2":
         raise OptionError(NO_HTTP2)
-    if event.endswith(".send_request_headers.started"):
+    if step == "send_request_headers.started":
         # CONNECT asks a proxy for a tunnel: the request itself comes later.
         timers.connected = info["request"].method != b"CONNECT"
         timers.head_is_next = timers.connected
         timers.requesting()
     # The caller's own request has made the connection, so that its network stream has not been seen yet.
-    elif event.endswith(".send_request_headers.complete") and (pool := getattr(timers.waiting, "pool", None)):
+    elif step == "send_request_headers.complete" and (pool := getattr(timers.waiting, "pool", None)):
         timers.head_is_next = False
         for noted in requests_of(timers, pool):
             attach(network_stream(noted.connection), timers)
     # Only now a transport that is not httpx's own shows that it makes a connection.
-    elif event.endswith(CONNECTING):
+    elif step in CONNECTING:
         timers.connected = False
-    elif event.endswith(CONNECTED):
+    elif step in CONNECTED:
         timers.fresh = True
         attach(info["return_value"], timers)
-    elif event.endswith(FAILED) and is_attached(timers.waiting):
+    elif step in FAILED and is_attached(timers.waiting):
         stream: Any = timers.waiting
         stream.close()
 
@@ -130,7 +135,7 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """Do the same as `watch`, in async."""
     # Closing must not be cancelled, or the socket leaks.
-    if event.endswith(FAILED) and is_attached(timers.waiting):
+    if event.partition(".")[2] in FAILED and is_attached(timers.waiting):
         stream: Any = timers.waiting
         with anyio.CancelScope(shield=True):
             await stream.aclose()

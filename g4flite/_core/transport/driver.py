@@ -17,7 +17,6 @@ from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
 from ..loops import running_task
 from ..provider import Request
-from ..secrets import secrets_of
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 
@@ -49,7 +48,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 if isinstance(wanted, Wait):
                     sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = wanted.source.send(wanted.request, timers, wanted.secrets)
+                    response = wanted.source.send(wanted.request, timers)
                     happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
@@ -122,7 +121,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 if isinstance(wanted, Wait):
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = await wanted.source.asend(wanted.request, timers, wanted.secrets)
+                    response = await wanted.source.asend(wanted.request, timers)
                     happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
@@ -297,12 +296,11 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     # With keep_partial=False, no error says that the body is in `.partial`.
     run = Run((route,), Timers(route.timeout), keep_partial=False)
     run.begin(route)
-    run.url = request.url
-    run.secrets = secrets_of(request.headers, route.call.headers.keys(), route.call.api_key)
+    run.url, run.headers = request.url, request.headers
     response: Response | None = None
     try:
-        response = route.source.send(request, run.timers, run.secrets)
-        run.responded(request, response.head)
+        response = route.source.send(request, run.timers)
+        run.head = response.head
         yield Fetched(response, iter(partial(read, response.body, run), b""), run.timers, run.secrets)
     except G4fliteError as error:
         run.fail(error)

@@ -1,7 +1,7 @@
 """Network errors: translates the exceptions of httpx and httpx2 into the classes of `errors.py`.
 
 except failures() as error:
-    raise error_of_request(error, url, timers, proxy) from safe_cause(error, secrets)
+    raise error_of_request(error, url, timers, proxy) from safe_cause(error)
 """
 
 import os
@@ -26,9 +26,9 @@ from ..errors import (
     TLSError,
     TransportError,
     TruncatedStreamError,
+    causes,
 )
 from ..proxies import NamedProxy, setting, shown, way
-from ..secrets import redact
 from ..timers import Timers
 from ..urls import how_to_start
 
@@ -191,25 +191,9 @@ def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; the text so far is in .partial")
 
 
-def safe_cause(error: Exception, secrets: tuple[str, ...]) -> Exception | None:
-    """Return the exception if it may be shown as the cause of our error, else None.
-
-    It must not be shown if it, or an exception that caused it, quotes a secret.  `LocalProtocolError` is never shown,
-    because it quotes a header.
-    """
-    quotes = any(redact(str(cause), secrets) != str(cause) for cause in causes(error))
-    return None if quotes or is_a(error, "LocalProtocolError") else error
-
-
-def causes(error: BaseException | None) -> list[BaseException]:
-    """Return the exception and the exceptions that caused it, one after the other; of a group, the first member."""
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        # anyio puts the failures of a host's several addresses into an ExceptionGroup.
-        members = getattr(error, "exceptions", None)
-        error = members[0] if members else error.__cause__ or error.__context__
-    return chain
+def safe_cause(error: Exception) -> Exception | None:
+    """Return the exception as the cause of our error, None for a `LocalProtocolError`, which quotes a header."""
+    return None if is_a(error, "LocalProtocolError") else error
 
 
 def reason(error: Exception) -> str:
