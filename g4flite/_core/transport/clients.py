@@ -27,7 +27,7 @@ from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, Told, asend, async_response, head_of, idle_connections, pool_of, send, transports
+from .httpx import Response, asend, async_response, head_of, idle_connections, pool_of, send, told, transports
 from .network_errors import (
     error_of_request,
     failures,
@@ -78,12 +78,10 @@ def _send(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Ti
         try:
             return send(client, wanted, timers)
         except failures(timers) as error:
-            if isinstance(error, StreamClosedError):
-                raise
             if (response := refused_response(error, wanted.url)) is not None:
-                return Response(head_of(response), Told(response), response)
+                return Response(head_of(response), told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
+            if isinstance(error, StreamClosedError) or is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
@@ -108,12 +106,10 @@ async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, tim
                 return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
         except failures(timers) as error:
-            if isinstance(error, StreamClosedError):
-                raise
             if (response := refused_response(error, wanted.url)) is not None:
-                return Response(head_of(response), Told(response), response)
+                return Response(head_of(response), told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
+            if isinstance(error, StreamClosedError) or is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
@@ -219,33 +215,29 @@ class Given:
         return None
 
     def client(self) -> httpx.Client:
-        if not isinstance(self._given, httpx_classes("Client")):
-            raise TypeError(
-                f"client= is of the type {type(self._given).__name__}, but `for` needs an httpx.Client; "
-                "read the stream with `async for`, or pass another client"
-            )
-        self._check_open()
-        given: httpx.Client = self._given
+        given: httpx.Client = self._checked("Client", "for", "async for")
         return given
 
     def async_client(self) -> httpx.AsyncClient:
-        if not isinstance(self._given, httpx_classes("AsyncClient")):
-            raise TypeError(
-                f"client= is of the type {type(self._given).__name__}, but `async for` needs an httpx.AsyncClient; "
-                "read the stream with `for`, or pass another client"
-            )
-        self._check_open()
-        given: httpx.AsyncClient = self._given
+        given: httpx.AsyncClient = self._checked("AsyncClient", "async for", "for")
         return given
 
     def release(self) -> None:
-        """Leave the client open."""
-
-    def retire(self) -> None:
         """Leave the client to the caller."""
 
+    retire = release
+
     async def arelease(self) -> None:
-        """Leave the client open."""
+        """Leave the client to the caller."""
+
+    def _checked(self, kind: str, loop: str, other: str) -> Any:
+        if not isinstance(self._given, httpx_classes(kind)):
+            raise TypeError(
+                f"client= is of the type {type(self._given).__name__}, but `{loop}` needs an httpx.{kind}; "
+                f"read the stream with `{other}`, or pass another client"
+            )
+        self._check_open()
+        return self._given
 
     def _check_open(self) -> None:
         if self._given.is_closed:

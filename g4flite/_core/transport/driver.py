@@ -210,9 +210,7 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     try:
         return next(body, b"")
     except read_failures(run.timers) as error:
-        failed = error_of_body(error, run.timers)
-        # A timer's error is its own cause.
-        raise failed from None if failed is error else error
+        raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
@@ -220,9 +218,7 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     try:
         return await anext(body, b"")
     except read_failures(run.timers) as error:
-        failed = error_of_body(error, run.timers)
-        # A timer's error is its own cause.
-        raise failed from None if failed is error else error
+        raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
 
 def failure(error: Exception, run: Run) -> G4fliteError | None:
@@ -232,8 +228,6 @@ def failure(error: Exception, run: Run) -> G4fliteError | None:
     `StreamClosedError` if the stream was closed.
     """
     failed = error_of_body(error, run.timers)
-    # A timer's error is its own cause.
-    failed.__cause__ = error if failed is not error else None
     if isinstance(failed, StreamClosedError):
         raise failed
     return failed if run.finish is None else None

@@ -45,6 +45,26 @@ class Response(NamedTuple):
                 pass
 
 
+class Pieces:
+    """An iterator of these pieces of bytes, in sync and in async."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._left = list(pieces)
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            raise StopIteration
+        return self._left.pop()
+
+    def __aiter__(self) -> "Pieces":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 @cache
 def upload(kind: type[Any]) -> type[Any]:
     """Return a subclass of `kind`, the class of request bodies in httpx or httpx2.
@@ -56,41 +76,20 @@ def upload(kind: type[Any]) -> type[Any]:
     class Body(kind):  # type: ignore[misc]
         def __init__(self, data: bytes) -> None:
             self._data = data
-            self._left = [data]
 
         # A new iterator each time: the client's authentication may send the request a second time.
-        def __aiter__(self) -> "Body":
-            return Body(self._data)
-
-        async def __anext__(self) -> bytes:
-            if not self._left:
-                raise StopAsyncIteration
-            return self._left.pop()
+        def __aiter__(self) -> Pieces:
+            return Pieces(self._data)
 
     return Body
 
 
-class Told:
-    """The body of a response that a hook of the caller's client has refused, as an iterator in sync and in async.
+def told(response: httpx.Response) -> Pieces:
+    """Return the body of a response that a hook of the caller's client has refused.
 
     httpx closes such a response, so that its body is known only if the hook has read it.
     """
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._left = [response.content] if response.is_stream_consumed else []
-
-    def __next__(self) -> bytes:
-        if not self._left:
-            raise StopIteration
-        return self._left.pop()
-
-    def __aiter__(self) -> "Told":
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
+    return Pieces(*[response.content] if response.is_stream_consumed else [])
 
 
 @lru_cache(maxsize=64)

@@ -177,9 +177,16 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
 
 
 def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
-    """Return the error that a failure after the head of the response means."""
+    """Return the error that a failure after the head of the response means; the failure is its cause."""
+    # A timer's error is its own cause.
     if isinstance(error, StreamTimeoutError | StreamClosedError):
         return error
+    failed = _error_of_read(error, timers)
+    failed.__cause__ = error
+    return failed
+
+
+def _error_of_read(error: Exception, timers: Timers) -> G4fliteError:
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")
     if is_a(error, "TimeoutException"):
