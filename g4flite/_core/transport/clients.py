@@ -288,8 +288,9 @@ class Pool:
             self._check_open()
             self._forget_closed_loops()
             if loop not in self._async_clients:
+                self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                keeper = kept_open(client, partial(self._async_clients.pop, loop, None))
+                keeper = kept_open(client, partial(self._forget, loop))
                 self._async_clients[loop] = client, keeper
             return self._async_clients[loop][0]
 
@@ -376,6 +377,22 @@ class Pool:
             if getattr(loop, "is_closed", bool)():
                 self._async_clients.pop(loop, None)
 
+    def _forget_idle_loops(self) -> None:
+        """Drop the clients of loops that do not run and in which no stream waits: most are never run again.
+
+        A loop that does run again closes its old client first, because the keeper is dropped, too.  The others, whose
+        sockets refer to them, are garbage from now on.
+        """
+        waiting = {loop for timers, loop in self._running.items() if timers.waiting is not None}
+        for loop in list(self._async_clients):
+            if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
+                self._async_clients.pop(loop, None)
+
+    def _forget(self, loop: object, client: httpx.AsyncClient) -> None:
+        """Drop the client of a loop, unless the loop has another one by now."""
+        if self._async_clients.get(loop, (None,))[0] is client:
+            del self._async_clients[loop]
+
     def _check_open(self) -> None:
         if self.closed:
             raise UsageError("this Client is closed; make a new one")
@@ -393,7 +410,7 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+def kept_open(client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
@@ -406,12 +423,14 @@ def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGene
     return generator
 
 
-async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(
+    client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]
+) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        forget()
+        forget(client)
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):
