@@ -242,11 +242,9 @@ class Run:
             mend = advice_on_base_url(call.base_url, spec.url, spec.base_url, call.base_url_variable)
             error.advice = mend or error.advice
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
-        if self._began is not None and self.url is not None:
-            error.url = public_url(self.url)
-        # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no response.
-        if self._began is not None and self.head is not None:
-            error.request_id = error.request_id or request_id(self.head.headers)
+        if self._began is not None:
+            error.url = error.url if self.url is None else public_url(self.url)
+            error.request_id = error.request_id or (request_id(self.head.headers) if self.head else None)
         secrets = self.secrets
         error.args = tuple(redact(argument, secrets) for argument in error.args)
         error.advice = redact(error.advice, secrets)

@@ -8,7 +8,7 @@ import os
 import ssl
 import sys
 from contextlib import suppress
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -46,7 +46,7 @@ with suppress(ImportError):
     # The SOCKS proxy speaks another protocol.
     OTHERS += (socksio.ProtocolError,)
 
-
+# The methods of httpx's clients that call hooks and logins.
 CALLERS: Final = ("_send_handling_auth", "_send_handling_redirects")
 # The modules of the class `Auth`.
 AUTHS: Final = ("httpx._auth", "httpx2._auth")
@@ -84,7 +84,7 @@ def is_of_the_caller(error: BaseException) -> bool:
     httpx calls hooks and logins in the methods `CALLERS` of its clients, a login through its own class `Auth`.  All
     that these methods call besides belongs to httpx.
     """
-    frames = [trace.tb_frame for trace in traces(error)]
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     names = [frame.f_code.co_name for frame in frames]
     for name in CALLERS:
         if name in names:
@@ -97,15 +97,6 @@ def is_of_the_caller(error: BaseException) -> bool:
             if called.partition(".")[0] not in ("httpx", "httpx2"):
                 return True
     return False
-
-
-def traces(error: BaseException) -> list[TracebackType]:
-    """Return the entries of the exception's traceback, the outermost first."""
-    found, trace = [], error.__traceback__
-    while trace is not None:
-        found.append(trace)
-        trace = trace.tb_next
-    return found
 
 
 def refused_response(error: Exception, url: str) -> httpx.Response | None:
