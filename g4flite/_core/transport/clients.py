@@ -12,7 +12,6 @@ import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -257,12 +256,11 @@ class Pool:
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
-        self._retired: list[object] = []
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
-        # The clients of the parent process, see `_renew`.
-        self._inherited: list[object] = []
+        # Clients that are kept alive although no stream reads over them, see `retire` and `_renew`.
+        self._kept: list[object] = []
         self.closed = False
 
     def send(self, wanted: Request, timers: Timers) -> Response:
@@ -290,8 +288,7 @@ class Pool:
             if loop not in self._async_clients:
                 self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                keeper = kept_open(client, partial(self._forget, loop))
-                self._async_clients[loop] = client, keeper
+                self._async_clients[loop] = client, kept_open(client, loop, self._async_clients)
             return self._async_clients[loop][0]
 
     def release(self) -> None:
@@ -302,7 +299,7 @@ class Pool:
         self._client = None
         # The end of the loop closes the loop's old client: what would do so is kept.
         if loop_runs() and (retired := self._async_clients.pop(running_loop(), None)) is not None:
-            self._retired.append(retired)
+            self._kept.append(retired)
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
@@ -367,7 +364,7 @@ class Pool:
         parent held the lock during the fork, nobody would release it in the child.
         """
         if self._pid != os.getpid():
-            self._inherited.append((self._client, self._async_clients))
+            self._kept.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
@@ -388,11 +385,6 @@ class Pool:
             if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
                 self._async_clients.pop(loop, None)
 
-    def _forget(self, loop: object, client: httpx.AsyncClient) -> None:
-        """Drop the client of a loop, unless the loop has another one by now."""
-        if self._async_clients.get(loop, (None,))[0] is client:
-            del self._async_clients[loop]
-
     def _check_open(self) -> None:
         if self.closed:
             raise UsageError("this Client is closed; make a new one")
@@ -410,13 +402,13 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]) -> AsyncGenerator[None, None]:
+def kept_open(client: httpx.AsyncClient, loop: object, clients: dict[object, Any]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
     (PEP 525), while the loop can still close sockets.  Without this, each loop would leave its sockets behind.
     """
-    generator = _until_the_loop_ends(client, forget)
+    generator = _until_the_loop_ends(client, loop, clients)
     # The first step waits for nothing; with it, the loop learns of the generator.
     with suppress(StopIteration):
         generator.asend(None).send(None)
@@ -424,13 +416,15 @@ def kept_open(client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], N
 
 
 async def _until_the_loop_ends(
-    client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]
+    client: httpx.AsyncClient, loop: object, clients: dict[object, Any]
 ) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        forget(client)
+        # The loop may have another client by now.
+        if clients.get(loop, (None,))[0] is client:
+            del clients[loop]
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):
