@@ -1,39 +1,17 @@
 """Errors, as a tree.  Every message begins with the provider's name and says what to try next.
 
     G4fliteError
-    |-- UsageError              the call is wrong; no socket was opened (also a ValueError)
-    |   |-- ProviderNotFoundError
-    |   |-- ModelNotFoundError
-    |   |-- MessagesError
-    |   |-- OptionError         an option, header, base_url or proxy
-    |   |-- SpecError           a Provider value that cannot work
-    |   `-- StreamConsumed      a second iteration, or one after close()
-    |-- TransportError          the network: the request or its answer was lost on the way
-    |   |-- ConnectError
-    |   |-- TLSError
-    |   |-- ProxyError
-    |   `-- StreamClosedError   close() was called elsewhere while the stream was waiting
-    |-- StreamTimeoutError      too slow (also a TimeoutError); one class for each timer of `Timeout`
-    |   |-- ConnectTimeoutError
-    |   |-- FirstTokenTimeoutError
-    |   |-- IdleTimeoutError
-    |   `-- TotalTimeoutError
-    |-- StatusError             the service refuses: by its status, or by an error of these classes inside a reply
-    |   |-- AuthenticationError
-    |   |-- PermissionDeniedError
-    |   |-- NotFoundError
-    |   |-- RateLimitError
-    |   |-- OverloadedError
-    |   |-- ContextLengthError
-    |   |-- ContentFilterError
-    |   `-- ChallengeError      a page that asks for a browser stands in front of the service
-    |-- ReplyError              the reply is not what the protocol says
-    |   |-- MalformedReplyError
-    |   |-- TruncatedStreamError
-    |   |-- EmptyReplyError
-    |   |-- LimitError          larger than a limit of the spec
-    |   `-- ProviderError       the service reports another error inside a reply
-    `-- AllFailedError          every provider of a list failed; holds their errors
+    |-- UsageError          the call is wrong; no socket was opened (also a ValueError): ProviderNotFoundError,
+    |                       ModelNotFoundError, MessagesError, OptionError, SpecError, StreamConsumed
+    |-- TransportError      the network: ConnectError, TLSError, ProxyError, StreamClosedError
+    |-- StreamTimeoutError  one class for each timer of `Timeout` (also a TimeoutError): ConnectTimeoutError,
+    |                       FirstTokenTimeoutError, IdleTimeoutError, TotalTimeoutError
+    |-- StatusError         the service refuses, by its status or inside a reply: AuthenticationError,
+    |                       PermissionDeniedError, NotFoundError, RateLimitError, OverloadedError, ContextLengthError,
+    |                       ContentFilterError, ChallengeError
+    |-- ReplyError          the reply is not what the protocol says: MalformedReplyError, TruncatedStreamError,
+    |                       EmptyReplyError, LimitError, ProviderError
+    `-- AllFailedError      every provider of a list failed; holds their errors
 
 Warnings: `RetiredProviderWarning`, `InsecureTransportWarning`, `SyncInAsyncWarning`.
 """
@@ -44,8 +22,6 @@ from typing import Any, Final
 
 # A request that failed with one of these HTTP statuses may succeed a little later; 529 is Anthropic's "overloaded".
 PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-
-
 TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
@@ -141,6 +117,17 @@ def printable(text: str) -> str:
     A terminal obeys these characters, so that a service could hide or change what stands around its words.
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def causes(error: BaseException | None) -> list[BaseException]:
+    """Return the exception and the exceptions that caused it, one after the other; of a group, the first member."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        # anyio puts the failures of a host's several addresses into an ExceptionGroup.
+        members = getattr(error, "exceptions", None)
+        error = members[0] if members else error.__cause__ or error.__context__
+    return chain
 
 
 class UsageError(G4fliteError, ValueError):

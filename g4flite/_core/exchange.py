@@ -4,7 +4,7 @@
 if sending or reading fails, the driver throws the error into the generator:
 
     steps = exchange(run)
-    next(steps)                                     # Send(request, source, secrets): send this request
+    next(steps)                                     # Send(request, source): send this request
     steps.send(Head(503, {"retry-after": "1"}))     # READ: read the body, for the error's message
     steps.send(b'{"error": "overloaded"}')          # READ: read on
     steps.send(b"")                                 # Wait(1.0): a second attempt may succeed, so wait for it
@@ -24,7 +24,7 @@ import io
 import logging
 import random
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
@@ -43,6 +43,7 @@ from .errors import (
     StreamClosedError,
     TotalTimeoutError,
     UsageError,
+    causes,
 )
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
@@ -85,16 +86,16 @@ class Response(Protocol):
 class Source(Protocol):
     """Where a route gets its HTTP client: from the caller, from a pool, or one of its own for this stream.
 
-    `send` and `asend` return the response to a request.  They raise a `G4fliteError` if the network fails; the error
-    quotes none of the `secrets`.  `release` and `arelease` say that the stream has ended and needs the client no more.
+    `send` and `asend` return the response to a request, and raise a `G4fliteError` if the network fails.  `release` and
+    `arelease` say that the stream has ended and needs the client no more.
     `retire` says that the client must not be used again, not even to close it: an exception like KeyboardInterrupt has
     passed through it, and may have left one of its locks held for ever.
     `proxy` returns the proxy that a request of this URL goes over, None if there is none or if nothing is known of it.
     """
 
     def proxy(self, url: str) -> NamedProxy | None: ...
-    def send(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
-    async def asend(self, request: Request, timers: Timers, secrets: tuple[str, ...]) -> Response: ...
+    def send(self, request: Request, timers: Timers) -> Response: ...
+    async def asend(self, request: Request, timers: Timers) -> Response: ...
     def release(self) -> None: ...
     def retire(self) -> None: ...
     async def arelease(self) -> None: ...
@@ -156,8 +157,9 @@ class Run:
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
     finish: Finish | None = None
-    # The URL of this attempt's request; None before the request is made.
+    # The URL and the headers of this attempt's request; None before the request is made.
     url: str | None = None
+    headers: Mapping[str, str] | None = None
     # The head of the response to this attempt; None before the response comes.
     head: Head | None = None
     # The errors of providers of the list that cannot be asked, as they have no key or no base URL.
@@ -169,8 +171,6 @@ class Run:
     call: Call = field(init=False)
     # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
     reader: object = None
-    # The texts in this attempt's request that no message may repeat.
-    secrets: Secrets = field(default=NO_SECRETS, repr=False)
     # When this attempt began, by `clock`; None once it stands in `attempts`.
     _began: float | None = None
 
@@ -185,17 +185,24 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
-        self.call, self._began, self.secrets, self.head = route.call, self.clock(), NO_SECRETS, None
-        self.url = None
+        self.call, self._began = route.call, self.clock()
+        self.url = self.headers = self.head = None
         self.start, self.usage, self.finish = Start(), None, None
         self.states.clear()
         self.timers.attempt(route.timeout)
 
-    def responded(self, request: Request, head: Head) -> None:
-        """Note the head of the response, and the secrets that the caller's client has added to the request."""
-        self.head = head
-        if head.sent is not None:
-            self.secrets = secrets_of_client(head.sent, request.headers, self.secrets, head.url)
+    @property
+    def secrets(self) -> Secrets:
+        """The texts in this attempt's request, what the caller's client has added included, that no message may repeat.
+
+        They are gathered only once there is a message.
+        """
+        if self.headers is None:
+            return NO_SECRETS
+        own = secrets_of(self.headers, self.call.headers.keys(), self.call.api_key)
+        if self.head is None or self.head.sent is None:
+            return own
+        return secrets_of_client(self.head.sent, self.headers, own, self.head.url)
 
     def collect(self, event: Event) -> bool:
         """Keep what an event says, and return whether the loop gets events."""
@@ -248,19 +255,21 @@ class Run:
             mend = advice_on_base_url(call.base_url, spec.url, spec.base_url, call.base_url_variable)
             error.advice = mend or error.advice
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
-        if self._began is not None and self.url is not None:
-            error.url = public_url(self.url)
-        # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no response.
-        if self._began is not None and self.head is not None:
-            error.request_id = error.request_id or request_id(self.head.headers)
-        error.args = tuple(redact(argument, self.secrets) for argument in error.args)
-        error.advice = redact(error.advice, self.secrets)
+        if self._began is not None:
+            error.url = error.url if self.url is None else public_url(self.url)
+            error.request_id = error.request_id or (request_id(self.head.headers) if self.head else None)
+        secrets = self.secrets
+        error.args = tuple(redact(argument, secrets) for argument in error.args)
+        error.advice = redact(error.advice, secrets)
+        # A traceback shows the cause.
+        if any(redact(str(cause), secrets) != str(cause) for cause in causes(error.__cause__)):
+            error.__cause__ = None
         if not error.partial:
             instead = "no text came before" if self.keep_partial else "the text so far was not kept"
             error.args = tuple(argument.replace(IN_PARTIAL, instead) for argument in error.args)
         for name in QUOTED:
             if isinstance(words := getattr(error, name, None), str):
-                setattr(error, name, redact(words, self.secrets))
+                setattr(error, name, redact(words, secrets))
         self._note(outcome_of(error))
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
@@ -296,7 +305,6 @@ class Send(NamedTuple):
 
     request: Request
     source: Source
-    secrets: tuple[str, ...]
 
 
 class Wait(NamedTuple):
@@ -386,14 +394,13 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
 
     Raises the error that the response means if it holds no answer.
     """
-    call, provider = route.call, route.call.provider
+    provider = route.call.provider
     request = route.request(number, run.now_ms())
-    run.url, run.dropped = request.url, request.dropped
+    run.url, run.headers, run.dropped = request.url, request.headers, request.dropped
     for told in request.dropped:
-        log.debug("%s, model %s: %s", provider.name, call.model, told)
-    run.secrets = secrets_of(request.headers, call.headers.keys(), call.api_key)
-    head: Head = yield Send(request, route.source, run.secrets)
-    run.responded(request, head)
+        log.debug("%s, model %s: %s", provider.name, route.call.model, told)
+    head: Head = yield Send(request, route.source)
+    run.head = head
     # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
         proxy = route.source.proxy(request.url)

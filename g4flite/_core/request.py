@@ -47,7 +47,7 @@ def make_call(
     """
     try:
         own = _checked_headers(check_mapping(headers))
-        url, variable = _base_url_and_variable(provider, base_url)
+        url, variable = resolve_base_url(provider, base_url)
         options, kind = _with_schema(options)
         return Call(
             provider=provider,
@@ -58,8 +58,7 @@ def make_call(
             base_url_variable=variable,
             headers=own,
             api_key=resolve_key(provider, api_key, own),
-            extra=_checked_json(_copy(dict(check_mapping(extra, "extra= must be a mapping of fields to values")))),
-            answer_type=kind,
+            extra=_copy(check_mapping(extra, "extra= must be a mapping of fields to values"), as_json=True),
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
@@ -130,16 +129,12 @@ def base_url_variable(provider: Provider) -> str:
     return f"G4FLITE_{provider.name.upper().replace('-', '_')}_BASE_URL"
 
 
-def resolve_base_url(provider: Provider, base_url: str | None) -> str:
-    """Return the base URL without trailing slashes: the argument, else the environment's, else the provider's own.
+def resolve_base_url(provider: Provider, base_url: str | None) -> tuple[str, str]:
+    """Return the base URL without trailing slashes, and the environment variable that holds it, "" if none does.
 
-    Raises `OptionError` if there is none, or if it cannot be used.
+    The URL is the argument, else the environment's, else the provider's own.  Raises `OptionError` if there is none, or
+    if it cannot be used.
     """
-    return _base_url_and_variable(provider, base_url)[0]
-
-
-def _base_url_and_variable(provider: Provider, base_url: str | None) -> tuple[str, str]:
-    """Return what `resolve_base_url` returns, and the environment variable that holds it, "" if none does."""
     own, chosen, source = base_url_variable(provider), base_url, ""
     for variable in (own, *provider.base_url_variables) if base_url is None else ():
         if chosen := os.environ.get(variable, "").strip():
@@ -245,21 +240,17 @@ def _described(tools: Sequence[Any]) -> Sequence[Any]:
     return [schema_of_function(tool) if callable(tool) else tool for tool in tools]
 
 
-def _copy(values: dict[str, Any]) -> dict[str, Any]:
-    """Return a deep copy, because the caller may change the objects before the next attempt."""
-    try:
-        return deepcopy(values) if values else values
-    except (TypeError, RecursionError) as error:
-        raise OptionError(f"an option or a field of extra= is not JSON: {error}") from error
+def _copy(values: Mapping[str, Any], *, as_json: bool = False) -> dict[str, Any]:
+    """Return a deep copy, because the caller may change the objects before the next attempt.
 
-
-def _checked_json(extra: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of `extra`.  Raises `OptionError` unless they can be written as JSON."""
+    Raises `OptionError` for an object that cannot be copied or, if `as_json`, not be written as JSON.
+    """
     try:
-        encode(extra) if extra else None
+        copied = deepcopy(dict(values)) if values else {}
+        encode(copied) if copied and as_json else None
+        return copied
     except (TypeError, ValueError, RecursionError) as error:
-        raise OptionError(f"a field of extra= is not JSON: {error}") from error
-    return extra
+        raise OptionError(f"an option or a field of extra= is not JSON: {error}") from error
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -285,9 +276,13 @@ def build(call: Call) -> Request:
     if provider.signer is not unsigned:
         call = replace(call, signed=_signed(call))
     fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
-    quoted = {name: quote(str(value), safe="") for name, value in fields.items() if f"{{{name}}}" in provider.url}
+    quoted = {
+        name: value if name == "base_url" else quote(str(value), safe="")
+        for name, value in fields.items()
+        if f"{{{name}}}" in provider.url
+    }
     try:
-        url = provider.url.format_map({**quoted, "base_url": call.base_url})
+        url = provider.url.format_map(quoted)
         headers = {
             name.lower(): value.format_map(fields)
             for name, value in provider.headers.items()

@@ -20,7 +20,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from html.entities import html5
-from typing import Any, AnyStr, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .headers import COMPUTED
@@ -42,9 +42,6 @@ ESCAPE: Final = re.compile(
     rb"\\u([0-9a-fA-F]{4})|(?:\\x|%)([0-9a-fA-F]{2})|\\([\"'\\/bfnrt])"
     rb"|&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]{2,12}));"
 )
-# The characters with which an escape begins.
-ESCAPING: Final = frozenset("\\%&")
-ESCAPING_BYTES: Final = re.compile(rb"[\\%&]")
 SIMPLE: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 # Half of an escape.
 PARTIAL: Final = re.compile(rb"(?:\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?|%[0-9a-fA-F]?|&#?\w{0,12})?")
@@ -171,42 +168,18 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
     An excerpt may end in the middle of a secret, with `...` behind it or not.
     """
-    secrets = tuple(secrets)
-    secrets += _base64_of(secrets)
-    # First, because a part of a secret that needs no escapes would be taken out of the middle of the whole.
-    if not ESCAPING.isdisjoint(text):
-        # UTF-8 refuses half of a surrogate pair, which JSON may hold.
-        data = text.encode("utf-8", "surrogatepass")
-        pieces, done = [], 0
-        for start, end in _escaped(data, secrets):
-            pieces.append(data[done:start])
-            done = end
-        text = HIDDEN.encode().join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-        kept, last = [], 0
-        for start, end in _beginnings(text, secret, "..."):
-            kept.append(text[last:start])
-            last = end
-        text = HIDDEN.join([*kept, text[last:]])
-    return text
+    # UTF-8 refuses half of a surrogate pair, which JSON may hold.
+    data, pieces, done = text.encode("utf-8", "surrogatepass"), [], 0
+    for start, end in _places(data, secrets):
+        pieces.append(data[done:start])
+        done = end
+    return HIDDEN.encode().join([*pieces, data[done:]]).decode("utf-8", "surrogatepass")
 
 
 def redact_bytes(data: bytes, secrets: Iterable[str]) -> bytes:
     """Return the bytes with a star for each byte of a secret, also of one that is cut off; so lengths stay."""
-    secrets = tuple(secrets)
-    secrets += _base64_of(secrets)
-    data = _starred(data, _escaped(data, secrets))
-    for secret in (text.encode("utf-8", "surrogatepass") for text in secrets):
-        data = data.replace(secret, b"*" * len(secret))
-        data = _starred(data, _beginnings(data, secret, b"..."))
-    return data
-
-
-def _starred(data: bytes, places: Iterable[tuple[int, int]]) -> bytes:
-    """Return the bytes with stars between the start and the end of each place."""
     stars = bytearray(data)
-    for start, end in places:
+    for start, end in _places(data, secrets):
         stars[start:end] = b"*" * (end - start)
     return bytes(stars)
 
@@ -238,17 +211,16 @@ def readings(data: bytes) -> Iterator[bytes]:
         data = unescaped
 
 
-def _escaped(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:
-    """Return the start and the end of each place in a text that says a secret with escapes, in order, none twice."""
-    if not ESCAPING_BYTES.search(data):
-        return []
-    needles = [secret.encode("utf-8", "surrogatepass") for secret in secrets]
+def _places(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the start and the end of each place in a text that says a secret, in order, none twice."""
+    secrets = tuple(secrets)
+    needles = [secret.encode("utf-8", "surrogatepass") for secret in secrets + _base64_of(secrets)]
     found: list[tuple[int, int]] = []
     # From each level of escapes, where the places of its text stood in the level before.
     places: list[tuple[list[int], list[int]]] = []
     for _ in range(DEPTH):
         for needle in needles:
-            said = _beginnings(data, needle, b"...", PARTIAL)
+            said = _beginnings(data, needle)
             found += [(_original(start, places), _original(end, places)) for start, end in said]
         unescaped, place = _unescape(data)
         if unescaped == data:
@@ -300,12 +272,10 @@ def _original(place: int, places: list[tuple[list[int], list[int]]]) -> int:
     return place
 
 
-def _beginnings(
-    said: AnyStr, secret: AnyStr, dots: AnyStr, partial: re.Pattern[AnyStr] | None = None
-) -> Iterator[tuple[int, int]]:
+def _beginnings(said: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
     """Yield the start and the end of each place that says a whole secret, or its beginning up to dots or the very end.
 
-    A match of `partial` may stand in between: half of an escape.
+    Half of an escape may stand in between.
     """
     start = said.find(secret[:SHORTEST_SECRET])
     while start >= 0:
@@ -313,10 +283,12 @@ def _beginnings(
         while end < len(said) and end - start < len(secret) and said[end] == secret[end - start]:
             end += 1
         is_whole = end - start >= len(secret)
-        rest = partial.match(said, end) if partial else None
+        # Not in the middle of a character.
+        while not is_whole and end < len(said) and said[end] & 0xC0 == 0x80:
+            end -= 1
+        rest = PARTIAL.match(said, end)
         stop = rest.end() if rest else end
         # Not only behind `end`: the secret itself may contain dots.
-        cut_off = stop == len(said) or said.find(dots, start + SHORTEST_SECRET, stop + len(dots)) >= 0
-        if is_whole or cut_off:
+        if is_whole or stop == len(said) or said.find(b"...", start + SHORTEST_SECRET, stop + 3) >= 0:
             yield start, end
-        start = said.find(secret[:SHORTEST_SECRET], end if is_whole or cut_off else start + 1)
+        start = said.find(secret[:SHORTEST_SECRET], start + 1)

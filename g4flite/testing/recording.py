@@ -25,10 +25,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError
+from .._core.errors import ConnectTimeoutError, StreamTimeoutError, TotalTimeoutError, causes
 from .._core.secrets import forms_of, redact_bytes
 from .._core.transport.deadlines import Deadline
-from .._core.transport.network_errors import causes, reason
+from .._core.transport.network_errors import reason
 from .secrets import Headers, Pieces, Secrets, public_headers, public_reply, public_request, tokens_of
 
 TITLE: Final = "# A recording: seconds since the request, then what came.  Keys and cookies are taken out.\n"

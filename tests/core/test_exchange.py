@@ -144,6 +144,24 @@ def test_a_stream_that_is_closed_before_its_first_text_is_not_complete_by_its_fi
     assert items == [g4flite.Finish("stop", "stop")]
 
 
+def test_an_exception_that_quotes_a_secret_is_not_shown_as_the_cause_of_an_error() -> None:
+    for said in "bad header: s3cret", "bad header":
+        running, failed = exchange(run_of(ACME, authorization="Bearer s3cret")), g4flite.TransportError("lost")
+        assert isinstance(next(running), Send)
+        failed.__cause__ = OSError()
+        failed.__cause__.__cause__ = ValueError(said)
+        with pytest.raises(g4flite.TransportError) as caught:
+            running.throw(failed)
+        assert (caught.value.__cause__ is None) == ("s3cret" in said)
+
+
+def test_an_answer_without_an_error_costs_no_search_for_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "secrets_of", "secrets_of_client":
+        monkeypatch.delattr(f"g4flite._core.exchange.{name}")
+    texts, _ = play(ACME, Head(200, {}, sent={"authorization": "Bearer s3cret", "x-own": "1"}), [b"Hi"])
+    assert texts == ["Hi"]
+
+
 def test_a_secret_that_the_service_repeats_is_redacted() -> None:
     error = failing(401, b"the key s3cret is wrong: Bearer s3cret")
     assert error.body == "the key *** is wrong: ***"

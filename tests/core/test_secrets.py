@@ -503,3 +503,9 @@ def test_a_text_is_read_without_its_escapes_up_to_five_times() -> None:
     assert [*readings(b"a")] == [b"a"]
     assert [*readings(b"%2541%2f")] == [b"%2541%2f", b"%41/", b"A/"]
     assert len([*readings(b"%" + b"25" * 9 + b"41")]) == 5
+
+
+def test_secrets_that_overlap_are_both_hidden_and_a_beginning_ends_with_a_whole_character() -> None:
+    assert redact("it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == "it is ***."
+    assert redact("it is password...word\u00e8", ("password...word\u00e9",)) == "it is ***\u00e8"
+    assert redact_bytes(b"it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == b"it is ***********."

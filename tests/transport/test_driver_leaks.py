@@ -167,6 +167,65 @@ def test_a_loop_that_was_closed_without_ending_its_generators_leaves_no_client(s
     gc.collect()
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_was_dropped_without_being_closed_leaves_neither_client_nor_socket(server: Emulator) -> None:
+    def read() -> None:
+        client = g4flite.Client("cromicle", base_url=server.url)
+
+        async def ask() -> None:
+            assert await client.stream("Hi").atext() == "You said: Hi"
+
+        for _ in range(30):
+            asyncio.new_event_loop().run_until_complete(ask())
+        gc.collect()
+        # The last loop, and what the server is still closing.
+        assert descriptors() < before + 15
+        Driver("asyncio").run(client.aclose)
+
+    gc.collect()
+    before = descriptors()
+    read()
+    # Here, where the warnings of the last loop are expected.
+    gc.collect()
+
+
+def test_a_loop_that_runs_again_later_has_a_client_of_its_own(server: Emulator) -> None:
+    async def ask() -> Any:
+        assert await client.stream("Hi").atext() == "You said: Hi"
+        return client._pool.async_client()
+
+    client, loops = g4flite.Client("cromicle", base_url=server.url), [asyncio.new_event_loop() for _ in range(2)]
+    made = [loop.run_until_complete(ask()) for loop in [*loops, *loops]]
+    assert len(set(map(id, made))) == 4
+    # The old client of a loop that has run again is closed, and the new one is in use.
+    assert loops[1].run_until_complete(ask()) is made[3]
+    assert [http.is_closed for http in made] == [True, True, False, False]
+    for loop in reversed(loops):
+        loop.run_until_complete(client.aclose())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+    assert all(http.is_closed for http in made)
+
+
+def test_a_loop_that_rests_during_a_stream_keeps_its_client(server: Emulator) -> None:
+    async def ask() -> str:
+        return await client.stream("Hi").atext()
+
+    client, resting, other = g4flite.Client("flowgpt", base_url=server.url), *(asyncio.new_event_loop() for _ in "ab")
+    chunks = aiter(client.stream("Hi"))
+    begun = resting.run_until_complete(anext(chunks))
+    assert other.run_until_complete(ask()) == "You said: Hi"
+    assert resting in client._pool._async_clients
+
+    async def rest() -> str:
+        return begun + "".join([chunk async for chunk in chunks])
+
+    assert resting.run_until_complete(rest()) == "You said: Hi"
+    for loop in resting, other:
+        loop.run_until_complete(client.aclose())
+        loop.close()
+
+
 def test_the_timers_end_a_request_that_the_server_does_not_read(driver: Driver) -> None:
     """The request is larger than the buffers of the sockets."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

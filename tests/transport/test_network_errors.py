@@ -7,8 +7,9 @@ import httpx2
 import pytest
 
 import g4flite
+from g4flite._core.errors import causes
 from g4flite._core.timers import Timers
-from g4flite._core.transport.network_errors import causes, error_of_body, error_of_request, reason
+from g4flite._core.transport.network_errors import error_of_body, error_of_request, reason
 
 TIMERS = Timers(g4flite.Timeout())
 families = pytest.mark.parametrize("family", [httpx, httpx2], ids=lambda family: family.__name__)

@@ -26,11 +26,11 @@ import aiohttp
 import httpx
 import httpx_aiohttp
 
-from ..errors import G4fliteError, OptionError
+from ..errors import G4fliteError, OptionError, causes
 from ..provider import Request
 from ..response.reply import limit_offer
 from ..timers import Timers
-from .network_errors import causes, failures, is_of_the_caller
+from .network_errors import failures, is_of_the_caller
 from .tls import default_context, unused_context
 
 T = TypeVar("T")

@@ -12,7 +12,6 @@ import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -27,7 +26,7 @@ from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, Told, asend, async_response, head_of, idle_connections, pool_of, send, transports
+from .httpx import Response, asend, async_response, head_of, idle_connections, pool_of, send, told, transports
 from .network_errors import (
     error_of_request,
     failures,
@@ -70,9 +69,7 @@ class Connection(NamedTuple):
         return NamedProxy(self.proxy_variable, self.proxy)
 
 
-def _send(
-    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
-) -> Response:
+def _send(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers) -> Response:
     """Return the response to a request, its body unread.  Raises the `G4fliteError` that a failure of httpx means."""
     timers.source = source
     client = source.client()
@@ -80,12 +77,10 @@ def _send(
         try:
             return send(client, wanted, timers)
         except failures(timers) as error:
-            if isinstance(error, StreamClosedError):
-                raise
             if (response := refused_response(error, wanted.url)) is not None:
-                return Response(head_of(response), Told(response), response)
+                return Response(head_of(response), told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
+            if isinstance(error, StreamClosedError) or is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
@@ -95,12 +90,10 @@ def _send(
         for connection in idle_connections(client, wanted.url):
             connection.close()
     # Outside of the `except`: inside it, httpx's exception would become the error's context, which may quote a header.
-    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed)
 
 
-async def _asend(
-    source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers, secrets: tuple[str, ...]
-) -> Response:
+async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Timers) -> Response:
     """Do the same as `_send`, in async."""
     timers.source = source
     client = source.async_client()
@@ -112,12 +105,10 @@ async def _asend(
                 return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
         except failures(timers) as error:
-            if isinstance(error, StreamClosedError):
-                raise
             if (response := refused_response(error, wanted.url)) is not None:
-                return Response(head_of(response), Told(response), response)
+                return Response(head_of(response), told(response), response)
             # What the caller's own code has raised goes to the caller as it is.
-            if is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
+            if isinstance(error, StreamClosedError) or is_of_the_caller(error) or is_a(error, "HTTPStatusError"):
                 raise
             if not is_stale(error, timers):
                 failed = error
@@ -130,7 +121,7 @@ async def _asend(
             for connection in idle_connections(client, wanted.url):
                 await connection.aclose()
     # Outside of the `except`, see `_send`.
-    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed, secrets)
+    raise error_of_request(failed, wanted.url, timers, source.proxy(wanted.url)) from safe_cause(failed)
 
 
 def is_stale(error: Exception, timers: Timers) -> bool:
@@ -223,33 +214,29 @@ class Given:
         return None
 
     def client(self) -> httpx.Client:
-        if not isinstance(self._given, httpx_classes("Client")):
-            raise TypeError(
-                f"client= is of the type {type(self._given).__name__}, but `for` needs an httpx.Client; "
-                "read the stream with `async for`, or pass another client"
-            )
-        self._check_open()
-        given: httpx.Client = self._given
+        given: httpx.Client = self._checked("Client", "for", "async for")
         return given
 
     def async_client(self) -> httpx.AsyncClient:
-        if not isinstance(self._given, httpx_classes("AsyncClient")):
-            raise TypeError(
-                f"client= is of the type {type(self._given).__name__}, but `async for` needs an httpx.AsyncClient; "
-                "read the stream with `for`, or pass another client"
-            )
-        self._check_open()
-        given: httpx.AsyncClient = self._given
+        given: httpx.AsyncClient = self._checked("AsyncClient", "async for", "for")
         return given
 
     def release(self) -> None:
-        """Leave the client open."""
-
-    def retire(self) -> None:
         """Leave the client to the caller."""
 
+    retire = release
+
     async def arelease(self) -> None:
-        """Leave the client open."""
+        """Leave the client to the caller."""
+
+    def _checked(self, kind: str, loop: str, other: str) -> Any:
+        if not isinstance(self._given, httpx_classes(kind)):
+            raise TypeError(
+                f"client= is of the type {type(self._given).__name__}, but `{loop}` needs an httpx.{kind}; "
+                f"read the stream with `{other}`, or pass another client"
+            )
+        self._check_open()
+        return self._given
 
     def _check_open(self) -> None:
         if self._given.is_closed:
@@ -269,21 +256,20 @@ class Pool:
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
-        self._retired: list[object] = []
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
-        # The clients of the parent process, see `_renew`.
-        self._inherited: list[object] = []
+        # Clients that are kept alive although no stream reads over them, see `retire` and `_renew`.
+        self._kept: list[object] = []
         self.closed = False
 
-    def send(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+    def send(self, wanted: Request, timers: Timers) -> Response:
         self._note(timers, 0)
-        return _send(self, wanted, timers, secrets)
+        return _send(self, wanted, timers)
 
-    async def asend(self, wanted: Request, timers: Timers, secrets: tuple[str, ...]) -> Response:
+    async def asend(self, wanted: Request, timers: Timers) -> Response:
         self._note(timers, id(running_loop()))
-        return await _asend(self, wanted, timers, secrets)
+        return await _asend(self, wanted, timers)
 
     def client(self) -> httpx.Client:
         self._renew()
@@ -300,9 +286,9 @@ class Pool:
             self._check_open()
             self._forget_closed_loops()
             if loop not in self._async_clients:
+                self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                keeper = kept_open(client, partial(self._async_clients.pop, loop, None))
-                self._async_clients[loop] = client, keeper
+                self._async_clients[loop] = client, kept_open(client, loop, self._async_clients)
             return self._async_clients[loop][0]
 
     def release(self) -> None:
@@ -313,7 +299,7 @@ class Pool:
         self._client = None
         # The end of the loop closes the loop's old client: what would do so is kept.
         if loop_runs() and (retired := self._async_clients.pop(running_loop(), None)) is not None:
-            self._retired.append(retired)
+            self._kept.append(retired)
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
@@ -378,7 +364,7 @@ class Pool:
         parent held the lock during the fork, nobody would release it in the child.
         """
         if self._pid != os.getpid():
-            self._inherited.append((self._client, self._async_clients))
+            self._kept.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
@@ -386,6 +372,17 @@ class Pool:
         """Drop the clients of loops that were closed without ending their generators, which `asyncio.run` does."""
         for loop in list(self._async_clients):
             if getattr(loop, "is_closed", bool)():
+                self._async_clients.pop(loop, None)
+
+    def _forget_idle_loops(self) -> None:
+        """Drop the clients of loops that do not run and in which no stream waits: most are never run again.
+
+        A loop that does run again closes its old client first, because the keeper is dropped, too.  The others, whose
+        sockets refer to them, are garbage from now on.
+        """
+        waiting = {loop for timers, loop in self._running.items() if timers.waiting is not None}
+        for loop in list(self._async_clients):
+            if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
                 self._async_clients.pop(loop, None)
 
     def _check_open(self) -> None:
@@ -405,25 +402,29 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+def kept_open(client: httpx.AsyncClient, loop: object, clients: dict[object, Any]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
     (PEP 525), while the loop can still close sockets.  Without this, each loop would leave its sockets behind.
     """
-    generator = _until_the_loop_ends(client, forget)
+    generator = _until_the_loop_ends(client, loop, clients)
     # The first step waits for nothing; with it, the loop learns of the generator.
     with suppress(StopIteration):
         generator.asend(None).send(None)
     return generator
 
 
-async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(
+    client: httpx.AsyncClient, loop: object, clients: dict[object, Any]
+) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        forget()
+        # The loop may have another client by now.
+        if clients.get(loop, (None,))[0] is client:
+            del clients[loop]
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):

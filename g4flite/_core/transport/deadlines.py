@@ -1,31 +1,27 @@
 """Deadlines: how the timers bound each read and write of a socket, below any client of httpx.
 
 *Why httpx's timeouts are not enough.*  httpx's read timeout restarts at each byte, so a server that sends a comment
-every ten seconds can keep a stream open for ever.  And it is a number that is fixed before the request is sent, while
-the time that a read may take depends on whether text has come and on what is left of `total`.  A thread, a task or a
-cancel scope beside the stream could end a read.  But a cancel scope for each read takes as long as all the rest of a
-chunk (some 15 microseconds on asyncio), and a scope around a `yield` would cancel the caller's code.  So each read asks
-the timers how long it may take, just before it waits:
+every ten seconds can keep a stream open for ever.  And it is fixed before the request is sent, while the time that a
+read may take depends on whether text has come and on what is left of `total`.  A cancel scope for each read takes as
+long as all the rest of a chunk (some 15 microseconds on asyncio), and a scope around a `yield` would cancel the
+caller's code.  So each read asks the timers how long it may take, just before it waits:
 
     extensions(timers, watch)["timeout"]["read"]      # a `Deadline`: passed to httpx as a request's read timeout
     attach(network_stream, timers)                    # from now on, `network_stream.read` asks `Deadline.left()`
 
 *Why a float subclass carries the timers.*  httpx and httpcore hand the timeout of a request down to the network stream,
-`read(max_bytes, timeout=...)`, as a plain number, through code that is not ours.  A transport that does not know of
-`Deadline` sees a number of seconds.  A stream of ours finds the timers on this number.  The alternative is a transport
-of our own, which the caller's client does not have.
+`read(max_bytes, timeout=...)`, as a plain number, through code that is not ours, and the caller's client has no
+transport of ours.  A transport that does not know of `Deadline` sees a number of seconds.
 
-*Why the class of a live network stream is swapped.*  The caller may pass an `httpx.Client` with a transport and a pool
-that we did not make.  Its network streams are made deep inside httpcore, which shows each of them twice: to the
-extension `trace`, and in the extensions of the response.  `attach` then replaces the class of the stream by a subclass
-of the same class (`bounded`), whose `read`, `write` and `start_tls` ask the timers.  The object, its socket and its
-buffers stay as they are.  If the connection later serves a request that brings a plain number as its timeout, the
-number counts.
+*Why the class of a live network stream is swapped.*  Network streams are made deep inside httpcore, which shows each of
+them twice: to the extension `trace`, and in the extensions of the response.  `attach` then replaces the class of the
+stream by a subclass of the same class (`bounded`), whose `read`, `write` and `start_tls` ask the timers.  The object,
+its socket and its buffers stay as they are.  If the connection later serves a request that brings a plain number as its
+timeout, the number counts.
 
-*What happens if the class cannot be swapped.*  For a stream whose class is written in C or has other slots, the
-assignment raises TypeError.  Then the stream behaves as httpx made it, and takes the `Deadline` for a plain number:
-each read may take the seconds that the `Deadline` was made with.  The body is then bounded as over a transport without
-a socket (`socketless.py`).
+*What happens if the class cannot be swapped*, because it is written in C or has other slots (TypeError): the stream
+takes the `Deadline` for the number of seconds that it was made with.  The body is then bounded as over a transport
+without a socket (`socketless.py`).
 """
 
 import inspect
@@ -45,12 +41,12 @@ from .connecting import requests_of
 
 # Seconds behind `total` after which a scope ends what no read has ended.
 LATER: Final = 1.0
-# The ends of the names of `trace` events.  After these, there is a new network stream.
-CONNECTED: Final = (".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")
+# The names of `trace` events, without their first part.  After these, there is a new network stream.
+CONNECTED: Final = ("connect_tcp.complete", "connect_unix_socket.complete", "start_tls.complete")
 # Before these, there is none.
-CONNECTING: Final = (".connect_tcp.started", ".connect_unix_socket.started")
+CONNECTING: Final = ("connect_tcp.started", "connect_unix_socket.started")
 # After these, httpcore forgets the network stream without closing it, and its socket would leak.
-FAILED: Final = (".setup_socks5_connection.failed", ".start_tls.failed")
+FAILED: Final = ("setup_socks5_connection.failed", "start_tls.failed")
 # Bytes of a blocking write that are handed to httpcore at once.  httpcore sends them in a loop, and each step of that
 # loop may take the whole timeout; 4 KiB usually fit into the socket's buffer, so that there is one step.
 PIECE: Final = 4096
@@ -93,9 +89,13 @@ def extensions(timers: Timers, trace: Any) -> dict[str, Any]:
     }
 
 
-def end_of_head(passed: Mapping[str, Any], timers: Timers) -> None:
-    """Let the reads of the body, which come next, ask the timers without counting.  `passed` are `extensions`."""
+def end_of_head(passed: Mapping[str, Any], sent: dict[str, Any], timers: Timers) -> None:
+    """Let the reads of the body, which come next, ask the timers without counting, and watch no more events.
+
+    `passed` are `extensions`, `sent` the dict that httpx has made of them.
+    """
     passed["timeout"]["read"].left = timers.left
+    sent.pop("trace", None)
 
 
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
@@ -104,25 +104,26 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     Notes when the request goes out, attaches the timers to each new network stream, and closes a network stream that
     httpcore forgets.
     """
-    if event.startswith("http2."):
+    protocol, _, step = event.partition(".")
+    if protocol == "http2":
         raise OptionError(NO_HTTP2)
-    if event.endswith(".send_request_headers.started"):
+    if step == "send_request_headers.started":
         # CONNECT asks a proxy for a tunnel: the request itself comes later.
         timers.connected = info["request"].method != b"CONNECT"
         timers.head_is_next = timers.connected
         timers.requesting()
     # The caller's own request has made the connection, so that its network stream has not been seen yet.
-    elif event.endswith(".send_request_headers.complete") and (pool := getattr(timers.waiting, "pool", None)):
+    elif step == "send_request_headers.complete" and (pool := getattr(timers.waiting, "pool", None)):
         timers.head_is_next = False
         for noted in requests_of(timers, pool):
             attach(network_stream(noted.connection), timers)
     # Only now a transport that is not httpx's own shows that it makes a connection.
-    elif event.endswith(CONNECTING):
+    elif step in CONNECTING:
         timers.connected = False
-    elif event.endswith(CONNECTED):
+    elif step in CONNECTED:
         timers.fresh = True
         attach(info["return_value"], timers)
-    elif event.endswith(FAILED) and is_attached(timers.waiting):
+    elif step in FAILED and is_attached(timers.waiting):
         stream: Any = timers.waiting
         stream.close()
 
@@ -130,7 +131,7 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
 async def awatch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """Do the same as `watch`, in async."""
     # Closing must not be cancelled, or the socket leaks.
-    if event.endswith(FAILED) and is_attached(timers.waiting):
+    if event.partition(".")[2] in FAILED and is_attached(timers.waiting):
         stream: Any = timers.waiting
         with anyio.CancelScope(shield=True):
             await stream.aclose()

@@ -17,7 +17,6 @@ from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
 from ..loops import running_task
 from ..provider import Request
-from ..secrets import secrets_of
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 
@@ -49,7 +48,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 if isinstance(wanted, Wait):
                     sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = wanted.source.send(wanted.request, timers, wanted.secrets)
+                    response = wanted.source.send(wanted.request, timers)
                     happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
@@ -122,7 +121,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 if isinstance(wanted, Wait):
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
-                    response = await wanted.source.asend(wanted.request, timers, wanted.secrets)
+                    response = await wanted.source.asend(wanted.request, timers)
                     happened, body = response.head, response.body
             except G4fliteError as error:
                 wanted = steps.throw(error)
@@ -211,9 +210,7 @@ def read(body: Iterator[bytes], run: Run) -> bytes:
     try:
         return next(body, b"")
     except read_failures(run.timers) as error:
-        failed = error_of_body(error, run.timers)
-        # A timer's error is its own cause.
-        raise failed from None if failed is error else error
+        raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
@@ -221,9 +218,7 @@ async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
     try:
         return await anext(body, b"")
     except read_failures(run.timers) as error:
-        failed = error_of_body(error, run.timers)
-        # A timer's error is its own cause.
-        raise failed from None if failed is error else error
+        raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
 
 def failure(error: Exception, run: Run) -> G4fliteError | None:
@@ -233,8 +228,6 @@ def failure(error: Exception, run: Run) -> G4fliteError | None:
     `StreamClosedError` if the stream was closed.
     """
     failed = error_of_body(error, run.timers)
-    # A timer's error is its own cause.
-    failed.__cause__ = error if failed is not error else None
     if isinstance(failed, StreamClosedError):
         raise failed
     return failed if run.finish is None else None
@@ -297,12 +290,11 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
     # With keep_partial=False, no error says that the body is in `.partial`.
     run = Run((route,), Timers(route.timeout), keep_partial=False)
     run.begin(route)
-    run.url = request.url
-    run.secrets = secrets_of(request.headers, route.call.headers.keys(), route.call.api_key)
+    run.url, run.headers = request.url, request.headers
     response: Response | None = None
     try:
-        response = route.source.send(request, run.timers, run.secrets)
-        run.responded(request, response.head)
+        response = route.source.send(request, run.timers)
+        run.head = response.head
         yield Fetched(response, iter(partial(read, response.body, run), b""), run.timers, run.secrets)
     except G4fliteError as error:
         run.fail(error)

@@ -8,7 +8,7 @@ response.close()
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -45,6 +45,26 @@ class Response(NamedTuple):
                 pass
 
 
+class Pieces:
+    """An iterator of these pieces of bytes, in sync and in async."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._left = list(pieces)
+
+    def __next__(self) -> bytes:
+        if not self._left:
+            raise StopIteration
+        return self._left.pop()
+
+    def __aiter__(self) -> "Pieces":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        return self._left.pop()
+
+
 @cache
 def upload(kind: type[Any]) -> type[Any]:
     """Return a subclass of `kind`, the class of request bodies in httpx or httpx2.
@@ -56,56 +76,49 @@ def upload(kind: type[Any]) -> type[Any]:
     class Body(kind):  # type: ignore[misc]
         def __init__(self, data: bytes) -> None:
             self._data = data
-            self._left = [data]
 
         # A new iterator each time: the client's authentication may send the request a second time.
-        def __aiter__(self) -> "Body":
-            return Body(self._data)
-
-        async def __anext__(self) -> bytes:
-            if not self._left:
-                raise StopAsyncIteration
-            return self._left.pop()
+        def __aiter__(self) -> Pieces:
+            return Pieces(self._data)
 
     return Body
 
 
-class Told:
-    """The body of a response that a hook of the caller's client has refused, as an iterator in sync and in async.
+def told(response: httpx.Response) -> Pieces:
+    """Return the body of a response that a hook of the caller's client has refused.
 
     httpx closes such a response, so that its body is known only if the hook has read it.
     """
+    return Pieces(*[response.content] if response.is_stream_consumed else [])
 
-    def __init__(self, response: httpx.Response) -> None:
-        self._left = [response.content] if response.is_stream_consumed else []
 
-    def __next__(self) -> bytes:
-        if not self._left:
-            raise StopIteration
-        return self._left.pop()
+@lru_cache(maxsize=64)
+def url_of(kind: Any, url: str) -> httpx.URL:
+    """Return the URL as an object of this class, httpx's or httpx2's: a client asks for the same one for each call."""
+    made: httpx.URL = kind(url)
+    return made
 
-    def __aiter__(self) -> "Told":
-        return self
 
-    async def __anext__(self) -> bytes:
-        if not self._left:
-            raise StopAsyncIteration
-        return self._left.pop()
+def built(client: Any, wanted: Request, passed: dict[str, Any]) -> httpx.Request:
+    """Return the request of httpx, with the client's own headers and cookies, and with these extensions."""
+    url = url_of(client.base_url.__class__, wanted.url)
+    request: httpx.Request = client.build_request(
+        wanted.method, url, headers=wanted.headers, content=wanted.body, extensions=passed
+    )
+    limit_offer(request.headers)
+    return request
 
 
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
     passed = extensions(timers, watch)
-    request = client.build_request(
-        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
-    )
-    limit_offer(request.headers)
+    request = built(client, wanted, passed)
     through = transports(client, wanted.url)
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
-    end_of_head(passed, timers)
+    end_of_head(passed, request.extensions, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
     body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
@@ -114,17 +127,14 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
 async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
     """Do the same as `send`, in async."""
     passed = extensions(timers, awatch)
-    request = client.build_request(
-        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
-    )
+    request = built(client, wanted, passed)
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    limit_offer(request.headers)
     through = transports(client, wanted.url)
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
         raw = await client.send(request, stream=True, follow_redirects=False)
-        end_of_head(passed, timers)
+        end_of_head(passed, request.extensions, timers)
         return async_response(raw, timers)
     timers.check()
     raise timers.expired()
@@ -144,7 +154,7 @@ def has_sockets(transport: object) -> bool:
 def transports(client: Any, url: str) -> list[Any]:
     """Return the transport over which the client sends to this URL, and those that it keeps as attributes and wraps."""
     kinds = httpx_classes("BaseTransport", "AsyncBaseTransport")
-    found = [client._transport_for_url(type(client.base_url)(url))]
+    found = [client._transport_for_url(url_of(client.base_url.__class__, url))]
     # The list grows in the loop.
     for transport in found:
         held = getattr(transport, "__dict__", {}).values()
@@ -159,7 +169,7 @@ def pool_of(through: list[Any]) -> Any:
 
 def idle_connections(client: Any, url: str) -> list[Any]:
     """Take the idle connections to this URL's host out of the client's pool of httpcore, and return them."""
-    pool, to = pool_of(transports(client, url)), type(client.base_url)(url)
+    pool, to = pool_of(transports(client, url)), url_of(client.base_url.__class__, url)
     if pool is None:
         return []
     home: Any = sys.modules[type(pool)._assign_requests_to_connections.__module__]

@@ -1,14 +1,14 @@
 """Network errors: translates the exceptions of httpx and httpx2 into the classes of `errors.py`.
 
 except failures() as error:
-    raise error_of_request(error, url, timers, proxy) from safe_cause(error, secrets)
+    raise error_of_request(error, url, timers, proxy) from safe_cause(error)
 """
 
 import os
 import ssl
 import sys
 from contextlib import suppress
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,9 +26,9 @@ from ..errors import (
     TLSError,
     TransportError,
     TruncatedStreamError,
+    causes,
 )
 from ..proxies import NamedProxy, setting, shown, way
-from ..secrets import redact
 from ..timers import Timers
 from ..urls import how_to_start
 
@@ -46,7 +46,7 @@ with suppress(ImportError):
     # The SOCKS proxy speaks another protocol.
     OTHERS += (socksio.ProtocolError,)
 
-
+# The methods of httpx's clients that call hooks and logins.
 CALLERS: Final = ("_send_handling_auth", "_send_handling_redirects")
 # The modules of the class `Auth`.
 AUTHS: Final = ("httpx._auth", "httpx2._auth")
@@ -84,7 +84,7 @@ def is_of_the_caller(error: BaseException) -> bool:
     httpx calls hooks and logins in the methods `CALLERS` of its clients, a login through its own class `Auth`.  All
     that these methods call besides belongs to httpx.
     """
-    frames = [trace.tb_frame for trace in traces(error)]
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     names = [frame.f_code.co_name for frame in frames]
     for name in CALLERS:
         if name in names:
@@ -97,15 +97,6 @@ def is_of_the_caller(error: BaseException) -> bool:
             if called.partition(".")[0] not in ("httpx", "httpx2"):
                 return True
     return False
-
-
-def traces(error: BaseException) -> list[TracebackType]:
-    """Return the entries of the exception's traceback, the outermost first."""
-    found, trace = [], error.__traceback__
-    while trace is not None:
-        found.append(trace)
-        trace = trace.tb_next
-    return found
 
 
 def refused_response(error: Exception, url: str) -> httpx.Response | None:
@@ -181,9 +172,16 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
 
 
 def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
-    """Return the error that a failure after the head of the response means."""
+    """Return the error that a failure after the head of the response means; the failure is its cause."""
+    # A timer's error is its own cause.
     if isinstance(error, StreamTimeoutError | StreamClosedError):
         return error
+    failed = _error_of_read(error, timers)
+    failed.__cause__ = error
+    return failed
+
+
+def _error_of_read(error: Exception, timers: Timers) -> G4fliteError:
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")
     if is_a(error, "TimeoutException"):
@@ -195,25 +193,9 @@ def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; the text so far is in .partial")
 
 
-def safe_cause(error: Exception, secrets: tuple[str, ...]) -> Exception | None:
-    """Return the exception if it may be shown as the cause of our error, else None.
-
-    It must not be shown if it, or an exception that caused it, quotes a secret.  `LocalProtocolError` is never shown,
-    because it quotes a header.
-    """
-    quotes = any(redact(str(cause), secrets) != str(cause) for cause in causes(error))
-    return None if quotes or is_a(error, "LocalProtocolError") else error
-
-
-def causes(error: BaseException | None) -> list[BaseException]:
-    """Return the exception and the exceptions that caused it, one after the other; of a group, the first member."""
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        # anyio puts the failures of a host's several addresses into an ExceptionGroup.
-        members = getattr(error, "exceptions", None)
-        error = members[0] if members else error.__cause__ or error.__context__
-    return chain
+def safe_cause(error: Exception) -> Exception | None:
+    """Return the exception as the cause of our error, None for a `LocalProtocolError`, which quotes a header."""
+    return None if is_a(error, "LocalProtocolError") else error
 
 
 def reason(error: Exception) -> str:

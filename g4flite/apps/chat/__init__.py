@@ -114,7 +114,7 @@ def choose() -> str:
     servers = []
     for spec in map(providers.find, providers.names()):
         try:
-            key, url = resolve_key(spec, None, {}), resolve_base_url(spec, None)
+            key, url = resolve_key(spec, None, {}), resolve_base_url(spec, None)[0]
         except OptionError:
             continue
         if not spec.key_needed:

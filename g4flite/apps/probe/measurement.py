@@ -32,6 +32,7 @@ from ..._core.errors import (
     TransportError,
     TruncatedStreamError,
     UsageError,
+    causes,
 )
 from ..._core.provider import Call, Provider
 from ..._core.request import resolve_base_url
@@ -166,9 +167,6 @@ def has_key(spec: Provider) -> bool:
 
 def reason_for(error: G4fliteError, call: Call | None) -> str:
     """Return why a provider does not work, in at most five words; `call` is None if none could be made."""
-    # httpx is imported with the first request.
-    from ..._core.transport.network_errors import causes  # noqa: PLC0415
-
     if isinstance(error, ModelNotFoundError) and (call is None or call.model is not None):
         return "no such model"
     if isinstance(error, AuthenticationError) and call is not None and not call.api_key:
