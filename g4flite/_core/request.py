@@ -59,6 +59,7 @@ def make_call(
             headers=own,
             api_key=resolve_key(provider, api_key, own),
             extra=_copy(check_mapping(extra, "extra= must be a mapping of fields to values"), as_json=True),
+            answer_type=kind,
             now_ms=time.time_ns() // 1_000_000,
         )
     except UsageError as error:
