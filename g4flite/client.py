@@ -148,13 +148,14 @@ def stream(
             routes.append(route_of(call, connection, client, timeout, retries))
             warn(call, public=base_url is None)
         except (ModelNotFoundError, OptionError) as error:
-            if isinstance(error, OptionError) and not error.own_setting:
+            if len(asked) == 1 or (isinstance(error, OptionError) and not error.own_setting):
                 raise
             # Without the traceback, which holds this frame: the frame holds the errors.
             lacking.append(error.with_traceback(None))
+    if not routes and all(isinstance(error, ModelNotFoundError) for error in lacking):
+        raise ModelNotFoundError("; ".join(map(str, lacking)))
     if not routes:
-        models = len(lacking) > 1 and all(isinstance(error, ModelNotFoundError) for error in lacking)
-        raise ModelNotFoundError("; ".join(map(str, lacking))) if models else lacking[0]
+        raise lacking[0]
     refused = tuple(error for error in lacking if isinstance(error, OptionError))
     return start(routes, keep_partial=keep_partial, refused=refused)
 

@@ -13,7 +13,10 @@ from g4flite._core.other_options import INSTEAD
 SAID = {
     "stream": "a stream always streams; leave it out",
     "proxies": "pass one URL as proxy=",
-    "max_retries": "(did you mean 'retries'?)",
+    "max_retries": "pass retries=",
+    "top_k": "pass the service's own field in extra=",
+    "logit_bias": "pass the service's own field in extra=",
+    "n": "one stream is one answer",
     "num_retries": "pass retries=",
     "response_model": "pass a JSON Schema in response_format=",
     "max_completion_tokens": "pass max_tokens=",
