@@ -270,6 +270,8 @@ class Pool:
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
         self._retired: list[object] = []
+        # The event loops that have ended before anybody closed their client.
+        self._ended: list[object] = []
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -301,7 +303,8 @@ class Pool:
             self._forget_closed_loops()
             if loop not in self._async_clients:
                 client = make_client(async_client_class(self._connection), self._connection)
-                keeper = kept_open(client, partial(self._async_clients.pop, loop, None))
+                # Not a method of the pool: the loop would keep the pool alive.
+                keeper = kept_open(client, partial(_forget, self._async_clients, self._ended, loop))
                 self._async_clients[loop] = client, keeper
             return self._async_clients[loop][0]
 
@@ -343,9 +346,13 @@ class Pool:
             await keeper.aclose()
 
     def __del__(self) -> None:
-        """Warn of a pool that was used and not closed: its sockets stay open until they are garbage collected."""
-        # The end of an event loop has closed the loop's client.  The child of a fork must not close its parent's pool.
-        if (self._client or self._async_clients) and not self.closed and self._pid == os.getpid():
+        """Warn of a pool that was used and not closed: its sockets stay open until something else closes them.
+
+        In sync that is the garbage collection, in async the end of the event loop.
+        """
+        # The child of a fork must not close its parent's pool.
+        used = self._client or self._async_clients or self._ended
+        if used and not self.closed and self._pid == os.getpid():
             warnings.warn(
                 f"{self._name}: this Client was not closed; use it in `with` or `async with`, or call close() or "
                 "`await aclose()`",
@@ -380,13 +387,14 @@ class Pool:
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
+            self._ended = []
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _forget_closed_loops(self) -> None:
         """Drop the clients of loops that were closed without ending their generators, which `asyncio.run` does."""
         for loop in list(self._async_clients):
             if getattr(loop, "is_closed", bool)():
-                self._async_clients.pop(loop, None)
+                _forget(self._async_clients, self._ended, loop)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -403,6 +411,12 @@ def running_loop() -> object:
         import trio  # noqa: PLC0415 - it runs
 
         return trio.lowlevel.current_trio_token()
+
+
+def _forget(clients: dict[object, Any], ended: list[object], loop: object) -> None:
+    """Drop the client of an event loop that ends, and note the loop."""
+    clients.pop(loop, None)
+    ended.append(loop)
 
 
 def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
