@@ -24,6 +24,7 @@ from ._core.errors import (
     ProviderNotFoundError,
     RetiredProviderWarning,
     UsageError,
+    name_by_package,
 )
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
@@ -387,3 +388,6 @@ def start(routes: "Sequence[Route]", *, keep_partial: bool = True, refused: tupl
     from ._core.timers import Timers  # noqa: PLC0415
 
     return Stream(Run(tuple(routes), Timers(routes[0].timeout), keep_partial, refused=refused))
+
+
+name_by_package(Client)

@@ -46,6 +46,8 @@ from typing import Any, Final
 PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 
 
+# The package's name, also in a copy.
+PACKAGE: Final = __name__.removesuffix("._core.errors")
 TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
@@ -55,6 +57,16 @@ ARGUMENTS: Final = (
     *"model api_key base_url proxy headers client timeout retries verify transport extra keep_partial".split(),
     *"temperature max_tokens top_p stop seed tools tool_choice response_format".split(),
 )
+
+
+def name_by_package(*kinds: type) -> None:
+    """Let tracebacks, `repr` and pickles call these classes by the package, as programs import them.
+
+    >>> OptionError.__module__          # "myapp._vendor.llm_stream" in a copy
+    'g4flite'
+    """
+    for kind in kinds:
+        kind.__module__ = PACKAGE
 
 
 class G4fliteError(Exception):
@@ -358,3 +370,6 @@ class RetiredProviderWarning(UserWarning):
 
 class SyncInAsyncWarning(UserWarning):
     """A `for` loop, or `text()`, reads a stream in a thread whose event loop it blocks; `async for` does not."""
+
+
+name_by_package(*(kind for kind in [*globals().values()] if isinstance(kind, type) and kind.__module__ == __name__))

@@ -43,6 +43,7 @@ from .errors import (
     StreamClosedError,
     TotalTimeoutError,
     UsageError,
+    name_by_package,
 )
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
@@ -494,3 +495,6 @@ def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wan
     except G4fliteError:
         pass
     return body[:BODY_READ].decode("utf-8", "replace")
+
+
+name_by_package(Attempt)

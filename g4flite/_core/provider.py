@@ -14,7 +14,7 @@ from string import Formatter
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
-from .errors import SpecError, StatusError
+from .errors import SpecError, StatusError, name_by_package
 from .events import ChunkParser
 from .headers import check_header
 from .messages import Message, flatten, texts
@@ -307,3 +307,6 @@ class Request(NamedTuple):
     def __repr__(self) -> str:
         """Return the URL alone, because headers hold keys and bodies hold what users wrote."""
         return f"Request(url={self.url!r})"
+
+
+name_by_package(ErrorRule, Provider, Call)
