@@ -26,6 +26,7 @@ from ._core.errors import (
     UsageError,
     name_by_package,
 )
+from ._core.other_options import OWN_CLIENT
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
 from ._core.secrets import is_secret
@@ -117,9 +118,9 @@ def stream(
     connecting = (base_url, proxy, client, verify, transport)
     # In a list that also names providers, these settings are for those, and each Client keeps its own.
     if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 5:
-        raise OptionError(
-            "base_url=, proxy=, client=, verify= and transport= are settings of the Client; set them there"
-        )
+        if client is not None:
+            raise OptionError(f"client= cannot be given with a Client; {OWN_CLIENT}")
+        raise OptionError("base_url=, proxy=, verify= and transport= are settings of the Client; set them there")
     if not asked:
         # What `working()` of the app `probe` returns knows why it is empty.
         why: G4fliteError | None = getattr(provider, "error", None)
@@ -324,7 +325,12 @@ def resolve_connection(
 def check_transport(transport: object, provider: str) -> None:
     """Raise `OptionError` if the transport is unknown or not installed."""
     if transport not in (None, "httpx", "aiohttp"):
-        raise OptionError(f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider)
+        # A transport of httpx, like a recorder.
+        ours = hasattr(transport, "handle_request") or hasattr(transport, "handle_async_request")
+        advice = "pass client=httpx.Client(transport=...) to stream()" if ours else ""
+        raise OptionError(
+            f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider, advice=advice
+        )
     if transport == "aiohttp":
         from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
 

@@ -4,6 +4,10 @@ Sources (November 2026): the signatures of `openai.OpenAI` and `chat.completions
 `litellm.completion`, `g4f.client.Client` and `instructor`.
 """
 
+# What to do if a `Client` should read over the caller's HTTP client, say for a recording.
+OWN_CLIENT = (
+    "a Client has an HTTP client of its own; pass yours to stream(), with the provider's name in place of the Client"
+)
 # What to do, by the name of the argument; `{retries}` stands for our own argument of that name.
 INSTEAD = {
     "stream": "a stream always streams; leave it out, and call .text() for the whole answer",
@@ -50,7 +54,7 @@ INSTEAD = {
     **dict.fromkeys(
         ("api_key", "base_url", "proxy", "verify", "transport"), "it is a setting of the Client; set it there"
     ),
-    "client": "a Client has an HTTP client of its own; pass yours to stream()",
+    "client": OWN_CLIENT,
 }  # fmt: skip
 
 
