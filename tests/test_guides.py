@@ -77,3 +77,13 @@ def test_a_program_of_a_guide_runs_as_it_stands(
     assert complaints == ""
     if block.output is not None:
         assert out.rstrip() == block.output.rstrip()
+
+
+def test_the_program_of_the_page_on_vendoring_runs_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = blocks(GUIDES / "vendoring.md")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        exec(compile(block.code, f"line {block.line}", "exec"), {"__name__": "__main__"})
+        assert capsys.readouterr() == (block.output, "")
