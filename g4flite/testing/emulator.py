@@ -100,9 +100,9 @@ class Emulator:
 
     def policy(self) -> Policy:
         """Return what holds for a request that arrives now."""
-        said = self._reply
+        said = self.reply
         reply = (lambda _: said) if isinstance(said, str) else said
-        return Policy(script=self._script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
+        return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.
