@@ -270,8 +270,8 @@ class Pool:
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
         self._retired: list[object] = []
-        # The event loops that have ended before anybody closed their client.
-        self._ended: list[object] = []
+        # Holds True once an event loop has ended before anybody closed its client.
+        self._ended: set[bool] = set()
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -387,7 +387,7 @@ class Pool:
         if self._pid != os.getpid():
             self._inherited.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
-            self._ended = []
+            self._ended = set()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _forget_closed_loops(self) -> None:
@@ -413,10 +413,10 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def _forget(clients: dict[object, Any], ended: list[object], loop: object) -> None:
-    """Drop the client of an event loop that ends, and note the loop."""
+def _forget(clients: dict[object, Any], ended: set[bool], loop: object) -> None:
+    """Drop the client of an event loop that ends, and note that a loop has ended."""
     clients.pop(loop, None)
-    ended.append(loop)
+    ended.add(True)
 
 
 def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:

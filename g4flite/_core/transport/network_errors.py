@@ -148,7 +148,7 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
         )
     broken = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
     # Over a proxy, the proxy may be the one that speaks no TLS.
-    if broken and broken.reason == "WRONG_VERSION_NUMBER" and not (proxy or is_login):
+    if broken and "WRONG_VERSION_NUMBER" in str(broken) and not (proxy or is_login):
         return TLSError(
             f"no TLS connection to {place}: the server speaks plain http",
             advice=f"set {base_url} to http://{place}/...",
