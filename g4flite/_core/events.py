@@ -12,6 +12,8 @@ Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
+from .errors import name_by_package
+
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
 # The `raw` of a `Usage` for which the service sent no object.
@@ -127,3 +129,6 @@ class ChunkParser(Protocol):
 
     def close(self) -> Iterable[str | Event]:
         """Return the texts and events that were held back until the end of the body."""
+
+
+name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, Native, Finish, ChunkParser)

@@ -147,6 +147,7 @@ def test_an_event_loop_that_ends_leaves_neither_client_nor_socket(backend: str, 
     assert descriptors() < before + 10
     gc.collect()
     assert len(made) == 0
+    client.close()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
