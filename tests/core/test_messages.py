@@ -3,6 +3,7 @@
 import copy
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +167,16 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         ([{"content": "x"}], "message 1 has no role"),
         ([{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}], "message 2 has the role 'robot'"),
         ([{"role": ["user"], "content": "x"}], "the role ['user']"),
+        ([{"role": "model", "content": "x"}], "message 1 has the role 'model'; write 'assistant'"),
+        ([{"role": "AI", "content": "x"}], "message 1 has the role 'AI'; write 'assistant'"),
+        ([{"role": "human", "content": "x"}], "message 1 has the role 'human'; write 'user'"),
+        ([{"role": "function", "content": "x"}], "message 1 has the role 'function'; write 'tool'"),
+        ([{"role": "user", "content": [Path("a.txt")]}], "parts can be sent; pass path.read_text() for"),
+        (Path("a.txt"), "Path; pass path.read_text() for the text of a file"),
+        (
+            [{"role": "user", "content": Path("a.txt")}],
+            "Path; it must be a text or a list of parts; pass path.read_text()",
+        ),
         ([{"role": "user"}], "message 1 has no content; give it a text or a list of parts"),
         ([{"role": "user", "content": 3}], "content of the type int"),
         ([{"role": "user", "content": "x", "audio": {"id": 1}}], "1 has 'audio', which cannot be sent; it takes role"),
