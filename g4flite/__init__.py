@@ -69,8 +69,9 @@ if TYPE_CHECKING:
     from ._core.response.parsers import JsonLinesParser, TextParser
     from ._core.settings import Retry, Timeout
     from ._core.stream import Events, Stream
+    from ._core.tools import tool_result
     from .client import Client, HttpClient, Messages, ProviderLike, stream
-    from .conversation import tool_result
+    from .conversation import Answer, Conversation
     from .providers import register
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ __version__ = "0.1.0"
 __all__ = [
     "JSON",
     "AllFailedError",
+    "Answer",
     "Attempt",
     "AuthenticationError",
     "Call",
@@ -88,6 +90,7 @@ __all__ = [
     "ConnectTimeoutError",
     "ContentFilterError",
     "ContextLengthError",
+    "Conversation",
     "EmptyReplyError",
     "ErrorRule",
     "Event",
@@ -155,7 +158,7 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
-    "tool_result": "conversation",
+    **dict.fromkeys(("Answer", "Conversation"), "conversation"), "tool_result": "_core.tools",
     "providers": "", "register": "providers",
 }  # fmt: skip
 

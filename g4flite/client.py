@@ -25,6 +25,7 @@ from ._core.errors import (
     RetiredProviderWarning,
     UsageError,
 )
+from ._core.loops import frames_of_ours
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
 from ._core.secrets import is_secret
@@ -249,8 +250,7 @@ class Client:
             self._timeout if timeout is None else as_timeout(timeout),
             self._retry if retries is None else as_retry(retries),
         )
-        # The warning names the line that called `stream()`, a frame further up than in `g4flite.stream`.
-        warn(call, public=self._public, stacklevel=4)
+        warn(call, public=self._public)
         return route
 
     def close(self) -> None:
@@ -330,10 +330,10 @@ def check_transport(transport: object, provider: str) -> None:
             raise OptionError('transport="aiohttp" needs httpx-aiohttp: pip install httpx-aiohttp', provider=provider)
 
 
-def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
+def warn(call: Call, *, public: bool) -> None:
     """Warn if the call goes to a retired provider's public host (once a process) or sends a key over plain http.
 
-    `public` is true if the caller named no base URL.
+    `public` is true if the caller named no base URL.  The warning names the line of the caller.
     """
     spec = call.provider
     if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
@@ -341,7 +341,7 @@ def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
             f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
             "else.  Pass base_url= to call a server of your own."
         )
-        warnings.warn(message, RetiredProviderWarning, stacklevel=stacklevel)
+        warnings.warn(message, RetiredProviderWarning, stacklevel=frames_of_ours())
         # After the warning: if a filter turns the warning into an error, the next call must raise this error again.
         _warned.add(spec.name)
     if not call.base_url.startswith("http:") or is_loopback(call.base_url):
@@ -353,7 +353,7 @@ def warn(call: Call, *, public: bool, stacklevel: int = 3) -> None:
             f"{spec.name}: a key goes to another machine over plain http, where everyone on the way can read it; "
             "use https"
         )
-        warnings.warn(message, InsecureTransportWarning, stacklevel=stacklevel)
+        warnings.warn(message, InsecureTransportWarning, stacklevel=frames_of_ours())
 
 
 def route_of(

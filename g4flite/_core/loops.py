@@ -33,7 +33,7 @@ def warn_of_blocking(provider: str) -> None:
         "`async for chunk in stream` or `await stream.atext()`, or read the stream in a thread of its own, as "
         "`await asyncio.to_thread(stream.text)` does",
         SyncInAsyncWarning,
-        stacklevel=_frames_of_ours(),
+        stacklevel=frames_of_ours(),
     )
     # After the warning: if a filter turns the warning into an error, the next loop must raise this error again.
     _warned = True
@@ -66,8 +66,8 @@ def in_notebook() -> bool:
     return ipython is not None and ipython.get_ipython() is not None
 
 
-def _frames_of_ours() -> int:
-    """Return the `stacklevel` at which `warn_of_blocking` names the first line that does not belong to the package."""
+def frames_of_ours() -> int:
+    """Return the `stacklevel` at which a warning of the calling function names the first line outside the package."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith(f"{PACKAGE}."):
         frame, level = frame.f_back, level + 1

@@ -204,6 +204,8 @@ def _own_setting(error: OptionError) -> OptionError:
 def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that are not None.  Raises `OptionError` unless the provider takes each, with such a value."""
     given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(tools := given.get("tools"), list | tuple):
+        given["tools"] = _described(tools)
     for name, value in given.items():
         if name not in provider.options:
             if instead := instead_of(name):
@@ -220,6 +222,15 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         if isinstance(value, float) and not isfinite(value):
             raise OptionError(f"the option {name!r} must be a finite number, not {value}")
     return given
+
+
+def _described(tools: Sequence[Any]) -> Sequence[Any]:
+    """Return the tools with the schemas of the functions among them in their place."""
+    if not any(map(callable, tools)):
+        return tools
+    from .schemas import schema_of_function  # noqa: PLC0415 - most tools are dicts
+
+    return [schema_of_function(tool) if callable(tool) else tool for tool in tools]
 
 
 def _copy(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ refers to the generator, so CPython closes the generator, and with it the connec
 """
 
 import weakref
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -24,16 +24,17 @@ if TYPE_CHECKING:
 
 
 class Events:
-    """The texts and events of a stream, in order.  `Stream.events` returns this."""
+    """The texts and events of a stream or an answer, in order.  Their method `events` returns this."""
 
-    def __init__(self, stream: "Stream") -> None:
+    def __init__(self, stream: Any) -> None:
+        # A `Stream`, or the `Answer` of a conversation.
         self._stream = stream
 
-    def __iter__(self) -> Generator[str | Event, None, None]:
-        return self._stream._read(everything=True)
+    def __iter__(self) -> Iterator[str | Event]:
+        return self._stream._read(everything=True)  # type: ignore[no-any-return]
 
-    def __aiter__(self) -> AsyncGenerator[str | Event, None]:
-        return self._stream._aread(everything=True)
+    def __aiter__(self) -> AsyncIterator[str | Event]:
+        return self._stream._aread(everything=True)  # type: ignore[no-any-return]
 
 
 class Stream:

@@ -30,7 +30,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any, NoReturn
 
-from .. import G4fliteError, Provider, Stream, UsageError, __version__, providers, stream
+from .. import Answer, G4fliteError, Provider, Stream, UsageError, __version__, providers, stream
 from .._core.exchange import IN_PARTIAL
 from .._core.options import OPTIONS
 from .._core.request import resolve_model
@@ -105,11 +105,6 @@ def message_with(argument: Callable[[str], str], error: G4fliteError) -> str:
 def tell(kind: str, message: object) -> None:
     """Print a message as one line on standard error."""
     print(f"{PACKAGE}: {kind}: {' '.join(str(message).split())}", file=sys.stderr)
-
-
-def tell_warning(message: object, *_: object, **__: object) -> None:
-    """Print a warning as one line.  It takes the place of `warnings.showwarning`, which would add a line of source."""
-    tell("warning", message)
 
 
 def program() -> str:
@@ -230,13 +225,21 @@ def warnings_as_lines() -> Iterator[None]:
     Python's flag -W does not silence these warnings, as they are about safety: they say that a key goes over plain
     http, or that a host may belong to somebody else by now.
     """
+    told: set[str] = set()
+
+    def tell_once(message: object, *_: object, **__: object) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            tell("warning", message)
+
     with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = tell_warning
+        # Python would add a line of source, and print a warning again for another line of the program.
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = tell_once
         yield
 
 
-def show(answer: Stream) -> None:
+def show(answer: Stream | Answer) -> None:
     """Print the chunks of an answer as they come, then a line feed if the text does not end with one.
 
     If standard output is a terminal, control characters are left out; a file or a pipe gets the text as it came.

@@ -104,9 +104,9 @@ def test_a_program_without_a_caller_of_its_own_is_named_by_its_outermost_frame(
     loop: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if all frames belonged to the package: the walk ends at the outermost frame."""
-    frames = iter([SimpleNamespace(f_back=None, f_globals={"__name__": "g4flite.apps"})])
+    frames = iter([SimpleNamespace(f_back=None, f_globals={"__name__": "g4flite.client"})])
     monkeypatch.setattr(loops, "sys", SimpleNamespace(_getframe=lambda _: next(frames)))
-    assert loops._frames_of_ours() == 1
+    assert loops.frames_of_ours() == 1
 
 
 def test_next_of_a_stream_says_what_to_write() -> None:

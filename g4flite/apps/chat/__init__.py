@@ -21,17 +21,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ... import (
+    Answer,
     AuthenticationError,
+    Conversation,
     EmptyReplyError,
     G4fliteError,
     ModelNotFoundError,
     NotFoundError,
     OptionError,
     PermissionDeniedError,
-    Stream,
     UsageError,
     providers,
-    stream,
 )
 from ..._core.request import resolve_base_url, resolve_key
 from ..cli import add_settings, flag, message_with, program, settings, show, tell, warnings_as_lines
@@ -141,7 +141,7 @@ def listens(url: str) -> bool:
     return True
 
 
-def converse(session: Session, read: Callable[[str], str], paint: Callable[[Stream], None], *, terminal: bool) -> bool:
+def converse(session: Session, read: Callable[[str], str], paint: Callable[[Answer], None], *, terminal: bool) -> bool:
     """Read lines and carry them out until the input ends.  Return whether all succeeded; at a terminal, always True."""
     succeeded = True
     while True:
@@ -190,7 +190,7 @@ def read_turn(read: Callable[[str], str]) -> str:
     return "\n".join(lines)
 
 
-def act(step: Step, paint: Callable[[Stream], None], *, terminal: bool) -> Session:
+def act(step: Step, paint: Callable[[Answer], None], *, terminal: bool) -> Session:
     """Carry out a step, and return the session after it."""
     session = step.session
     match step.do:
@@ -207,27 +207,36 @@ def act(step: Step, paint: Callable[[Stream], None], *, terminal: bool) -> Sessi
     return session
 
 
-def ask(session: Session, paint: Callable[[Stream], None], *, terminal: bool) -> Session:
+def ask(session: Session, paint: Callable[[Answer], None], *, terminal: bool) -> Session:
     """Send the pending question, show the answer as it comes, and return the session after it."""
-    reply = answer(session)
-    try:
-        paint(reply)
-    except KeyboardInterrupt:
-        if not terminal or not reply.partial:
-            raise
-        note("[stopped; what came is kept, /retry asks again]")
+    with conversation(session) as chat:
+        reply = chat.say(*session.pending)
+        try:
+            paint(reply)
+        except KeyboardInterrupt:
+            if not terminal or not reply.partial:
+                raise
+            note("[stopped; what came is kept, /retry asks again]")
     if not reply.partial:
         raise EmptyReplyError(
             f"the answer holds no text (finish reason: {reply.finish_reason})", provider=session.provider
         )
     if reply.finish_reason not in (None, "stop"):
         note(f"[finish reason: {reply.finish_reason}]")
-    return session.answered(reply.partial)
+    # The history holds a complete answer, with its state.
+    whole = len(chat.messages) > len(session.turns)
+    return session.continued(chat.messages) if whole else session.answered(reply.partial)
 
 
-def answer(session: Session) -> Stream:
+def conversation(session: Session) -> Conversation:
+    """Return the conversation so far.  Raises `UsageError` if it could not go on."""
+    settings = {"model": session.model, "system": session.system, "messages": session.turns, **session.settings}
+    return Conversation(session.provider, **settings)
+
+
+def answer(session: Session) -> Answer:
     """Return the answer to the pending question.  Nothing is sent before somebody iterates over it."""
-    return stream(session.provider, [*session.history, *session.pending], model=session.model, **session.settings)
+    return conversation(session).say(*session.pending)
 
 
 def save(session: Session, path: str) -> None:
@@ -251,7 +260,7 @@ def load(session: Session, path: str) -> Session:
     return session.loaded(messages)
 
 
-def painter(wanted: bool) -> Callable[[Stream], None]:
+def painter(wanted: bool) -> Callable[[Answer], None]:
     """Return the function that shows an answer: it renders Markdown if that is wanted and `rich` is installed.
 
     Says what is missing if `rich` is not installed.

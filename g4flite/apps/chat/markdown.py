@@ -20,7 +20,7 @@ from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.text import Text
 
-from ... import Reasoning, Stream
+from ... import Answer, Reasoning, Stream
 from ..._core.events import Event
 from ..cli import CONTROL
 
@@ -123,7 +123,7 @@ def painted(kind: type, text: str) -> RenderableType:
     return markdown
 
 
-def show_markdown(answer: Stream, console: Console) -> None:
+def show_markdown(answer: Stream | Answer, console: Console) -> None:
     """Print an answer as it comes: its text as rendered Markdown, its reasoning dim."""
     last = Block(live=True)
     with answer, Live(last, console=console, transient=True, refresh_per_second=8):

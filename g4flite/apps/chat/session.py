@@ -57,6 +57,10 @@ class Session:
         """Return the session after this answer to the pending question."""
         return replace(self, turns=(*self.turns, *self.pending, Message(role="assistant", content=text)), pending=())
 
+    def continued(self, turns: Sequence[Mapping[str, Any]]) -> "Session":
+        """Return the session with these turns, of which the last answers the pending question."""
+        return replace(self, turns=normalise(turns), pending=())
+
     def again(self) -> "Session":
         """Return the session with its last question pending, and without the answer to it.
 

@@ -156,7 +156,7 @@ def prepare(spec: Provider, model: str | None) -> Call | Probe:
         call = make_call(spec, PROMPT, model=model, base_url=None, headers=None, options=options)
     except UsageError as error:
         return probe_without_call(spec, error)
-    warn(call, public=False, stacklevel=4)
+    warn(call, public=False)
     return call
 
 
