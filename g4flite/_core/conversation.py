@@ -9,17 +9,19 @@ What a service is known to refuse never goes out.  If nothing is lost by it, the
 import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import count, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import MessagesError
 from .messages import Message, joined, parts, split_data_url, tool_names
-from .state import Question, with_states
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
+
+if TYPE_CHECKING:
+    from .state import Question
 
 SYSTEM = ("system", "developer")
 
 
-def fitted(call: Question, takes: Takes) -> list[Message]:
+def fitted(call: "Question", takes: Takes) -> list[Message]:
     """Return the call's messages as the service takes them.
 
     A developer message becomes a system message, and both become the user's if the model knows no system messages.  An
@@ -30,9 +32,13 @@ def fitted(call: Question, takes: Takes) -> list[Message]:
     Raises `MessagesError` for a key, an image, a tool's name or a place of a system message that the service does not
     take, for a tool call without its result, and for a result without its call.
     """
-    model = call.model
-    _check_pairs(call.messages)
-    messages = _with_ids(with_states(call, takes), takes.call_ids)
+    messages, model = call.messages, call.model
+    _check_pairs(messages)
+    if any("state" in message or "partial" in message for message in messages):
+        from .state import with_states  # noqa: PLC0415 - most messages hold no state
+
+        messages = with_states(call, takes)
+    messages = _with_ids(messages, takes.call_ids)
     # The ids are unique now: some services count them anew in every turn.
     functions = tool_names(messages)
     fit = [_fitted(number, message, takes, functions, call.dropped) for number, message in enumerate(messages, 1)]

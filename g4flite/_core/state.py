@@ -55,8 +55,6 @@ BOUND: Mapping[str, Mapping[str, str]] = {
 
 def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     """Return the messages with the parts of each state that goes back, and without the other states."""
-    if not any("state" in message or "partial" in message for message in call.messages):
-        return call.messages
     now, result = origin(call), list[Message]()
     bound = bool(takes.prefix) and re.fullmatch(takes.prefix, call.model or "") is not None
     before = prefixes(call.messages, call.options.get("tools"))
