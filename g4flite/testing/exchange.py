@@ -26,6 +26,7 @@ from .quirks import QUIRKS
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
+from .tool_calls import call_of, in_place_of_text
 
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
@@ -139,6 +140,8 @@ def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Respo
     if script.problem and (error := protocol.fault(post, script.problem, None)):
         return _reply(protocol, post, error)
     said = iter([Problem(script.problem)]) if script.problem else spoken(policy.reply, turn.messages)
+    if script.tools and (call := call_of(turn.messages, turn.options)):
+        said = in_place_of_text(said, call)
     start, pieces = opened(said)
     turn = replace(turn, response_id=start.response_id, model=start.model or turn.model)
     pieces = counted(pieces, words(turn.messages))

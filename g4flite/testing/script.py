@@ -55,6 +55,11 @@ class Script:
     service would send.  The reply function is not called then.  The retired services know no such errors and refuse
     it."""
 
+    tools: bool = False
+    """Calls a tool in place of the reply function's text, if a request declares tools, as a model would: the tool that
+    `tool_choice` names, or else the first, with arguments made from its JSON Schema.  The reply function's text answers
+    a request whose last message is a tool's result, and one with the `tool_choice` "none"."""
+
     dialect: str | None = None
     """The service whose habits the reply has, if several share a protocol: openai, azure, openrouter, deepseek, vllm,
     groq, zai, huggingface, llamacpp, transformers, litellm, mistral, perplexity, github-models or fireworks.  What the
