@@ -63,7 +63,8 @@ class Post:
     def key(self) -> str:
         """The key, by which an account is told from another; "" without a key."""
         names = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
-        return next(filter(None, (sole(self.headers, name) for name in names)), "")
+        found = next(filter(None, (sole(self.headers, name) for name in names)), "")
+        return found.removeprefix("Bearer ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
