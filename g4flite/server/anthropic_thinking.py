@@ -149,5 +149,7 @@ class Signer:
             mark = self._bound.sign("anthropic", block.get("thinking", ""), self._order)
             block = {**block, field: mark}
             self._order.append(mark)
-        self._bound = self._bound.followed_by(seen("assistant", block))
+        # A text of blanks cannot come back, because the service refuses it.
+        if block["type"] != "text" or block["text"].strip():
+            self._bound = self._bound.followed_by(seen("assistant", block))
         return block

@@ -87,7 +87,7 @@ def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     need(given, "role", ROLE, where)
     content = may(given, "content", CONTENT, where)
     if isinstance(content, list):
-        content = [_part(part, where + "content: ") for part in content if part.get("type") != "thinking"]
+        content = [_part(part, where + "content: ") for part in content if part.get("type") != "thinking"] or ""
     return {**given, "content": content}
 
 

@@ -158,7 +158,7 @@ def write(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes
 
 def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     usage, calls, thought, begun = UNCOUNTED, 0, False, False
-    # The reasoning that has not been signed yet.
+    # The reasoning, which is signed at its end.
     thoughts = list[str]()
     for piece in habits.pieces(_translated(habits, pieces)):
         if isinstance(piece, Usage):
@@ -170,10 +170,9 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
         if not begun:
             yield from map(sse, _opening(habits, turn))
             begun = True
-        if thoughts and not isinstance(piece, Reasoning):
-            if delta := habits.sign(turn, "".join(thoughts)):
-                yield sse(_chunk(habits, turn, delta))
-            thoughts.clear()
+        # All reasoning of a reply is one part of it, which may go on behind a text.
+        if thoughts and isinstance(piece, Finish) and (delta := habits.sign(turn, "".join(thoughts))):
+            yield sse(_chunk(habits, turn, delta))
         match piece:
             case Finish():
                 yield from map(sse, _closing(habits, turn, piece.native, usage))

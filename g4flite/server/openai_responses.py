@@ -145,7 +145,13 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
         case "message":
             role = need(item, "role", ROLE, where)
             kinds = ("output_text",) if role == "assistant" else INPUT_PARTS
-            messages.append({"role": role, "content": _content(need(item, "content", INPUT, where), kinds, where)})
+            content = _content(need(item, "content", INPUT, where), kinds, where)
+            before = messages[-1] if messages and role == "assistant" else {}
+            # A text behind the tool calls of a turn belongs to the turn.
+            if before.get("tool_calls"):
+                before["content"] = (before["content"] or "") + content
+            else:
+                messages.append({"role": role, "content": content})
         case "function_call":
             openai_name(f"{where}name", need(item, "name", NAME, where))
             call = tool_call(

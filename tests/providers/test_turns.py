@@ -422,3 +422,26 @@ def test_a_state_without_a_part_of_its_own_begins_a_new_part() -> None:
         {"text": "c", "thought": True, "thoughtSignature": "z"},
     ]  # fmt: skip
     assert TurnState(None) in read("gemini", data)
+
+
+def responses_turn(*output: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Return the items that go back of this output, and what is left out of it."""
+    frames = [event for index, one in enumerate(output) for event in item(index, one)]
+    turn = turn_of("openai-responses", events(*frames, COMPLETED), "gpt-5.6")
+    payload, dropped = sent("openai-responses", answered(turn), "gpt-5.6")
+    back = [one for one in payload["input"] if one.get("role") != "user" and one.get("type") != "function_call_output"]
+    return back, dropped
+
+
+def test_the_ids_of_calls_stay_with_the_calls_that_have_reasoning_before_them() -> None:
+    first = {**CALL_ITEM, "id": "fc_0", "call_id": "call_0"}
+    second = {**CALL_ITEM, "id": "fc_2", "call_id": "call_2"}
+    bare = {key: value for key, value in first.items() if key != "id"}
+    assert responses_turn(first, THOUGHT, second) == ([bare, THOUGHT, second], ())
+
+
+def test_reasoning_that_nothing_follows_is_left_out() -> None:
+    """400 "Item 'rs_1' of type 'reasoning' was provided without its required following item." (pydantic-ai, 2026)."""
+    told = ("the reasoning at the end of an answer is left out, because no text or tool call follows it",)
+    more = {**THOUGHT, "id": "rs_2"}
+    assert responses_turn(THOUGHT, SAID_ITEM, more) == ([THOUGHT, SAID_ITEM], told)

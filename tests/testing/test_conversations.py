@@ -7,6 +7,7 @@ question.  The emulator answers 400 if a turn comes back otherwise than its serv
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -441,3 +442,38 @@ def test_a_turn_that_comes_back_changed_is_refused_as_the_service_refuses_it(syn
         sync_talk.answer_calls(name, model=model)
         found = refusal(sync_talk, change, headers)
         assert (expected in found) if expected else not found, (name, model, expected, found)
+
+
+PIECES = (
+    "Said. ",
+    " ",
+    "\n\n",
+    Reasoning("Hm."),
+    Reasoning(" "),
+    Hidden(),
+    *(ToolCall("", "clock", a) for a in ARGUMENTS),
+)
+KEEPERS = (
+    "anthropic", "gemini", "openai-responses", "openrouter", "deepseek", "moonshot", "mistral", "cohere", "ollama",
+    "zai", "vllm",
+)  # fmt: skip
+
+
+def test_turns_with_their_parts_in_any_order_go_back(sync_talk: Talk) -> None:
+    for seed in range(150):
+        chance = random.Random(seed)
+        name = chance.choice(KEEPERS)
+        # Each reply says something: one without text and tool calls may be an error.
+        plan = [
+            [*chance.choices(PIECES, k=chance.randrange(5)), "So.", *chance.choices(PIECES, k=chance.randrange(3))]
+            for _ in range(3)
+        ]
+        replies = iter(plan)
+        sync_talk.emulator.reply = lambda _, replies=replies: next(replies)  # type: ignore[misc]
+        sync_talk.start()
+        following: list[Any] = [{"role": "system", "content": "Be brief."}, user("What time is it?")]
+        for _ in plan:
+            stream = sync_talk.ask(name, *following)
+            assert [told for told in stream.dropped if "at the end of an answer" not in told] == [], (seed, plan)
+            following = [tool_result(call, "nine") for call in stream.tool_calls] or [user("And now?")]
+    assert {exchange.problem for exchange in sync_talk.emulator.exchanges} == {None}
