@@ -445,3 +445,9 @@ def test_reasoning_that_nothing_follows_is_left_out() -> None:
     told = ("the reasoning at the end of an answer is left out, because no text or tool call follows it",)
     more = {**THOUGHT, "id": "rs_2"}
     assert responses_turn(THOUGHT, SAID_ITEM, more) == ([THOUGHT, SAID_ITEM], told)
+
+
+def test_a_text_without_an_id_behind_reasoning_goes_back() -> None:
+    bare = {key: value for key, value in SAID_ITEM.items() if key != "id"}
+    said = {"role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
+    assert responses_turn(THOUGHT, bare) == ([THOUGHT, said], ())
