@@ -58,7 +58,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     now, result = origin(call), list[Message]()
     bound = bool(takes.prefix) and re.fullmatch(takes.prefix, call.model or "") is not None
     before = prefixes(call.messages, call.options.get("tools"))
-    # The number of the first message that may have been changed since the last state that fits; 0 once one has been.
+    # The number of the first message that may have been changed since the last state that fits.
     first = 1
     for number, message in enumerate(call.messages, 1):
         kept = message.copy()
@@ -66,12 +66,13 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
         digest = next(before) if bound else ""
         if state is not None:
             why = "the answer is not complete" if partial else _foreign(state, message, now, takes)
-            if not why and bound and (not first or state.get("prefix") != digest):
-                first, why = 0, _changed(first, number, state.get("prefix"), digest)
-            if why:
-                call.dropped.append(f"message {number}: its state is left out, because {why}")
-            else:
+            # A state that came after a change fits: it was left out of that request, too, what the change had ended.
+            if not why and bound and state.get("prefix") != digest:
+                why = _changed(first, number, state.get("prefix"), digest)
+            if not why:
                 first, kept["state"] = number + 1, state["parts"]
+            elif takes.state or not _is_reasoning(state, now):
+                call.dropped.append(f"message {number}: its state is left out, because {why}")
         result.append(kept)
     return result
 
@@ -91,10 +92,14 @@ def _foreign(state: Mapping[str, Any], message: Message, now: Mapping[str, Any],
     return ""
 
 
+def _is_reasoning(state: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether a state is no more than the reasoning of this service, which never wants that back."""
+    own = all(state.get(field) == now[field] for field in BOUND["provider"])
+    return own and all(not isinstance(part, dict) or part.keys() == {"reasoning"} for part in state["parts"])
+
+
 def _changed(first: int, number: int, then: object, now: str) -> str:
     """Return why a state of message `number` is not valid any more: something before it was changed."""
-    if not first:
-        return "an earlier state is left out"
     if str(then).partition("-")[0] != now.partition("-")[0]:
         return "the tools were changed"
     return (

@@ -46,7 +46,7 @@ def emulate(arguments: argparse.Namespace) -> None:
     """
     # No other command needs a server: --help should not wait for this import.
     from ..testing import Emulator, Script  # noqa: PLC0415
-    from ..testing.emulator import echo  # noqa: PLC0415
+    from ..testing.replies import echo  # noqa: PLC0415
 
     try:
         script = Script(wait=arguments.slow, cut=arguments.cut, problem=arguments.fail, tools=True)
@@ -75,7 +75,7 @@ def emulate(arguments: argparse.Namespace) -> None:
 def thoughtful(messages: list[dict[str, Any]]) -> "Iterator[str | Reasoning]":
     """Yield some reasoning, and then what the emulator says by itself."""
     from ..testing import Reasoning  # noqa: PLC0415 - see `emulate`
-    from ..testing.emulator import echo  # noqa: PLC0415
+    from ..testing.replies import echo  # noqa: PLC0415
 
     yield from map(Reasoning, ("Let me", " think", " about it."))
     yield from re.findall(r"\s*\S+|\s+", echo(messages))

@@ -7,7 +7,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (Augu
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import fitted
@@ -58,7 +58,6 @@ TAKES = replace(
 )
 # The fields of an item of the output that go back: `status` and fields that are null say nothing.
 UNSENT = ("status",)
-NO_HEAD: dict[str, Any] = {}
 
 
 def payload(call: Call) -> JSON:
@@ -82,13 +81,26 @@ def payload(call: Call) -> JSON:
     return (
         {
             "model": required_model(call.model),
-            "input": [item for m in fitted(call, TAKES) for item in items(m)],
+            "input": [item for m in fitted(call, TAKES) for item in with_following(list(items(m)), call.dropped)],
             "stream": True,
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
         | non_empty(tools=tools, tool_choice={"type": "function", "name": name} if name else kind)
         | non_empty(text=non_empty(format=form))
     )
+
+
+def with_following(items: list[dict[str, Any]], dropped: list[str]) -> list[dict[str, Any]]:
+    """Return the items of a message without reasoning at their end, as an answer has it that was cut off there.
+
+    400 "Item 'rs_...' of type 'reasoning' was provided without its required following item."
+    """
+    kept = list(items)
+    while kept and kept[-1].get("type") == "reasoning":
+        kept.pop()
+    if len(kept) < len(items):
+        dropped.append("the reasoning at the end of an answer is left out, because no text or tool call follows it")
+    return kept
 
 
 def items(message: Message) -> Iterator[dict[str, Any]]:
@@ -120,9 +132,11 @@ def turn_items(message: Message) -> Iterator[dict[str, Any]]:
     The heads of messages and tool calls stand behind them: the ids that the service wants with a reasoning item (400
     "Item 'fc_...' of type 'function_call' was provided without its required 'reasoning' item").
     """
-    heads = [part for part in message["state"] if isinstance(part, dict) and part.get("type") == "function_call"]
-    made = map(function_call, message.get("tool_calls", ()))
-    calls = [{**call, **head} for call, head in zip_longest(made, heads, fillvalue=NO_HEAD) if call]
+    calls = list(map(function_call, message.get("tool_calls", ())))
+    # A head stands behind its call; calls without reasoning before them have none.
+    for place, part in pairwise(message["state"]):
+        if isinstance(place, int) and isinstance(part, dict) and part.get("type") == "function_call":
+            calls[place] |= part
     text = ""
     for part in message["state"]:
         if isinstance(part, str):

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .anthropic_thinking import CONTROLS, Signer, checked
 from .checks import (
     BOOLEAN,
     COUNT,
@@ -42,9 +43,10 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import sse
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, fragments, translate_finish
+from .pieces import UNCOUNTED, Hidden, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import ANTHROPIC_PAIRS, anthropic
+from .signatures import Bound
 
 # Status, type and message of each kind of error.
 FAULTS = {
@@ -59,7 +61,9 @@ FAULTS = {
     "server": (500, "api_error", "Internal server error"),
 }
 REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
-SIGNATURE = "c2lnbmF0dXJl"
+
+# The type of the block for each kind of piece; "" for none.
+KINDS = {ToolCall: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: ""}
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
 RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
@@ -80,7 +84,10 @@ KNOWN = {
 
 
 def read(post: Post) -> Turn:
-    """Return the request in common terms; the top-level `system` is the first message."""
+    """Return the request in common terms; the top-level `system` is the first message.
+
+    `form` has `omitted` if thinking is to have no text.
+    """
     post.demand_key("x-api-key", "authorization")
     version = sole(post.headers, "anthropic-version")
     one_of((OLD, NEW)).check(400, "header anthropic-version (once)", version)
@@ -102,8 +109,15 @@ def read(post: Post) -> Turn:
     options = _options(data)
     anthropic(data)
     check_tools(messages, **ANTHROPIC_PAIRS)
+    controls = any(CONTROLS in value for name, value in post.headers if name.lower() == "anthropic-beta")
+    bound, dropped = checked(data, Bound(model, post.key), controls=controls)
     stream = may(data, "stream", BOOLEAN) or False
-    return Turn(model=model, messages=messages, options=options, stream=stream)
+    omitted = (may(data, "thinking", OBJECT) or {}).get("display") == "omitted"
+    extra = {"input_transformations": dropped} if controls else {}
+    return Turn(
+        model=model, messages=messages, options=options, stream=stream, bound=bound, extra=extra,
+        form=frozenset(["omitted"] if omitted else []),
+    )  # fmt: skip
 
 
 def _cites(content: Any) -> bool:
@@ -187,7 +201,9 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     # The type of the block that is open ("" for none), its index, and the tokens that message_start told of.
     kind, index, usage, told = "", 0, UNCOUNTED, None
-    for piece in translate_finish(pieces, REASONS):
+    # Signs what has been said in the open block.
+    signer, said = Signer(turn.bound), list[str]()
+    for piece in translate_finish(pieces, REASONS, hidden=True):
         if isinstance(piece, Usage):
             usage = piece
             continue
@@ -198,14 +214,20 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             told = usage.prompt_tokens
             counts = _input(usage) | {"output_tokens": 1}
             yield {"type": "message_start", "message": _message(turn, [], None, counts)}
-        wanted = {ToolCall: "tool_use", Reasoning: "thinking", Finish: ""}.get(type(piece), "text")
-        if kind and (kind != wanted or wanted == "tool_use"):
-            if kind == "thinking":
-                yield _delta(index, {"type": "signature_delta", "signature": SIGNATURE})
+        wanted = KINDS.get(type(piece), "text")
+        if kind and (kind != wanted or wanted in ("tool_use", "redacted_thinking")):
+            if kind in ("text", "thinking"):
+                block = signer.signed({"type": kind, kind: "".join(said)})
+                said.clear()
+                if kind == "thinking":
+                    yield _delta(index, {"type": "signature_delta", "signature": block["signature"]})
             yield {"type": "content_block_stop", "index": index}
             index, kind = index + 1, ""
         if wanted and not kind:
-            yield {"type": "content_block_start", "index": index, "content_block": _empty_block(piece, index)}
+            block = _empty_block(turn, piece, index)
+            if wanted == "redacted_thinking":
+                block = signer.signed(block)
+            yield {"type": "content_block_start", "index": index, "content_block": block}
             kind = wanted
         match piece:
             case Finish():
@@ -215,29 +237,48 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 yield {"type": "message_delta", "delta": done, "usage": counts}
                 yield {"type": "message_stop"}
             case ToolCall():
+                signer.signed({**_empty_block(turn, piece, index), "input": _input_of(piece)})
                 for fragment in ["", *fragments(piece.arguments)]:
                     yield _delta(index, {"type": "input_json_delta", "partial_json": fragment})
+            case Hidden():
+                pass
+            case Reasoning() if "omitted" in turn.form:
+                pass
             case Reasoning():
+                said.append(piece.text)
                 yield _delta(index, {"type": "thinking_delta", "thinking": piece.text})
             case _:
+                said.append(piece)
                 yield _delta(index, {"type": "text_delta", "text": piece})
+
+
+def _input_of(call: ToolCall) -> Any:
+    """Return the arguments of a tool call as an object, or as the text that a stream may have in its place."""
+    try:
+        return arguments_object(call)
+    except Refusal:
+        return call.arguments
 
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply."""
-    said = collect(translate_finish(pieces, REASONS))
+    said = collect(translate_finish(pieces, REASONS, hidden=True))
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
-    content = [_block(part, index) for index, part in enumerate(said.parts)]
+    signer = Signer(turn.bound)
+    content = [signer.signed(_block(turn, part, index)) for index, part in enumerate(said.parts)]
     return Reply(200, _message(turn, content, said.end.native, _input(said.usage) | _output(said.usage)))
 
 
-def _block(part: str | Reasoning | ToolCall, index: int) -> dict[str, Any]:
+def _block(turn: Turn, part: str | Reasoning | ToolCall, index: int) -> dict[str, Any]:
+    """Return the block of a part, without its signature."""
     match part:
         case ToolCall():
-            return _empty_block(part, index) | {"input": arguments_object(part)}
+            return _empty_block(turn, part, index) | {"input": arguments_object(part)}
+        case Hidden():
+            return _empty_block(turn, part, index)
         case Reasoning():
-            return {"type": "thinking", "thinking": part.text, "signature": SIGNATURE}
+            return {"type": "thinking", "thinking": "" if "omitted" in turn.form else part.text}
     return {"type": "text", "text": part}
 
 
@@ -245,10 +286,13 @@ def _delta(index: int, delta: dict[str, str]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def _empty_block(piece: Piece, index: int) -> dict[str, Any]:
+def _empty_block(turn: Turn, piece: Piece, index: int) -> dict[str, Any]:
     match piece:
         case ToolCall():
-            return {"type": "tool_use", "id": piece.id or f"toolu_{index + 1}", "name": piece.name, "input": {}}
+            id_ = piece.id or turn.new_id("toolu", index + 1)
+            return {"type": "tool_use", "id": id_, "name": piece.name, "input": {}}
+        case Hidden():
+            return {"type": "redacted_thinking"}
         case Reasoning():
             return {"type": "thinking", "thinking": "", "signature": ""}
     return {"type": "text", "text": ""}
@@ -264,6 +308,7 @@ def _message(turn: Turn, content: list[Any], reason: str | None, usage: dict[str
         "stop_reason": reason,
         "stop_sequence": None,
         "usage": usage,
+        **turn.extra,
     }
 
 

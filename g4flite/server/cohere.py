@@ -87,7 +87,7 @@ def _common(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     need(given, "role", ROLE, where)
     content = may(given, "content", CONTENT, where)
     if isinstance(content, list):
-        content = [_part(part, where + "content: ") for part in content if part.get("type") != "thinking"]
+        content = [_part(part, where + "content: ") for part in content if part.get("type") != "thinking"] or ""
     return {**given, "content": content}
 
 
@@ -126,7 +126,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Finish():
                 yield _end({"finish_reason": piece.native}, usage)
             case ToolCall():
-                yield _call("tool-call-start", calls, _called(piece, calls, ""))
+                yield _call("tool-call-start", calls, _called(turn, piece, calls, ""))
                 for fragment in fragments(piece.arguments):
                     yield _call("tool-call-delta", calls, {"function": {"arguments": fragment}})
                 yield {"type": "tool-call-end", "index": calls}
@@ -143,7 +143,7 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
     content = [_block(part) for part in said.parts if not isinstance(part, ToolCall)]
-    calls = [_called(call, number, call.arguments) for number, call in enumerate(said.calls)]
+    calls = [_called(turn, call, number, call.arguments) for number, call in enumerate(said.calls)]
     message = {
         "role": "assistant",
         **({"content": content} if content else {}),
@@ -171,9 +171,9 @@ def _call(type_: str, index: int, call: dict[str, Any]) -> dict[str, Any]:
     return {"type": type_, "index": index, "delta": {"message": {"tool_calls": call}}}
 
 
-def _called(call: ToolCall, number: int, arguments: str) -> dict[str, Any]:
+def _called(turn: Turn, call: ToolCall, number: int, arguments: str) -> dict[str, Any]:
     asked = {"name": call.name, "arguments": arguments}
-    return {"id": call.id or f"call_{number + 1}", "type": "function", "function": asked}
+    return {"id": call.id or turn.new_id("call", number + 1), "type": "function", "function": asked}
 
 
 def _end(delta: dict[str, Any], usage: Usage) -> dict[str, Any]:

@@ -7,6 +7,7 @@ end marker), August 2026.
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -45,6 +46,7 @@ from .framing import compact, sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini
+from .signatures import Bound, Signature, digest
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
 FAULTS = {
@@ -69,7 +71,15 @@ DETAILS: dict[str, list[dict[str, Any]]] = {
 REASONS = {
     "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
 }  # fmt: skip
-SIGNATURE = "c2lnbmF0dXJl"
+# The models that refuse a tool call without a signature; they sign without showing any thoughts, too.
+SIGNING = re.compile(r"gemini-([3-9]|\d\d).*")
+# Signatures that are not looked at, for calls of other models (ai.google.dev, thought-signatures).
+UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
+MISSING = (
+    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, "
+    "and missing thought_signature may lead to degraded model performance. Additional data, function call "
+    "`default_api:{}`, position {}."
+)
 
 KNOWN = {
     "temperature": ("temperature", NUMBER),
@@ -102,6 +112,7 @@ def read(post: Post) -> Turn:
     check_tools(messages, **GEMINI_PAIRS)
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
     model_refusals.check(model_refusals.GEMINI, {**data, "model": model})
+    _check_signatures(data["contents"], model)
     form = {"sse": _is_sse(post), "mute": model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))}
     return Turn(
         model=model,
@@ -109,7 +120,46 @@ def read(post: Post) -> Turn:
         options=options,
         stream=_is_stream(post),
         form=frozenset(word for word in form if form[word]),
+        bound=Bound(model),
     )
+
+
+def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
+    """Raise `Refusal` 400 for a signature that is none of this model, and for a tool call without one.
+
+    A call needs one from Gemini 3 on if it is the first of its content and the content is one of the current turn: of
+    those behind the last content in which the user says something.  The signature of a call belongs to its name and
+    arguments; that of a text may stand with another text.  Source: ai.google.dev, thought-signatures (2026);
+    docs.apiyi.com, gemini-thought-signature-missing (October 2026): "Corrupted thought signature." for another model's.
+    """
+    said = [n for n, content in enumerate(contents) if content.get("role") != "model" and not _answers(content)]
+    for number, content in enumerate(contents):
+        for part in content["parts"]:
+            call, mark = part.get("functionCall"), part.get("thoughtSignature")
+            if mark is not None and not _is_unchecked(mark):
+                found = Signature.read("gemini", mark)
+                moved = found is not None and call and found.content != digest(_signed(call))
+                if found is None or moved or found.model != digest(model):
+                    raise Refusal(400, "Corrupted thought signature.")
+        first = next((part for part in content["parts"] if "functionCall" in part), None)
+        current = number > max(said, default=-1)
+        if SIGNING.fullmatch(model) and current and first and "thoughtSignature" not in first:
+            raise Refusal(400, MISSING.format(first["functionCall"]["name"], number + 1))
+
+
+def _answers(content: Mapping[str, Any]) -> bool:
+    """Return whether a content holds nothing but results of tools."""
+    return all("functionResponse" in part for part in content["parts"])
+
+
+def _is_unchecked(mark: str) -> bool:
+    """Return whether a signature is one that is not looked at: as it is, or as Google's client writes these bytes."""
+    return mark in (*UNCHECKED, *(b64encode(text.encode()).decode() for text in UNCHECKED))
+
+
+def _signed(call: Mapping[str, Any]) -> list[Any]:
+    """Return what of a tool call is signed."""
+    return [call["name"], call.get("args") or {}]
 
 
 def _is_mixed(content: Mapping[str, Any]) -> bool:
@@ -224,7 +274,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    usage, thought, begun = UNCOUNTED, False, False
+    usage, signer, begun = UNCOUNTED, Signer(turn), False
     for piece in _said(turn, pieces):
         match piece:
             case Usage():
@@ -237,17 +287,19 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Problem():
                 yield {"error": _error(piece.kind)}
             case Finish():
-                yield _chunk(turn, usage, [{"text": ""}], piece.native)
+                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native)
             case _:
-                thought = thought or isinstance(piece, Reasoning)
-                yield _chunk(turn, usage, [_part(piece, thought)])
+                yield _chunk(turn, usage, [signer.part(piece)])
         begun = True
 
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply: one chunk that has all parts."""
     said = collect(_said(turn, pieces))
-    parts = [_part(part, bool(said.reasoning)) for part in said.parts] or [{"text": ""}]
+    signer = Signer(turn)
+    parts = [signer.part(part) for part in said.parts] or [{"text": ""}]
+    if "text" in parts[-1]:
+        parts[-1] |= signer.last()
     match said.end:
         case Problem(kind="content_filter") if not said.parts:
             return Reply(200, _blocked(turn, said.usage))
@@ -258,15 +310,39 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     return Reply(200, _chunk(turn, said.usage, parts, said.end.native))
 
 
-def _part(piece: str | Reasoning | ToolCall, thought: bool) -> dict[str, Any]:
-    """Return a piece as a part; `thought` says whether reasoning came before, after which tool calls are signed."""
-    match piece:
-        case ToolCall():
-            called = {"name": piece.name, "args": arguments_object(piece), **({"id": piece.id} if piece.id else {})}
-            return {"functionCall": called, **({"thoughtSignature": SIGNATURE} if thought else {})}
-        case Reasoning():
-            return {"text": piece.text, "thought": True}
-    return {"text": piece}
+class Signer:
+    """Makes the parts of one reply, and signs the first tool call, or else the end of the text.
+
+    Models before Gemini 3 sign if they have thought, and give their calls no ids.
+    """
+
+    __slots__ = ("_calls", "_due", "_newer", "_turn")
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn, self._calls = turn, 0
+        # Whether a signature is due.
+        self._due = self._newer = SIGNING.fullmatch(turn.bound.model) is not None
+
+    def part(self, piece: str | Reasoning | ToolCall) -> dict[str, Any]:
+        """Return a piece as a part."""
+        match piece:
+            case ToolCall():
+                self._calls += 1
+                id_ = piece.id or (self._turn.new_id("call", self._calls) if self._newer else "")
+                call = {"name": piece.name, "args": arguments_object(piece), **({"id": id_} if id_ else {})}
+                return {"functionCall": call, **self._signature(_signed(call))}
+            case Reasoning():
+                self._due = True
+                return {"text": piece.text, "thought": True}
+        return {"text": piece}
+
+    def last(self) -> dict[str, Any]:
+        """Return the signature for the end of the text."""
+        return self._signature("")
+
+    def _signature(self, content: Any) -> dict[str, Any]:
+        due, self._due = self._due, False
+        return {"thoughtSignature": self._turn.bound.sign("gemini", content)} if due else {}
 
 
 def _blocked(turn: Turn, usage: Usage) -> dict[str, Any]:

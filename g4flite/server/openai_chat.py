@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat and openai/openai-op
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ from .openai_habits import JSON, Habits, head, path, shown
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
+from .signatures import Bound
 
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
@@ -82,7 +83,7 @@ def read(habits: Habits, post: Post) -> Turn:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
     given, found = need(data, "messages", OBJECTS), options(data, KNOWN)
-    messages = read_messages(given, lambda: habits.check(data))
+    messages = read_messages(given, lambda: habits.check(data), habits.parts)
     stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
     for tool in may(data, "tools", TOOLS) or ():
@@ -95,38 +96,45 @@ def read(habits: Habits, post: Post) -> Turn:
         options=found,
         stream=stream,
         form=frozenset(word for word, wanted in form.items() if wanted),
+        bound=Bound(model, post.key),
     )
 
 
-def read_messages(given: list[dict[str, Any]], check: Callable[[], None] = lambda: None) -> Messages:
+def read_messages(
+    given: list[dict[str, Any]], check: Callable[[], None] = lambda: None, parts: Sequence[str] = ("text", "image_url")
+) -> Messages:
     """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape.
 
-    `check` raises for what the service refuses besides.
+    `parts` are the types that parts of a content may have.  `check` raises for what the service refuses besides.
     """
-    messages = [_message(message, f"messages[{number}].") for number, message in enumerate(given)]
+    messages = [_message(message, f"messages[{number}].", parts) for number, message in enumerate(given)]
     check()
     check_tools(messages, **OPENAI_PAIRS)
     return messages
 
 
-def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _message(given: Mapping[str, Any], where: str, parts: Sequence[str]) -> dict[str, Any]:
     role = need(given, "role", ROLE, where)
     calls = [_call(call, where + "tool_calls: ") for call in may(given, "tool_calls", OBJECTS, where) or ()]
     if role == "assistant":
         content = may(given, "content", CONTENT, where) if calls else need(given, "content", CONTENT, where)
-        return assistant(_content(content, where), calls)
+        return assistant(_content(content, where, parts), calls)
     extra = {"tool_call_id": need(given, "tool_call_id", NAME, where)} if role == "tool" else {}
-    content = _content(need(given, "content", CONTENT, where), where)
+    content = _content(need(given, "content", CONTENT, where), where, parts)
     return {"role": role, "content": content, **extra, **picked(given, "name")}
 
 
-def _content(given: Any, where: str) -> Any:
-    """Return a list of parts in the common form, and a string or None as it is."""
-    return joined(_part(part, where + "content: ") for part in given) if isinstance(given, list) else given
+def _content(given: Any, where: str, parts: Sequence[str]) -> Any:
+    """Return a list of parts in the common form, without reasoning, and a string or None as it is."""
+    if not isinstance(given, list):
+        return given
+    where += "content: "
+    kinds = [need(part, "type", one_of(parts), where) for part in given]
+    return joined(_part(part, where) for part, kind in zip(given, kinds, strict=True) if kind != "thinking")
 
 
 def _part(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    if need(given, "type", one_of(("text", "image_url")), where) == "text":
+    if given["type"] == "text":
         return text_part(need(given, "text", TEXT, where))
     image = need(given, "image_url", OBJECT, where)
     return image_part(need(image, "url", NAME, where), image.get("detail"))
@@ -150,6 +158,8 @@ def write(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes
 
 def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     usage, calls, thought, begun = UNCOUNTED, 0, False, False
+    # The reasoning, which is signed at its end.
+    thoughts = list[str]()
     for piece in habits.pieces(_translated(habits, pieces)):
         if isinstance(piece, Usage):
             usage = piece
@@ -160,15 +170,19 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
         if not begun:
             yield from map(sse, _opening(habits, turn))
             begun = True
+        # All reasoning of a reply is one part of it, which may go on behind a text.
+        if thoughts and isinstance(piece, Finish) and (delta := habits.sign(turn, "".join(thoughts))):
+            yield sse(_chunk(habits, turn, delta))
         match piece:
             case Finish():
                 yield from map(sse, _closing(habits, turn, piece.native, usage))
             case ToolCall():
-                for delta in _call_deltas(habits, piece, calls):
+                for delta in _call_deltas(habits, turn, piece, calls):
                     yield sse(_chunk(habits, turn, delta))
                 calls += 1
             case Reasoning():
                 thought = True
+                thoughts.append(piece.text)
                 if delta := habits.think(piece.text):
                     yield sse(_chunk(habits, turn, delta))
             case _:
@@ -182,22 +196,24 @@ def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
     said = collect(habits.pieces(_translated(habits, pieces)))
     if isinstance(said.end, Problem):
         return habits.fault(said.end.kind, None)
-    choice = {"index": 0, "message": _assistant_message(habits, said), "finish_reason": said.end.native}
+    choice = {"index": 0, "message": _assistant_message(habits, turn, said), "finish_reason": said.end.native}
     reply = habits.dress(turn, {**_bare(habits, turn, [choice]), "object": "chat.completion"})
     group = {"x_groq": {"id": habits.id}} if habits.x_groq else {}
     return Reply(200, {**reply, **(habits.first or {}), "usage": usage_object(said.usage), **group})
 
 
-def _assistant_message(habits: Habits, said: Whole) -> JSON:
+def _assistant_message(habits: Habits, turn: Turn, said: Whole) -> JSON:
     """Return the assistant's message; its content is null if it has tool calls and no text."""
     thought = habits.think(said.reasoning) if said.reasoning else {}
     text = habits.text(said.text, bool(thought)) if said.text or not said.calls else {"content": None}
     message = {"role": "assistant", **(habits.role or {}), **thought, **text}
+    for field, value in habits.sign(turn, said.reasoning).items() if said.reasoning else ():
+        message[field] = [*message[field], *value]
     if isinstance(thought.get("content"), list):
         message["content"] = thought["content"] + (text["content"] or [])
     if said.calls:
         message["tool_calls"] = [
-            {**_identity(call, number), "function": {"name": call.name, "arguments": call.arguments}}
+            {**_identity(turn, call, number), "function": {"name": call.name, "arguments": call.arguments}}
             for number, call in enumerate(said.calls)
         ]
     return message
@@ -238,17 +254,17 @@ def _error(habits: Habits, turn: Turn, kind: str) -> Iterator[bytes]:
         yield DONE
 
 
-def _call_deltas(habits: Habits, call: ToolCall, number: int) -> Iterator[JSON]:
+def _call_deltas(habits: Habits, turn: Turn, call: ToolCall, number: int) -> Iterator[JSON]:
     """Yield the deltas of a tool call: its name, then the fragments of its arguments; or a single delta with both."""
     whole = habits.whole_calls
     asked = {"name": call.name, "arguments": call.arguments if whole else ""}
-    yield {"tool_calls": [{"index": number, **_identity(call, number), "function": asked}]}
+    yield {"tool_calls": [{"index": number, **_identity(turn, call, number), "function": asked}]}
     for fragment in () if whole else fragments(call.arguments):
         yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
 
 
-def _identity(call: ToolCall, number: int) -> JSON:
-    return {"id": call.id or f"call_{number + 1}", "type": "function"}
+def _identity(turn: Turn, call: ToolCall, number: int) -> JSON:
+    return {"id": call.id or turn.new_id("call", number + 1), "type": "function"}
 
 
 def _chunk(habits: Habits, turn: Turn, delta: JSON, reason: str | None = None) -> JSON:

@@ -83,6 +83,8 @@ class Habits:
     # The reply for an error, by its kind, with the message of a refusal if there is one.
     fault: Callable[[str, str | None], Reply] = openai_fault
 
+    # The types of parts that a message's content may have.  What an assistant has thought is left out.
+    parts: tuple[str, ...] = ("text", "image_url")
     # Raises `Refusal` for messages that have the protocol's shape, but that the service refuses.
     check: Check = nothing
 
@@ -104,6 +106,8 @@ class Habits:
     role: JSON | None = None
     # The delta of a piece of reasoning; {} if the service keeps its reasoning to itself.
     think: Callable[[str], JSON] = lambda _: {}
+    # The delta that signs reasoning, of this text, that has ended; {} if the service signs none.
+    sign: Callable[[Turn, str], JSON] = lambda _, __: {}
     # The delta of a piece of text; the flag says whether reasoning came before it.
     text: Callable[[str, bool], JSON] = lambda text, _: {"content": text}
     # Whether a tool call is one delta instead of many.

@@ -6,20 +6,39 @@ Source: https://platform.openai.com/docs/api-reference/responses, .../responses-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
-from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
+from .checks import (
+    BOOLEAN,
+    CHOICE,
+    COUNT,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    TEXT,
+    TOOLS,
+    Refusal,
+    Rule,
+    may,
+    need,
+    one_of,
+    options,
+)  # fmt: skip
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
 from .openai_habits import JSON, Habits, error, head, path, shown
-from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
+from .pieces import UNCOUNTED, Hidden, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
+from .signatures import Bound, Signature, digest
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
@@ -28,6 +47,11 @@ INPUT_PARTS = ("input_text", "input_image")
 KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
 # The status of a complete reply, or the reason why a reply is incomplete.
 COMPLETED = "completed"
+# The id of an item that came behind reasoning: it says which.
+BEHIND_REASONING = re.compile(r"(?:msg|fc)_(\d+_|)\d+_rs_(\d+)")
+NOTHING: dict[str, Any] = {}
+# What the encrypted content of a reasoning item signs that has begun, and of one that is whole.
+BEGUN, WHOLE = "begun", "whole"
 REASONS = {
     "stop": COMPLETED, "tool_calls": COMPLETED, "length": "max_output_tokens", "content_filter": "content_filter",
 }  # fmt: skip
@@ -63,9 +87,57 @@ def read(habits: Habits, post: Post) -> Turn:
         for part in message["content"] if isinstance(message["content"], list) else ():
             supported_image(part.get("image_url", {}).get("url", ""))
     check_tools(messages, **OPENAI_PAIRS)
+    _check_reasoning(items, post.key, stored=may(data, "store", BOOLEAN) is not False)
     stream, found = may(data, "stream", BOOLEAN) or False, _options(data)
     model_refusals.check(model_refusals.RESPONSES, data)
-    return Turn(model=model, messages=messages, options=found, stream=stream)
+    bound = Bound(model, post.key)
+    return Turn(model=model, messages=messages, options=found, stream=stream, bound=bound)
+
+
+def _check_reasoning(items: list[dict[str, Any]], account: str, *, stored: bool) -> None:
+    """Raise `Refusal` 400 for reasoning that is not of this account, or not beside the items that it came with.
+
+    The content of another account or a changed one could not be verified (openai/codex#8119, Wei-Shaw/sub2api#2863);
+    without it, the service has to know the item.  Reasoning goes back with an item behind it, and an item with its id
+    goes back with its reasoning (pydantic-ai's cassette test_openai_responses_thinking_with_modified_history, 2026).
+    """
+    known = set[str]()
+    for item, following in zip_longest(items, items[1:], fillvalue=NOTHING):
+        kind, id_ = item.get("type", "message"), str(item.get("id", ""))
+        if kind == "reasoning":
+            _check_encrypted(item, account, stored=stored)
+            known.add(id_)
+            answers = following.get("role") == "assistant" or following.get("type") in ("reasoning", "function_call")
+            if not answers:
+                raise Refusal(
+                    400, f"Item '{id_}' of type 'reasoning' was provided without its required following item."
+                )
+        elif (found := BEHIND_REASONING.fullmatch(id_)) and (wanted := f"rs_{found[1]}{found[2]}") not in known:
+            raise Refusal(
+                400,
+                f"Item '{id_}' of type '{kind}' was provided without its required 'reasoning' item: '{wanted}'.",
+            )
+
+
+def _check_encrypted(item: Mapping[str, Any], account: str, *, stored: bool) -> None:
+    """Raise `Refusal` 400 for the content of a reasoning item that this account has not been given."""
+    mark = item.get("encrypted_content")
+    if mark is None:
+        if not stored:
+            raise Refusal(
+                400,
+                f"Item with id '{item.get('id')}' not found. Items are not persisted when `store` is set to false. Try "
+                "again with `store` set to true, or remove this item from your input.",
+            )
+        return
+    found = Signature.read("responses", mark)
+    if found is None or found.account != digest(account) or found.content != digest(WHOLE):
+        message = (
+            f"The encrypted content for item {item.get('id')} could not be verified. Reason: Encrypted content could "
+            "not be decrypted or parsed."
+        )
+        body = {"message": message, "type": "invalid_request_error", "param": None, "code": "invalid_encrypted_content"}
+        raise Refusal(400, message, body={"error": body})
 
 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
@@ -75,7 +147,13 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
         case "message":
             role = need(item, "role", ROLE, where)
             kinds = ("output_text",) if role == "assistant" else INPUT_PARTS
-            messages.append({"role": role, "content": _content(need(item, "content", INPUT, where), kinds, where)})
+            content = _content(need(item, "content", INPUT, where), kinds, where)
+            before = messages[-1] if messages and role == "assistant" else {}
+            # A text behind the tool calls of a turn belongs to the turn.
+            if before.get("tool_calls"):
+                before["content"] = (before["content"] or "") + content
+            else:
+                messages.append({"role": role, "content": content})
         case "function_call":
             openai_name(f"{where}name", need(item, "name", NAME, where))
             call = tool_call(
@@ -131,7 +209,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply, which is the response that the last event of a stream has."""
-    said = collect(translate_finish(pieces, REASONS))
+    said = collect(translate_finish(pieces, REASONS, hidden=True))
     if isinstance(said.end, Problem):
         return habits.fault(said.end.kind, None)
     *_, last = _events(turn, iter([*said.parts, said.usage, said.end]))
@@ -139,10 +217,10 @@ def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
-    output, usage = Output(), UNCOUNTED
+    output, usage = Output(turn), UNCOUNTED
     yield {"type": "response.created", "response": _response(turn, "in_progress")}
     yield {"type": "response.in_progress", "response": _response(turn, "in_progress")}
-    for piece in translate_finish(pieces, REASONS):
+    for piece in translate_finish(pieces, REASONS, hidden=True):
         match piece:
             case Usage():
                 usage = piece
@@ -165,6 +243,8 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
                 yield {"type": f"response.{status}", "response": response}
             case ToolCall():
                 yield from output.call(piece)
+            case Hidden():
+                yield from output.hide()
             case Reasoning():
                 yield from output.think(piece.text)
             case _:
@@ -178,10 +258,13 @@ class Output:
     The last item is open as long as `kind` names it, and `text` is its text so far.
     """
 
+    turn: Turn
     items: list[JSON] = field(default_factory=list)
     kind: str = ""
     text: str = ""
     calls: int = 0
+    # The number of the last reasoning item, 0 for none.
+    thought: int = 0
 
     def say(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of text."""
@@ -196,18 +279,29 @@ class Output:
     def think(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of reasoning."""
         if self.kind != "reasoning":
-            yield from self.close()
-            yield self._open("reasoning", "rs", {"type": "reasoning", "summary": []})
+            yield from self._begin_reasoning()
             part = {"type": "summary_text", "text": ""}
             yield self._event("response.reasoning_summary_part.added", summary_index=0, part=part)
         self.text += text
         yield self._event("response.reasoning_summary_text.delta", summary_index=0, delta=text)
 
+    def hide(self) -> Iterator[JSON]:
+        """Yield the events of reasoning without a summary."""
+        yield from self._begin_reasoning()
+        self.kind = "hidden"
+
+    def _begin_reasoning(self) -> Iterator[JSON]:
+        yield from self.close()
+        # This content is not the one that goes back (types of openai-python 3.57.0).
+        begun = self.turn.bound.sign("responses", BEGUN)
+        yield self._open("reasoning", "rs", {"type": "reasoning", "summary": [], "encrypted_content": begun})
+        self.thought = len(self.items)
+
     def call(self, call: ToolCall) -> Iterator[JSON]:
         """Yield the events of a tool call, which stays open."""
         yield from self.close()
         self.calls += 1
-        asked = {"call_id": call.id or f"call_{self.calls}", "name": call.name, "arguments": ""}
+        asked = {"call_id": call.id or self.turn.new_id("call", self.calls), "name": call.name, "arguments": ""}
         yield self._open("function_call", "fc", {"type": "function_call", "status": "in_progress", **asked})
         for fragment in fragments(call.arguments):
             self.text += fragment
@@ -226,7 +320,9 @@ class Output:
                 part = {"type": "summary_text", "text": text}
                 yield self._event("response.reasoning_summary_text.done", summary_index=0, text=text)
                 yield self._event("response.reasoning_summary_part.done", summary_index=0, part=part)
-                yield self._done(summary=[part])
+                yield self._done(summary=[part], encrypted_content=self._encrypted())
+            case "hidden":
+                yield self._done(encrypted_content=self._encrypted())
             case "function_call":
                 name = self.items[-1]["name"]
                 yield self._event("response.function_call_arguments.done", name=name, arguments=text)
@@ -234,12 +330,16 @@ class Output:
 
     def _open(self, kind: str, prefix: str, item: JSON) -> JSON:
         self.kind, self.text = kind, ""
-        self.items.append({"id": f"{prefix}_{len(self.items) + 1}", **item})
+        behind = f"_rs_{self.thought}" if self.thought and prefix != "rs" else ""
+        self.items.append({"id": self.turn.new_id(prefix, len(self.items) + 1) + behind, **item})
         return {"type": "response.output_item.added", "output_index": len(self.items) - 1, "item": self.items[-1]}
 
     def _done(self, **change: Any) -> JSON:
         self.items[-1] = self.items[-1] | change
         return {"type": "response.output_item.done", "output_index": len(self.items) - 1, "item": self.items[-1]}
+
+    def _encrypted(self) -> str:
+        return self.turn.bound.sign("responses", WHOLE)
 
     def _event(self, type_: str, **fields: Any) -> JSON:
         return {"type": type_, "item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, **fields}

@@ -41,21 +41,37 @@ class Problem:
             raise ValueError(f"kind: expected one of {', '.join(KINDS)}; not {self.kind!r}")
 
 
+class Hidden(Reasoning):
+    """Reasoning that the service does not show.
+
+    Anthropic says so with `redacted_thinking`, Responses with an item that has no summary.  The other services say
+    nothing of it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> Hidden:
+        """Return reasoning without text."""
+        return super().__new__(cls, "")
+
+
 Piece: TypeAlias = str | Reasoning | ToolCall | Usage | Finish | Problem
 
 UNCOUNTED = Usage(0, 0, 0, 0)
 """What a writer takes for the tokens until it is given a Usage."""
 
 
-def translate_finish(pieces: Iterable[Piece], words: Mapping[str, str]) -> Iterator[Piece]:
-    """Yield the pieces; the Finish has the service's own word for its reason as `native`.
+def translate_finish(pieces: Iterable[Piece], words: Mapping[str, str], *, hidden: bool = False) -> Iterator[Piece]:
+    """Yield the pieces, with or without hidden reasoning; the Finish has the service's own word for its reason.
 
-    `words` has the service's words; a `native` that the Finish brings along is kept.  A reason for which the service
-    has no word becomes a `Problem`: content_filter of that kind, any other of the kind server.
+    The word is its `native`.  `words` has the service's words; a `native` that the Finish brings along is kept.  A
+    reason for which the service has no word becomes a `Problem`: content_filter of that kind, any other of the kind
+    server.
     """
     for piece in pieces:
         if not isinstance(piece, Finish):
-            yield piece
+            if hidden or not isinstance(piece, Hidden):
+                yield piece
         elif native := piece.native or words.get(piece.reason):
             yield Finish(piece.reason, native)
         else:
@@ -88,7 +104,7 @@ class Whole:
 
 
 def collect(pieces: Iterable[Piece]) -> Whole:
-    """Return the pieces put together; empty text is left out."""
+    """Return the pieces put together; empty text is left out, and hidden reasoning stays by itself."""
     parts: list[str | Reasoning | ToolCall] = []
     usage: Usage = UNCOUNTED
     end: Finish | Problem = Finish("stop")
@@ -100,11 +116,14 @@ def collect(pieces: Iterable[Piece]) -> Whole:
                 end = piece
             case str(), [str() as last]:
                 parts[-1] = last + piece
+            case (Hidden(), _) | (_, [Hidden()]):
+                parts.append(piece)
             case Reasoning(), [Reasoning(last)]:
                 parts[-1] = Reasoning(last + piece.text)
             case _:
                 parts.append(piece)
-    return Whole(tuple(part for part in parts if part not in {"", Reasoning("")}), usage, end)
+    said = (part for part in parts if isinstance(part, Hidden) or part not in {"", Reasoning("")})
+    return Whole(tuple(said), usage, end)
 
 
 def fragments(text: str) -> Iterator[str]:

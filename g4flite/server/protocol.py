@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .checks import Headers, Refusal, Rule, json_data, sole
 from .conversation import Messages
 from .pieces import Piece
+from .signatures import UNBOUND, Bound
 
 JSON_TYPE = Rule(
     "application/json", lambda got: got is not None and got.partition(";")[0].strip() == "application/json"
@@ -58,6 +59,13 @@ class Post:
         if not self.keyless:
             raise Refusal(401, f"header {names[0]}: expected a key; Emulator(keys=False) and --no-keys demand none")
 
+    @property
+    def key(self) -> str:
+        """The key, by which an account is told from another; "" without a key."""
+        names = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+        found = next(filter(None, (sole(self.headers, name) for name in names)), "")
+        return found.removeprefix("Bearer ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
@@ -75,6 +83,15 @@ class Turn:
     now: float = 0.0
     # The id that a Start gives the reply; None for one that the writer makes up.
     response_id: str | None = None
+    # To what the signatures in the reply are bound.
+    bound: Bound = UNBOUND
+    # More fields of the reply, which the request has asked for.
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def new_id(self, prefix: str, number: int) -> str:
+        """Return the id of the tool call or item of this number in the reply, which no earlier reply has given."""
+        before = sum(message["role"] == "assistant" for message in self.messages)
+        return f"{prefix}_{before}_{number}" if before else f"{prefix}_{number}"
 
 
 class Reply(NamedTuple):

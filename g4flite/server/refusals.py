@@ -18,6 +18,7 @@ from typing import Any
 from . import model_refusals
 from .checks import Refusal
 from .conversation import check_tools
+from .signatures import Signature, digest
 
 JSON = dict[str, Any]
 Check = Callable[[JSON], None]
@@ -124,8 +125,14 @@ def supported_image(url: str) -> None:
 
 
 def deepseek(data: JSON) -> None:
-    """Refuse the role developer, a JSON Schema, JSON that no message names, and tool choices for models that think."""
+    """Refuse the role developer, a JSON Schema, JSON that no message names; of a model that thinks, a tool choice and
+    missing reasoning.
+    """
     model_refusals.check(model_refusals.DEEPSEEK, data)
+    # anomalyco/opencode#25356; an empty text is accepted (pydantic-ai's cassette
+    # test_deepseek_deferred_capability_with_thinking, 2026).
+    for _ in without_reasoning(data, model_refusals.DEEPSEEK_REASONING):
+        raise Refusal(400, "The `reasoning_content` in the thinking mode must be passed back to the API.")
     for number, message in enumerate(data["messages"]):
         if message["role"] == "developer":
             raise Refusal(
@@ -136,8 +143,56 @@ def deepseek(data: JSON) -> None:
 
 
 def moonshot(data: JSON) -> None:
-    """Refuse a tool choice that a model which thinks does not take, and a temperature."""
+    """Refuse of a model that thinks a tool choice and a tool call without its reasoning, and a temperature."""
     model_refusals.check(model_refusals.MOONSHOT, data)
+    # continuedev/continue#11711
+    for number in without_reasoning(data, r"kimi-(k2\.[5-9]|k2-thinking|k[3-9])(\W.*)?"):
+        raise Refusal(
+            400,
+            f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {number}",
+        )
+
+
+def without_reasoning(data: JSON, models: str) -> Iterator[int]:
+    """Yield the numbers of messages with tool calls and no `reasoning_content`, for a model that thinks."""
+    thinks = model_refusals.thinks(data, None, "enabled") and re.fullmatch(models, str(data.get("model")))
+    for number, message in enumerate(data["messages"] if thinks else ()):
+        if message.get("tool_calls") and message.get("reasoning_content") is None:
+            yield number
+
+
+# The formats of OpenRouter's details that are signed, by the beginning of the model's name (types of openrouter-python
+# 1.3.84, `ReasoningFormat`).
+FORMATS = {"anthropic/": "anthropic-claude-v1", "openai/": "openai-responses-v1"}
+
+
+def format_of(model: str) -> str:
+    """Return the format of the details with which OpenRouter signs a model's reasoning; "unknown" for no format."""
+    return next((known for start, known in FORMATS.items() if model.startswith(start)), "unknown")
+
+
+def openrouter(data: JSON) -> None:
+    """Refuse `reasoning_details` that the service behind it would refuse: changed, or in another order.
+
+    The words are Anthropic's and OpenAI's.  All details may be missing.
+    """
+    form = format_of(str(data.get("model")))
+    for number, message in enumerate(data["messages"]):
+        order: list[str] = []
+        for detail in message.get("reasoning_details") or ():
+            mark = detail.get("signature", detail.get("data"))
+            if detail.get("format") != form or form == "unknown" or detail.get("type") == "reasoning.summary":
+                continue
+            found = Signature.read("openrouter", mark)
+            said = digest(detail.get("text", ""))
+            if found is None or (found.content, found.order) != (said, digest(order)):
+                words = "Invalid `signature` in `thinking` block"
+                encrypted = f"The encrypted content {str(mark)[:4]}... could not be verified."
+                raw = f"messages.{number}.content.0: {words}" if form == FORMATS["anthropic/"] else encrypted
+                metadata = {"raw": raw, "provider_name": "Emulator"}
+                error = {"message": "Provider returned error", "code": 400, "metadata": metadata}
+                raise Refusal(400, raw, body={"error": error})
+            order.append(str(mark))
 
 
 def perplexity(data: JSON) -> None:

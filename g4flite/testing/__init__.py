@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .._core.events import Finish, Reasoning, Start, ToolCall, Usage
-    from ..server.pieces import Problem
+    from ..server.pieces import Hidden, Problem
     from .emulator import Emulator
     from .exchange import Exchange
     from .recorder import Recorder, record
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from .script import Script
 
 __all__ = [
-    "Emulator", "Exchange", "Finish", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer", "ReplyFunction",
-    "Script", "Start", "ToolCall", "Usage", "record", "replay",
+    "Emulator", "Exchange", "Finish", "Hidden", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer",
+    "ReplyFunction", "Script", "Start", "ToolCall", "Usage", "record", "replay",
 ]  # fmt: skip
 
 # The module of each name.
 _HOME = {
     **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "Usage"), ".._core.events"),
-    "Problem": "..server.pieces", "ReplyFunction": ".replies",
+    "Hidden": "..server.pieces", "Problem": "..server.pieces", "ReplyFunction": ".replies",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",

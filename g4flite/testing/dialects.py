@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from .._core.events import Reasoning, Usage
 from ..server import refusals
@@ -143,10 +144,25 @@ def dress_azure(_: Turn, chunk: JSON) -> JSON:
     return {**chunk, "choices": [{**choice, "content_filter_results": {}} for choice in chunk["choices"]]}
 
 
-def dress_openrouter(_: Turn, chunk: JSON) -> JSON:
-    """Add the provider, and the finish reason in the provider's own word."""
+def dress_openrouter(turn: Turn, chunk: JSON) -> JSON:
+    """Add the provider, the finish reason in the provider's own word, and the format of the reasoning's details."""
+    for choice in chunk["choices"]:
+        said = choice["delta" if turn.stream else "message"]
+        if "reasoning_details" in said:
+            said["reasoning_details"] = formatted(said["reasoning_details"], refusals.format_of(turn.bound.model))
     choices = [{**choice, "native_finish_reason": choice["finish_reason"]} for choice in chunk["choices"]]
     return {**chunk, "provider": "Emulator", "choices": choices}
+
+
+def formatted(details: list[JSON], form: str) -> list[JSON]:
+    """Return the details in the format of a family of models; those of one type and index are one."""
+    joined = dict[Any, JSON]()
+    for detail in details:
+        made = {**detail, "format": form}
+        if form == "openai-responses-v1" and detail["type"] == "reasoning.text":
+            made |= {"type": "reasoning.summary", "summary": made.pop("text")}
+        joined.setdefault((made["type"], made["index"]), {}).update(made)
+    return list(joined.values())
 
 
 def dress_huggingface(turn: Turn, chunk: JSON) -> JSON:
@@ -179,6 +195,19 @@ def reasoning_details(text: str) -> JSON:
     return {"content": "", "reasoning": text, "reasoning_details": [detail]}
 
 
+def sign_details(turn: Turn, text: str) -> JSON:
+    """Return the delta that signs reasoning as OpenRouter does, for models of Anthropic and OpenAI."""
+    match refusals.format_of(turn.bound.model):
+        case "anthropic-claude-v1":
+            signed = {"type": "reasoning.text", "signature": turn.bound.sign("openrouter", text, []), "index": 0}
+            return {"reasoning_details": [signed]}
+        case "openai-responses-v1":
+            mark = turn.bound.sign("openrouter", "", [])
+            item = {"type": "reasoning.encrypted", "data": mark, "id": turn.new_id("rs", 1), "index": 1}
+            return {"reasoning_details": [item]}
+    return {}
+
+
 def thinking_list(text: str) -> JSON:
     """Return a delta of reasoning as Mistral has it: the content is a list."""
     return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]}
@@ -199,7 +228,7 @@ DIALECTS = {
         first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
     "openrouter": Habits(
-        bases=("/api/v1",),
+        bases=("/api/v1",), check=refusals.openrouter, sign=sign_details,
         id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
         error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
         think=reasoning_details, dress=dress_openrouter, usage="last",
@@ -245,8 +274,8 @@ DIALECTS = {
         think=reasoning_content, usage_choices=({"index": 0, "delta": {}},),
     ),
     "mistral": Habits(
-        check=refusals.mistral, fault=mistral_fault, role=EMPTY, think=thinking_list, text=text_list, whole_calls=True,
-        usage="finish",
+        check=refusals.mistral, parts=("text", "image_url", "thinking"), fault=mistral_fault, role=EMPTY,
+        think=thinking_list, text=text_list, whole_calls=True, usage="finish",
     ),
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
     "xai": Habits(check=refusals.xai, role=EMPTY, think=reasoning_content, usage="finish"),

@@ -5,16 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from ..server.conversation import Messages, text_of
 from .connection import Server
 from .exchange import Exchange, Policy
-from .replies import ReplyFunction
+from .replies import ReplyFunction, echo
 from .script import Script
-
-
-def echo(messages: Messages) -> str:
-    """Return what was understood: `You said: Hello`."""
-    return f"You said: {text_of(messages[-1])}"
 
 
 class Emulator:
@@ -27,7 +21,7 @@ class Emulator:
 
     `reply` makes the answer from the messages that the server understood, which are in OpenAI's form whatever the
     protocol.  A str is streamed word by word, an iterable piece by piece: str, and for the open protocols `Reasoning`,
-    `ToolCall`, `Usage`, `Finish`, `Problem`, and as the first of all `Start`:
+    `Hidden`, `ToolCall`, `Usage`, `Finish`, `Problem`, and as the first of all `Start`:
 
         lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}'), Usage(9, 12)]
 

@@ -24,9 +24,10 @@ from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
 from .frames import blocks_of, frames_of
 from .quirks import QUIRKS
-from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
+from .replies import ReplyFunction, begun, counted, echo, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
+from .structured import structured
 from .tool_calls import call_of, in_place_of_text
 
 # The headers that go with the status of an error.
@@ -151,6 +152,8 @@ def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Respo
     said = iter([Problem(script.problem)]) if script.problem else spoken(policy.reply, turn.messages)
     if script.tools and (call := call_of(turn.messages, turn.options)):
         said = in_place_of_text(said, call)
+    elif not script.problem and policy.reply is echo and (text := structured(turn.options)) is not None:
+        said = spoken(lambda _: text, turn.messages)
     start, pieces = opened(said)
     turn = replace(turn, response_id=start.response_id, model=start.model or turn.model)
     pieces = counted(pieces, words(turn.messages))

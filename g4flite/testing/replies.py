@@ -25,6 +25,11 @@ REASONS: tuple[str, ...] = get_args(FinishReason)
 Item = TypeVar("Item")
 
 
+def echo(messages: Messages) -> str:
+    """Return what was understood: `You said: Hello`."""
+    return f"You said: {text_of(messages[-1])}"
+
+
 def spoken(reply: ReplyFunction, messages: Messages) -> Iterator[Said]:
     """Yield what the reply function says, piece by piece; a str comes word by word.
 

@@ -46,7 +46,7 @@ PARTS = [{"reasoning": "Hm"}, OWN, "Hello"]
 
 def test_messages_without_state_stay_as_they_are() -> None:
     asked = call(HI)
-    assert with_states(asked, Takes()) is asked.messages
+    assert with_states(asked, Takes()) == [*asked.messages]
 
 
 @pytest.mark.parametrize("bound", ["provider", "model", "account"])
@@ -138,7 +138,7 @@ def test_a_change_of_a_message_leaves_out_the_states_behind_it(changed: int, kep
     assert states[1::2] == [PARTS] * kept + [None] * (3 - kept)
     assert dropped[:1] == ([f"message {2 * kept + 2}: its state is left out, because {why}"] if why else [])
     assert dropped[1:] == [
-        f"message {number}: its state is left out, because an earlier state is left out"
+        f"message {number}: its state is left out, because one of messages {2 * kept + 1} to {number - 1} was changed"
         for number in range(2 * kept + 4, 8, 2)
     ]
     # Another model does not mind.
@@ -165,3 +165,12 @@ def test_a_prefix_holds_what_the_service_has_seen() -> None:
     assert one == other
     # It may hold halves of surrogate pairs, and values that are not JSON.
     assert len([*prefixes([{"role": "user", "content": "\ud800"}], [object])]) == 2
+
+
+def test_reasoning_that_its_own_service_never_wants_back_is_no_news() -> None:
+    message = answer(HI)
+    thought = {**message, "state": {**message["state"], "parts": [{"reasoning": "hm"}, message["content"]]}}
+    assert sent(call(HI, thought, HI), state="")[1] == []
+    assert sent(call(HI, message, HI), state="")[1] == [
+        "message 2: its state is left out, because this service takes none"
+    ]

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from g4flite.testing import Emulator, Finish, Problem
+from g4flite.testing import Emulator, Finish, Hidden, Problem, Reasoning
 from tests.open_protocols import (
     ARGUMENTS,
     COMMON,
     CONVERSATION,
     JSON_SCHEMA,
     KINDS,
+    MARK,
     NAMED,
     RESPONSES,
     SAID,
@@ -125,15 +126,18 @@ def test_responses_are_events_in_order_and_numbered() -> None:
     assert (created["type"], started["type"]) == ("response.created", "response.in_progress")
     assert created["response"] == started["response"]
     assert created["response"] | {"usage": None, "output": [], "status": "in_progress"} == created["response"]
-    reasoning = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "Hmm."}]}
+    reasoning = {
+        "id": "rs_1", "type": "reasoning", "encrypted_content": MARK,
+        "summary": [{"type": "summary_text", "text": "Hmm."}],
+    }  # fmt: skip
     part = {"type": "output_text", "annotations": [], "logprobs": [], "text": "Grüß dich"}
-    message = {"id": "msg_2", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+    message = {"id": "msg_2_rs_1", "type": "message", "role": "assistant", "status": "completed", "content": [part]}
     called = {"type": "function_call", "status": "completed"}
-    weather = called | {"id": "fc_3", "call_id": "call_1", "name": "weather", "arguments": "".join(ARGUMENTS)}
-    clock = called | {"id": "fc_4", "call_id": "c9", "name": "clock", "arguments": "{}"}
+    weather = called | {"id": "fc_3_rs_1", "call_id": "call_1", "name": "weather", "arguments": "".join(ARGUMENTS)}
+    clock = called | {"id": "fc_4_rs_1", "call_id": "c9", "name": "clock", "arguments": "{}"}
     in_rs = {"item_id": "rs_1", "output_index": 0}
-    in_msg = {"item_id": "msg_2", "output_index": 1}
-    in_fc, in_clock = {"item_id": "fc_3", "output_index": 2}, {"item_id": "fc_4", "output_index": 3}
+    in_msg = {"item_id": "msg_2_rs_1", "output_index": 1}
+    in_fc, in_clock = {"item_id": "fc_3_rs_1", "output_index": 2}, {"item_id": "fc_4_rs_1", "output_index": 3}
 
     def item(state: str, index: int, value: Any) -> dict[str, Any]:
         return {"type": f"response.output_item.{state}", "output_index": index, "item": value}
@@ -245,3 +249,16 @@ def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) 
     with emulate(*before, Problem(kind)) as e:
         response = ask(e, WHOLE["responses"])
     assert (response.status, response.json) == (status, body)
+
+
+def test_the_encrypted_content_of_an_item_that_has_begun_is_not_the_one_that_goes_back() -> None:
+    given = after("responses", Reasoning("Hm"), Hidden(), "a")
+    items = [event["item"] for event in given if event["type"].startswith("response.output_item.")]
+    added, done, hidden_added, hidden, *_ = items
+    assert added["encrypted_content"] != done["encrypted_content"] == MARK
+    assert hidden_added["encrypted_content"] != hidden["encrypted_content"] == MARK
+    assert (done["summary"], hidden["summary"]) == ([{"type": "summary_text", "text": "Hm"}], [])
+    for sent, status in ((done, 200), (added, 400)):
+        with emulate("a") as e:
+            item = {"type": "message", "role": "assistant", "content": "a"}
+            assert ask(e, RESPONSES.field(input=[user("?"), sent, item, user("And?")])).status == status

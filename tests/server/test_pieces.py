@@ -8,7 +8,7 @@ import pytest
 
 from g4flite.server.checks import Refusal
 from g4flite.server.pieces import Whole, arguments_object, collect, translate_finish
-from g4flite.testing import Finish, Problem, Reasoning, ToolCall, Usage
+from g4flite.testing import Finish, Hidden, Problem, Reasoning, ToolCall, Usage
 
 
 def test_a_problem_of_no_known_kind_is_a_value_error() -> None:
@@ -62,3 +62,13 @@ def test_arguments_are_an_object_or_refused() -> None:
     assert arguments_object(ToolCall("", "f", "")) == {}
     with pytest.raises(Refusal, match="expected a JSON object"):
         arguments_object(ToolCall("", "f", "[1]"))
+
+
+def test_hidden_reasoning_is_a_part_of_its_own_and_not_said_by_services_that_do_not_show_it() -> None:
+    pieces = [Reasoning("a"), Hidden(), Hidden(), Reasoning("b"), Finish("stop")]
+    whole = collect(pieces)
+    assert whole.parts == (Reasoning("a"), Hidden(), Hidden(), Reasoning("b"))
+    assert [type(part) for part in whole.parts] == [Reasoning, Hidden, Hidden, Reasoning]
+    words = {"stop": "end"}
+    assert list(translate_finish(pieces, words)) == [Reasoning("a"), Reasoning("b"), Finish("stop", "end")]
+    assert list(translate_finish(pieces, words, hidden=True)) == [*pieces[:4], Finish("stop", "end")]

@@ -13,6 +13,8 @@ from tests.open_protocols import (
     CALLED,
     CALLS,
     CHAT,
+    MARK,
+    MESSAGES,
     OPENAI_ERRORS,
     SAID,
     SPENT,
@@ -22,6 +24,7 @@ from tests.open_protocols import (
     after,
     ask,
     asking,
+    assistant,
     bare,
     calls,
     chunk,
@@ -29,8 +32,12 @@ from tests.open_protocols import (
     events,
     hear,
     hear_whole,
+    last,
     named,
+    refuse,
+    text,
     told,
+    user,
 )
 from tests.rows import rows
 
@@ -337,3 +344,57 @@ def test_a_problem_is_the_status_of_a_whole_reply(dialect: str, wire: Wire) -> N
     with emulate("a", Problem("rate_limit"), script=Script(dialect=dialect)) as e:
         response = ask(e, wire)
     assert (response.status, response.headers, response.json) == told("rate_limit", wire, dialect)
+
+
+@pytest.mark.parametrize(
+    ("model", "details"),
+    [
+        ("m", [{"type": "reasoning.text", "text": "Hmm.", "format": "unknown", "index": 0}]),
+        (
+            "anthropic/claude-sonnet-4.5",
+            [
+                {
+                    "type": "reasoning.text",
+                    "text": "Hmm.",
+                    "format": "anthropic-claude-v1",
+                    "index": 0,
+                    "signature": MARK,
+                }
+            ],
+        ),
+        (
+            "openai/gpt-5",
+            [
+                {"type": "reasoning.summary", "summary": "Hmm.", "format": "openai-responses-v1", "index": 0},
+                {
+                    "type": "reasoning.encrypted",
+                    "data": MARK,
+                    "id": "rs_1",
+                    "format": "openai-responses-v1",
+                    "index": 1,
+                },
+            ],
+        ),
+    ],
+)
+def test_openrouter_signs_reasoning_in_the_format_of_the_model_s_family(model: str, details: list[Any]) -> None:
+    with emulate(Reasoning("Hmm."), "a", script=Script(dialect="openrouter")) as e:
+        whole = ask(e, CHAT.field(model=model, stream=False)).json
+        streamed = [event for event in events(hear(e, CHAT.field(model=model))) if isinstance(event, dict)]
+    assert whole["choices"][0]["message"]["reasoning_details"] == details
+    pieces = [piece for event in streamed for choice in event["choices"]
+              for piece in choice["delta"].get("reasoning_details", ())]  # fmt: skip
+    joined = dict[Any, Any]()
+    for piece in pieces:
+        joined.setdefault((piece["type"], piece["index"]), {}).update(piece)
+    assert [*joined.values()] == details
+
+
+def test_mistral_takes_thinking_back_and_the_other_dialects_do_not() -> None:
+    thinking = {"type": "thinking", "thinking": [text("Hmm.")]}
+    wire = CHAT.field(messages=[*MESSAGES, assistant([thinking, text("a")]), user("And?")])
+    with emulate("b", script=Script(dialect="mistral")) as e:
+        hear(e, wire)
+        assert last(e).messages[1] == assistant("a")
+        e.script = Script(dialect="openai")
+        refuse(e, wire, "messages[1].content: type: expected one of text, image_url")

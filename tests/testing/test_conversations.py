@@ -1,0 +1,474 @@
+"""Whole conversations with an emulator that signs, and refuses what comes back changed, as each service does.
+
+Each conversation is a question, reasoning, two tool calls side by side, their results, an answer, and a second
+question.  The emulator answers 400 if a turn comes back otherwise than its service wants it.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import pytest
+
+import g4flite
+from g4flite import providers, tool_result
+from g4flite.testing import Emulator, Exchange, Hidden, Reasoning, Script, ToolCall
+from g4flite.testing.exchange import decide
+from tests.conftest import Driver, httpx
+from tests.splits import SPLITS
+
+TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
+ARGUMENTS = ['{"zone": 0}', '{"zone": 1}']
+
+
+class Row(NamedTuple):
+    """How a provider asks the emulator: the model, the dialect, and what stands behind the server in the base URL."""
+
+    model: str = "m"
+    dialect: str | None = None
+    base: str = "/v1"
+
+
+ROWS = {
+    "anthropic": Row("claude-opus-5-5", base=""),
+    "gemini": Row("gemini-3-pro", base=""),
+    "openai-responses": Row("gpt-5.6", "openai"),
+    "deepseek": Row("deepseek-v4", "deepseek"),
+    "moonshot": Row("kimi-k2.5", "moonshot"),
+    "openrouter": Row("anthropic/claude-sonnet-4.5", "openrouter", "/api/v1"),
+    "zai": Row("glm-5", "zai", "/api/paas/v4"),
+    "groq": Row("llama", "groq", "/openai/v1"),
+    "mistral": Row("magistral-small", "mistral"),
+    "cohere": Row("command-a-reasoning", base=""),
+    "ollama": Row("qwen3", base=""),
+    "azure-openai": Row("d", "azure", ""),
+    "openai": Row("gpt-5.6", "openai"),
+    "vllm": Row("m", "vllm"),
+    "llamacpp": Row("m", "llamacpp"),
+    "huggingface": Row("m", "huggingface"),
+    "perplexity": Row("m", "perplexity", ""),
+    "github-models": Row("m", "github-models", "/inference"),
+    "fireworks": Row("m", "fireworks", "/inference/v1"),
+}
+WITH_TOOLS = [name for name in providers.names() if "tools" in providers.find(name).options]
+
+
+def answer(messages: list[dict[str, Any]]) -> Iterator[Any]:
+    """Say what a model says in this conversation."""
+    yield from (Reasoning("Hm"), Reasoning("m."), Hidden())
+    if messages[-1]["role"] == "tool":
+        yield "It is nine."
+        return
+    yield "I look."
+    yield from (ToolCall("", "clock", arguments) for arguments in ARGUMENTS)
+
+
+class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[misc, name-defined, unused-ignore]
+    """The emulator without a socket, which takes most of the time of a reply that comes byte by byte."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+
+    def handle_request(self, request: Any) -> Any:
+        return self.answered(request, request.read())
+
+    async def handle_async_request(self, request: Any) -> Any:
+        return self.answered(request, await request.aread())
+
+    def answered(self, request: Any, body: bytes) -> Any:
+        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
+        path = request.url.raw_path.decode()
+        exchange = Exchange(method=request.method, path=path, headers=headers, body=body)
+        response = decide(exchange, self.emulator.policy(), None)
+        self.emulator.exchanges.append(exchange)
+        pieces = list(self.emulator.script.blocks(response.body))
+        return httpx.Response(response.status, headers=response.headers, stream=Body(pieces))
+
+
+class Body(httpx.SyncByteStream, httpx.AsyncByteStream):  # type: ignore[misc, name-defined, unused-ignore]
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self.pieces:
+            yield piece
+
+
+class Talk:
+    """One conversation, in which each question may go to another provider."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver, self.emulator, self.messages = driver, Emulator(answer), list[Any]()
+        self.client = driver.client(transport=Wire(self.emulator))
+
+    def start(self, split: int | None = None) -> None:
+        """Begin anew, with replies in pieces of this size."""
+        self.messages, self.emulator.script = [], Script(split=split)
+
+    def ask(self, name: str, *messages: Any, **settings: Any) -> g4flite.Stream:
+        """Return the stream that answers these messages, which is read and appended to the conversation."""
+        row = ROWS.get(name, Row())
+        self.messages += messages
+        self.emulator.script = replace(self.emulator.script, dialect=row.dialect)
+        self.driver.collect(name, self.messages, client=self.client, **{
+            "model": row.model, "base_url": f"https://emulator.test{row.base}", "api_key": "key", "tools": [TOOL],
+            **settings,
+        })  # fmt: skip
+        self.messages.append(self.driver.stream.message)
+        return self.driver.stream
+
+    def answer_calls(self, name: str, **settings: Any) -> g4flite.Stream:
+        """Send the results of the last tool calls."""
+        calls = self.messages[-1]["tool_calls"]
+        assert [call["function"]["arguments"] for call in calls] == ARGUMENTS
+        return self.ask(
+            name, *(tool_result(call["id"], f"{hour} o'clock") for hour, call in enumerate(calls)), **settings
+        )
+
+
+@pytest.fixture
+def talk(driver: Driver) -> Iterator[Talk]:
+    made = Talk(driver)
+    yield made
+    driver.close(made.client)
+
+
+def user(question: str) -> dict[str, Any]:
+    return {"role": "user", "content": question}
+
+
+@pytest.mark.parametrize("name", WITH_TOOLS)
+def test_a_conversation_with_tools_goes_on_at_every_split(name: str, talk: Talk) -> None:
+    for split in SPLITS:
+        talk.start(split)
+        called = talk.ask(name, user("What time is it?"))
+        answered = talk.answer_calls(name)
+        # Nothing follows this reply.
+        talk.emulator.script = Script()
+        again = talk.ask(name, user("And now?"))
+        texts = [stream.message["content"].strip() for stream in (called, answered, again)]
+        assert texts == ["I look.", "It is nine.", "I look."]
+        # Services that want no reasoning back are sent none, and that is no news.
+        assert [stream.dropped for stream in (called, answered, again)] == [()] * 3
+        assert [exchange.problem for exchange in talk.emulator.exchanges[-3:]] == [None] * 3
+
+
+# Each goes on with the next one, and the last one with the first.
+SWITCHES = [
+    "anthropic",
+    "gemini",
+    "openai-responses",
+    "deepseek",
+    "openrouter",
+    "mistral",
+    "moonshot",
+    "cohere",
+    "groq",
+]
+
+
+@pytest.mark.parametrize("first", SWITCHES)
+def test_another_provider_goes_on_with_the_conversation_and_says_what_is_left_out(first: str, talk: Talk) -> None:
+    for other in (name for name in SWITCHES if name != first):
+        talk.start()
+        talk.ask(first, user("What time is it?"))
+        answered = talk.answer_calls(other)
+        assert answered.message["content"].strip() == "It is nine."
+        (told,) = answered.dropped
+        assert told.startswith("message 2: its state is left out, because ")
+        # Back at the first one, which takes its own turn again, and not the answer of the other one.
+        again = talk.ask(first, user("And now?"))
+        assert [told.partition(":")[0] for told in again.dropped] == ["message 5"]
+        talk.answer_calls(first)
+        assert [exchange.problem for exchange in talk.emulator.exchanges[-4:]] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("anthropic", "claude-sonnet-5-5"),
+        ("gemini", "gemini-3-flash"),
+        ("openai-responses", "gpt-5"),
+        ("openrouter", "google/gemini-3-pro"),
+        ("deepseek", "deepseek-chat"),
+    ],
+)
+def test_another_model_of_the_provider_goes_on_with_the_conversation(name: str, model: str, talk: Talk) -> None:
+    talk.start()
+    talk.ask(name, user("What time is it?"))
+    answered = talk.answer_calls(name, model=model)
+    # DeepSeek's reasoning is text, which any model of theirs takes.
+    assert len(answered.dropped) == (name != "deepseek")
+    talk.ask(name, user("And now?"))
+    talk.answer_calls(name)
+
+
+@pytest.mark.parametrize("name", ["anthropic", "openai-responses"])
+def test_another_account_goes_on_with_the_conversation(name: str, talk: Talk) -> None:
+    talk.start()
+    talk.ask(name, user("What time is it?"))
+    assert talk.answer_calls(name, api_key="another").dropped == (
+        "message 2: its state is left out, because it belongs to another account",
+    )
+
+
+def test_thinking_is_left_out_if_something_before_it_was_changed(talk: Talk) -> None:
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"))
+    talk.messages[0] = user("What day is it?")
+    assert talk.answer_calls("anthropic").dropped == (
+        "message 2: its state is left out, because message 1 was changed",
+    )
+    # The turn behind it was answered without the thinking that is left out, and goes back.
+    assert talk.ask("anthropic", user("And now?")).dropped == (
+        "message 2: its state is left out, because message 1 was changed",
+    )
+    talk.answer_calls("anthropic")
+
+
+# What the emulator refuses.  Each row changes the request with the results of the tools, which is right as it is.
+
+
+def turn(data: Any) -> Any:
+    """Return the parts of the assistant's turn in a request."""
+    if "input" in data:
+        return data["input"]
+    message = (data.get("contents") or data["messages"])[1]
+    return message["parts"] if "parts" in message else message.get("reasoning_details", message["content"])
+
+
+def put(place: int, **change: Any) -> Callable[[Any], Any]:
+    """Return the change of some fields of a part of the turn; None leaves a field out."""
+
+    def made(data: Any) -> None:
+        part = turn(data)[place]
+        part.update(change)
+        for field in [field for field in change if change[field] is None]:
+            del part[field]
+
+    return made
+
+
+def flip(place: int, field: str) -> Callable[[Any], Any]:
+    """Return the change of one character of a signature."""
+
+    def made(data: Any) -> None:
+        mark = turn(data)[place][field]
+        turn(data)[place][field] = ("A" if mark[0] != "A" else "B") + mark[1:]
+
+    return made
+
+
+def leave_out(*places: int) -> Callable[[Any], Any]:
+    """Return the change that takes parts out of the turn."""
+    return lambda data: [turn(data).pop(place) for place in sorted(places, reverse=True)]
+
+
+def swap(data: Any) -> None:
+    """Change the order of the first two parts of the turn."""
+    parts = turn(data)
+    parts[0], parts[1] = parts[1], parts[0]
+
+
+def ask_otherwise(data: Any) -> None:
+    """Edit the question."""
+    first = (data.get("contents") or data.get("input") or data["messages"])[0]
+    if "parts" in first:
+        first["parts"][0]["text"] = "Edited."
+    else:
+        first["content"] = "Edited."
+
+
+def put_in(*change: tuple[str, Any]) -> Callable[[Any], Any]:
+    """Return the change of fields of the request, or of an assistant's message of Chat Completions if it has one."""
+    return lambda data: data.update(change)
+
+
+def put_in_message(**change: Any) -> Callable[[Any], Any]:
+    """Return the change of fields of the assistant's message; None leaves a field out."""
+
+    def made(data: Any) -> None:
+        message = data["messages"][1]
+        message.update(change)
+        for field in [field for field in change if change[field] is None]:
+            del message[field]
+
+    return made
+
+
+def same(_: Any) -> None:
+    """Change nothing."""
+
+
+def both(*changes: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return several changes as one."""
+    return lambda data: [change(data) for change in changes]
+
+
+OPUS, OLDER = "claude-opus-5-5", "claude-sonnet-4-5"
+INVALID = "messages.1.content.0: Invalid `signature` in `thinking` block"
+BOUND = f"{INVALID}. The block is bound to a different conversation."
+MODIFIED = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
+MISSING = "Function call is missing a thought_signature in functionCall parts."
+DROP = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+BETA = {"anthropic-beta": "thinking-binding-controls-2026-08-01"}
+ENCRYPTED = "could not be verified. Reason: Encrypted content could not be decrypted or parsed."
+FOLLOWING = "Item 'rs_2' of type 'reasoning' was provided without its required following item."
+DEEPSEEK = "The `reasoning_content` in the thinking mode must be passed back to the API."
+KIMI = "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1"
+MORE = {"name": "more", "input_schema": {"type": "object"}}
+# The provider, the model, the change, more headers, and the refusal; "" if the request is as good as before.
+CHANGES: list[tuple[str, str, Callable[[Any], Any], dict[str, str], str]] = [
+    ("anthropic", OPUS, same, {}, ""),
+    ("anthropic", OPUS, flip(0, "signature"), {}, INVALID),
+    ("anthropic", OPUS, flip(1, "data"), {}, "content.1: Invalid `signature` in `redacted_thinking` block"),
+    ("anthropic", OPUS, put(0, signature="c2ln"), {}, INVALID),
+    ("anthropic", OPUS, put(0, signature=None), {}, "messages.1.content.0.thinking.signature: Field requ"),
+    ("anthropic", OPUS, put(1, data=None), {}, "messages.1.content.1.redacted_thinking.data: Field requ"),
+    ("anthropic", OPUS, put(0, thinking="Edited."), {}, MODIFIED),
+    ("anthropic", OPUS, put(2, text="Edited."), {}, ""),
+    ("anthropic", OPUS, ask_otherwise, {}, BOUND),
+    ("anthropic", OPUS, put_in(("system", "Be brief.")), {}, BOUND),
+    ("anthropic", OPUS, put_in(("tools", [MORE])), {}, BOUND),
+    ("anthropic", OPUS, leave_out(0), {}, "The block is bound to a different conversation."),
+    ("anthropic", OPUS, swap, {}, "The block is bound to a different conversation."),
+    ("anthropic", OPUS, leave_out(0, 1), {}, ""),
+    ("anthropic", OPUS, both(ask_otherwise, put_in(("thinking", DROP))), BETA, ""),
+    ("anthropic", OPUS, both(ask_otherwise, put_in(("thinking", DROP))), {}, "block_binding: Extra inputs"),
+    ("anthropic", OPUS, ask_otherwise, BETA, BOUND),
+    ("anthropic", OPUS, put_in(("thinking", {"type": "adaptive", "block_binding": {}})), BETA, ""),
+    ("anthropic", OPUS, both(ask_otherwise, put_in(("thinking", {"block_binding": {}}))), BETA, BOUND),
+    ("anthropic", OPUS, put_in(("thinking", {"block_binding": {"prefix_mismatch_behavior": "x"}})), BETA,
+     "thinking.adaptive.block_binding.prefix_mismatch_behavior: Input should be 'error' or 'drop_block'"),
+    ("anthropic", OPUS, put_in(("model", "claude-opus-5-6")), {}, ""),
+    ("anthropic", OLDER, ask_otherwise, {}, ""),
+    ("anthropic", OLDER, put(0, thinking="Edited."), {}, MODIFIED),
+    ("anthropic", OLDER, leave_out(0), {}, MODIFIED),
+    ("anthropic", OLDER, swap, {}, MODIFIED),
+    ("anthropic", OLDER, leave_out(0, 1), {}, ""),
+    ("anthropic", "claude-sonnet-5-5", same, {"x-api-key": "another"}, ""),
+    ("gemini", "gemini-3-pro", same, {}, ""),
+    ("gemini", "gemini-3-pro", put(1, thoughtSignature=None), {}, f"{MISSING}"),
+    ("gemini", "gemini-3-pro", put(1, thoughtSignature="skip_thought_signature_validator"), {}, ""),
+    ("gemini", "gemini-3-pro", put(1, thoughtSignature="context_engineering_is_the_way_to_go"), {}, ""),
+    # As Google's client writes the bytes b"skip_thought_signature_validator".
+    ("gemini", "gemini-3-pro", put(1, thoughtSignature="c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="), {}, ""),
+    ("gemini", "gemini-3-pro", flip(1, "thoughtSignature"), {}, "Corrupted thought signature."),
+    ("gemini", "gemini-3-pro", put(1, thoughtSignature="abcde"), {}, "Corrupted thought signature."),
+    ("gemini", "gemini-3-pro", put(1, functionCall={"id": "call_1", "name": "clock", "args": {"zone": 7}}), {},
+     "Corrupted thought signature."),
+    # No signature stands in the second of two calls, and none depends on what was said before.
+    ("gemini", "gemini-3-pro", both(ask_otherwise, put(0, text="Edited.")), {}, ""),
+    ("gemini", "gemini-2.5-pro", put(1, thoughtSignature=None), {}, ""),
+    ("openai-responses", "gpt-5.6", same, {}, ""),
+    ("openai-responses", "gpt-5.6", same, {"authorization": "Bearer another"}, ENCRYPTED),
+    ("openai-responses", "gpt-5.6", flip(2, "encrypted_content"), {}, ENCRYPTED),
+    ("openai-responses", "gpt-5.6", put(2, encrypted_content=None), {}, ""),
+    ("openai-responses", "gpt-5.6", both(put(2, encrypted_content=None), put_in(("store", False))), {},
+     "Item with id 'rs_2' not found. Items are not persisted when `store` is set to false."),
+    ("openai-responses", "gpt-5.6", put_in(("store", False)), {}, ""),
+    ("openai-responses", "gpt-5.6", leave_out(3, 4, 5, 6, 7), {}, FOLLOWING),
+    ("openai-responses", "gpt-5.6", leave_out(2), {},
+     "Item 'msg_3_rs_2' of type 'message' was provided without its required 'reasoning' item: 'rs_2'."),
+    ("openai-responses", "gpt-5.6", leave_out(2, 3), {},
+     "Item 'fc_4_rs_2' of type 'function_call' was provided without its required 'reasoning' item: 'rs_2'."),
+    ("openai-responses", "gpt-5.6", both(put(3, id=None), put(4, id=None), put(5, id=None), leave_out(1, 2)), {}, ""),
+    ("openai-responses", "gpt-5.6", ask_otherwise, {}, ""),
+    ("deepseek", "deepseek-v4", same, {}, ""),
+    ("deepseek", "deepseek-v4", put_in_message(reasoning_content=None), {}, DEEPSEEK),
+    ("deepseek", "deepseek-v4", put_in_message(reasoning_content=""), {}, ""),
+    ("deepseek", "deepseek-v4", both(put_in_message(reasoning_content=None),
+                                     put_in(("thinking", {"type": "disabled"}))), {}, ""),
+    ("deepseek", "deepseek-chat", put_in_message(reasoning_content=None), {}, ""),
+    ("moonshot", "kimi-k2.5", put_in_message(reasoning_content=None), {}, KIMI),
+    ("moonshot", "kimi-k2.5", put_in_message(reasoning_content="."), {}, ""),
+    ("moonshot", "kimi-k2-0905-preview", put_in_message(reasoning_content=None), {}, ""),
+    ("zai", "glm-5", put_in_message(reasoning_content=None), {}, ""),
+    ("openrouter", "anthropic/claude-sonnet-4.5", same, {}, ""),
+    ("openrouter", "anthropic/claude-sonnet-4.5", flip(0, "signature"), {}, INVALID),
+    ("openrouter", "anthropic/claude-sonnet-4.5", put(0, signature=None), {}, INVALID),
+    ("openrouter", "anthropic/claude-sonnet-4.5", put(0, text="Edited."), {}, INVALID),
+    ("openrouter", "anthropic/claude-sonnet-4.5", put(0, format="unknown"), {}, ""),
+    ("openrouter", "anthropic/claude-sonnet-4.5", put_in_message(reasoning_details=None), {}, ""),
+    ("openrouter", "openai/gpt-5", same, {}, ""),
+    ("openrouter", "openai/gpt-5", flip(1, "data"), {}, "could not be verified."),
+    ("openrouter", "openai/gpt-5", put(0, summary="Edited."), {}, ""),
+    ("groq", "llama", put_in_message(reasoning_content="Hmm."), {}, "property 'reasoning_content' is unsupported"),
+    ("groq", "llama", put_in_message(reasoning="Hmm."), {}, ""),
+    ("mistral", "magistral-small", put(0, thinking=[{"type": "text", "text": "Edited."}]), {}, ""),
+    ("cohere", "command-a-reasoning", put(0, thinking="Edited."), {}, ""),
+    ("ollama", "qwen3", put_in_message(thinking="Edited."), {}, ""),
+]  # fmt: skip
+
+
+def refusal(talk: Talk, change: Callable[[Any], Any], headers: dict[str, str]) -> str:
+    """Return why the last request would be refused with this change, and "" if it would not."""
+    last = talk.emulator.exchanges[-1]
+    data = json.loads(last.body)
+    change(data)
+    kept = [(name, value) for name, value in last.headers if name.lower() not in headers]
+    again = Exchange(method=last.method, path=last.path, headers=[*kept, *headers.items()],
+                     body=json.dumps(data).encode())  # fmt: skip
+    response = decide(again, talk.emulator.policy(), None)
+    said = b"".join(response.body).decode()
+    assert (again.problem is None) == (response.status == 200)
+    assert again.problem is None or json.dumps(again.problem)[1:-1] in said
+    return again.problem or ""
+
+
+@pytest.fixture
+def sync_talk() -> Iterator[Talk]:
+    made = Talk(Driver("sync"))
+    yield made
+    made.driver.close(made.client)
+
+
+def test_a_turn_that_comes_back_changed_is_refused_as_the_service_refuses_it(sync_talk: Talk) -> None:
+    for name, model, change, headers, expected in CHANGES:
+        sync_talk.start()
+        sync_talk.ask(name, user("What time is it?"), model=model)
+        sync_talk.answer_calls(name, model=model)
+        found = refusal(sync_talk, change, headers)
+        assert (expected in found) if expected else not found, (name, model, expected, found)
+
+
+PIECES = (
+    "Said. ",
+    " ",
+    "\n\n",
+    Reasoning("Hm."),
+    Reasoning(" "),
+    Hidden(),
+    *(ToolCall("", "clock", a) for a in ARGUMENTS),
+)
+KEEPERS = (
+    "anthropic", "gemini", "openai-responses", "openrouter", "deepseek", "moonshot", "mistral", "cohere", "ollama",
+    "zai", "vllm",
+)  # fmt: skip
+
+
+def test_turns_with_their_parts_in_any_order_go_back(sync_talk: Talk) -> None:
+    for seed in range(70):
+        chance = random.Random(seed)
+        name = chance.choice(KEEPERS)
+        # Each reply says something: one without text and tool calls may be an error.
+        plan = [
+            [*chance.choices(PIECES, k=chance.randrange(5)), "So.", *chance.choices(PIECES, k=chance.randrange(3))]
+            for _ in range(3)
+        ]
+        replies = iter(plan)
+        sync_talk.emulator.reply = lambda _, replies=replies: next(replies)  # type: ignore[misc]
+        sync_talk.start()
+        following: list[Any] = [{"role": "system", "content": "Be brief."}, user("What time is it?")]
+        for _ in plan:
+            stream = sync_talk.ask(name, *following)
+            assert [told for told in stream.dropped if "at the end of an answer" not in told] == [], (seed, plan)
+            following = [tool_result(call, "nine") for call in stream.tool_calls] or [user("And now?")]
+    assert {exchange.problem for exchange in sync_talk.emulator.exchanges} == {None}
