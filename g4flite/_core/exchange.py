@@ -48,7 +48,7 @@ from .errors import (
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
-from .response.reply import Head, Reply, inflater
+from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
 from .response.service_errors import URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
@@ -317,12 +317,12 @@ class Opening(NamedTuple):
     """
 
     reply: Reply
-    items: Iterable[str | Event]
+    items: Iterable[Item]
     ended: bool
 
 
 # `Send` and `Wait` also say that the response before is not needed any more: the driver closes it first.
-Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ] | Opening, Any, None]
+Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ, Pausing.PAUSE] | Opening, Any, None]
 
 
 def exchange(run: Run) -> Exchange:
@@ -423,6 +423,9 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
         items = iter(reply.close() if ended else reply.feed(data))
         data = b""
         for item in items:
+            if item is PAUSE:
+                yield PAUSE
+                continue
             if isinstance(item, CONTENT):
                 yield Opening(reply, chain(early.values(), (item,), items), ended)
             early.pop(type(item), None)
@@ -468,7 +471,7 @@ def _first_bytes(provider: Provider, head: Head) -> Generator[Literal[Wanted.REA
             body += data
             for piece in (data,) if inflate is None else inflate.feed(data):
                 start += piece[:BODY_READ]
-                if (known := recognises(bytes(start))) is not None:
+                if (known := recognises(bytes(start))) is not None or len(start) >= BODY_READ:
                     break
     # It cannot be inflated.
     except (MalformedReplyError, LimitError):

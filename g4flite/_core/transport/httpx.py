@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..errors import G4fliteError
 from ..provider import Request
-from ..response.reply import Head, content_coding, is_delimited, limit_offer
+from ..response.reply import PIECE, Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
 from .connecting import interruptible
 from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
@@ -40,7 +41,8 @@ class Response(NamedTuple):
         starts a task for each.  One more read ends them, because the closed connection makes it fail at once.
         """
         await self.raw.aclose()
-        with suppress(*failures()):
+        # `G4fliteError`: a timer is over, or the stream was closed.
+        with suppress(*failures(), G4fliteError):
             async for _ in self.body:
                 pass
 
@@ -120,7 +122,7 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     raw = client.send(request, stream=True, follow_redirects=False)
     end_of_head(passed, request.extensions, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
-    body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
+    body: Iterator[bytes] = raw.iter_bytes(PIECE) if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
@@ -142,7 +144,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
 
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
     """Return the `Response` of an async response of httpx."""
-    body: AsyncIterator[bytes] = raw.aiter_bytes() if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
+    body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
     return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
