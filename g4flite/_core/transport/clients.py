@@ -13,7 +13,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar, Union
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -40,6 +40,7 @@ from .network_errors import (
 from .tls import default_context, unused_context
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+Keepers: TypeAlias = list[AsyncGenerator[None, None]]
 ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -255,9 +256,9 @@ class Pool:
         self._connection, self._name = connection, name
         self.proxy = connection.proxy_for
         self._client: httpx.Client | None = None
-        # For each event loop its client, and the generator that closes the client when the loop ends.
-        self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
-        self._retired: list[object] = []
+        # For each event loop its client, None once the client is retired, and the generators that close this client and
+        # those that were retired before when the loop ends.
+        self._async_clients: dict[object, tuple[httpx.AsyncClient | None, Keepers]] = {}
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -287,12 +288,13 @@ class Pool:
         with self._lock:
             self._check_open()
             self._forget_closed_loops()
-            if loop not in self._async_clients:
+            client, keepers = self._async_clients.get(loop, (None, []))
+            if client is None:
                 self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                keeper = kept_open(client, partial(self._forget, loop))
-                self._async_clients[loop] = client, keeper
-            return self._async_clients[loop][0]
+                keepers.append(kept_open(client, partial(self._forget, loop, keepers)))
+                self._async_clients[loop] = client, keepers
+            return client
 
     def release(self) -> None:
         """Keep the client for the next stream."""
@@ -300,9 +302,9 @@ class Pool:
     def retire(self) -> None:
         """Make new clients for the next stream.  Streams of other threads and tasks may read over the old ones."""
         self._client = None
-        # The end of the loop closes the loop's old client: what would do so is kept.
-        if loop_runs() and (retired := self._async_clients.pop(running_loop(), None)) is not None:
-            self._retired.append(retired)
+        # `aclose` or the end of the loop closes the loop's old client, in a bounded time.
+        if loop_runs() and (kept := self._async_clients.get(running_loop())) is not None:
+            self._async_clients[running_loop()] = None, kept[1]
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
@@ -326,9 +328,8 @@ class Pool:
         self._abort(0, id(running_loop()))
         if self._client is not None:
             self._client.close()
-        client, keeper = self._async_clients.pop(running_loop(), (None, None))
-        if client is not None and keeper is not None:
-            await client.aclose()
+        _, keepers = self._async_clients.pop(running_loop(), (None, []))
+        for keeper in keepers:
             await keeper.aclose()
 
     def __del__(self) -> None:
@@ -388,9 +389,9 @@ class Pool:
             if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
                 self._async_clients.pop(loop, None)
 
-    def _forget(self, loop: object, client: httpx.AsyncClient) -> None:
-        """Drop the client of a loop, unless the loop has another one by now."""
-        if self._async_clients.get(loop, (None,))[0] is client:
+    def _forget(self, loop: object, keepers: Keepers) -> None:
+        """Drop the clients of a loop that has ended.  A loop that runs again may have others by now."""
+        if self._async_clients.get(loop, (None, []))[1] is keepers:
             del self._async_clients[loop]
 
     def _check_open(self) -> None:
@@ -410,7 +411,7 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]) -> AsyncGenerator[None, None]:
+def kept_open(client: httpx.AsyncClient, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
@@ -423,14 +424,12 @@ def kept_open(client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], N
     return generator
 
 
-async def _until_the_loop_ends(
-    client: httpx.AsyncClient, forget: Callable[[httpx.AsyncClient], None]
-) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        forget(client)
+        forget()
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):

@@ -184,10 +184,9 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
         run.fail(error)
         run.end("closed" if timers.closed else "failed")
         raise
-    except (GeneratorExit, anyio.get_cancelled_exc_class()):
-        raise
-    except BaseException:
-        retire(run)
+    except BaseException as error:
+        if not is_cancellation(error):
+            retire(run)
         raise
     finally:
         # Without effect if the stream was complete or failed; else the caller left the loop.
@@ -219,6 +218,19 @@ def retire(run: Run) -> None:
     """Retire the HTTP clients: an exception like KeyboardInterrupt may have come in any state of theirs."""
     for route in run.routes:
         route.source.retire()
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether the task was cancelled, or the generator closed.
+
+    A task group, such as anyio opens to connect, puts the cancellations of its tasks into an exception group.
+    """
+    grouped = getattr(error, "exceptions", ())
+    return (
+        all(map(is_cancellation, grouped))
+        if grouped
+        else isinstance(error, (GeneratorExit, anyio.get_cancelled_exc_class()))
+    )
 
 
 def drop(text: str) -> None:
