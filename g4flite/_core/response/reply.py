@@ -161,9 +161,11 @@ def limit_offer(headers: MutableMapping[str, str]) -> None:
     """
     names = (*BITS, "identity")
     # Without the header, the server may choose any coding (RFC 9110 12.5.3).
-    offered = headers.get("accept-encoding", "").split(",")
-    kept = (coding.strip() for coding in offered if coding.partition(";")[0].strip().lower() in names)
-    headers["accept-encoding"] = ", ".join(kept) or "identity"
+    offered = headers.get("accept-encoding", "")
+    kept = (coding.strip() for coding in offered.split(",") if coding.partition(";")[0].strip().lower() in names)
+    # httpx takes longer to replace a header than to read it.
+    if (limited := ", ".join(kept) or "identity") != offered:
+        headers["accept-encoding"] = limited
 
 
 def is_delimited(headers: Mapping[str, str]) -> bool:

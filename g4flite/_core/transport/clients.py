@@ -12,7 +12,6 @@ import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -292,7 +291,7 @@ class Pool:
             if client is None:
                 self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                keepers.append(kept_open(client, partial(self._forget, loop, keepers)))
+                keepers.append(kept_open(client, loop, self._async_clients))
                 self._async_clients[loop] = client, keepers
             return client
 
@@ -389,11 +388,6 @@ class Pool:
             if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
                 self._async_clients.pop(loop, None)
 
-    def _forget(self, loop: object, keepers: Keepers) -> None:
-        """Drop the clients of a loop that has ended.  A loop that runs again may have others by now."""
-        if self._async_clients.get(loop, (None, []))[1] is keepers:
-            del self._async_clients[loop]
-
     def _check_open(self) -> None:
         if self.closed:
             raise UsageError("this Client is closed; make a new one")
@@ -411,25 +405,29 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
+def kept_open(client: httpx.AsyncClient, loop: object, clients: dict[object, Any]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
     (PEP 525), while the loop can still close sockets.  Without this, each loop would leave its sockets behind.
     """
-    generator = _until_the_loop_ends(client, forget)
+    generator = _until_the_loop_ends(client, loop, clients)
     # The first step waits for nothing; with it, the loop learns of the generator.
     with suppress(StopIteration):
         generator.asend(None).send(None)
     return generator
 
 
-async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], None]) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(
+    client: httpx.AsyncClient, loop: object, clients: dict[object, Any]
+) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        forget()
+        # The loop may have another client by now.
+        if clients.get(loop, (None,))[0] in (client, None):
+            clients.pop(loop, None)
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):

@@ -1,31 +1,27 @@
 """Deadlines: how the timers bound each read and write of a socket, below any client of httpx.
 
 *Why httpx's timeouts are not enough.*  httpx's read timeout restarts at each byte, so a server that sends a comment
-every ten seconds can keep a stream open for ever.  And it is a number that is fixed before the request is sent, while
-the time that a read may take depends on whether text has come and on what is left of `total`.  A thread, a task or a
-cancel scope beside the stream could end a read.  But a cancel scope for each read takes as long as all the rest of a
-chunk (some 15 microseconds on asyncio), and a scope around a `yield` would cancel the caller's code.  So each read asks
-the timers how long it may take, just before it waits:
+every ten seconds can keep a stream open for ever.  And it is fixed before the request is sent, while the time that a
+read may take depends on whether text has come and on what is left of `total`.  A cancel scope for each read takes as
+long as all the rest of a chunk (some 15 microseconds on asyncio), and a scope around a `yield` would cancel the
+caller's code.  So each read asks the timers how long it may take, just before it waits:
 
     extensions(timers, watch)["timeout"]["read"]      # a `Deadline`: passed to httpx as a request's read timeout
     attach(network_stream, timers)                    # from now on, `network_stream.read` asks `Deadline.left()`
 
 *Why a float subclass carries the timers.*  httpx and httpcore hand the timeout of a request down to the network stream,
-`read(max_bytes, timeout=...)`, as a plain number, through code that is not ours.  A transport that does not know of
-`Deadline` sees a number of seconds.  A stream of ours finds the timers on this number.  The alternative is a transport
-of our own, which the caller's client does not have.
+`read(max_bytes, timeout=...)`, as a plain number, through code that is not ours, and the caller's client has no
+transport of ours.  A transport that does not know of `Deadline` sees a number of seconds.
 
-*Why the class of a live network stream is swapped.*  The caller may pass an `httpx.Client` with a transport and a pool
-that we did not make.  Its network streams are made deep inside httpcore, which shows each of them twice: to the
-extension `trace`, and in the extensions of the response.  `attach` then replaces the class of the stream by a subclass
-of the same class (`bounded`), whose `read`, `write` and `start_tls` ask the timers.  The object, its socket and its
-buffers stay as they are.  If the connection later serves a request that brings a plain number as its timeout, the
-number counts.
+*Why the class of a live network stream is swapped.*  Network streams are made deep inside httpcore, which shows each of
+them twice: to the extension `trace`, and in the extensions of the response.  `attach` then replaces the class of the
+stream by a subclass of the same class (`bounded`), whose `read`, `write` and `start_tls` ask the timers.  The object,
+its socket and its buffers stay as they are.  If the connection later serves a request that brings a plain number as its
+timeout, the number counts.
 
-*What happens if the class cannot be swapped.*  For a stream whose class is written in C or has other slots, the
-assignment raises TypeError.  Then the stream behaves as httpx made it, and takes the `Deadline` for a plain number:
-each read may take the seconds that the `Deadline` was made with.  The body is then bounded as over a transport without
-a socket (`socketless.py`).
+*What happens if the class cannot be swapped*, because it is written in C or has other slots (TypeError): the stream
+takes the `Deadline` for the number of seconds that it was made with.  The body is then bounded as over a transport
+without a socket (`socketless.py`).
 """
 
 import inspect
