@@ -160,15 +160,16 @@ class Run:
     # The attempts that have ended.
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
-    # The call of this attempt's route.
+    # The call of this attempt's route, and where the route gets its HTTP client.
     call: Call = field(init=False)
+    source: Source = field(init=False)
     # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
     reader: object = None
     # When this attempt began, by `clock`; None once it stands in `attempts`.
     _began: float | None = None
 
     def __post_init__(self) -> None:
-        self.call = self.routes[0].call
+        self.call, self.source = self.routes[0].call, self.routes[0].source
         self.attempts += [Attempt(error.provider or "", None, outcome_of(error), 0.0) for error in self.refused]
 
     @property
@@ -178,7 +179,7 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
-        self.call, self._began = route.call, self.clock()
+        self.call, self.source, self._began = route.call, route.source, self.clock()
         self.url = self.headers = self.head = None
         self.start, self.usage, self.finish = Start(), None, None
         self.timers.attempt(route.timeout)
@@ -192,9 +193,8 @@ class Run:
         if self.headers is None:
             return NO_SECRETS
         own = secrets_of(self.headers, self.call.headers.keys(), self.call.api_key)
-        if self.head is None or self.head.sent is None:
-            return own
-        return secrets_of_client(self.head.sent, self.headers, own, self.head.url)
+        proxy = self.source.proxy(self.url or "")
+        return secrets_of_client(self.timers.sent, self.headers, own, proxy.url if proxy else "")
 
     def collect(self, event: Event) -> bool:
         """Keep what an event says, and return whether the loop gets events."""

@@ -59,16 +59,12 @@ class Head(NamedTuple):
     - `coding` is the compression that `Reply` has to undo; "" if there is none.
     - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
       Such an end looks like a connection that broke.
-    - `sent` is the headers with which the request went out: the caller's client may have added headers, cookies and a
-      login of its own; and `url` is where it went, with the parameters that the client has added.
     """
 
     status: int
     headers: Mapping[str, str]
     coding: str = ""
     open_ended: bool = False
-    sent: Mapping[str, str] | None = None
-    url: str = ""
 
 
 class Reply:
@@ -171,10 +167,11 @@ def limit_offer(headers: MutableMapping[str, str]) -> None:
 def is_delimited(headers: Mapping[str, str]) -> bool:
     """Return whether something other than the end of the connection ends the body (RFC 9112 6.3).
 
-    If there is a transfer coding, the last must be `chunked`, whatever content-length says.
+    If there is a transfer coding, the last must be `chunked`, whatever content-length says.  In `chunked,` it is not:
+    aiohttp reads such a body to the end of the connection.
     """
-    codings = headers.get("transfer-encoding", "").lower().replace(" ", "").strip(",")
-    return codings.rpartition(",")[2] == "chunked" if codings else "content-length" in headers
+    codings = headers.get("transfer-encoding", "").lower()
+    return codings.rpartition(",")[2].strip() == "chunked" if codings else "content-length" in headers
 
 
 def inflater(head: Head, max_ratio: int) -> "Inflater | PlainText | None":
