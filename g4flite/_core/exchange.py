@@ -49,14 +49,13 @@ from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, 
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
-from .response.service_errors import URL_ADVICE, error_of_content_type, request_id, status_error
+from .response.service_errors import BODY_READ, URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
 from .urls import public_url
 
-# How many bytes of an error's body are read, and how many seconds reading them may take.
-BODY_READ: Final = 16 * 1024
+# How many seconds reading the body of an error may take.
 BODY_TIME: Final = 1.0
 # How many names of `Native` values the error of an answer without text quotes, and how many characters of each.
 NAMES: Final = 8

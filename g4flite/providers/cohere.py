@@ -17,6 +17,7 @@ from .._core.options import (
     options_named,
     required_model,
     schema,
+    single_answer,
     stops,
     tool_choice,
 )
@@ -52,6 +53,7 @@ def payload(call: Call) -> JSON:
     """
     messages = fitted(call.messages, TAKES)
     check_refused(call.model, call.options, call.extra, TAKES)
+    single_answer(call.extra.get("num_generations"), "num_generations")
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
         raise OptionError(

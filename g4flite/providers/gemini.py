@@ -47,7 +47,10 @@ def payload(call: Call) -> JSON:
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
     `MessagesError`.
     """
-    single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
+    # The service takes both spellings of each name.
+    for group in ("generationConfig", "generation_config"):
+        for count in ("candidateCount", "candidate_count"):
+            single_answer(as_object(call.extra.get(group)).get(count), count)
     system, messages = split_system(fitted(call.messages, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}

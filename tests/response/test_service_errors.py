@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from g4flite import (
 from g4flite._core import errors
 from g4flite._core.response.service_errors import (
     ADVICE,
+    BODY_READ,
     Report,
     classify,
     displayable_id,
@@ -1062,3 +1064,15 @@ def test_a_number_that_python_cannot_hold_costs_no_class(form: str, number: str)
     error = refused(400, form.replace("{}", report))
     assert (type(error), error.code) == (ContextLengthError, "context_length_exceeded")
     assert "too long" in str(error)
+
+
+def test_only_the_beginning_of_a_long_body_is_looked_through() -> None:
+    """4 MiB of events, each of which may hold an error, took ten seconds."""
+    for text in ("data: x\n\n" * 466_000, '{"error": ' * 400_000, "x" * 2**22):
+        began = time.monotonic()
+        error = status_error(500, {}, text, rules=(), key_variables=(), now_ms=0)
+        assert time.monotonic() - began < 2
+        assert error.body is not None
+        assert text.startswith(error.body)
+    said = '{"error": {"message": "out of it"}}' + " " * BODY_READ
+    assert "out of it" in str(status_error(500, {}, said, rules=(), key_variables=(), now_ms=0))

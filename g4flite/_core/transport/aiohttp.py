@@ -30,7 +30,6 @@ from ..errors import G4fliteError, OptionError, causes
 from ..provider import Request
 from ..response.reply import limit_offer
 from ..timers import Timers
-from .httpx import note
 from .network_errors import failures, is_of_the_caller
 from .tls import default_context, unused_context
 
@@ -99,7 +98,7 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body, waits.connected)
     limit_offer(request.headers)
-    note(request, timers)
+    timers.sent.append((request.headers, request.url))
     try:
         response = await waits.wait(lambda: client.send(request, stream=True, follow_redirects=False))
     except BaseException:
