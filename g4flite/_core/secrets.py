@@ -154,11 +154,12 @@ def _text(data: bytes) -> str:
 
 def _login(url: str) -> list[str]:
     """Return the login of a URL as a header has it, and the password as the URL has it."""
-    parts = urlsplit(url)
-    if not parts.password:
+    # The environment's URL may be one that nothing can parse.
+    login = re.search("(?s)://(.*)@", url)
+    user, _, password = login[1].partition(":") if login else ("", "", "")
+    if not password:
         return []
-    login = f"{unquote(parts.username or '')}:{unquote(parts.password)}"
-    return [f"Basic {b64encode(login.encode()).decode()}", parts.password]
+    return [f"Basic {b64encode(f'{unquote(user)}:{unquote(password)}'.encode()).decode()}", password]
 
 
 def forms_of(values: Collection[str]) -> Secrets:

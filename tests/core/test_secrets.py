@@ -622,7 +622,9 @@ def test_the_login_of_a_proxy_is_secret() -> None:
     secrets = secrets_of_client([], {}, Secrets(), "http://me:p%40ssw0rd@proxy.test:3128")
     said = base64.b64encode(b"me:p@ssw0rd").decode()
     assert redact(f"me:p@ssw0rd, p@ssw0rd, p%40ssw0rd, Basic {said} of {said}", secrets) == "***, ***, ***, *** of ***"
-    assert secrets_of_client([], {}, Secrets(), "http://me@proxy.test") == ()
+    for url in ("http://me@proxy.test", "http://proxy.test", "http://me:p4ss@[::1"):
+        assert "me" not in secrets_of_client([], {}, Secrets(), url)
+    assert redact("p4ssw0rd", secrets_of_client([], {}, Secrets(), "http://me:p4ssw0rd@[::1")) == "***"
 
 
 def test_a_text_is_read_without_its_escapes_up_to_five_times() -> None:
