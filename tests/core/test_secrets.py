@@ -340,7 +340,8 @@ FORMS: dict[str, str] = {
     "html, by number": "".join(f"&#{ord(character)};" for character in KEY),
     "html, in hexadecimal": "".join(f"&#x{ord(character):X};" for character in KEY),
     "html, by name": KEY.replace("&", "&amp;").replace("=", "&equals;").replace("/", "&sol;").replace('"', "&quot;"),
-    "html without semicolons": KEY.replace("/", "&#47").replace("=", "&#x3D").replace("&n", "&ampn"),
+    "html without semicolons": KEY.replace("/", "&#47").replace("=", "&#x3D"),
+    "html by name without semicolons": KEY.replace("&", "&amp"),
     "html with zeros": "".join(f"&#{ord(character):010d};" for character in KEY),
     "html in json": json.dumps(html.escape(KEY))[1:-1],
     "repr": "".join(f"\\x{ord(character):02x}" for character in KEY),
@@ -637,3 +638,7 @@ def test_secrets_that_overlap_are_both_hidden_and_a_beginning_ends_with_a_whole_
     assert redact("it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == "it is ***."
     assert redact("it is password...word\u00e8", ("password...word\u00e9",)) == "it is ***\u00e8"
     assert redact_bytes(b"it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == b"it is ***********."
+
+
+def test_the_secrets_of_a_request_are_in_no_repr() -> None:
+    assert SECRET not in repr(forms_of([SECRET]))

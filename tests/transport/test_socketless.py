@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import accumulate, chain, repeat
+from itertools import accumulate, chain, product, repeat
 from typing import Any
 
 import anyio
@@ -228,9 +228,10 @@ def test_other_tasks_run_while_a_body_is_read_that_never_waits(backend: str) -> 
 
 
 class Counting:
-    """A parser that finds token counts in any bytes, behind the first text if there is one, and notes each piece."""
+    """A parser that finds token counts in any bytes, and texts in the piece `at`, and notes the size of each piece."""
 
     done = False
+    at = 1
 
     def __init__(self, *first: str) -> None:
         self.first, self.fed = first, list[int]()
@@ -238,7 +239,7 @@ class Counting:
 
     def feed(self, data: bytes) -> Iterator[str | g4flite.Event]:
         self.fed.append(len(data))
-        yield from self.first if len(self.fed) == 1 else ()
+        yield from self.first if len(self.fed) == self.at else ()
         yield g4flite.Usage(1, 2, 3)
         self.then()
 
@@ -279,8 +280,9 @@ def test_a_read_that_holds_many_events_is_left_in_the_middle(
 
 
 def test_a_large_read_is_read_whole(driver: Driver) -> None:
-    for packed in (True, False):
+    for packed, at in product((True, False), (1, 3)):
         parser = Counting("hello")
+        parser.at = at
         assert driver.read(counting(driver, parser, packed)) == ["hello", "hello"]
         assert parser.fed == [65536, 65536, 65536, 65536, 300_000 - 4 * 65536]
 
