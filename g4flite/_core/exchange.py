@@ -49,15 +49,14 @@ from .errors import (
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
-from .response.reply import Head, Reply, inflater
-from .response.service_errors import URL_ADVICE, error_of_content_type, request_id, status_error
+from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
+from .response.service_errors import BODY_READ, URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
 from .urls import public_url
 
-# How many bytes of an error's body are read, and how many seconds reading them may take.
-BODY_READ: Final = 16 * 1024
+# How many seconds reading the body of an error may take.
 BODY_TIME: Final = 1.0
 # How many names of `Native` values the error of an answer without text quotes, and how many characters of each.
 NAMES: Final = 8
@@ -168,15 +167,16 @@ class Run:
     # The attempts that have ended.
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
-    # The call of this attempt's route.
+    # The call of this attempt's route, and where the route gets its HTTP client.
     call: Call = field(init=False)
+    source: Source = field(init=False)
     # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
     reader: object = None
     # When this attempt began, by `clock`; None once it stands in `attempts`.
     _began: float | None = None
 
     def __post_init__(self) -> None:
-        self.call = self.routes[0].call
+        self.call, self.source = self.routes[0].call, self.routes[0].source
         self.attempts += [Attempt(error.provider or "", None, outcome_of(error), 0.0) for error in self.refused]
 
     @property
@@ -186,7 +186,7 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
-        self.call, self._began = route.call, self.clock()
+        self.call, self.source, self._began = route.call, route.source, self.clock()
         self.url = self.headers = self.head = None
         self.start, self.usage, self.finish = Start(), None, None
         self.states.clear()
@@ -201,9 +201,8 @@ class Run:
         if self.headers is None:
             return NO_SECRETS
         own = secrets_of(self.headers, self.call.headers.keys(), self.call.api_key)
-        if self.head is None or self.head.sent is None:
-            return own
-        return secrets_of_client(self.head.sent, self.headers, own, self.head.url)
+        proxy = self.source.proxy(self.url or "")
+        return secrets_of_client(self.timers.sent, self.headers, own, proxy.url if proxy else "")
 
     def collect(self, event: Event) -> bool:
         """Keep what an event says, and return whether the loop gets events."""
@@ -335,12 +334,12 @@ class Opening(NamedTuple):
     """
 
     reply: Reply
-    items: Iterable[str | Event]
+    items: Iterable[Item]
     ended: bool
 
 
 # `Send` and `Wait` also say that the response before is not needed any more: the driver closes it first.
-Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ] | Opening, Any, None]
+Exchange: TypeAlias = Generator[Send | Wait | Literal[Wanted.READ, Pausing.PAUSE] | Opening, Any, None]
 
 
 def exchange(run: Run) -> Exchange:
@@ -443,6 +442,9 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
         items = iter(reply.close() if ended else reply.feed(data))
         data = b""
         for item in items:
+            if item is PAUSE:
+                yield PAUSE
+                continue
             if isinstance(item, CONTENT):
                 yield Opening(reply, chain(early.values(), (item,), items), ended)
             kind = type(item) if not isinstance(item, TurnState) else len(early)
@@ -491,7 +493,7 @@ def _first_bytes(provider: Provider, head: Head) -> Generator[Literal[Wanted.REA
             body += data
             for piece in (data,) if inflate is None else inflate.feed(data):
                 start += piece[:BODY_READ]
-                if (known := recognises(bytes(start))) is not None:
+                if (known := recognises(bytes(start))) is not None or len(start) >= BODY_READ:
                     break
     # It cannot be inflated.
     except (MalformedReplyError, LimitError):

@@ -10,7 +10,7 @@ be harmless (`may_be_secret`).  What a service or a proxy says back then loses e
 
 A secret is found in any mixture of these forms, in time linear in the text: as it is, with the escapes of JSON (`\\/`,
 `\\u003d`), of URLs (`%2f`) and of HTML (`&#61;`, `&equals;`), up to four of them around each other, in base64 at any
-place of what was encoded, and cut off by `...` or by the end of the text.
+place of what was encoded, and cut off: a long beginning of it anywhere, a short one by `...` or the end of the text.
 """
 
 import json
@@ -31,16 +31,23 @@ SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credent
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
 NUMBERS = re.compile(r"[\d\s.:-]*")
+# The name of a signature in the query of a URL: `sig` (Azure), `X-Amz-Signature`, `X-Goog-Signature`.
+SIGNATURE = re.compile(r"(?<![a-z])sig(nature)?(?![a-z])")
 # Stands for a secret in a text.
 HIDDEN = "***"
 # Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
 # words out of messages.
 SHORTEST_SECRET = 6
+# So many characters of a secret's beginning are hidden, whatever comes behind them; a shorter beginning is hidden only
+# in front of dots and at the end of the text.  "sk-proj-", which is no secret, has eight.
+LONGEST_BEGINNING = 12
+# The names that browsers also read without a semicolon, the longest first: `&amp` and 105 others.
+LEGACY: Final = "|".join(sorted((name for name in html5 if not name.endswith(";")), key=len, reverse=True))
 # An escape: of JSON and Python (four and two digits, or one character), of a URL, or of HTML (decimal, hexadecimal, by
 # name).
 ESCAPE: Final = re.compile(
     rb"\\u([0-9a-fA-F]{4})|(?:\\x|%)([0-9a-fA-F]{2})|\\([\"'\\/bfnrt])"
-    rb"|&(?:#(\d{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z]{2,12}));"
+    rb"|&(?:#0*(\d{1,7});?|#[xX]0*([0-9a-fA-F]{1,6});?|([a-zA-Z]{2,12});|(" + LEGACY.encode() + b"))"
 )
 SIMPLE: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 # Half of an escape.
@@ -66,6 +73,12 @@ def may_be_secret(name: str, value: str) -> bool:
     A date is not secret: a reply may say the same date, and would lose it.
     """
     return is_secret(name, value) or not (name in HARMLESS | COMPUTED or NUMBERS.fullmatch(value))
+
+
+def is_secret_parameter(name: str) -> bool:
+    """Return whether a value of this name in the query of a URL is secret, like that of `access_token` or `code`."""
+    text = unquote(name).lower()
+    return is_secret(text, "") or SIGNATURE.search(text) is not None or text == "code"
 
 
 def is_secret_in_response(name: str) -> bool:
@@ -112,16 +125,41 @@ def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str)
     return _longest_first([api_key, *others, *named, *_cookies(named)])
 
 
-def secrets_of_client(sent: Mapping[str, str], own: Mapping[str, str], secrets: Secrets, url: str = "") -> Secrets:
+def secrets_of_client(
+    sent: Iterable[tuple[Any, object]], own: Mapping[str, str], secrets: Secrets, proxy: str = ""
+) -> Secrets:
     """Return the secrets of a request with those that the caller's client has added to it: headers, cookies, a login.
 
-    `sent` is the headers with which the request went out, `own` the headers that were asked for.  `url` is where it
-    went: a client may add parameters to the query, of which a key is secret, and an API version is not.
+    `sent` is what went out: the headers, an object of httpx or pairs of bytes, and the URL, an object of httpx or "".
+    It went out several times if the client's login takes several steps.  `own` is the headers that were asked for.  A
+    client may add parameters to the query, of which a key is secret, and an API version is not.
+    `proxy` is the URL of the proxy, whose login is secret.
     """
     asked_for = {(name.lower(), value) for name, value in own.items()}
-    added = [value for name, value in sent.items() if (name, value) not in asked_for and may_be_secret(name, value)]
-    added += [value for name, value in parse_qsl(urlsplit(url).query) if is_secret(name, value)]
+    added = _login(proxy)
+    for headers, url in sent:
+        named = [(_text(name).lower(), _text(value)) for name, value in getattr(headers, "raw", headers)]
+        added += [value for name, value in named if (name, value) not in asked_for and may_be_secret(name, value)]
+        added += [value for name, value in parse_qsl(urlsplit(str(url)).query) if is_secret_parameter(name)]
     return forms_of([*secrets, *added]) if added else secrets
+
+
+def _text(data: bytes) -> str:
+    """Return a part of a header as text."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _login(url: str) -> list[str]:
+    """Return the login of a URL as a header has it, and the password as the URL has it."""
+    # The environment's URL may be one that nothing can parse.
+    login = re.search("(?s)://(.*)@", url)
+    user, _, password = login[1].partition(":") if login else ("", "", "")
+    if not password:
+        return []
+    return [f"Basic {b64encode(f'{unquote(user)}:{unquote(password)}'.encode()).decode()}", password]
 
 
 def forms_of(values: Collection[str]) -> Secrets:
@@ -140,7 +178,7 @@ def _cookies(values: Iterable[str]) -> list[str]:
     """
     found = [cookie for value in values for form in ("=([^;]+)", "=([^;,]+)") for cookie in re.findall(form, value)]
     pieces = [piece for value in found for piece in (value, *value.split(","))]
-    return [said for piece in pieces for said in (piece, piece.strip(' "'))]
+    return [said for piece in pieces for said in (piece.strip(), piece.strip(' "'))]
 
 
 def _longest_first(values: Iterable[str]) -> Secrets:
@@ -253,13 +291,15 @@ def _unescape(data: bytes) -> tuple[bytes, tuple[list[int], list[int]]]:
 
 def _character(escape: re.Match[bytes]) -> bytes:
     """Return the character that an escape stands for, as UTF-8; the byte itself for an escape of one byte."""
-    four, two, simple, decimal, hexadecimal, name = escape.groups()
+    four, two, simple, decimal, hexadecimal, name, legacy = escape.groups()
     if simple:
         return SIMPLE.get(simple, simple)
     if two:
         return bytes([int(two, 16)])
     if name:
         return html5.get(f"{name.decode()};", escape[0].decode()).encode()
+    if legacy:
+        return html5[legacy.decode()].encode()
     number = int(decimal) if decimal else int(four or hexadecimal, 16)
     return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else escape[0]
 
@@ -273,10 +313,12 @@ def _original(place: int, places: list[tuple[list[int], list[int]]]) -> int:
 
 
 def _beginnings(said: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the start and the end of each place that says a whole secret, or its beginning up to dots or the very end.
+    """Yield the start and the end of each place that says a whole secret, or the beginning of one that is cut off.
 
-    Half of an escape may stand in between.
+    A short beginning counts up to dots or the very end; half of an escape may stand in between.
     """
+    # A scheme like `Bearer` is no part of the secret.  The beginning of an escaped form is found without its escapes.
+    enough = len(secret) if b"%" in secret[:LONGEST_BEGINNING] else secret.rfind(b" ") + 1 + LONGEST_BEGINNING
     start = said.find(secret[:SHORTEST_SECRET])
     while start >= 0:
         end = start + SHORTEST_SECRET
@@ -289,6 +331,11 @@ def _beginnings(said: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
         rest = PARTIAL.match(said, end)
         stop = rest.end() if rest else end
         # Not only behind `end`: the secret itself may contain dots.
-        if is_whole or stop == len(said) or said.find(b"...", start + SHORTEST_SECRET, stop + 3) >= 0:
+        if (
+            is_whole
+            or end - start >= enough
+            or stop == len(said)
+            or said.find(b"...", start + SHORTEST_SECRET, stop + 3) >= 0
+        ):
             yield start, end
         start = said.find(secret[:SHORTEST_SECRET], start + 1)

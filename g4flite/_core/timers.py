@@ -17,7 +17,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from .errors import (
     ConnectTimeoutError,
@@ -65,6 +65,7 @@ class Timers:
         "heard",
         "replaced",
         "reused",
+        "sent",
         "source",
         "timeout",
         "total",
@@ -99,6 +100,8 @@ class Timers:
         # Whether a connection was made for the next request; and whether the last request went out over a connection
         # that had served a request before.
         self.fresh = self.reused = False
+        # The headers and URLs that went out in this attempt, as `secrets_of_client` takes them.
+        self.sent: list[tuple[Any, object]] = []
         # How many reads have begun that wait for the response's head, and how many stale connections were replaced.
         self.head_reads = self.replaced = 0
         # Whether text came since the last `left()`.

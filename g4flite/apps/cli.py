@@ -37,8 +37,10 @@ from .._core.request import resolve_model
 
 PACKAGE = "g4flite"
 
-# For `str.translate`: removes the control characters that could command a terminal, that is all but tab and line feed.
-CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)))
+# For `str.translate`: removes the control characters that could command a terminal, that is all but tab and line feed,
+# and those that embed, override or isolate a direction: a terminal shows a text behind U+202E backwards.
+DIRECTION = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160), *DIRECTION))
 
 # The flag for each argument of `stream()` that has one.
 FLAGS = {

@@ -17,6 +17,7 @@ from .._core.options import (
     options_named,
     required_model,
     schema,
+    single_answer,
     stops,
     tool_choice,
 )
@@ -54,6 +55,7 @@ def payload(call: Call) -> JSON:
     """
     messages = [with_thinking(message) for message in fitted(call, TAKES)]
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
+    single_answer(call.extra.get("num_generations"), "num_generations")
     kind, name = tool_choice(call.options, call.extra) or ("auto", "")
     if name:
         raise OptionError(

@@ -64,7 +64,10 @@ def payload(call: Call) -> JSON:
     `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
-    single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
+    # The service takes both spellings of each name.
+    for group in ("generationConfig", "generation_config"):
+        for count in ("candidateCount", "candidate_count"):
+            single_answer(as_object(call.extra.get(group)).get(count), count)
     system, messages = split_system(fitted(call, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}

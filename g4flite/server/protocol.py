@@ -19,7 +19,9 @@ from .pieces import Piece
 from .signatures import UNBOUND, Bound
 
 JSON_TYPE = Rule(
-    "application/json", lambda got: got is not None and got.partition(";")[0].strip() == "application/json"
+    # The letters of a media type may be in any case (RFC 9110 8.3.1).
+    "application/json",
+    lambda got: got is not None and got.partition(";")[0].strip().lower() == "application/json",
 )
 
 REFUSED_AS = {400: "invalid", 401: "authentication", 404: "not_found", 500: "server"}

@@ -20,8 +20,8 @@ from .._core.secrets import (
     HIDDEN,
     SHORTEST_KEY,
     forms_of,
-    is_secret,
     is_secret_in_response,
+    is_secret_parameter,
     may_be_secret,
     readings,
     redact_bytes,
@@ -32,14 +32,16 @@ from .._core.secrets import (
 Pieces = list[tuple[float, bytes]]
 Headers = list[tuple[bytes, bytes]]
 Secrets = tuple[str, ...]
-# Headers with URLs, whose queries may hold a token, also in the query of a URL that is a value of the query.
-LINKS: Final = (b"location", b"link", b"content-location", b"refresh")
-# A name and its value in the query or fragment of a URL inside such a header, and its user and password.
-QUERY: Final = re.compile(rb"([?&;#]([^=&?;#\s<>\"]+)=)([^&;#\s<>\"',]+)")
+# A name in the query or fragment of a URL inside a header or a body, and a value behind it, which may be a URL, too.
+PARAMETER: Final = re.compile(rb"[?&;#]([^=&?;#\s<>\"]{1,200})=[\"']?")
+VALUE: Final = re.compile(rb"[^&;#\s<>\"',\\]+")
+PAIR: Final = re.compile(rb"([?&;#][^=&?;#\s<>\"]+=)([^&?;#\s<>\"',]+)")
+# The user and the password of a URL.
 LOGIN: Final = re.compile(rb"//[^/@\s<>]{1,1000}@")
+PASSWORD_IN_URL: Final = re.compile(rb"//[^/@\s<>\"':]{0,200}:([^/@\s<>\"']{1,1000})@")
 # The names of what is a token in a reply.  `author` and `monkey` are none.
 _TOKEN = rb"[\w.-]{0,40}(?:token|secret|password|api[_-]?key|private[_-]?key|credential|jwt|cookie)"
-_NAME = rb"(?:" + _TOKEN + rb"|[\w.-]{0,40}(?:authorization|session(?:[_-]?id)?|[_-]key|(?-i:[a-z]Key))|key)"
+_NAME = rb"(?:" + _TOKEN + rb"|[\w.-]{0,40}(?:authorization|session(?:[_-]?id)?|[_-]key|(?-i:[a-z]Key))|key|auth)"
 _STRING = rb'"(?:(?:bearer|basic|token)\s)?((?:[^"\\\s]|\\.){16,4096})"'
 # How a reply says a token of its own: in a field of JSON, like `"access_token": "eyJhbGciOiJIUzI1NiJ9"`; in a form or a
 # line, like `access_token=eyJhbGciOiJIUzI1NiJ9`; behind `Bearer`; as a private key.  The counts of tokens are numbers,
@@ -49,10 +51,14 @@ TOKEN_LINE: Final = re.compile(
     rb"(?<![\w.-])(?:" + _NAME + rb"\s?[=:]|bearer)\s?(?:bearer\s)?([\w.~+/%-]{16,4096}=*)", re.IGNORECASE
 )
 PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----([^-]{16,16384})-----END")
+# A password, which is shorter than other tokens; and cookies, in the form of a header.
+PASSWORD: Final = re.compile(rb'"[\w.-]{0,40}passw(?:or)?d"\s{0,9}:\s{0,9}"((?:[^"\\\s]|\\.){8,4096})"', re.IGNORECASE)
+COOKIES: Final = re.compile(rb'"[\w.-]{0,40}cookies?"\s{0,9}:\s{0,9}"((?:[^"\\]|\\.){8,4096})"', re.IGNORECASE)
+COOKIE_VALUE: Final = re.compile(rb"=([^;\s\"\\]+)")
 # An object or a list of tokens, and the strings in it that are no names.
 TOKENS: Final = re.compile(rb'"' + _TOKEN + rb's?"\s{0,9}:\s{0,9}[\[{]([^\]}]{1,16384})', re.IGNORECASE)
 LONG_STRING: Final = re.compile(_STRING + rb"(?!\s{0,9}:)", re.IGNORECASE)
-# The value of a cookie, and how long it is at least, in characters, if it has a digit.
+# The value of a cookie, and how long it, or a password, is at least, in characters, if it has a digit.
 COOKIE: Final = re.compile(rb"[^=;]*=([^;]*)")
 SHORTEST_COOKIE: Final = 8
 # How many times a compressed reply may grow.  Deflate cannot exceed 1032, so that no reply is refused.
@@ -65,7 +71,7 @@ def public_request(request: httpx.Request) -> tuple[str, bytes, Secrets]:
     A body that is not JSON is left out, since its secrets cannot be told by the names of its fields.
     """
     url, body = request.url, b""
-    keys = [value for name, value in url.params.multi_items() if is_secret(name, value)]
+    keys = [value for name, value in url.params.multi_items() if is_secret_parameter(name)]
     with suppress(ValueError, RecursionError):
         public = redact_fields(json.loads(request.content), keys)
         text = json.dumps(public, ensure_ascii=False, separators=(",", ":"))
@@ -81,7 +87,7 @@ def public_url(url: httpx.URL, secrets: Secrets) -> str:
     parts = urlsplit(str(url))
     query = re.sub(
         "([^&=]+)=([^&]*)",
-        lambda pair: f"{pair[1]}={HIDDEN}" if is_secret(unquote(pair[1]), pair[2]) else pair[0],
+        lambda pair: f"{pair[1]}={HIDDEN}" if is_secret_parameter(pair[1]) else pair[0],
         parts.query,
     )
     public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query, fragment="")
@@ -95,7 +101,7 @@ def public_headers(headers: Iterable[tuple[bytes, bytes]], secrets: Secrets) -> 
             redact_bytes(name, secrets),
             HIDDEN.encode()
             if is_secret_in_response(name.decode("latin-1"))
-            else redact_bytes(_public_links(value) if name.lower() in LINKS else value, secrets),
+            else redact_bytes(_public_links(value), secrets),
         )
         for name, value in headers
         if name.lower() != b"set-cookie"
@@ -106,38 +112,48 @@ def tokens_of(headers: Iterable[tuple[bytes, bytes]]) -> list[str]:
     """Return the cookies of a response's headers and the tokens in their queries, which its body may repeat."""
     found = list[str]()
     for name, value in headers:
-        if name.lower() in LINKS:
+        if name.lower() != b"set-cookie":
             said = (token.decode("latin-1") for text in readings(value) for token in _tokens_of_query(text))
             found += [unquote(token) for token in said if len(token) >= SHORTEST_KEY]
-        elif name.lower() == b"set-cookie" and (cookie := COOKIE.match(value)):
-            token = cookie[1].decode("latin-1").strip(' "')
-            if len(token) >= SHORTEST_KEY or (len(token) >= SHORTEST_COOKIE and re.search(r"\d", token)):
-                found.append(token)
+        elif (cookie := COOKIE.match(value)) and _is_no_word(token := cookie[1].strip(b' "')):
+            found.append(token.decode("latin-1"))
     return found
 
 
+def _is_no_word(token: bytes) -> bool:
+    """Return whether the value of a cookie, or a password, is no word that the reply may say for itself."""
+    return len(token) >= SHORTEST_KEY or (len(token) >= SHORTEST_COOKIE and re.search(rb"\d", token) is not None)
+
+
+def _token_places(text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the start and the end of each token in the queries of URLs, and of the URLs in these queries."""
+    place = 0
+    while parameter := PARAMETER.search(text, place):
+        place = parameter.end()
+        if is_secret_parameter(parameter[1].decode("latin-1")) and (value := VALUE.match(text, place)):
+            place = value.end()
+            yield value.span()
+
+
 def _tokens_of_query(text: bytes) -> Iterator[bytes]:
-    """Yield the tokens in the queries of URLs, and of the URLs in these queries."""
-    for pair in QUERY.finditer(text):
-        yield from (pair[3],) if _holds_a_token(pair[2]) else _tokens_of_query(pair[3])
+    """Yield these tokens."""
+    return (text[start:end] for start, end in _token_places(text))
 
 
 def _public_links(value: bytes) -> bytes:
-    """Return the value of a header with URLs, with `***` for each login, and for each token of a query."""
-    return QUERY.sub(_public_pair, LOGIN.sub(b"//" + HIDDEN.encode() + b"@", value))
+    """Return the value of a header with `***` for each login of a URL, and for each token of a query."""
+    value = LOGIN.sub(b"//" + HIDDEN.encode() + b"@", value)
+    pieces, done = list[bytes](), 0
+    for start, end in _token_places(value):
+        pieces += [value[done:start], HIDDEN.encode()]
+        done = end
+    return PAIR.sub(_public_pair, b"".join([*pieces, value[done:]]))
 
 
 def _public_pair(pair: re.Match[bytes]) -> bytes:
-    """Return a name and its value in a query with `***` for a token, and for a URL that holds one with escapes."""
-    hidden, public = HIDDEN.encode(), QUERY.sub(_public_pair, pair[3])
-    left = {token for text in readings(public) for token in _tokens_of_query(text)} - {hidden}
-    return pair[1] + (hidden if left or _holds_a_token(pair[2]) else public)
-
-
-def _holds_a_token(name: bytes) -> bool:
-    """Return whether a value of this name in a URL is secret, like that of `access_token`, `sig` or `code`."""
-    text = unquote(name.decode("latin-1")).lower()
-    return is_secret(text, "") or "sig" in text or text == "code"
+    """Return a name and its value in a query with `***` for a URL that holds a token, with escapes."""
+    holds_one = any(True for text in readings(pair[2]) for _ in _token_places(text))
+    return pair[1] + (HIDDEN.encode() if holds_one else pair[2])
 
 
 def public_reply(headers: Headers, pieces: Pieces, secrets: Secrets) -> tuple[Headers, Pieces]:
@@ -174,6 +190,12 @@ def _tokens_of_text(text: bytes) -> Iterator[bytes]:
     yield from (found[1] for tokens in TOKENS.finditer(text) for found in LONG_STRING.finditer(tokens[1]))
     # A word of a sentence has no digit.
     yield from (found[1] for found in TOKEN_LINE.finditer(text) if re.search(rb"\d", found[1]))
+    yield from (said for said in _tokens_of_query(text) if len(said) >= SHORTEST_KEY and re.search(rb"\d", said))
+    yield from (
+        found[1] for form in (PASSWORD, PASSWORD_IN_URL) for found in form.finditer(text) if _is_no_word(found[1])
+    )
+    cookies = (cookie[1] for found in COOKIES.finditer(text) for cookie in COOKIE_VALUE.finditer(found[1]))
+    yield from (cookie for cookie in cookies if _is_no_word(cookie))
 
 
 def _inflated(coding: str, data: bytes) -> bytes:

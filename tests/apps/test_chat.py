@@ -253,11 +253,16 @@ def shown(server: Emulator, console: Console, *pieces: Any) -> str:
 
 def test_markdown_is_rendered(server: Emulator, console: Console) -> None:
     written = shown(
-        server, console, Reasoning("Hm"), "## T\n\nso **bo", "ld** <b>\x1b[5m [a](http://x)\n- i\n\n```py\nx = 1\n```\n"
+        server,
+        console,
+        Reasoning("Hm"),
+        "## T\n\nso **bo",
+        "ld** <b>\x1b[5m\u202e [a](http://x)\n- i\n\n```py\nx = 1\n```\n",
     )
     assert "\x1b[1mbold\x1b[0m" in written
     assert "\x1b[2mHm\x1b[0m" in written
     assert "\x1b[5m" not in written
+    assert "\u202e" not in written
     lines = [line.strip() for line in seen(written) if line.strip()]
     assert lines == ["Hm", "T", "so bold <b>[5m a (http://x)", "• i", "x = 1"]
 

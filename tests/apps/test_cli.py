@@ -182,14 +182,14 @@ def test_a_finish_reason_other_than_stop_is_printed(
 def test_an_answer_cannot_send_control_characters_to_a_terminal(
     server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.reply = lambda messages: ["\x1b]0;mine\x07\t\x1b[2J\x9b1mé\n"]
+    server.reply = lambda messages: ["\x1b]0;mine\x07\t\x1b[2J\x9b1mé\u202etxt\u202c \u2066a\u2069 \u05d0\u200f\n"]
     arguments = ["stream", "cromicle", "Hi", "--base-url", server.url]
     assert main(arguments) == 0
     # A file or a pipe gets the text as it came.
     assert "\x1b" in capsys.readouterr().out
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert main(arguments) == 0
-    assert capsys.readouterr().out == "]0;mine\t[2J1mé\n"
+    assert capsys.readouterr().out == "]0;mine\t[2J1métxt a \u05d0\u200f\n"
 
 
 def test_a_prompt_that_is_not_utf_8_is_wrong_usage(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from g4flite._core.secrets import (
     forms_of,
     is_secret,
     is_secret_in_response,
+    is_secret_parameter,
     may_be_secret,
     readings,
     redact,
@@ -34,7 +35,7 @@ from g4flite._core.secrets import (
 )
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import Driver
+from tests.conftest import TRANSPORT, Driver, httpx
 from tests.rows import rows
 
 SECRET = "sk-s3cret-s3cret"
@@ -57,6 +58,16 @@ HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Own": SECRET}
 )
 def test_a_value_is_secret_by_its_name(name: str, value: str, secret: bool) -> None:
     assert is_secret(name, value) is secret
+
+
+@pytest.mark.parametrize("name", ["api_key", "access%5Ftoken", "code", "sig", "X-Amz-Signature", "x_sig"])
+def test_a_parameter_is_secret_by_its_name(name: str) -> None:
+    assert is_secret_parameter(name)
+
+
+@pytest.mark.parametrize("name", ["alt", "api-version", "encode", "country_code", "design", "signal", "assigned"])
+def test_most_parameters_are_not_secret(name: str) -> None:
+    assert not is_secret_parameter(name)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +153,11 @@ def test_a_short_field_and_a_field_of_several_words_are_not_secret_elsewhere() -
         ("a sk-s3cret-s3... b", "a ***... b"),
         ("a sk-s3c... b", "a ***... b"),
         ("a sk-s3c b sk-s3cret-s3cr", "a sk-s3c b ***"),
-        ("a sk-s3 b sk-s3cret-s3crex", "a sk-s3 b sk-s3cret-s3crex"),
+        ("a sk-s3 b sk-s3cret-s3crex", "a sk-s3 b ***x"),
+        ("a sk-s3cret-s3\u2026 b", "a ***\u2026 b"),
+        ('a "sk-s3cret-s3", b', 'a "***", b'),
+        ("a sk-s3cret-s3 [truncated] b", "a *** [truncated] b"),
+        ("a sk-s3cret-s, b", "a sk-s3cret-s, b"),
         ("a sk-s...", "a sk-s..."),
         ("sk-s3c", "***"),
         ("sk-s3", "sk-s3"),
@@ -326,6 +341,9 @@ FORMS: dict[str, str] = {
     "html, by number": "".join(f"&#{ord(character)};" for character in KEY),
     "html, in hexadecimal": "".join(f"&#x{ord(character):X};" for character in KEY),
     "html, by name": KEY.replace("&", "&amp;").replace("=", "&equals;").replace("/", "&sol;").replace('"', "&quot;"),
+    "html without semicolons": KEY.replace("/", "&#47").replace("=", "&#x3D"),
+    "html by name without semicolons": KEY.replace("&", "&amp"),
+    "html with zeros": "".join(f"&#{ord(character):010d};" for character in KEY),
     "html in json": json.dumps(html.escape(KEY))[1:-1],
     "repr": "".join(f"\\x{ord(character):02x}" for character in KEY),
     "base64": base64.b64encode(KEY.encode()).decode(),
@@ -360,6 +378,13 @@ def test_a_secret_is_blotted_out_in_each_form(said: str, around: str) -> None:
     assert len(data) == len(text.encode())
     assert KEY not in read_back(data.decode())
     assert said[4:-4] not in data.decode()
+
+
+def test_the_scheme_of_a_login_and_the_beginning_of_an_escaped_form_are_no_beginnings_of_a_secret() -> None:
+    secrets = forms_of(["Bearer https://h.test/hook"])
+    assert redact("no Bearer https://h.te", secrets) == "no ***"
+    for said in ("no Bearer https in the header", "see https%3A%2F%2Fother.test/"):
+        assert redact(said, secrets) == said
 
 
 @pytest.mark.parametrize(("before", "after"), [("", ""), ("a", ""), ("ab", "c"), ("abc", "cd"), ("", "x"), ("é", "é")])
@@ -412,7 +437,7 @@ def client_of(driver: Driver, kind: str) -> Any:
         return driver.client(auth=("someone", SECRET))
 
     if kind == "params":
-        return driver.client(params={"api_key": SECRET, "api-version": "2024-10-21-preview"})
+        return driver.client(params={"sig": SECRET, "api-version": "2024-10-21-preview"})
 
     def sign(request: Any) -> Any:
         request.headers["x-signed"] = SECRET
@@ -451,6 +476,92 @@ def test_what_the_caller_s_client_adds_is_in_no_error(
     for text in (*shown, pickle.dumps(error).decode("latin-1")):
         assert SECRET not in read_back(text)
         assert SECRET[:9] not in text
+
+
+def shown_by(error: g4flite.G4fliteError, log: str) -> str:
+    """Return all that shows an error."""
+    return "\n".join(
+        [str(error), repr(vars(error)), log, *traceback.format_exception(error), pickle.dumps(error).decode("latin-1")]
+    )
+
+
+@pytest.mark.parametrize("kind", ["headers", "cookies", "auth", "params", "signer"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        f"HTTP/1.1 200 OK\r\nx-echo : {SECRET}\r\n\r\n",
+        f"HTTP/1.1 {SECRET}\r\n\r\n",
+        f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{SECRET}\r\n",
+    ],
+    ids=["header", "status line", "chunk"],
+)
+def test_what_the_caller_s_client_adds_is_in_no_error_of_a_broken_response(
+    raw: str, kind: str, driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="g4flite")
+    server.script = Script(raw=raw.encode())
+    client = client_of(driver, kind)
+    with pytest.raises(g4flite.ReplyError) as caught:
+        driver.collect("openai", "Hi", model="m", api_key="another-key", base_url=f"{server.url}/v1", client=client)
+    driver.close(client)
+    assert SECRET not in shown_by(caught.value, caplog.text)
+
+
+def test_the_key_of_a_call_is_in_no_error_of_a_broken_body(
+    driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="g4flite")
+    text = 'data: {"choices": [{"delta": {"content": "hello"}, "index": 0}]}\n\n'
+    for body in ("", f"{len(text):x}\r\n{text}\r\n"):
+        raw = f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}{SECRET}\r\n"
+        server.script = Script(raw=raw.encode())
+        with pytest.raises(g4flite.ReplyError) as caught:
+            driver.collect("openai", "Hi", model="m", api_key=SECRET, base_url=f"{server.url}/v1")
+        assert SECRET not in shown_by(caught.value, caplog.text)
+
+
+@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="nothing tells what went out")
+def test_each_step_of_a_login_is_in_no_error(driver: Driver, server: Emulator) -> None:
+    class Login(httpx.Auth):  # type: ignore[misc, name-defined, unused-ignore]
+        def auth_flow(self, request: Any) -> Any:
+            request.headers["x-tok"] = SECRET
+            yield request
+            request.headers["x-tok"] = "other-token"
+            yield request
+
+    server.script = Script(status=401, body=f"no {SECRET}", headers={"connection": "close"})
+    client = driver.client(auth=Login())
+    with pytest.raises(g4flite.AuthenticationError) as caught:
+        driver.collect("cromicle", "Hi", base_url=server.url, client=client)
+    driver.close(client)
+    assert len(server.exchanges) == 2
+    assert SECRET not in shown_by(caught.value, "")
+
+
+@pytest.mark.parametrize("status", [403, 407, 200])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("whose", ["argument", "environment", "client"])
+def test_the_login_of_a_proxy_is_in_no_error(
+    whose: str, scheme: str, status: int, driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = base64.b64encode(f"me:{SECRET}".encode()).decode()
+    body = f"no {SECRET}, {login}"
+    server.script = Script(
+        raw=f"HTTP/1.1 {status} No {SECRET} {login}\r\ncontent-type: text/html\r\ncontent-length: {len(body)}"
+        f"\r\nconnection: close\r\n\r\n{body}".encode()
+    )
+    proxy = f"http://me:{SECRET}@{server.host}:{server.port}"
+    own = driver.client(proxy=proxy) if whose == "client" else None
+    if whose == "environment":
+        monkeypatch.setenv("ALL_PROXY", proxy)
+    passed = {"argument": {"proxy": proxy}, "environment": {}, "client": {"client": own}}[whose]
+    with pytest.raises(g4flite.G4fliteError) as caught:
+        driver.collect("cromicle", "Hi", base_url=f"{scheme}://upstream.test", **passed)
+    if own is not None:
+        driver.close(own)
+    shown = shown_by(caught.value, "")
+    assert SECRET not in shown
+    assert login not in shown
 
 
 def test_a_text_of_backslashes_alone_ends_the_search() -> None:
@@ -492,11 +603,28 @@ def test_a_header_is_secret_in_each_form_in_which_a_service_repeats_it(form: str
 
 def test_the_parameters_of_a_client_are_secret_by_their_names() -> None:
     url = "https://h.test/v1?api-version=2024-10-21-preview&sig=s1gnature&api_key=k3y%2Fk3y&token=&alt=sse"
-    assert "k3y/k3y" in secrets_of_client({}, {}, Secrets(), url)
-    assert redact("no 2024-10-21-preview of k3y/k3y", secrets_of_client({}, {}, Secrets(), url)) == (
-        "no 2024-10-21-preview of ***"
-    )
-    assert secrets_of_client({}, {}, Secrets(), "https://h.test/v1?alt=sse") == ()
+    secrets = secrets_of_client([((), url)], {}, Secrets())
+    assert "k3y/k3y" in secrets
+    assert redact("no 2024-10-21-preview of k3y/k3y", secrets) == "no 2024-10-21-preview of ***"
+    assert secrets_of_client([((), "https://h.test/v1?alt=sse")], {}, Secrets()) == ()
+
+
+def test_each_header_that_went_out_is_secret_whatever_its_letters() -> None:
+    sent = [
+        ([(b"X-Tok", b"first-token"), (b"Accept", b"*/*")], ""),
+        ([(b"x-tok", "zweites-t\u00f6ken".encode("latin-1"))], ""),
+    ]
+    secrets = secrets_of_client(sent, {"x-own": "1"}, Secrets())
+    assert redact("first-token, zweites-t\u00f6ken, */*", secrets) == "***, ***, */*"
+
+
+def test_the_login_of_a_proxy_is_secret() -> None:
+    secrets = secrets_of_client([], {}, Secrets(), "http://me:p%40ssw0rd@proxy.test:3128")
+    said = base64.b64encode(b"me:p@ssw0rd").decode()
+    assert redact(f"me:p@ssw0rd, p@ssw0rd, p%40ssw0rd, Basic {said} of {said}", secrets) == "***, ***, ***, *** of ***"
+    for url in ("http://me@proxy.test", "http://proxy.test", "http://me:p4ss@[::1"):
+        assert "me" not in secrets_of_client([], {}, Secrets(), url)
+    assert redact("p4ssw0rd", secrets_of_client([], {}, Secrets(), "http://me:p4ssw0rd@[::1")) == "***"
 
 
 def test_a_text_is_read_without_its_escapes_up_to_five_times() -> None:
@@ -509,3 +637,7 @@ def test_secrets_that_overlap_are_both_hidden_and_a_beginning_ends_with_a_whole_
     assert redact("it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == "it is ***."
     assert redact("it is password...word\u00e8", ("password...word\u00e9",)) == "it is ***\u00e8"
     assert redact_bytes(b"it is bbaabbbbaab.", ("baabbbbaab", "bbaabb")) == b"it is ***********."
+
+
+def test_the_secrets_of_a_request_are_in_no_repr() -> None:
+    assert SECRET not in repr(forms_of([SECRET]))

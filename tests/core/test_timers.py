@@ -182,7 +182,7 @@ def test_a_deadline_asks_the_timers_at_each_read_and_write_and_a_number_is_kept(
     # The handshake with a SOCKS proxy reads without a timeout.
     stream.read(5)
     for method in (b"CONNECT", b"POST"):
-        made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=method)})
+        made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=method, headers=[])})
         stream.write(b"x", deadlines["write"])
     clock.now += 1.5
     # The head of the request waits for the body.
@@ -246,7 +246,7 @@ def test_a_request_head_that_was_never_written_is_not_sent_with_the_next_attempt
     timers = Timers(Timeout(), clock)
     made, stream = extensions(timers, watch), Stream()
     attach(stream, timers)
-    made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"POST")})
+    made["trace"]("http11.send_request_headers.started", {"request": SimpleNamespace(method=b"POST", headers=[])})
     timers.attempt(timers.timeout)
     stream.write(b"CONNECT", made["timeout"]["write"])
     assert stream.calls == [("write", 7, 10)]

@@ -335,12 +335,29 @@ def test_events_before_the_first_text_fill_no_memory(driver: Driver, server: Emu
     assert items[1:] == ["a", Finish("stop", "end_turn")]
 
 
-@pytest.mark.parametrize("name", ["openai", "groq", "llamacpp", "gemini"])
-def test_several_answers_are_refused_before_any_socket(name: str, server: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("openai", "n"),
+        ("groq", "n"),
+        ("llamacpp", "n"),
+        ("gemini", "generationConfig.candidateCount"),
+        ("gemini", "generationConfig.candidate_count"),
+        ("gemini", "generation_config.candidateCount"),
+        ("gemini", "generation_config.candidate_count"),
+        ("cohere", "num_generations"),
+    ],
+)
+def test_several_answers_are_refused_before_any_socket(name: str, field: str, server: Emulator) -> None:
+    def extra(count: object) -> dict[str, Any]:
+        group, _, inner = field.rpartition(".")
+        return {group: {inner: count}} if group else {inner: count}
+
+    def ask(count: object) -> None:
+        g4flite.stream(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", extra=extra(count))
+
     for count in (2, "2", True + 1):
-        extra = {"generationConfig": {"candidateCount": count}} if name == "gemini" else {"n": count}
-        with pytest.raises(g4flite.OptionError, match="asks for several answers with '(n|candidateCount)'"):
-            g4flite.stream(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", extra=extra)
-    one = {"generationConfig": {"candidateCount": 1}} if name == "gemini" else {"n": 1}
-    g4flite.stream(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", extra=one)
+        with pytest.raises(g4flite.OptionError, match=f"asks for several answers with '{field.rpartition('.')[2]}'"):
+            ask(count)
+    ask(1)
     assert server.connections == 0

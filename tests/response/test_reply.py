@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite import providers
 from g4flite._core.exchange import reply_of
-from g4flite._core.response.reply import GRACE, PIECE, Head, Inflater, PlainText, content_coding
+from g4flite._core.response.reply import GRACE, PAUSE, PIECE, Head, Inflater, PlainText, content_coding
 from g4flite._core.settings import may_pass
 from tests.acme import ACME, MARKED
 from tests.founders import FOUNDERS, said
@@ -32,7 +32,7 @@ CODINGS = {
 
 def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
     reply = reply_of(spec, head)
-    return "".join(decode(reply, chunks))  # type: ignore[arg-type]
+    return "".join(item for item in decode(reply, chunks) if item is not PAUSE)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("size", SPLITS)
@@ -49,6 +49,13 @@ def test_a_compressed_reply_that_ends_early_is_truncated(coding: str) -> None:
     for end in range(1, len(data)):
         with pytest.raises(g4flite.TruncatedStreamError):
             read(ACME, Head(200, {}, coding), [data[:end]])
+
+
+def test_a_read_that_inflates_to_several_pieces_has_a_pause_between_them() -> None:
+    reply = reply_of(ACME, Head(200, {}, "gzip"))
+    items = list(reply.feed(gzip.compress(b"a" * (2 * PIECE + 1))))
+    assert items == ["a" * PIECE, PAUSE, "a" * PIECE, PAUSE, "a"]
+    assert list(reply.close()) == []
 
 
 def test_a_reply_that_cannot_be_inflated_is_malformed() -> None:

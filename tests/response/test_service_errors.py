@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from g4flite import (
 from g4flite._core import errors
 from g4flite._core.response.service_errors import (
     ADVICE,
+    BODY_READ,
     Report,
     classify,
     displayable_id,
@@ -1095,3 +1097,15 @@ def test_a_model_that_the_server_could_not_run_is_its_log_s_matter(message: str)
 
 def test_what_else_could_not_be_loaded_is_no_model() -> None:
     assert "see its log" not in str(refused(400, {"error": "Failed to load image or audio file"}))
+
+
+def test_only_the_beginning_of_a_long_body_is_looked_through() -> None:
+    """4 MiB of events, each of which may hold an error, took ten seconds."""
+    for text in ("data: x\n\n" * 466_000, '{"error": ' * 400_000, "x" * 2**22):
+        began = time.monotonic()
+        error = status_error(500, {}, text, rules=(), key_variables=(), now_ms=0)
+        assert time.monotonic() - began < 2
+        assert error.body is not None
+        assert text.startswith(error.body)
+    said = '{"error": {"message": "out of it"}}' + " " * BODY_READ
+    assert "out of it" in str(status_error(500, {}, said, rules=(), key_variables=(), now_ms=0))

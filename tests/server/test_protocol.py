@@ -155,6 +155,12 @@ def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, prob
     refuse(shared, wire, problem)
 
 
+@pytest.mark.parametrize("kind", ["APPLICATION/JSON", "Application/Json; charset=utf-8", "application/json ;a=b"])
+@pytest.mark.parametrize("name", WIRES)
+def test_the_content_type_of_json_may_be_in_any_case(shared: Emulator, name: str, kind: str) -> None:
+    hear(shared, WIRES[name].header(content_type=kind))
+
+
 @pytest.mark.parametrize("kind", [None, "text/plain"])
 def test_ollama_reads_json_under_any_content_type(shared: Emulator, kind: str | None) -> None:
     hear(shared, OLLAMA.header(content_type=kind))

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from g4flite.testing import Emulator, Script, record, replay
-from g4flite.testing.secrets import public_headers, public_reply, public_request
+from g4flite.testing.secrets import public_headers, public_reply, public_request, tokens_of
 from tests.conftest import Driver
 from tests.rows import rows
 from tests.testing.recordings import KEY, post, read
@@ -186,7 +186,10 @@ def test_a_key_is_starred_across_the_pieces_of_a_reply() -> None:
         ("location", "https://me:p4ss@a.test/?X-Amz-Signature=ab%2F", "https://***@a.test/?X-Amz-Signature=***"),
         ("link", '<https://a.test/?p=2&api%5Fkey=k3y>; rel="next"', '<https://a.test/?p=2&api%5Fkey=***>; rel="next"'),
         ("refresh", "0; url=/login?session=s3ss", "0; url=/login?session=***"),
-        ("x-other", "a?token=t0ken", "a?token=t0ken"),
+        ("x-other", "a; token=t0ken", "a; token=t0ken"),
+        ("operation-location", "https://a.test/?sig=s1g&design=1", "https://a.test/?sig=***&design=1"),
+        ("x-redirect", "https://a.test/cb?access_token=t0ken", "https://a.test/cb?access_token=***"),
+        ("location", '/cb?api_key="t0ken"', '/cb?api_key="***"'),
         ("location", "/cb?redirect=https://a.test/?token=t0ken&b=1", "/cb?redirect=https://a.test/?token=***&b=1"),
         ("location", "/cb;next=https://a.test/?a=1;token=t0ken", "/cb;next=https://a.test/?a=1;token=***"),
         ("location", "/cb?to=https%3A%2F%2Fa.test%2F%3Fb%3D1%26token%3Dt0ken&b=1", "/cb?to=***&b=1"),
@@ -258,10 +261,15 @@ BODIES = {
     "a sentence": '{"message":"sent Bearer %s"}',
     "a link": '{"url":"https://a.test/?token=%s"}',
     "half an object": '{"token":{"value":"%s", "a',
+    "a signature": '{"url":"https://a.test/x?a=1&X-Amz-Signature=%s"}',
+    "a signature, escaped": r'{"url":"https:\/\/a.test\/x?a=1\u0026sig=%s"}',
+    "cookies": '{"set_cookie":"sid=%s; Path=/"}',
+    "the second cookie": '{"cookies":"a=1; sid=%s; Path=/"}',
+    "auth": '{"auth":"%s"}',
 }
 FINE = [
     '{"author":"%s"}', '{"monkey":"%s"}', '{"text":"%s"}', '{"total_tokens":"%s"}', '{"session":{"model":"%s"}}',
-    '{"tokens":{"%s":5}}', "tokenizer=%s", "author: %s",
+    '{"tokens":{"%s":5}}', "tokenizer=%s", "author: %s", "/x?design=%s", "https://a.test:80/x/%s@2", '{"code":"%s"}',
 ]  # fmt: skip
 
 
@@ -291,8 +299,41 @@ def test_other_fields_are_kept(form: str) -> None:
     assert public_reply([], [(0.0, body)], ()) == ([], [(0.0, body)])
 
 
+@pytest.mark.parametrize(
+    ("form", "starred"),
+    [
+        ('{"password":"%s"}', True),
+        ('{"user_passwd" : "%s"}', True),
+        ('{"url":"https://me:%s@a.test/x"}', True),
+        ('{"text":"%s"}', False),
+    ],
+)
+def test_a_short_password_is_starred_if_it_is_no_word(form: str, starred: bool) -> None:
+    for password, is_no_word in (("hunter22", True), ("password", False), ("hunt3r", False)):
+        body = f"{form % password} and again {password}".encode()
+        _, [(_, public)] = public_reply([], [(0.0, body)], ())
+        assert public == (body.replace(password.encode(), b"*" * 8) if starred and is_no_word else body)
+
+
+def test_a_header_of_many_parameters_is_searched_without_recursion() -> None:
+    header = (b"location", b"/" + b"?a=" * 20_000)
+    assert public_headers([header], ()) == [header]
+    assert tokens_of([header]) == []
+
+
+def test_a_parameter_of_a_request_is_kept_out_wherever_the_reply_says_it() -> None:
+    for name in ("sig", "code", "X-Amz-Signature"):
+        url, _, secrets = public_request(request(f"http://h.test/?{name}=s3cr3t-s3cr3t&alt=sse"))
+        assert url == f"http://h.test/?{name}=***&alt=sse"
+        assert "s3cr3t-s3cr3t" in secrets
+
+
 def test_a_long_reply_is_searched_in_linear_time() -> None:
     for piece in (
+        b"//a:",
+        b"?a=",
+        b'"cookie":"a=',
+        b'"password":"',
         b'{"token":"',
         b'"token":[',
         b"token=",

@@ -399,7 +399,22 @@ def test_unwind_ends_a_body_that_still_holds_bytes() -> None:
 
 
 @rows("make", [None, of_a_wrapper, httpx_aiohttp.HttpxAiohttpClient, of_httpx2])
-@pytest.mark.parametrize("coding", ["identity", "gzip", "foo", "", "chunked, foo", ","])
+@pytest.mark.parametrize(
+    "coding",
+    [
+        "identity",
+        "gzip",
+        "foo",
+        "",
+        "chunked, foo",
+        ",",
+        "chunked,",
+        "chunked ,",
+        "chunked, ,",
+        "chun ked",
+        "foo,chunked,",
+    ],
+)
 def test_a_body_that_only_the_end_of_the_connection_ends_may_be_cut_off(
     coding: str, make: Callable[[], Any] | None, server: Emulator
 ) -> None:

@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 import g4flite
+from g4flite import Timeout
 from g4flite.testing import Emulator, Script
+from tests.clock import Clock
 from tests.conftest import Driver
 from tests.exchanges import arrived
 
@@ -195,3 +197,23 @@ def test_a_stream_whose_client_closes_while_its_caller_works_ends_with_the_next_
     else:
         driver.run(main)
     assert server.exchanges[0].disconnected.wait(10)
+
+
+def test_a_caller_may_leave_a_stream_whose_time_is_over(driver: Driver, server: Emulator) -> None:
+    server.script = Script(wait=0.2)
+    stream = g4flite.stream("cromicle", "Hi", base_url=server.url, timeout=Timeout(total=10))
+    clock = stream._run.timers._clock = Clock()
+
+    class Chunks(list[str]):
+        """The chunks that have come; each takes its reader a minute."""
+
+        def append(self, chunk: str) -> None:
+            super().append(chunk)
+            clock.now += 60
+
+    driver.stream, driver.chunks = stream, Chunks()
+    if driver.name == "sync":
+        driver._read(1)
+    else:
+        driver.run(driver._aread, 1)
+    assert stream._run.state == "closed"

@@ -775,7 +775,10 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     used.close()
 
 
-def test_an_interrupt_retires_the_client_of_the_event_loop(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by", ["aclose", "the end of the loop"])
+def test_an_interrupt_retires_the_client_of_the_event_loop(
+    by: str, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program may go on with the loop: `loop.run_until_complete` raises the KeyboardInterrupt, and leaves it open."""
 
     async def interrupt(*args: Any, **kwargs: Any) -> Any:
@@ -789,6 +792,7 @@ def test_an_interrupt_retires_the_client_of_the_event_loop(server: Emulator, mon
 
     client = g4flite.Client("cromicle", base_url=server.url)
     loop = asyncio.new_event_loop()
+    end = client.aclose if by == "aclose" else loop.shutdown_asyncgens
     old = loop.run_until_complete(used())
     monkeypatch.setattr(old, "send", interrupt)
     with pytest.raises(KeyboardInterrupt):
@@ -796,10 +800,10 @@ def test_an_interrupt_retires_the_client_of_the_event_loop(server: Emulator, mon
     monkeypatch.undo()
     assert loop.run_until_complete(used()) is not old
     assert loop.run_until_complete(ask()) == "You said: Hi"
-    loop.run_until_complete(client.aclose())
     assert not old.is_closed
-    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(end())
     assert old.is_closed
+    assert client._pool._async_clients == {}
     loop.close()
 
 
@@ -816,3 +820,42 @@ def test_a_cancelled_stream_retires_no_client(backend: str, slow: Emulator) -> N
             assert client._pool.async_client() is old
 
     Driver(backend).run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_stream_that_is_cancelled_while_it_connects_retires_no_client(backend: str, slow: Emulator) -> None:
+    """anyio's task group raises the cancellation inside an exception group."""
+
+    async def main() -> None:
+        async with g4flite.Client("cromicle", base_url=slow.url) as client:
+            old = client._pool.async_client()
+            for turns in range(12):
+                with anyio.CancelScope() as scope:
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(client.stream("Hi").atext)
+                        for _ in range(turns):
+                            await anyio.lowlevel.checkpoint()
+                        scope.cancel()
+            assert client._pool.async_client() is old
+
+    Driver(backend).run(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_pool_keeps_nothing_of_an_event_loop_that_an_interrupt_has_ended(backend: str, server: Emulator) -> None:
+    client = g4flite.Client("cromicle", base_url=server.url)
+    used: list[Any] = []
+
+    async def main() -> None:
+        used.append(client._pool.async_client())
+        running = aiter(client.stream("Hi"))
+        await anext(running)
+        with pytest.raises(KeyboardInterrupt):
+            await running.athrow(KeyboardInterrupt)  # type: ignore[attr-defined]
+        assert client._pool.async_client() is not used[-1]
+
+    for _ in range(3):
+        Driver(backend).run(main)
+    assert [old.is_closed for old in used] == [True] * 3
+    assert client._pool._async_clients == {}
+    client.close()

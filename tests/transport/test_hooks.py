@@ -190,3 +190,31 @@ def test_a_redirect_that_httpx_cannot_follow_is_no_exception_of_a_hook(
     error = failure(driver, server, hooked(driver, lambda response: None))
     assert isinstance(error, g4flite.G4fliteError)
     assert str(error).isprintable()
+
+
+@pytest.mark.parametrize("how", ["reads", "closes"])
+def test_a_hook_that_uses_the_body_up_is_the_caller_s_mistake(driver: Driver, server: Emulator, how: str) -> None:
+    def use_up(response: Any) -> None:
+        for _ in response.iter_raw() if how == "reads" else ():
+            pass
+        response.close()
+
+    async def ause_up(response: Any) -> None:
+        if how == "reads":
+            async for _ in response.aiter_raw():
+                pass
+        await response.aclose()
+
+    server.script = Script(headers=CLOSE)
+    client = driver.client(event_hooks={"response": [use_up if driver.name == "sync" else ause_up]})
+    error = failure(driver, server, client, retries=2)
+    assert type(error) is g4flite.OptionError
+    assert "let the hook call response.read()" in str(error)
+    assert len(server.exchanges) == 1
+
+
+def test_a_hook_may_read_the_body(driver: Driver, server: Emulator) -> None:
+    server.script = Script(body="x" * 200_000, headers=CLOSE)
+    client = hooked(driver, lambda response: None, read=True)
+    assert "".join(driver.collect("cromicle", "Hi", base_url=server.url, client=client)) == "x" * 200_000
+    driver.close(client)

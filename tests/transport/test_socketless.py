@@ -1,9 +1,12 @@
 """The timers and close() over transports without a socket: mocks, ASGI applications, wrappers of other transports."""
 
 import gc
+import gzip
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import accumulate, chain, product, repeat
 from typing import Any
 
 import anyio
@@ -12,7 +15,9 @@ import pytest
 import g4flite
 from g4flite import Timeout
 from g4flite._core.transport import driver as driver_module
+from g4flite._core.transport.socketless import READS
 from g4flite.testing import Emulator, Script
+from tests.acme import ACME
 from tests.clock import Clock
 from tests.conftest import Driver, httpx
 from tests.exchanges import arrived
@@ -30,19 +35,20 @@ class Mock(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[misc,
     """
 
     def __init__(self, *pieces: bytes | None, silent: bool = False, pause: Callable[[], None] = lambda: None) -> None:
-        self.pieces, self.silent, self.pause = pieces, silent, pause
+        self.pieces: Iterable[bytes | None] = pieces
+        self.silent, self.pause, self.headers, self.status = silent, pause, dict[str, str](), 200
         self.waiting = anyio.Event()
         self.ended = False
 
     def handle_request(self, request: Any) -> Any:
         if self.silent:
             self.pause()
-        return httpx.Response(200, stream=Body(self))
+        return httpx.Response(self.status, headers=self.headers, stream=Body(self))
 
     async def handle_async_request(self, request: Any) -> Any:
         if self.silent:
             await self.wait()
-        return httpx.Response(200, stream=Body(self))
+        return httpx.Response(self.status, headers=self.headers, stream=Body(self))
 
     async def wait(self) -> None:
         self.waiting.set()
@@ -128,6 +134,18 @@ def test_an_answer_comes_whole(driver: Driver) -> None:
     assert driver.read(stream_over(driver, Mock(TEXT, DONE), timeout=NEVER)) == ["hello"]
 
 
+def test_an_empty_piece_is_not_the_end(driver: Driver) -> None:
+    assert driver.read(stream_over(driver, Mock(b"", b"", TEXT, b"", TEXT, b"", b"", DONE, b""))) == ["hello", "hello"]
+    # No protocol marks the end of this one.
+    mock = Mock(b"Hello ", b"", b"world")
+    kind = httpx.Client if driver.name == "sync" else httpx.AsyncClient
+    assert driver.collect(ACME, "Hi", client=kind(transport=mock)) == ["Hello ", "world"]
+    mock = Mock(b"", b'{"error": {"message": "no ', b"", b'credit"}}')
+    mock.status = 402
+    with pytest.raises(g4flite.StatusError, match="no credit"):
+        driver.read(stream_over(driver, mock))
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("mock", [Mock(silent=True), Mock(None), Mock(TEXT, None)], ids=["head", "body", "text"])
 def test_aclose_from_another_task_ends_the_wait(mock: Mock, backend: str) -> None:
@@ -173,6 +191,124 @@ def test_leaving_early_ends_the_generators_of_the_body(backend: str, monkeypatch
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_leaving_early_reads_little_of_a_body_that_never_waits(backend: str) -> None:
+    mock, driver, reads = Mock(), Driver(backend), 0
+
+    def pings() -> Iterator[bytes]:
+        nonlocal reads
+        for ping in repeat(PING):
+            reads += 1
+            yield ping
+
+    mock.pieces = chain([TEXT], pings())
+    with warnings.catch_warnings():
+        # trio warns of each async generator that is never ended.
+        warnings.simplefilter("ignore", ResourceWarning)
+        assert driver.read(stream_over(driver, mock), limit=1) == ["hello"]
+        gc.collect()
+    assert reads <= 2 * READS
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_other_tasks_run_while_a_body_is_read_that_never_waits(backend: str) -> None:
+    mock, driver = Mock(), Driver(backend)
+    mock.pieces = repeat(PING)
+
+    async def main() -> None:
+        with anyio.move_on_after(0.1) as scope:
+            await stream_over(driver, mock, timeout=Timeout(first_token=60)).atext()
+        assert scope.cancelled_caught
+
+    began = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        driver.run(main)
+        gc.collect()
+    assert time.monotonic() - began < 30
+
+
+class Counting:
+    """A parser that finds token counts in any bytes, and texts in the piece `at`, and notes the size of each piece."""
+
+    done = False
+    at = 1
+
+    def __init__(self, *first: str) -> None:
+        self.first, self.fed = first, list[int]()
+        self.then: Callable[[], object] = lambda: None
+
+    def feed(self, data: bytes) -> Iterator[str | g4flite.Event]:
+        self.fed.append(len(data))
+        yield from self.first if len(self.fed) == self.at else ()
+        yield g4flite.Usage(1, 2, 3)
+        self.then()
+
+    def close(self) -> Iterator[str]:
+        return iter(self.first)
+
+
+LARGE = b"x" * 300_000
+
+
+def counting(driver: Driver, parser: Counting, packed: bool, timeout: Timeout = NEVER) -> g4flite.Stream:
+    """Return a stream whose one read holds 300 kB of token counts."""
+    mock = Mock(gzip.compress(LARGE) if packed else LARGE)
+    mock.headers = {"content-encoding": "gzip"} if packed else {}
+    kind = httpx.Client if driver.name == "sync" else httpx.AsyncClient
+    spec = replace(ACME, parser=lambda limit: parser)
+    return g4flite.stream(spec, "Hi", client=kind(transport=mock), timeout=timeout, retries=0)
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
+@pytest.mark.parametrize("first", [(), ("hello",)], ids=["before the text", "behind the text"])
+@pytest.mark.parametrize("end", ["closed", "total"])
+def test_a_read_that_holds_many_events_is_left_in_the_middle(
+    end: str, first: tuple[str, ...], packed: bool, driver: Driver
+) -> None:
+    parser, clock = Counting(*first), Clock()
+    stream = counting(driver, parser, packed, Timeout(total=10) if end == "total" else NEVER)
+    stream._run.timers._clock = clock
+
+    def later() -> None:
+        clock.now += 60
+
+    parser.then = stream._run.abort if end == "closed" else later
+    with pytest.raises(g4flite.StreamClosedError if end == "closed" else g4flite.TotalTimeoutError):
+        driver.read(stream)
+    assert len(parser.fed) == 1
+    assert stream.partial == "".join(first)
+
+
+def test_a_large_read_is_read_whole(driver: Driver) -> None:
+    for packed, at in product((True, False), (1, 3)):
+        parser = Counting("hello")
+        parser.at = at
+        assert driver.read(counting(driver, parser, packed)) == ["hello", "hello"]
+        assert parser.fed == [65536, 65536, 65536, 65536, 300_000 - 4 * 65536]
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_other_tasks_run_in_the_middle_of_a_read(backend: str, packed: bool) -> None:
+    parser, driver, turns = Counting("hello"), Driver(backend), list[int]()
+
+    async def main() -> None:
+        async def other() -> None:
+            while True:
+                turns.append(len(parser.fed))
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other)
+            await counting(driver, parser, packed).atext()
+            tasks.cancel_scope.cancel()
+
+    driver.run(main)
+    # trio orders the tasks at random, so that each turn of the other one may come a step late.
+    assert len({*turns} & {1, 2, 3, 4}) >= 2
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize("silent", [False, True])
 def test_an_asgi_application_is_bounded(silent: bool, backend: str) -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -203,6 +339,47 @@ class Wrapper(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[mi
 
     async def handle_async_request(self, request: Any) -> Any:
         return await self.inner.handle_async_request(request)
+
+
+class Filtered(httpx.SyncByteStream, httpx.AsyncByteStream):  # type: ignore[misc, name-defined, unused-ignore]
+    """A body without its pings, in whose place stand empty pieces."""
+
+    def __init__(self, body: Any) -> None:
+        self.body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self.body:
+            yield piece.replace(PING, b"")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self.body:
+            yield piece.replace(PING, b"")
+
+    def close(self) -> None:
+        self.body.close()
+
+    async def aclose(self) -> None:
+        await self.body.aclose()
+
+
+class Filtering(Wrapper):
+    """A transport of the caller's that takes the pings out of each body."""
+
+    def handle_request(self, request: Any) -> Any:
+        response = super().handle_request(request)
+        response.stream = Filtered(response.stream)
+        return response
+
+    async def handle_async_request(self, request: Any) -> Any:
+        response = await super().handle_async_request(request)
+        response.stream = Filtered(response.stream)
+        return response
+
+
+def test_an_empty_piece_of_a_body_with_a_socket_is_not_the_end(driver: Driver, server: Emulator) -> None:
+    pieces = [PING, TEXT, PING, PING, TEXT, PING, DONE]
+    server.script = Script(body=b"".join(pieces).decode(), split=tuple(accumulate(map(len, pieces[:-1]))), wait=0.02)
+    assert driver.read(stream_over(driver, Filtering(driver), f"{server.url}/v1")) == ["hello", "hello"]
 
 
 def test_the_sockets_of_a_wrapped_transport_are_bounded_as_ever(driver: Driver, server: Emulator) -> None:

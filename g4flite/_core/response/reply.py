@@ -13,11 +13,12 @@ It undoes gzip and deflate itself, because httpx inflates the bytes of a read at
 their size, before anyone can count them.
 """
 
+import enum
 import zlib
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from ..errors import G4fliteError, LimitError, MalformedReplyError, ProviderError, ReplyError, TruncatedStreamError
 from ..events import ChunkParser, Event
@@ -25,6 +26,19 @@ from .framing import start_of
 
 # Bytes that the decompressor gives out at a time.
 PIECE: Final = 64 * 1024
+
+
+class Pausing(enum.Enum):
+    """`PAUSE` stands between the items of a read that inflates to several pieces: a read may hold 400,000 events.
+
+    The driver looks there whether the stream was closed or its time is over, and in async lets other tasks run.
+    """
+
+    PAUSE = "nothing is to be read yet"
+
+
+PAUSE: Final = Pausing.PAUSE
+Item: TypeAlias = str | Event | Literal[Pausing.PAUSE]
 # Bytes that may come out before `max_ratio` counts: a short reply may repeat itself much and do no harm.
 GRACE: Final = 1024 * 1024
 # The content codings that `Inflater` undoes, with zlib's `wbits` for each.
@@ -45,16 +59,12 @@ class Head(NamedTuple):
     - `coding` is the compression that `Reply` has to undo; "" if there is none.
     - `open_ended` is true if the body has neither a length nor chunks, so that only the end of the connection ends it.
       Such an end looks like a connection that broke.
-    - `sent` is the headers with which the request went out: the caller's client may have added headers, cookies and a
-      login of its own; and `url` is where it went, with the parameters that the client has added.
     """
 
     status: int
     headers: Mapping[str, str]
     coding: str = ""
     open_ended: bool = False
-    sent: Mapping[str, str] | None = None
-    url: str = ""
 
 
 class Reply:
@@ -69,7 +79,7 @@ class Reply:
         self._inflater = inflater(head, max_ratio)
         # The error that ended the body, None if the body ended by itself.
         self.failed: G4fliteError | None = None
-        self.feed: Callable[[bytes], Iterable[str | Event]] = (
+        self.feed: Callable[[bytes], Iterable[Item]] = (
             parser.feed if self._inflater is None else partial(self._inflated, self._inflater)
         )
 
@@ -123,9 +133,11 @@ class Reply:
             )
         return None
 
-    def _inflated(self, inflater: "Inflater | PlainText", data: bytes) -> Iterator[str | Event]:
-        """Yield the items that a piece of the compressed body completes."""
-        for piece in inflater.feed(data):
+    def _inflated(self, inflater: "Inflater | PlainText", data: bytes) -> Iterator[Item]:
+        """Yield the items that a piece of the compressed body completes, and `PAUSE` behind each 64 KiB."""
+        for number, piece in enumerate(inflater.feed(data)):
+            if number:
+                yield PAUSE
             yield from self._parser.feed(piece)
 
 
@@ -153,10 +165,11 @@ def limit_offer(headers: MutableMapping[str, str]) -> None:
 def is_delimited(headers: Mapping[str, str]) -> bool:
     """Return whether something other than the end of the connection ends the body (RFC 9112 6.3).
 
-    If there is a transfer coding, the last must be `chunked`, whatever content-length says.
+    If there is a transfer coding, the last must be `chunked`, whatever content-length says.  In `chunked,` it is not:
+    aiohttp reads such a body to the end of the connection.
     """
-    codings = headers.get("transfer-encoding", "").lower().replace(" ", "").strip(",")
-    return codings.rpartition(",")[2] == "chunked" if codings else "content-length" in headers
+    codings = headers.get("transfer-encoding", "").lower()
+    return codings.rpartition(",")[2].strip() == "chunked" if codings else "content-length" in headers
 
 
 def inflater(head: Head, max_ratio: int) -> "Inflater | PlainText | None":

@@ -47,6 +47,8 @@ from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_rese
 
 # How many characters of an error's text are kept in `.body`, and searched for words.
 KEPT: Final = 2 * 1024
+# How much of an error's body is read, in bytes or characters: looking through 4 MiB of events takes ten seconds.
+BODY_READ: Final = 16 * 1024
 # The most characters of a request's id that are kept.  LiteLLM's have 445 characters.
 LONGEST_ID: Final = 4096
 # How deep errors are read that quote errors.
@@ -461,12 +463,13 @@ def status_error(
     key_variables: Sequence[str],
     now_ms: int,
 ) -> StatusError:
-    """Return the error that a response with a status outside 200-299 means; `text` is its body.
+    """Return the error that a response with a status outside 200-299 means; `text` is its body, of any length.
 
     The provider's own `rules` (`ErrorRule`) count first, then the signs of a challenge page, then `classify`.  The
     message names `key_variables`, the environment variables that may hold the provider's key.  `now_ms` is Unix time in
     milliseconds.
     """
+    text = text[:BODY_READ]
     report = report_of(text, bare=True) or Report(text, wait=asked_in_words(text[:KEPT]))
     kind = next((error for at, contains, error in rules if at == status and contains in text), None)
     if kind is None and status in (403, 503) and is_challenge(headers, text):

@@ -98,6 +98,7 @@ async def send(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> ht
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body, waits.connected)
     limit_offer(request.headers)
+    timers.sent.append((request.headers, request.url))
     try:
         response = await waits.wait(lambda: client.send(request, stream=True, follow_redirects=False))
     except BaseException:

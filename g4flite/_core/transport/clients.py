@@ -13,7 +13,7 @@ import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar, Union
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -40,6 +40,7 @@ from .network_errors import (
 from .tls import default_context, unused_context
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
+Keepers: TypeAlias = list[AsyncGenerator[None, None]]
 ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -255,15 +256,16 @@ class Pool:
         self._connection, self._name = connection, name
         self.proxy = connection.proxy_for
         self._client: httpx.Client | None = None
-        # For each event loop its client, and the generator that closes the client when the loop ends.
-        self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+        # For each event loop its client, None once the client is retired, and the generators that close this client and
+        # those that were retired before when the loop ends.
+        self._async_clients: dict[object, tuple[httpx.AsyncClient | None, Keepers]] = {}
         # Holds True once an event loop has ended before anybody closed its client.
         self._ended: set[bool] = set()
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
-        # Clients that are kept alive although no stream reads over them, see `retire` and `_renew`.
-        self._kept: list[object] = []
+        # The clients of the parent process, see `_renew`.
+        self._inherited: list[object] = []
         self.closed = False
 
     def send(self, wanted: Request, timers: Timers) -> Response:
@@ -288,13 +290,14 @@ class Pool:
         with self._lock:
             self._check_open()
             self._forget_closed_loops()
-            if loop not in self._async_clients:
+            client, keepers = self._async_clients.get(loop, (None, []))
+            if client is None:
                 self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
                 # Not a method of the pool: the loop would keep the pool alive.
-                keeper = kept_open(client, partial(_forget, self._async_clients, self._ended, loop, client))
-                self._async_clients[loop] = client, keeper
-            return self._async_clients[loop][0]
+                keepers.append(kept_open(client, partial(_forget, self._async_clients, self._ended, loop, client)))
+                self._async_clients[loop] = client, keepers
+            return client
 
     def release(self) -> None:
         """Keep the client for the next stream."""
@@ -302,9 +305,9 @@ class Pool:
     def retire(self) -> None:
         """Make new clients for the next stream.  Streams of other threads and tasks may read over the old ones."""
         self._client = None
-        # The end of the loop closes the loop's old client: what would do so is kept.
-        if loop_runs() and (retired := self._async_clients.pop(running_loop(), None)) is not None:
-            self._kept.append(retired)
+        # `aclose` or the end of the loop closes the loop's old client, in a bounded time.
+        if loop_runs() and (kept := self._async_clients.get(running_loop())) is not None:
+            self._async_clients[running_loop()] = None, kept[1]
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
@@ -328,9 +331,8 @@ class Pool:
         self._abort(0, id(running_loop()))
         if self._client is not None:
             self._client.close()
-        client, keeper = self._async_clients.pop(running_loop(), (None, None))
-        if client is not None and keeper is not None:
-            await client.aclose()
+        _, keepers = self._async_clients.pop(running_loop(), (None, []))
+        for keeper in keepers:
             await keeper.aclose()
 
     def __del__(self) -> None:
@@ -373,7 +375,7 @@ class Pool:
         parent held the lock during the fork, nobody would release it in the child.
         """
         if self._pid != os.getpid():
-            self._kept.append((self._client, self._async_clients))
+            self._inherited.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
             self._ended = set()
             self._lock, self._pid = threading.Lock(), os.getpid()
@@ -414,7 +416,7 @@ def running_loop() -> object:
 
 def _forget(clients: dict[object, Any], ended: set[bool], loop: object, client: object = None) -> None:
     """Note that an event loop has ended, and drop its client; not another one that the loop has by now."""
-    if client is None or clients.get(loop, (None,))[0] is client:
+    if client is None or clients.get(loop, (None,))[0] in (client, None):
         clients.pop(loop, None)
     ended.add(True)
 

@@ -101,13 +101,14 @@ def end_of_head(passed: Mapping[str, Any], sent: dict[str, Any], timers: Timers)
 def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
     """Take an event of httpx's extension `trace`, in sync.  Raises `OptionError` if the connection speaks HTTP/2.
 
-    Notes when the request goes out, attaches the timers to each new network stream, and closes a network stream that
-    httpcore forgets.
+    Notes when the request goes out, and with which headers, those for a proxy included.  Attaches the timers to each
+    new network stream, and closes a network stream that httpcore forgets.
     """
     protocol, _, step = event.partition(".")
     if protocol == "http2":
         raise OptionError(NO_HTTP2)
     if step == "send_request_headers.started":
+        timers.sent.append((info["request"].headers, ""))
         # CONNECT asks a proxy for a tunnel: the request itself comes later.
         timers.connected = info["request"].method != b"CONNECT"
         timers.head_is_next = timers.connected

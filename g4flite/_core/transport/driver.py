@@ -12,11 +12,13 @@ from threading import get_ident
 from typing import Any, Final, NamedTuple
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
 from ..loops import running_task
 from ..provider import Request
+from ..response.reply import PAUSE
 from ..timers import Timers
 from .network_errors import error_of_body, read_failures
 
@@ -41,6 +43,8 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 happened: Any = None
                 if wanted is READ:
                     happened = read(body, run)
+                elif wanted is PAUSE:
+                    timers.check()
                 # Before a wait or another request: the response is not needed any more.
                 elif response is not None:
                     timers.release()
@@ -66,6 +70,9 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                 if isinstance(item, str):
                     keep(item)
                     heard = True
+                elif item is PAUSE:
+                    timers.check()
+                    continue
                 elif not run.collect(item):
                     continue
                 yield item
@@ -78,11 +85,15 @@ def iterate(run: Run) -> Generator[Any, None, None]:
             if ended:
                 break
             try:
-                data = b"" if reply.done else next(body, b"")
+                data = None if reply.done else next(body, None)
             except read_failures(timers) as error:
-                data, reply.failed = b"", failure(error, run)
-            ended = not data
-            items = reply.close() if ended else feed(data)
+                data, reply.failed = None, failure(error, run)
+            if data:
+                items = feed(data)
+            # An empty piece is not the end: transports that filter a body give out empty pieces.
+            else:
+                ended = data is None
+                items = reply.close() if ended else ()
         if reply.done:
             drain(body, run)
         run.check_answer()
@@ -114,6 +125,8 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 happened: Any = None
                 if wanted is READ:
                     happened = await aread(body, run)
+                elif wanted is PAUSE:
+                    await apause(timers)
                 # Before a wait or another request: the response is not needed any more.
                 elif response is not None:
                     timers.release()
@@ -139,6 +152,9 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 if isinstance(item, str):
                     keep(item)
                     heard = True
+                elif item is PAUSE:
+                    await apause(timers)
+                    continue
                 elif not run.collect(item):
                     continue
                 yield item
@@ -151,11 +167,15 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             if ended:
                 break
             try:
-                data = b"" if reply.done else await anext(body, b"")
+                data = None if reply.done else await anext(body, None)
             except read_failures(timers) as error:
-                data, reply.failed = b"", failure(error, run)
-            ended = not data
-            items = reply.close() if ended else feed(data)
+                data, reply.failed = None, failure(error, run)
+            if data:
+                items = feed(data)
+            # An empty piece is not the end: transports that filter a body give out empty pieces.
+            else:
+                ended = data is None
+                items = reply.close() if ended else ()
         if reply.done:
             await adrain(body, run)
         run.check_answer()
@@ -164,10 +184,9 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
         run.fail(error)
         run.end("closed" if timers.closed else "failed")
         raise
-    except (GeneratorExit, anyio.get_cancelled_exc_class()):
-        raise
-    except BaseException:
-        retire(run)
+    except BaseException as error:
+        if not is_cancellation(error):
+            retire(run)
         raise
     finally:
         # Without effect if the stream was complete or failed; else the caller left the loop.
@@ -201,22 +220,44 @@ def retire(run: Run) -> None:
         route.source.retire()
 
 
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether the task was cancelled, or the generator closed.
+
+    A task group, such as anyio opens to connect, puts the cancellations of its tasks into an exception group.
+    """
+    grouped = getattr(error, "exceptions", ())
+    return (
+        all(map(is_cancellation, grouped))
+        if grouped
+        else isinstance(error, (GeneratorExit, anyio.get_cancelled_exc_class()))
+    )
+
+
 def drop(text: str) -> None:
     """Take the place of `run.text.write` with `keep_partial=False`."""
 
 
 def read(body: Iterator[bytes], run: Run) -> bytes:
-    """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
+    """Return the next bytes of the body that are not empty, b"" at its end.
+
+    Raises the `G4fliteError` that a failure means.
+    """
     try:
-        return next(body, b"")
+        return next(filter(None, body), b"")
     except read_failures(run.timers) as error:
         raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
 
 async def aread(body: AsyncIterator[bytes], run: Run) -> bytes:
-    """Return the next bytes of the body, b"" at its end.  Raises the `G4fliteError` that a failure means."""
+    """Return the next bytes of the body that are not empty, b"" at its end.
+
+    Raises the `G4fliteError` that a failure means.
+    """
     try:
-        return await anext(body, b"")
+        async for data in body:
+            if data:
+                return data
+        return b""
     except read_failures(run.timers) as error:
         raise error_of_body(error, run.timers)  # noqa: B904 - which sets the cause
 
@@ -247,6 +288,12 @@ async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
     with suppress(G4fliteError):
         while run.timers.waiting is not None and await aread(body, run):
             pass
+
+
+async def apause(timers: Timers) -> None:
+    """Let the other tasks of the event loop run.  Raises if the stream was closed meanwhile, or `total` is over."""
+    await checkpoint()
+    timers.check()
 
 
 def sleep(seconds: float, timers: Timers) -> None:

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..errors import G4fliteError
 from ..provider import Request
-from ..response.reply import Head, content_coding, is_delimited, limit_offer
+from ..response.reply import PIECE, Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
 from .connecting import interruptible
 from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
@@ -40,7 +41,8 @@ class Response(NamedTuple):
         starts a task for each.  One more read ends them, because the closed connection makes it fail at once.
         """
         await self.raw.aclose()
-        with suppress(*failures()):
+        # `G4fliteError`: a timer is over, or the stream was closed.
+        with suppress(*failures(), G4fliteError):
             async for _ in self.body:
                 pass
 
@@ -50,6 +52,9 @@ class Pieces:
 
     def __init__(self, *pieces: bytes) -> None:
         self._left = list(pieces)
+
+    def __iter__(self) -> "Pieces":
+        return self
 
     def __next__(self) -> bytes:
         if not self._left:
@@ -101,18 +106,25 @@ def built(client: Any, wanted: Request, passed: dict[str, Any]) -> httpx.Request
     return request
 
 
+def note(request: httpx.Request, timers: Timers) -> None:
+    """Note what goes out with a request, or what went out: a login of the client may add to it, or send another one."""
+    timers.sent.append((request.headers, request.url))
+
+
 def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
     passed = extensions(timers, watch)
     request = built(client, wanted, passed)
+    note(request, timers)
     through = transports(client, request.url)
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
     raw = client.send(request, stream=True, follow_redirects=False)
+    note(raw.request, timers)
     end_of_head(passed, request.extensions, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
-    body: Iterator[bytes] = raw.iter_bytes() if raw.is_stream_consumed else iter(raw.stream)  # type: ignore[arg-type]
+    body: Iterator[bytes] = raw.iter_bytes(PIECE) if is_used_up(raw) else iter(raw.stream)  # type: ignore[arg-type]
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
@@ -120,6 +132,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     """Do the same as `send`, in async."""
     passed = extensions(timers, awatch)
     request = built(client, wanted, passed)
+    note(request, timers)
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
     through = transports(client, request.url)
@@ -134,8 +147,14 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
 
 def async_response(raw: httpx.Response, timers: Timers) -> Response:
     """Return the `Response` of an async response of httpx."""
-    body: AsyncIterator[bytes] = raw.aiter_bytes() if raw.is_stream_consumed else aiter(raw.stream)  # type: ignore[arg-type]
+    note(raw.request, timers)
+    body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
     return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
+
+
+def is_used_up(response: httpx.Response) -> bool:
+    """Return whether an event hook of the client has read or closed the response: its stream cannot be read again."""
+    return response.is_stream_consumed or response.is_closed
 
 
 def has_sockets(transport: object) -> bool:
@@ -190,5 +209,4 @@ def head_of(response: httpx.Response) -> Head:
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
-    sent = response.request
-    return Head(response.status_code, headers, coding, open_ended, sent.headers, str(sent.url))
+    return Head(response.status_code, headers, coding, open_ended)

@@ -195,6 +195,11 @@ def _error_of_read(error: Exception, timers: Timers) -> G4fliteError:
         return timers.expired()
     if is_a(error, "RemoteProtocolError") and "too long" in str(error):
         return LimitError("the head of an HTTP chunk is longer than 100 kB, the most that httpx reads")
+    if isinstance(error, httpx_classes("StreamConsumed", "StreamClosed")):
+        return OptionError(
+            "an event hook of client= has read or closed the response and kept nothing of it; let the hook call "
+            "response.read(), which keeps the body, or leave the response unread"
+        )
     if is_a(error, "DecodingError"):
         return MalformedReplyError(f"the reply's compression is broken: {reason(error)}")
     return TruncatedStreamError(f"the reply was cut off: {reason(error)}; the text so far is in .partial")
