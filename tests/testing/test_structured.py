@@ -35,7 +35,7 @@ PROVIDERS = {"openai": "/v1", "openai-responses": "/v1", "gemini": "", "ollama":
 def test_the_answer_fits_the_schema(name: str, driver: Driver, server: Emulator) -> None:
     settings: dict[str, Any] = {"model": "m", "api_key": "key", "base_url": server.url + PROVIDERS[name]}
     assert json.loads("".join(driver.collect(name, "Hi", response_format=FORM, **settings))) == VALUE
-    assert "".join(driver.collect(name, "Hi", response_format={"type": "json_object"}, **settings)) == "{}"
+    assert "".join(driver.collect(name, "Hi in JSON", response_format={"type": "json_object"}, **settings)) == "{}"
     assert "".join(driver.collect(name, "Hi", **settings)) == "You said: Hi"
 
 

@@ -805,6 +805,7 @@ def test_an_interrupt_retires_the_client_of_the_event_loop(
     assert old.is_closed
     assert client._pool._async_clients == {}
     loop.close()
+    client.close()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
