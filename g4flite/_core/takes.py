@@ -33,7 +33,7 @@ class Refused:
     - `models` is a regular expression for the whole names of the models that refuse it.  A model that nobody knows
       refuses nothing.
     - `beside` is another option; if there is one, the service refuses the two together.
-    - `thinking` are the types of `extra["thinking"]` with which the model refuses it, None standing for no such field;
+    - `thinking` are the types of the field `thinking` with which the model refuses it, None standing for no such field;
       () means that it does not matter whether the model thinks.
     """
 

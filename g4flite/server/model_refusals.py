@@ -57,12 +57,34 @@ def is_free(value: Any, _: JSON) -> bool:
     return kind_of(value) in ("auto", "none")
 
 
+def within(*values: Any) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether a value is one of these."""
+    return lambda value, _: value in values
+
+
+def effort_within(*levels: str) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether the field `reasoning` of Responses has one of these efforts, or none."""
+    return lambda value, _: value.get("effort") in (None, *levels)
+
+
 def thinks(data: JSON, *kinds: str | None) -> bool:
     """Return whether the field `thinking` has one of these types; None stands for no such field."""
     return kind_of(data.get("thinking")) in kinds
 
 
+def thinks_right(value: Any, data: JSON) -> bool:
+    """Return whether a budget of Anthropic's thinking is at least 1024 and below `max_tokens`."""
+    return value.get("type") != "enabled" or value.get("budget_tokens", 0) in range(1024, data["max_tokens"])
+
+
+def of_kind(*kinds: str) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether an object has one of these types."""
+    return lambda value, _: kind_of(value) in kinds
+
+
 REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
+GPT_4 = r"(chatgpt-4o|gpt-(3\.5|4)).*"
+LEVEL = "Unsupported value: '{value}' is not supported with this model."
 DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
 # From Claude 4.1, 4.6 and 4.7 on; a number of more than two digits is a date.
 CLAUDE_4_1, CLAUDE_4_6, CLAUDE_4_7 = (rf"claude-[a-z]+-(4-([{first}-9]|1\d)|[5-9])(-.+)?" for first in (1, 6, 7))
@@ -74,6 +96,20 @@ OPENAI = (
          "(1) value is supported.", is_one, REASONING),
     Rule("max_tokens", "Unsupported parameter: 'max_tokens' is not supported with this model. Use "
          "'max_completion_tokens' instead.", never, r"o[1-9](-.+)?|gpt-5.*"),
+    *(Rule(name, f"Unsupported parameter: '{name}' is not supported with this model.", never, REASONING)
+      for name in ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")),
+    Rule("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort", never, GPT_4),
+    Rule("reasoning", "Unsupported parameter: 'reasoning.effort' is not supported with this model.", never, GPT_4),
+    *(Rule(field, LEVEL, within_it(*levels), models)
+      for field, within_it in (("reasoning_effort", within), ("reasoning", effort_within))
+      for levels, models in (
+          (("high",), "gpt-5-pro.*"),
+          ((), r"gpt-5(\.\d+)?-chat.*"),
+          (("minimal", "low", "medium", "high"), REASONING),
+          (("none", "low", "medium", "high", "xhigh", "max"), r"gpt-5\.[16](-.+)?"),
+      )),
+    Rule("parallel_tool_calls", "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when "
+         "'tools' are specified.", lambda _, data: bool(data.get("tools"))),
 )  # fmt: skip
 DEEPSEEK = (
     Rule("tool_choice", "Thinking mode does not support this tool_choice",
@@ -96,8 +132,34 @@ ANTHROPIC = (
     Rule("tool_choice", FORCED, is_free, "claude-(fable-5|mythos)(-.+)?"),
     Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled.",
          lambda value, data: value == 1 or not thinks(data, "enabled")),
+    Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
+         lambda value, data: value == 1 or not thinks(data, "adaptive"), CLAUDE_4_6),
+    Rule("thinking", '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+         '"output_config.effort" to control thinking behavior.', of_kind("adaptive", "disabled", "between_tools"),
+         CLAUDE_4_7),
+    Rule("thinking", '"thinking.type.disabled" is not supported for this model.',
+         of_kind("adaptive", "enabled", "between_tools"), "claude-((opus|sonnet)-5-5|fable-5|mythos)(-.+)?"),
+    Rule("thinking", "adaptive thinking is not supported on this model", of_kind("enabled", "disabled"),
+         r"claude-(\d.*|[a-z]+-4(?!-([6-9]|1\d)(?!\d)).*)"),
+    Rule("thinking", "`max_tokens` must be greater than `thinking.budget_tokens`, which must be at least 1024.",
+         thinks_right),
     Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
          "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
+)  # fmt: skip
+GROQ = (
+    Rule("reasoning_effort", "`reasoning_effort` must be one of `none` or `default`", within("none", "default"),
+         "(.*/)?qwen.*"),
+    Rule("reasoning_effort", "`reasoning_effort` must be one of `low`, `medium`, or `high`",
+         within("low", "medium", "high"), "(.*/)?gpt-oss.*"),
+)  # fmt: skip
+OLLAMA = (
+    Rule("think", 'think value "{value}" is not supported for this model', lambda value, _: not isinstance(value, str),
+         "(?!gpt-oss).*"),
+)  # fmt: skip
+MISTRAL = (
+    Rule("reasoning_effort", "reasoning_effort is not supported for this model", never, "magistral-.*"),
+    Rule("reasoning_effort", "reasoning_effort must be one of none, high for this model", within("none", "high"),
+         r"mistral-(small-4|medium-3[.-]5)(-.+)?"),
 )  # fmt: skip
 COHERE = (
     Rule("response_format", "response_format is not supported with tools",

@@ -12,10 +12,27 @@ from functools import partial
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
-from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
+from .checks import (
+    BOOLEAN,
+    CHOICE,
+    COUNT,
+    INTEGER,
+    NAME,
+    NUMBER,
+    OBJECT,
+    OBJECTS,
+    STRINGS,
+    TEXT,
+    TOOLS,
+    Rule,
+    may,
+    need,
+    one_of,
+    options,
+)  # fmt: skip
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
-from .openai_habits import JSON, Habits, error, head, path, shown
+from .openai_habits import JSON, Habits, error, head, path, shown, token
 from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
@@ -24,7 +41,15 @@ INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
 INPUT_PARTS = ("input_text", "input_image")
-KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
+KNOWN = {
+    "temperature": ("temperature", NUMBER),
+    "max_output_tokens": ("max_tokens", COUNT),
+    "top_p": ("top_p", NUMBER),
+    "parallel_tool_calls": ("parallel_tool_calls", BOOLEAN),
+    "user": ("user", TEXT),
+    "metadata": ("metadata", OBJECT),
+}
+LOGPROBS = "message.output_text.logprobs"
 # The status of a complete reply, or the reason why a reply is incomplete.
 COMPLETED = "completed"
 REASONS = {
@@ -101,6 +126,11 @@ def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     found = options(data, KNOWN)
+    if level := may(may(data, "reasoning", OBJECT) or {}, "effort", TEXT, "reasoning."):
+        found["reasoning_effort"] = level
+    wanted, most = LOGPROBS in (may(data, "include", STRINGS) or ()), may(data, "top_logprobs", INTEGER)
+    if wanted:
+        found["logprobs"] = True if most is None else most
     if tools := may(data, "tools", TOOLS):
         asked = [tool for tool in tools if need(tool, "type", TEXT, "tools: ") == "function"]
         for number, tool in enumerate(asked):
@@ -137,7 +167,7 @@ def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
-    output, usage = Output(), UNCOUNTED
+    output, usage = Output(turn), UNCOUNTED
     yield {"type": "response.created", "response": _response(turn, "in_progress")}
     yield {"type": "response.in_progress", "response": _response(turn, "in_progress")}
     for piece in translate_finish(pieces, REASONS):
@@ -176,9 +206,12 @@ class Output:
     The last item is open as long as `kind` names it, and `text` is its text so far.
     """
 
+    turn: Turn
     items: list[JSON] = field(default_factory=list)
     kind: str = ""
     text: str = ""
+    # The logprobs of the text of the last message.
+    sure: list[JSON] = field(default_factory=list)
     calls: int = 0
 
     def say(self, text: str) -> Iterator[JSON]:
@@ -187,9 +220,11 @@ class Output:
             yield from self.close()
             item = {"type": "message", "status": "in_progress", "content": [], "role": "assistant"}
             yield self._open("message", "msg", item)
-            yield self._event("response.content_part.added", content_index=0, part=_output_text(""))
+            yield self._event("response.content_part.added", content_index=0, part=_output_text("", []))
+            self.sure = []
         self.text += text
-        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
+        self.sure += token(self.turn, text)
+        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=token(self.turn, text))
 
     def think(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of reasoning."""
@@ -216,8 +251,8 @@ class Output:
         kind, self.kind, text = self.kind, "", self.text
         match kind:
             case "message":
-                part = _output_text(text)
-                yield self._event("response.output_text.done", content_index=0, text=text, logprobs=[])
+                part = _output_text(text, self.sure)
+                yield self._event("response.output_text.done", content_index=0, text=text, logprobs=self.sure)
                 yield self._event("response.content_part.done", content_index=0, part=part)
                 yield self._done(status="completed", content=[part])
             case "reasoning":
@@ -243,8 +278,8 @@ class Output:
         return {"type": type_, "item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, **fields}
 
 
-def _output_text(text: str) -> JSON:
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+def _output_text(text: str, logprobs: list[JSON]) -> JSON:
+    return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
 
 
 def usage_object(usage: Usage) -> JSON:

@@ -236,6 +236,14 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("moonshot", {"model": "kimi-k2.6", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
     ("moonshot", {"tool_choice": NAMED_TOOL}, ""),
     ("mistral", {"stream_options": {"include_usage": True}}, "Extra inputs are not permitted"),
+    ("mistral", {"user": "ann"}, "Extra inputs are not permitted"),
+    ("mistral", {"logprobs": True}, "Extra inputs are not permitted"),
+    ("openai", {"metadata": {"a": "b"}}, "The 'metadata' parameter is only allowed when 'store' is enabled."),
+    ("openai", {"metadata": {"a": "b"}, "store": True}, ""),
+    ("openai", {"model": "gpt-5", "presence_penalty": 1}, "'presence_penalty' is not supported with this model."),
+    ("openai", {"model": "o3", "logprobs": True}, "'logprobs' is not supported with this model."),
+    ("openai", {"parallel_tool_calls": False}, ""),
+    ("openai", {"parallel_tool_calls": False, "tools": None}, "is only allowed when 'tools' are specified."),
     ("openai", {"model": "gpt-5", "temperature": 1}, ""),
     ("openai", {"model": "gpt-4o", "temperature": 0, "max_tokens": 5}, ""),
 ]
@@ -244,7 +252,7 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
 @pytest.mark.parametrize(("dialect", "fields", "said"), OPTIONS)
 def test_options_are_refused_as_the_service_refuses_them(dialect: str, fields: dict[str, Any], said: str) -> None:
     with emulate("a", script=Script(dialect=dialect)) as e:
-        response = ask(e, CHAT.field(tools=[TOOL], **fields))
+        response = ask(e, CHAT.field(**{"tools": [TOOL], **fields}))
         assert (response.status != 200, said in response.body.decode()) == (bool(said), True), response.body
 
 
