@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import EFFORTS, budget, level, unknown_effort
+from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, MalformedReplyError, ProviderError
 from .._core.events import Finish, Native, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
@@ -46,8 +46,9 @@ TAKES = Takes(keys=("tool.is_error",), state="model")
 # (ai.google.dev, thought-signatures).
 SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
 UNCHECKED = "skip_thought_signature_validator"
-# These models know levels; the models before know budgets, as do those of other names ("latest"), whatever they are
-# today.  Gemini 3 takes no level "none", and Pro no "minimal" either; 2.5 Pro takes no budget of 0 (pydantic-ai's
+# Gemini 2 knows budgets alone, and Gemini 3 levels: types of google-genai 3.6.1 say that from 3.5 on a budget is an
+# error (`ReinforcementTuningThinkingLevel`).  A model of another name, like "gemini-flash-latest", gets what the caller
+# says.  Gemini 3 takes no level "none", and Pro no "minimal" either; 2.5 Pro takes no budget of 0 (pydantic-ai's
 # profiles, July 2026).
 LEVELS = {name: name.upper() for name in EFFORTS[1:]}
 PRO_LEVELS = {name: name.upper() for name in EFFORTS[2:]}
@@ -59,7 +60,7 @@ def payload(call: Call) -> JSON:
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.  `reasoning_effort` becomes a `thinkingLevel` from Gemini 3 on, else a `thinkingBudget`; a level
+    `MessagesError`.  `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level
     that the model refuses raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
     """
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
@@ -93,14 +94,16 @@ def payload(call: Call) -> JSON:
 
 def thinking(call: Call) -> dict[str, Any]:
     """Return the `thinkingConfig` of the option `reasoning_effort`; {} without the option."""
-    model = call.model or ""
-    if SIGNED.fullmatch(model):
+    model, given = call.model or "", effort(call.options)
+    if given is None:
+        return {}
+    if SIGNED.fullmatch(model) or (given in LEVELS and not model.startswith("gemini-2")):
         word = level(call, PRO_LEVELS if re.fullmatch(r"gemini-3(\.\d+)?-pro.*", model) else LEVELS)
-        return {"thinkingLevel": word, "includeThoughts": True} if word else {}
-    tokens = budget(call.options)
-    if tokens == 0 and re.fullmatch(r"gemini-2\.5-pro.*", model):
+        return {"thinkingLevel": word, "includeThoughts": True}
+    tokens = budget(call.options) or 0
+    if not tokens and model.startswith("gemini-2.5-pro"):
         raise unknown_effort(call, LEVELS)
-    return {} if tokens is None else {"thinkingBudget": tokens, "includeThoughts": tokens > 0}
+    return {"thinkingBudget": tokens, "includeThoughts": tokens > 0}
 
 
 def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any]]:

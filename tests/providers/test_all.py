@@ -62,7 +62,7 @@ OPTIONS: dict[str, Any] = {
     "metadata": {"app": "tests"}, "cache": True,
 }  # fmt: skip
 # What arrives as `reasoning_effort` "high" where the protocol has no such level.
-BUDGETED = dict.fromkeys(("gemini", "cohere"), 24576) | {"ollama": True}
+BUDGETED = {"cohere": 24576, "ollama": True}
 TEXT = "\u00c6 13 \u00b0 \U0001f327"
 
 

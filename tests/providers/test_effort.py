@@ -76,9 +76,11 @@ TABLE: list[tuple[str, str, dict[Any, dict[str, Any]]]] = [
     ("anthropic", "claude-opus-4-5 claude-opus-4-20250514 claude-3-7-sonnet-latest", OLD_CLAUDE | NONE),
     ("anthropic", "claude-3-5-haiku-latest claude-3-opus-20240229 claude-2.1", NONE),
     ("anthropic", "m", CLAUDE | NONE | {2000: budgeted(2000)}),
-    ("gemini", "m gemini-flash-latest gemini-2.5-flash",
+    ("gemini", "gemini-2.5-flash gemini-2.0-flash",
      GEMINI_BUDGETS | {"none": tokens(0)}),
     ("gemini", "gemini-2.5-pro", GEMINI_BUDGETS),
+    ("gemini", "m gemini-flash-latest", {name: level(name.upper()) for name in EFFORTS[1:]}
+     | {name: tokens(number) for name, number in (("none", 0), (7, 7), (2000, 2000))}),
     ("gemini", "gemini-3-flash-preview", {name: level(name.upper()) for name in EFFORTS[1:]}),
     ("gemini", "gemini-3-pro-preview gemini-3.1-pro", {name: level(name.upper()) for name in EFFORTS[2:]}),
     ("ollama", "m qwen3:8b", {name: {"think": name != "none"} for name in EFFORTS}),
