@@ -66,6 +66,7 @@ def stream(
     provider: ProviderLike | Sequence[ProviderLike],
     messages: Messages,
     *,
+    system: str | None = None,
     model: str | None = None,
     api_key: str | None = None,
     base_url: str | None = None,
@@ -89,6 +90,8 @@ def stream(
     tool.  `content` may be a list of text and image parts, an assistant message may hold `tool_calls`, and the
     `tool_call_id` of a tool message names the tool call that the message answers.
 
+    - `system` is the text of a system message before the other messages; None means the setting of the `Client`, and ""
+      means none.
     - `model` is a model of the provider, or an alias; None means the provider's default model, if there is one.
     - `api_key` is sent in a header; None means the provider's environment variable, like OPENAI_API_KEY.
     - `base_url` replaces the provider's public base URL, and means what the vendor's own client means by it; None means
@@ -107,7 +110,13 @@ def stream(
       with the payload's object of the same name.
     - `keep_partial=False` keeps neither text nor reasoning, for an answer larger than memory: `.partial` stays empty.
     - `options` are the options that the provider takes, under common names: temperature, max_tokens, top_p, stop, seed,
-      tools, tool_choice, response_format.  None leaves an option out.
+      frequency_penalty, presence_penalty, tools, tool_choice, parallel_tool_calls, response_format, reasoning_effort,
+      logprobs, user, metadata, cache.  None leaves an option out.
+    - `reasoning_effort` is "none", "minimal", "low", "medium", "high", or the most tokens that the model may reason
+      (int).  `stream.dropped` tells if the model knows another level alone; what it cannot be told raises an error.
+    - `logprobs` is True, or how many of the likeliest tokens are named at each place; `events()` yields them as
+      `Native("logprobs", ...)` in the service's own form.
+    - `cache=True` asks the service to cache the prompt; `user` is the caller's name for the user who asks.
 
     Raises `ProviderNotFoundError`, `ModelNotFoundError`, `MessagesError` or `OptionError` before any socket is opened.
     Warns once a process (`RetiredProviderWarning`) if the call goes to the public host of a retired provider, and each
@@ -134,7 +143,7 @@ def stream(
     for item in asked:
         try:
             if isinstance(item, Client):
-                routes.append(item._route(messages, model, headers, timeout, retries, extra, options))
+                routes.append(item._route(messages, system, model, headers, timeout, retries, extra, options))
                 continue
             call = make_call(
                 providers.find(item),
@@ -145,6 +154,7 @@ def stream(
                 options=options,
                 api_key=api_key,
                 extra=extra,
+                system=system,
             )
             connection = resolve_connection(call, proxy, verify, transport, client)
             routes.append(route_of(call, connection, client, timeout, retries))
@@ -179,6 +189,7 @@ class Client:
         self,
         provider: str | Provider,
         *,
+        system: str | None = None,
         model: str | None = None,
         api_key: str | None = None,
         base_url: str | None = None,
@@ -200,8 +211,9 @@ class Client:
             options=options,
             api_key=api_key,
             extra=extra,
+            system=system,
         )
-        self._public = base_url is None
+        self._system, self._public = system, base_url is None
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
         connection = resolve_connection(self._call, proxy, verify, transport)
         from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
@@ -212,6 +224,7 @@ class Client:
         self,
         messages: Messages,
         *,
+        system: str | None = None,
         model: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: Timeout | float | None = None,
@@ -221,12 +234,13 @@ class Client:
         **options: Any,
     ) -> Stream:
         """Return a `Stream` of the answer, which reads over the client's pool."""
-        route = self._route(messages, model, headers, timeout, retries, extra, options)
+        route = self._route(messages, system, model, headers, timeout, retries, extra, options)
         return start([route], keep_partial=keep_partial)
 
     def _route(
         self,
         messages: Messages,
+        system: str | None,
         model: str | None,
         headers: Mapping[str, str] | None,
         timeout: Timeout | float | None,
@@ -246,6 +260,7 @@ class Client:
             options={**own.options, **typed, **options},
             api_key=own.api_key or None,
             extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
+            system=self._system if system is None else system,
         )
         route = _route_over(
             call,

@@ -228,3 +228,39 @@ if hasattr(os, "fork"):
             for thread in threads:
                 thread.join()
         assert sorted(texts) == sorted(f"You said: {n}" for n in range(16))
+
+
+def sent(server: Emulator) -> list[tuple[str, str]]:
+    """Return the roles and texts of the last request's messages."""
+    return [(message["role"], message["content"]) for message in server.exchanges[-1].messages]
+
+
+def test_system_is_a_first_system_message(driver: Driver, server: Emulator) -> None:
+    call = {"model": "m", "api_key": "k", "base_url": f"{server.url}/v1"}
+    driver.collect("openai", "Hi", system="Be brief.", **call)
+    assert sent(server) == [("system", "Be brief."), ("user", "Hi")]
+    own = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}]
+    driver.collect("openai", own, system="Be brief.", **call)
+    assert sent(server) == [("system", "Be brief."), ("system", "Be kind."), ("user", "Hi")]
+    for none in ("", None):
+        driver.collect("openai", "Hi", system=none, **call)
+        assert sent(server) == [("user", "Hi")]
+
+
+@pytest.mark.parametrize(("given", "said"), [(None, ["Be brief."]), ("Be kind.", ["Be kind."]), ("", [])])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_client_s_system_is_the_default_of_its_streams(
+    given: str | None, said: list[str], listed: bool, driver: Driver, server: Emulator
+) -> None:
+    client = g4flite.Client("openai", system="Be brief.", model="m", api_key="k", base_url=f"{server.url}/v1")
+    driver.read(g4flite.stream([client], "Hi", system=given) if listed else client.stream("Hi", system=given))
+    assert sent(server) == [*(("system", text) for text in said), ("user", "Hi")]
+    driver.run(client.aclose) if driver.name != "sync" else client.close()
+
+
+def test_a_system_that_is_no_text_is_refused() -> None:
+    wrong: Any = ["Be brief."]
+    with pytest.raises(g4flite.OptionError, match="openai: system= must be a text, not list"):
+        g4flite.stream("openai", "Hi", model="m", api_key="k", system=wrong)
+    with pytest.raises(g4flite.OptionError, match="openai: system= must be a text, not list"):
+        g4flite.Client("openai", model="m", api_key="k", system=wrong)

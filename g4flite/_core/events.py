@@ -103,7 +103,7 @@ class Native(NamedTuple):
     """A part of the answer for which there is no event of its own, as the service sent it.
 
     `name` is the service's word for the part's kind, like "inlineData" or "image_generation_call"; `value` is the JSON
-    of the part.
+    of the part.  For every service, "logprobs" is the name of the logprobs of the text that came since the last ones.
     """
 
     name: str

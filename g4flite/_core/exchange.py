@@ -224,7 +224,8 @@ class Run:
                     self.reasoning.write(event.text)
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
-            elif isinstance(event, Native):
+            # Logprobs say something about a text, and are no answer without one.
+            elif isinstance(event, Native) and event.name != "logprobs":
                 name = event.name[:NAME_LENGTH]
                 if name not in self.natives and len(self.natives) < NAMES:
                     self.natives.append(name)

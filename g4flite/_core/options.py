@@ -28,6 +28,19 @@ OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
     "tool_choice": (str, dict),
     # {"type": "json_object"} or {"type": "json_schema", "json_schema": {"name", "schema"}}.
     "response_format": (dict,),
+    # How much the model reasons: a level (`effort.EFFORTS`), or a budget in tokens.
+    "reasoning_effort": (str, int),
+    # Whether the model may call several tools in one answer.
+    "parallel_tool_calls": (bool,),
+    "frequency_penalty": (int, float),
+    "presence_penalty": (int, float),
+    # True, or how many of the likeliest tokens are named at each place; they come as `Native("logprobs", ...)`.
+    "logprobs": (bool, int),
+    # The caller's own name for the user who asks.
+    "user": (str,),
+    "metadata": (dict,),
+    # True marks the prompt for the service's cache, where a service wants marks.
+    "cache": (bool,),
 })  # fmt: skip
 # The fields of a `json_schema`.
 SCHEMA_FIELDS = ("name", "description", "schema", "strict")
@@ -88,11 +101,34 @@ def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[s
             'tool_choice= must be "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
             f"not {given!r}"
         )
-    if not (options.get("tools") or extra.get("tools")):
+    if not has_tools(options, extra):
         if given in ("auto", "none"):
             return None
         raise OptionError("tool_choice= demands a tool, but there are none; pass tools=")
     return ("function", function["name"]) if function else (given, "")
+
+
+def has_tools(options: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
+    """Return whether the model gets tools, as the option `tools` or as a field of `extra`."""
+    return bool(options.get("tools") or extra.get("tools"))
+
+
+def logprob_fields(options: Mapping[str, Any], wanted: str, most: str) -> dict[str, Any]:
+    """Return the option `logprobs` as two fields: `wanted` is true, and `most` is how many tokens each place names.
+
+    Returns {} if no logprobs are wanted.  Raises `OptionError` for a number below 0.
+    """
+    given = options.get("logprobs")
+    if given is None or isinstance(given, bool):
+        return {wanted: True} if given else {}
+    if given < 0:
+        raise OptionError(f"logprobs= must be True or a number of tokens, not {given}")
+    return {wanted: True, most: given}
+
+
+def cache_mark(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the field that asks Anthropic's models to cache the prompt up to its last block, if `cache` is true."""
+    return {"cache_control": {"type": "ephemeral"}} if options.get("cache") else {}
 
 
 def single_answer(count: object, name: str) -> None:

@@ -26,10 +26,15 @@ INSTEAD = {
     **dict.fromkeys(("extra_body", "model_kwargs"), "pass {extra}"),
     **dict.fromkeys(("http_client", "session", "httpx_client"), "pass {client}"),
     **dict.fromkeys(("ssl", "verify_ssl", "ssl_verify", "cert"), "pass {verify}, an ssl.SSLContext"),
+    **dict.fromkeys(("system_prompt", "instructions", "systemInstruction"), "pass {system}"),
     **dict.fromkeys(
-        ("system", "system_prompt", "instructions", "systemInstruction"),
-        'put {"role": "system", "content": ...} before the other messages',
+        ("thinking", "reasoning", "effort", "thinking_config", "thinking_budget", "budget_tokens", "think"),
+        "pass {reasoning_effort}: a level, or a budget of tokens",
     ),
+    "top_logprobs": "pass the number as {logprobs}",
+    **dict.fromkeys(("user_id", "safety_identifier"), "pass {user}"),
+    "disable_parallel_tool_use": "pass {parallel_tool_calls}",
+    "cache_control": "pass {cache}, or mark a part of a message",
     **dict.fromkeys(("prompt", "input", "contents"), "pass it as the messages, the second argument"),
     **dict.fromkeys(
         ("max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"), "pass {max_tokens}"

@@ -22,13 +22,14 @@ def check_refused(
     extra: Mapping[str, Any],
     messages: Iterable[Mapping[str, Any]],
     takes: Takes,
+    thinking: object = None,
 ) -> None:
     """Raise `OptionError` for an option that the service is known to refuse for this model and these messages.
 
-    A field of `extra` is not looked at, but for `thinking`, which is no option: it is the caller's way past these
-    rules.
+    `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for
+    `thinking`, which is no option: it is the caller's way past these rules.
     """
-    given = {**options, "thinking": extra.get("thinking")}
+    given = {**options, "thinking": extra.get("thinking", thinking)}
     for rule in takes.refused:
         if not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):
             continue

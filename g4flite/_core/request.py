@@ -18,7 +18,7 @@ from urllib.parse import quote
 from .base_urls import corrected
 from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
-from .messages import normalise
+from .messages import Message, normalise
 from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
 from .urls import EXAMPLE_URL, check_base_url, complete_host
@@ -40,8 +40,11 @@ def make_call(
     options: Mapping[str, Any],
     api_key: str | None = None,
     extra: Mapping[str, Any] | None = None,
+    system: str | None = None,
 ) -> Call:
     """Return the `Call` from which every attempt is built, a checked copy of the caller's arguments.
+
+    `system` is the text of a system message before all others; there is none if it is None or empty.
 
     Raises `ModelNotFoundError`, `MessagesError` or `OptionError` for arguments that cannot be sent.
     """
@@ -51,7 +54,7 @@ def make_call(
         options, kind = _with_schema(options)
         call = Call(
             provider=provider,
-            messages=normalise(messages),
+            messages=_system_message(system) + normalise(messages),
             model=resolve_model(provider, model),
             options=_copy(_checked_options(provider, options)),
             base_url=url,
@@ -65,6 +68,13 @@ def make_call(
     except UsageError as error:
         error.provider = provider.name
         raise
+
+
+def _system_message(text: object) -> tuple[Message, ...]:
+    """Return the system message of a text, as a tuple of one; () for None and an empty text."""
+    if text is not None and not isinstance(text, str):
+        raise OptionError(f"must be a text, not {type(text).__name__}", argument="system")
+    return normalise([{"role": "system", "content": text}]) if text else ()
 
 
 def first_request(call: Call) -> Request:

@@ -34,7 +34,7 @@ class Refused:
       refuses nothing.
     - `beside` is another option; if there is one, the service refuses the two together.
     - `unsaid` is a word in lower case; if there is one, the service takes the option once a message has the word.
-    - `thinking` are the types of `extra["thinking"]` with which the model refuses it, None standing for no such field;
+    - `thinking` are the types of the field `thinking` with which the model refuses it, None standing for no such field;
       () means that it does not matter whether the model thinks.
     """
 

@@ -44,7 +44,7 @@ CONTROL = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160), *DIRECTION
 
 # The flag for each argument of `stream()` that has one.
 FLAGS = {
-    **{name: f"--{name.replace('_', '-')}" for name in ("model", "base_url", "proxy", "timeout")},
+    **{name: f"--{name.replace('_', '-')}" for name in ("system", "model", "base_url", "proxy", "timeout")},
     "headers": "--header",
     **{name: f"-o {name}=" for name in OPTIONS},
 }
@@ -209,10 +209,11 @@ def option(text: str) -> tuple[str, Any]:
 
 def print_answer(arguments: argparse.Namespace) -> None:
     """Carry out `stream`: print the answer as it comes."""
-    messages = [{"role": "system", "content": arguments.system}] if arguments.system else []
-    messages.append({"role": "user", "content": read_prompt(arguments.prompt)})
+    prompt = read_prompt(arguments.prompt)
     with warnings_as_lines():
-        answer = stream(arguments.provider, messages, model=arguments.model, **settings(arguments))
+        answer = stream(
+            arguments.provider, prompt, system=arguments.system, model=arguments.model, **settings(arguments)
+        )
         show(answer)
     if answer.finish_reason not in (None, "stop"):
         tell("finish reason", answer.finish_reason)

@@ -168,6 +168,8 @@ NOW = 1_700_000_000_123  # Unix time in milliseconds
 OPTIONS: dict[str, Any] = {  # an example of each option that has one name for all providers
     "temperature": 0.2, "max_tokens": 64, "top_p": 0.9, "stop": ["END"], "seed": 7, "tool_choice": "required",
     "tools": [{"type": "function", "function": {"name": "now"}}], "response_format": {"type": "json_object"},
+    "reasoning_effort": "low", "parallel_tool_calls": False, "frequency_penalty": 0.5, "presence_penalty": 0.5,
+    "logprobs": True, "user": "ann", "metadata": {"app": "demo"}, "cache": True,
 }  # fmt: skip
 SYSTEM, HELLO = Message(role="system", content="Answer in JSON."), Message(role="user", content="Hello")
 TALK = (SYSTEM, HELLO, Message(role="assistant", content="Hi"), Message(role="user", content="How are you?"))
@@ -297,9 +299,17 @@ def sample(spec: Provider) -> tuple[Call, Any]:
         options={name: value for name, value in OPTIONS.items() if isinstance(value, spec.options.get(name, ()))},
         base_url=spec.base_url or "{base_url}", api_key="{api_key}", now_ms=NOW, random_below=lambda _: 0,
     )  # fmt: skip
-    # A service may take tools or a format of the answer, but not both.
-    fewer = {name: value for name, value in call.options.items() if name != "response_format"}
-    for simpler in (call, replace(call, options=fewer), replace(call, options={})):
+    # A service may take tools or a format of the answer, but not both; or metadata with a field of its own alone.
+    lacking: tuple[Iterable[str], ...] = (
+        [],
+        ["response_format"],
+        ["metadata"],
+        ["response_format", "metadata"],
+        OPTIONS,
+    )
+    for left_out in lacking:
+        options = {name: value for name, value in call.options.items() if name not in left_out}
+        simpler = replace(call, options=options)
         with suppress(Exception):  # the functions may be anyone's, and raise anything of what they cannot carry
             return simpler, body(simpler)
     hello = replace(call, options={}, messages=(HELLO,))

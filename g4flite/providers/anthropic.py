@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
+from .._core.effort import EFFORTS, budget, effort, level
 from .._core.errors import LimitError, MessagesError, OptionError
 from .._core.events import Finish, Native, Start, TurnState, Usage
 from .._core.messages import Message, arguments, parts, split_data_url, split_system
 from .._core.options import (
     as_wire_names,
     bare_schema,
+    cache_mark,
     check_tools,
+    has_tools,
     non_empty,
     options_named,
     required_model,
@@ -50,6 +53,13 @@ FROM_4_1, FROM_4_6, FROM_4_7 = (
 )
 UP_TO_4_5 = r"(.*[./])?claude-(3[.-]|[a-z]+-4([.-][0-5](?!\d)|[-@]\d{8}|$)).*"
 ALWAYS_THINKING = r"(.*[./])?claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
+# The models before 4.6, which know a budget of thinking alone, and those before 3.7, which do not think.
+BUDGETED = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([6-9]|1\d)(?!\d)).*)"
+THOUGHTLESS = r"(.*[./])?claude-(instant|2|3-(opus|sonnet|haiku)|3[.-]5).*"
+# The least budget (types of anthropic-sdk-python 2.14.0).
+LEAST = 1024
+# The service's words for our levels.
+LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 # What models refuse (pydantic-ai's profiles and public reports, 2025-2026):
 REFUSED = (
     # 400 "`temperature` is deprecated for this model.": of 4.7 and later ones, any value but the default
@@ -69,8 +79,17 @@ REFUSED = (
     Refused(option="thinking", values=("enabled",), but=("adaptive",), models=FROM_4_7),
     Refused(option="thinking", values=("disabled",), but=("adaptive",), models=ALWAYS_THINKING),
     Refused(option="thinking", values=("adaptive",), but=("enabled", "disabled"), models=UP_TO_4_5),
-    # 400 "`temperature` may only be set to 1 when thinking is enabled" (dotCipher/opencode-claude-bridge#1)
+    # 400 "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode"
+    # (dotCipher/opencode-claude-bridge#1)
     Refused(option="temperature", but=(1,), thinking=("enabled",)),
+    Refused(option="temperature", but=(1,), models=FROM_4_6, thinking=("adaptive",)),
+    # 400 for `disabled` of models that always think (danielmiessler/Fabric v1.4.553, 2026).
+    Refused(
+        option="reasoning_effort",
+        but=EFFORTS[1:],
+        models=ALWAYS_THINKING,
+    ),
+    Refused(option="reasoning_effort", but=("none",), models=THOUGHTLESS),
 )
 # Structured output begins with Claude 4.5 (platform.claude.com, structured-outputs, 2026).
 NO_SCHEMA = Refused(
@@ -118,8 +137,11 @@ def payload(call: Call) -> JSON:
     the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
     from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in `extra` that
     the model refuses.
+    `reasoning_effort` becomes adaptive `thinking` with an `effort`; for Claude up to 4.5 a budget, by which the default
+    of `max_tokens` grows.  `user` becomes `metadata.user_id`, and `cache` a top-level `cache_control`.
     """
-    check_refused(call.model, call.options, call.extra, call.messages, TAKES)
+    thought = thinking(call)
+    check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
     system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
     if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
@@ -136,13 +158,47 @@ def payload(call: Call) -> JSON:
             'response_format= {"type": "json_object"} names no schema, which this service needs; pass a json_schema'
         )
     form = {"type": "json_schema", "schema": accepted(bare_schema(wanted))} if wanted else None
+    choice: dict[str, Any] = non_empty(type=CHOICES.get(kind), name=name)
+    side_by_side = call.options.get("parallel_tool_calls")
+    # The types of anthropic-sdk-python 2.14.0 have the field for every choice but `none`.
+    if side_by_side is not None and kind != "none" and has_tools(call.options, call.extra):
+        choice = {"type": "auto", **choice, "disable_parallel_tool_use": not side_by_side}
     return (
         {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
         | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
-        | non_empty(tool_choice=non_empty(type=CHOICES.get(kind), name=name))
-        | non_empty(output_config=non_empty(format=form))
+        | non_empty(tool_choice=choice, metadata=non_empty(user_id=call.options.get("user")))
+        | cache_mark(call.options)
+        | thought
+        | non_empty(output_config=non_empty(format=form, **thought.get("output_config", {})))
     )
+
+
+def thinking(call: Call) -> dict[str, Any]:
+    """Return the fields that `reasoning_effort` makes: `thinking`, and `output_config` or `max_tokens`.
+
+    A summary of the reasoning is asked for, which models from 4.7 on send only then (AAswordman/Operit#568, 2026).
+    Raises `OptionError` for a budget that the model does not take, or that leaves nothing of `max_tokens`.
+    """
+    given, model = effort(call.options), call.model or ""
+    if given in (None, "none"):
+        return {"thinking": {"type": "disabled"}} if given else {}
+    # The service of another model may know a budget.
+    if not re.fullmatch(BUDGETED, model) and (isinstance(given, str) or re.fullmatch(FROM_4_6, model)):
+        return {
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": level(call, LEVELS)},
+        }
+    tokens = budget(call.options) or 0
+    if tokens < LEAST:
+        raise OptionError(f"reasoning_effort= must be at least {LEAST} tokens for this service, not {tokens}")
+    most = call.options.get("max_tokens", MAX_TOKENS + tokens)
+    if most <= tokens:
+        raise OptionError(
+            f"max_tokens={most} must be above {tokens}, the budget of reasoning_effort={given!r}; raise the one or "
+            "lower the other"
+        )
+    return {"thinking": {"type": "enabled", "budget_tokens": tokens}, "max_tokens": most}
 
 
 def accepted(schema: Any) -> Any:
@@ -471,6 +527,9 @@ HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
     headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
-    options=options_named("temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format"),
+    options=options_named(
+        "temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format", "reasoning_effort",
+        "parallel_tool_calls", "user", "cache",
+    ),
     key_variables=("ANTHROPIC_API_KEY",), base_url_variables=("ANTHROPIC_BASE_URL",),
 )  # fmt: skip

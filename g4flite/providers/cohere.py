@@ -6,6 +6,7 @@ Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python
 from typing import Any
 
 from .._core.conversation import fitted
+from .._core.effort import budget
 from .._core.errors import OptionError, ProviderError
 from .._core.events import Finish, Native, Start, TurnState
 from .._core.messages import Message, parts
@@ -51,7 +52,7 @@ def payload(call: Call) -> JSON:
 
     The service cannot be told to call one certain tool, and takes no `response_format` beside `tools`: both raise
     `OptionError`.
-    A message with a `name` raises `MessagesError`.
+    A message with a `name` raises `MessagesError`.  `reasoning_effort` becomes `thinking`, with a budget.
     """
     messages = [with_thinking(message) for message in fitted(call, TAKES)]
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
@@ -65,12 +66,23 @@ def payload(call: Call) -> JSON:
     check_tools(tools, TAKES)
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
-        | as_wire_names(call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed")
+        | as_wire_names(
+            call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed",
+            frequency_penalty="frequency_penalty", presence_penalty="presence_penalty", logprobs="logprobs",
+        )
+        | non_empty(thinking=thinking(budget(call.options)))
         | non_empty(stop_sequences=stops(call.options), tools=[{"type": "function", **tool} for tool in tools])
         | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
         | non_empty(response_format=None if wanted is None else {
             "type": "json_object", **({"json_schema": bare_schema(wanted)} if wanted else {})})
     )  # fmt: skip
+
+
+def thinking(tokens: int | None) -> dict[str, Any]:
+    """Return the field `thinking` for a budget of reasoning (types of cohere-python 7.3.1); {} for None."""
+    if tokens is None:
+        return {}
+    return {"type": "enabled", "token_budget": tokens} if tokens else {"type": "disabled"}
 
 
 def with_thinking(message: Message) -> Message:
@@ -119,7 +131,8 @@ class CohereReader:
             # A piece holds either reasoning or text.
             if content.get("thinking"):
                 return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))
-            return (text_or_error(content.get("text")),)
+            text, logprobs = text_or_error(content.get("text")), frame.get("logprobs")
+            return (text, Native("logprobs", logprobs)) if isinstance(logprobs, dict) else (text,)
         if kind == "message-start":
             return (Start(name_of(frame.get("id"))),)
         if kind in ("tool-plan-delta", "citation-start"):
@@ -179,6 +192,12 @@ def parser(limit: int) -> FrameParser:
     return FrameParser(ServerSentEvents(limit), CohereReader(limit), "an event")
 
 
+# The service names no other likely tokens, so `logprobs` is no number.
+OPTIONS = {
+    **options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
+                    "reasoning_effort", "frequency_penalty", "presence_penalty"),
+    "logprobs": (bool,),
+}  # fmt: skip
 COHERE = Provider(
     name="cohere",
     base_url="https://api.cohere.com",
@@ -188,8 +207,6 @@ COHERE = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
-    options=options_named(
-        "temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format"
-    ),
+    options=OPTIONS,
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

@@ -11,17 +11,20 @@ https://build.nvidia.com, https://platform.kimi.ai/docs/api/overview, https://do
 https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.com/en/github-models/quickstart
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import leading_system_joined, runs_joined
+from .._core.effort import EFFORTS, SAME_LEVELS, effort, level
 from .._core.errors import MessagesError
 from .._core.messages import Message, parts
+from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
 from .._core.takes import EVERYTHING, Refused, Takes
-from .openai import JSON_UNSAID, OPENAI, chat
+from .openai import JSON_UNSAID, OPENAI, chat, check_stored, effort_as_it_is
 from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
@@ -79,11 +82,19 @@ MOONSHOT_TAKES = replace(
         Refused(option="temperature", but=(1,), models=r"kimi-k(2\.[5-9](?!\d)|3).*", thinking=(None, "enabled")),
     ),
 )
-# 400 "Argument not supported on this model: stop" of the models that reason (public reports, 2025-2026).
+# The levels of all but "none".
+SOME = EFFORTS[1:]
 XAI_TAKES = replace(
     TAKES,
-    refused=(Refused(option="stop", models="grok-3-mini(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),),
-)
+    refused=(
+        # "[...] does not support parameter reasoningEffort" (neavo/LinguaGacha#771, 2026); 4.5 always reasons.
+        Refused(option="reasoning_effort", models=r"grok-(2|3|4|code)(-(?!mini|\d\d?(-|$)).*)?"),
+        Refused(option="reasoning_effort", but=SOME, models=r"grok-4[.-]5(-.+)?"),
+        # "presencePenalty, frequencyPenalty and stop parameters are not supported by reasoning models" (docs.x.ai).
+        *(Refused(option=name, models=r"grok-(3-mini|4)(?!.*non-reasoning).*")
+          for name in ("frequency_penalty", "presence_penalty", "stop")),
+    ),
+)  # fmt: skip
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
 VLLM_TAKES = replace(EVERYTHING, late_system=False)
@@ -106,12 +117,91 @@ MISTRAL_TAKES = Takes(
     keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}",
     # Reasoning goes back as a part of the content.
     state="provider", reasoning="reasoning",
+    refused=(
+        # Magistral always reasons; Small 4 and Medium 3.5 know high and none alone (docs.mistral.ai, reasoning, 2026).
+        Refused(option="reasoning_effort", models="magistral-.*"),
+        Refused(option="reasoning_effort", but=("none", "high"), models=r"mistral-(small-4|medium-3[.-]5)(?!\d).*"),
+    ),
 )  # fmt: skip
 
 
-def dialect(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
+def chosen(*table: tuple[str, Callable[[Call], dict[str, Any]]]) -> Callable[[Call], dict[str, Any]]:
+    """Return the function for `chat` that makes the fields of `reasoning_effort` as the table says for the model.
+
+    Each row has a regular expression for whole names of models.  Models that no row names get OpenAI's form.
+    """
+
+    def fields(call: Call) -> dict[str, Any]:
+        made = next((made for models, made in table if re.fullmatch(models, call.model or "")), effort_as_it_is)
+        return made(call)
+
+    return fields
+
+
+def words(**levels: str) -> Callable[[Call], dict[str, Any]]:
+    """Return the function that makes `reasoning_effort` of the levels that are named, with the service's words."""
+    return lambda call: non_empty(reasoning_effort=level(call, levels))
+
+
+def switch(call: Call) -> dict[str, Any]:
+    """Return the field `thinking`, which turns the reasoning on or off."""
+    kind = level(call, {"none": "disabled", **dict.fromkeys(SOME, "enabled")})
+    return {"thinking": {"type": kind}} if kind else {}
+
+
+def switch_and(levels: Mapping[str, str]) -> Callable[[Call], dict[str, Any]]:
+    """Return the function that makes the fields `thinking` and `reasoning_effort`, with the service's words."""
+
+    def fields(call: Call) -> dict[str, Any]:
+        word = level(call, {"none": "none", **levels})
+        if word in (None, "none"):
+            return {"thinking": {"type": "disabled"}} if word else {}
+        return {"thinking": {"type": "enabled"}, "reasoning_effort": word}
+
+    return fields
+
+
+def openrouter_effort(call: Call) -> dict[str, Any]:
+    """Return the field `reasoning`, which holds a level or a budget (openrouter.ai/docs, reasoning-tokens, 2026)."""
+    given = effort(call.options)
+    return {} if given is None else {"reasoning": {"effort" if isinstance(given, str) else "max_tokens": given}}
+
+
+def template_effort(call: Call) -> dict[str, Any]:
+    """Return the switch of the chat template, and beside it the level for the models that know levels.
+
+    Sources: docs.vllm.ai, reasoning outputs; README of llama.cpp's server (2026).
+    """
+    word = level(call, {"none": "none", **SAME_LEVELS, "minimal": "low"})
+    if word is None:
+        return {}
+    return {"chat_template_kwargs": {"enable_thinking": word != "none"}} | (
+        {"reasoning_effort": word} if word != "none" else {}
+    )
+
+
+# low, medium and high are the levels of gpt-oss, which always reasons; Qwen's can only be turned off (types of
+# groq-python 1.7.0).
+groq_effort = chosen(
+    (r"(.*/)?gpt-oss.*", words(minimal="low", low="low", medium="medium", high="high")),
+    (r"(.*/)?qwen.*", words(none="none", **dict.fromkeys(SOME, "default"))),
+)
+# The levels are high and max (api-docs.deepseek.com, thinking mode, 2026).
+deepseek_effort = switch_and(dict.fromkeys(SOME, "high"))
+# Kimi K2 has a switch, K3 the levels low, high and max (agentscope's documentation of Kimi, 2026).
+LOW_OR_HIGH = {"minimal": "low", "low": "low", "medium": "high", "high": "high"}
+moonshot_effort = chosen(("kimi-k2.*", switch), ("kimi-k3.*", words(**LOW_OR_HIGH)))
+# GLM 5.2 and 5.3 know the levels low, high and max, the models before have a switch (docs.z.ai, 2026).
+zai_effort = chosen((r"glm-5\.[23](?!\d).*", switch_and(LOW_OR_HIGH)), ("glm-.*", switch))
+# none, low, medium and high (xAI's protocol, v6, 2026).
+xai_effort = words(**{**SAME_LEVELS, "minimal": "low"})
+
+
+def dialect(
+    call: Call, takes: Takes, reasoning: Callable[[Call], dict[str, Any]] = effort_as_it_is, **names: str
+) -> dict[str, Any]:
     """Return the payload of `chat` with the system messages at the beginning joined to one."""
-    made = chat(call, takes, **names)
+    made = chat(call, takes, reasoning, **names)
     return {**made, "messages": leading_system_joined(made["messages"])}
 
 
@@ -127,9 +217,10 @@ def openrouter_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `cache_control` goes out in parts and tools, `reasoning`
-    and `reasoning_details` in an assistant's message.  `include_usage` asks for the token counts.
+    and `reasoning_details` in an assistant's message.  `reasoning_effort` becomes `reasoning`, a level or a budget.
+    `cache` becomes a top-level `cache_control`.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, OPENROUTER_TAKES), **USAGE}
+    return {**dialect(call, OPENROUTER_TAKES, openrouter_effort), **cache_mark(call.options), **USAGE}
 
 
 def groq_payload(call: Call) -> JSON:
@@ -137,18 +228,20 @@ def groq_payload(call: Call) -> JSON:
 
     Several system messages at the beginning become one.  `reasoning` goes out in an assistant's message.
     A JSON Schema as `response_format`, any `response_format` of JSON beside `tools`, and one without the word "json" in
-    a message, raise `OptionError`.  `include_usage` asks for the token counts.
+    a message, raise `OptionError`.  `reasoning_effort` becomes `default` or `none` for Qwen's models.
+    `include_usage` asks for the token counts.
     """
-    return {**dialect(call, GROQ_TAKES), **USAGE}
+    return {**dialect(call, GROQ_TAKES, groq_effort), **USAGE}
 
 
-def thinking_payload(call: Call) -> JSON:
+def zai_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
-    `include_usage` asks for the token counts.
+    `reasoning_effort` becomes `thinking`, with a level for GLM 5.2 and 5.3; `user` becomes `user_id`.  `include_usage`
+    asks for the token counts.
     """
-    return {**dialect(call, THINKING_TAKES), **USAGE}
+    return {**dialect(call, THINKING_TAKES, zai_effort, user="user_id"), **USAGE}
 
 
 def moonshot_payload(call: Call) -> JSON:
@@ -156,9 +249,10 @@ def moonshot_payload(call: Call) -> JSON:
 
     Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
     A `tool_choice` that demands a tool of a Kimi model that thinks raises `OptionError`, and a `temperature`
-    other than 1 raises it for Kimi K2.5 and later models.  `include_usage` asks for the token counts.
+    other than 1 raises it for Kimi K2.5 and later models.  `reasoning_effort` becomes `thinking` for Kimi K2, and
+    low or high for K3.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, MOONSHOT_TAKES), **USAGE}
+    return {**dialect(call, MOONSHOT_TAKES, moonshot_effort), **USAGE}
 
 
 def deepseek_payload(call: Call) -> JSON:
@@ -166,9 +260,10 @@ def deepseek_payload(call: Call) -> JSON:
 
     Several system messages at the beginning become one.  `reasoning_content` and `prefix` go out in an assistant's
     message.  A JSON Schema as `response_format`, one of any JSON if no message has the word "json", and a `tool_choice`
-    that demands a tool of a model that thinks, raise `OptionError`.  `include_usage` asks for the token counts.
+    that demands a tool of a model that thinks, raise `OptionError`.  `reasoning_effort` becomes `thinking` and the
+    level high.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, DEEPSEEK_TAKES), **USAGE}
+    return {**dialect(call, DEEPSEEK_TAKES, deepseek_effort), **USAGE}
 
 
 def perplexity_payload(call: Call) -> JSON:
@@ -192,27 +287,20 @@ def vllm_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one; a system message behind another message raises
-    `MessagesError`.  All optional keys go out.  `include_usage` asks for the token counts.
+    `MessagesError`.  All optional keys go out.  `reasoning_effort` goes out beside `enable_thinking`, the switch of
+    the chat template.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, VLLM_TAKES), **USAGE}
+    return {**dialect(call, VLLM_TAKES, template_effort), **USAGE}
 
 
 def azure_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged.  `model` is the name of the deployment, which the URL names, too.
 
     `max_tokens` becomes `max_completion_tokens`.  A `response_format` of any JSON raises `OptionError` if no message
-    has the word "json".  `include_usage` asks for the token counts.
+    has the word "json", and `metadata` unless `extra=` has `store: True`.  `include_usage` asks for the token counts.
     """
+    check_stored(call)
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
-
-
-def xai_payload(call: Call) -> JSON:
-    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
-
-    Several system messages at the beginning become one.  `stop` for a model that reasons raises `OptionError`.
-    `include_usage` asks for the token counts.
-    """
-    return {**dialect(call, XAI_TAKES), **USAGE}
 
 
 def own_payload(call: Call) -> JSON:
@@ -222,6 +310,25 @@ def own_payload(call: Call) -> JSON:
     token counts.
     """
     return {**dialect(call, EVERYTHING), **USAGE}
+
+
+def llamacpp_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  All optional keys go out.  `reasoning_effort` goes out beside
+    `enable_thinking`, the switch of the chat template.  `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, EVERYTHING, template_effort), **USAGE}
+
+
+def xai_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  An option that the model is known to refuse raises
+    `OptionError`: `reasoning_effort` for models without levels, penalties and `stop` for models that reason.
+    `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, XAI_TAKES, xai_effort), **USAGE}
 
 
 def mistral_payload(call: Call) -> JSON:
@@ -265,48 +372,56 @@ def in_order(messages: Sequence[Message]) -> Iterator[Message]:
         before = message["role"]
 
 
+# What the options of a service are: it caches by itself, or by the mark that `cache` is; it has no such mark.
+CACHING = options_named(*OPTIONS)
+UNMARKED = {name: kinds for name, kinds in CACHING.items() if name != "cache"}
+# "This parameter is not currently supported", and no model has logprobs (types of groq-python 1.7.0).
+GROQ_OPTIONS = {name: kinds for name, kinds in CACHING.items() if name not in ("metadata", "logprobs")}
+# 422 "extra_forbidden" for fields that are not in the types of mistralai 3.7.0.
+MISTRAL_OPTIONS = {name: kinds for name, kinds in UNMARKED.items() if name not in ("user", "logprobs")}
 # What all providers below have in common.
-OTHER = replace(OPENAI, payload=payload, base_url_variables=())
+OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED)
 OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,
-                     key_variables=("OPENROUTER_API_KEY",))  # fmt: skip
+                     key_variables=("OPENROUTER_API_KEY",), options=CACHING)  # fmt: skip
 GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", payload=groq_payload,
-               key_variables=("GROQ_API_KEY",))  # fmt: skip
+               key_variables=("GROQ_API_KEY",), options=GROQ_OPTIONS)  # fmt: skip
 DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,
-                   key_variables=("DEEPSEEK_API_KEY",))  # fmt: skip
+                   key_variables=("DEEPSEEK_API_KEY",), options=CACHING)  # fmt: skip
 MISTRAL = replace(OTHER, name="mistral", base_url="https://api.mistral.ai/v1", payload=mistral_payload,
-                  key_variables=("MISTRAL_API_KEY",))  # fmt: skip
+                  key_variables=("MISTRAL_API_KEY",), options=MISTRAL_OPTIONS)  # fmt: skip
 HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggingface.co/v1",
                       key_variables=("HF_TOKEN",))  # fmt: skip
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
-XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, key_variables=("XAI_API_KEY",))
+XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload,
+              key_variables=("XAI_API_KEY",), options=CACHING)  # fmt: skip
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
                     key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
 CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))
 NVIDIA = replace(OTHER, name="nvidia", base_url="https://integrate.api.nvidia.com/v1",
                  key_variables=("NVIDIA_API_KEY",))  # fmt: skip
 MOONSHOT = replace(OTHER, name="moonshot", base_url="https://api.moonshot.ai/v1", payload=moonshot_payload,
-                   key_variables=("MOONSHOT_API_KEY",))  # fmt: skip
-ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payload=thinking_payload,
-              key_variables=("ZAI_API_KEY",))  # fmt: skip
+                   key_variables=("MOONSHOT_API_KEY",), options=CACHING)  # fmt: skip
+ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payload=zai_payload,
+              key_variables=("ZAI_API_KEY",), options=CACHING)  # fmt: skip
 PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai", payload=perplexity_payload,
                      key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
 GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
                         key_variables=("GITHUB_TOKEN",))  # fmt: skip
 # Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
-    OTHER, name="azure-openai", base_url="", payload=azure_payload,
+    OTHER, name="azure-openai", base_url="", payload=azure_payload, options=CACHING,
     url="{base_url}/openai/deployments/{model}/chat/completions?api-version=2024-10-21",
     headers={"content-type": "application/json", "accept": "text/event-stream", "api-key": "{api_key}"},
     key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
 )  # fmt: skip
 # Servers on this machine, at their default ports.
 OWN = replace(OTHER, payload=own_payload, key_needed=False)
-LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", default_model="default",
-                   key_variables=("LLAMA_API_KEY",))  # fmt: skip
+LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", payload=llamacpp_payload,
+                   default_model="default", key_variables=("LLAMA_API_KEY",), options=CACHING)  # fmt: skip
 VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", payload=vllm_payload,
-               key_variables=("VLLM_API_KEY",))  # fmt: skip
+               key_variables=("VLLM_API_KEY",), options=CACHING)  # fmt: skip
 LMSTUDIO = replace(OWN, name="lmstudio", base_url="http://127.0.0.1:1234/v1", key_variables=())
 # Any other server, at a base URL that the caller names.
 OPENAI_COMPATIBLE = replace(OWN, name="openai-compatible", base_url="", key_variables=())

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
+from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
 from .._core.events import Finish, Native, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
 from .._core.options import (
-    OPTIONS,
     as_wire_names,
     bare_schema,
     check_tools,
+    logprob_fields,
     non_empty,
+    options_named,
     schema,
     single_answer,
     stops,
@@ -53,6 +55,12 @@ TAKES = Takes(
 # (ai.google.dev, thought-signatures).
 SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
 UNCHECKED = "skip_thought_signature_validator"
+# Gemini 2 knows budgets alone, and Gemini 3 levels: types of google-genai 3.6.1 say that from 3.5 on a budget is an
+# error (`ReinforcementTuningThinkingLevel`).  A model of another name, like "gemini-flash-latest", gets what the caller
+# says.  Gemini 3 takes no level "none", and Pro no "minimal" either; 2.5 Pro takes no budget of 0 (pydantic-ai's
+# profiles, July 2026).
+LEVELS = {name: name.upper() for name in EFFORTS[1:]}
+PRO_LEVELS = {name: name.upper() for name in EFFORTS[2:]}
 
 
 def payload(call: Call) -> JSON:
@@ -62,6 +70,8 @@ def payload(call: Call) -> JSON:
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
     `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
+    `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
+    raises it, too.  `cache=True` changes nothing: the service caches by itself.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     # The service takes both spellings of each name.
@@ -70,11 +80,17 @@ def payload(call: Call) -> JSON:
             single_answer(as_object(call.extra.get(group)).get(count), count)
     system, messages = split_system(fitted(call, TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
-    names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
-    config = as_wire_names(call.options, **names) | non_empty(
-        stopSequences=stops(call.options),
-        responseMimeType=None if wanted is None else "application/json",
-        responseJsonSchema=bare_schema(wanted) if wanted else None,
+    names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed",
+             "frequency_penalty": "frequencyPenalty", "presence_penalty": "presencePenalty"}  # fmt: skip
+    config = (
+        as_wire_names(call.options, **names)
+        | logprob_fields(call.options, "responseLogprobs", "logprobs")
+        | non_empty(
+            thinkingConfig=thinking(call),
+            stopSequences=stops(call.options),
+            responseMimeType=None if wanted is None else "application/json",
+            responseJsonSchema=bare_schema(wanted) if wanted else None,
+        )
     )
     functions = [
         non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
@@ -88,6 +104,20 @@ def payload(call: Call) -> JSON:
         tools=[{"functionDeclarations": functions}] if functions else None,
         toolConfig=non_empty(functionCallingConfig=mode),
     )
+
+
+def thinking(call: Call) -> dict[str, Any]:
+    """Return the `thinkingConfig` of the option `reasoning_effort`; {} without the option."""
+    model, given = call.model or "", effort(call.options)
+    if given is None:
+        return {}
+    if SIGNED.fullmatch(model) or (given in LEVELS and not model.startswith("gemini-2")):
+        word = level(call, PRO_LEVELS if re.fullmatch(r"gemini-3(\.\d+)?-pro.*", model) else LEVELS)
+        return {"thinkingLevel": word, "includeThoughts": True}
+    tokens = budget(call.options) or 0
+    if not tokens and model.startswith("gemini-2.5-pro"):
+        raise unknown_effort(call, LEVELS)
+    return {"thinkingBudget": tokens, "includeThoughts": tokens > 0}
 
 
 def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any]]:
@@ -218,6 +248,9 @@ class GeminiReader:
         if reason or finished:
             finish = finish_of(reason) if reason != "FINISH_REASON_UNSPECIFIED" else None
             self._ending.note(finish, items, calls=self._calls.count)
+        # Behind `note`, because they are no content of their own.
+        if isinstance(logprobs := candidate.get("logprobsResult"), dict):
+            yield Native("logprobs", logprobs)
         if not SOURCES.isdisjoint(candidate):
             self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
         if candidate.get("finishMessage"):
@@ -327,7 +360,11 @@ GEMINI = Provider(
     base_url="https://generativelanguage.googleapis.com",
     url="{base_url}/v1beta/models/{model}:streamGenerateContent?alt=sse",
     headers={"content-type": "application/json", "accept": "text/event-stream", "x-goog-api-key": "{api_key}"},
-    payload=payload, parser=parser, end="marker", options=dict(OPTIONS),
+    payload=payload, parser=parser, end="marker",
+    options=options_named(
+        "temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
+        "reasoning_effort", "frequency_penalty", "presence_penalty", "logprobs", "cache",
+    ),
     key_variables=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
     # The service lists its models as "models/NAME"; Vertex AI writes "publishers/google/models/NAME".
     model_prefixes=("models/", "publishers/google/models/"),

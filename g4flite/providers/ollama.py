@@ -4,12 +4,23 @@ A server on this machine needs no key, Ollama's cloud needs a key.
 Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (August 2026).
 """
 
+import re
 from typing import Any
 
 from .._core.conversation import fitted
+from .._core.effort import EFFORTS, level
 from .._core.events import Finish, Native, Start
 from .._core.messages import Message, arguments, embedded_image, parts, tool_names
-from .._core.options import as_wire_names, bare_schema, check_tools, non_empty, options_named, required_model, schema
+from .._core.options import (
+    as_wire_names,
+    bare_schema,
+    check_tools,
+    logprob_fields,
+    non_empty,
+    options_named,
+    required_model,
+    schema,
+)
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
@@ -22,25 +33,37 @@ from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
 TAKES = Takes(state="provider")
+# gpt-oss always thinks, and knows levels; of other models, thinking can be turned on and off: 400 'think value "medium"
+# is not supported for this model' (charmbracelet/crush#2623, 2026).
+GPT_OSS = "(.*/)?gpt-oss.*"
+LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
+# The options that have the common name in this protocol's `options`.
+SAME = {name: name for name in ("temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty")}
+SWITCH = {name: name != "none" for name in EFFORTS}
 
 
 def payload(call: Call) -> JSON:
     """`messages` hold text in `content` and images in `images`; `options` holds most options.
 
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
-    image at an `https:` URL raise `MessagesError`.
+    image at an `https:` URL raise `MessagesError`.  `reasoning_effort` becomes `think`, true or false; a level for
+    gpt-oss.
     """
     messages = fitted(call, TAKES)
     names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools, TAKES)
-    same = {name: name for name in ("temperature", "top_p", "seed", "stop")}
-    options = as_wire_names(call.options, max_tokens="num_predict", **same)
+    options = as_wire_names(call.options, max_tokens="num_predict", **SAME)
     turns = [turn(message, names) for message in messages]
-    return {"model": required_model(call.model), "messages": turns, "stream": True} | non_empty(
-        options=options,
-        tools=[{"type": "function", **tool} for tool in tools],
-        format=bare_schema(wanted) if wanted else None if wanted is None else "json",
+    return (
+        {"model": required_model(call.model), "messages": turns, "stream": True}
+        | logprob_fields(call.options, "logprobs", "top_logprobs")
+        | non_empty(
+            think=level(call, LEVELS if re.fullmatch(GPT_OSS, call.model or "") else SWITCH),
+            options=options,
+            tools=[{"type": "function", **tool} for tool in tools],
+            format=bare_schema(wanted) if wanted else None if wanted is None else "json",
+        )
     )
 
 
@@ -95,6 +118,8 @@ class OllamaReader:
         if message.get("images"):
             yield Native("images", message["images"])
         yield text_or_error(message.get("content"))
+        if isinstance(logprobs := frame.get("logprobs"), list):
+            yield Native("logprobs", logprobs)
         for tool_call in message.get("tool_calls") or ():
             function = tool_call["function"]
             yield from self._calls.once(function.get("name"), function.get("arguments"), tool_call.get("id"))
@@ -122,6 +147,8 @@ def parser(limit: int) -> FrameParser:
     return FrameParser(Lines(limit), OllamaReader(limit), "a line")
 
 
+OPTIONS = options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format",
+                        "reasoning_effort", "frequency_penalty", "presence_penalty", "logprobs")  # fmt: skip
 OLLAMA = Provider(
     name="ollama",
     base_url="http://127.0.0.1:11434",
@@ -130,7 +157,7 @@ OLLAMA = Provider(
     payload=payload,
     parser=parser,
     end="marker",
-    options=options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format"),
+    options=OPTIONS,
     key_variables=("OLLAMA_API_KEY",),
     key_needed=False,
     base_url_variables=("OLLAMA_HOST",),

@@ -5,11 +5,12 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the ty
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import G4fliteError, LimitError, ProviderError
+from .._core.effort import SAME_LEVELS, level
+from .._core.errors import G4fliteError, LimitError, OptionError, ProviderError
 from .._core.events import Event, Finish, Native, TurnState, Usage
 from .._core.messages import Message
 from .._core.options import (
@@ -17,6 +18,8 @@ from .._core.options import (
     as_wire_names,
     check_name,
     check_tools,
+    has_tools,
+    logprob_fields,
     non_empty,
     required_model,
     single_answer,
@@ -37,15 +40,15 @@ from .._core.response.thinking import ThinkTag
 from .._core.takes import Refused, Takes
 
 # The options that have the common name in this protocol.
-SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
+SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools", "reasoning_effort", "logprobs", "cache")}
 
-
+# The models that always reason.
+REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"
 # What models refuse: 400 "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1)
 # value is supported." of the models that always reason (seen in many public reports, 2025-2026).  gpt-5.1 and later
 # ones take it, depending on their effort, and so do the chat models (pydantic-ai's profiles, July 2026).
 # 400 "Unsupported parameter: 'top_p' is not supported with this model.", and of 'stop' alike, of the same models
 # (the same reports; a `top_p` of 1 is taken).
-REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"
 # 400 "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.", and of
 # Responses "Response input messages must contain the word 'json' in some form to use 'text.format' of type
 # 'json_object'." (public reports of 2025-2026, of Azure's relays, too).
@@ -55,6 +58,17 @@ REFUSED = (
     Refused(option="top_p", but=(1,), models=REASONING),
     Refused(option="stop", models=REASONING),
     JSON_UNSAID,
+    # 400 "Unsupported parameter: 'presence_penalty' is not supported with this model." (pydantic-ai's profiles)
+    *(Refused(option=name, models=REASONING) for name in ("frequency_penalty", "presence_penalty", "logprobs")),
+    # 400 "Unrecognized request argument supplied: reasoning_effort" (umputun/tg-spam#304, AAswordman/Operit#1048)
+    Refused(option="reasoning_effort", models=r"(chatgpt-4o|gpt-(3\.5|4)).*"),
+    # "All models before gpt-5.1 [...] do not support none. The gpt-5-pro model [...] only supports high"; of 5.1,
+    # "none, low, medium, and high" (types of openai-python 3.57.0, `Reasoning`); 5.6 knows no minimal, and the effort
+    # of the chat models is fixed (pydantic-ai's profiles, July 2026).
+    Refused(option="reasoning_effort", but=("high",), models=r"gpt-5-pro.*"),
+    Refused(option="reasoning_effort", models=r"gpt-5(\.\d+)?-chat.*"),
+    Refused(option="reasoning_effort", but=("minimal", "low", "medium", "high"), models=REASONING),
+    Refused(option="reasoning_effort", but=("none", "low", "medium", "high"), models=r"gpt-5\.[16](-.+)?"),
 )
 # What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
 # your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
@@ -73,12 +87,22 @@ TAKES = Takes(
 )
 
 
-def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
-    """Return the payload that all dialects share; `names` are the options that a dialect names otherwise."""
-    tools = call.options.get("tools", ())
+def effort_as_it_is(call: Call) -> dict[str, Any]:
+    """Return the fields of `reasoning_effort` in OpenAI's form, which has our levels and no budget."""
+    return non_empty(reasoning_effort=level(call, SAME_LEVELS))
+
+
+def chat(
+    call: Call, takes: Takes, reasoning: Callable[[Call], dict[str, Any]] = effort_as_it_is, **names: str
+) -> dict[str, Any]:
+    """Return the payload that all dialects share.
+
+    `reasoning` returns the fields of `reasoning_effort`, and `names` are the options that a dialect names otherwise.
+    """
+    tools, thought = call.options.get("tools", ()), reasoning(call)
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
-    check_refused(call.model, call.options, call.extra, call.messages, takes)
+    check_refused(call.model, call.options, call.extra, call.messages, takes, thought.get("thinking"))
     single_answer(call.extra.get("n"), "n")
     named = call.options.get("response_format", {}).get("json_schema")
     if isinstance(named, dict) and isinstance(named.get("name"), str):
@@ -86,13 +110,30 @@ def chat(call: Call, takes: Takes, **names: str) -> dict[str, Any]:
     options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
     if tool_choice(call.options, call.extra) is None:
         options.pop("tool_choice", None)
+    # 400 "'parallel_tool_calls' is only allowed when 'tools' are specified."
+    if not has_tools(call.options, call.extra):
+        options.pop("parallel_tool_calls", None)
     messages = [as_chat(message, takes, call.model) for message in fitted(call, takes)]
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | options
+        | thought
+        | logprob_fields(call.options, "logprobs", "top_logprobs")
         # The types of openai-python 3.57.0 require the type.
         | non_empty(tools=[{"type": "function", **tool} for tool in tools])
     )
+
+
+def check_stored(call: Call) -> None:
+    """Raise `OptionError` for `metadata` of an answer that is not stored.
+
+    400 "The 'metadata' parameter is only allowed when 'store' is enabled." (tmc/langchaingo#1484, March 2026)
+    """
+    if "metadata" in call.options and not call.extra.get("store"):
+        raise OptionError(
+            "metadata= is refused unless the service stores the answer",
+            advice="leave it out[, or add 'store': True to {extra}]",
+        )
 
 
 def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
@@ -125,10 +166,13 @@ def payload(call: Call) -> JSON:
 
     System messages for o1-mini become the user's.  `temperature`, `top_p` and `stop` for a model that always reasons
     raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
-    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.
+    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.  A level of
+    `reasoning_effort` that the model refuses, a budget, and `metadata` unless `extra=` has `store: True` raise it, too.
+    `parallel_tool_calls` without tools is left out.  `cache=True` changes nothing: the service caches by itself.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """
+    check_stored(call)
     usage = {"include_usage": True, "include_obfuscation": False}
     return {**chat(call, TAKES, max_tokens="max_completion_tokens"), "stream_options": usage}
 
@@ -203,6 +247,9 @@ class ChatReader:
                 finish = finish_of(reason, choice.get("native_finish_reason"))
                 self._ending.note(finish, items, calls=self._calls.count)
                 counts = choice.get("usage")
+            # Behind `note`, because they are no content of their own.
+            if isinstance(logprobs := choice.get("logprobs"), dict):
+                items.append(Native("logprobs", logprobs))
         if not SOURCES.isdisjoint(frame):
             self._sources.update({key: value for key, value in frame.items() if key in SOURCES and value})
         counted, finish = self._count(frame, counts), self._ending.finish

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import fitted
+from .._core.effort import SAME_LEVELS, level
 from .._core.errors import LimitError
 from .._core.events import Finish, Native, Reasoning, TurnState, Usage
 from .._core.messages import Message, parts
@@ -18,6 +19,8 @@ from .._core.options import (
     as_wire_names,
     check_name,
     check_tools,
+    has_tools,
+    logprob_fields,
     non_empty,
     options_named,
     required_model,
@@ -65,9 +68,11 @@ def payload(call: Call) -> JSON:
 
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
-    it, too; `temperature` and `top_p` for a model that always reasons raise `OptionError`.  A `response_format` of any
-    JSON raises it if no message has the word "json".
+    it, too; `temperature` and `top_p` for a model that always reasons, and a level of `reasoning_effort` that it
+    refuses, raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
+    `parallel_tool_calls` without tools is left out, and `cache=True` changes nothing: the service caches by itself.
     """
+    effort = level(call, SAME_LEVELS)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     tools = [
@@ -77,6 +82,9 @@ def payload(call: Call) -> JSON:
         # The service requires a name.
         wanted = {"name": "answer", **wanted}
         check_name("response_format=", wanted["name"], TAKES)
+    asked = logprob_fields(call.options, "include", "top_logprobs")
+    if asked:
+        asked["include"] = ["message.output_text.logprobs"]
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
     return (
         {
@@ -84,10 +92,15 @@ def payload(call: Call) -> JSON:
             "input": [item for m in fitted(call, TAKES) for item in with_following(list(items(m)), call.dropped)],
             "stream": True,
         }
-        | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p")
+        | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p",
+                        user="user", metadata="metadata")
+        | non_empty(reasoning=non_empty(effort=effort))
+        | asked
+        | (as_wire_names(call.options, parallel_tool_calls="parallel_tool_calls") if has_tools(call.options, call.extra)
+           else {})
         | non_empty(tools=tools, tool_choice={"type": "function", "name": name} if name else kind)
         | non_empty(text=non_empty(format=form))
-    )
+    )  # fmt: skip
 
 
 def with_following(items: list[dict[str, Any]], dropped: list[str]) -> list[dict[str, Any]]:
@@ -253,7 +266,9 @@ class ResponsesReader:
             if key != self._key:
                 self._key, self._part = key, self._at("text", place_of(key[0]), place_of(key[1]) or 0, key[2])
             text, self.verbatim = self._part.add(text_or_error(frame["delta"])), True
-            return (Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text,)
+            item = Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text
+            # The list is there and empty if nobody asked for logprobs.
+            return (item, *logprobs_of(frame)) if frame.get("logprobs") else (item,)
         self.verbatim = False
         # What follows comes once in a part, an item or a reply.
         return tuple(self._read(kind, name, frame))
@@ -343,11 +358,14 @@ class ResponsesReader:
             part.given = 1
             return
         rest = None if told and kind == "text" else part.rest(whole)
+        begins = not part.given
         text = part.add(rest or "")
         if kind == "refusal":
             self._refuse(text)
         else:
             yield Reasoning(text) if aside else text
+            # Those of a text that came in pieces came with the pieces.
+            yield from logprobs_of(value) if begins and text else ()
         notes = value.get("annotations")
         for note in notes[part.notes :] if isinstance(notes, list) else ():
             part.notes += 1
@@ -531,6 +549,12 @@ def is_told(values: Iterable[dict[str, Any]], parts: Iterable[Part]) -> bool:
     return size <= sum(part.given for part in set(parts) if part.kind == "text")
 
 
+def logprobs_of(value: dict[str, Any]) -> tuple[Native, ...]:
+    """Return the logprobs of a part or of a delta, as a tuple of one; () if it has none."""
+    logprobs = value.get("logprobs")
+    return (Native("logprobs", logprobs),) if logprobs and isinstance(logprobs, list) else ()
+
+
 def content_of(value: dict[str, Any]) -> tuple[str, str | None]:
     """Return the kind of a part or an item, and its text; None if it is neither text nor a refusal."""
     kind = PARTS.get(value.get("type", ""))
@@ -556,5 +580,8 @@ OPENAI_RESPONSES = replace(
     url="{base_url}/responses",
     payload=payload,
     parser=parser,
-    options=options_named("temperature", "max_tokens", "top_p", "tools", "tool_choice", "response_format"),
-)
+    options=options_named(
+        "temperature", "max_tokens", "top_p", "tools", "tool_choice", "response_format", "reasoning_effort",
+        "parallel_tool_calls", "logprobs", "user", "metadata", "cache",
+    ),
+)  # fmt: skip

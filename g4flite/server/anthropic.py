@@ -20,9 +20,11 @@ from .checks import (
     OBJECT,
     OBJECTS,
     STRINGS,
+    TEXT,
     TOOLS,
     Refusal,
     Rule,
+    cached,
     exactly,
     may,
     need,
@@ -42,6 +44,7 @@ from .conversation import (
     text_part,
     tool_call,
 )  # fmt: skip
+from .effort import switched
 from .framing import sse
 from .pieces import UNCOUNTED, Hidden, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
@@ -169,7 +172,9 @@ def _result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:
-    found = options(data, KNOWN)
+    found = options(data, KNOWN) | cached(data) | switched(may(data, "thinking", OBJECT) or {})
+    if user := may(may(data, "metadata", OBJECT) or {}, "user_id", TEXT, "metadata."):
+        found["user"] = user
     if tools := may(data, "tools", TOOLS):
         found["tools"] = [
             function(
@@ -183,7 +188,11 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     if choice := may(data, "tool_choice", OBJECT):
         kind = need(choice, "type", one_of((*CHOICES, "tool")), "tool_choice.")
         found["tool_choice"] = named(need(choice, "name", NAME, "tool_choice.")) if kind == "tool" else CHOICES[kind]
+        alone = may(choice, "disable_parallel_tool_use", BOOLEAN, "tool_choice.")
+        found |= {} if alone is None else {"parallel_tool_calls": not alone}
     output = may(data, "output_config", OBJECT) or {}
+    if level := may(output, "effort", one_of(("low", "medium", "high", "xhigh", "max")), "output_config."):
+        found["reasoning_effort"] = level
     if form := may(output, "format", OBJECT, "output_config."):
         schema = need(form, "schema", OBJECT, "output_config.format.")
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}

@@ -110,6 +110,25 @@ def options(data: Mapping[str, Any], known: Mapping[str, tuple[str, Rule]], wher
     return found
 
 
+def logprobs(data: Mapping[str, Any], wanted: str, most: str, where: str = "") -> dict[str, Any]:
+    """Return the option `logprobs`: how many tokens each place is to name, or True without such a number.
+
+    Raise `Refusal` 400 for a number without `wanted`, as OpenAI does.
+    """
+    number = may(data, most, INTEGER, where)
+    if not may(data, wanted, BOOLEAN, where):
+        if number is not None:
+            raise Refusal(400, f"{where}{most}: expected {wanted} to be true")
+        return {}
+    return {"logprobs": True if number is None else number}
+
+
+def cached(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the option `cache`, which a top-level `cache_control` sets; or {}."""
+    mark = may(data, "cache_control", OBJECT)
+    return {} if mark is None else {"cache": need(mark, "type", exactly("ephemeral"), "cache_control.") == "ephemeral"}
+
+
 def picked(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """Return those of the fields that are there and not null."""
     return {name: data[name] for name in names if data.get(name) is not None}

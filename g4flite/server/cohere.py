@@ -27,6 +27,7 @@ from .checks import (
     one_of,
     options,
 )  # fmt: skip
+from .effort import switched
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
 from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
@@ -53,6 +54,9 @@ KNOWN = {
     "stop_sequences": ("stop", STRINGS),
     "seed": ("seed", INTEGER),
     "tools": ("tools", TOOLS),
+    "frequency_penalty": ("frequency_penalty", NUMBER),
+    "presence_penalty": ("presence_penalty", NUMBER),
+    "logprobs": ("logprobs", BOOLEAN),
 }
 ROLE = one_of(("system", "user", "assistant", "tool"))
 
@@ -72,7 +76,7 @@ def read(post: Post) -> Turn:
     messages = read_messages([_common(message, f"messages[{number}].") for number, message in enumerate(given)])
     model_refusals.check(model_refusals.COHERE, data)
     stream = may(data, "stream", BOOLEAN) or False
-    found = options(data, KNOWN)
+    found = options(data, KNOWN) | switched(may(data, "thinking", OBJECT) or {})
     if choice := may(data, "tool_choice", one_of(CHOICES)):
         found["tool_choice"] = CHOICES[choice]
     if form := may(data, "response_format", OBJECT):
@@ -134,7 +138,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Reasoning():
                 yield _content("content-delta", index, {"thinking": piece.text})
             case _:
-                yield _content("content-delta", index, {"text": piece})
+                yield _content("content-delta", index, {"text": piece}) | _logprobs(turn, piece)
 
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
@@ -150,7 +154,8 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
         **({"tool_calls": calls} if calls else {}),
     }
     reply = {"id": _id(turn), "message": message, "finish_reason": said.end.native, "usage": usage_object(said.usage)}
-    return Reply(200, reply)
+    sure = _logprobs(turn, said.text)
+    return Reply(200, reply | ({"logprobs": [sure["logprobs"]]} if sure else {}))
 
 
 def _block(part: str | Reasoning) -> dict[str, Any]:
@@ -161,6 +166,13 @@ def _block(part: str | Reasoning) -> dict[str, Any]:
 
 def _id(turn: Turn) -> str:
     return turn.response_id or "msg-1"
+
+
+def _logprobs(turn: Turn, text: str) -> dict[str, Any]:
+    """Return the field with the logprob of a text, which is one token here; {} if no logprobs are asked for."""
+    if not text or not turn.options.get("logprobs"):
+        return {}
+    return {"logprobs": {"token_ids": [0], "text": text, "logprobs": [0.0]}}
 
 
 def _content(type_: str, index: int, content: dict[str, str]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .checks import (
     TEXT,
     TOOLS,
     Refusal,
+    logprobs,
     may,
     need,
     one_of,
@@ -45,7 +46,7 @@ from .conversation import (
 from .framing import compact, sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
-from .refusals import GEMINI_PAIRS, gemini
+from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
 from .signatures import Bound, Signature, digest
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
@@ -87,7 +88,10 @@ KNOWN = {
     "topP": ("top_p", NUMBER),
     "stopSequences": ("stop", STRINGS),
     "seed": ("seed", INTEGER),
+    "frequencyPenalty": ("frequency_penalty", NUMBER),
+    "presencePenalty": ("presence_penalty", NUMBER),
 }
+LEVELS = one_of(("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"))
 MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
 KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
@@ -113,6 +117,7 @@ def read(post: Post) -> Turn:
     model = unquote(post.path.rpartition("/")[2].partition(":")[0])
     model_refusals.check(model_refusals.GEMINI, {**data, "model": model})
     _check_signatures(data["contents"], model)
+    gemini_thinking(model, (data.get("generationConfig") or {}).get("thinkingConfig") or {})
     form = {"sse": _is_sse(post), "mute": model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))}
     return Turn(
         model=model,
@@ -239,6 +244,12 @@ def _result(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     config = may(data, "generationConfig", OBJECT) or {}
     found = options(config, KNOWN, "generationConfig.")
+    found |= logprobs(config, "responseLogprobs", "logprobs", "generationConfig.")
+    thinking = may(config, "thinkingConfig", OBJECT, "generationConfig.") or {}
+    if level := may(thinking, "thinkingLevel", LEVELS, "thinkingConfig."):
+        found["reasoning_effort"] = level.lower()
+    if (tokens := may(thinking, "thinkingBudget", INTEGER, "thinkingConfig.")) is not None:
+        found["reasoning_effort"] = tokens or "none"
     declared = [
         function(
             need(one, "name", NAME, "tools: "),
@@ -289,7 +300,7 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Finish():
                 yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native)
             case _:
-                yield _chunk(turn, usage, [signer.part(piece)])
+                yield _chunk(turn, usage, [signer.part(piece)], sure=piece if isinstance(piece, str) else "")
         begun = True
 
 
@@ -307,7 +318,7 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
             return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
         case Problem():
             return _fault(said.end.kind)
-    return Reply(200, _chunk(turn, said.usage, parts, said.end.native))
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text))
 
 
 class Signer:
@@ -350,9 +361,15 @@ def _blocked(turn: Turn, usage: Usage) -> dict[str, Any]:
     return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **_rest(turn, usage)}
 
 
-def _chunk(turn: Turn, usage: Usage, parts: list[dict[str, Any]], reason: str | None = None) -> dict[str, Any]:
+def _chunk(
+    turn: Turn, usage: Usage, parts: list[dict[str, Any]], reason: str | None = None, *, sure: str = ""
+) -> dict[str, Any]:
+    """Return a chunk; `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it."""
     finish = {"finishReason": reason} if reason else {}
     candidate = {"content": {"parts": parts, "role": "model"}, **finish, "index": 0}
+    if sure and "logprobs" in turn.options:
+        token = {"token": sure, "tokenId": 0, "logProbability": 0.0}
+        candidate["logprobsResult"] = {"topCandidates": [{"candidates": [token]}], "chosenCandidates": [token]}
     return {"candidates": [candidate], **_rest(turn, usage)}
 
 

@@ -67,12 +67,29 @@ def is_not(*kinds: str) -> Callable[[Any, JSON], bool]:
     return lambda value, _: kind_of(value) not in kinds
 
 
+def within(*values: Any) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether a value is one of these."""
+    return lambda value, _: value in values
+
+
+def effort_within(*levels: str) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether the field `reasoning` of Responses has one of these efforts, or none."""
+    return lambda value, _: value.get("effort") in (None, *levels)
+
+
 def thinks(data: JSON, *kinds: str | None) -> bool:
     """Return whether the field `thinking` has one of these types; None stands for no such field."""
     return kind_of(data.get("thinking")) in kinds
 
 
+def thinks_right(value: Any, data: JSON) -> bool:
+    """Return whether a budget of Anthropic's thinking is at least 1024 and below `max_tokens`."""
+    return value.get("type") != "enabled" or value.get("budget_tokens", 0) in range(1024, data["max_tokens"])
+
+
 REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
+GPT_4 = r"(chatgpt-4o|gpt-(3\.5|4)).*"
+LEVEL = "Unsupported value: '{value}' is not supported with this model."
 DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
 # From Claude 4.1, 4.6 and 4.7 on; a number of more than two digits is a date.
 CLAUDE_4_1, CLAUDE_4_6, CLAUDE_4_7 = (rf"claude-[a-z]+-(4-([{first}-9]|1\d)|[5-9])(-.+)?" for first in (1, 6, 7))
@@ -95,6 +112,20 @@ OPENAI = (
     Rule("top_p", UNSUPPORTED.format("top_p"), is_one, REASONING),
     Rule("stop", UNSUPPORTED.format("stop"), never, REASONING),
     Rule("response_format", UNSAID, says_json),
+    *(Rule(name, f"Unsupported parameter: '{name}' is not supported with this model.", never, REASONING)
+      for name in ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")),
+    Rule("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort", never, GPT_4),
+    Rule("reasoning", "Unsupported parameter: 'reasoning.effort' is not supported with this model.", never, GPT_4),
+    *(Rule(field, LEVEL, within_it(*levels), models)
+      for field, within_it in (("reasoning_effort", within), ("reasoning", effort_within))
+      for levels, models in (
+          (("high",), "gpt-5-pro.*"),
+          ((), r"gpt-5(\.\d+)?-chat.*"),
+          (("minimal", "low", "medium", "high"), REASONING),
+          (("none", "low", "medium", "high", "xhigh", "max"), r"gpt-5\.[16](-.+)?"),
+      )),
+    Rule("parallel_tool_calls", "Invalid value for 'parallel_tool_calls': 'parallel_tool_calls' is only allowed when "
+         "'tools' are specified.", lambda _, data: bool(data.get("tools"))),
 )  # fmt: skip
 RESPONSES = (
     Rule("text", "Response input messages must contain the word 'json' in some form to use 'text.format' of type "
@@ -106,6 +137,10 @@ GROQ = (
     Rule("response_format", "response_format` does not support streaming",
          lambda value, data: kind_of(value) != "json_schema" or not data.get("stream")),
     Rule("response_format", UNSAID, says_json),
+    Rule("reasoning_effort", "`reasoning_effort` must be one of `none` or `default`", within("none", "default"),
+         "(.*/)?qwen.*"),
+    Rule("reasoning_effort", "`reasoning_effort` must be one of `low`, `medium`, or `high`",
+         within("low", "medium", "high"), "(.*/)?gpt-oss.*"),
 )  # fmt: skip
 XAI = (
     Rule("stop", "Argument not supported on this model: stop", never,
@@ -140,6 +175,10 @@ ANTHROPIC = (
     Rule("thinking", "adaptive thinking is not supported on this model", is_not("adaptive"), CLAUDE_UP_TO_4_5),
     Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled.",
          lambda value, data: value == 1 or not thinks(data, "enabled")),
+    Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled or in adaptive mode.",
+         lambda value, data: value == 1 or not thinks(data, "adaptive"), CLAUDE_4_6),
+    Rule("thinking", "`max_tokens` must be greater than `thinking.budget_tokens`, which must be at least 1024.",
+         thinks_right),
     Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
          "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
 )  # fmt: skip
@@ -148,6 +187,15 @@ GEMINI = (
     Rule("generationConfig", "Function calling with a response mime type: 'application/json' is unsupported",
          lambda value, data: value.get("responseMimeType") != "application/json" or not data.get("tools"),
          r"gemini-[12]\D.*"),
+)  # fmt: skip
+OLLAMA = (
+    Rule("think", 'think value "{value}" is not supported for this model', lambda value, _: not isinstance(value, str),
+         "(?!gpt-oss).*"),
+)  # fmt: skip
+MISTRAL = (
+    Rule("reasoning_effort", "reasoning_effort is not supported for this model", never, "magistral-.*"),
+    Rule("reasoning_effort", "reasoning_effort must be one of none, high for this model", within("none", "high"),
+         r"mistral-(small-4|medium-3[.-]5)(-.+)?"),
 )  # fmt: skip
 COHERE = (
     Rule("response_format", "response_format is not supported with tools",

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import model_refusals
 from .checks import (
     BOOLEAN,
     INTEGER,
@@ -23,6 +24,7 @@ from .checks import (
     TEXT,
     TOOLS,
     Rule,
+    logprobs,
     may,
     need,
     one_of,
@@ -56,6 +58,8 @@ KNOWN = {
     "top_p": ("top_p", NUMBER),
     "seed": ("seed", INTEGER),
     "stop": ("stop", STOP),
+    "frequency_penalty": ("frequency_penalty", NUMBER),
+    "presence_penalty": ("presence_penalty", NUMBER),
 }
 # How the base64 text of an image begins, as the protocol names no media type.
 MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
@@ -70,8 +74,11 @@ def read(post: Post) -> Turn:
     messages = [_message(message, f"messages[{number}].") for number, message in given]
     # The protocol streams unless it is told not to.
     stream = may(data, "stream", BOOLEAN) is not False
-    may(data, "think", THINK)
     found = options(may(data, "options", OBJECT) or {}, KNOWN, "options.")
+    found |= logprobs(data, "logprobs", "top_logprobs")
+    if (think := may(data, "think", THINK)) is not None:
+        model_refusals.check(model_refusals.OLLAMA, data)
+        found["reasoning_effort"] = think or "none"
     if tools := may(data, "tools", TOOLS):
         for tool in tools:
             need(need(tool, "function", OBJECT, "tools: "), "name", NAME, "tools: function.")
@@ -120,7 +127,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
             case Reasoning():
                 line = _line(turn, {"content": "", "thinking": piece.text})
             case _:
-                line = _line(turn, {"content": piece})
+                line = _line(turn, {"content": piece}) | _logprobs(turn, piece)
         yield compact(line).encode() + b"\n"
 
 
@@ -131,12 +138,22 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
         return _fault(said.end.kind)
     thinking = {"thinking": said.reasoning} if said.reasoning else {}
     called = {"tool_calls": [_called(call) for call in said.calls]} if said.calls else {}
-    return Reply(200, _last(turn, {"content": said.text, **thinking, **called}, said.end, said.usage))
+    last = _last(turn, {"content": said.text, **thinking, **called}, said.end, said.usage)
+    return Reply(200, last | _logprobs(turn, said.text))
 
 
 def _line(turn: Turn, said: dict[str, Any]) -> dict[str, Any]:
     created = datetime.fromtimestamp(turn.now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {"model": turn.model, "created_at": created, "message": {"role": "assistant", **said}, "done": False}
+
+
+def _logprobs(turn: Turn, text: str) -> dict[str, Any]:
+    """Return the field with the logprob of a text, which is one token here; {} if no logprobs are asked for."""
+    if not text or "logprobs" not in turn.options:
+        return {}
+    sure = {"token": text, "logprob": 0.0, "bytes": [*text.encode()]}
+    most = turn.options["logprobs"]
+    return {"logprobs": [{**sure, "top_logprobs": [sure]} if most is not True and most else sure]}
 
 
 def _last(turn: Turn, said: dict[str, Any], finish: Finish, usage: Usage) -> dict[str, Any]:

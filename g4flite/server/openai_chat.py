@@ -25,7 +25,9 @@ from .checks import (
     TOOLS,
     Refusal,
     Rule,
+    cached,
     exactly,
+    logprobs,
     may,
     need,
     one_of,
@@ -33,8 +35,9 @@ from .checks import (
     picked,
 )  # fmt: skip
 from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
+from .effort import chat_effort
 from .framing import DONE, sse
-from .openai_habits import JSON, Habits, head, path, shown
+from .openai_habits import JSON, Habits, head, path, shown, token
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
@@ -52,6 +55,13 @@ KNOWN = {
     "tools": ("tools", TOOLS),
     "tool_choice": ("tool_choice", CHOICE),
     "response_format": ("response_format", OBJECT),
+    "parallel_tool_calls": ("parallel_tool_calls", BOOLEAN),
+    "frequency_penalty": ("frequency_penalty", NUMBER),
+    "presence_penalty": ("presence_penalty", NUMBER),
+    # Z.AI's name, and OpenAI's.
+    "user_id": ("user", TEXT),
+    "user": ("user", TEXT),
+    "metadata": ("metadata", OBJECT),
 }
 # Azure names the model in the path.
 DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
@@ -83,6 +93,7 @@ def read(habits: Habits, post: Post) -> Turn:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
     given, found = need(data, "messages", OBJECTS), options(data, KNOWN)
+    found |= chat_effort(data) | logprobs(data, "logprobs", "top_logprobs") | cached(data)
     messages = read_messages(given, lambda: habits.check(data), habits.parts)
     stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
@@ -186,7 +197,7 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
                 if delta := habits.think(piece.text):
                     yield sse(_chunk(habits, turn, delta))
             case _:
-                yield sse(_chunk(habits, turn, habits.text(piece, thought)))
+                yield sse(_chunk(habits, turn, habits.text(piece, thought), logprobs=token(turn, piece)))
     if habits.done:
         yield DONE
 
@@ -197,6 +208,7 @@ def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
     if isinstance(said.end, Problem):
         return habits.fault(said.end.kind, None)
     choice = {"index": 0, "message": _assistant_message(habits, turn, said), "finish_reason": said.end.native}
+    choice |= {"logprobs": {"content": sure}} if (sure := token(turn, said.text)) else {}
     reply = habits.dress(turn, {**_bare(habits, turn, [choice]), "object": "chat.completion"})
     group = {"x_groq": {"id": habits.id}} if habits.x_groq else {}
     return Reply(200, {**reply, **(habits.first or {}), "usage": usage_object(said.usage), **group})
@@ -267,9 +279,13 @@ def _identity(turn: Turn, call: ToolCall, number: int) -> JSON:
     return {"id": call.id or turn.new_id("call", number + 1), "type": "function"}
 
 
-def _chunk(habits: Habits, turn: Turn, delta: JSON, reason: str | None = None) -> JSON:
+def _chunk(
+    habits: Habits, turn: Turn, delta: JSON, reason: str | None = None, logprobs: list[JSON] | None = None
+) -> JSON:
     """Return a chunk of one choice."""
     choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    if logprobs:
+        choice["logprobs"] = {"content": logprobs, "refusal": None}
     # If the usage is asked for, OpenAI says `null` in each chunk before the one that has it.
     empty = {"usage": None} if habits.usage == "asked" and "usage" in turn.form else {}
     return habits.dress(turn, _bare(habits, turn, [choice]) | empty)

@@ -145,3 +145,15 @@ def head(habits: Habits) -> dict[str, str]:
         "content-type": "text/event-stream; charset=utf-8",
         **({habits.id_header: habits.id} if habits.id_header else {}),
     }
+
+
+def token(turn: Turn, text: str) -> list[JSON]:
+    """Return a text as the one token that it is here, with its logprob; [] if no logprobs are asked for.
+
+    It has no rivals, so that the likeliest tokens are the token itself.
+    """
+    if not text or "logprobs" not in turn.options:
+        return []
+    sure = {"token": text, "logprob": 0.0, "bytes": [*text.encode()]}
+    most = turn.options["logprobs"]
+    return [{**sure, "top_logprobs": [sure] if most is not True and most else []}]

@@ -19,10 +19,12 @@ from .checks import (
     BOOLEAN,
     CHOICE,
     COUNT,
+    INTEGER,
     NAME,
     NUMBER,
     OBJECT,
     OBJECTS,
+    STRINGS,
     TEXT,
     TOOLS,
     Refusal,
@@ -34,7 +36,7 @@ from .checks import (
 )  # fmt: skip
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
-from .openai_habits import JSON, Habits, error, head, path, shown
+from .openai_habits import JSON, Habits, error, head, path, shown, token
 from .pieces import UNCOUNTED, Hidden, Piece, Problem, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
@@ -44,7 +46,15 @@ INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
 INPUT_PARTS = ("input_text", "input_image")
-KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
+KNOWN = {
+    "temperature": ("temperature", NUMBER),
+    "max_output_tokens": ("max_tokens", COUNT),
+    "top_p": ("top_p", NUMBER),
+    "parallel_tool_calls": ("parallel_tool_calls", BOOLEAN),
+    "user": ("user", TEXT),
+    "metadata": ("metadata", OBJECT),
+}
+LOGPROBS = "message.output_text.logprobs"
 # The status of a complete reply, or the reason why a reply is incomplete.
 COMPLETED = "completed"
 # The id of an item that came behind reasoning: it says which.
@@ -181,6 +191,11 @@ def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     found = options(data, KNOWN)
+    if level := may(may(data, "reasoning", OBJECT) or {}, "effort", TEXT, "reasoning."):
+        found["reasoning_effort"] = level
+    wanted, most = LOGPROBS in (may(data, "include", STRINGS) or ()), may(data, "top_logprobs", INTEGER)
+    if wanted:
+        found["logprobs"] = True if most is None else most
     if tools := may(data, "tools", TOOLS):
         asked = [tool for tool in tools if need(tool, "type", TEXT, "tools: ") == "function"]
         for number, tool in enumerate(asked):
@@ -262,6 +277,8 @@ class Output:
     items: list[JSON] = field(default_factory=list)
     kind: str = ""
     text: str = ""
+    # The logprobs of the text of the last message.
+    sure: list[JSON] = field(default_factory=list)
     calls: int = 0
     # The number of the last reasoning item, 0 for none.
     thought: int = 0
@@ -272,9 +289,11 @@ class Output:
             yield from self.close()
             item = {"type": "message", "status": "in_progress", "content": [], "role": "assistant"}
             yield self._open("message", "msg", item)
-            yield self._event("response.content_part.added", content_index=0, part=_output_text(""))
+            yield self._event("response.content_part.added", content_index=0, part=_output_text("", []))
+            self.sure = []
         self.text += text
-        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=[])
+        self.sure += token(self.turn, text)
+        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=token(self.turn, text))
 
     def think(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of reasoning."""
@@ -312,8 +331,8 @@ class Output:
         kind, self.kind, text = self.kind, "", self.text
         match kind:
             case "message":
-                part = _output_text(text)
-                yield self._event("response.output_text.done", content_index=0, text=text, logprobs=[])
+                part = _output_text(text, self.sure)
+                yield self._event("response.output_text.done", content_index=0, text=text, logprobs=self.sure)
                 yield self._event("response.content_part.done", content_index=0, part=part)
                 yield self._done(status="completed", content=[part])
             case "reasoning":
@@ -345,8 +364,8 @@ class Output:
         return {"type": type_, "item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, **fields}
 
 
-def _output_text(text: str) -> JSON:
-    return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
+def _output_text(text: str, logprobs: list[JSON]) -> JSON:
+    return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
 
 
 def usage_object(usage: Usage) -> JSON:

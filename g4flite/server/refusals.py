@@ -78,6 +78,8 @@ def openai(data: JSON) -> None:
             supported_image((part.get("image_url") or {}).get("url", ""))
     for number, tool in enumerate(data.get("tools") or ()):
         openai_name(f"tools[{number}].function.name", (tool.get("function") or {}).get("name", ""))
+    if data.get("metadata") and not data.get("store"):
+        raise Refusal(400, "The 'metadata' parameter is only allowed when 'store' is enabled.")
     if data.get("tool_choice") and not data.get("tools"):
         raise Refusal(400, "Invalid value for 'tool_choice': 'tool_choice' is only allowed when 'tools' are specified.")
 
@@ -219,7 +221,9 @@ def vllm(data: JSON) -> None:
 
 
 def groq(data: JSON) -> None:
-    """Refuse unknown fields of messages, JSON beside tools or that no message names, and a JSON Schema in a stream."""
+    """Refuse unknown fields of messages, JSON beside tools or that no message names, a JSON Schema in a stream, and a
+    level of reasoning that a model does not know.
+    """
     model_refusals.check(model_refusals.GROQ, data)
     for number, message in enumerate(data["messages"]):
         for key in message.keys() - GROQ_KEYS[message["role"]]:
@@ -234,8 +238,10 @@ def groq(data: JSON) -> None:
 def mistral(data: JSON) -> None:
     """Refuse unknown fields, ids that are not 9 letters and digits, an order that the models do not know, and more."""
     messages = data["messages"]
-    if "stream_options" in data:
-        raise forbidden("stream_options")
+    for name in ("stream_options", "user", "logprobs", "top_logprobs", "seed", "cache_control"):
+        if name in data:
+            raise forbidden(name)
+    model_refusals.check(model_refusals.MISTRAL, data)
     for number, message in enumerate(messages):
         role = message["role"]
         if role not in MISTRAL_KEYS:
@@ -278,6 +284,16 @@ def mistral_422(kind: str, said: str, *place: str | int) -> Refusal:
 def mistral_400(kind: str, code: str, said: str) -> Refusal:
     """Return Mistral's refusal of a request of the right shape."""
     return Refusal(400, said, body={"object": "error", "message": said, "type": kind, "param": None, "code": code})
+
+
+def gemini_thinking(model: str, thinking: JSON) -> None:
+    """Refuse the levels and budgets of thinking that a model does not take (ai.google.dev, thinking, 2026)."""
+    level, budget = thinking.get("thinkingLevel"), thinking.get("thinkingBudget")
+    if budget == 0 and model.startswith("gemini-2.5-pro"):
+        raise Refusal(400, "Budget 0 is invalid. This model only works in thinking mode.")
+    old, pro = model.startswith("gemini-2"), re.fullmatch(r"gemini-3(\.\d+)?-pro.*", model)
+    if level and (old or (pro and level == "MINIMAL")):
+        raise Refusal(400, f"Thinking level {level} is not supported for this model.")
 
 
 def gemini(data: JSON) -> None:

@@ -133,7 +133,7 @@ def dress_openai(turn: Turn, chunk: JSON) -> JSON:
     """Add what OpenAI says besides; in a stream also zeros that hide the length of the text, unless unwanted."""
     if not turn.stream:
         (choice,) = chunk["choices"]
-        choices = [{**choice, "message": {**choice["message"], "annotations": []}, "logprobs": None}]
+        choices = [{"logprobs": None, **choice, "message": {**choice["message"], "annotations": []}}]
         return {**chunk, "choices": choices, "service_tier": "default"}
     extra = {} if "plain" in turn.form else {"obfuscation": "0" * (-len(str(chunk["choices"])) % 16)}
     return {**chunk, "service_tier": "default", **extra}

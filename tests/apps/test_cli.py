@@ -122,6 +122,22 @@ def test_every_flag_reaches_the_provider(server: Emulator, capsys: Captured) -> 
     assert ("x-trace", "a: 7") in [(name.lower(), value) for name, value in sent.headers]
 
 
+def test_a_level_of_reasoning_reaches_the_provider(
+    server: Emulator, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    flags = ["-m", "m", "--base-url", f"{server.url}/v1", "--system", "Be brief."]
+    for value in ("low", "none"):
+        assert main(["stream", "openai", "Hello", *flags, "-o", f"reasoning_effort={value}"]) == 0
+        assert server.exchanges[-1].options == {"reasoning_effort": value}
+        assert server.exchanges[-1].messages[0] == {"role": "system", "content": "Be brief."}
+    capsys.readouterr()
+    assert main(["stream", "openai", "Hello", *flags, "-o", "system=x"]) == 2
+    assert "'system' is no option of a provider" in capsys.readouterr().err
+    assert main(["stream", "openai", "Hello", *flags, "-o", "instructions=x"]) == 2
+    assert "there is no option 'instructions'; pass --system" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [("debug=true", True), ("tools=[1]", [1]), ("name=warm", "warm"), ('name="7"', "7"), ("name=a=b", "a=b"),

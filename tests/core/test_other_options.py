@@ -27,7 +27,10 @@ SAID = {
     "extra_body": "pass extra=",
     "default_headers": "pass headers=",
     "http_client": "pass client=",
-    "system": '{"role": "system", "content": ...}',
+    "instructions": "pass system=",
+    "thinking_budget": "pass reasoning_effort=",
+    "top_logprobs": "pass the number as logprobs=",
+    "safety_identifier": "pass user=",
 }
 
 
@@ -64,7 +67,7 @@ def test_a_transport_of_httpx_belongs_into_an_http_client(kind: Any) -> None:
 @rows("name", INSTEAD)
 def test_each_argument_in_the_table_is_one_that_there_is(name: str) -> None:
     spelled = with_arguments(INSTEAD[name], in_python)
-    assert "{" not in spelled.replace('{"role": "system", "content": ...}', "")
+    assert "{" not in spelled
     assert spelled != ""
 
 

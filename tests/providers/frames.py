@@ -64,7 +64,7 @@ def read_once(name: str, data: bytes, size: int) -> list[Any]:
 def chunk(delta: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """Return a `chat.completion.chunk` with one choice."""
     choice = {"index": 0, "delta": delta if delta is not None else {}}
-    for name in ("finish_reason", "native_finish_reason"):
+    for name in ("finish_reason", "native_finish_reason", "logprobs"):
         if name in more:
             choice[name] = more.pop(name)
     return {"id": "c1", "object": "chat.completion.chunk", "model": "m-1", "choices": [choice], **more}

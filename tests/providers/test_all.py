@@ -59,8 +59,12 @@ MESSAGES: list[dict[str, Any]] = [
 MISTRAL = [*MESSAGES[:-1], {"role": "assistant", "content": "OK"}, MESSAGES[-1]]
 OPTIONS: dict[str, Any] = {
     "temperature": 0.5, "max_tokens": 100, "top_p": 0.25, "stop": ["END"], "seed": 7, "tools": TOOLS,
-    "tool_choice": "required", "response_format": {"type": "json_object"},
+    "tool_choice": "required", "response_format": {"type": "json_object"}, "reasoning_effort": "high",
+    "parallel_tool_calls": False, "frequency_penalty": 0.5, "presence_penalty": 0.25, "logprobs": 2, "user": "ann",
+    "metadata": {"app": "tests"}, "cache": True,
 }  # fmt: skip
+# What arrives as `reasoning_effort` "high" where the protocol has no such level.
+BUDGETED = {"cohere": 24576, "ollama": True}
 TEXT = "\u00c6 13 \u00b0 \U0001f327"
 
 
@@ -139,7 +143,11 @@ def test_messages_and_options_arrive_as_they_were_given(name: str, service: Emul
     if name in ("anthropic", "cohere", "groq"):
         # Anthropic wants a schema; the others refuse it together with tools.
         del options["response_format"]
-    g4flite.stream(name, MESSAGES, **options, **settings(name, service)).text()
+    if name == "cohere":
+        options["logprobs"] = True
+    # OpenAI takes metadata for answers that it stores.
+    stored = {"store": True} if name in ("openai", "azure-openai") else None
+    g4flite.stream(name, MESSAGES, extra=stored, **options, **settings(name, service)).text()
     exchange = service.exchanges[-1]
     assert exchange.problem is None
     assert exchange.model == "m-1"
@@ -151,6 +159,10 @@ def test_messages_and_options_arrive_as_they_were_given(name: str, service: Emul
         assert [m.get("tool_call_id") for m in exchange.messages] == [m.get("tool_call_id") for m in MESSAGES]
     if name == "mistral":
         assert json.loads(exchange.body)["random_seed"] == options.pop("seed")
+    # No field says so to a service that caches by itself.
+    if name not in ("anthropic", "openrouter"):
+        options.pop("cache", None)
+    options["reasoning_effort"] = BUDGETED.get(name, "high")
     assert {k: v for k, v in exchange.options.items() if k != "tools"} == {
         k: v for k, v in options.items() if k != "tools"
     }

@@ -182,6 +182,8 @@ TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
      "tool_choice='required'"),
     ("moonshot", "kimi-k2.6 kimi-k3", "m", {"tool_choice": {"type": "function", "function": {"name": "now"}}},
      "tool_choice='function'"),
+    *(("openai", "o3 gpt-5-mini", "gpt-5.1 gpt-4o m", {option: value}, f"{option}={value}") for option, value in (
+        ("frequency_penalty", 0.5), ("presence_penalty", 0), ("logprobs", True))),
     ("cohere", "command-a m", "", {"response_format": {"type": "json_object"}},
      "response_format='json_object' together with tools="),
 ]  # fmt: skip

@@ -154,6 +154,22 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": SCHEMA}}),
         {"max_tokens": 9, "response_format": JSON_SCHEMA},
     ),
+    (
+        ANTHROPIC.field(thinking={"type": "adaptive"}, output_config={"effort": "low"}, metadata={"user_id": "a"}),
+        {"max_tokens": 9, "reasoning_effort": "low", "user": "a"},
+    ),
+    (
+        ANTHROPIC.field(thinking={"type": "enabled", "budget_tokens": 2000}, max_tokens=3000),
+        {"max_tokens": 3000, "reasoning_effort": 2000},
+    ),
+    (
+        ANTHROPIC.field(thinking={"type": "disabled"}, cache_control={"type": "ephemeral"}, metadata={}),
+        {"max_tokens": 9, "reasoning_effort": "none", "cache": True},
+    ),
+    (
+        ANTHROPIC.field(tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
+        {"max_tokens": 9, "tool_choice": "auto", "parallel_tool_calls": False},
+    ),
 ]
 
 

@@ -83,6 +83,14 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         {"tool_choice": "required", "response_format": {"type": "json_object"}},
     ),
     (COHERE.field(response_format={"type": "json_object", "json_schema": SCHEMA}), {"response_format": JSON_SCHEMA}),
+    (
+        COHERE.field(thinking={"type": "enabled", "token_budget": 9}, logprobs=True, frequency_penalty=1),
+        {"reasoning_effort": 9, "logprobs": True, "frequency_penalty": 1},
+    ),
+    (
+        COHERE.field(thinking={"type": "disabled"}, presence_penalty=1),
+        {"reasoning_effort": "none", "presence_penalty": 1},
+    ),
 ]
 
 

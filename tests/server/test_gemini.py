@@ -158,6 +158,15 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         GEMINI.field(generationConfig={"responseMimeType": "application/json"}),
         {"response_format": {"type": "json_object"}},
     ),
+    (
+        GEMINI.field(generationConfig={"frequencyPenalty": 1, "presencePenalty": 0.5, "responseLogprobs": True}),
+        {"frequency_penalty": 1, "presence_penalty": 0.5, "logprobs": True},
+    ),
+    (GEMINI.field(generationConfig={"responseLogprobs": True, "logprobs": 3}), {"logprobs": 3}),
+    (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingLevel": "LOW"}}), {"reasoning_effort": "low"}),
+    (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingBudget": 0}}), {"reasoning_effort": "none"}),
+    (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingBudget": -1}}), {"reasoning_effort": -1}),
+    (GEMINI.field(generationConfig={"thinkingConfig": {"includeThoughts": True}}), {}),
 ]
 
 

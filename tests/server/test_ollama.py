@@ -90,7 +90,15 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
     ),
     (
         OLLAMA.field(tools=[TOOL], format="json", think=True),
-        {"tools": [TOOL], "response_format": {"type": "json_object"}},
+        {"tools": [TOOL], "response_format": {"type": "json_object"}, "reasoning_effort": True},
+    ),
+    (
+        OLLAMA.field(think=False, logprobs=True, options={"frequency_penalty": 1, "presence_penalty": 0.5}),
+        {"reasoning_effort": "none", "logprobs": True, "frequency_penalty": 1, "presence_penalty": 0.5},
+    ),
+    (
+        OLLAMA.field(model="gpt-oss", think="low", logprobs=True, top_logprobs=2),
+        {"reasoning_effort": "low", "logprobs": 2},
     ),
     (OLLAMA.field(format=SCHEMA), {"response_format": JSON_SCHEMA}),
 ]

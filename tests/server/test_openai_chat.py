@@ -86,6 +86,10 @@ REFUSED: list[tuple[Wire, str]] = [
     (CHAT.field(tool_choice=["auto"]), "tool_choice: expected none, auto"),
     (CHAT.field(response_format="json"), "response_format: expected an object"),
     (CHAT.field(stream_options=True), "stream_options: expected an object"),
+    (CHAT.field(top_logprobs=2), "top_logprobs: expected logprobs to be true"),
+    (CHAT.field(cache_control={"type": "long"}), 'cache_control.type: expected "ephemeral"'),
+    (CHAT.field(thinking={"type": "maybe"}), "thinking.type: expected one of enabled"),
+    (CHAT.field(reasoning={"max_tokens": 0}), "reasoning.max_tokens: expected an integer above 0"),
 ]
 
 
@@ -127,6 +131,20 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         CHAT.field(tools=[TOOL], tool_choice="required", response_format=JSON_SCHEMA),
         {"tools": [TOOL], "tool_choice": "required", "response_format": JSON_SCHEMA},
     ),
+    (
+        CHAT.field(tools=[TOOL], parallel_tool_calls=False, frequency_penalty=1, presence_penalty=0.5, user="a"),
+        {"tools": [TOOL], "parallel_tool_calls": False, "frequency_penalty": 1, "presence_penalty": 0.5, "user": "a"},
+    ),
+    (CHAT.field(metadata={"a": "b"}, store=True, user_id="a"), {"metadata": {"a": "b"}, "user": "a"}),
+    (CHAT.field(logprobs=True), {"logprobs": True}),
+    (CHAT.field(logprobs=True, top_logprobs=0, cache_control={"type": "ephemeral"}), {"logprobs": 0, "cache": True}),
+    (CHAT.field(logprobs=False, reasoning_effort="low"), {"reasoning_effort": "low"}),
+    (CHAT.field(reasoning={"effort": "high"}), {"reasoning_effort": "high"}),
+    (CHAT.field(reasoning={"max_tokens": 9}), {"reasoning_effort": 9}),
+    (CHAT.field(thinking={"type": "disabled"}), {"reasoning_effort": "none"}),
+    (CHAT.field(thinking={"type": "enabled"}), {"reasoning_effort": True}),
+    (CHAT.field(chat_template_kwargs={"enable_thinking": False}), {"reasoning_effort": "none"}),
+    (CHAT.field(chat_template_kwargs={"enable_thinking": True}), {"reasoning_effort": True}),
 ]
 
 

@@ -105,6 +105,16 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         RESPONSES.field(input="A, in JSON.", text={"format": {"type": "json_object"}}),
         {"response_format": {"type": "json_object"}},
     ),
+    (
+        RESPONSES.field(reasoning={"effort": "low", "summary": "auto"}, user="a", metadata={"a": "b"}),
+        {"reasoning_effort": "low", "user": "a", "metadata": {"a": "b"}},
+    ),
+    (RESPONSES.field(include=["message.output_text.logprobs"]), {"logprobs": True}),
+    (RESPONSES.field(include=["message.output_text.logprobs"], top_logprobs=3), {"logprobs": 3}),
+    (
+        RESPONSES.field(tools=[FLAT], parallel_tool_calls=False, include=[], reasoning={}),
+        {"tools": [TOOL], "parallel_tool_calls": False},
+    ),
 ]
 
 
