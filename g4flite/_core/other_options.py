@@ -17,7 +17,7 @@ INSTEAD = {
     **dict.fromkeys(("request_timeout", "read_timeout", "connect_timeout"), "pass {timeout}, a number or a Timeout"),
     **dict.fromkeys(
         ("response_model", "output_type", "text_format"),
-        "pass a JSON Schema in {response_format}, and check .text() against the model",
+        "pass the class in {response_format}, and call .parsed() for its value",
     ),
     **dict.fromkeys(("api_base", "endpoint", "azure_endpoint", "host", "url"), "pass {base_url}"),
     **dict.fromkeys(("key", "token", "api_token", "auth"), "pass {api_key}"),
@@ -49,9 +49,9 @@ INSTEAD = {
     # Options that a few services have, each under a name and in a place of its own.
     **dict.fromkeys(
         ("top_k", "topK", "min_p", "top_a", "typical_p", "repetition_penalty", "repeat_penalty", "logit_bias",
-         "best_of", "prediction", "modalities", "service_tier", "store", "verbosity", "thinking", "think", "keep_alive",
+         "best_of", "prediction", "modalities", "service_tier", "store", "verbosity", "keep_alive",
          "num_ctx", "grammar", "guided_json", "chat_template_kwargs", "enable_thinking", "web_search_options",
-         "safety_settings", "prompt_cache_key", "safety_identifier"),
+         "safety_settings", "prompt_cache_key"),
         "pass the service's own field in {extra}, where the service's documentation puts it",
     ),
     "fallbacks": "pass a list of providers as the first argument",

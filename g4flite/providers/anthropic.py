@@ -62,6 +62,13 @@ LEAST = 1024
 LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 # What models refuse (pydantic-ai's profiles and public reports, 2025-2026):
 REFUSED = (
+    # 400 for `disabled` of models that always think (danielmiessler/Fabric v1.4.553, 2026).
+    Refused(
+        option="reasoning_effort",
+        but=EFFORTS[1:],
+        models=ALWAYS_THINKING,
+    ),
+    Refused(option="reasoning_effort", but=("none",), models=THOUGHTLESS),
     # 400 "`temperature` is deprecated for this model.": of 4.7 and later ones, any value but the default
     # (platform.claude.com, whats-new-claude-4-7; The-PR-Agent/pr-agent#2456).
     Refused(option="temperature", but=(1,), models=FROM_4_7),
@@ -83,13 +90,6 @@ REFUSED = (
     # (dotCipher/opencode-claude-bridge#1)
     Refused(option="temperature", but=(1,), thinking=("enabled",)),
     Refused(option="temperature", but=(1,), models=FROM_4_6, thinking=("adaptive",)),
-    # 400 for `disabled` of models that always think (danielmiessler/Fabric v1.4.553, 2026).
-    Refused(
-        option="reasoning_effort",
-        but=EFFORTS[1:],
-        models=ALWAYS_THINKING,
-    ),
-    Refused(option="reasoning_effort", but=("none",), models=THOUGHTLESS),
 )
 # Structured output begins with Claude 4.5 (platform.claude.com, structured-outputs, 2026).
 NO_SCHEMA = Refused(

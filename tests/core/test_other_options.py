@@ -20,7 +20,7 @@ SAID = {
     "logit_bias": "pass the service's own field in extra=",
     "n": "one stream is one answer",
     "num_retries": "pass retries=",
-    "response_model": "pass a JSON Schema in response_format=",
+    "response_model": "pass the class in response_format=, and call .parsed() for its value",
     "max_completion_tokens": "pass max_tokens=",
     "functions": "pass tools=",
     "api_base": "pass base_url=",

@@ -271,7 +271,8 @@ THINKING = [
 def test_a_type_of_thinking_that_a_claude_refuses_is_refused(
     kind: str, refusing: str, taking: str, driver: Driver, server: Emulator
 ) -> None:
-    call = settings("anthropic", server) | {"extra": {"thinking": {"type": kind}}}
+    budget = {"budget_tokens": 2000} if kind == "enabled" else {}
+    call = settings("anthropic", server) | {"extra": {"thinking": {"type": kind, **budget}}}
     for model in refusing.split():
         with pytest.raises(g4flite.OptionError, match=f"^anthropic: thinking='{kind}' is refused by the model '"):
             driver.collect("anthropic", "Hi", **call | {"model": model})
@@ -292,7 +293,7 @@ def test_json_that_no_message_asks_for_is_refused(name: str, driver: Driver, ser
     )
     assert server.connections == 0
     for said_ in ({**SYSTEM, "content": "Use JSON."}, {**HI, "content": [{"type": "text", "text": "Json?"}]}):
-        assert "".join(driver.collect(name, [said_, HI], **call)) == "You said: Hi"
+        assert "".join(driver.collect(name, [said_, HI], **call)) == "{}"
     # The service refuses it in its own words.
     wire = {"text": {"format": {"type": "json_object"}}} if name == "openai-responses" else call.copy()
     plain = settings(name, server) | {"extra": {key: wire[key] for key in wire if key in ("text", "response_format")}}
