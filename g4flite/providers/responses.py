@@ -183,7 +183,7 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
 class Part:
     """What was given out of one part of the output, or of an item that is no message.
 
-    `index` is the number of its item (of a tool call, the `call_id`), `number` that of the part in its item, and
+    `index` is the number of its item, `number` that of the part in its item, and
     `item_id` the hash of the item's id, which takes less memory than the id.  None is unknown.
     """
 
@@ -375,7 +375,6 @@ class ResponsesReader:
         """Yield what is new in an output item that is complete."""
         kind, item_id = str(item.get("type")), item.get("id")
         if kind == "function_call":
-            self._at(kind, item.get("call_id"), None, item_id)
             yield from self._done(index, item)
         elif kind == "message":
             if is_commentary(item):
@@ -443,11 +442,11 @@ class ResponsesReader:
         if item.get("type") == "message":
             yield from self._item(index, item)
 
-    def _done(self, index: object, item: dict[str, Any]) -> Items:
-        """Yield the tool call that is complete.  Some servers send the call here alone."""
-        slots, name = (item.get("id"), index), item.get("name")
-        yield from self._calls.settle(*slots, id=item.get("call_id"), name=name, arguments=item.get("arguments"))
-        yield from self._calls.stop(*slots)
+    def _done(self, index: object, item: dict[str, Any], *, last: bool = False) -> Items:
+        """Yield the tool call that is complete, if it is new.  Some servers send the call here alone."""
+        slots, name, text = (item.get("id"), index), item.get("name"), item.get("arguments")
+        yield from self._calls.settle(*slots, id=item.get("call_id"), name=name, arguments=text, last=last)
+        yield from self._calls.stop()
 
     def _finish(self, response: dict[str, Any]) -> Items:
         """Yield the end of the answer: what is new in the response, token counts, the finish reason, a refusal."""
@@ -472,7 +471,7 @@ class ResponsesReader:
                 for number, value in enumerate(item.get("content") or ()):
                     entries.append((Part(content_of(value)[0], None, number, hashed), value, item))
             else:
-                entries.append((Part(str(item.get("type")), item.get("call_id"), None, hashed), item, item))
+                entries.append((Part(str(item.get("type")), None, None, hashed), item, item))
         if len(entries) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
         before = self._matched([(part, content_of(value)[1], is_commentary(item)) for part, value, item in entries])
@@ -492,7 +491,7 @@ class ResponsesReader:
             if part.kind == "reasoning":
                 yield from () if thought else self._thoughts(("completed", place), item)
             elif part.kind == "function_call":
-                yield from () if place in before else self._done(None, item)
+                yield from self._done(None, item, last=True)
             else:
                 aside = place in asides
                 yield from self._give(before.get(place, part), value, aside=aside, told=told[aside])
@@ -508,12 +507,7 @@ class ResponsesReader:
         matches: tuple[Callable[[Part, Part, str | None, bool], object], ...] = (
             lambda old, new, _, __: old.number == new.number and old.fits(new.index, new.item_id),
             lambda old, _, text, __: text and old.given and old.rest(text) is not None,
-            # The ids of two different calls tell them apart.
-            lambda old, new, _, aside: (
-                old.index == new.index or None in (old.index, new.index)
-                if new.kind == "function_call"
-                else (old.index in self._asides) is aside
-            ),
+            lambda old, _, __, aside: (old.index in self._asides) is aside,
         )
         for match in matches:
             for place, (new, text, aside) in enumerate(entries):

@@ -142,6 +142,27 @@ class TestResponses:
         assert calls == [ToolCall("a1", "add", '{"x": 1}'), ToolCall("a2", "add", '{"x": 2}')]
         assert items[-2] == Finish("tool_calls", "completed")
 
+    @pytest.mark.parametrize("form", ["done", "arguments.done"])
+    @pytest.mark.parametrize("ids", [{"call_id": "a"}, {}])
+    def test_calls_with_one_id_come_out_once(self, form: str, ids: dict[str, str]) -> None:
+        calls = [
+            {"type": "function_call", **ids, "name": name, "arguments": f'{{"x": {number}}}'}
+            for number, name in enumerate(("f", "g"))
+        ]
+        events: list[Any] = []
+        for index, call in enumerate(calls):
+            if form == "done":
+                events.append(self.named("response.output_item.done", output_index=index, item=call))
+                continue
+            added, done = {**call, "arguments": ""}, {"arguments": call["arguments"]}
+            events.append(self.named("response.output_item.added", output_index=index, item=added))
+            events.append(self.named("response.function_call_arguments.done", output_index=index, **done))
+        items = read("openai-responses", sse(*events, self.end(output=calls)))
+        assert [(i.name, i.arguments) for i in items if isinstance(i, ToolCall)] == [
+            ("f", '{"x": 0}'),
+            ("g", '{"x": 1}'),
+        ]
+
     def test_calls_that_are_interleaved_are_told_apart_by_the_ids_of_their_items(self) -> None:
         added = [
             self.named("response.output_item.added", output_index=0, item=self.item(n, arguments="")) for n in (1, 2)

@@ -24,6 +24,7 @@ from tests.rows import rows
 
 # A fragment, or the fragments of one frame.
 Fragment = Any
+SPELLED = '{"port":1}'
 ONE, TWO = '{"port": 1}', '{"port": 2}'
 # An id that was made here.
 MADE = "made"
@@ -211,6 +212,7 @@ ONE_CALL = {
     "the arguments again, twice": [*in_fragments(0, "a", "get_t", ONE), (0, NONE, NONE, ONE), (0, NONE, NONE, ONE)],
     "the arguments again in pieces": [*in_fragments(0, "a", "get_t", ONE), (0, "", "", '{"po'), (0, "", "", 'rt": 1}')],
     "all again at the end": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, "a", "get_t", ONE)],
+    "all again, spelled otherwise": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, "a", "get_t", SPELLED)],
     "an empty last fragment": [(0, "a", "get_t", ONE), (0, "a", "get_t", ""), (0, "", "", ""), (0, NONE)],
     "a brace at the begin of a piece": [(0, "a", "get_t", piece) for piece in ('{"port": ', "1", "}")],
 }  # fmt: skip
@@ -368,6 +370,41 @@ UNDECIDABLE = {
     "neither id nor name": ([(0, NONE, NONE, ONE)], "without a name"),
     "ids alone": ([(0, "a", NONE, ""), (0, "b", NONE, "")], "with the id 'a'"),
     "a new id, and no name": ([(0, "a", "t", ONE), (0, "b", NONE, TWO)], "with the id 'b'"),
+    "an id on each fragment, and the name late": (
+        [(0, "a", "t", ""), (0, "b", NONE, '{"po'), (0, "b", "f", 'rt": 1}')], "'t' with the id 'a'",
+    ),
+    "an id on each fragment, and the name late, whole": (
+        [(0, "a", "t", ""), (0, "b", NONE, ONE), (0, "b", "f", "")], "'t' with the id 'a'",
+    ),
+    "an id on each fragment, and the name late, no index": (
+        [(NONE, "a", "t", ""), (NONE, "b", NONE, ONE), (NONE, "b", "f", "")], "'t' with the id 'a'",
+    ),
+    "no ids, and the name late, at an index of its own": (
+        [(0, NONE, "t", ""), (1, NONE, NONE, ONE), (1, NONE, "f", "")], "of 'f'",
+    ),
+    "begins like the call before, and the name late": (
+        [(0, "a", "t", ONE), (0, NONE, NONE, '{"port": '), (0, "b", "f", "2}")], "'t' with the id 'a'",
+    ),
+    "begins like the call before, and the name late, no ids": (
+        [(0, NONE, "t", ONE), (0, NONE, NONE, '{"port": '), (0, NONE, "f", "2}")], "of 't'",
+    ),
+    "begins like the call before, one id, right indices": (
+        [(0, "a", "t", ONE), (1, "a", NONE, '{"port": '), (1, "a", "f", "2}")], "id 'a'",
+    ),
+    "begins like the call before, and ends": ([(0, "a", "t", ONE), (0, NONE, NONE, '{"port": ')], "of 't' with the"),
+    "heads first, mixed": (
+        [(0, "a", "t", ""), (0, "b", "f", ""), (0, NONE, NONE, '{"po'), (0, NONE, NONE, '{"li'),
+         (0, NONE, NONE, 'rt": 1}'), (0, NONE, NONE, 'st": 2}')], "'f' with the id 'b'",
+    ),
+    "heads first, mixed, two in a frame, no index, empty ids": (
+        [[(NONE, "", "t", ""), (NONE, "", "f", "")], [(NONE, "", "", '{"po'), (NONE, "", "", '{"li')],
+         [(NONE, "", "", 'rt": 1}'), (NONE, "", "", 'st": 2}')]], "of 'f'",
+    ),
+    "text twice in one frame": ([[(NONE, NONE, "t", '"{}"'), (NONE, NONE, "t", '"[1]"')]], "of 't'"),
+    "two lists": ([(0, NONE, "t", "[1]"), (0, NONE, "t", "[2]")], "of 't'"),
+    "half of the arguments so far": (
+        [(0, "a", "t", p) for p in ('{"a": "b"', '{"a": "bc"', '{"a": "bc"}')], "'t' with the id 'a'",
+    ),
     "all arguments so far": ([(0, "a", "t", p) for p in ('{"po', '{"port": ', ONE)], "repeats the piece before"),
 }  # fmt: skip
 
@@ -453,6 +490,9 @@ BLOCKS: dict[str, tuple[list[Any], Any]] = {
     "at the start, and again": ([tool(0, "a", port=1), piece(0, '{"port":1}'), stop(0)], [("a", "t", '{"port":1}')]),
     "at the start, and others": ([tool(0, "a", port=1), piece(0, TWO), stop(0)], None),
     "at the start, and half of them": ([tool(0, "a", port=1), piece(0, '{"po')], None),
+    "numbered one lower, mixed": ([tool(1, "a"), tool(2, "b"), piece(0, ONE), piece(1, TWO), stop(1), stop(2)], None),
+    "heads first, at one number": ([tool(0, "a"), tool(0, "b"), piece(0, '{"po'), piece(0, '{"li'), piece(0, 'rt": 1}'),
+        piece(0, 'st": 2}'), stop(0), stop(0)], None),
     "two objects": ([tool(0, "a"), piece(0, ONE), piece(0, TWO), stop(0)], None),
     "two objects in one piece": ([tool(0, "a"), piece(0, ONE + TWO), stop(0)], None),
     "one right, one not": ([tool(0, "a"), piece(0, '{"po'), tool(1, "b"), piece(1, ONE + TWO)], None),

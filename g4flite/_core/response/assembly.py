@@ -11,7 +11,8 @@ name with every fragment or never, and number the end of a call otherwise than i
 alone says to which call a fragment belongs; the arguments have to agree.
 
 - *Here* is the last call in the fragment's slot, or the last call of all if the fragment has no slot.
-- A call is *whole* once its JSON object has its last brace, if its arguments are no object, and while they are `{}`.
+- A call is *whole* once its JSON object, list or string has its end, if its arguments are none of these, and while they
+  are `{}`.
 - A piece *opens* if it begins with a brace.  *A brace fits* a call if it may stand inside of the arguments so far.
 - *Error* is a `MalformedReplyError` that names the call: two readings are left, and one of them would be wrong.
 
@@ -20,8 +21,8 @@ alone says to which call a fragment belongs; the arguments have to agree.
   it has              and                                               it
   ------------------  ------------------------------------------------  ----------------------------------------------
   a name              this frame has named the call here before, which  begins a call: a frame has one entry a call
-                      is whole or without arguments; the piece is
-                      empty or opens
+                      is whole in one piece or without arguments; the
+                      piece opens, or is empty and the id another
   a call's id         a name, in another slot; and another name, no     begins a call, whose id is replaced (error if
                       arguments, or it opens and the call has some      the name is the same and a brace fits)
   a call's id         the call is whole; the last has this id, too, and  is an error
@@ -40,7 +41,8 @@ alone says to which call a fragment belongs; the arguments have to agree.
   that is known       else                                              begins a call, whose name may follow
   no id, no arguments the name is the last call's, which has an id      belongs to the last call
   no id               the call here is whole, and the last call has     is an error: more of which of the two?
-                      begun and is not
+                      begun and is not; or the call here was ended
+                      without arguments, and is not the last
   no id               it opens, the call here is whole, and the last    belongs to the last call (error if a third call
                       call has no arguments                             waits, too, if the arguments so far are `{}`,
                                                                         or if the piece equals them)
@@ -50,7 +52,8 @@ alone says to which call a fragment belongs; the arguments have to agree.
 
 A fragment without an id in an unknown slot can only be the last call's if all other calls are whole, and the last one
 is not whole, or has no arguments yet and the piece opens.  Its name, if it has one, must be the last call's, which must
-have an id (a service that gives ids gives one to each call), or the piece must not open.
+have an id (a service that gives ids gives one to each call), or the piece must not open.  If the last call's arguments
+are a list or a string, a named piece that begins like one is an error.
 
 A fragment that belongs to a call in another slot shows that slots say nothing: from then on, fragments count as if they
 had none, and one without id and name is an error if any call but the last is not whole.  An id of several calls says
@@ -63,14 +66,15 @@ nothing either, unless a name comes with it.
   another name        has arguments, and is whole, or the piece is      begins a call
                       empty or opens
   another name        has other arguments                               is an error
-  another name, no id has an id, and no arguments                       completes the name: "get_" and "now", or "get_"
+  another name, no id has an id, no arguments and one piece of a name   completes the name: "get_" and "now", or "get_"
                                                                         and "get_now"
   another name        else: one name in pieces, or two calls?           is an error
   no id, no name      began while the call before in this slot was not  is an error
-                      whole
+                      whole, or not ended if the service says where
+                      calls end; unless the reply is numbered so far
   anything            is not whole                                      goes on with the arguments
-  the same arguments  is whole, and the fragment has no new id          says nothing: they are sent again, at once or in
-                                                                        pieces
+  the same arguments  is whole, and the fragment has no new id          says nothing: they are sent again, at once (in
+                                                                        any spelling of JSON) or in pieces
   real arguments      has `{}` so far                                   replaces them (error if a name comes with them,
                                                                         and an id with either)
   arguments that open is whole, and its name came again, with them or   begins a call
@@ -81,13 +85,40 @@ nothing either, unless a name comes with it.
 
 Two equal calls without ids are two calls, unless the first came in pieces and the second at once.
 
-3. Who wrote it badly?  A second object behind the last brace has come from a second call, whether it begins with a
+3. Is every call told apart?  At the end, the fragments must have one of three readings: *numbered*, each slot has one
+call and each fragment stands in its call's; *identified*, each fragment has an id that one call has; *in order*, each
+call begins with its name, and all its fragments come before the next call.  A reply of several calls without any is an
+error.  A call that is named and whole in an item of its own needs no reading; nor does a reply that is numbered and in
+order, whose calls began with ids of their own and have one object each, all or none of them at once.  In other replies,
+these are errors, too:
+
+  a call                                            is an error if
+  ------------------------------------------------  --------------------------------------------------------------------
+  without arguments, even `{}`                      a name came late or in pieces, a fragment stood in another slot, or
+                                                    another call of this name has arguments; also if the reply is not
+                                                    numbered or calls began without own ids, unless it is one frame
+  with `{}`                                         another call of this name has arguments, or a `{}` was replaced
+  whose arguments are no JSON                       another one's are none, either, and one of them has more behind its
+                                                    end, begins otherwise, or has a late name; calls are mixed, or a
+                                                    fragment stood elsewhere; or the next call begins with them
+  the same, in a reply that is not numbered         another one's are none; or its pieces came without the name, unless
+                                                    the first was whole, or the reply was cut off there
+  whose arguments equal another call's              only one of them came at once, or a name came late; or, in a reply
+                                                    that is not numbered, name and id are the same, or calls are mixed
+  whose head came twice                             its arguments are no JSON; or it has no id, and a nameless piece
+
+An id that came in a fragment of a call with another id must not come again.  Where the service says that a call ends,
+calls are given out once all that have begun have ended.
+
+4. Who wrote it badly?  A second object behind the last brace has come from a second call, whether it begins with a
 fragment or inside of one; without a name it is an error, because an accumulator on the way that joined two calls keeps
 the name of the first.  All other broken JSON is the model's, and is given out as the text that came: one that ends too
-early, a brace too many, prose.  At the end of the reply, no call is given out unless all are right: a call whose name
-never came, one whose pieces each begin with the piece before and are no JSON, and one whose pieces differ from the
-arguments that the service said at once, are errors.  A call without an id, or with the id of another call, gets a
-random id, so that it is unique in a conversation, whatever process made the others.
+early, a brace too many, prose.  A piece that begins with a brace where none fits is an error, and so are a second value
+behind a list or a string, and a part of the arguments that came again and did not go on.  At the end of the reply, no
+call is given out unless all are right: a call whose name never came, one whose second piece begins with the first and
+that is no JSON, and one whose pieces differ from the arguments that the service said at once, are errors.  A call
+without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
+process made the others.
 
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
@@ -95,6 +126,7 @@ and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index);
 huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
 """
 
+import json
 from collections.abc import Callable, Iterator
 from functools import wraps
 from os import urandom
@@ -102,8 +134,8 @@ from typing import Final, NamedTuple, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from .numbers import Number, dumps, loads
-from .partial_call import PartialCall, unclear
+from .numbers import Number, dumps, loads, scan_exactly
+from .partial_call import CLOSERS, PartialCall, unclear
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -116,6 +148,9 @@ LONGEST_ID: Final = 128
 Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
 # What tells calls apart: indices and ids of items.  None is no slot.
 Slots: TypeAlias = list[str | int | None]
+AGAIN_WHOLE: Final = "its arguments equal those of another call, which may have come again"
+AGAIN: Final = "a part of its arguments came again, and may be another call's"
+NO_JSON: Final = "its arguments are no JSON, and another call may have the rest of them"
 MORE: Final = "more came behind its arguments, and may be another call's"
 P = ParamSpec("P")
 
@@ -175,6 +210,15 @@ class ToolCalls:
         self._given: set[str] = set()
         # How many frames with fragments came.
         self._frame = 0
+        # Which of the three readings fit so far, and the slots of several calls: see the third table.
+        self._numbered = self._identified = self._in_order = True
+        # Whether each call began with an id of its own.
+        self._own_ids = True
+        self._shared = set[str | int | None]()
+        # Ids in fragments of a call with another id.
+        self._passing = set[str]()
+        # Whether arguments of a call came behind the head of another.
+        self._mixed = False
 
     @_with_errors
     def begin(
@@ -192,6 +236,8 @@ class ToolCalls:
         """
         call, text = self._new(Fragment(_keys(slots), string_of(id), string_of(name))), arguments_of(arguments)
         call.spare = arguments_of(spare)
+        call.full_head = text.strip() not in ("", EMPTY) or call.spare.strip() not in ("", EMPTY)
+        call.begins = True
         self._grow(len(call.spare))
         if call.spare.strip() == EMPTY:
             call.spare, call.empty = "", call.spare
@@ -212,8 +258,19 @@ class ToolCalls:
 
         `first` says whether the fragment is the first one in its frame.
         """
-        part = Fragment(_keys(slots), string_of(id), string_of(name), arguments_of(arguments))
+        keys, text = _keys(slots), EMPTY if arguments == {} else arguments_of(arguments)
         self._frame += first
+        # Most fragments are more of the last call's arguments.  This is what the rules do to them, in half the time.
+        call = self._slots.get(None)
+        if (
+            not (id or name or self._skipped or self._astray)
+            and (call is not None and call.name and call.pieces and not call.nesting.whole)
+            and (self._numbered and keys and self._slots.get(keys[0]) is call and keys[0] not in self._shared)
+        ):
+            self._identified, call.bare = False, True
+            yield from self._put(call, text)
+            return
+        part = Fragment(keys, string_of(id), string_of(name), text)
         if not part.name and part.id in self._repeated:
             part = part._replace(id=None)
         if not part.id and not part.name and not self._skipped.isdisjoint(part.keys):
@@ -225,25 +282,56 @@ class ToolCalls:
             yield from self._take(self._owner(part), part)
 
     @_with_errors
-    def settle(self, *slots: object, id: object = None, name: object = None, arguments: object = None) -> Pieces:  # noqa: A002
+    def settle(
+        self,
+        *slots: object,
+        id: object = None,  # noqa: A002
+        name: object = None,
+        arguments: object = None,
+        last: bool = False,
+    ) -> Pieces:
         """Take the complete arguments of a call, for a protocol that repeats them behind the pieces.
 
-        The arguments may have been written anew, but they must have the same value as the pieces joined.
+        The arguments may have been written anew, but they must have the same value as the pieces joined.  `last` says
+        that the protocol lists all calls once more, so that no entry is the call of another entry.
         """
-        keys, known, text = _keys(slots), string_of(id), join_surrogates(arguments_of(arguments))
-        call = next(filter(None, map(self._slots.get, keys)), None)
-        if known and (call is None or call.id not in (None, known)):
-            same = self._by_id.get(known)
-            call = same if same is not None and not same.stopped else None
-        before = call.text.getvalue() if call is not None else ""
-        differs = bool(text) and not text.startswith(before) and not _equal(before, text)
-        # Another call with the same id, in a slot that the service numbers like the slot before.
-        if call is None or (differs and call.stopped and keys[0] not in self._slots):
-            call, before, differs = self._new(Fragment(keys, known, string_of(name))), "", False
-        if differs:
+        part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
+        call = self._settled(part, last) or self._new(part)
+        text, before = part.text, call.text.getvalue()
+        if part.name and call.name not in (None, part.name):
+            raise unclear(call, f"it comes again under the name {part.name!r}")
+        if text and not text.startswith(before) and not _equal(before, text):
             raise unclear(call, "its arguments differ from the pieces in which they came")
-        call.id, call.name = call.id or known, call.name or string_of(name)
+        call.listed |= last
+        # With its name, a call that is complete needs no other word of what belongs to it.
+        call.sure |= bool(part.name and text)
+        call.stopped |= bool(part.name)
+        if not part.name:
+            self._note(call, part)
+        call.id, call.name = call.id or part.id, call.name or part.name
         yield from self._put(call, text[len(before) :] if text.startswith(before) else "")
+
+    def _settled(self, part: Fragment, last: bool) -> PartialCall | None:
+        """Return the call whose complete arguments these are; None if it did not come yet."""
+        numbered = next((self._slots[key] for key in part.keys if key in self._slots and key not in self._shared), None)
+        if numbered is not None and (part.id is None or numbered.id in (None, part.id)):
+            return numbered
+        calls = [
+            call
+            for call in self._calls
+            if not (last and call.listed)
+            and part.name in (None, call.name)
+            and (part.id is None or call.id in (None, part.id))
+        ]
+        for call in calls:
+            # Equal calls without ids are two calls.
+            known = last or not call.stopped or (part.id is not None and call.id == part.id)
+            if known and part.text and _equal(call.said if call.stopped else call.text.getvalue(), part.text):
+                return call
+        waiting = [call for call in calls if not call.stopped]
+        if part.name is None and sum(not call.begun for call in waiting) > 1:
+            raise unclear(waiting[-1], "its arguments may be those of another call that waits for them")
+        return waiting[-1] if waiting else None
 
     @_with_errors
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
@@ -270,8 +358,10 @@ class ToolCalls:
             call.stopped = True
             if call.spare:
                 yield from self._fill(call)
-        while self._first < len(self._calls) and (call := self._calls[self._first]).stopped and call.whole:
-            yield from self._end(call)
+        waiting = self._calls[self._first :]
+        if all(call.stopped and call.whole and call.name for call in waiting):
+            self._check()
+            yield from [piece for call in waiting for piece in self._end(call)]
 
     @_with_errors
     def whole(self) -> Pieces:
@@ -283,6 +373,9 @@ class ToolCalls:
             # The model has broken a second call off.
             if call.echoed and call.head is not None:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
+            if call.echoed and call.head is None:
+                raise unclear(call, AGAIN)
+        self._check()
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
     @property
@@ -302,17 +395,22 @@ class ToolCalls:
     def _owner(self, part: Fragment) -> PartialCall:
         """Return the call that a fragment belongs to, which may be a new one: the first table."""
         here, last, same = self._here(part.keys), self._slots.get(None), self._by_id.get(part.id or "")
+        if last is not None and part.id in self._passing:
+            raise unclear(last, f"the id {part.id!r} came in a fragment of another call before")
         if here is not None and here.id == part.id and part.id and part.name in (None, here.name):
             same = here
-        beside = here is not None and here.frame == self._frame and (here.whole or not here.pieces)
-        if last is None or (part.name and beside and same in (here, None) and (part.opens or not part.text)):
+        beside = (
+            here is not None and here.frame == self._frame and (here.whole if here.pieces == 1 else not here.pieces)
+        )
+        fresh = part.opens or (not part.text and not (part.id and same is here))
+        if last is None or (part.name and beside and same in (here, None) and fresh):
             return self._new(part)
         if same is not None:
             return self._owner_of_id(part, here, same, last)
         if here is None:
             if part.id or not self._goes_on(part, last):
                 return self._new(part)
-            self._astray = bool(part.text)
+            self._astray |= bool(part.text)
             return last
         return self._owner_of_new_id(part, here, last) if part.id else self._owner_of_slot(part, here, last)
 
@@ -346,19 +444,25 @@ class ToolCalls:
             if same_name and part.opens and here.nesting.takes_brace:
                 raise unclear(here, "the name comes again with another id, before its arguments are complete")
             return self._new(part)
-        if here.id is None and part.id:
-            self._grow(len(part.id))
-            self._by_id[part.id], here.id = here, part.id
+        self._grow(len(part.id or ""))
+        if here.id is None:
+            self._by_id[part.id or ""], here.id = here, part.id
+        else:
+            self._passing.add(part.id or "")
         return here
 
     def _owner_of_slot(self, part: Fragment, here: PartialCall, last: PartialCall) -> PartialCall:
         """Do the same as `_owner` for a fragment without an id."""
         if not part.text and last.id and part.name == last.name != here.name:
             return last
+        if here is not last and here.stopped and not here.pieces and not here.spare and part.text.strip():
+            raise unclear(here, MORE)
         if here is not last and here.whole and part.text and (not part.name or (part.name == last.name and last.id)):
             if last.busy:
                 raise unclear(here, MORE)
             if part.opens and not last.pieces:
+                if here.full_head and not here.stopped:
+                    raise unclear(last, AGAIN)
                 if self._open(last) or not here.pieces:
                     raise unclear(last, "its arguments may be those of a call before, which has none")
                 if here.text.tell() == len(part.text) and here.text.getvalue() == part.text:
@@ -374,6 +478,8 @@ class ToolCalls:
         """Return whether a fragment without an id, in an unknown slot, can belong to the last call alone."""
         if part.name and (part.name != last.name or not (last.id or (part.text and not part.opens))):
             return False
+        if part.name and last.pieces and part.text.lstrip().startswith(("[", '"')) and last.said[0] != "{":
+            raise unclear(last, "its name comes again elsewhere, before its arguments are complete")
         if not part.text or last.echoed or last.head is not None:
             return True
         waits = not last.whole if last.pieces else part.opens
@@ -393,7 +499,9 @@ class ToolCalls:
         """
         bare = not part.id and not part.name
         if part.name and call.name is None:
-            call.name, part = part.name, part._replace(name=None)
+            call.joined = True
+            call.name, part, call.frame = part.name, part._replace(name=None), self._frame
+            call.heads += 1
         if part.name and part.name != call.name:
             if call.begun:
                 if not (call.whole or part.opens or not part.text):
@@ -403,15 +511,125 @@ class ToolCalls:
                 raise unclear(call, f"a second name, {part.name!r}, came before the arguments")
             else:
                 self._grow(len(part.name))
-                call.name = part.name if part.name.startswith(call.name or "") else f"{call.name}{part.name}"
+                self._in_order = False
+                if not part.name.startswith(call.name or ""):
+                    if call.heads != 1 or self._astray:
+                        raise unclear(
+                            call, f"a third piece of its name, {part.name!r}, came, and may be another call's"
+                        )
+                    call.joined, part = True, part._replace(name=f"{call.name}{part.name}")
+                call.name = part.name
         if part.name:
+            # The head of a second call, or the same head again?
+            call.doubtful |= bool(call.frame and not part.text and not part.id)
+            call.heads += 1
             call.frame = self._frame
-        if bare and call.rival is not None and not call.rival.whole and not call.rival.stopped:
+        call.bare |= bool(part.text) and not part.name
+        self._note(call, part)
+        if bare and not self._numbered and call.rival is not None and call.rival.waits:
             raise unclear(call, "the call before it in the same place is not complete, and the arguments may be its")
         if call.whole and (part.opens or call.echoed or (part.name and not part.text)):
             yield from self._follow(call, part)
         else:
             yield from self._put(call, part.text)
+
+    def _note(self, call: PartialCall, part: Fragment) -> None:
+        """Note which readings fit a fragment of a call: the third table."""
+        if not part.text and not part.name:
+            return
+        key = next((key for key in part.keys if key in self._slots), None)
+        self._numbered &= key is not None and key not in self._shared and self._slots[key] is call
+        self._identified &= part.id is not None and part.id == call.id and part.id not in self._repeated
+        self._in_order &= call is self._calls[-1]
+        self._mixed |= call is not self._calls[-1]
+
+    def _check(self) -> None:
+        """Raise the error for calls that no reading tells apart: the third table."""
+        calls = self._calls[self._first :]
+        if nameless := next((call for call in calls if call.name is None), None):
+            raise unclear(nameless, "the name of its tool never came")
+        straight = self._numbered and self._own_ids and self._in_order and not self._mixed
+        straight &= len({call.full_head for call in calls}) < 2
+        if all(call.sure or (straight and call.clean and call.heads < 2 and not call.joined) for call in calls):
+            return
+        alone, values = len(self._calls) == 1, dict[PartialCall, object]()
+        for call in calls:
+            doubtful = call.doubtful or (call.heads > 1 and call.bare) or (alone and self._astray)
+            if doubtful or not alone:
+                try:
+                    values[call] = _compared(loads(call.said))
+                except (ValueError, RecursionError):
+                    if doubtful:
+                        raise unclear(call, NO_JSON) from None
+        if not alone:
+            self._check_missing(calls)
+            self._check_torn(calls, [call for call in calls if call not in values])
+            self._check_again(values)
+            if not (self._numbered or self._identified or self._in_order):
+                raise unclear(
+                    calls[0], "neither numbers nor ids nor their order tell its arguments from another call's"
+                )
+
+    def _check_missing(self, calls: list[PartialCall]) -> None:
+        """Raise the error for a call without arguments that may have those of another."""
+        having, bare = {call.name for call in calls if call.pieces or call.spare}, any(call.bare for call in calls)
+        joined, replaced = any(call.joined for call in calls), any(call.empty and call.pieces for call in calls)
+        full = {call.name for call in calls if call.pieces}
+        empty = {call.name for call in calls if call.empty and not call.pieces}
+        for place, call in enumerate(calls):
+            after = calls[place + 1] if place + 1 < len(calls) else None
+            mixed = self._mixed and (call.begins or not (self._numbered and self._own_ids))
+            guessed = self._frame != 1 and (call.name in having or not (self._numbered and self._own_ids))
+            guessed |= call.name in empty and not self._own_ids
+            guessed |= after is not None and after.name == call.name and after.full_head and after.pieces > 0
+            if call.lacking and (
+                mixed or self._astray or joined or (call.overlapped and bare if call.begins else guessed)
+            ):
+                raise unclear(call, "it has no arguments, and those of another call may be its")
+            early = call.name in empty and not call.pieces and (replaced or call.name in full)
+            if not self._numbered and not call.id and call.heads > 1 and call.bare:
+                raise unclear(call, "its name came again, and may have begun another call")
+            if early and not (self._numbered and self._own_ids):
+                raise unclear(call, "its arguments {} may stand before those of another call")
+
+    def _check_torn(self, calls: list[PartialCall], broken: list[PartialCall]) -> None:
+        """Raise the error for a call that has no JSON, because another call may have a part of it."""
+        like_json = [call for call in broken if call.like_json]
+        early = any(call.empty and not call.pieces for call in calls) and any(call.empty for call in broken)
+        two_kinds = 0 < len(like_json) < len(broken)
+        late = any(call.joined for call in broken)
+        if early or (len(broken) > 1 and (two_kinds or late or self._passing)):
+            raise unclear(broken[0], NO_JSON)
+        for call in broken:
+            after = calls[call.index - self._first + 1] if call is not calls[-1] else None
+            again = after is not None and not call.nesting.whole and after.said.startswith(call.said.rstrip(CLOSERS))
+            full = call.full_head or (call.empty and call.said.startswith(call.empty))
+            model = (full and (call.at_once or not call.bare)) or (after is None and _cut(call.said))
+            model &= not call.said.lstrip().startswith('"')
+            behind = call.trails and call.said.lstrip().startswith("{")
+            alone = len(broken) == 1 and (behind or not self._mixed)
+            if not alone and (self._mixed or not self._numbered or any(one.trails for one in broken)):
+                raise unclear(call, NO_JSON)
+            if self._astray or again or not (self._numbered or self._identified or model):
+                raise unclear(call, NO_JSON)
+
+    def _check_again(self, values: dict[PartialCall, object]) -> None:
+        """Raise the error for a call that may be another one that came again."""
+        known, late = dict[object, PartialCall](), any(call.joined for call in values)
+        for call, value in values.items():
+            other = known.setdefault(value, call)
+            if other is call or call.lacking:
+                continue
+            same = call.id in self._repeated and (call.id, call.name) == (other.id, other.name)
+            if same and not self._numbered:
+                raise unclear(call, AGAIN_WHOLE)
+            # Many calls have the arguments {}.
+            if not (call.pieces or call.spare):
+                continue
+            same = call.name == other.name and (call.id is None) != (other.id is None)
+            same = (same or self._mixed or self._astray) and not self._numbered
+            if same or late or call.full_head != other.full_head:
+                raise unclear(call, AGAIN_WHOLE)
 
     def _follow(self, call: PartialCall, part: Fragment) -> Iterator[ToolCallDelta]:
         """Yield what comes of a fragment behind whole arguments: the rest of the second table."""
@@ -428,9 +646,12 @@ class ToolCalls:
             raise unclear(call, "its arguments come behind an empty object, and may be a second call's")
         if not call.echoed:
             call.echo, text = (call.text.getvalue() or call.empty).strip(), text.lstrip()
+            # The service may have written them anew.
+            if call.head != "" and _equal(text, call.echo):
+                text = call.echo
         rest = text.rstrip()
         if call.head == "":
-            again = bool(part.name) and call.pieces > 1 and rest == call.echo
+            again = bool(part.name) and call.pieces > 1 and (rest == call.echo or _equal(rest, call.echo))
         elif again := call.echo.startswith(text, call.echoed):
             call.echoed += len(text)
         elif again := call.echo[call.echoed :] == rest:
@@ -439,8 +660,12 @@ class ToolCalls:
             if call.echoed in (0, len(call.echo)):
                 call.echoed, call.head = 0, None
             return
+        if call.echoed and call.head is None:
+            raise unclear(call, AGAIN)
+        # It was the head of the second call.
+        call.heads -= 1
         text, head, call.echoed = call.echo[: call.echoed] + text, call.head, 0
-        second = Fragment(part.keys, head, call.name)
+        second = Fragment(part.keys, head, call.name, text if part.name else "")
         yield from self._put(call if head is None else self._new(second), text)
 
     def _here(self, keys: Slots) -> PartialCall | None:
@@ -449,13 +674,22 @@ class ToolCalls:
 
     def _new(self, part: Fragment) -> PartialCall:
         """Return the call that a fragment begins, the last one in its slots, and of all."""
-        keys, id, name, _ = part  # noqa: A001
+        keys, id, name, text = part  # noqa: A001
         self._grow(len(id or "") + len(name or ""), places=1)
         call = PartialCall(id or None, name)
         call.index = len(self._calls)
         before = self._here(keys)
-        if before is not None and before.pieces and not before.stopped and not before.whole:
+        if before is not None and not before.stopped and (before.begins or not before.whole):
             call.rival = before
+        if self._calls:
+            self._calls[-1].overlapped = not self._calls[-1].stopped
+        call.full_head = text.strip() not in ("", EMPTY)
+        shared = [key for key in keys if key in self._slots]
+        self._numbered &= len(shared) < len(keys)
+        self._shared.update(shared)
+        self._own_ids &= bool(id) and id not in self._by_id
+        self._identified &= self._own_ids
+        self._in_order &= name is not None
         self._calls.append(call)
         self._slots.update(dict.fromkeys([*keys, None], call))
         self._skipped.difference_update(keys)
@@ -473,6 +707,8 @@ class ToolCalls:
             return
         self._grow(len(text))
         if not call.pieces and text:
+            if call.empty and text.lstrip().startswith(("[", '"')):
+                raise unclear(call, "its arguments come behind an empty object")
             if call.empty and not text.lstrip().startswith("{"):
                 text = call.empty + text if text.strip() else ""
             if text.strip() == EMPTY:
@@ -509,6 +745,8 @@ class ToolCalls:
         # A text that is no JSON equals not even itself.
         if call.pieces > 1 and call.snapshots and not _equal(text, text):
             raise unclear(call, "each piece of its arguments repeats the piece before")
+        if _followed(text):
+            raise unclear(call, "a second value follows its arguments")
         if not text.startswith(join_surrogates(call.spare)) and not _equal(call.spare, text):
             raise unclear(call, "its arguments differ from the pieces in which they came")
         call.out, self._first = True, call.index + 1
@@ -567,6 +805,36 @@ def place_of(slot: object) -> str | int | None:
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
     try:
-        return bool(loads(one) == loads(other))
+        return _compared(loads(one)) == _compared(loads(other))
     except (ValueError, RecursionError):
+        return False
+
+
+def _compared(value: object) -> object:
+    """Return a value of JSON as what it is compared by, in sets, too.  In Python, unlike in JSON, 1 equals true."""
+    if isinstance(value, dict):
+        return frozenset((key, _compared(inner)) for key, inner in value.items())
+    if isinstance(value, list):
+        return tuple(map(_compared, value))
+    return (bool, value) if isinstance(value, bool) else value
+
+
+def _cut(text: str) -> bool:
+    """Return whether a text is the beginning of JSON."""
+    try:
+        json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+def _followed(text: str) -> bool:
+    """Return whether a text is a value of JSON and a second object, list or string behind it."""
+    try:
+        _, end = scan_exactly(text, len(text) - len(text.lstrip()))
+        rest = text[end:].lstrip()
+        return rest[:1] in ("{", "[", '"') and (text.lstrip()[0] in ("[", '"') or bool(scan_exactly(rest, 0)))
+    except (ValueError, RecursionError, StopIteration):
         return False

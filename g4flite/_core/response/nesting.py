@@ -29,9 +29,9 @@ class Nesting:
 
         Must not be called for an empty piece, or once the text is `whole`.
         """
-        if not self._depth:
+        if not self._depth and not self._quoted:
             start = piece.lstrip()[:1]
-            self.is_object, self.whole = start == "{", start not in ("", "{", "[")
+            self.is_object, self.whole = start == "{", start not in ("", "{", "[", '"')
             if self.whole:
                 return len(piece)
         self._tail = piece.rstrip()[-1:] or self._tail
@@ -42,6 +42,9 @@ class Nesting:
                 self._escaped = len(mark) == 1
             elif mark == '"':
                 self._quoted = not self._quoted
+                if not self._quoted and not self._depth:
+                    self.whole = True
+                    return found.end()
             elif not self._quoted:
                 self._depth += 1 if mark in "{[" else -1
                 if not self._depth:

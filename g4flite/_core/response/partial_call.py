@@ -9,6 +9,7 @@ from .nesting import Nesting
 from .surrogates import SurrogatePairs
 
 # How an object begins, as far as it came.
+CLOSERS: Final = '"]} \n'
 OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
 
 
@@ -21,12 +22,16 @@ class PartialCall:
         self.index, self.given = 0, ""
         # The arguments so far, the number of their pieces, and where their object ends.
         self.text, self.pieces, self.nesting = StringIO(), 0, Nesting()
-        # The last piece, and whether each piece began with the piece before.
-        self.last, self.snapshots = "", True
+        # Whether the second piece begins with the first one.
+        self.snapshots = False
         # All arguments, said beside the pieces; and the `{}` that came before any piece.
         self.spare = self.empty = ""
         # Whether the service has ended the call, and whether the `ToolCall` was given out.
         self.stopped = self.out = False
+        # Whether it came whole with its name, and whether it came so in a list of all calls.
+        self.sure = self.listed = False
+        # Whether the service says where it begins, and whether another call began before it was ended.
+        self.begins = self.overlapped = False
         # The call in the same slot that was not whole when this one began.
         self.rival: PartialCall | None = None
         # The arguments, if they are being sent again, and how many characters of them came again.
@@ -35,6 +40,15 @@ class PartialCall:
         self.head: str | None = None
         # The number of the last frame that gave the name.
         self.frame = 0
+        # Whether arguments came with the name that began the call.
+        self.full_head = False
+        # Whether the first piece had all arguments.
+        self.at_once = False
+        # Whether the head came twice, which may have been two calls.
+        self.heads = 0
+        self.doubtful = self.bare = False
+        # Whether the name came in two pieces, or behind arguments.
+        self.joined = False
         self._pairs = SurrogatePairs()
 
     def write(self, text: str) -> str:
@@ -43,14 +57,18 @@ class PartialCall:
         Raises `MalformedReplyError` if a second object begins inside of the piece.
         """
         if text := self._pairs.join(text):
-            nesting = self.nesting
+            nesting, opens = self.nesting, text.lstrip().startswith("{")
+            if opens and self.pieces and not (nesting.whole or nesting.takes_brace):
+                raise unclear(self, "an object begins before its arguments are complete")
+            if self.pieces == 1 and opens and not nesting.whole:
+                self.snapshots = text.startswith(self.text.getvalue().rstrip(CLOSERS))
             end = 0 if nesting.whole else nesting.read(text)
             if nesting.is_object and OBJECT.match(text, end):
                 raise unclear(self, "a second object follows its arguments, and no name")
             # What follows now belongs to the model's broken JSON.
             nesting.is_object &= not (nesting.whole and text[end:].strip())
+            self.at_once = nesting.whole if not self.pieces else self.at_once
             self.pieces += 1
-            self.snapshots, self.last = self.snapshots and text.startswith(self.last), text
             self.text.write(text)
         return text
 
@@ -70,6 +88,36 @@ class PartialCall:
     def busy(self) -> bool:
         """Whether more must come: the arguments have begun, or begun again, and are not complete."""
         return bool(self.pieces and not self.whole) or bool(self.echoed)
+
+    @property
+    def said(self) -> str:
+        """The arguments so far, wherever they came."""
+        return self.text.getvalue() or self.spare or self.empty or "{}"
+
+    @property
+    def clean(self) -> bool:
+        """Whether the arguments are one object with its last brace, and nothing behind it."""
+        return self.nesting.whole and self.nesting.is_object
+
+    @property
+    def trails(self) -> bool:
+        """Whether other text stands behind what begins like JSON."""
+        return self.nesting.whole and not self.nesting.is_object and self.like_json
+
+    @property
+    def like_json(self) -> bool:
+        """Whether the arguments begin like an object, a list or a string."""
+        return self.said.lstrip()[:1] in ("{", "[", '"')
+
+    @property
+    def waits(self) -> bool:
+        """Whether more may come, before a call that came later."""
+        return not self.stopped and (self.begins or not self.whole)
+
+    @property
+    def lacking(self) -> bool:
+        """Whether neither arguments nor `{}` came."""
+        return not (self.pieces or self.empty or self.spare)
 
     @property
     def whole(self) -> bool:
