@@ -4,13 +4,15 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError, OptionError
 from .._core.events import Finish, Native, Start, TurnState, Usage
-from .._core.messages import Message, arguments, parts, split_data_url, split_system
+from .._core.media import embedded
+from .._core.messages import Message, arguments, parts, split_system
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -33,7 +35,7 @@ from .._core.response.numbers import loads
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import reported
-from .._core.takes import Refused, Takes
+from .._core.takes import IMAGES, Refused, Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
@@ -95,7 +97,10 @@ BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5
 # '^[a-zA-Z0-9_-]{1,128}$'".
 TAKES = Takes(
     keys=("content.cache_control", "tools.cache_control", "function.strict", "tool.is_error", "tool.image_url"),
+    media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
+    # A PDF, or text of any kind, which goes out as plain text.
+    files="application/pdf|text/.+",
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
     refused=(*REFUSED, NO_SCHEMA),
@@ -202,12 +207,31 @@ def blocks(message: Message) -> Any:
     for part in parts(message):
         # A text part has the form of a text block.
         block = dict(part)
-        if url := block.pop("image_url", {}).get("url"):
-            media, data = split_data_url(url) or ("", "")
-            source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
-            block |= {"type": "image", "source": source}
+        if image := block.pop("image_url", None):
+            block |= {"type": "image", "source": source(part, image)}
+        elif file := block.pop("file", None):
+            title = non_empty(title=file.get("filename"))
+            block |= {"type": "document", "source": source(part, file), **title}
         result.append(block)
     return result + calls
+
+
+def source(part: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the source of an image or a document, which is `given` in the part: its data, its URL or its id.
+
+    Raises `MessagesError` for text that is not in UTF-8.  Source: the types of anthropic-sdk-python 2.14.0.
+    """
+    if "file_id" in given:
+        return {"type": "file", "file_id": given["file_id"]}
+    media_type, text = embedded(part)
+    if not media_type:
+        return {"type": "url", "url": given.get("file_url") or given["url"]}
+    if not media_type.startswith("text/"):
+        return {"type": "base64", "media_type": media_type, "data": text}
+    try:
+        return {"type": "text", "media_type": "text/plain", "data": b64decode(text).decode()}
+    except UnicodeDecodeError:
+        raise MessagesError("a file of text is not in UTF-8, which this service needs; encode it") from None
 
 
 def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:

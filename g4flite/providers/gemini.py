@@ -6,12 +6,14 @@ Source: https://ai.google.dev/api/generate-content and the types of python-genai
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
 from .._core.events import Finish, Native, TurnState, Usage
-from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
+from .._core.media import embedded
+from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.options import (
     OPTIONS,
     as_wire_names,
@@ -42,6 +44,8 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
+    # A web page's image is not fetched; a file's URL is one of the Files API or of YouTube.
+    media=("image.data", "file.data", "file.url", "audio.data"),
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
     refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
@@ -53,6 +57,8 @@ TAKES = Takes(
 # (ai.google.dev, thought-signatures).
 SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
 UNCHECKED = "skip_thought_signature_validator"
+# Their results of tools may hold images (types of google-genai 3.6.1, `FunctionResponse.parts`).
+SIGNED_TAKES = replace(TAKES, keys=(*TAKES.keys, "tool.image_url"))
 
 
 def payload(call: Call) -> JSON:
@@ -61,11 +67,13 @@ def payload(call: Call) -> JSON:
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
+    `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it, too, and a
+    `response_format` beside `tools` raises `OptionError`.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     single_answer(as_object(call.extra.get("generationConfig")).get("candidateCount"), "candidateCount")
-    system, messages = split_system(fitted(call, TAKES))
+    signed = SIGNED.fullmatch(call.model or "") is not None
+    system, messages = split_system(fitted(call, SIGNED_TAKES if signed else TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed"}
     config = as_wire_names(call.options, **names) | non_empty(
@@ -79,7 +87,7 @@ def payload(call: Call) -> JSON:
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
-        contents=contents(messages, signed=SIGNED.fullmatch(call.model or "") is not None),
+        contents=contents(messages, signed=signed),
         systemInstruction=non_empty(parts=[{"text": system}] if system else None),
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
@@ -113,20 +121,29 @@ def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any
 def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
-        name, content = names[message["tool_call_id"]], message["content"]
+        name = names[message["tool_call_id"]]
+        content = "".join(part["text"] for part in parts(message) if part["type"] == "text")
+        shown = [wire_part(part) for part in parts(message) if part["type"] != "text"]
         # "error" is the service's word for a failed call (types of google-genai 3.6.1, `FunctionResponse`).
         response = {"error": content} if message.get("is_error") else as_result_object(content)
-        yield {"functionResponse": {"id": message["tool_call_id"], "name": name, "response": response}}
+        result = {"id": message["tool_call_id"], "name": name, "response": response}
+        yield {"functionResponse": result | non_empty(parts=shown)}
         return
     calls = message.get("tool_calls", ())
     # 400 "must include at least one parts field"; an empty text is accepted (pydantic-ai's cassettes, August 2026).
-    for part in parts(message) or ([] if calls else [{"type": "text", "text": ""}]):
-        if part["type"] == "text":
-            yield {"text": part["text"]}
-            continue
-        media, data = embedded_image(part)
-        yield {"inlineData": {"mimeType": media, "data": data}}
+    yield from map(wire_part, parts(message) or ([] if calls else [{"type": "text", "text": ""}]))
     yield from map(function_call, calls)
+
+
+def wire_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return one part of a content in the protocol's form."""
+    if part["type"] == "text":
+        return {"text": part["text"]}
+    file = part.get("file", {})
+    if "file_url" in file:
+        return {"fileData": {"fileUri": file["file_url"]}}
+    media_type, data = embedded(part)
+    return {"inlineData": {"mimeType": media_type, "data": data}}
 
 
 def function_call(call: Mapping[str, Any]) -> dict[str, Any]:

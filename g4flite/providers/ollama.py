@@ -8,7 +8,8 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.events import Finish, Native, Start
-from .._core.messages import Message, arguments, embedded_image, parts, tool_names
+from .._core.media import embedded
+from .._core.messages import Message, arguments, parts, tool_names
 from .._core.options import as_wire_names, bare_schema, check_tools, non_empty, options_named, required_model, schema
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
@@ -21,7 +22,7 @@ from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
-TAKES = Takes(state="provider")
+TAKES = Takes(media=("image.data",), state="provider")
 
 
 def payload(call: Call) -> JSON:
@@ -54,7 +55,7 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         if part["type"] == "text":
             texts.append(part["text"])
             continue
-        images.append(embedded_image(part)[1])
+        images.append(embedded(part)[1])
     calls = [
         {"function": {"name": call["function"]["name"], "arguments": arguments(call)}}
         for call in message.get("tool_calls", ())

@@ -11,6 +11,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.errors import G4fliteError, LimitError, ProviderError
 from .._core.events import Event, Finish, Native, TurnState, Usage
+from .._core.media import filename_of
 from .._core.messages import Message
 from .._core.options import (
     OPTIONS,
@@ -34,7 +35,7 @@ from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.thinking import ThinkTag
-from .._core.takes import Refused, Takes
+from .._core.takes import CHAT_MEDIA, Refused, Takes
 
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools")}
@@ -59,10 +60,12 @@ REFUSED = (
 # What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
 # your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
 # 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40"; a function's name is
-# letters, digits, _ and -, 64 at most (types of openai-python, 3.57.0).
+# letters, digits, _ and -, 64 at most (types of openai-python, 3.57.0).  Audio is "wav" or "mp3" (the same types).
 TAKES = Takes(
     keys=("name", "refusal", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    media=CHAT_MEDIA,
     images=("image/png", "image/jpeg", "image/gif", "image/webp"),
+    audio="wav|mp3",
     developer=True,
     call_ids=".{1,40}",
     tool_names="[a-zA-Z0-9_-]{1,64}",
@@ -102,6 +105,8 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     with tool calls; an empty text is accepted (pydantic-ai's cassettes; continuedev/continue#11711, 2026).
     """
     fields: dict[str, Any] = {**message}
+    if isinstance(message["content"], list):
+        fields["content"] = [as_chat_part(part) for part in message["content"]]
     calls = [dict(call) for call in message.get("tool_calls", ())]
     reasoning = ""
     for part in fields.pop("state", ()):
@@ -117,6 +122,18 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
     return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
+
+
+def as_chat_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a content in the form of Chat Completions: the data of a file have a name.
+
+    OpenRouter takes a file's web URL in the place of its data (types of openrouter-python 1.3.84).
+    """
+    if part["type"] != "file" or "file_id" in part["file"]:
+        return part
+    file = part["file"]
+    data = file.get("file_data") or file["file_url"]
+    return {**part, "file": {"filename": filename_of(part), "file_data": data}}
 
 
 def payload(call: Call) -> JSON:

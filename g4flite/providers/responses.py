@@ -13,6 +13,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.errors import LimitError
 from .._core.events import Finish, Native, Reasoning, TurnState, Usage
+from .._core.media import filename_of
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -33,6 +34,7 @@ from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import KEPT, reported
+from .._core.takes import IMAGES
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
@@ -50,7 +52,9 @@ MOST_PARTS = 1024
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
 TAKES = replace(
     CHAT_TAKES,
-    keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict", "tool.image_url"),
+    # 400 "unsupported MIME type 'audio/mpeg'" for audio (pydantic-ai's cassette, 2026).
+    media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
     call_ids=".{1,64}",
     empty_answers=False,
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
@@ -148,8 +152,17 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return one part of a content in the protocol's form; `kind` is the type of a part that is text."""
     if part["type"] == "text":
         return {**part, "type": kind}
-    image = part["image_url"]
-    return {**part, "type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
+    media = {**part.get("image_url", {}), **part.get("file", {})}
+    kept = {key: value for key, value in part.items() if key not in ("image_url", "file")}
+    if part["type"] == "image_url":
+        image = {"file_id": media["file_id"]} if "file_id" in media else {"image_url": media["url"]}
+        return {**kept, "type": "input_image", **image, "detail": media.get("detail", "auto")}
+    if "file_data" in media:
+        media["filename"] = filename_of(part)
+    elif "filename" in media:
+        # The service takes a name beside the data alone (types of openai-python 3.57.0).
+        del media["filename"]
+    return {**kept, "type": "input_file", **media}
 
 
 @dataclass(slots=True, eq=False)

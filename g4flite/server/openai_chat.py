@@ -6,7 +6,7 @@ Source: https://platform.openai.com/docs/api-reference/chat and openai/openai-op
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,9 +32,9 @@ from .checks import (
     options,
     picked,
 )  # fmt: skip
-from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
+from .conversation import Messages, assistant, check_tools, file_part, image_part, joined, text_part, tool_call
 from .framing import DONE, sse
-from .openai_habits import JSON, Habits, head, path, shown
+from .openai_habits import JSON, SHOWN, Habits, head, path, shown
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
@@ -82,7 +82,7 @@ def read(habits: Habits, post: Post) -> Turn:
         raise Refusal(404, "api-version: expected in the query")
     model = deployment[1] if deployment else need(data, "model", NAME)
     given, found = need(data, "messages", OBJECTS), options(data, KNOWN)
-    messages = read_messages(given, lambda: habits.check(data))
+    messages = read_messages(given, lambda: habits.check(data), habits.parts)
     stream = may(data, "stream", BOOLEAN) or False
     extra = may(data, "stream_options", OBJECT) or {}
     for tool in may(data, "tools", TOOLS) or ():
@@ -98,38 +98,56 @@ def read(habits: Habits, post: Post) -> Turn:
     )
 
 
-def read_messages(given: list[dict[str, Any]], check: Callable[[], None] = lambda: None) -> Messages:
+def read_messages(
+    given: list[dict[str, Any]], check: Callable[[], None] = lambda: None, kinds: Sequence[str] = SHOWN
+) -> Messages:
     """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape.
 
-    `check` raises for what the service refuses besides.
+    `check` raises for what the service refuses besides, and `kinds` are the types of parts that a user's content has.
     """
-    messages = [_message(message, f"messages[{number}].") for number, message in enumerate(given)]
+    messages = [_message(message, f"messages[{number}].", kinds) for number, message in enumerate(given)]
     check()
     check_tools(messages, **OPENAI_PAIRS)
     return messages
 
 
-def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _message(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict[str, Any]:
     role = need(given, "role", ROLE, where)
     calls = [_call(call, where + "tool_calls: ") for call in may(given, "tool_calls", OBJECTS, where) or ()]
+    kinds = kinds if role == "user" else SHOWN
     if role == "assistant":
-        content = may(given, "content", CONTENT, where) if calls else need(given, "content", CONTENT, where)
-        return assistant(_content(content, where), calls)
+        # What the model said aloud stands for its text (types of openai-python 3.57.0).
+        silent = calls or may(given, "audio", OBJECT, where)
+        content = may(given, "content", CONTENT, where) if silent else need(given, "content", CONTENT, where)
+        return assistant(_content(content, where, kinds), calls)
     extra = {"tool_call_id": need(given, "tool_call_id", NAME, where)} if role == "tool" else {}
-    content = _content(need(given, "content", CONTENT, where), where)
+    content = _content(need(given, "content", CONTENT, where), where, kinds)
     return {"role": role, "content": content, **extra, **picked(given, "name")}
 
 
-def _content(given: Any, where: str) -> Any:
+def _content(given: Any, where: str, kinds: Sequence[str]) -> Any:
     """Return a list of parts in the common form, and a string or None as it is."""
-    return joined(_part(part, where + "content: ") for part in given) if isinstance(given, list) else given
+    return joined(_part(part, where + "content: ", kinds) for part in given) if isinstance(given, list) else given
 
 
-def _part(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    if need(given, "type", one_of(("text", "image_url")), where) == "text":
+def _part(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict[str, Any]:
+    kind = need(given, "type", one_of(kinds), where)
+    if kind == "text":
         return text_part(need(given, "text", TEXT, where))
-    image = need(given, "image_url", OBJECT, where)
-    return image_part(need(image, "url", NAME, where), image.get("detail"))
+    if kind == "document_url":
+        return file_part(file_url=need(given, kind, NAME, where), filename=given.get("document_name"))
+    # Mistral's file is its id, and its audio is the base64 text (types of mistralai 3.7.0).
+    if "document_url" in kinds and kind in ("file", "input_audio"):
+        given = {kind: {"file_id": given.get("file_id")} if kind == "file" else {"data": given.get(kind)}}
+    media = need(given, kind, OBJECT, where)
+    if kind == "image_url":
+        return image_part(need(media, "url", NAME, where), media.get("detail"))
+    if kind == "input_audio":
+        names = ("data",) if "document_url" in kinds else ("data", "format")
+        return {"type": kind, kind: {name: need(media, name, NAME, where) for name in names}}
+    if "file_id" in media:
+        return file_part(file_id=need(media, "file_id", NAME, where))
+    return file_part(**{name: need(media, name, NAME, where) for name in ("file_data", "filename")})
 
 
 def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:
