@@ -10,6 +10,7 @@ or `flatten`; a builder whose protocol has another form of messages calls the fu
 
 import json
 from collections.abc import Callable, Mapping, Sequence, Sized
+from os import PathLike
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
@@ -20,6 +21,8 @@ from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # The fields that a message of each role may have besides role, content and name.
 KEYS = {"assistant": ("tool_calls", "state", "partial", *ANSWER_KEYS), "tool": ("tool_call_id", "is_error")}
+# What other SDKs call the roles.
+OTHER_ROLES = {**dict.fromkeys(("model", "ai", "bot", "chatbot"), "assistant"), "human": "user", "function": "tool"}
 # The types of parts besides text that a message of each role may have.
 SHOWN = {"user": ("image_url", "file", "input_audio"), "tool": ("image_url",)}
 # What error messages call the fields and the parts that a service of text alone cannot carry.
@@ -83,7 +86,7 @@ def normalise(messages: object) -> tuple[Message, ...]:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
-        hint = "; put the one message into a list" if isinstance(messages, Mapping) else ""
+        hint = "; put the one message into a list" if isinstance(messages, Mapping) else _hint_of_path(messages)
         raise MessagesError(
             f'messages must be a string or a list of {{"role", "content"}}, not {type(messages).__name__}{hint}'
         )
@@ -105,7 +108,9 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     if role is None:
         raise MessagesError(f"{where} has no role; give it one of {', '.join(ROLES)}")
     if role not in ROLES:
-        raise MessagesError(f"{where} has the role {role!r}; it must be one of {', '.join(ROLES)}")
+        meant = OTHER_ROLES.get(role.lower() if isinstance(role, str) else "")
+        advice = f"write {meant!r}" if meant else f"it must be one of {', '.join(ROLES)}"
+        raise MessagesError(f"{where} has the role {role!r}; {advice}")
     _check_keys(where, message, ("role", "content", "name", *KEYS.get(role, ())))
     extras = _extras(where, message, ANSWER_KEYS if role == "assistant" else ())
     content, calls = message.get("content"), message.get("tool_calls") or ()
@@ -152,6 +157,7 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
     if not isinstance(content, list | tuple):
         raise MessagesError(
             f"{where} has a content of the type {type(content).__name__}; it must be a text or a list of parts"
+            + _hint_of_path(content)
         )
     parts = [_part(f"{where}, part {place}", part, role) for place, part in enumerate(content, 1)]
     if all(part.keys() == {"type", "text"} for part in parts):
@@ -159,12 +165,19 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
     return parts
 
 
+def _hint_of_path(value: object) -> str:
+    """Return what to pass in place of a path, for the end of a message, "" for anything else."""
+    return "; pass path.read_text() for the text of a file, or a file part" if isinstance(value, PathLike) else ""
+
+
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
     """Return one part of a content, checked and copied."""
     kinds = ("text", *SHOWN.get(role, ()))
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
-        raise MessagesError(f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent")
+        raise MessagesError(
+            f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent{_hint_of_path(part)}"
+        )
     _check_keys(where, part, ("type", kind, *PART_KEYS))
     extras = _extras(where, part, PART_KEYS)
     if kind != "text":
