@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError, OptionError
-from .._core.events import Finish, Native, Start, TurnState, Usage
+from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, parts, split_system
 from .._core.options import (
@@ -32,6 +32,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.numbers import loads
+from .._core.response.others import citation_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import reported
@@ -126,7 +127,8 @@ def payload(call: Call) -> JSON:
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
-    if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
+    last = messages[-1]
+    if last["role"] == "assistant" and not is_paused(last) and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
             f"the last message is the assistant's, and the model {call.model!r} does not go on with an answer; "
             "add a user's message"
@@ -148,6 +150,15 @@ def payload(call: Call) -> JSON:
         | non_empty(tool_choice=non_empty(type=CHOICES.get(kind), name=name))
         | non_empty(output_config=non_empty(format=form))
     )
+
+
+def is_paused(message: Message) -> bool:
+    """Return whether an answer is a turn of a tool of the service's, which goes back as it is and last.
+
+    Source: pydantic-ai's cassette test_pause_turn_web_search_streaming_vcr (2026).
+    """
+    kinds = [str(part.get("type")) for part in message.get("state", ()) if isinstance(part, dict)]
+    return any(kind in SERVER_TOOLS or kind.endswith("_tool_result") for kind in kinds)
 
 
 def accepted(schema: Any) -> Any:
@@ -302,6 +313,8 @@ DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "i
           "signature": "signature_delta", "citation": "citations_delta"}  # fmt: skip
 
 
+# The blocks that are calls of tools which the service runs itself.
+SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
 # The ranks of the kinds of blocks: see `MessagesReader`.
 RANKS = {"text": 1, None: 1, "tool_use": 2}
 
@@ -314,6 +327,26 @@ class Block(NamedTuple):
     pieces: list[str]
 
 
+def other(block: dict[str, Any], text: str) -> Other:
+    """Return a block of another kind than text, thinking and the caller's tools; `text` is its input, if it came so.
+
+    The result of a tool of the service is a block of its own, whose kind names the tool.
+    """
+    kind = str(block.get("type"))
+    if kind in SERVER_TOOLS:
+        return server_call(block.get("id"), block.get("name"), text or block.get("input"))
+    if kind.endswith("_tool_result"):
+        return ServerToolResult(word(block.get("tool_use_id")), kind.removesuffix("_tool_result"), block.get("content"))
+    return Native(kind, block)
+
+
+def citation(value: dict[str, Any]) -> Citation:
+    """Return a citation: the words of the source.  It belongs to the text block in which it comes."""
+    title = "title" if value.get("title") else "document_title"
+    url = "source" if value.get("type") == "search_result_location" else "url"
+    return citation_of(value, value, text="cited_text", url=url, title=title, start="", end="")
+
+
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
@@ -322,7 +355,7 @@ class MessagesReader:
 
     def __init__(self, limit: int) -> None:
         self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
-        # The block that will be a `Native`, None if none is open; and how many characters its input may still grow.
+        # The open block of another kind, None if there is none; and how many characters its input may still grow.
         self._block: Block | None = None
         self._left = limit
         # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
@@ -391,6 +424,8 @@ class MessagesReader:
             return
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
+            cited = block.get("citations")
+            yield from (citation(one) for one in cited if isinstance(one, dict)) if isinstance(cited, list) else ()
         elif kind == "thinking":
             self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
@@ -408,7 +443,7 @@ class MessagesReader:
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
 
     def _native(self, index: object = None) -> Items:
-        """Yield the open block as a `Native`, with its input joined; if an index is given, only the block there."""
+        """Yield the open block, with its input joined; if an index is given, only the block there."""
         block = self._block
         if block is None or index not in (None, block.number):
             return
@@ -420,7 +455,7 @@ class MessagesReader:
             # The model broke it off.
             except (ValueError, RecursionError):
                 value = {**value, "input": text}
-        yield Native(str(value.get("type")), value)
+        yield other(value, text)
         yield TurnState(value)
 
     def _delta(self, index: object, delta: dict[str, Any]) -> Items:
@@ -440,6 +475,8 @@ class MessagesReader:
         if kind == "signature_delta":
             self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
             return ()
+        if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
+            return (citation(delta["citation"]),)
         return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:

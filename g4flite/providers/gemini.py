@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
-from .._core.events import Finish, Native, TurnState, Usage
+from .._core.events import Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.options import (
@@ -33,6 +33,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
 from .._core.response.numbers import dumps
+from .._core.response.others import citation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
@@ -182,6 +183,12 @@ KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "video
 SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
 
 
+# The parts of the two fields `GROUNDING` are citations.
+GROUNDING = ("groundingChunks", "groundingSupports")
+# The tool that runs code has no name.
+TOOLS = {"executableCode": "code_execution", "codeExecutionResult": "code_execution"}
+
+
 class GeminiReader:
     """Reads the chunks of one reply.  Of several candidates, the first is read.
 
@@ -265,7 +272,9 @@ class GeminiReader:
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
-            yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+            for key, value in part.items():
+                if key not in KNOWN and value is not None:
+                    yield Native(key, value) if part.get("thought") else other(key, value)
             yield TurnState(part)
         elif signature:
             yield TurnState({"thoughtSignature": signature} if text or call else part)
@@ -297,7 +306,7 @@ class GeminiReader:
                 return
             # The text of half a call has no last brace, as the model would have broken it off.
             yield from self._calls.once(waiting.name, dumps(waiting.arguments())[:-1], waiting.id)
-        yield from (Native(key, value) for key, value in self._sources.items())
+        yield from cited(self._sources)
         native = finish.native
         yield Finish(self._calls.reason(finish.reason), native)
         yield self._usage()
@@ -316,6 +325,67 @@ class GeminiReader:
 
     def rest(self) -> Items:
         return (self._usage() if self._ending.finish is not None else None,)
+
+
+def other(key: str, value: Any) -> Other:
+    """Return the content in a field of a part that is not among `KNOWN`; a drawing among the thoughts is no answer."""
+    if not isinstance(value, dict):
+        return Native(key, value)
+    if key in ("inlineData", "fileData"):
+        found = media_of("*", data=value.get("data"), url=value.get("fileUri"), mime_type=value.get("mimeType"))
+        return found or Native(key, value)
+    name = TOOLS.get(key, value.get("toolType"))
+    rest = {name: one for name, one in value.items() if name not in ("id", "toolType")}
+    if key in ("executableCode", "toolCall"):
+        return server_call(value.get("id"), name, rest.get("args", rest))
+    if key in ("codeExecutionResult", "toolResponse"):
+        return ServerToolResult(word(value.get("id")), word(name), rest.get("response", rest))
+    return Native(key, value)
+
+
+def cited(sources: dict[str, Any]) -> Iterator[Other]:
+    """Yield the sources that the service names: each passage with each of its sources, then sources without a passage.
+
+    What else is said, like the queries of a web search, is `Native`.  Source: types of google-genai 3.6.1.
+    """
+    grounding, noted = (as_object(sources.get(key)) for key in ("groundingMetadata", "citationMetadata"))
+    chunks, supports = (objects(grounding.get(key)) for key in GROUNDING)
+    used = set[int]()
+    for support in supports:
+        indices = support.get("groundingChunkIndices")
+        places = [place for place in indices if place in range(len(chunks))] if isinstance(indices, list) else []
+        used.update(places)
+        for chunk in [chunks[place] for place in places] or [{}]:
+            yield passage(as_object(support.get("segment")), chunk, support)
+    for place, chunk in enumerate(chunks):
+        if place not in used:
+            yield passage({}, chunk, {})
+    # Vertex has the second name.
+    sourced = objects(noted.get("citationSources")) or objects(noted.get("citations"))
+    for source in sourced:
+        yield citation_of(source, source, url="uri", start="startIndex", end="endIndex")
+    rest = {key: value for key, value in grounding.items() if key not in GROUNDING or not objects(value)}
+    for key, value in sources.items():
+        if key == "groundingMetadata" and grounding:
+            yield from (Native(key, rest),) if rest else ()
+        elif key != "citationMetadata" or not sourced:
+            yield Native(key, value)
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """Return the value if it is a list of objects, else []."""
+    return value if isinstance(value, list) and all(isinstance(one, dict) for one in value) else []
+
+
+def passage(segment: dict[str, Any], chunk: dict[str, Any], support: dict[str, Any]) -> Citation:
+    """Return the citation of a source, which is an object `web`, `retrievedContext` or `maps`, for a passage."""
+    source = next((one for one in chunk.values() if isinstance(one, dict)), {})
+    raw = {"groundingChunk": chunk} | non_empty(groundingSupport=support)
+    found = citation_of(segment, raw, start="startIndex", end="endIndex")
+    # The first passage has no start, which stands for 0.
+    start = 0 if found.start is None and found.end is not None else found.start
+    named = citation_of(source, raw, url="uri")
+    return found._replace(url=named.url, title=named.title, start=start)
 
 
 def counted(counts: dict[str, Any]) -> Usage | None:

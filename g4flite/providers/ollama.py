@@ -16,6 +16,7 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
+from .._core.response.others import media_of
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import report_of, reported
@@ -93,8 +94,9 @@ class OllamaReader:
         message = frame.get("message") or {}
         if message.get("thinking"):
             yield from reasoning_of(message["thinking"])
-        if message.get("images"):
-            yield Native("images", message["images"])
+        if images := message.get("images"):
+            for image in images if isinstance(images, list) else (images,):
+                yield media_of("image", data=image) or Native("images", image)
         yield text_or_error(message.get("content"))
         for tool_call in message.get("tool_calls") or ():
             function = tool_call["function"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import G4fliteError, LimitError, ProviderError
-from .._core.events import Event, Finish, Native, TurnState, Usage
+from .._core.events import Event, Finish, Native, ServerToolResult, TurnState, Usage
 from .._core.media import filename_of
 from .._core.messages import Message
 from .._core.options import (
@@ -29,8 +29,9 @@ from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
-from .._core.response.fields import Naming, as_object, reasoning_of
+from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.others import annotation_of, image_of, media_of, server_call, sources_of, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
@@ -69,6 +70,8 @@ TAKES = Takes(
     developer=True,
     call_ids=".{1,40}",
     tool_names="[a-zA-Z0-9_-]{1,64}",
+    # The id of what the model said aloud, which is the account's.
+    state="account",
     # 400 "Unsupported value: 'messages[0].role' does not support 'developer' with this model.", and of 'system' alike
     # (pydantic-ai's cassette test_openai_o1_mini_system_role, 2025).
     no_system="o1-mini(-.+)?",
@@ -116,6 +119,9 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
             reasoning += part["reasoning"]
         elif isinstance(part, dict):
             fields |= part
+    if "audio" in fields:
+        # The transcript is in the audio.
+        del fields["content"]
     # OpenRouter's details repeat the reasoning.
     if takes.reasoning and reasoning and "reasoning_details" not in fields:
         fields[takes.reasoning] = reasoning
@@ -153,6 +159,9 @@ def payload(call: Call) -> JSON:
 # The fields of a delta that hold content of other kinds.  Sources: types of openai-python (`audio`), OpenRouter
 # (`images`, `annotations`) and Groq (`executed_tools`), and of pollinations (`content_blocks`), November 2026.
 NATIVES = frozenset(("audio", "images", "annotations", "content_blocks", "executed_tools"))
+# The fields of Groq's `executed_tools` that hold a result, and the most tools of a reply.
+OUTCOMES = ("output", "search_results", "code_results", "browser_results")
+MOST_TOOLS = 1024
 # The fields that hold reasoning.  The details, which are OpenRouter's, repeat the others.
 THOUGHTS = ("reasoning", "reasoning_content", "reasoning_details")
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
@@ -181,6 +190,10 @@ class ChatReader:
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
         self._sources = dict[str, Any]()
+        # The id and the media type of the audio, "" if none came.
+        self._audio = self._sound = ""
+        # The places of Groq's tools of which a call was given out.
+        self._ran = set[str]()
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said, self._message = set[str](), dict[str, Any]()
         # The token counts that came with the finish reason or behind it.
@@ -259,7 +272,8 @@ class ChatReader:
         if delta.get("refusal"):
             self._refuse(delta["refusal"])
         if not NATIVES.isdisjoint(delta):
-            yield from (Native(key, value) for key, value in delta.items() if key in NATIVES and value)
+            for key, value in delta.items():
+                yield from self._others(key, value) if key in NATIVES and value else ()
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
@@ -291,9 +305,50 @@ class ChatReader:
         elif kind in (None, "text"):
             text = text_or_error(part.get("text") if kind else part["text"])
             yield from (text,) if self._think.off else self._think.feed(text)
-        # A `reference`, a `document_url`, an `image_url`.
+        elif kind == "image_url":
+            yield image_of(kind, part)
+        # A `reference`, a `document_url`.
         else:
             yield Native(str(kind), part)
+
+    def _others(self, key: str, value: Any) -> Iterator[str | Event]:
+        """Yield the content in one of the fields `NATIVES` of a delta."""
+        if key == "audio" and isinstance(value, dict):
+            yield from self._spoken(value)
+        elif key in ("annotations", "images") and isinstance(value, list):
+            yield from (annotation_of(key, one) if key == "annotations" else image_of(key, one) for one in value)
+        elif key == "executed_tools" and isinstance(value, list):
+            for tool in value:
+                yield from self._executed(tool) if isinstance(tool, dict) else (Native(key, tool),)
+        else:
+            yield Native(key, value)
+
+    def _spoken(self, audio: dict[str, Any]) -> Iterator[str | Event]:
+        """Yield a piece of audio, and of its transcript, which is the answer's text; its id goes back in its place."""
+        if isinstance(audio.get("id"), str) and self._audio != audio["id"]:
+            self._audio = audio["id"]
+            yield TurnState({"audio": {"id": self._audio}})
+        if audio.get("transcript"):
+            yield text_or_error(audio["transcript"])
+        if audio.get("data"):
+            sound = media_of("audio", data=audio["data"], mime_type=self._sound)
+            self._sound = sound.mime_type if sound else ""
+            yield sound or Native("audio", audio)
+
+    def _executed(self, tool: dict[str, Any]) -> Iterator[Event]:
+        """Yield a call of one of Groq's own tools, and its result, which may come in a later chunk.
+
+        Sources: types of groq-python 1.7.0; pydantic-ai's cassettes (2026).
+        """
+        place = name_of(tool.get("index")) or ""
+        found = {key: value for key, value in tool.items() if key in OUTCOMES and value}
+        if place not in self._ran:
+            self._ran.add(place)
+            if len(self._ran) > MOST_TOOLS:
+                raise LimitError(f"the tools that the service has run are more than {MOST_TOOLS}")
+            yield server_call(place, tool.get("type"), tool.get("arguments"))
+        if found:
+            yield ServerToolResult(place, word(tool.get("type")), found)
 
     def _refuse(self, words: object) -> None:
         self._refusal = (self._refusal + text_or_error(words))[:KEPT]
@@ -330,7 +385,7 @@ class ChatReader:
         yield from self._calls.whole()
         if self._details:
             yield TurnState({"reasoning_details": joined_details(self._details)})
-        yield from (Native(key, value) for key, value in self._sources.items())
+        yield from sources_of(self._sources)
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
         if finish.reason == "error":
             said = f"the service ended its reply with the finish reason {finish.native}; try again"

@@ -43,6 +43,7 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import sse
+from .model_refusals import SERVER_BLOCKS
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import ANTHROPIC_PAIRS, anthropic
@@ -59,7 +60,8 @@ FAULTS = {
     "content_filter": (400, "invalid_request_error", "Output blocked by content filtering policy"),
     "server": (500, "api_error", "Internal server error"),
 }
-REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal",
+           "pause": "pause_turn"}  # fmt: skip
 SIGNATURE = "c2lnbmF0dXJl"
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
@@ -67,7 +69,7 @@ RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
 SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)
 BLOCKS = {
     "user": one_of(("text", "image", "document", "tool_result")),
-    "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use")),
+    "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use", *SERVER_BLOCKS)),
 }
 ROLE = one_of(BLOCKS)
 OLD, NEW = "2023-06-01", "2026-10-21"

@@ -70,6 +70,7 @@ DETAILS: dict[str, list[dict[str, Any]]] = {
 }
 REASONS = {
     "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
+    "pause": "CONTINUATION",
 }  # fmt: skip
 SIGNATURE = "c2lnbmF0dXJl"
 

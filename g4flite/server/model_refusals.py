@@ -72,6 +72,18 @@ def thinks(data: JSON, *kinds: str | None) -> bool:
     return kind_of(data.get("thinking")) in kinds
 
 
+def is_paused(message: JSON) -> bool:
+    """Return whether a message holds a call or a result of a tool that the service runs: it goes back as it is."""
+    content = message["content"]
+    return isinstance(content, list) and any(block["type"] in SERVER_BLOCKS for block in content)
+
+
+# The blocks of tools that Anthropic runs itself (types of anthropic-sdk-python 2.14.0).
+SERVER_BLOCKS = (
+    "server_tool_use", "mcp_tool_use",
+    *(f"{tool}_tool_result" for tool in ("web_search", "web_fetch", "code_execution", "bash_code_execution",
+                                         "text_editor_code_execution", "tool_search", "mcp")),
+)  # fmt: skip
 REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
 DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
 # From Claude 4.1, 4.6 and 4.7 on; a number of more than two digits is a date.
@@ -141,7 +153,7 @@ ANTHROPIC = (
     Rule("temperature", "`temperature` may only be set to 1 when thinking is enabled.",
          lambda value, data: value == 1 or not thinks(data, "enabled")),
     Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
-         "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
+         "message.", lambda value, _: value[-1]["role"] != "assistant" or is_paused(value[-1]), CLAUDE_4_6),
 )  # fmt: skip
 # The request as it comes, with the model of the URL beside it.
 GEMINI = (

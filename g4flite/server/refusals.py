@@ -18,6 +18,7 @@ from typing import Any
 from . import model_refusals
 from .checks import Refusal
 from .conversation import check_tools
+from .model_refusals import SERVER_BLOCKS
 
 JSON = dict[str, Any]
 Check = Callable[[JSON], None]
@@ -57,6 +58,9 @@ ANTHROPIC_KEYS = {
     "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
     "tool_use": ("id", "name", "input", "cache_control", "caller", "toolset_name"),
     "tool_result": ("tool_use_id", "content", "is_error", "cache_control", "toolset_name"),
+    # Calls and results of tools that the service runs go back as they came.
+    **dict.fromkeys(SERVER_BLOCKS, ("id", "name", "input", "server_name", "tool_use_id", "content", "is_error",
+                                    "cache_control", "caller")),
 }  # fmt: skip
 
 
