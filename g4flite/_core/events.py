@@ -216,4 +216,4 @@ class ChunkParser(Protocol):
         """Return the texts and events that were held back until the end of the body."""
 
 
-name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, Native, TurnState, Finish, ChunkParser)
+name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, *OTHERS, TurnState, Finish, ChunkParser)
