@@ -46,7 +46,7 @@ from .errors import (
     causes,
     name_by_package,
 )
-from .events import CONTENT, OTHERS, Citation, Event, Finish, Media, Reasoning, Start, ToolCall, TurnState, Usage
+from .events import CONTENT, OTHERS, Citation, Event, Finish, Media, Other, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import Head, Reply, inflater
@@ -226,9 +226,7 @@ class Run:
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
             elif isinstance(event, OTHERS) and len(self.others) < NAMES:
-                by_type = isinstance(event, Media | Citation)
-                name = getattr(event, "mime_type", "citations") if by_type else getattr(event, "name", "")
-                self.others.setdefault(name[:NAME_LENGTH], type(event).__name__)
+                self.others.setdefault(named(event)[:NAME_LENGTH], type(event).__name__)
         return self.everything
 
     def check_answer(self) -> None:
@@ -305,6 +303,13 @@ class Run:
 def outcome_of(error: G4fliteError) -> str:
     """Return how an attempt ended that failed."""
     return f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}"
+
+
+def named(event: Other) -> str:
+    """Return what an error calls content that is neither text nor a tool call."""
+    if isinstance(event, Media):
+        return event.mime_type
+    return "citations" if isinstance(event, Citation) else event.name
 
 
 class Send(NamedTuple):

@@ -149,7 +149,8 @@ class Stream:
         """Return the texts and events in order, for a `for` or an `async for` loop.
 
         The loop gets text as `str`, and `Start`, `Reasoning`, `ToolCallDelta`, `ToolCall`, `Media`, `Citation`,
-        `ServerToolCall`, `ServerToolResult`, `Native`, `TurnState`, `Usage` and `Finish`.  A stream is read once, either in this way or as text.
+        `ServerToolCall`, `ServerToolResult`, `Native`, `TurnState`, `Usage` and `Finish`.  A stream is read once,
+        either in this way or as text.
         """
         return Events(self)
 
