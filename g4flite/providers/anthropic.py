@@ -115,7 +115,8 @@ TAKES = Takes(
 def payload(call: Call) -> JSON:
     """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
-    Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
+    Tool calls and their results, images and files are blocks; a file of text goes out as text.  The service requires
+    `max_tokens`: it is 8192 without the option.
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
     Claude 4.5, which know none, raise `OptionError`.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An

@@ -233,6 +233,8 @@ def own_payload(call: Call) -> JSON:
 def mistral_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but for what the service refuses; `seed` becomes `random_seed`.
 
+    A file is a `document_url`, also with its data, and `input_audio` is the base64 text.
+
     A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
     out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
     `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system

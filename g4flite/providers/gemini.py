@@ -65,6 +65,8 @@ SIGNED_TAKES = replace(TAKES, keys=(*TAKES.keys, "tool.image_url"))
 def payload(call: Call) -> JSON:
     """`contents` holds the messages, and `systemInstruction` the system messages.
 
+    Images, files and audio are parts `inlineData`; a file at a URL is `fileData`.
+
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise

@@ -148,7 +148,8 @@ def payload(call: Call) -> JSON:
 
     System messages for o1-mini become the user's.  `temperature`, `top_p` and `stop` for a model that always reasons
     raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
-    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.
+    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.  A file without a
+    name is named after its type.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """

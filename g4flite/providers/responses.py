@@ -75,6 +75,7 @@ NO_HEAD: dict[str, Any] = {}
 def payload(call: Call) -> JSON:
     """`input` holds an item for each message, tool call and tool result.
 
+    Images and files are parts `input_image` and `input_file`, also in the results of tools.
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
     it, too; `temperature` and `top_p` for a model that always reasons raise `OptionError`.  A `response_format` of any
