@@ -52,11 +52,15 @@ if TYPE_CHECKING:
     )
     from ._core.events import (
         ChunkParser,
+        Citation,
         Event,
         Finish,
         FinishReason,
+        Media,
         Native,
         Reasoning,
+        ServerToolCall,
+        ServerToolResult,
         Start,
         ToolCall,
         ToolCallDelta,
@@ -86,6 +90,7 @@ __all__ = [
     "Call",
     "ChallengeError",
     "ChunkParser",
+    "Citation",
     "Client",
     "ConnectError",
     "ConnectTimeoutError",
@@ -106,6 +111,7 @@ __all__ = [
     "JsonLinesParser",
     "LimitError",
     "MalformedReplyError",
+    "Media",
     "Message",
     "Messages",
     "MessagesError",
@@ -126,6 +132,8 @@ __all__ = [
     "ReplyError",
     "RetiredProviderWarning",
     "Retry",
+    "ServerToolCall",
+    "ServerToolResult",
     "SpecError",
     "Start",
     "StatusError",
@@ -154,8 +162,8 @@ __all__ = [
 # The module of each public name; most of the names are errors.  "" stands for a name that is a module itself.
 _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Client", "HttpClient", "Messages", "ProviderLike", "stream"), "client"),
-    **dict.fromkeys("ChunkParser Event Finish FinishReason Native Reasoning Start ToolCall ToolCallDelta TurnState "
-                    "Usage".split(), "_core.events"),
+    **dict.fromkeys("ChunkParser Citation Event Finish FinishReason Media Native Reasoning ServerToolCall "
+                    "ServerToolResult Start ToolCall ToolCallDelta TurnState Usage".split(), "_core.events"),
     **dict.fromkeys(("JsonLinesParser", "TextParser"), "_core.response.parsers"),
     **dict.fromkeys(("JSON", "Call", "ErrorRule", "Provider"), "_core.provider"),
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",

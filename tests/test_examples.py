@@ -22,7 +22,7 @@ from tests.conftest import bare_environment
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # These run in this process.
-HERE = ("approval", "bot", "bot_async", "chat_bot", "custom_signer", "notebook", "structured", "thread_pool")
+HERE = ("approval", "bot", "bot_async", "chat_bot", "custom_signer", "notebook", "pdf", "structured", "thread_pool")
 APART = [path for path in EXAMPLES if path.stem not in (*HERE, "web_service")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
 # No model server of this machine is asked.
@@ -42,6 +42,7 @@ PRINTS = {
     "local": ["llamacpp at http://127.0.0.1:", ", model emulated:\nYou said: In one", "[stop, 10 tokens counted]"],
     "chat_bot": ["'You...'\n", "'You said: Say it word by word, one after the other, please'\n"],
     "custom_signer": ["Acme says hello."],
+    "pdf": ["You said: Sum up this report in a sentence, please."],
     "notebook": ["Why is the sky blue?   [stop; message 1]", "And in the evening?   [stop; message 3]"],
     "thread_pool": ["What is 1 times 1?     You said: What is 1 times 1?\nWhat is 2 times 2?     You said: What is 2"],
     "bot": ["It has 2 degrees and snow in Oslo.   [4 messages, ", "It has 2 degrees and snow in Oslo.   [8 messages, "],

@@ -21,6 +21,7 @@ from g4flite import (
     JSON,
     Answer,
     Call,
+    Citation,
     Client,
     Conversation,
     ErrorRule,
@@ -31,6 +32,7 @@ from g4flite import (
     G4fliteError,
     HttpClient,
     JsonLinesParser,
+    Media,
     Message,
     Messages,
     Native,
@@ -38,6 +40,8 @@ from g4flite import (
     ProviderLike,
     Reasoning,
     Retry,
+    ServerToolCall,
+    ServerToolResult,
     Start,
     Stream,
     TextParser,
@@ -185,6 +189,15 @@ def events(answer: Stream) -> None:
                 print(name)
             case Finish(reason=reason):
                 assert_type(reason, FinishReason)
+            case Media(mime_type, data, url):
+                assert_type((mime_type, data, url), tuple[str, bytes | None, str | None])
+            case Citation(text, url, title, start, end):
+                assert_type((text, url, title), tuple[str | None, str | None, str | None])
+                assert_type((start, end), tuple[int | None, int | None])
+            case ServerToolCall(number, name, arguments):
+                assert_type((number, name, arguments), tuple[str, str, str])
+            case ServerToolResult(number, name, _):
+                assert_type((number, name), tuple[str, str])
             case Usage() | Start() | Native() | ToolCallDelta() | TurnState():
                 pass
 

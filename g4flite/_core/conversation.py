@@ -7,12 +7,13 @@ What a service is known to refuse never goes out.  If nothing is lost by it, the
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from .errors import MessagesError
-from .messages import Message, joined, parts, split_data_url, tool_names
+from .media import KINDS, embedded, media_kind
+from .messages import Message, joined, parts, tool_names
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     call whose id the service would refuse, or that another call has already, gets another id, together with its result.
     The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
     `call.dropped`, and so is the mark of a failed tool's result.
-    Raises `MessagesError` for a key, an image, a tool's name or a place of a system message that the service does not
-    take, for a tool call without its result, and for a result without its call.
+    Raises `MessagesError` for a key, a kind of media, a tool's name or a place of a system message that the service
+    does not take, for a tool call without its result, and for a result without its call.
     """
     messages, model = call.messages, call.model
     _check_pairs(messages)
@@ -126,20 +127,38 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 f"a name must match {takes.tool_names}"
             )
     for place, part in enumerate(parts(message), 1):
-        if tool and part["type"] == "image_url" and "tool.image_url" not in takes.keys:
-            raise MessagesError(
-                f"message {number}, part {place} is an image in the result of a tool, which this service refuses; "
-                "put the image into a message of the user behind it"
-            )
-        media = split_data_url(part["image_url"]["url"]) if part["type"] == "image_url" else None
-        if media and takes.images and media[0] not in takes.images:
-            raise MessagesError(
-                f"message {number}, part {place} has an image of the type {media[0]}, which this service refuses; "
-                f"it takes {', '.join(takes.images)}"
-            )
+        if problem := _problem(part, takes, tool=tool):
+            raise MessagesError(f"message {number}, part {place} {problem}")
     if fit["role"] == "developer" and not takes.developer:
         fit["role"] = "system"
     return fit
+
+
+def _problem(part: Mapping[str, Any], takes: Takes, *, tool: bool) -> str:
+    """Return what the service refuses of a part of a message, and what to do instead; "" if it takes the part."""
+    kind, (media_type, _) = media_kind(part), embedded(part)
+    if not kind:
+        return ""
+    what, advice = KINDS[kind]
+    if tool and "tool.image_url" not in takes.keys:
+        return (
+            "is an image in the result of a tool, which this service refuses; "
+            "put the image into a message of the user behind it"
+        )
+    if kind not in takes.media:
+        # Another form of the same is of no use either.
+        same = f"{kind.partition('.')[0]}.data"
+        return f"is {what}, which this service does not take; {advice if same in takes.media else KINDS[same][1]}"
+    if kind == "image.data" and takes.images and media_type not in takes.images:
+        return f"has an image of the type {media_type}, which this service refuses; it takes {', '.join(takes.images)}"
+    if kind == "file.data" and takes.files and not re.fullmatch(takes.files, media_type):
+        advice = (
+            "pass an image as an image_url part" if media_type.startswith("image/") else "convert it to text or PDF"
+        )
+        return f"has a file of the type {media_type}, which this service refuses; {advice}"
+    if kind == "audio.data" and takes.audio and not re.fullmatch(takes.audio, part["input_audio"]["format"]):
+        return f"has audio of the format {part['input_audio']['format']}, which this service refuses; convert it to wav"
+    return ""
 
 
 def _extras(message: Message) -> Iterator[tuple[str, str]]:

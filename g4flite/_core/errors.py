@@ -300,8 +300,8 @@ class TruncatedStreamError(ReplyError):
 class EmptyReplyError(ReplyError):
     """The reply is complete, but holds no text, reasoning or tool call, and no finish reason that explains why.
 
-    Or all that it holds is content for which there is no event of its own: a loop over `events()` gets such content as
-    `Native` before this error is raised.
+    Or all that it holds is content like images, citations or the service's own tools: a loop over `events()` gets that
+    before this error is raised.
     """
 
 

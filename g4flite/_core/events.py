@@ -4,7 +4,11 @@ Start("chatcmpl-1", "gpt-4o-mini-2024-07-18")       # if the service names its r
 Reasoning("The user greets me.")
 ToolCallDelta(0, "call_1", "now", '{"zone"'), ToolCallDelta(0, "call_1", "now", ': "UTC"}')
 ToolCall("call_1", "now", '{"zone": "UTC"}')        # the same call, complete
-Native("inlineData", {"mimeType": "image/png"})     # content of a kind for which there is no event
+Media("image/png", b"...")                          # an image or a piece of audio
+Citation("Snow.", "https://host.test/weather", "Weather", 0, 5)
+ServerToolCall("srvtoolu_1", "web_search", '{"query": "Oslo"}')     # a tool that the service runs itself
+ServerToolResult("srvtoolu_1", "web_search", [...])
+Native("compaction", {"content": "..."})            # content of a kind for which there is no event
 TurnState({"type": "thinking", "signature": "Er..."})   # what the service wants back with the turn, like a signature
 Finish("tool_calls", "tool_calls")                  # the answer is complete
 Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `Finish`
@@ -16,7 +20,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from .errors import MalformedReplyError, name_by_package
 
-FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
+FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "other"]
 
 # The `raw` of a `Usage` for which the service sent no object.
 NOTHING: Final[Mapping[str, Any]] = {}
@@ -99,10 +103,61 @@ class Usage(NamedTuple):
         return hash(self[:-1])
 
 
+class Media(NamedTuple):
+    """An image, or a piece of audio: its `data`, or the `url` from which the program may fetch it.
+
+    `mime_type` is like "image/png"; "image/*" or "audio/*" if neither the service nor the data tell.  Audio comes in
+    pieces, whose `data` continue one another; what the model says in it comes as text.
+    """
+
+    mime_type: str
+    data: bytes | None = None
+    url: str | None = None
+
+
+class Citation(NamedTuple):
+    """A source that the answer names; None for what the service does not tell.
+
+    `text` are the words that are cited: those of the source if the service quotes it, otherwise those of the answer.
+    `start` and `end` are the place in the answer's text, as the service counts: Gemini counts bytes of UTF-8, others
+    characters of a part of the answer.  `raw` is the service's own JSON object, which may name a page or a file, too.
+    """
+
+    text: str | None = None
+    url: str | None = None
+    title: str | None = None
+    start: int | None = None
+    end: int | None = None
+    raw: Mapping[str, Any] = NOTHING
+
+    def __hash__(self) -> int:
+        # `raw` is a dict, which has no hash.
+        return hash(self[:-1])
+
+
+class ServerToolCall(NamedTuple):
+    """A call of a tool that the service runs itself, like a web search; a program has nothing to answer.
+
+    `arguments` is JSON text.  `id` is "" if the service gives none.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ServerToolResult(NamedTuple):
+    """What a tool of the service has found: `value` is JSON as the service sent it, for the call with the same `id`."""
+
+    id: str
+    name: str
+    value: Any
+
+
 class Native(NamedTuple):
     """A part of the answer for which there is no event of its own, as the service sent it.
 
-    `name` is the service's word for the part's kind, like "inlineData" or "image_generation_call"; `value` is the JSON
+    `name` is the service's word for the part's kind, like "compaction" or "mcp_list_tools"; `value` is the JSON
     of the part.  For every service, "logprobs" is the name of the logprobs of the text that came since the last ones.
     """
 
@@ -124,16 +179,19 @@ class Finish(NamedTuple):
     """The answer is complete: its protocol's end has come, and nothing but `Usage` may follow.
 
     `reason` is the finish reason in one vocabulary for all services, `native` the service's own word; None if the
-    service gave none.
+    service gave none.  "pause" says that the service wants the turn back, to go on with it.
     """
 
     reason: FinishReason
     native: str | None = None
 
 
-Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Native | TurnState | Usage | Finish
+# What an answer may hold besides text, reasoning and calls of the caller's tools.
+OTHERS = (Media, Citation, ServerToolCall, ServerToolResult, Native)
+Other: TypeAlias = Media | Citation | ServerToolCall | ServerToolResult | Native
+Event: TypeAlias = Start | Reasoning | ToolCallDelta | ToolCall | Other | TurnState | Usage | Finish
 # The types of an answer's content.  Once the first item of these types is delivered, no further attempt is made.
-CONTENT = (str, Reasoning, ToolCallDelta, ToolCall, Native)
+CONTENT = (str, Reasoning, ToolCallDelta, ToolCall, *OTHERS)
 
 
 class ChunkParser(Protocol):
@@ -158,4 +216,4 @@ class ChunkParser(Protocol):
         """Return the texts and events that were held back until the end of the body."""
 
 
-name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, Native, TurnState, Finish, ChunkParser)
+name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, *OTHERS, TurnState, Finish, ChunkParser)

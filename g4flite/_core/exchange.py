@@ -46,7 +46,7 @@ from .errors import (
     causes,
     name_by_package,
 )
-from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, TurnState, Usage
+from .events import CONTENT, OTHERS, Citation, Event, Finish, Media, Other, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
@@ -58,7 +58,7 @@ from .urls import public_url
 
 # How many seconds reading the body of an error may take.
 BODY_TIME: Final = 1.0
-# How many names of `Native` values the error of an answer without text quotes, and how many characters of each.
+# How many names of content other than text the error of an answer without text quotes, and how many characters of each.
 NAMES: Final = 8
 NAME_LENGTH: Final = 40
 # How many values of `TurnState` may come before the first content.
@@ -150,9 +150,9 @@ class Run:
     states: list[tuple[int, int, int, Any]] = field(default_factory=list)
     # What this attempt's request leaves out of the messages.
     dropped: tuple[str, ...] = ()
-    # Whether the loop has got text, and the names of the `Native` values that came.
+    # Whether the loop has got text, and the names of the content of other kinds that came, with their event types.
     said: bool = False
-    natives: list[str] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
     # What the service said about the reply of this attempt.
     start: Start = field(default_factory=Start)
     usage: Usage | None = None
@@ -225,23 +225,23 @@ class Run:
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
             # Logprobs say something about a text, and are no answer without one.
-            elif isinstance(event, Native) and event.name != "logprobs":
-                name = event.name[:NAME_LENGTH]
-                if name not in self.natives and len(self.natives) < NAMES:
-                    self.natives.append(name)
+            elif isinstance(event, OTHERS) and len(self.others) < NAMES and named(event) != "logprobs":
+                self.others.setdefault(named(event)[:NAME_LENGTH], type(event).__name__)
         return self.everything
 
     def check_answer(self) -> None:
-        """Raise `EmptyReplyError` if the answer holds nothing but content for which there is no event of its own.
+        """Raise `EmptyReplyError` if the answer holds nothing but content that is neither text nor a tool call.
 
         Without the error, such an answer would look like an empty one that is complete.  A loop over the events has
-        got the content by then.  Tool calls are an answer: `tool_calls` holds them.
+        got the content by then.  Tool calls are an answer: `tool_calls` holds them.  A turn that pauses goes on.
         """
-        if self.natives and not (self.said or self.tool_calls):
-            where = "it came as Native" if self.everything else (
-                "read it with `for event in stream.events()`, where it comes as Native"
+        paused = self.finish is not None and self.finish.reason == "pause"
+        if self.others and not (self.said or self.tool_calls or paused):
+            kinds = ", ".join(dict.fromkeys(self.others.values()))
+            where = f"it came as {kinds}" if self.everything else (
+                f"read it with `for event in stream.events()`, where it comes as {kinds}"
             )  # fmt: skip
-            raise EmptyReplyError(f"the answer holds no text but {', '.join(self.natives)}; {where}")
+            raise EmptyReplyError(f"the answer holds no text but {', '.join(self.others)}; {where}")
 
     def fail(self, error: G4fliteError) -> None:
         """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.
@@ -303,6 +303,13 @@ class Run:
 def outcome_of(error: G4fliteError) -> str:
     """Return how an attempt ended that failed."""
     return f"{type(error).__name__}: {str(error).removeprefix(f'{error.provider}: ')}"
+
+
+def named(event: Other) -> str:
+    """Return what an error calls content that is neither text nor a tool call."""
+    if isinstance(event, Media):
+        return event.mime_type
+    return "citations" if isinstance(event, Citation) else event.name
 
 
 class Send(NamedTuple):

@@ -9,14 +9,13 @@ or `flatten`; a builder whose protocol has another form of messages calls the fu
 """
 
 import json
-import re
-from base64 import b64decode
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from os import PathLike
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from .errors import MessagesError
+from .media import DATA_URL, FILE_KEYS, RAW, MediaProblem, audio_of, check_base64, data_url
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -24,10 +23,11 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 KEYS = {"assistant": ("tool_calls", "state", "partial", *ANSWER_KEYS), "tool": ("tool_call_id", "is_error")}
 # What other SDKs call the roles.
 OTHER_ROLES = {**dict.fromkeys(("model", "ai", "bot", "chatbot"), "assistant"), "human": "user", "function": "tool"}
-# What error messages call the fields that a service of text alone cannot carry.
-SURPLUS = {"tool_calls": "tool calls", "name": "a name"}
-# A data URL (RFC 2397) of an image in base64, up to the data.
-DATA_URL = re.compile(r"data:(image/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)
+# The types of parts besides text that a message of each role may have.
+SHOWN = {"user": ("image_url", "file", "input_audio"), "tool": ("image_url",)}
+# What error messages call the fields and the parts that a service of text alone cannot carry.
+SURPLUS = {"tool_calls": "tool calls", "name": "a name", "image_url": "an image", "file": "a file",
+           "input_audio": "audio"}  # fmt: skip
 
 
 class _Role(TypedDict):
@@ -39,9 +39,13 @@ class _Role(TypedDict):
 class Message(_Role, total=False):
     """One message of the conversation, in the form of OpenAI's Chat Completions.
 
-    - `content` is text or a list of the parts `{"type": "text", "text": str}` and
-      `{"type": "image_url", "image_url": {"url": str, "detail"?: str}}`, each with `cache_control` or
-      `prompt_cache_breakpoint` for the services that take these.
+    - `content` is text or a list of the parts
+      `{"type": "text", "text": str}`,
+      `{"type": "image_url", "image_url": {"url": URL, data URL, bytes or path, "detail"?: str}}` (or `"file_id"`),
+      `{"type": "file", "file": {"file_data": data URL, bytes or path, "filename"?: str}}` (or `"file_url"`,
+      `"file_id"`) and
+      `{"type": "input_audio", "input_audio": {"data": base64, bytes or path, "format": str}}`, each with
+      `cache_control` or `prompt_cache_breakpoint` for the services that take these.
     - `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
       a message of the role assistant.
       A `ToolCall` may stand in the list, too.
@@ -73,11 +77,11 @@ class Message(_Role, total=False):
 def normalise(messages: object) -> tuple[Message, ...]:
     """Return the messages as new plain dicts, each with a `role` and a `content`.
 
-    A string becomes one user message.  Text parts are joined to one text; a content that holds an image, or a text part
-    with a key like `cache_control`, stays a list.  A message with tool calls may lack its content, which becomes "".
-    Optional fields that are None or empty are left out, but for an empty `reasoning_content`.  The media type
-    `image/jpg`, which no service knows, becomes `image/jpeg`.  Raises `MessagesError` for any other shape, and for text
-    that UTF-8 cannot carry.
+    A string becomes one user message.  Text parts are joined to one text; a content with an image, a file or audio, or
+    with a text part that has a key like `cache_control`, stays a list.  A message with tool calls may lack its content,
+    which becomes "".  Bytes and paths become data URLs: files are read here.  Optional fields that are None or empty
+    are left out, but for an empty `reasoning_content`.  The media type `image/jpg`, which no service knows, becomes
+    `image/jpeg`.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -163,50 +167,107 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
 
 def _hint_of_path(value: object) -> str:
     """Return what to pass in place of a path, for the end of a message, "" for anything else."""
-    return "; pass path.read_text() for the text of a file" if isinstance(value, PathLike) else ""
+    return "; pass path.read_text() for the text of a file, or a file part" if isinstance(value, PathLike) else ""
 
 
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
     """Return one part of a content, checked and copied."""
-    # The user and tools show images.
-    kinds = ("text", "image_url") if role in ("user", "tool") else ("text",)
+    kinds = ("text", *SHOWN.get(role, ()))
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
         raise MessagesError(
             f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent{_hint_of_path(part)}"
         )
-    _check_keys(where, part, ("type", kind if kind == "image_url" else "text", *PART_KEYS))
+    _check_keys(where, part, ("type", kind, *PART_KEYS))
     extras = _extras(where, part, PART_KEYS)
-    if kind == "image_url":
-        return {"type": "image_url", "image_url": _image(where, part.get("image_url")), **extras}
+    if kind != "text":
+        return {"type": kind, kind: MEDIA[kind](where, part.get(kind)), **extras}
     if not isinstance(part.get("text"), str):
         raise MessagesError(f"{where} has no text of the type str")
     return {"type": "text", "text": _utf8(where, part["text"]), **extras}
 
 
 def _image(where: str, image: object) -> dict[str, str]:
-    """Return `{"url", "detail"?}` of an image, checked and copied.
+    """Return `{"url", "detail"?}` or `{"file_id", "detail"?}` of an image, checked and copied.
 
     No error message quotes the URL, because a signed URL is a secret.
     """
-    if isinstance(image, str):
-        image = {"url": image}
+    image = {"url": image} if isinstance(image, (str, *RAW)) else image
     if not isinstance(image, Mapping):
         raise MessagesError(f'{where} has an image_url of the type {type(image).__name__}; it must be {{"url"}}')
-    _check_keys(where, image, ("url", "detail"))
-    url = _text(where, image, "url")
-    if found := DATA_URL.match(url):
-        try:
-            data = b64decode(url[found.end() :], validate=True)
-        except ValueError:
-            raise MessagesError(f"{where} has an image whose data are not base64") from None
-        if not data:
-            raise MessagesError(f"{where} has an image without data")
-        if found[1].lower() == "image/jpg":
-            url = f"data:image/jpeg{url[found.end(1) :]}"
-    elif not _is_web(url):
-        raise MessagesError(f"{where} has an image whose url is not https://host/... or data:image/png;base64,...")
-    return {"url": url} if _is_empty(image.get("detail")) else {"url": url, "detail": _text(where, image, "detail")}
+    _check_keys(where, image, ("url", "detail", "file_id"))
+    detail = {} if _is_empty(image.get("detail")) else {"detail": _text(where, image, "detail")}
+    if not _is_empty(image.get("file_id")):
+        if not _is_empty(image.get("url")):
+            raise MessagesError(f"{where} has an image with a url and a file_id; give one of them")
+        return {"file_id": _text(where, image, "file_id"), **detail}
+    try:
+        raw = isinstance(image.get("url"), RAW)
+        url, _ = data_url(image["url"]) if raw else (_text(where, image, "url"), "")
+        if (found := DATA_URL.match(url)) and found[1].lower().startswith("image/"):
+            if not raw:
+                check_base64(url[found.end() :])
+            if found[1].lower() == "image/jpg":
+                url = f"data:image/jpeg{url[found.end(1) :]}"
+        elif raw or not _is_web(url):
+            raise MediaProblem(
+                "whose bytes are no image" if raw else "whose url is not https://host/... or data:image/png;base64,..."
+            )
+    except MediaProblem as error:
+        raise MessagesError(f"{where} has an image {error}") from None
+    return {"url": url, **detail}
+
+
+def _file(where: str, file: object) -> dict[str, str]:
+    """Return `{"file_data" | "file_url" | "file_id", "filename"?}` of a file, checked and copied."""
+    if not isinstance(file, Mapping):
+        raise MessagesError(f'{where} has a file of the type {type(file).__name__}; it must be {{"file_data"}}')
+    _check_keys(where, file, (*FILE_KEYS, "filename"))
+    given = [key for key in FILE_KEYS if file.get(key) is not None]
+    if len(given) != 1:
+        raise MessagesError(f"{where} has a file with {' and '.join(given) or 'no data'}; give one of {FILE_KEYS}")
+    key, name = given[0], "" if _is_empty(file.get("filename")) else _text(where, file, "filename")
+    try:
+        if isinstance(file[key], RAW) and key == "file_data":
+            text, name = data_url(file[key], name)
+        else:
+            text = _text(where, file, key)
+            if key == "file_data":
+                found = DATA_URL.match(text)
+                if found is None:
+                    raise MediaProblem("whose file_data are not bytes, a path or data:application/pdf;base64,...")
+                check_base64(text[found.end() :])
+            elif key == "file_url" and not _is_web(text):
+                raise MediaProblem("whose file_url is not https://host/...")
+    except MediaProblem as error:
+        raise MessagesError(f"{where} has a file {error}") from None
+    return {key: text, **({"filename": name} if name else {})}
+
+
+def _audio(where: str, audio: object) -> dict[str, str]:
+    """Return `{"data", "format"}` of audio, checked and copied; the format of bytes or a path may be left out."""
+    if not isinstance(audio, Mapping):
+        raise MessagesError(
+            f'{where} has an input_audio of the type {type(audio).__name__}; it must be {{"data", "format"}}'
+        )
+    _check_keys(where, audio, ("data", "format"))
+    kind = "" if _is_empty(audio.get("format")) else _text(where, audio, "format")
+    try:
+        if isinstance(audio.get("data"), RAW):
+            text, found = audio_of(audio["data"])
+        else:
+            text, found = _text(where, audio, "data"), ""
+            check_base64(text)
+        if not (kind or found).isalnum():
+            raise MediaProblem('of an unknown format; give one, like "format": "wav"')
+    except MediaProblem as error:
+        raise MessagesError(f"{where} has audio {error}") from None
+    return {"data": text, "format": kind or found}
+
+
+MEDIA: Mapping[str, Callable[[str, object], dict[str, str]]] = {
+    "image_url": _image, "file": _file, "input_audio": _audio,
+}  # fmt: skip
 
 
 def _is_web(url: str) -> bool:
@@ -319,9 +380,11 @@ def _plain(number: int, message: Message) -> dict[str, str]:
         for key, value in message.items()
         if value and key not in ("role", "content", "state", "partial")
     ]
-    for part in () if isinstance(message["content"], str) else message["content"]:
+    for place, part in enumerate(() if isinstance(message["content"], str) else message["content"], 1):
         found += (
-            ["an image"] if part["type"] == "image_url" else [f"the field {key!r}" for key in part if key in PART_KEYS]
+            [f"{SURPLUS[part['type']]} (part {place})"]
+            if part["type"] != "text"
+            else [f"the field {key!r}" for key in part if key in PART_KEYS]
         )
     if found:
         raise MessagesError(
@@ -355,20 +418,6 @@ def parts(message: Message) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return list(content)
-
-
-def split_data_url(url: str) -> tuple[str, str] | None:
-    """Return the media type (in lower case) and the base64 text of an image's data URL, or None for a web URL."""
-    found = DATA_URL.match(url)
-    return (found[1].lower(), url[found.end() :]) if found else None
-
-
-def embedded_image(part: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the media type and the base64 text of an image part.  Raises `MessagesError` for an image at a web URL."""
-    found = split_data_url(part["image_url"]["url"])
-    if found is None:
-        raise MessagesError("an image has a web URL, which this service cannot carry; pass the image as a data: URL")
-    return found
 
 
 def as_result_object(text: str) -> dict[str, Any]:

@@ -148,8 +148,9 @@ class Stream:
     def events(self) -> "Events":
         """Return the texts and events in order, for a `for` or an `async for` loop.
 
-        The loop gets text as `str`, and `Start`, `Reasoning`, `ToolCallDelta`, `ToolCall`, `Native`, `Usage` and
-        `Finish`.  A stream is read once, either in this way or as text.
+        The loop gets text as `str`, and `Start`, `Reasoning`, `ToolCallDelta`, `ToolCall`, `Media`, `Citation`,
+        `ServerToolCall`, `ServerToolResult`, `Native`, `TurnState`, `Usage` and `Finish`.  A stream is read once,
+        either in this way or as text.
         """
         return Events(self)
 

@@ -22,6 +22,9 @@ EVERY_KEY = (
     "name", "tool.name", "tool.is_error", "tool.image_url", *ANSWER_KEYS, *(f"content.{key}" for key in PART_KEYS),
     "image_url.detail", *(f"tool_calls.{key}" for key in CALL_KEYS), "tools.cache_control", "function.strict",
 )  # fmt: skip
+# The kinds of media that most services take, and those that have a form in OpenAI's Chat Completions.
+IMAGES = ("image.data", "image.url")
+CHAT_MEDIA = (*IMAGES, "file.data", "file.id", "audio.data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,9 @@ class Takes:
       `tool.name`, `tool.is_error` and `tool.image_url` in a message of the role tool, `content.cache_control` in a
       part, `image_url.detail` in an image, `tool_calls.extra_content` in a tool call, `tools.cache_control` in a tool,
       `function.strict` in a tool's function.
-    - `images` are the media types of the images that it takes; () means any.
+    - `media` are the kinds of media that it takes, in the words of `media.KINDS`.
+    - `images` are the media types of the images that it takes; () means any.  `files` is a regular expression for the
+      media types of files, and `audio` one for the formats of audio; "" means any.
     - `developer` says whether it knows the role developer.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
     - `call_ids` is a regular expression for the ids of tool calls.
@@ -71,7 +76,10 @@ class Takes:
     """
 
     keys: Collection[str] = ()
+    media: Collection[str] = IMAGES
     images: Collection[str] = ()
+    files: str = ""
+    audio: str = ""
     developer: bool = False
     empty_answers: bool = True
     call_ids: str = ".+"
@@ -86,4 +94,4 @@ class Takes:
 
 
 # What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY, state="provider", reasoning="reasoning_content")
+EVERYTHING = Takes(keys=EVERY_KEY, media=CHAT_MEDIA, state="provider", reasoning="reasoning_content")

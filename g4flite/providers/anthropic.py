@@ -4,14 +4,16 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level
 from .._core.errors import LimitError, MessagesError, OptionError
-from .._core.events import Finish, Native, Start, TurnState, Usage
-from .._core.messages import Message, arguments, parts, split_data_url, split_system
+from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
+from .._core.media import embedded
+from .._core.messages import Message, arguments, parts, split_system
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -33,10 +35,11 @@ from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.numbers import loads
+from .._core.response.others import citation_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import reported
-from .._core.takes import Refused, Takes
+from .._core.takes import IMAGES, Refused, Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
@@ -114,7 +117,10 @@ BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5
 # '^[a-zA-Z0-9_-]{1,128}$'".
 TAKES = Takes(
     keys=("content.cache_control", "tools.cache_control", "function.strict", "tool.is_error", "tool.image_url"),
+    media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
+    # A PDF, or text of any kind, which goes out as plain text.
+    files="application/pdf|text/.+",
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
     refused=(*REFUSED, NO_SCHEMA),
@@ -128,7 +134,8 @@ TAKES = Takes(
 def payload(call: Call) -> JSON:
     """`messages` are turns whose content is text or a list of blocks, and `system` holds the system messages.
 
-    Tool calls and their results are blocks.  The service requires `max_tokens`: it is 8192 without the option.
+    Tool calls and their results, images and files are blocks; a file of text goes out as text.  The service requires
+    `max_tokens`: it is 8192 without the option.
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
     Claude 4.5, which know none, raise `OptionError`.
     A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
@@ -143,7 +150,8 @@ def payload(call: Call) -> JSON:
     thought = thinking(call)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
     system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
-    if messages[-1]["role"] == "assistant" and re.fullmatch(NO_PREFILL, call.model or ""):
+    last = messages[-1]
+    if last["role"] == "assistant" and not is_paused(last) and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
             f"the last message is the assistant's, and the model {call.model!r} does not go on with an answer; "
             "add a user's message"
@@ -199,6 +207,15 @@ def thinking(call: Call) -> dict[str, Any]:
             "lower the other"
         )
     return {"thinking": {"type": "enabled", "budget_tokens": tokens}, "max_tokens": most}
+
+
+def is_paused(message: Message) -> bool:
+    """Return whether an answer is a turn of a tool of the service's, which goes back as it is and last.
+
+    Source: pydantic-ai's cassette test_pause_turn_web_search_streaming_vcr (2026).
+    """
+    kinds = [str(part.get("type")) for part in message.get("state", ()) if isinstance(part, dict)]
+    return any(kind in SERVER_TOOLS or kind.endswith("_tool_result") for kind in kinds)
 
 
 def accepted(schema: Any) -> Any:
@@ -258,12 +275,31 @@ def blocks(message: Message) -> Any:
     for part in parts(message):
         # A text part has the form of a text block.
         block = dict(part)
-        if url := block.pop("image_url", {}).get("url"):
-            media, data = split_data_url(url) or ("", "")
-            source = {"type": "base64", "media_type": media, "data": data} if media else {"type": "url", "url": url}
-            block |= {"type": "image", "source": source}
+        if image := block.pop("image_url", None):
+            block |= {"type": "image", "source": source(part, image)}
+        elif file := block.pop("file", None):
+            title = non_empty(title=file.get("filename"))
+            block |= {"type": "document", "source": source(part, file), **title}
         result.append(block)
     return result + calls
+
+
+def source(part: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the source of an image or a document, which is `given` in the part: its data, its URL or its id.
+
+    Raises `MessagesError` for text that is not in UTF-8.  Source: the types of anthropic-sdk-python 2.14.0.
+    """
+    if "file_id" in given:
+        return {"type": "file", "file_id": given["file_id"]}
+    media_type, text = embedded(part)
+    if not media_type:
+        return {"type": "url", "url": given.get("file_url") or given["url"]}
+    if not media_type.startswith("text/"):
+        return {"type": "base64", "media_type": media_type, "data": text}
+    try:
+        return {"type": "text", "media_type": "text/plain", "data": b64decode(text).decode()}
+    except UnicodeDecodeError:
+        raise MessagesError("a file of text is not in UTF-8, which this service needs; encode it") from None
 
 
 def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,6 +370,8 @@ DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "i
           "signature": "signature_delta", "citation": "citations_delta"}  # fmt: skip
 
 
+# The blocks that are calls of tools which the service runs itself.
+SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
 # The ranks of the kinds of blocks: see `MessagesReader`.
 RANKS = {"text": 1, None: 1, "tool_use": 2}
 
@@ -346,6 +384,26 @@ class Block(NamedTuple):
     pieces: list[str]
 
 
+def other(block: dict[str, Any], text: str) -> Other:
+    """Return a block of another kind than text, thinking and the caller's tools; `text` is its input, if it came so.
+
+    The result of a tool of the service is a block of its own, whose kind names the tool.
+    """
+    kind = str(block.get("type"))
+    if kind in SERVER_TOOLS:
+        return server_call(block.get("id"), block.get("name"), text or block.get("input"))
+    if kind.endswith("_tool_result"):
+        return ServerToolResult(word(block.get("tool_use_id")), kind.removesuffix("_tool_result"), block.get("content"))
+    return Native(kind, block)
+
+
+def citation(value: dict[str, Any]) -> Citation:
+    """Return a citation: the words of the source.  It belongs to the text block in which it comes."""
+    title = "title" if value.get("title") else "document_title"
+    url = "source" if value.get("type") == "search_result_location" else "url"
+    return citation_of(value, value, text="cited_text", url=url, title=title, start="", end="")
+
+
 class MessagesReader:
     """Reads the events of one reply.  Unknown events are skipped, as the documentation asks of clients."""
 
@@ -354,7 +412,7 @@ class MessagesReader:
 
     def __init__(self, limit: int) -> None:
         self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
-        # The block that will be a `Native`, None if none is open; and how many characters its input may still grow.
+        # The open block of another kind, None if there is none; and how many characters its input may still grow.
         self._block: Block | None = None
         self._left = limit
         # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
@@ -423,6 +481,8 @@ class MessagesReader:
             return
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
+            cited = block.get("citations")
+            yield from (citation(one) for one in cited if isinstance(one, dict)) if isinstance(cited, list) else ()
         elif kind == "thinking":
             self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
@@ -440,7 +500,7 @@ class MessagesReader:
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
 
     def _native(self, index: object = None) -> Items:
-        """Yield the open block as a `Native`, with its input joined; if an index is given, only the block there."""
+        """Yield the open block, with its input joined; if an index is given, only the block there."""
         block = self._block
         if block is None or index not in (None, block.number):
             return
@@ -452,7 +512,7 @@ class MessagesReader:
             # The model broke it off.
             except (ValueError, RecursionError):
                 value = {**value, "input": text}
-        yield Native(str(value.get("type")), value)
+        yield other(value, text)
         yield TurnState(value)
 
     def _delta(self, index: object, delta: dict[str, Any]) -> Items:
@@ -472,6 +532,8 @@ class MessagesReader:
         if kind == "signature_delta":
             self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
             return ()
+        if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
+            return (citation(delta["citation"]),)
         return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:

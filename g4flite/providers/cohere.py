@@ -8,7 +8,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import budget
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Finish, Native, Start, TurnState
+from .._core.events import Citation, Finish, Native, Start, TurnState
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -28,6 +28,7 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.others import citation_of, image_of
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import reported
@@ -127,7 +128,7 @@ class CohereReader:
         if kind in ("content-delta", "content-start"):
             content = frame["delta"]["message"]["content"]
             if content.get("type") not in TEXTS:
-                return (Native(str(content["type"]), content),)
+                return (image_of(str(content["type"]), content),)
             # A piece holds either reasoning or text.
             if content.get("thinking"):
                 return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))
@@ -138,7 +139,7 @@ class CohereReader:
         if kind in ("tool-plan-delta", "citation-start"):
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
-                return (Native("citations", citations),)
+                return tuple(map(cited, citations if isinstance(citations, list) else (citations,)))
             begins = kind == "tool-plan-delta" and not self._planned
             self._planned |= begins
             return (TurnState(None) if begins else None, *reasoning_of(message.get("tool_plan")))
@@ -180,6 +181,16 @@ class CohereReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message-end ends a reply
         return ()
+
+
+def cited(citation: object) -> Citation | Native:
+    """Return a citation, with its first source that is a document (types of cohere-python 7.3.1)."""
+    if not isinstance(citation, dict):
+        return Native("citations", citation)
+    sources = citation.get("sources")
+    documents = [as_object(as_object(one).get("document")) for one in sources] if isinstance(sources, list) else []
+    named = citation_of(next(filter(None, documents), {}), citation)
+    return citation_of(citation, citation)._replace(url=named.url, title=named.title)
 
 
 def parser(limit: int) -> FrameParser:

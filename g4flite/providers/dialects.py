@@ -23,7 +23,7 @@ from .._core.errors import MessagesError
 from .._core.messages import Message, parts
 from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
-from .._core.takes import EVERYTHING, Refused, Takes
+from .._core.takes import EVERYTHING, IMAGES, Refused, Takes
 from .openai import JSON_UNSAID, OPENAI, chat, check_stored, effort_as_it_is
 from .openai import TAKES as OPENAI_TAKES
 
@@ -31,7 +31,10 @@ USAGE = {"stream_options": {"include_usage": True}}
 # What OpenAI's documentation lists, without the fields that it added of late; the services have no role developer.
 TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
 # The name of a deployment says nothing of its model.
-AZURE_TAKES = replace(OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), no_system="", refused=(JSON_UNSAID,))
+# Azure takes no `file` (pydantic-ai, August 2026).
+AZURE_TAKES = replace(
+    OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), media=(*IMAGES, "audio.data"), no_system="", refused=(JSON_UNSAID,)
+)
 # An unknown field is a 400: "property 'reasoning_content' is unsupported" (NousResearch/hermes-agent#11089).  The
 # fields are those in the types of groq-python 1.7.0.
 GROQ_TAKES = replace(
@@ -106,6 +109,8 @@ OPENROUTER_TAKES = replace(
     TAKES,
     keys=(*TAKES.keys, "reasoning", "reasoning_details", "annotations", "refusal", "content.cache_control",
           "content.prompt_cache_breakpoint", "tools.cache_control"),
+    # A file's data, or its URL in their place (cassettes test_openrouter_file_annotation and document_url).
+    media=(*IMAGES, "file.data", "file.url", "audio.data"),
     # The details belong to the family of the model (the types' `format`).
     state="model",
     reasoning="reasoning",
@@ -115,6 +120,7 @@ OPENROUTER_TAKES = replace(
 # either content or tool_calls, but not none".
 MISTRAL_TAKES = Takes(
     keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}",
+    media=(*IMAGES, "file.data", "file.url", "file.id", "audio.data"),
     # Reasoning goes back as a part of the content.
     state="provider", reasoning="reasoning",
     refused=(
@@ -334,6 +340,8 @@ def xai_payload(call: Call) -> JSON:
 def mistral_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but for what the service refuses; `seed` becomes `random_seed`.
 
+    A file is a `document_url`, also with its data, and `input_audio` is the base64 text.
+
     A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
     out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
     `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system
@@ -342,7 +350,32 @@ def mistral_payload(call: Call) -> JSON:
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    return {**made, "messages": list(in_order([with_thinking(message) for message in made["messages"]]))}
+    return {
+        **made,
+        "messages": list(in_order([with_thinking(message) for message in map(with_chunks, made["messages"])])),
+    }
+
+
+def with_chunks(message: Message) -> Message:
+    """Return the message with its media in the service's form (types of mistralai 3.7.0, `ContentChunk`)."""
+    if not isinstance(message["content"], list):
+        return message
+    return {**message, "content": [chunk(part) for part in message["content"]]}
+
+
+def chunk(part: dict[str, Any]) -> dict[str, Any]:
+    """Return one part of a content in Mistral's form: audio is its base64 text, a file a document or its id."""
+    if part["type"] == "input_audio":
+        return {"type": "input_audio", "input_audio": part["input_audio"]["data"]}
+    if part["type"] != "file":
+        return part
+    if "file_id" in part["file"]:
+        return {"type": "file", "file_id": part["file"]["file_id"]}
+    return {
+        "type": "document_url",
+        "document_url": part["file"]["file_data"],
+        "document_name": part["file"]["filename"],
+    }
 
 
 def with_thinking(message: Message) -> Message:

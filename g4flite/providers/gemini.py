@@ -6,13 +6,15 @@ Source: https://ai.google.dev/api/generate-content and the types of python-genai
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
-from .._core.events import Finish, Native, TurnState, Usage
-from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
+from .._core.events import Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
+from .._core.media import embedded
+from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -33,6 +35,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
 from .._core.response.numbers import dumps
+from .._core.response.others import citation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
@@ -44,6 +47,8 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
+    # A web page's image is not fetched; a file's URL is one of the Files API or of YouTube.
+    media=("image.data", "file.data", "file.url", "audio.data"),
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
     refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
@@ -55,6 +60,8 @@ TAKES = Takes(
 # (ai.google.dev, thought-signatures).
 SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
 UNCHECKED = "skip_thought_signature_validator"
+# Their results of tools may hold images (types of google-genai 3.6.1, `FunctionResponse.parts`).
+SIGNED_TAKES = replace(TAKES, keys=(*TAKES.keys, "tool.image_url"))
 # Gemini 2 knows budgets alone, and Gemini 3 levels: types of google-genai 3.6.1 say that from 3.5 on a budget is an
 # error (`ReinforcementTuningThinkingLevel`).  A model of another name, like "gemini-flash-latest", gets what the caller
 # says.  Gemini 3 takes no level "none", and Pro no "minimal" either; 2.5 Pro takes no budget of 0 (pydantic-ai's
@@ -66,19 +73,23 @@ PRO_LEVELS = {name: name.upper() for name in EFFORTS[2:]}
 def payload(call: Call) -> JSON:
     """`contents` holds the messages, and `systemInstruction` the system messages.
 
+    Images, files and audio are parts `inlineData`; a file at a URL is `fileData`.
+
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.  A `response_format` beside `tools` raises `OptionError` for Gemini 2.5 and earlier models.
+    `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it, too, and a
+    `response_format` beside `tools` raises `OptionError`.
     `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
-    raises it, too.  `cache=True` changes nothing: the service caches by itself.
+    raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     # The service takes both spellings of each name.
     for group in ("generationConfig", "generation_config"):
         for count in ("candidateCount", "candidate_count"):
             single_answer(as_object(call.extra.get(group)).get(count), count)
-    system, messages = split_system(fitted(call, TAKES))
+    signed = SIGNED.fullmatch(call.model or "") is not None
+    system, messages = split_system(fitted(call, SIGNED_TAKES if signed else TAKES))
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed",
              "frequency_penalty": "frequencyPenalty", "presence_penalty": "presencePenalty"}  # fmt: skip
@@ -98,7 +109,7 @@ def payload(call: Call) -> JSON:
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
-        contents=contents(messages, signed=SIGNED.fullmatch(call.model or "") is not None),
+        contents=contents(messages, signed=signed),
         systemInstruction=non_empty(parts=[{"text": system}] if system else None),
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
@@ -146,20 +157,29 @@ def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any
 def wire_parts(message: Message, names: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Yield the parts of one message in the protocol's form; `names` has each tool call's function by the call's id."""
     if message["role"] == "tool":
-        name, content = names[message["tool_call_id"]], message["content"]
+        name = names[message["tool_call_id"]]
+        content = "".join(part["text"] for part in parts(message) if part["type"] == "text")
+        shown = [wire_part(part) for part in parts(message) if part["type"] != "text"]
         # "error" is the service's word for a failed call (types of google-genai 3.6.1, `FunctionResponse`).
         response = {"error": content} if message.get("is_error") else as_result_object(content)
-        yield {"functionResponse": {"id": message["tool_call_id"], "name": name, "response": response}}
+        result = {"id": message["tool_call_id"], "name": name, "response": response}
+        yield {"functionResponse": result | non_empty(parts=shown)}
         return
     calls = message.get("tool_calls", ())
     # 400 "must include at least one parts field"; an empty text is accepted (pydantic-ai's cassettes, August 2026).
-    for part in parts(message) or ([] if calls else [{"type": "text", "text": ""}]):
-        if part["type"] == "text":
-            yield {"text": part["text"]}
-            continue
-        media, data = embedded_image(part)
-        yield {"inlineData": {"mimeType": media, "data": data}}
+    yield from map(wire_part, parts(message) or ([] if calls else [{"type": "text", "text": ""}]))
     yield from map(function_call, calls)
+
+
+def wire_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return one part of a content in the protocol's form."""
+    if part["type"] == "text":
+        return {"text": part["text"]}
+    file = part.get("file", {})
+    if "file_url" in file:
+        return {"fileData": {"fileUri": file["file_url"]}}
+    media_type, data = embedded(part)
+    return {"inlineData": {"mimeType": media_type, "data": data}}
 
 
 def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,6 +216,12 @@ KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "video
                    "mediaResolution"))  # fmt: skip
 # The fields of a candidate that name the answer's sources.  The last chunk has them whole.
 SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
+
+
+# The parts of the two fields `GROUNDING` are citations.
+GROUNDING = ("groundingChunks", "groundingSupports")
+# The tool that runs code has no name.
+TOOLS = {"executableCode": "code_execution", "codeExecutionResult": "code_execution"}
 
 
 class GeminiReader:
@@ -284,7 +310,9 @@ class GeminiReader:
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
-            yield from (Native(key, value) for key, value in part.items() if key not in KNOWN and value is not None)
+            for key, value in part.items():
+                if key not in KNOWN and value is not None:
+                    yield Native(key, value) if part.get("thought") else other(key, value)
             yield TurnState(part)
         elif signature:
             yield TurnState({"thoughtSignature": signature} if text or call else part)
@@ -316,7 +344,7 @@ class GeminiReader:
                 return
             # The text of half a call has no last brace, as the model would have broken it off.
             yield from self._calls.once(waiting.name, dumps(waiting.arguments())[:-1], waiting.id)
-        yield from (Native(key, value) for key, value in self._sources.items())
+        yield from cited(self._sources)
         native = finish.native
         yield Finish(self._calls.reason(finish.reason), native)
         yield self._usage()
@@ -335,6 +363,67 @@ class GeminiReader:
 
     def rest(self) -> Items:
         return (self._usage() if self._ending.finish is not None else None,)
+
+
+def other(key: str, value: Any) -> Other:
+    """Return the content in a field of a part that is not among `KNOWN`; a drawing among the thoughts is no answer."""
+    if not isinstance(value, dict):
+        return Native(key, value)
+    if key in ("inlineData", "fileData"):
+        found = media_of("*", data=value.get("data"), url=value.get("fileUri"), mime_type=value.get("mimeType"))
+        return found or Native(key, value)
+    name = TOOLS.get(key, value.get("toolType"))
+    rest = {name: one for name, one in value.items() if name not in ("id", "toolType")}
+    if key in ("executableCode", "toolCall"):
+        return server_call(value.get("id"), name, rest.get("args", rest))
+    if key in ("codeExecutionResult", "toolResponse"):
+        return ServerToolResult(word(value.get("id")), word(name), rest.get("response", rest))
+    return Native(key, value)
+
+
+def cited(sources: dict[str, Any]) -> Iterator[Other]:
+    """Yield the sources that the service names: each passage with each of its sources, then sources without a passage.
+
+    What else is said, like the queries of a web search, is `Native`.  Source: types of google-genai 3.6.1.
+    """
+    grounding, noted = (as_object(sources.get(key)) for key in ("groundingMetadata", "citationMetadata"))
+    chunks, supports = (objects(grounding.get(key)) for key in GROUNDING)
+    used = set[int]()
+    for support in supports:
+        indices = support.get("groundingChunkIndices")
+        places = [place for place in indices if place in range(len(chunks))] if isinstance(indices, list) else []
+        used.update(places)
+        for chunk in [chunks[place] for place in places] or [{}]:
+            yield passage(as_object(support.get("segment")), chunk, support)
+    for place, chunk in enumerate(chunks):
+        if place not in used:
+            yield passage({}, chunk, {})
+    # Vertex has the second name.
+    sourced = objects(noted.get("citationSources")) or objects(noted.get("citations"))
+    for source in sourced:
+        yield citation_of(source, source, url="uri", start="startIndex", end="endIndex")
+    rest = {key: value for key, value in grounding.items() if key not in GROUNDING or not objects(value)}
+    for key, value in sources.items():
+        if key == "groundingMetadata" and grounding:
+            yield from (Native(key, rest),) if rest else ()
+        elif key != "citationMetadata" or not sourced:
+            yield Native(key, value)
+
+
+def objects(value: object) -> list[dict[str, Any]]:
+    """Return the value if it is a list of objects, else []."""
+    return value if isinstance(value, list) and all(isinstance(one, dict) for one in value) else []
+
+
+def passage(segment: dict[str, Any], chunk: dict[str, Any], support: dict[str, Any]) -> Citation:
+    """Return the citation of a source, which is an object `web`, `retrievedContext` or `maps`, for a passage."""
+    source = next((one for one in chunk.values() if isinstance(one, dict)), {})
+    raw = {"groundingChunk": chunk} | non_empty(groundingSupport=support)
+    found = citation_of(segment, raw, start="startIndex", end="endIndex")
+    # The first passage has no start, which stands for 0.
+    start = 0 if found.start is None and found.end is not None else found.start
+    named = citation_of(source, raw, url="uri")
+    return found._replace(url=named.url, title=named.title, start=start)
 
 
 def counted(counts: dict[str, Any]) -> Usage | None:

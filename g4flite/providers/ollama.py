@@ -10,7 +10,8 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, level
 from .._core.events import Finish, Native, Start
-from .._core.messages import Message, arguments, embedded_image, parts, tool_names
+from .._core.media import embedded
+from .._core.messages import Message, arguments, parts, tool_names
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -26,13 +27,14 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
+from .._core.response.others import media_of
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
-TAKES = Takes(state="provider")
+TAKES = Takes(media=("image.data",), state="provider")
 # gpt-oss always thinks, and knows levels; of other models, thinking can be turned on and off: 400 'think value "medium"
 # is not supported for this model' (charmbracelet/crush#2623, 2026).
 GPT_OSS = "(.*/)?gpt-oss.*"
@@ -77,7 +79,7 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         if part["type"] == "text":
             texts.append(part["text"])
             continue
-        images.append(embedded_image(part)[1])
+        images.append(embedded(part)[1])
     calls = [
         {"function": {"name": call["function"]["name"], "arguments": arguments(call)}}
         for call in message.get("tool_calls", ())
@@ -115,8 +117,9 @@ class OllamaReader:
         message = frame.get("message") or {}
         if message.get("thinking"):
             yield from reasoning_of(message["thinking"])
-        if message.get("images"):
-            yield Native("images", message["images"])
+        if images := message.get("images"):
+            for image in images if isinstance(images, list) else (images,):
+                yield media_of("image", data=image) or Native("images", image)
         yield text_or_error(message.get("content"))
         if isinstance(logprobs := frame.get("logprobs"), list):
             yield Native("logprobs", logprobs)

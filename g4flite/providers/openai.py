@@ -11,7 +11,8 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import SAME_LEVELS, level
 from .._core.errors import G4fliteError, LimitError, OptionError, ProviderError
-from .._core.events import Event, Finish, Native, TurnState, Usage
+from .._core.events import Event, Finish, Native, ServerToolResult, TurnState, Usage
+from .._core.media import filename_of
 from .._core.messages import Message
 from .._core.options import (
     OPTIONS,
@@ -31,13 +32,14 @@ from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
-from .._core.response.fields import Naming, as_object, reasoning_of
+from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.others import annotation_of, image_of, media_of, server_call, sources_of, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.thinking import ThinkTag
-from .._core.takes import Refused, Takes
+from .._core.takes import CHAT_MEDIA, Refused, Takes
 
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools", "reasoning_effort", "logprobs", "cache")}
@@ -73,13 +75,17 @@ REFUSED = (
 # What OpenAI takes: the fields in the types of openai-python; 400 "You uploaded an unsupported image. Please make sure
 # your image has of one the following formats: ['png', 'jpeg', 'gif', 'webp']"; 400 "Invalid
 # 'messages[2].tool_calls[0].id': string too long. Expected a string with maximum length 40"; a function's name is
-# letters, digits, _ and -, 64 at most (types of openai-python, 3.57.0).
+# letters, digits, _ and -, 64 at most (types of openai-python, 3.57.0).  Audio is "wav" or "mp3" (the same types).
 TAKES = Takes(
     keys=("name", "refusal", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    media=CHAT_MEDIA,
     images=("image/png", "image/jpeg", "image/gif", "image/webp"),
+    audio="wav|mp3",
     developer=True,
     call_ids=".{1,40}",
     tool_names="[a-zA-Z0-9_-]{1,64}",
+    # The id of what the model said aloud, which is the account's.
+    state="account",
     # 400 "Unsupported value: 'messages[0].role' does not support 'developer' with this model.", and of 'system' alike
     # (pydantic-ai's cassette test_openai_o1_mini_system_role, 2025).
     no_system="o1-mini(-.+)?",
@@ -143,6 +149,8 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     with tool calls; an empty text is accepted (pydantic-ai's cassettes; continuedev/continue#11711, 2026).
     """
     fields: dict[str, Any] = {**message}
+    if isinstance(message["content"], list):
+        fields["content"] = [as_chat_part(part) for part in message["content"]]
     calls = [dict(call) for call in message.get("tool_calls", ())]
     reasoning = ""
     for part in fields.pop("state", ()):
@@ -152,12 +160,27 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
             reasoning += part["reasoning"]
         elif isinstance(part, dict):
             fields |= part
+    if "audio" in fields:
+        # The transcript is in the audio.
+        del fields["content"]
     # OpenRouter's details repeat the reasoning.
     if takes.reasoning and reasoning and "reasoning_details" not in fields:
         fields[takes.reasoning] = reasoning
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
     return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
+
+
+def as_chat_part(part: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of a content in the form of Chat Completions: the data of a file have a name.
+
+    OpenRouter takes a file's web URL in the place of its data (types of openrouter-python 1.3.84).
+    """
+    if part["type"] != "file" or "file_id" in part["file"]:
+        return part
+    file = part["file"]
+    data = file.get("file_data") or file["file_url"]
+    return {**part, "file": {"filename": filename_of(part), "file_data": data}}
 
 
 def payload(call: Call) -> JSON:
@@ -169,6 +192,7 @@ def payload(call: Call) -> JSON:
     A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.  A level of
     `reasoning_effort` that the model refuses, a budget, and `metadata` unless `extra=` has `store: True` raise it, too.
     `parallel_tool_calls` without tools is left out.  `cache=True` changes nothing: the service caches by itself.
+    A file without a name is named after its type.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """
@@ -180,6 +204,9 @@ def payload(call: Call) -> JSON:
 # The fields of a delta that hold content of other kinds.  Sources: types of openai-python (`audio`), OpenRouter
 # (`images`, `annotations`) and Groq (`executed_tools`), and of pollinations (`content_blocks`), November 2026.
 NATIVES = frozenset(("audio", "images", "annotations", "content_blocks", "executed_tools"))
+# The fields of Groq's `executed_tools` that hold a result, and the most tools of a reply.
+OUTCOMES = ("output", "search_results", "code_results", "browser_results")
+MOST_TOOLS = 1024
 # The fields that hold reasoning.  The details, which are OpenRouter's, repeat the others.
 THOUGHTS = ("reasoning", "reasoning_content", "reasoning_details")
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
@@ -208,6 +235,10 @@ class ChatReader:
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
         self._sources = dict[str, Any]()
+        # The id and the media type of the audio, "" if none came.
+        self._audio = self._sound = ""
+        # The places of Groq's tools of which a call was given out.
+        self._ran = set[str]()
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said, self._message = set[str](), dict[str, Any]()
         # The token counts that came with the finish reason or behind it.
@@ -289,7 +320,8 @@ class ChatReader:
         if delta.get("refusal"):
             self._refuse(delta["refusal"])
         if not NATIVES.isdisjoint(delta):
-            yield from (Native(key, value) for key, value in delta.items() if key in NATIVES and value)
+            for key, value in delta.items():
+                yield from self._others(key, value) if key in NATIVES and value else ()
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
@@ -321,9 +353,50 @@ class ChatReader:
         elif kind in (None, "text"):
             text = text_or_error(part.get("text") if kind else part["text"])
             yield from (text,) if self._think.off else self._think.feed(text)
-        # A `reference`, a `document_url`, an `image_url`.
+        elif kind == "image_url":
+            yield image_of(kind, part)
+        # A `reference`, a `document_url`.
         else:
             yield Native(str(kind), part)
+
+    def _others(self, key: str, value: Any) -> Iterator[str | Event]:
+        """Yield the content in one of the fields `NATIVES` of a delta."""
+        if key == "audio" and isinstance(value, dict):
+            yield from self._spoken(value)
+        elif key in ("annotations", "images") and isinstance(value, list):
+            yield from (annotation_of(key, one) if key == "annotations" else image_of(key, one) for one in value)
+        elif key == "executed_tools" and isinstance(value, list):
+            for tool in value:
+                yield from self._executed(tool) if isinstance(tool, dict) else (Native(key, tool),)
+        else:
+            yield Native(key, value)
+
+    def _spoken(self, audio: dict[str, Any]) -> Iterator[str | Event]:
+        """Yield a piece of audio, and of its transcript, which is the answer's text; its id goes back in its place."""
+        if isinstance(audio.get("id"), str) and self._audio != audio["id"]:
+            self._audio = audio["id"]
+            yield TurnState({"audio": {"id": self._audio}})
+        if audio.get("transcript"):
+            yield text_or_error(audio["transcript"])
+        if audio.get("data"):
+            sound = media_of("audio", data=audio["data"], mime_type=self._sound)
+            self._sound = sound.mime_type if sound else ""
+            yield sound or Native("audio", audio)
+
+    def _executed(self, tool: dict[str, Any]) -> Iterator[Event]:
+        """Yield a call of one of Groq's own tools, and its result, which may come in a later chunk.
+
+        Sources: types of groq-python 1.7.0; pydantic-ai's cassettes (2026).
+        """
+        place = name_of(tool.get("index")) or ""
+        found = {key: value for key, value in tool.items() if key in OUTCOMES and value}
+        if place not in self._ran:
+            self._ran.add(place)
+            if len(self._ran) > MOST_TOOLS:
+                raise LimitError(f"the tools that the service has run are more than {MOST_TOOLS}")
+            yield server_call(place, tool.get("type"), tool.get("arguments"))
+        if found:
+            yield ServerToolResult(place, word(tool.get("type")), found)
 
     def _refuse(self, words: object) -> None:
         self._refusal = (self._refusal + text_or_error(words))[:KEPT]
@@ -360,7 +433,7 @@ class ChatReader:
         yield from self._calls.whole()
         if self._details:
             yield TurnState({"reasoning_details": joined_details(self._details)})
-        yield from (Native(key, value) for key, value in self._sources.items())
+        yield from sources_of(self._sources)
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
         if finish.reason == "error":
             said = f"the service ended its reply with the finish reason {finish.native}; try again"

@@ -13,7 +13,8 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import SAME_LEVELS, level
 from .._core.errors import LimitError
-from .._core.events import Finish, Native, Reasoning, TurnState, Usage
+from .._core.events import Finish, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
+from .._core.media import filename_of
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -33,16 +34,19 @@ from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.others import annotation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import KEPT, reported
+from .._core.takes import IMAGES
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
-# The types of events with a piece of the reasoning, with content of other kinds (the event is all of it), with an
-# annotation, and with the head of the response.
+# The types of events with a piece of the reasoning, with audio and what is said in it, with an image before it is
+# complete (the event is all of it), with an annotation, and with the head of the response.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
-WHOLE = ("response.audio.delta", "response.audio.transcript.delta", "response.image_generation_call.partial_image")
+AUDIO, TRANSCRIPT = "response.audio.delta", "response.audio.transcript.delta"
+DRAFT = "response.image_generation_call.partial_image"
 ANNOTATION = "response.output_text.annotation.added"
 STARTS = ("response.created", "response.queued", "response.in_progress")
 # The kinds of content that the parts of a message hold.
@@ -53,7 +57,9 @@ MOST_PARTS = 1024
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
 TAKES = replace(
     CHAT_TAKES,
-    keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict"),
+    keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict", "tool.image_url"),
+    # 400 "unsupported MIME type 'audio/mpeg'" for audio (pydantic-ai's cassette, 2026).
+    media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
     call_ids=".{1,64}",
     empty_answers=False,
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
@@ -61,11 +67,17 @@ TAKES = replace(
 )
 # The fields of an item of the output that go back: `status` and fields that are null say nothing.
 UNSENT = ("status",)
+# The items that are calls of the service's own tools: the field with the arguments.  The fields with what a tool found.
+# Source: types of openai-python 3.57.0.
+SERVER_TOOLS = {"web_search_call": "action", "file_search_call": "queries", "code_interpreter_call": "code",
+                "mcp_call": "arguments"}  # fmt: skip
+OUTCOMES = ("results", "outputs", "output", "error")
 
 
 def payload(call: Call) -> JSON:
     """`input` holds an item for each message, tool call and tool result.
 
+    Images and files are parts `input_image` and `input_file`, also in the results of tools.
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
     it, too; `temperature` and `top_p` for a model that always reasons, and a level of `reasoning_effort` that it
@@ -175,8 +187,17 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return one part of a content in the protocol's form; `kind` is the type of a part that is text."""
     if part["type"] == "text":
         return {**part, "type": kind}
-    image = part["image_url"]
-    return {**part, "type": "input_image", "image_url": image["url"], "detail": image.get("detail", "auto")}
+    media = {**part.get("image_url", {}), **part.get("file", {})}
+    kept = {key: value for key, value in part.items() if key not in ("image_url", "file")}
+    if part["type"] == "image_url":
+        image = {"file_id": media["file_id"]} if "file_id" in media else {"image_url": media["url"]}
+        return {**kept, "type": "input_image", **image, "detail": media.get("detail", "auto")}
+    if "file_data" in media:
+        media["filename"] = filename_of(part)
+    elif "filename" in media:
+        # The service takes a name beside the data alone (types of openai-python 3.57.0).
+        del media["filename"]
+    return {**kept, "type": "input_file", **media}
 
 
 @dataclass(slots=True, eq=False)
@@ -256,6 +277,8 @@ class ResponsesReader:
         # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
         self._thought: tuple[object, object] | None = None
         self._new_part = False
+        # The media type of the audio, "" if none came.
+        self._sound = ""
         # Behind a delta, `repeats` may read the next one.
         self.verbatim = self.done = False
 
@@ -296,9 +319,15 @@ class ResponsesReader:
             yield from self._come(index, number, item_id, part) if part.get("type") in PARTS else ()
         elif kind == ANNOTATION:
             self._at("text", index, number, item_id).notes += 1
-            yield Native("output_text.annotation.added", frame.get("annotation"))
-        elif kind in WHOLE:
-            yield Native(str(kind).removeprefix("response."), frame)
+            yield annotation_of("output_text.annotation.added", frame.get("annotation"))
+        elif kind == AUDIO:
+            sound = media_of("audio", data=frame.get("delta"), mime_type=self._sound)
+            self._sound = sound.mime_type if sound else ""
+            yield sound or Native("audio.delta", frame)
+        elif kind == TRANSCRIPT:
+            yield text_or_error(frame.get("delta"))
+        elif kind == DRAFT:
+            yield Native(DRAFT.removeprefix("response."), frame)
         elif kind in STARTS:
             response = as_object(frame.get("response"))
             yield self._naming.learn(response.get("id"), response.get("model"))
@@ -354,7 +383,7 @@ class ResponsesReader:
         """Yield what of a part's whole value was not given out; none of its text, if that was `told` in other parts."""
         kind, whole = content_of(value)
         if whole is None:
-            yield Native(kind, value) if not part.given else None
+            yield from others(kind, value) if not part.given else ()
             part.given = 1
             return
         rest = None if told and kind == "text" else part.rest(whole)
@@ -369,7 +398,7 @@ class ResponsesReader:
         notes = value.get("annotations")
         for note in notes[part.notes :] if isinstance(notes, list) else ():
             part.notes += 1
-            yield Native("output_text.annotation.added", note)
+            yield annotation_of("output_text.annotation.added", note)
 
     def _item(self, index: object, item: dict[str, Any]) -> Items:
         """Yield what is new in an output item that is complete."""
@@ -527,6 +556,25 @@ class ResponsesReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here
         return ()
+
+
+def others(kind: str, item: dict[str, Any]) -> Iterator[Other]:
+    """Yield the content of an item, or of a part of a message, that is neither text nor reasoning nor a tool call."""
+    if kind == "image_generation_call":
+        form = item.get("output_format")
+        mime_type = f"image/{form}" if isinstance(form, str) else None
+        yield media_of("image", data=item.get("result"), mime_type=mime_type) or Native(kind, item)
+        return
+    if kind not in SERVER_TOOLS:
+        yield Native(kind, item)
+        return
+    given = item.get(SERVER_TOOLS[kind])
+    name = word(item.get("name")) if kind == "mcp_call" else kind.removesuffix("_call")
+    arguments = given if isinstance(given, dict) or kind == "mcp_call" else {SERVER_TOOLS[kind]: given}
+    yield server_call(item.get("id"), name, arguments)
+    found = {key: item[key] for key in OUTCOMES if item.get(key) is not None}
+    if found or item.get("status") == "failed":
+        yield ServerToolResult(word(item.get("id")), name, found or {"status": "failed"})
 
 
 def is_commentary(item: dict[str, Any]) -> bool:

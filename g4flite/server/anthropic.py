@@ -37,6 +37,7 @@ from .conversation import (
     assistant,
     check_tools,
     data_url,
+    file_part,
     function,
     image_part,
     joined,
@@ -46,6 +47,7 @@ from .conversation import (
 )  # fmt: skip
 from .effort import switched
 from .framing import sse
+from .model_refusals import SERVER_BLOCKS
 from .pieces import UNCOUNTED, Hidden, Piece, Problem, arguments_object, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import ANTHROPIC_PAIRS, anthropic
@@ -63,7 +65,8 @@ FAULTS = {
     "content_filter": (400, "invalid_request_error", "Output blocked by content filtering policy"),
     "server": (500, "api_error", "Internal server error"),
 }
-REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
+REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal",
+           "pause": "pause_turn"}  # fmt: skip
 
 # The type of the block for each kind of piece; "" for none.
 KINDS = {ToolCall: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: ""}
@@ -72,8 +75,8 @@ CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.ho
 RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
 SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)
 BLOCKS = {
-    "user": one_of(("text", "image", "tool_result")),
-    "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use")),
+    "user": one_of(("text", "image", "document", "tool_result")),
+    "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use", *SERVER_BLOCKS)),
 }
 ROLE = one_of(BLOCKS)
 OLD, NEW = "2023-06-01", "2026-10-21"
@@ -143,6 +146,8 @@ def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
                 parts.append(text_part(need(block, "text", NAME, where)))
             case "image":
                 parts.append(_image(block, where))
+            case "document":
+                parts.append(_document(block, where))
             case "tool_use":
                 asked = need(block, "name", NAME, where), need(block, "input", OBJECT, where)
                 calls.append(tool_call(*asked, need(block, "id", NAME, where)))
@@ -158,9 +163,29 @@ def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
 
 def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
     source = need(block, "source", OBJECT, where)
-    if need(source, "type", one_of(("base64", "url")), where + "source.") == "url":
-        return image_part(need(source, "url", NAME, where + "source."))
+    match need(source, "type", one_of(("base64", "url", "file")), where + "source."):
+        case "url":
+            return image_part(need(source, "url", NAME, where + "source."))
+        case "file":
+            return {"type": "image_url", "image_url": {"file_id": need(source, "file_id", NAME, where + "source.")}}
     return image_part(data_url(need(source, "media_type", NAME, where), need(source, "data", NAME, where)))
+
+
+def _document(block: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the file of a document; text in it becomes a part that is text."""
+    source, title = need(block, "source", OBJECT, where), block.get("title")
+    match need(source, "type", one_of(("base64", "text", "url", "file")), where + "source."):
+        case "url":
+            return file_part(file_url=need(source, "url", NAME, where + "source."), filename=title)
+        case "file":
+            return file_part(file_id=need(source, "file_id", NAME, where + "source."), filename=title)
+        case "text":
+            need(source, "media_type", exactly("text/plain"), where + "source.")
+            return text_part(need(source, "data", NAME, where + "source."))
+    need(source, "media_type", exactly("application/pdf"), where + "source.")
+    return file_part(
+        file_data=data_url(source["media_type"], need(source, "data", NAME, where + "source.")), filename=title
+    )
 
 
 def _result(block: Mapping[str, Any], where: str) -> dict[str, Any]:

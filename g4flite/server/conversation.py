@@ -22,6 +22,21 @@ def image_part(url: str, detail: str | None = None) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url, **extra}}
 
 
+def media_part(media_type: str, data: str) -> dict[str, Any]:
+    """Return a part of a message that is an image, audio or another file, by its media type and base64 text."""
+    kind = media_type.partition("/")[0]
+    if kind == "image":
+        return image_part(data_url(media_type, data))
+    if kind == "audio":
+        return {"type": "input_audio", "input_audio": {"data": data, "format": media_type.partition("/")[2]}}
+    return file_part(file_data=data_url(media_type, data))
+
+
+def file_part(**file: str | None) -> dict[str, Any]:
+    """Return a part of a message that is a file, by its `file_data`, `file_url` or `file_id`, and its `filename`."""
+    return {"type": "file", "file": picked(file, *file)}
+
+
 def data_url(media_type: str, data: str) -> str:
     """Return the data URL of base64 text."""
     return f"data:{media_type};base64,{data}"
@@ -82,6 +97,6 @@ def check_tools(messages: Messages, *, unanswered: str = "", unasked: str = "") 
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Return the text of a message in the common form, without its images."""
+    """Return the text of a message in the common form, without its images and files."""
     content = message["content"] or ""
     return content if isinstance(content, str) else " ".join(part["text"] for part in content if "text" in part)

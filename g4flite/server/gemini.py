@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
+from mimetypes import guess_type
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,10 +36,11 @@ from .conversation import (
     Messages,
     assistant,
     check_tools,
-    data_url,
+    file_part,
     function,
     image_part,
     joined,
+    media_part,
     named,
     text_part,
     tool_call,
@@ -71,6 +73,7 @@ DETAILS: dict[str, list[dict[str, Any]]] = {
 }
 REASONS = {
     "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
+    "pause": "CONTINUATION",
 }  # fmt: skip
 # The models that refuse a tool call without a signature; they sign without showing any thoughts, too.
 SIGNING = re.compile(r"gemini-([3-9]|\d\d).*")
@@ -216,11 +219,11 @@ def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:
             case "text" if not part.get("thought"):
                 parts.append(text_part(given))
             case "inlineData":
-                parts.append(
-                    image_part(data_url(need(given, "mimeType", NAME, where), need(given, "data", NAME, where)))
-                )
+                parts.append(_inline(given, where))
             case "fileData":
-                parts.append(image_part(need(given, "fileUri", NAME, where)))
+                uri = need(given, "fileUri", NAME, where)
+                media_type = given.get("mimeType") or guess_type(uri)[0] or ""
+                parts.append(image_part(uri) if media_type.startswith("image/") else file_part(file_url=uri))
             case "functionCall":
                 asked = need(given, "name", NAME, where), may(given, "args", OBJECT, where) or {}
                 calls.append(tool_call(*asked, given.get("id")))
@@ -232,12 +235,22 @@ def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:
         messages.append({"role": "user", "content": joined(parts)})
 
 
+def _inline(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    return media_part(need(given, "mimeType", NAME, where), need(given, "data", NAME, where))
+
+
 def _result(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return a tool's message: the text of an object that holds a `result` or `output` alone, or the object as JSON."""
+    """Return a tool's message: the text of an object that holds a `result` or `output` alone, or the object as JSON.
+
+    Its parts follow the text (types of google-genai 3.6.1, `FunctionResponse.parts`).
+    """
     response = need(given, "response", OBJECT, where)
     text = response.get("result", response.get("output")) if len(response) == 1 else None
     extra = {"tool_call_id": given["id"]} if given.get("id") else {}
-    content = text if isinstance(text, str) else compact(response)
+    parts = [
+        _inline(need(part, "inlineData", OBJECT, where), where) for part in may(given, "parts", OBJECTS, where) or ()
+    ]
+    content = joined([text_part(text if isinstance(text, str) else compact(response)), *parts])
     return {"role": "tool", "content": content, "name": need(given, "name", NAME, where), **extra}
 
 

@@ -87,6 +87,18 @@ def thinks_right(value: Any, data: JSON) -> bool:
     return value.get("type") != "enabled" or value.get("budget_tokens", 0) in range(1024, data["max_tokens"])
 
 
+def is_paused(message: JSON) -> bool:
+    """Return whether a message holds a call or a result of a tool that the service runs: it goes back as it is."""
+    content = message["content"]
+    return isinstance(content, list) and any(block["type"] in SERVER_BLOCKS for block in content)
+
+
+# The blocks of tools that Anthropic runs itself (types of anthropic-sdk-python 2.14.0).
+SERVER_BLOCKS = (
+    "server_tool_use", "mcp_tool_use",
+    *(f"{tool}_tool_result" for tool in ("web_search", "web_fetch", "code_execution", "bash_code_execution",
+                                         "text_editor_code_execution", "tool_search", "mcp")),
+)  # fmt: skip
 REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
 GPT_4 = r"(chatgpt-4o|gpt-(3\.5|4)).*"
 LEVEL = "Unsupported value: '{value}' is not supported with this model."
@@ -180,7 +192,7 @@ ANTHROPIC = (
     Rule("thinking", "`max_tokens` must be greater than `thinking.budget_tokens`, which must be at least 1024.",
          thinks_right),
     Rule("messages", "This model does not support assistant message prefill. The conversation must end with a user "
-         "message.", lambda value, _: value[-1]["role"] != "assistant", CLAUDE_4_6),
+         "message.", lambda value, _: value[-1]["role"] != "assistant" or is_paused(value[-1]), CLAUDE_4_6),
 )  # fmt: skip
 # The request as it comes, with the model of the URL beside it.
 GEMINI = (

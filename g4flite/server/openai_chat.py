@@ -34,10 +34,10 @@ from .checks import (
     options,
     picked,
 )  # fmt: skip
-from .conversation import Messages, assistant, check_tools, image_part, joined, text_part, tool_call
+from .conversation import Messages, assistant, check_tools, file_part, image_part, joined, text_part, tool_call
 from .effort import chat_effort
 from .framing import DONE, sse
-from .openai_habits import JSON, Habits, head, path, shown, token
+from .openai_habits import JSON, SHOWN, Habits, head, path, shown, token
 from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
@@ -112,43 +112,59 @@ def read(habits: Habits, post: Post) -> Turn:
 
 
 def read_messages(
-    given: list[dict[str, Any]], check: Callable[[], None] = lambda: None, parts: Sequence[str] = ("text", "image_url")
+    given: list[dict[str, Any]], check: Callable[[], None] = lambda: None, kinds: Sequence[str] = SHOWN
 ) -> Messages:
     """Return the messages without unknown fields.  Raise `Refusal` 400 if one of them has a wrong shape.
 
-    `parts` are the types that parts of a content may have.  `check` raises for what the service refuses besides.
+    `check` raises for what the service refuses besides, and `kinds` are the types of parts that a user's content has.
     """
-    messages = [_message(message, f"messages[{number}].", parts) for number, message in enumerate(given)]
+    messages = [_message(message, f"messages[{number}].", kinds) for number, message in enumerate(given)]
     check()
     check_tools(messages, **OPENAI_PAIRS)
     return messages
 
 
-def _message(given: Mapping[str, Any], where: str, parts: Sequence[str]) -> dict[str, Any]:
+def _message(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict[str, Any]:
     role = need(given, "role", ROLE, where)
     calls = [_call(call, where + "tool_calls: ") for call in may(given, "tool_calls", OBJECTS, where) or ()]
+    kinds = kinds if role in ("user", "assistant") else SHOWN
     if role == "assistant":
-        content = may(given, "content", CONTENT, where) if calls else need(given, "content", CONTENT, where)
-        return assistant(_content(content, where, parts), calls)
+        # What the model said aloud stands for its text (types of openai-python 3.57.0).
+        silent = calls or may(given, "audio", OBJECT, where)
+        content = may(given, "content", CONTENT, where) if silent else need(given, "content", CONTENT, where)
+        return assistant(_content(content, where, kinds), calls)
     extra = {"tool_call_id": need(given, "tool_call_id", NAME, where)} if role == "tool" else {}
-    content = _content(need(given, "content", CONTENT, where), where, parts)
+    content = _content(need(given, "content", CONTENT, where), where, kinds)
     return {"role": role, "content": content, **extra, **picked(given, "name")}
 
 
-def _content(given: Any, where: str, parts: Sequence[str]) -> Any:
+def _content(given: Any, where: str, kinds: Sequence[str]) -> Any:
     """Return a list of parts in the common form, without reasoning, and a string or None as it is."""
     if not isinstance(given, list):
         return given
     where += "content: "
-    kinds = [need(part, "type", one_of(parts), where) for part in given]
-    return joined(_part(part, where) for part, kind in zip(given, kinds, strict=True) if kind != "thinking")
+    said = [part for part in given if need(part, "type", one_of(kinds), where) != "thinking"]
+    return joined(_part(part, where, kinds) for part in said)
 
 
-def _part(given: Mapping[str, Any], where: str) -> dict[str, Any]:
-    if given["type"] == "text":
+def _part(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict[str, Any]:
+    kind = need(given, "type", one_of(kinds), where)
+    if kind == "text":
         return text_part(need(given, "text", TEXT, where))
-    image = need(given, "image_url", OBJECT, where)
-    return image_part(need(image, "url", NAME, where), image.get("detail"))
+    if kind == "document_url":
+        return file_part(file_url=need(given, kind, NAME, where), filename=given.get("document_name"))
+    # Mistral's file is its id, and its audio is the base64 text (types of mistralai 3.7.0).
+    if "document_url" in kinds and kind in ("file", "input_audio"):
+        given = {kind: {"file_id": given.get("file_id")} if kind == "file" else {"data": given.get(kind)}}
+    media = need(given, kind, OBJECT, where)
+    if kind == "image_url":
+        return image_part(need(media, "url", NAME, where), media.get("detail"))
+    if kind == "input_audio":
+        names = ("data",) if "document_url" in kinds else ("data", "format")
+        return {"type": kind, kind: {name: need(media, name, NAME, where) for name in names}}
+    if "file_id" in media:
+        return file_part(file_id=need(media, "file_id", NAME, where))
+    return file_part(**{name: need(media, name, NAME, where) for name in ("file_data", "filename")})
 
 
 def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -69,6 +69,10 @@ def openai_fault(kind: str, problem: str | None) -> Reply:
     return Reply(FAULTS[kind][0], {"error": error(kind, problem)})
 
 
+# The types of parts that every service knows.
+SHOWN = ("text", "image_url")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Habits:
     """The habits of one service.  The first five count for both protocols, all others for Chat Completions alone."""
@@ -83,8 +87,9 @@ class Habits:
     # The reply for an error, by its kind, with the message of a refusal if there is one.
     fault: Callable[[str, str | None], Reply] = openai_fault
 
-    # The types of parts that a message's content may have.  What an assistant has thought is left out.
-    parts: tuple[str, ...] = ("text", "image_url")
+    # The types of parts that a user's and an assistant's message may have in Chat Completions.  What an assistant has
+    # thought (`thinking`) is left out.
+    parts: tuple[str, ...] = SHOWN
     # Raises `Refusal` for messages that have the protocol's shape, but that the service refuses.
     check: Check = nothing
 

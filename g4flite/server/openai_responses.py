@@ -34,7 +34,18 @@ from .checks import (
     one_of,
     options,
 )  # fmt: skip
-from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
+from .conversation import (
+    Messages,
+    assistant,
+    check_tools,
+    file_part,
+    function,
+    image_part,
+    joined,
+    named,
+    text_part,
+    tool_call,
+)
 from .framing import sse
 from .openai_habits import JSON, Habits, error, head, path, shown, token
 from .pieces import UNCOUNTED, Hidden, Piece, Problem, collect, fragments, translate_finish
@@ -45,7 +56,9 @@ from .signatures import Bound, Signature, digest
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
-INPUT_PARTS = ("input_text", "input_image")
+INPUT_PARTS = ("input_text", "input_image", "input_file")
+# The fields of a file: its data have a name.
+FILES = (("file_data", "filename"), ("file_url",), ("file_id",))
 KNOWN = {
     "temperature": ("temperature", NUMBER),
     "max_output_tokens": ("max_tokens", COUNT),
@@ -184,9 +197,15 @@ def _content(given: Any, kinds: tuple[str, ...], where: str) -> Any:
 
 
 def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[str, Any]:
-    if need(given, "type", one_of(kinds), where + "content: ") == "input_image":
+    kind = need(given, "type", one_of(kinds), where + "content: ")
+    if kind == "input_image" and "file_id" in given:
+        return {"type": "image_url", "image_url": {"file_id": need(given, "file_id", NAME, where)}}
+    if kind == "input_image":
         return image_part(need(given, "image_url", NAME, where), given.get("detail"))
-    return text_part(need(given, "text", TEXT, where))
+    if kind != "input_file":
+        return text_part(need(given, "text", TEXT, where))
+    names = next((names for names in FILES if names[0] in given), FILES[0])
+    return file_part(**{name: need(given, name, NAME, where) for name in names})
 
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:

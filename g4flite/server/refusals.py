@@ -18,6 +18,7 @@ from typing import Any
 from . import model_refusals
 from .checks import Refusal
 from .conversation import check_tools
+from .model_refusals import SERVER_BLOCKS
 from .signatures import Signature, digest
 
 JSON = dict[str, Any]
@@ -54,9 +55,13 @@ MISTRAL_KEYS = {
 }  # fmt: skip
 ANTHROPIC_KEYS = {
     "text": ("text", "cache_control", "citations"), "image": ("source", "cache_control", "transformations"),
+    "document": ("source", "title", "context", "citations", "cache_control"),
     "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
     "tool_use": ("id", "name", "input", "cache_control", "caller", "toolset_name"),
     "tool_result": ("tool_use_id", "content", "is_error", "cache_control", "toolset_name"),
+    # Calls and results of tools that the service runs go back as they came.
+    **dict.fromkeys(SERVER_BLOCKS, ("id", "name", "input", "server_name", "tool_use_id", "content", "is_error",
+                                    "cache_control", "caller")),
 }  # fmt: skip
 
 
@@ -76,6 +81,9 @@ def openai(data: JSON) -> None:
             too_long(name, value, 40)
         for part in message["content"] if isinstance(message.get("content"), list) else ():
             supported_image((part.get("image_url") or {}).get("url", ""))
+            if part["type"] == "input_audio" and part["input_audio"]["format"] not in ("wav", "mp3"):
+                said = f"Invalid value: '{part['input_audio']['format']}'. Supported values are: 'wav' and 'mp3'."
+                raise Refusal(400, said)
     for number, tool in enumerate(data.get("tools") or ()):
         openai_name(f"tools[{number}].function.name", (tool.get("function") or {}).get("name", ""))
     if data.get("metadata") and not data.get("store"):

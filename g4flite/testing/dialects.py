@@ -19,7 +19,7 @@ from ..server.framing import DONE
 from ..server.gemini import GEMINI
 from ..server.ollama import OLLAMA
 from ..server.openai_chat import chat
-from ..server.openai_habits import FAULTS, JSON, Habits, error, field_of
+from ..server.openai_habits import FAULTS, JSON, SHOWN, Habits, error, field_of
 from ..server.openai_responses import responses
 from ..server.pieces import Piece, Problem
 from ..server.protocol import Protocol, Reply, Turn
@@ -219,16 +219,20 @@ def text_list(text: str, thought: bool) -> JSON:
 
 
 EMPTY: JSON = {"content": ""}
+# The parts of those services that take files and audio.
+FILES = (*SHOWN, "file", "input_audio")
 
 DIALECTS = {
-    "openai": Habits(check=refusals.openai, role={"content": "", "refusal": None}, dress=dress_openai),
+    "openai": Habits(
+        parts=FILES, check=refusals.openai, role={"content": "", "refusal": None}, dress=dress_openai,
+    ),
     "azure": Habits(
-        bases=("/openai/deployments/[^/]+", "/openai/v1"), check=refusals.openai,
+        bases=("/openai/deployments/[^/]+", "/openai/v1"), parts=(*SHOWN, "input_audio"), check=refusals.openai,
         key_headers=("api-key", "authorization"), fault=shaped(azure_error), role=EMPTY, dress=dress_azure,
         first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
     "openrouter": Habits(
-        bases=("/api/v1",), check=refusals.openrouter, sign=sign_details,
+        bases=("/api/v1",), check=refusals.openrouter, sign=sign_details, parts=FILES,
         id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
         error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
         think=reasoning_details, dress=dress_openrouter, usage="last",
@@ -241,6 +245,7 @@ DIALECTS = {
         error_reason="insufficient_system_resource",
     ),
     "vllm": Habits(
+        parts=(*SHOWN, "input_audio"),
         check=refusals.vllm, id_header="", fault=shaped(vllm_error), done_after_error=True, role=EMPTY, think=reasoning,
     ),
     "groq": Habits(
@@ -260,7 +265,7 @@ DIALECTS = {
     ),
     # The server takes the paths without /v1 as well (ggml-org/llama.cpp, tools/server).
     "llamacpp": Habits(
-        bases=("", "/v1"), id_header="", fault=shaped(llamacpp_error),
+        bases=("", "/v1"), parts=(*SHOWN, "input_audio"), id_header="", fault=shaped(llamacpp_error),
         comment="ping - 2026-08-01 12:00:00.000000+00:00",
         role={"content": None}, think=reasoning_content,
     ),
@@ -269,12 +274,12 @@ DIALECTS = {
     ),
     # The proxy takes the paths without /v1 as well.
     "litellm": Habits(
-        bases=("", "/v1"),
+        bases=("", "/v1"), parts=FILES,
         fault=shaped(lambda _, openai, status: {"error": {**openai, "code": str(status)}}), role=EMPTY,
         think=reasoning_content, usage_choices=({"index": 0, "delta": {}},),
     ),
     "mistral": Habits(
-        check=refusals.mistral, parts=("text", "image_url", "thinking"), fault=mistral_fault, role=EMPTY,
+        check=refusals.mistral, parts=(*FILES, "document_url", "thinking"), fault=mistral_fault, role=EMPTY,
         think=thinking_list, text=text_list, whole_calls=True, usage="finish",
     ),
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),

@@ -186,8 +186,8 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         ([ASKING, {**ANSWER, "tool_calls": [CALL]}], "message 2 has 'tool_calls', which cannot be sent"),
         ([{"role": "user", "content": "x", "name": 3}], "message 1 has no name of the type str"),
         (
-            [{"role": "user", "content": [{"type": "input_audio"}]}],
-            "part 1 is of the type 'input_audio'; only text and",
+            [{"role": "user", "content": [{"type": "video_url"}]}],
+            "part 1 is of the type 'video_url'; only text and",
         ),
         ([{"role": "user", "content": ["x"]}], "part 1 is of the type 'str'"),
         ([{"role": "user", "content": [{"type": "text"}]}], "part 1 has no text"),
@@ -207,7 +207,7 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         ([{"role": "user", "content": [{**IMAGE, "text": "x"}]}], "part 1 has 'text', which cannot be sent; it takes"),
         (image(3), "part 1 has no url of the type str"),
         (image(""), "part 1 has no url of the type str"),
-        (image(PNG, size=3), "part 1 has 'size', which cannot be sent; it takes url, detail"),
+        (image(PNG, size=3), "part 1 has 'size', which cannot be sent; it takes url, detail, file_id"),
         (image(PNG, detail=3), "part 1 has no detail of the type str"),
         (image("a.png"), "part 1 has an image whose url is not https://host/... or data:image/png;base64,..."),
         (image("file:///etc/passwd"), "an image whose url is not https"),
@@ -278,7 +278,7 @@ def test_texts_makes_a_developer_message_a_system_message() -> None:
 @pytest.mark.parametrize(
     ("message", "what"),
     [
-        ({"role": "user", "content": [IMAGE]}, "an image"),
+        ({"role": "user", "content": [IMAGE]}, "an image (part 1)"),
         (ASKING, "tool calls"),
         (ANSWER, "the result of a tool"),
         ({"role": "user", "content": "x", "name": "Ann"}, "a name"),

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite._core.messages import Message, arguments, normalise, parts, split_data_url, split_system, tool_names
+from g4flite._core.media import split_data_url
+from g4flite._core.messages import Message, arguments, normalise, parts, split_system, tool_names
 from g4flite._core.options import check_tools
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}

@@ -227,7 +227,7 @@ def test_an_image_by_its_web_address_is_sent_or_refused(name: str, service: Emul
     messages = [{"role": "user", "content": [{"type": "text", "text": "What is this?"}, image]}]
     call = settings(name, service)
     if name in ("gemini", "ollama"):
-        with pytest.raises(g4flite.MessagesError, match=f"^{name}: an image has a web URL"):
+        with pytest.raises(g4flite.MessagesError, match=f"^{name}: message 1, part 2 is an image at a web URL, which"):
             g4flite.stream(name, messages, **call)
         assert service.connections == 0
         return

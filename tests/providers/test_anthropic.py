@@ -61,7 +61,7 @@ class TestAnthropic:
     @pytest.mark.parametrize(
         ("reason", "common"),
         [("end_turn", "stop"), ("stop_sequence", "stop"), ("max_tokens", "length"), ("tool_use", "tool_calls"),
-         ("model_context_window_exceeded", "length"), ("refusal", "content_filter"), ("pause_turn", "other"),
+         ("model_context_window_exceeded", "length"), ("refusal", "content_filter"), ("pause_turn", "pause"),
          (None, "other")],
     )  # fmt: skip
     def test_every_stop_reason_has_a_common_name(self, reason: str | None, common: str) -> None:

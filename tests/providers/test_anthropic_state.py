@@ -134,7 +134,8 @@ def test_a_conversation_carries_the_state_in_three_drivers(driver: Driver, serve
         driver.run(switch)
     assert server.exchanges[-1].problem is None
     assert answer.stream.dropped == tuple(
-        f"message {number}: its state is left out, because this service takes none" for number in (2, 5, 7)
+        f"message {number}: its state is left out, because it belongs to another provider anthropic"
+        for number in (2, 5, 7)
     )
 
 

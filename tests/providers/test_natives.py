@@ -1,16 +1,31 @@
-"""Nothing of an answer is dropped without a word: content without an event of its own comes as `Native`.
+"""Nothing of an answer is dropped without a word: media, citations and the service's own tools come as events.
+
+Content without an event of its own comes as `Native`.
 
 The shapes are those of the types in openai-python, anthropic-sdk-python, python-genai, mistralai, cohere-python and
 ollama-python (November 2026), and of recordings.
 """
 
 import json
+from base64 import b64decode
 from typing import Any
 
 import pytest
 
 import g4flite
-from g4flite import Finish, Native, Reasoning, ToolCall, providers
+from g4flite import (
+    Citation,
+    Finish,
+    Media,
+    Native,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    TurnState,
+    providers,
+)  # fmt: skip
+from g4flite._core.events import OTHERS
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
@@ -44,71 +59,164 @@ SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "
 RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"encrypted_content": "x"}]}
 DRAWN = {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo=", "output_format": "png"}
 QUERY = [{"type": "input_json_delta", "partial_json": text} for text in ('{"query"', ': "x"}')]
-# Protocol, frames, and the `Native` events that come out of them.
-TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
-    "gemini: inlineData": ("gemini", [gemini({"inlineData": IMAGE, "thoughtSignature": "s"})], [
+OTHER_DRAWN = {**DRAWN, "id": "ig_2", "result": "iVBORw0KGgoB"}
+PIXEL = b"\x89PNG\r\n\x1a\n"
+SHOWN = Media("image/png", PIXEL)
+DATA_URL = {"image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+NOTE = {"type": "url_citation", "url": "u", "title": "t", "start_index": 0, "end_index": 4}
+CODE = {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "outputs": [{"type": "logs", "logs": "1"}]}
+LOOKED = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"query": "x"}}
+REMOTE = {"type": "mcp_call", "id": "mcp_1", "name": "ask", "arguments": '{"a": 1}', "output": None, "error": "no"}
+RUN = {"index": 0, "type": "search", "arguments": '{"query": "x"}'}
+QUOTED = {"type": "char_location", "cited_text": "c", "document_title": "t", "start_char_index": 3}
+LINKED = {"type": "web_search_result_location", "cited_text": "c", "url": "u", "title": "t"}
+RESULTS = {"type": "search_result_location", "cited_text": "c", "source": "u", "title": None}
+GROUNDED = {"groundingChunks": [{"web": {"uri": "u", "title": "t"}}, {"web": {"uri": "v"}}, {"odd": 1}],
+            "groundingSupports": [{"segment": {"endIndex": 4, "text": "Snow"}, "groundingChunkIndices": [0, 1, 9]},
+                                  {"segment": {"startIndex": 5, "endIndex": 6}}],
+            "webSearchQueries": ["q"]}  # fmt: skip
+CHUNKS, SUPPORTS = GROUNDED["groundingChunks"], GROUNDED["groundingSupports"]
+COHERE_SOURCE = {"type": "document", "id": "d", "document": {"title": "t", "url": "u"}}
+COHERE_CITED = {"start": 0, "end": 4, "text": "Snow", "sources": [{"type": "tool"}, COHERE_SOURCE]}
+
+
+def responses(*items: dict[str, Any]) -> list[Any]:
+    return [named("response.output_item.done", output_index=place, item=item) for place, item in enumerate(items)] + [
+        named("response.completed", response=message(output=[*items]))]  # fmt: skip
+
+
+# Protocol, frames, and the events of other content that come out of them.
+TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
+    "gemini: an image": ("gemini", [gemini({"inlineData": IMAGE, "thoughtSignature": "s"})], [SHOWN]),
+    "gemini: a drawing among the thoughts": ("gemini", [gemini({"inlineData": IMAGE, "thought": True})], [
         Native("inlineData", IMAGE)]),
-    "gemini: code": ("gemini", [gemini({"executableCode": {"code": "1"}}, {"codeExecutionResult": {"output": "1"}})], [
-        Native("executableCode", {"code": "1"}), Native("codeExecutionResult", {"output": "1"})]),
-    "gemini: fileData and toolCall": ("gemini", [gemini({"fileData": {"fileUri": "f"}}, {"toolCall": {"id": "t"}})], [
-        Native("fileData", {"fileUri": "f"}), Native("toolCall", {"id": "t"})]),
+    "gemini: odd data": ("gemini", [gemini({"inlineData": {"data": "x"}}, {"inlineData": 3}, {"new": {"a": 1}})], [
+        Native("inlineData", {"data": "x"}), Native("inlineData", 3), Native("new", {"a": 1})]),
+    "gemini: code": ("gemini", [gemini({"executableCode": {"code": "1", "language": "PYTHON"}},
+        {"codeExecutionResult": {"output": "1", "id": "c"}})], [
+        ServerToolCall("", "code_execution", '{"code": "1", "language": "PYTHON"}'),
+        ServerToolResult("c", "code_execution", {"output": "1"})]),
+    "gemini: files and tools": ("gemini", [gemini({"fileData": {"fileUri": "f", "mimeType": "video/mp4"}},
+        {"toolCall": {"id": "t", "toolType": "GOOGLE_SEARCH", "args": {"q": "x"}}},
+        {"toolResponse": {"id": "t", "toolType": "GOOGLE_SEARCH", "response": {"a": 1}}})], [
+        Media("video/mp4", None, "f"), ServerToolCall("t", "GOOGLE_SEARCH", '{"q": "x"}'),
+        ServerToolResult("t", "GOOGLE_SEARCH", {"a": 1})]),
     "gemini: sources come once, as the last chunk has them": ("gemini", [
         gemini(groundingMetadata={}), gemini(groundingMetadata={"a": 1}), gemini(groundingMetadata={"a": 2})], [
         Native("groundingMetadata", {"a": 2})]),
-    "chat: audio, images, annotations": ("openai", [chunk({"audio": {"data": "x"}}), chunk({"images": [1]}),
-        chunk({"annotations": [2], "content": ""}), STOP], [
-        Native("audio", {"data": "x"}), Native("images", [1]), Native("annotations", [2])]),
+    "gemini: passages with their sources": ("gemini", [gemini(groundingMetadata=GROUNDED)], [
+        Citation("Snow", "u", "t", 0, 4, {"groundingChunk": CHUNKS[0], "groundingSupport": SUPPORTS[0]}),
+        Citation("Snow", "v", None, 0, 4, {"groundingChunk": CHUNKS[1], "groundingSupport": SUPPORTS[0]}),
+        Citation(None, None, None, 5, 6, {"groundingChunk": {}, "groundingSupport": SUPPORTS[1]}),
+        Citation(raw={"groundingChunk": {"odd": 1}}), Native("groundingMetadata", {"webSearchQueries": ["q"]})]),
+    "gemini: passages alone": ("gemini", [gemini(groundingMetadata={"groundingChunks": [{"web": {"uri": "u"}}]})], [
+        Citation(url="u", raw={"groundingChunk": {"web": {"uri": "u"}}})]),
+    "gemini: recited sources": ("gemini", [gemini(
+        citationMetadata={"citationSources": [{"startIndex": 1, "endIndex": 2, "uri": "u"}]},
+        urlContextMetadata=[1])], [
+        Citation(None, "u", None, 1, 2, {"startIndex": 1, "endIndex": 2, "uri": "u"}), Native("urlContextMetadata",
+        [1])]),
+    "gemini: odd sources": ("gemini", [gemini(groundingMetadata={"groundingChunks": 3, "groundingSupports": [4]},
+        citationMetadata={"citations": [5]})], [
+        Native("groundingMetadata", {"groundingChunks": 3, "groundingSupports": [4]}),
+        Native("citationMetadata", {"citations": [5]})]),
+    "gemini: sources that are no object": ("gemini", [gemini(groundingMetadata=[1])], [
+        Native("groundingMetadata", [1])]),
+    "chat: images": ("openai", [chunk({"images": [DATA_URL, {"image_url": "https://h/a"}, 1]}),
+        chunk({"images": {"a": 1}}), STOP], [SHOWN, Media("image/*", None, "https://h/a"), Native("images", 1),
+        Native("images", {"a": 1})]),
+    "chat: annotations": ("openrouter", [chunk({"annotations": [{"type": "url_citation", "url_citation": {
+        "url": "u", "title": "t", "start_index": 0, "end_index": 4, "content": "c"}}], "content": ""}),
+        chunk({"annotations": [{"type": "file", "file": {}}, 2]}), STOP], [
+        Citation("c", "u", "t", 0, 4, {"type": "url_citation", "url_citation": {"url": "u", "title": "t",
+        "start_index": 0, "end_index": 4, "content": "c"}}), Native("annotations", {"type": "file", "file": {}}),
+        Native("annotations", 2)]),
+    "chat: audio": ("openai", [chunk({"audio": {"id": "a", "data": "UklGRgAAAABXQVZF"}}),
+        chunk({"audio": {"id": "a", "data": "//sB"}}), chunk({"audio": {"expires_at": 1}}), STOP], [
+        Media("audio/wav", b"RIFF\0\0\0\0WAVE"), Media("audio/wav", b"\xff\xfb\1")]),
+    "chat: audio of an unknown type": ("openai", [chunk({"audio": {"data": "AQA"}}), chunk({"audio": {"data": "x"}}),
+        chunk({"audio": 3}), STOP], [Media("audio/*", b"\1\0"), Native("audio", {"data": "x"}), Native("audio", 3)]),
+    "chat: executed tools": ("groq", [chunk({"executed_tools": [RUN]}),
+        chunk({"executed_tools": [{**RUN, "output": "found"}]}),
+        chunk({"executed_tools": [{"index": 1, "type": "python", "output": "1"}, 3]}), chunk({"executed_tools": 4}),
+        STOP], [ServerToolCall("0", "search", '{"query": "x"}'), ServerToolResult("0", "search", {"output": "found"}),
+        ServerToolCall("1", "python", "{}"), ServerToolResult("1", "python", {"output": "1"}),
+        Native("executed_tools", 3), Native("executed_tools", 4)]),
     "chat: content_blocks": ("pollinations", [chunk({"content_blocks": [{"type": "image_url"}]}), STOP], [
         Native("content_blocks", [{"type": "image_url"}])]),
     "chat: content beside the answer": ("perplexity", [{**chunk(), "search_results": [1], "related_questions": ["q"]},
-        {**STOP, "search_results": [1, 2]}], [Native("search_results", [1, 2]), Native("related_questions", ["q"])]),
+        {**STOP, "citations": ["u", "v"], "search_results": [1, {"url": "u", "title": "t"}]}], [
+        Native("search_results", 1), Citation(None, "u", "t", raw={"url": "u", "title": "t"}),
+        Native("related_questions", ["q"]), Citation(url="v", raw={"url": "v"})]),
     "chat: parts of content": ("mistral", [chunk({"content": [{"type": "reference", "reference_ids": [1]},
-        {"type": "document_url", "document_url": "u"}]}), STOP], [
+        {"type": "document_url", "document_url": "u"}, {"type": "image_url", "image_url": "https://h/a"}]}), STOP], [
         Native("reference", {"type": "reference", "reference_ids": [1]}),
-        Native("document_url", {"type": "document_url", "document_url": "u"})]),
+        Native("document_url", {"type": "document_url", "document_url": "u"}), Media("image/*", None, "https://h/a")]),
     "chat: citations in each chunk come once": ("openai", [{**chunk({}), "citations": ["u"]}] * 3 + [STOP], [
-        Native("citations", ["u"])]),
+        Citation(url="u", raw={"url": "u"})]),
     "anthropic: a tool of the service": ("anthropic", [*block(0, SEARCH, *QUERY), *block(1, RESULT), *END], [
-        Native("server_tool_use", {**SEARCH, "input": {"query": "x"}}), Native("web_search_tool_result", RESULT)]),
+        ServerToolCall("srvtoolu_1", "web_search", '{"query": "x"}'),
+        ServerToolResult("srvtoolu_1", "web_search", RESULT["content"])]),
     "anthropic: input that was broken off": ("anthropic", [*block(0, SEARCH, QUERY[0]), *END], [
-        Native("server_tool_use", {**SEARCH, "input": '{"query"'})]),
+        ServerToolCall("srvtoolu_1", "web_search", '{"query"')]),
     "anthropic: blocks that do not stop": ("anthropic", [block(0, SEARCH)[0], block(1, RESULT)[0], *END], [
-        Native("server_tool_use", SEARCH), Native("web_search_tool_result", RESULT)]),
+        ServerToolCall("srvtoolu_1", "web_search", "{}"),
+        ServerToolResult("srvtoolu_1", "web_search", RESULT["content"])]),
+    "anthropic: a tool of another server": ("anthropic", [*block(0, {"type": "mcp_tool_use", "id": "m", "name": "ask",
+        "server_name": "s", "input": {"a": 1}}), *block(1, {"type": "mcp_tool_result", "tool_use_id": "m",
+        "content": []}), *END], [ServerToolCall("m", "ask", '{"a": 1}'), ServerToolResult("m", "mcp", [])]),
     "anthropic: a block that grows": ("anthropic", [*block(0, {"type": "compaction", "content": None},
         {"type": "compaction_delta", "content": "a"}, {"type": "compaction_delta", "content": "b"}), *END], [
         Native("compaction", {"type": "compaction", "content": "ab"})]),
-    "anthropic: citations": ("anthropic", [*block(0, {"type": "text", "text": ""}, {"type": "citations_delta",
-        "citation": {"cited_text": "c"}}, {"type": "signature_delta", "signature": "s"}), *END], [
-        Native("citations_delta", {"type": "citations_delta", "citation": {"cited_text": "c"}})]),
+    "anthropic: citations": ("anthropic", [*block(0, {"type": "text", "text": "", "citations": [QUOTED, 3]},
+        {"type": "citations_delta", "citation": LINKED}, {"type": "citations_delta", "citation": RESULTS},
+        {"type": "citations_delta", "citation": 3}, {"type": "signature_delta", "signature": "s"}), *END], [
+        Citation("c", None, "t", raw=QUOTED), Citation("c", "u", "t", raw=LINKED), Citation("c", "u", raw=RESULTS),
+        Native("citations_delta", {"type": "citations_delta", "citation": 3})]),
     "anthropic: redacted thinking": ("anthropic", [*block(0, {"type": "redacted_thinking", "data": "x"}), *END], [
         Native("redacted_thinking", {"type": "redacted_thinking", "data": "x"})]),
-    "responses: an item": ("openai-responses", [named("response.output_item.added", output_index=0, item=DRAWN),
-        named("response.output_item.done", output_index=0, item=DRAWN),
-        named("response.completed", response=message(DRAWN))], [Native("image_generation_call", DRAWN)]),
+    "responses: an image": ("openai-responses", [named("response.output_item.added", output_index=0, item=DRAWN),
+        *responses(DRAWN)], [SHOWN]),
+    "responses: an image without data": ("openai-responses", responses({**DRAWN, "result": None,
+        "output_format": None}), [Native("image_generation_call", {**DRAWN, "result": None, "output_format": None})]),
     "responses: an item in the response alone": ("openai-responses", [
-        named("response.completed", response=message(DRAWN))], [Native("image_generation_call", DRAWN)]),
-    "responses: audio": ("openai-responses", [named("response.audio.delta", delta="x"),
-        named("response.completed", response=message())], [
-        Native("audio.delta", {"type": "response.audio.delta", "delta": "x"})]),
+        named("response.completed", response=message(DRAWN))], [SHOWN]),
+    "responses: tools of the service": ("openai-responses", responses(CODE, LOOKED, REMOTE, {**LOOKED, "id": "ws_2",
+        "status": "failed"}, {"type": "file_search_call", "id": "fs", "queries": ["q"], "results": None}), [
+        ServerToolCall("ci_1", "code_interpreter", '{"code": "1"}'),
+        ServerToolResult("ci_1", "code_interpreter", {"outputs": CODE["outputs"]}),
+        ServerToolCall("ws_1", "web_search", '{"query": "x"}'), ServerToolCall("mcp_1", "ask", '{"a": 1}'),
+        ServerToolResult("mcp_1", "ask", {"error": "no"}), ServerToolCall("ws_2", "web_search", '{"query": "x"}'),
+        ServerToolResult("ws_2", "web_search", {"status": "failed"}),
+        ServerToolCall("fs", "file_search", '{"queries": ["q"]}')]),
+    "responses: what the program has to answer": ("openai-responses", responses({"type": "mcp_approval_request",
+        "id": "r"}), [Native("mcp_approval_request", {"type": "mcp_approval_request", "id": "r"})]),
+    "responses: audio": ("openai-responses", [named("response.audio.delta", delta="AQA="),
+        named("response.audio.delta", delta=[3]), named("response.completed", response=message())], [
+        Media("audio/*", b"\1\0"), Native("audio.delta", {"type": "response.audio.delta", "delta": [3]})]),
     "responses: a part of an image": ("openai-responses", [
         named("response.image_generation_call.partial_image", partial_image_b64="x"),
         named("response.completed", response=message())], [Native("image_generation_call.partial_image", {
             "type": "response.image_generation_call.partial_image", "partial_image_b64": "x"})]),
     "responses: an annotation": ("openai-responses", [
-        named("response.output_text.annotation.added", annotation={"type": "url_citation"}),
-        named("response.completed", response=message())], [
-        Native("output_text.annotation.added", {"type": "url_citation"})]),
+        *(named("response.output_text.annotation.added", annotation=note) for note in (NOTE, {"type": "file_citation",
+        "file_id": "f", "filename": "a.pdf", "index": 3}, [1])), named("response.completed", response=message())], [
+        Citation(None, "u", "t", 0, 4, NOTE), Citation(None, None, "a.pdf", raw={"type": "file_citation",
+        "file_id": "f", "filename": "a.pdf", "index": 3}), Native("output_text.annotation.added", [1])]),
     "responses: an unknown part": ("openai-responses", [named("response.output_item.done", output_index=0,
         item={"type": "message", "content": [{"type": "output_video", "v": 1}]}),
         named("response.completed", response=message({"type": "message", "content": [{"type": "output_video"}]}))], [
         Native("output_video", {"type": "output_video", "v": 1})]),
-    "ollama: images": ("ollama", [json.dumps({"message": {"images": ["x"]}, "done": True})], [Native("images", ["x"])]),
+    "ollama: images": ("ollama", [json.dumps({"message": {"images": ["iVBORw0KGgo", "x"]}}),
+        json.dumps({"message": {"images": 3}, "done": True})], [SHOWN, Native("images", "x"), Native("images", 3)]),
     "cohere: an image": ("cohere", [named("content-start", delta={"message": {"content": {"type": "document"}}}),
-        named("content-delta", delta={"message": {"content": {"type": "image_url", "image_url": "u"}}}),
-        named("message-end", delta={"finish_reason": "COMPLETE"})], [
-        Native("document", {"type": "document"}), Native("image_url", {"type": "image_url", "image_url": "u"})]),
-    "cohere: citations": ("cohere", [named("citation-start", index=0, delta={"message": {"citations": {"start": 0}}}),
-        named("message-end", delta={"finish_reason": "COMPLETE"})], [Native("citations", {"start": 0})]),
+        named("content-delta", delta={"message": {"content": {"type": "image_url", **DATA_URL}}}),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [Native("document", {"type": "document"}), SHOWN]),
+    "cohere: citations": ("cohere", [*(named("citation-start", index=0, delta={"message": {"citations": cited}})
+        for cited in (COHERE_CITED, [{"start": 0, "end": 3, "text": "It", "sources": 3}], 3)),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [Citation("Snow", "u", "t", 0, 4, COHERE_CITED),
+        Citation("It", None, None, 0, 3, {"start": 0, "end": 3, "text": "It", "sources": 3}),
+        Native("citations", 3)]),
 }  # fmt: skip
 
 
@@ -117,36 +225,39 @@ def body_of(name: str, frames: list[Any]) -> bytes:
 
 
 @rows("form", TABLE)
-def test_content_without_an_event_of_its_own_is_native(form: str) -> None:
-    name, frames, natives = TABLE[form]
+def test_content_of_other_kinds_comes_as_events(form: str) -> None:
+    name, frames, others = TABLE[form]
     items = read(name, body_of(name, frames))
-    assert [item for item in items if isinstance(item, Native)] == natives
+    assert [item for item in items if isinstance(item, OTHERS)] == others
+    # A set may hold them.
+    assert all(hash(item) for item in items if isinstance(item, Citation))
     assert [type(item) for item in items[-2:]] == [Finish, str]
     assert items[-1] == "done"
 
 
 @rows("form", TABLE)
-def test_an_answer_of_native_content_alone_is_no_complete_empty_answer(
+def test_an_answer_of_other_content_alone_is_no_complete_empty_answer(
     form: str, driver: Driver, server: Emulator
 ) -> None:
-    name, frames, natives = TABLE[form]
+    name, frames, others = TABLE[form]
     kind = "application/x-ndjson" if name == "ollama" else "text/event-stream"
     server.script = Script(body=body_of(name, frames), headers={"content-type": kind})
     server.exchanges.clear()
     call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
     with pytest.raises(g4flite.EmptyReplyError, match=r"^[a-z-]+: the answer holds no text but ") as caught:
         driver.collect(name, "Hi", retries=3, **call)
-    assert all(native.name in str(caught.value) for native in natives)
+    names = [one.mime_type if isinstance(one, Media) else getattr(one, "name", "citations") for one in others]
+    assert all(name in str(caught.value) for name in names[:5])
     assert "stream.events()" in str(caught.value)
     # The content came, so that nothing is sent again.
     assert len(server.exchanges) == 1
     got = list[Any]()
-    with pytest.raises(g4flite.EmptyReplyError, match="came as Native"):
+    with pytest.raises(g4flite.EmptyReplyError, match=f"it came as .*{type(others[0]).__name__}"):
         driver.each_event(got.append, name, "Hi", **call)
-    assert [item for item in got if isinstance(item, Native)] == natives
+    assert [item for item in got if isinstance(item, OTHERS)] == others
 
 
-def test_text_or_a_tool_call_beside_native_content_is_an_answer(driver: Driver, server: Emulator) -> None:
+def test_text_or_a_tool_call_beside_other_content_is_an_answer(driver: Driver, server: Emulator) -> None:
     call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1"}
     for part in ({"text": "a"}, {"functionCall": {"name": "now"}}):
         body = sse(gemini({"inlineData": IMAGE}), gemini(part))
@@ -154,6 +265,21 @@ def test_text_or_a_tool_call_beside_native_content_is_an_answer(driver: Driver, 
         assert driver.collect("gemini", "Hi", **call) == (["a"] if "text" in part else [])
         assert driver.stream.attempts[0].outcome == "complete"
         assert len(driver.stream.tool_calls) == ("text" not in part)
+
+
+def test_what_the_model_says_aloud_is_text() -> None:
+    frames = [chunk({"audio": {"id": "a", "transcript": "Hel"}}), chunk({"audio": {"id": "a", "transcript": "lo"}})]
+    items = read("openai", sse(*frames, chunk({"audio": {"data": "AQA="}}), STOP, DONE))
+    assert items[1:5] == [TurnState({"audio": {"id": "a"}}), "Hel", "lo", Media("audio/*", b"\1\0")]
+    items = read("openai-responses", sse(named("response.audio.transcript.delta", delta="Hello"), BARE))
+    assert items[:2] == ["Hello", Finish("stop", "completed")]
+
+
+def test_the_tools_of_a_reply_are_bounded() -> None:
+    parser = providers.GROQ.parser(2**20)
+    with pytest.raises(g4flite.LimitError, match="the tools that the service has run are more than 1024"):
+        for number in range(1025):
+            list(parser.feed(sse(chunk({"executed_tools": [{**RUN, "index": number}]}))))
 
 
 def test_the_error_names_few_kinds_and_no_long_name(driver: Driver, server: Emulator) -> None:
@@ -302,20 +428,20 @@ NOTED = {**part("ab"), "annotations": NOTES}
 ])  # fmt: skip
 def test_the_annotations_of_a_text_come_once_wherever_they_stand(frames: list[Any]) -> None:
     items = read("openai-responses", sse(*frames, named("response.completed", response=message(item(NOTED)))))
-    assert [it.value for it in items if isinstance(it, Native)] == NOTES
+    assert [it.raw for it in items if isinstance(it, Citation)] == NOTES
     assert "".join(it for it in items[:-1] if isinstance(it, str)) == "ab"
 
 
 @pytest.mark.parametrize(("given", "response", "new"), [
     ([ITEM_DONE], [item(part("ab"), id="msg_1"), DRAWN], [DRAWN]),
-    ([named("response.output_item.done", output_index=1, item=DRAWN)], [DRAWN, {**DRAWN, "id": "ig_2"}],
-     [DRAWN, {**DRAWN, "id": "ig_2"}]),
+    ([named("response.output_item.done", output_index=1, item=DRAWN)], [DRAWN, OTHER_DRAWN],
+     [DRAWN, OTHER_DRAWN]),
     # Another id, but no further item.
     ([named("response.output_item.done", item=DRAWN)], [{**DRAWN, "id": "x"}], [DRAWN]),
 ])  # fmt: skip
 def test_an_item_of_the_response_that_did_not_come_before_is_new(given: Any, response: Any, new: Any) -> None:
     items = read("openai-responses", sse(*given, named("response.completed", response=message(output=response))))
-    assert [it.value for it in items if isinstance(it, Native)] == new
+    assert [it.data for it in items if isinstance(it, Media)] == [b64decode(drawn["result"]) for drawn in new]
 
 
 def called(number: int, **more: Any) -> dict[str, Any]:

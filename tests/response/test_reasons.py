@@ -14,7 +14,8 @@ TABLE = {
     "tool_calls": "tool_calls function_call tool_use TOOL_CALL FUNCTION_CALL REASON_TOOL_CALLS",
     "content_filter": "content_filter refusal SAFETY RECITATION sensitive MODEL_ARMOR ESCALATION JAILBREAK",
     "error": "error ERROR TIMEOUT aborted network_error insufficient_system_resource MALFORMED_FUNCTION_CALL",
-    "other": "pause_turn CONTINUATION load unload steered OTHER LANGUAGE FINISH_REASON_UNSPECIFIED new abort",
+    "pause": "pause_turn CONTINUATION",
+    "other": "load unload steered OTHER LANGUAGE FINISH_REASON_UNSPECIFIED new abort",
 }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import g4flite
-from g4flite import Finish, Native
+from g4flite import Finish
+from g4flite._core.events import OTHERS
 from g4flite.testing import Emulator, Reasoning, Script
 from g4flite.testing.end_quirks import END_QUIRKS
 from g4flite.testing.extra_quirks import EXTRA_QUIRKS
@@ -39,7 +40,7 @@ def test_the_answer_of_every_form_is_whole(quirk: str, protocol: str, driver: Dr
     assert stream.reasoning == ("H\n\nm" if quirk == "summary_in_parts" else "Hm")
     assert (stream.finish_reason, stream.attempts[0].outcome) == ("stop", "complete")
     assert len([item for item in items if isinstance(item, Finish)]) == 1
-    assert len([item for item in items if isinstance(item, Native)]) == (quirk == "native")
+    assert len([item for item in items if isinstance(item, OTHERS)]) == (quirk == "native")
     assert stream.response_model in (None, "m")
     if quirk in ("numeric_ids", "long_ids"):
         assert stream.response_id == ("7" if quirk == "numeric_ids" else "x" * 445)

@@ -105,7 +105,10 @@ WRONG: list[tuple[Any, str]] = [
     (Usage(1.5), "Usage.prompt_tokens: expected a number of tokens or None, not 1.5"),
     (Usage(1, -1), "Usage.completion_tokens: expected a number of tokens or None, not -1"),
     (Usage(1, 1, True), "Usage.reasoning_tokens: expected a number of tokens or None, not True"),
-    (Finish("done"), "Finish.reason: expected one of stop, length, tool_calls, content_filter, error, other; not"),
+    (
+        Finish("done"),
+        "Finish.reason: expected one of stop, length, tool_calls, content_filter, pause, error, other; not",
+    ),
     (Finish("other"), "Finish.native: expected the service's own word, not None"),
     (Finish("stop", 1), "Finish.native: expected the service's own word, not 1"),
     (Start(1), "Start.response_id: expected a string, not 1"),

@@ -28,13 +28,14 @@ _WORDS: Mapping[FinishReason, str] = {
     "content_filter": "content_filter refusal safety recitation blocklist prohibited_content spii image_safety"
     " image_prohibited_content image_recitation model_armor escalation jailbreak sensitive guardrail_intervened"
     " content_filtered",
+    # pause_turn: Anthropic.  continuation: Gemini.  Both ask the caller to send the turn back.
+    "pause": "pause_turn continuation",
     # timeout: Cohere.  The words with malformed_, unexpected_, too_many_ and missing_: Gemini and Bedrock.
     "error": "error timeout aborted network_error insufficient_system_resource reason_time_limit"
     " malformed_function_call unexpected_tool_call too_many_tool_calls missing_thought_signature malformed_response"
     " malformed_model_output malformed_tool_use",
 }
-# The words in lower and in upper case.  A word that is missing means "other": Anthropic's pause_turn, for example, and
-# Gemini's CONTINUATION, which ask the caller to go on.
+# The words in lower and in upper case.  A word that is missing means "other".
 REASONS: Final[Mapping[str, FinishReason]] = {
     form: reason for reason, words in _WORDS.items() for word in words.split() for form in (word, word.upper())
 }
