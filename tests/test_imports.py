@@ -138,7 +138,7 @@ RULES: dict[str, Callable[[str, str, bool], bool]] = {
     ),
     "an app imports no app but cli": lambda module, name, own: is_in(module, "apps") and _outside_its_app(module, name),
 }
-WORDS = ("conversation", "errors", "events", "messages", "options", "provider", "refused", "takes")
+WORDS = ("conversation", "errors", "events", "messages", "numbers", "options", "provider", "refused", "takes")
 # A variant is made of another provider's spec by `dataclasses.replace`.
 VARIANTS = {("providers.dialects", "providers.openai"), ("providers.responses", "providers.openai")}
 

@@ -12,7 +12,7 @@ from itertools import count, takewhile
 from typing import Any
 
 from .errors import MessagesError
-from .messages import Message, joined, parts, split_data_url, tool_names
+from .messages import Message, arguments, joined, parts, split_data_url, tool_names
 from .state import Question, with_states
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
@@ -119,6 +119,11 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 f"message {number}, tool call {place} has the name {name!r}, which this service refuses; "
                 f"a name must match {takes.tool_names}"
             )
+        if takes.objects:
+            try:
+                arguments(call)
+            except MessagesError as error:
+                raise MessagesError(f"{error} (message {number}, tool call {place})") from None
     for place, part in enumerate(parts(message), 1):
         if tool and part["type"] == "image_url" and "tool.image_url" not in takes.keys:
             raise MessagesError(
@@ -126,6 +131,11 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 "put the image into a message of the user behind it"
             )
         media = split_data_url(part["image_url"]["url"]) if part["type"] == "image_url" else None
+        if media is None and part["type"] == "image_url" and not takes.web_images:
+            raise MessagesError(
+                f"an image has a web URL, which this service cannot carry (message {number}, part {place}); "
+                "pass the image as a data: URL"
+            )
         if media and takes.images and media[0] not in takes.images:
             raise MessagesError(
                 f"message {number}, part {place} has an image of the type {media[0]}, which this service refuses; "

@@ -57,6 +57,8 @@ class Takes:
       `function.strict` in a tool's function.
     - `images` are the media types of the images that it takes; () means any.
     - `developer` says whether it knows the role developer.
+    - `web_images` says whether it takes images at web URLs.
+    - `objects` says whether the arguments of a tool call go out as an object, and not as text.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
     - `call_ids` is a regular expression for the ids of tool calls.
     - `tool_names` is a regular expression for the names of tools; "" means any.
@@ -73,6 +75,8 @@ class Takes:
     keys: Collection[str] = ()
     images: Collection[str] = ()
     developer: bool = False
+    web_images: bool = True
+    objects: bool = False
     empty_answers: bool = True
     call_ids: str = ".+"
     tool_names: str = ""

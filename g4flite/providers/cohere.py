@@ -93,8 +93,9 @@ def with_thinking(message: Message) -> Message:
 
 # The state that stands behind the plan of tool calls, which is reasoning.
 PLAN = {"type": "tool_plan"}
-# The types of content that is text or reasoning, which a delta need not name.
+# The types of content that is text or reasoning, which a delta need not name; and the fields that such content has.
 TEXTS = (None, "text", "thinking")
+SAID = frozenset(("type", "text", "thinking"))
 
 
 class CohereReader:
@@ -112,14 +113,11 @@ class CohereReader:
         kind = frame.get("type") or name
         if kind in ("content-delta", "content-start"):
             content = frame["delta"]["message"]["content"]
-            if content.get("type") not in TEXTS:
-                return (Native(str(content["type"]), content),)
-            # A piece holds either reasoning or text.
-            if content.get("thinking"):
-                return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))
-            return (text_or_error(content.get("text")),)
+            # Most pieces are a text alone.
+            text = content.get("text") if len(content) == 1 else None
+            return (text,) if isinstance(text, str) else tuple(content_of(content))
         if kind == "message-start":
-            return (Start(name_of(frame.get("id"))),)
+            return (Start(name_of(frame.get("id"))), *self._begun(as_object(frame.get("delta")).get("message")))
         if kind in ("tool-plan-delta", "citation-start"):
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
@@ -142,6 +140,19 @@ class CohereReader:
             return tuple(self._finish(frame.get("delta") or {}))
         return (reported(frame),) if frame.get("error") else ()
 
+    def _begun(self, message: object) -> Items:
+        """Yield what a message already holds when it starts."""
+        message = as_object(message)
+        yield from reasoning_of(message.get("tool_plan"))
+        content = message.get("content")
+        for part in content if isinstance(content, list) else (content,) if content else ():
+            yield from content_of(part if isinstance(part, dict) else {"text": part})
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            yield from self._calls.once(call["function"].get("name"), call["function"].get("arguments"), call.get("id"))
+        if message.get("citations"):
+            yield Native("citations", message["citations"])
+
     def _plan(self) -> Items:
         """Yield the end of the plan, if it is under way."""
         if self._planned:
@@ -153,11 +164,11 @@ class CohereReader:
         self.done = True
         yield from self._plan()
         yield from self._calls.whole()
-        counts, native = merged({}, delta.get("usage")), text_or_error(delta.get("finish_reason"))
+        counts, native = merged({}, delta.get("usage")), name_of(delta.get("finish_reason"))
         # The billed units are other numbers.
         prompt, answer = found(counts, "tokens.input_tokens"), found(counts, "tokens.output_tokens")
         yield usage_of(counts, prompt, answer) if "tokens" in counts else None
-        reason = self._calls.reason(REASONS.get(native, "other"))
+        reason = self._calls.reason(REASONS.get(native or "", "other"))
         yield Finish(reason, native)
         if reason == "error":
             said = delta.get("error") or f"the answer ended with the finish reason {native}"
@@ -165,6 +176,20 @@ class CohereReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only message-end ends a reply
         return ()
+
+
+def content_of(content: dict[str, Any]) -> Items:
+    """Yield the reasoning, text or other content in a part."""
+    if content.get("type") not in TEXTS:
+        yield Native(str(content["type"]), content)
+        return
+    # A piece holds either reasoning or text.
+    if content.get("thinking"):
+        yield from reasoning_of(content["thinking"])
+    yield text_or_error(content.get("text"))
+    for key, value in content.items():
+        if key not in SAID and value and isinstance(value, str | list | dict):
+            yield Native(key, value)
 
 
 def parser(limit: int) -> FrameParser:

@@ -20,8 +20,10 @@ from .._core.conversation import leading_system_joined, runs_joined
 from .._core.errors import MessagesError
 from .._core.messages import Message, parts
 from .._core.provider import JSON, Call
+from .._core.response.framing import ServerSentEvents
+from .._core.response.parsers import FrameParser
 from .._core.takes import EVERYTHING, Refused, Takes
-from .openai import JSON_UNSAID, OPENAI, chat
+from .openai import JSON_UNSAID, OPENAI, ChatReader, chat
 from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
@@ -206,6 +208,11 @@ def azure_payload(call: Call) -> JSON:
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
 
 
+def xai_parser(limit: int) -> FrameParser:
+    """Chat Completions, whose `completion_tokens` leave out the tokens of the reasoning (vercel/ai#12425, 2026)."""
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, thoughts_beside=True), "an event")
+
+
 def xai_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
@@ -280,7 +287,14 @@ HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggin
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
-XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, key_variables=("XAI_API_KEY",))
+XAI = replace(
+    OTHER,
+    name="xai",
+    base_url="https://api.x.ai/v1",
+    payload=xai_payload,
+    parser=xai_parser,
+    key_variables=("XAI_API_KEY",),
+)
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
                     key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
 CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))

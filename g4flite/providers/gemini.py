@@ -10,8 +10,9 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
-from .._core.events import Finish, Native, TurnState, Usage
+from .._core.events import CONTENT, Finish, Native, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, embedded_image, parts, split_system, tool_names
+from .._core.numbers import dumps
 from .._core.options import (
     OPTIONS,
     as_wire_names,
@@ -30,7 +31,6 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
-from .._core.response.numbers import dumps
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
@@ -42,6 +42,8 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
+    web_images=False,
+    objects=True,
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
     refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
@@ -161,6 +163,8 @@ def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
 # `inlineData`, `executableCode`, `codeExecutionResult`, `fileData`, `toolCall`, `toolResponse`.
 KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "videoMetadata", "partMetadata",
                    "mediaResolution"))  # fmt: skip
+# The finish reason that is none, unless no other comes.
+UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 # The fields of a candidate that name the answer's sources.  The last chunk has them whole.
 SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
 
@@ -184,6 +188,8 @@ class GeminiReader:
         self._limit = limit
         # What the service says about its finish reason.
         self._said: object = None
+        # Whether content came; and whether a finish reason came that is none.
+        self._come = self._unspecified = False
         self.done = False
 
     @property
@@ -193,7 +199,8 @@ class GeminiReader:
 
     @property
     def settled(self) -> bool:
-        return self._ending.settled(torn=self._open is not None)
+        # An early reason with nothing before it says nothing.
+        return self._come and self._ending.settled(torn=self._open is not None)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
@@ -204,6 +211,8 @@ class GeminiReader:
             yield self._naming.learn(frame.get("responseId"), frame.get("modelVersion"))
         feedback, candidates = frame.get("promptFeedback"), frame.get("candidates")
         blocked = as_object(feedback).get("blockReason") if feedback else None
+        # What no value of the enumeration means.
+        blocked = None if isinstance(blocked, str) and blocked.endswith("_UNSPECIFIED") else blocked
         candidate = (candidates if isinstance(candidates, dict) else candidates[0] if candidates else None) or {}
         if candidate.get("index") not in (None, 0, "0"):
             candidate = {}
@@ -211,9 +220,11 @@ class GeminiReader:
         for part in (candidate.get("content") or {}).get("parts") or ():
             items += self._part(part)
         yield from items
+        self._come |= any(isinstance(item, CONTENT) and item for item in items)
         reason, finished = candidate.get("finishReason"), self._ending.finish is not None
         if reason or finished:
-            finish = finish_of(reason) if reason != "FINISH_REASON_UNSPECIFIED" else None
+            self._unspecified |= reason == UNSPECIFIED
+            finish = finish_of(reason) if reason != UNSPECIFIED else None
             self._ending.note(finish, items, calls=self._calls.count)
         if not SOURCES.isdisjoint(candidate):
             self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
@@ -270,7 +281,7 @@ class GeminiReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
         """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""
-        finish = self._ending.finish
+        finish = self._ending.finish or (finish_of(UNSPECIFIED) if self._unspecified else None)
         if finish is None:
             return
         self.done = True

@@ -4,6 +4,8 @@ A server on this machine needs no key, Ollama's cloud needs a key.
 Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (August 2026).
 """
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from .._core.conversation import fitted
@@ -21,7 +23,7 @@ from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
-TAKES = Takes(state="provider")
+TAKES = Takes(web_images=False, objects=True, state="provider")
 
 
 def payload(call: Call) -> JSON:
@@ -30,7 +32,7 @@ def payload(call: Call) -> JSON:
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.
     """
-    messages = fitted(call, TAKES)
+    messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools, TAKES)
@@ -42,6 +44,19 @@ def payload(call: Call) -> JSON:
         tools=[{"type": "function", **tool} for tool in tools],
         format=bare_schema(wanted) if wanted else None if wanted is None else "json",
     )
+
+
+def in_order(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the results of tools in the order of their calls.
+
+    The protocol has no ids, so of two calls of one function, the order alone says whose result it is.
+    """
+    calls = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    places, result = {call_id: place for place, call_id in enumerate(calls)}, list[Message]()
+    for role, group in groupby(messages, lambda message: message["role"]):
+        run = list(group)
+        result += sorted(run, key=lambda message: places[message["tool_call_id"]]) if role == "tool" else run
+    return result
 
 
 def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
@@ -65,6 +80,11 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
     return {"role": message["role"], "content": "".join(texts)} | non_empty(
         thinking=thinking, images=images, tool_calls=calls, tool_name=tool
     )
+
+
+# The fields of a message that are read, or that say nothing of the answer.  Any other is content of its own kind:
+# `images`, `audio`.
+READ = frozenset(("role", "content", "thinking", "tool_calls", "tool_name"))
 
 
 class OllamaReader:
@@ -92,9 +112,12 @@ class OllamaReader:
         message = frame.get("message") or {}
         if message.get("thinking"):
             yield from reasoning_of(message["thinking"])
-        if message.get("images"):
-            yield Native("images", message["images"])
-        yield text_or_error(message.get("content"))
+        if not READ.issuperset(message):
+            for key, value in message.items():
+                if key not in READ and value and isinstance(value, str | list | dict):
+                    yield Native(key, value)
+        # A server that answers like /api/generate.
+        yield text_or_error(message.get("content") or frame.get("response"))
         for tool_call in message.get("tool_calls") or ():
             function = tool_call["function"]
             yield from self._calls.once(function.get("name"), function.get("arguments"), tool_call.get("id"))

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import LimitError
+from .._core.errors import LimitError, MessagesError
 from .._core.events import Finish, Native, Reasoning, TurnState, Usage
 from .._core.messages import Message, parts
 from .._core.options import (
@@ -28,7 +28,7 @@ from .._core.provider import JSON, Call
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
-from .._core.response.fields import Naming, as_object, reasoning_of
+from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
@@ -40,10 +40,21 @@ from .openai import TAKES as CHAT_TAKES
 # annotation, and with the head of the response.
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
 WHOLE = ("response.audio.delta", "response.audio.transcript.delta", "response.image_generation_call.partial_image")
+# The events with a whole part of the reasoning, which extends the pieces before it or stands in their place.
+REASONED = ("response.reasoning_summary_text.done", "response.reasoning_text.done",
+            "response.reasoning_summary_part.done")  # fmt: skip
+# The events that end content of other kinds, for servers that send no pieces of it; and the fields that say nothing.
+ENDS = ("response.audio.done", "response.audio.transcript.done")
+PLACES = frozenset(("type", "sequence_number", "response_id", "item_id", "output_index", "content_index"))
+# The events with the whole input of an item that is no function call, and the field of the item that it belongs in.
+INPUTS = {"response.custom_tool_call_input.done": "input", "response.mcp_call_arguments.done": "arguments",
+          "response.code_interpreter_call_code.done": "code"}  # fmt: skip
 ANNOTATION = "response.output_text.annotation.added"
 STARTS = ("response.created", "response.queued", "response.in_progress")
 # The kinds of content that the parts of a message hold.
 PARTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
+# The kinds of parts that come in events of their own.
+SUMMARY = ("summary_text", None)
 # How many parts of a reply are remembered.
 MOST_PARTS = 1024
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
@@ -79,6 +90,9 @@ def payload(call: Call) -> JSON:
         wanted = {"name": "answer", **wanted}
         check_name("response_format=", wanted["name"], TAKES)
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
+    for number, message in enumerate(call.messages, 1):
+        if message.get("phase") and not message["content"] and "state" not in message:
+            raise MessagesError(f"message {number} has 'phase', but no text that could have one; leave it out")
     return (
         {
             "model": required_model(call.model),
@@ -226,6 +240,11 @@ class ResponsesReader:
         # The part of the last text delta, and where that stands: the item's number, the part's number, the item's id.
         self._key: tuple[object, ...] | None = None
         self._part = Part("", None, None, None)
+        # The items of other kinds that have begun, and how many characters of them may still come.
+        self._begun: dict[Part, dict[str, Any]] = {}
+        self._left = limit
+        # The types of `WHOLE` that came.
+        self._whole = set[str]()
         # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
         self._thought: tuple[object, object] | None = None
         self._new_part = False
@@ -252,8 +271,15 @@ class ResponsesReader:
         index, item_id = place_of(frame.get("output_index")), frame.get("item_id")
         number = place_of(frame.get("content_index")) or 0
         if kind in REASONING:
-            yield from self._think(index, place_of(frame.get("summary_index", number)), frame.get("delta"))
-            self._at("reasoning", index, None, item_id).given = 1
+            place, said = place_of(frame.get("summary_index", number)), frame.get("delta")
+            yield from self._think(index, place, said)
+            text = said if isinstance(said, str) else " "
+            self._at("summary" if "summary" in kind else "content", index, place, item_id).add(text)
+            self._at("reasoning", index, None, item_id).given += len(text)
+        elif kind in REASONED:
+            thought = self._at("reasoning", index, None, item_id)
+            form, place = ("summary" if "summary" in kind else "content"), frame.get("summary_index", number)
+            yield from self._reasoned(thought, form, place_of(place), frame.get("text") or frame.get("part"), index)
         elif kind == "response.reasoning_summary_part.added":
             self._new_part = True
         elif kind == "response.refusal.delta":
@@ -263,13 +289,24 @@ class ResponsesReader:
             yield from self._come(index, number, item_id, part)
         elif kind in ("response.content_part.added", "response.content_part.done"):
             part = as_object(frame.get("part"))
-            # A part of another kind may be one of the reasoning, and comes whole in its item.
-            yield from self._come(index, number, item_id, part) if part.get("type") in PARTS else ()
+            if part.get("type") == "reasoning_text" and kind.endswith("done"):
+                thought = self._at("reasoning", index, None, item_id)
+                yield from self._reasoned(thought, "content", number, part, index)
+            # A part of another kind is whole at its end.
+            elif part.get("type") in PARTS or (kind.endswith("done") and part.get("type") not in SUMMARY):
+                yield from self._come(index, number, item_id, part)
         elif kind == ANNOTATION:
             self._at("text", index, number, item_id).notes += 1
             yield Native("output_text.annotation.added", frame.get("annotation"))
         elif kind in WHOLE:
+            self._whole.add(str(kind))
             yield Native(str(kind).removeprefix("response."), frame)
+        elif kind in ENDS:
+            came = kind.replace(".done", ".delta") in self._whole
+            if not came and any(value for key, value in frame.items() if key not in PLACES):
+                yield Native(kind.removeprefix("response."), frame)
+        elif kind in INPUTS:
+            yield from self._input(index, item_id, kind, frame)
         elif kind in STARTS:
             response = as_object(frame.get("response"))
             yield self._naming.learn(response.get("id"), response.get("model"))
@@ -307,11 +344,14 @@ class ResponsesReader:
                     break
         else:
             part = Part(kind, index, number, hashed)
+        self._remember(key, part)
+        return part
+
+    def _remember(self, key: tuple[object, ...], part: Part) -> None:
         # Several parts may have no place.
         self._parts[(*key, len(self._parts)) if key in self._parts else key] = part
         if len(self._parts) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
-        return part
 
     def _come(
         self, index: object, number: object, item_id: object, value: dict[str, Any], *, told: bool = False
@@ -356,10 +396,7 @@ class ResponsesReader:
             for number, value in enumerate(content):
                 yield from self._come(index, number, item_id, value, told=told)
         elif kind == "reasoning":
-            thought = self._at(kind, index, None, item_id)
-            if not thought.given:
-                yield from self._thoughts(index, item)
-            thought.given = 1
+            yield from self._thoughts(index, item, self._at(kind, index, None, item_id))
         else:
             yield from self._give(self._at(kind, index, None, item_id), item)
 
@@ -380,10 +417,33 @@ class ResponsesReader:
         whole = {key: value for key, value in item.items() if key not in UNSENT and value is not None}
         yield TurnState({key: whole[key] for key in ("type", "id", "phase") if key in whole} if head else whole)
 
-    def _thoughts(self, index: object, item: dict[str, Any]) -> Items:
-        """Yield the reasoning in an item."""
-        for number, said in enumerate(item.get("summary") or item.get("content") or ()):
-            yield from self._think(index, number, said)
+    def _thoughts(self, index: object, item: dict[str, Any], thought: Part) -> Items:
+        """Yield what is new in the reasoning of an item, which is in none of its pieces."""
+        form = "summary" if item.get("summary") else "content"
+        came = {part.kind for part in self._parts.values() if part.kind in ("summary", "content")}
+        # The item says its reasoning in another form than its pieces, or no more than they did.
+        if thought.given and (form not in came or thought.given >= size_of(item)):
+            return
+        place = thought.index if thought.given else index
+        for number, said in enumerate(thoughts_of(item)):
+            yield from self._reasoned(thought, form, number, said, place)
+
+    def _reasoned(self, thought: Part, form: str, number: object, said: object, index: object) -> Items:
+        """Yield what is new in a whole part of the reasoning, which stands at an `index`."""
+        parts = (part for part in self._parts.values() if (part.kind, part.number) == (form, number))
+        part = next((part for part in parts if part.fits(thought.index, thought.item_id) is not False), None)
+        if part is None:
+            part = Part(form, thought.index, number, thought.item_id)
+            self._remember((form, thought.index, number, thought.item_id), part)
+        text = said.get("text") if isinstance(said, dict) else said
+        if isinstance(text, str):
+            said = part.add(part.rest(text) or "")
+            thought.given += len(said)
+        elif part.given:
+            return
+        else:
+            part.given, thought.given = 1, thought.given + 1
+        yield from self._think(index, number, said)
 
     def _think(self, index: object, number: object, said: object) -> Items:
         """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
@@ -410,6 +470,20 @@ class ResponsesReader:
         self._asides.discard(index)
         if item.get("type") == "message":
             yield from self._item(index, item)
+        elif item.get("type") != "reasoning":
+            self._left -= weight(item)
+            if self._left < 0:
+                raise LimitError("the items of the reply are longer than max_frame allows")
+            self._begun[self._at(str(item.get("type")), index, None, item.get("id"))] = item
+
+    def _input(self, index: object, item_id: object, kind: str, frame: dict[str, Any]) -> Items:
+        """Take the whole input of an item that has begun.  Yield it if there is no such item."""
+        hashed, field = hash(item_id) if isinstance(item_id, str) else None, INPUTS[kind]
+        for part, item in self._begun.items():
+            if kind.startswith(f"response.{part.kind}") and part.fits(index, hashed) is not False:
+                item[field] = frame.get(field)
+                return
+        yield Native(kind.removeprefix("response."), frame)
 
     def _done(self, index: object, item: dict[str, Any]) -> Items:
         """Yield the tool call that is complete.  Some servers send the call here alone."""
@@ -424,6 +498,10 @@ class ResponsesReader:
         if response.get("model"):
             yield self._naming.learn(response.get("id"), response.get("model"))
         yield from self._new_in(response.get("output") or ())
+        # Items that have begun and come nowhere whole.
+        for part, item in self._begun.items():
+            if not part.given:
+                yield from (*self._give(part, item), *self._kept(item))
         native = as_object(response.get("incomplete_details")).get("reason") or response.get("status")
         yield from self._calls.whole()
         yield self._count(response)
@@ -455,10 +533,12 @@ class ResponsesReader:
             )
             for aside in (True, False)
         }
-        thought = any(part.kind == "reasoning" and part.given for part in self._parts.values())
+        thought = sum(part.given for part in set(self._parts.values()) if part.kind == "reasoning")
+        thought_told = thought >= sum(size_of(item) for part, _, item in entries if part.kind == "reasoning")
         for place, (part, value, item) in enumerate(entries):
             if part.kind == "reasoning":
-                yield from () if thought else self._thoughts(("completed", place), item)
+                if not thought_told:
+                    yield from self._thoughts(("completed", place), item, before.get(place, part))
             elif part.kind == "function_call":
                 yield from () if place in before else self._done(None, item)
             else:
@@ -515,6 +595,18 @@ def is_told(values: Iterable[dict[str, Any]], parts: Iterable[Part]) -> bool:
     """
     size = sum(len(text) for kind, text in map(content_of, values) if kind == "text" and text)
     return size <= sum(part.given for part in set(parts) if part.kind == "text")
+
+
+def thoughts_of(item: dict[str, Any]) -> list[Any]:
+    """Return the parts of an item's reasoning, which may stand there without a list."""
+    said = item.get("summary") or item.get("content") or []
+    return said if isinstance(said, list) else [said]
+
+
+def size_of(item: dict[str, Any]) -> int:
+    """Return how many characters the reasoning in an item has; a part that is no text counts one."""
+    texts = [part.get("text") if isinstance(part, dict) else part for part in thoughts_of(item)]
+    return sum(len(text) if isinstance(text, str) else 1 for text in texts)
 
 
 def content_of(value: dict[str, Any]) -> tuple[str, str | None]:

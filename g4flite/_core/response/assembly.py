@@ -102,7 +102,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from .numbers import Number, dumps, loads
+from ..numbers import Number, dumps, loads
 from .partial_call import PartialCall, unclear
 from .surrogates import join_surrogates
 
