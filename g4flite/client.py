@@ -23,8 +23,10 @@ from ._core.errors import (
     ProviderNotFoundError,
     RetiredProviderWarning,
     UsageError,
+    name_by_package,
 )
 from ._core.loops import frames_of_ours
+from ._core.other_options import OWN_CLIENT
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
 from ._core.secrets import is_secret
@@ -116,9 +118,9 @@ def stream(
     connecting = (base_url, proxy, client, verify, transport)
     # In a list that also names providers, these settings are for those, and each Client keeps its own.
     if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 5:
-        raise OptionError(
-            "base_url=, proxy=, client=, verify= and transport= are settings of the Client; set them there"
-        )
+        if client is not None:
+            raise OptionError(f"client= cannot be given with a Client; {OWN_CLIENT}")
+        raise OptionError("base_url=, proxy=, verify= and transport= are settings of the Client; set them there")
     if not asked:
         # What `working()` of the app `probe` returns knows why it is empty.
         why: G4fliteError | None = getattr(provider, "error", None)
@@ -148,13 +150,14 @@ def stream(
             routes.append(route_of(call, connection, client, timeout, retries))
             warn(call, public=base_url is None)
         except (ModelNotFoundError, OptionError) as error:
-            if isinstance(error, OptionError) and not error.own_setting:
+            if len(asked) == 1 or (isinstance(error, OptionError) and not error.own_setting):
                 raise
             # Without the traceback, which holds this frame: the frame holds the errors.
             lacking.append(error.with_traceback(None))
+    if not routes and all(isinstance(error, ModelNotFoundError) for error in lacking):
+        raise ModelNotFoundError("; ".join(map(str, lacking)))
     if not routes:
-        models = len(lacking) > 1 and all(isinstance(error, ModelNotFoundError) for error in lacking)
-        raise ModelNotFoundError("; ".join(map(str, lacking))) if models else lacking[0]
+        raise lacking[0]
     refused = tuple(error for error in lacking if isinstance(error, OptionError))
     return start(routes, keep_partial=keep_partial, refused=refused)
 
@@ -318,7 +321,12 @@ def resolve_connection(
 def check_transport(transport: object, provider: str) -> None:
     """Raise `OptionError` if the transport is unknown or not installed."""
     if transport not in (None, "httpx", "aiohttp"):
-        raise OptionError(f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider)
+        # A transport of httpx, like a recorder.
+        ours = hasattr(transport, "handle_request") or hasattr(transport, "handle_async_request")
+        advice = "pass client=httpx.Client(transport=...) to stream()" if ours else ""
+        raise OptionError(
+            f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider, advice=advice
+        )
     if transport == "aiohttp":
         from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
 
@@ -382,3 +390,6 @@ def start(routes: "Sequence[Route]", *, keep_partial: bool = True, refused: tupl
     from ._core.timers import Timers  # noqa: PLC0415
 
     return Stream(Run(tuple(routes), Timers(routes[0].timeout), keep_partial, refused=refused))
+
+
+name_by_package(Client)

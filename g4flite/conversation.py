@@ -26,7 +26,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from ._core.errors import G4fliteError, LimitError, OptionError, StreamClosedError, StreamConsumed, UsageError
+from ._core.errors import (
+    G4fliteError,
+    LimitError,
+    OptionError,
+    StreamClosedError,
+    StreamConsumed,
+    UsageError,
+    name_by_package,
+)
 from ._core.events import NOTHING, FinishReason, Usage
 from ._core.messages import normalise
 from ._core.provider import Provider
@@ -81,7 +89,6 @@ class Conversation:
         **settings: Any,
     ) -> None:
         _check(approve, fatal, max_rounds, settings)
-        self.model = model
         self.system = system
         self.messages = _history(messages or ())
         self.usage = Usage()
@@ -95,6 +102,7 @@ class Conversation:
         if isinstance(provider, str | Provider) and "client" not in self._settings:
             self._provider = self._client = Client(provider, model=model, **self._settings)
             self._settings = {}
+        self.model = self._provider._call.model if isinstance(self._provider, Client) and model is None else model
         # The loop that reads an answer.
         self._reading: weakref.ref[Loop] | None = None
 
@@ -281,7 +289,7 @@ class Answer:
 
     def text(self) -> str:
         """Read the answer to its end, and return its whole text."""
-        return "".join(self)
+        return "".join([chunk for chunk in self])  # noqa: C416 - `join` would hide a `TypeError` of `__iter__`
 
     async def atext(self) -> str:
         """Do the same as `text`, in async."""
@@ -451,3 +459,6 @@ class Loop:
         self._steps.close()
         if isinstance(error, G4fliteError):
             error.partial = self._answer.partial
+
+
+name_by_package(Conversation, Answer)

@@ -1,16 +1,14 @@
 """The programs of the README and of the guides: found in the page, and run as they stand, against an emulator.
 
-A reader runs a program with keys and servers of their own.  Here `environment` points the variables that g4flite reads
-anyway, like OPENAI_BASE_URL, at an emulator.  The emulator says what the page shows below the program.
+A reader runs a program with keys and servers of their own, or by the recipe of the index, against the command
+`emulate`.  Here `environment` follows that recipe, and the emulator calls tools, as the command does.
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from g4flite.server.conversation import text_of
-from g4flite.testing import Emulator, ToolCall
+from g4flite.testing import Emulator
 
 ROOT = Path(__file__).parents[1]
 GUIDES = ROOT / "examples" / "guides"
@@ -32,29 +30,10 @@ def blocks(path: Path) -> list[Block]:
 
 
 def environment(server: Emulator) -> dict[str, str]:
-    """Return the variables that point programs at the emulator."""
-    keys = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY")
-    return dict.fromkeys(keys, "any-key") | {
-        "OPENAI_BASE_URL": f"{server.url}/v1",
-        "ANTHROPIC_BASE_URL": server.url,
-        "G4FLITE_GEMINI_BASE_URL": f"{server.url}/v1beta",
-        "OLLAMA_HOST": server.url,
-        "NO_PROXY": "127.0.0.1",
+    """Return the variables of the recipe in the index, which point programs at the emulator."""
+    recipe = re.findall(
+        r"(\w+)=(\S+)", " ".join(re.findall(r"^    export (.*)", (GUIDES / "index.md").read_text(), re.M))
+    )
+    return {name: value.replace("http://127.0.0.1:8765", server.url) for name, value in recipe} | {
+        "NO_PROXY": "127.0.0.1"
     }
-
-
-def says(block: Block) -> Callable[[Any], Any]:
-    """Return a reply function that says the first line of what the page shows.
-
-    If the page shows no output or the emulator's "You said", the function echoes, as the emulator does by itself.  If
-    the program has a tool `weather`, the tool is called first, and the last line is said.
-    """
-    shown = block.output or "You said"
-
-    def reply(messages: Any) -> Any:
-        if "weather" in block.code:
-            asked = messages[-1]["role"] != "tool"
-            return [ToolCall("", "weather", '{"city": "Oslo"}')] if asked else shown.splitlines()[-1]
-        return f"You said: {text_of(messages[-1])}" if "You said" in shown else shown.splitlines()[0]
-
-    return reply

@@ -22,7 +22,7 @@ from tests.conftest import bare_environment
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # These run in this process.
-HERE = ("chat_bot", "custom_signer", "notebook", "thread_pool")
+HERE = ("approval", "bot", "bot_async", "chat_bot", "custom_signer", "notebook", "thread_pool")
 APART = [path for path in EXAMPLES if path.stem not in (*HERE, "web_service")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
 # No model server of this machine is asked.
@@ -44,6 +44,12 @@ PRINTS = {
     "custom_signer": ["Acme says hello."],
     "notebook": ["Why is the sky blue?   [stop; message 1]", "And in the evening?   [stop; message 3]"],
     "thread_pool": ["What is 1 times 1?     You said: What is 1 times 1?\nWhat is 2 times 2?     You said: What is 2"],
+    "bot": ["It has 2 degrees and snow in Oslo.   [4 messages, ", "It has 2 degrees and snow in Oslo.   [8 messages, "],
+    "bot_async": ['{"city": "Oslo", "snow": true, "days": 1} {"city": "Rome", "snow": true, "days": 3}   [5 messages]'],
+    "approval": [
+        "The model wants delete({'path': 'draft.txt'}).\nThe tool says: deleted draft.txt.\n",
+        "The tool says: the call was not allowed: only drafts may be deleted.\n",
+    ],
     "demo": [
         f"{name:<9} {loop}  You said: Hello! Can you stream"
         for name in ("cromicle", "free2gpt", "gprochat", "flowgpt")
@@ -90,7 +96,7 @@ def test_an_example_asks_the_server_that_base_url_names(
     """The server refuses: a loop over many questions goes on, and an example that catches no error raises."""
     server.keys, server.script = False, Script(status=None if name == "notebook" else 404)
     monkeypatch.setenv("BASE_URL", f"{server.url}/v1" if name == "notebook" else server.url)
-    if name == "custom_signer":
+    if name in ("custom_signer", "approval", "bot", "bot_async"):
         with pytest.raises(NotFoundError):
             run(name)
     else:

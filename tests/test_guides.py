@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from g4flite import providers
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.apps.test_guides import prose
-from tests.blocks import GUIDES, Block, blocks, environment, says
+from tests.blocks import GUIDES, Block, blocks, environment
 
 WRITTEN = sorted(path for path in GUIDES.glob("*.md") if path.stem not in providers.names())
 # Verbs that do not say what happens.
 VAGUE = r"\b(gets?|got|handl\w*|process\w*|perform\w*|deals? with|takes? care)\b"
-PROGRAMS = [pytest.param(block, id=f"{path.stem}, line {block.line}") for path in WRITTEN for block in blocks(path)]
+RECIPE = "Without a key: the emulator answers the programs of this page, by [this recipe](index.md#without-a-key)."
+PROGRAMS = [
+    pytest.param(path, block, id=f"{path.stem}, line {block.line}") for path in WRITTEN for block in blocks(path)
+]
 
 
 def written(path: Path) -> str:
@@ -45,15 +48,16 @@ def test_the_index_names_every_guide_and_the_page_of_providers_every_provider() 
     assert linked("providers.md") >= {*providers.names()}
 
 
-@pytest.mark.parametrize("block", PROGRAMS)
+@pytest.mark.parametrize(("page", "block"), PROGRAMS)
 def test_a_program_of_a_guide_runs_as_it_stands(
     block: Block,
+    page: Path,
     server: Emulator,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server.reply = says(block)
+    server.script = Script(tools=True)
     monkeypatch.chdir(tmp_path)
     for name, value in environment(server).items():
         monkeypatch.setenv(name, value)
@@ -66,7 +70,20 @@ def test_a_program_of_a_guide_runs_as_it_stands(
             assert (done.returncode, done.stderr) == (0, ""), done.stdout
         return
     exec(compile(block.code, f"line {block.line}", "exec"), {"__name__": "__main__"})
+    # A program that asks a service needs a key or the recipe, which the head of its page names.
+    if server.exchanges:
+        assert page.read_text().split("\n\n")[1] == RECIPE
     out, complaints = capsys.readouterr()
     assert complaints == ""
     if block.output is not None:
         assert out.rstrip() == block.output.rstrip()
+
+
+def test_the_program_of_the_page_on_vendoring_runs_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = blocks(GUIDES / "vendoring.md")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        exec(compile(block.code, f"line {block.line}", "exec"), {"__name__": "__main__"})
+        assert capsys.readouterr() == (block.output, "")

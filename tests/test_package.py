@@ -4,9 +4,11 @@ import ast
 import configparser
 import inspect
 import json
+import pickle
 import re
 import ssl
 import sys
+import traceback
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,6 +124,26 @@ def test_the_public_names_are_those_of_all_and_each_can_be_imported() -> None:
         g4flite.streams  # type: ignore[attr-defined]  # noqa: B018
 
 
+CLASSES = [found for name in g4flite.__all__ if isinstance(found := getattr(g4flite, name), type)]
+# Those of which programs make no instance: type checkers alone know them.  And the parsers, whose modules say what a
+# guide quotes of them.
+NAMED_BY_THEIR_MODULE = {"Message", "HttpClient", "JsonLinesParser", "TextParser"}
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_a_public_class_is_called_by_the_package(kind: type) -> None:
+    home = "g4flite" if kind.__name__ not in NAMED_BY_THEIR_MODULE else f"g4flite.{g4flite._HOME[kind.__name__]}"
+    assert kind.__module__ == home
+    assert pickle.loads(pickle.dumps(kind)) is kind
+
+
+def test_a_traceback_names_an_error_as_programs_do() -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream("openai", "Hi", model="m")
+    last = traceback.format_exception_only(caught.value)[-1]
+    assert last == "g4flite.OptionError: openai: there is no API key; pass api_key= or set OPENAI_API_KEY\n"
+
+
 def test_a_type_checker_sees_the_names_that_the_package_has() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
@@ -140,7 +162,7 @@ def test_a_misspelt_name_is_not_hidden_from_type_checkers(file: str) -> None:
 
 def names_in(annotation: object) -> Iterator[str]:
     """Yield the name of each class of ours in an annotation, whatever it is nested in."""
-    if isinstance(annotation, type) and annotation.__module__.startswith("g4flite."):
+    if isinstance(annotation, type) and annotation.__module__.partition(".")[0] == "g4flite":
         yield annotation.__name__
     for part in annotation if isinstance(annotation, list) else typing.get_args(annotation):
         yield from names_in(part)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.benchmarks import table
-from tests.blocks import ROOT, Block, blocks, environment, says
+from tests.blocks import ROOT, Block, blocks, environment
 from tests.conftest import SETTINGS, bare_environment
 
 README = ROOT / "README.md"
@@ -23,7 +23,7 @@ def test_the_readme_is_short() -> None:
 
 @pytest.mark.parametrize("block", blocks(README), ids=lambda block: f"line {block.line}")
 def test_a_program_of_the_readme_runs_as_it_stands(block: Block, server: Emulator, tmp_path: Path) -> None:
-    server.reply = says(block)
+    server.script = Script(tools=True)
     bare = {name: value for name, value in bare_environment().items() if name not in SETTINGS}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", block.code],

@@ -19,8 +19,10 @@ import g4flite
 import g4flite.testing
 from g4flite import (
     JSON,
+    Answer,
     Call,
     Client,
+    Conversation,
     ErrorRule,
     Event,
     Events,
@@ -42,9 +44,11 @@ from g4flite import (
     Timeout,
     ToolCall,
     ToolCallDelta,
+    TurnState,
     Usage,
     providers,
     stream,
+    tool_result,
 )
 from g4flite.apps.check import report
 from g4flite.apps.guides import guide
@@ -181,7 +185,7 @@ def events(answer: Stream) -> None:
                 print(name)
             case Finish(reason=reason):
                 assert_type(reason, FinishReason)
-            case Usage() | Start() | Native() | ToolCallDelta():
+            case Usage() | Start() | Native() | ToolCallDelta() | TurnState():
                 pass
 
 
@@ -194,6 +198,40 @@ def show(item: str | Event) -> str:
     if isinstance(item, ToolCallDelta):
         return f"{item.index}: {item.arguments}"
     return item if isinstance(item, str) else type(item).__name__
+
+
+# -- Conversations.
+
+
+def weather(city: str, days: int = 1) -> str:
+    return city * days
+
+
+async def ask_first(call: ToolCall) -> bool | str:
+    return call.name == "weather" or f"no {call.parsed['path']}"
+
+
+def conversation() -> None:
+    with Conversation("openai", model="m", tools=[weather], fatal=(OSError,), temperature=0.2) as chat:
+        assert_type(chat.say("Hi"), Answer)
+        assert_type(chat.say([{"type": "text", "text": "Hi"}]).text(), str)
+        for item in chat.say("Hi").events():
+            assert_type(item, str | Event)
+        chat.messages.append({"role": "user", "content": "Hi"})
+        assert_type(chat.usage, Usage)
+        chat.save("chat.json")
+    assert_type(Conversation.load("chat.json", tools=[weather]).fork(), Conversation)
+    answer = stream("openai", "Hi")
+    chat.messages += [answer.message, *(tool_result(call, "no") for call in answer.tool_calls)]
+
+
+async def aconversation() -> AsyncIterator[str]:
+    async with Conversation(["openai", Client("ollama")], tools=[weather], approve=ask_first) as chat:
+        async with chat.say("Hi") as answer:
+            async for chunk in answer:
+                yield chunk
+        assert_type(answer.finish_reason, FinishReason | None)
+        assert_type(answer.stream, Stream)
 
 
 # -- Clients and settings.

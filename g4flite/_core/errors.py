@@ -22,6 +22,9 @@ from typing import Any, Final
 
 # A request that failed with one of these HTTP statuses may succeed a little later; 529 is Anthropic's "overloaded".
 PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+
+# The package's name, also in a copy.
+PACKAGE: Final = __name__.removesuffix("._core.errors")
 TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
@@ -31,6 +34,16 @@ ARGUMENTS: Final = (
     *"model api_key base_url proxy headers client timeout retries verify transport extra keep_partial".split(),
     *"temperature max_tokens top_p stop seed tools tool_choice response_format".split(),
 )
+
+
+def name_by_package(*kinds: type) -> None:
+    """Let tracebacks, `repr` and pickles call these classes by the package, as programs import them.
+
+    >>> OptionError.__module__          # "myapp._vendor.llm_stream" in a copy
+    'g4flite'
+    """
+    for kind in kinds:
+        kind.__module__ = PACKAGE
 
 
 class G4fliteError(Exception):
@@ -345,3 +358,6 @@ class RetiredProviderWarning(UserWarning):
 
 class SyncInAsyncWarning(UserWarning):
     """A `for` loop, or `text()`, reads a stream in a thread whose event loop it blocks; `async for` does not."""
+
+
+name_by_package(*(kind for kind in [*globals().values()] if isinstance(kind, type) and kind.__module__ == __name__))

@@ -14,7 +14,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
-from .errors import MalformedReplyError
+from .errors import MalformedReplyError, name_by_package
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "error", "other"]
 
@@ -156,3 +156,6 @@ class ChunkParser(Protocol):
 
     def close(self) -> Iterable[str | Event]:
         """Return the texts and events that were held back until the end of the body."""
+
+
+name_by_package(Start, Reasoning, ToolCallDelta, ToolCall, Usage, Native, TurnState, Finish, ChunkParser)

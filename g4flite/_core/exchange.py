@@ -44,6 +44,7 @@ from .errors import (
     TotalTimeoutError,
     UsageError,
     causes,
+    name_by_package,
 )
 from .events import CONTENT, Event, Finish, Native, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
@@ -250,10 +251,14 @@ class Run:
         """
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
+        call, spec, variable = self.call, self.call.provider, self.call.base_url_variable
+        mend = ""
         if error.advice in URL_ADVICE:
-            call, spec = self.call, self.call.provider
-            mend = advice_on_base_url(call.base_url, spec.url, spec.base_url, call.base_url_variable)
-            error.advice = mend or error.advice
+            mend = advice_on_base_url(call.base_url, spec.url, spec.base_url, variable)
+        # Whoever set the variable has perhaps never heard of the argument.
+        if variable and not mend and variable not in error.advice:
+            mend = error.advice.replace("{base_url}", f"{variable}[ or {{base_url}}]")
+        error.advice = mend or error.advice
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
         if self._began is not None:
             error.url = error.url if self.url is None else public_url(self.url)
@@ -515,3 +520,6 @@ def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wan
     except G4fliteError:
         pass
     return body[:BODY_READ].decode("utf-8", "replace")
+
+
+name_by_package(Attempt)

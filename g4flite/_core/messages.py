@@ -12,6 +12,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence, Sized
+from os import PathLike
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 ROLES = ("system", "developer", "user", "assistant", "tool")
 # The fields that a message of each role may have besides role, content and name.
 KEYS = {"assistant": ("tool_calls", "state", "partial", *ANSWER_KEYS), "tool": ("tool_call_id", "is_error")}
+# What other SDKs call the roles.
+OTHER_ROLES = {**dict.fromkeys(("model", "ai", "bot", "chatbot"), "assistant"), "human": "user", "function": "tool"}
 # What error messages call the fields that a service of text alone cannot carry.
 SURPLUS = {"tool_calls": "tool calls", "name": "a name"}
 # A data URL (RFC 2397) of an image in base64, up to the data.
@@ -80,7 +83,7 @@ def normalise(messages: object) -> tuple[Message, ...]:
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     if not isinstance(messages, Sequence) or isinstance(messages, bytes | bytearray):
-        hint = "; put the one message into a list" if isinstance(messages, Mapping) else ""
+        hint = "; put the one message into a list" if isinstance(messages, Mapping) else _hint_of_path(messages)
         raise MessagesError(
             f'messages must be a string or a list of {{"role", "content"}}, not {type(messages).__name__}{hint}'
         )
@@ -102,7 +105,9 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     if role is None:
         raise MessagesError(f"{where} has no role; give it one of {', '.join(ROLES)}")
     if role not in ROLES:
-        raise MessagesError(f"{where} has the role {role!r}; it must be one of {', '.join(ROLES)}")
+        meant = OTHER_ROLES.get(role.lower() if isinstance(role, str) else "")
+        advice = f"write {meant!r}" if meant else f"it must be one of {', '.join(ROLES)}"
+        raise MessagesError(f"{where} has the role {role!r}; {advice}")
     _check_keys(where, message, ("role", "content", "name", *KEYS.get(role, ())))
     extras = _extras(where, message, ANSWER_KEYS if role == "assistant" else ())
     content, calls = message.get("content"), message.get("tool_calls") or ()
@@ -149,11 +154,17 @@ def _content(where: str, content: object, role: str) -> str | list[dict[str, Any
     if not isinstance(content, list | tuple):
         raise MessagesError(
             f"{where} has a content of the type {type(content).__name__}; it must be a text or a list of parts"
+            + _hint_of_path(content)
         )
     parts = [_part(f"{where}, part {place}", part, role) for place, part in enumerate(content, 1)]
     if all(part.keys() == {"type", "text"} for part in parts):
         return "".join(part["text"] for part in parts)
     return parts
+
+
+def _hint_of_path(value: object) -> str:
+    """Return what to pass in place of a path, for the end of a message, "" for anything else."""
+    return "; pass path.read_text() for the text of a file" if isinstance(value, PathLike) else ""
 
 
 def _part(where: str, part: object, role: str) -> dict[str, Any]:
@@ -162,7 +173,9 @@ def _part(where: str, part: object, role: str) -> dict[str, Any]:
     kinds = ("text", "image_url") if role in ("user", "tool") else ("text",)
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
     if not isinstance(part, Mapping) or kind not in kinds:
-        raise MessagesError(f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent")
+        raise MessagesError(
+            f"{where} is of the type {kind!r}; only {' and '.join(kinds)} parts can be sent{_hint_of_path(part)}"
+        )
     _check_keys(where, part, ("type", kind if kind == "image_url" else "text", *PART_KEYS))
     extras = _extras(where, part, PART_KEYS)
     if kind == "image_url":

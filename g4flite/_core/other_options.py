@@ -4,12 +4,16 @@ Sources (November 2026): the signatures of `openai.OpenAI` and `chat.completions
 `litellm.completion`, `g4f.client.Client` and `instructor`.
 """
 
+# What to do if a `Client` should read over the caller's HTTP client, say for a recording.
+OWN_CLIENT = (
+    "a Client has an HTTP client of its own; pass yours to stream(), with the provider's name in place of the Client"
+)
 # What to do, by the name of the argument; `{retries}` stands for our own argument of that name.
 INSTEAD = {
     "stream": "a stream always streams; leave it out, and call .text() for the whole answer",
     "acompletion": "the same call serves `async for`; leave it out",
     **dict.fromkeys(("proxies", "http_proxy"), "pass one URL as {proxy}"),
-    **dict.fromkeys(("num_retries", "retry"), "pass {retries}"),
+    **dict.fromkeys(("max_retries", "num_retries", "retry"), "pass {retries}"),
     **dict.fromkeys(("request_timeout", "read_timeout", "connect_timeout"), "pass {timeout}, a number or a Timeout"),
     **dict.fromkeys(
         ("response_model", "output_type", "text_format"),
@@ -36,12 +40,21 @@ INSTEAD = {
     "function_call": "pass {tool_choice}",
     "stream_options": "the token counts are asked for anyway; leave it out, and read .usage",
     "provider": "name the provider as the first argument",
+    **dict.fromkeys(("n", "num_generations", "candidate_count"), "one stream is one answer; call once for each answer"),
+    # Options that a few services have, each under a name and in a place of its own.
+    **dict.fromkeys(
+        ("top_k", "topK", "min_p", "top_a", "typical_p", "repetition_penalty", "repeat_penalty", "logit_bias",
+         "best_of", "prediction", "modalities", "service_tier", "store", "verbosity", "thinking", "think", "keep_alive",
+         "num_ctx", "grammar", "guided_json", "chat_template_kwargs", "enable_thinking", "web_search_options",
+         "safety_settings", "prompt_cache_key", "safety_identifier"),
+        "pass the service's own field in {extra}, where the service's documentation puts it",
+    ),
     "fallbacks": "pass a list of providers as the first argument",
     # What `Client.stream` and `Client` do not take.
     **dict.fromkeys(
         ("api_key", "base_url", "proxy", "verify", "transport"), "it is a setting of the Client; set it there"
     ),
-    "client": "a Client has an HTTP client of its own; pass yours to stream()",
+    "client": OWN_CLIENT,
 }  # fmt: skip
 
 

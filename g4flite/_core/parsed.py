@@ -8,7 +8,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-from .errors import MalformedReplyError, OptionError, UsageError
+from .errors import MalformedReplyError, OptionError, UsageError, name_by_package
 
 if TYPE_CHECKING:
     from .exchange import Run
@@ -167,3 +167,6 @@ class Values:
         changed = self._growing.parse()
         value_of(self._run, self._growing.text)
         return changed
+
+
+name_by_package(Partials)

@@ -14,7 +14,7 @@ from string import Formatter
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
-from .errors import SpecError, StatusError
+from .errors import SpecError, StatusError, name_by_package
 from .events import ChunkParser
 from .headers import check_header
 from .messages import Message, flatten, texts
@@ -140,6 +140,8 @@ def _shown(value: object) -> str:
 class Provider:
     """One service, described as data.  `dataclasses.replace` makes a variant of it.
 
+    Required are `name`, `url`, `base_url`, `payload` and `parser`.
+
     - `url` and the values of `headers` are templates (`str.format`).  `{base_url}`, `{model}`, `{api_key}` and the name
       of each field that `signer` returns stand for their values, `{{` for a brace.  In `url`, values are
       percent-encoded (but for the base URL), and `{api_key}` is refused.  A header that names `{api_key}` is left out
@@ -169,7 +171,7 @@ class Provider:
     name: str
     url: str
     base_url: str
-    headers: Mapping[str, str] = field(hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     payload: Callable[["Call"], JSON]
     signer: Callable[["Call"], Mapping[str, str | int]] = unsigned
     parser: Callable[[int], ChunkParser]
@@ -311,3 +313,6 @@ class Request(NamedTuple):
     def __repr__(self) -> str:
         """Return the URL alone, because headers hold keys and bodies hold what users wrote."""
         return f"Request(url={self.url!r})"
+
+
+name_by_package(ErrorRule, Provider, Call)

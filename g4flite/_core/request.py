@@ -50,7 +50,7 @@ def make_call(
         own = _checked_headers(check_mapping(headers))
         url, variable = resolve_base_url(provider, base_url)
         options, kind = _with_schema(options)
-        return Call(
+        call = Call(
             provider=provider,
             messages=normalise(messages),
             model=resolve_model(provider, model),
@@ -58,11 +58,11 @@ def make_call(
             base_url=url,
             base_url_variable=variable,
             headers=own,
-            api_key=resolve_key(provider, api_key, own),
             extra=_copy(check_mapping(extra, "extra= must be a mapping of fields to values"), as_json=True),
             answer_type=kind,
             now_ms=time.time_ns() // 1_000_000,
         )
+        return replace(call, api_key=_key_of(call, api_key))
     except UsageError as error:
         error.provider = provider.name
         raise
@@ -186,12 +186,44 @@ def resolve_key(provider: Provider, api_key: str | None, headers: Mapping[str, s
                 )
             )
         return ""
-    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable() or " " in key:
-        wrong = OptionError(
-            f"{source} cannot be a key: it is empty, or holds a space, a line break or a character outside ASCII"
-        )
+    if problem := _problem_of_key(key):
+        wrong = OptionError(f"{source} cannot be a key: it {problem}")
         raise wrong if found is None else _own_setting(wrong)
     return key
+
+
+def _problem_of_key(key: object) -> str:
+    """Return what is wrong with a key, "" if nothing is.  The words do not quote the key."""
+    if not isinstance(key, str):
+        return f"must be a string, not {type(key).__name__}"
+    if key.lower().startswith("bearer "):
+        return "begins with 'Bearer ', which goes out by itself; leave out 'Bearer '"
+    if key != key.strip():
+        return "has white space around it; call .strip()"
+    if not key or not key.isascii():
+        return "holds a character outside ASCII" if key else "is empty"
+    return "" if key.isprintable() and " " not in key else "holds a space or a control character"
+
+
+def _key_of(call: Call, api_key: str | None) -> str:
+    """Return what `resolve_key` returns.  The error for a missing key says, too, if the call has to name a model."""
+    try:
+        return resolve_key(call.provider, api_key, call.headers)
+    except OptionError as error:
+        if error.own_setting and call.model is None and _needs_model(call):
+            error.advice += "[, and name a model with {model}]"
+        raise
+
+
+def _needs_model(call: Call) -> bool:
+    """Return whether the service has no default model.  The payload builder knows, and may raise anything else, too."""
+    try:
+        build(call)
+    except ModelNotFoundError:
+        return True
+    except Exception:
+        return False
+    return False
 
 
 def _own_setting(error: OptionError) -> OptionError:

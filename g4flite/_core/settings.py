@@ -24,6 +24,7 @@ from .errors import (
     TotalTimeoutError,
     TransportError,
     TruncatedStreamError,
+    name_by_package,
 )
 
 # The classes of errors that a second, equal request would meet again, whatever the status.
@@ -139,3 +140,6 @@ def may_pass(error: G4fliteError) -> bool:
     if isinstance(error, TLSError | ProxyError | StreamClosedError | TotalTimeoutError):
         return False
     return isinstance(error, TransportError | StreamTimeoutError | TruncatedStreamError | EmptyReplyError)
+
+
+name_by_package(Timeout, Retry)

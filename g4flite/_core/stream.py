@@ -15,7 +15,7 @@ from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from .errors import StreamConsumed
+from .errors import StreamConsumed, name_by_package
 from .events import Event, FinishReason, ToolCall, Usage
 from .loops import has_ended, running_task, warn_of_blocking
 
@@ -305,3 +305,6 @@ class Stream:
         if self._run.state != "new":
             raise StreamConsumed("a stream is read once; call stream() again for a new answer", provider=self.provider)
         self._run.state = "streaming"
+
+
+name_by_package(Events, Stream)

@@ -4,7 +4,6 @@ The checks raise `ValueError`, whose message lacks its subject, as in "must be a
 URL, because a URL may hold a password.
 """
 
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 EXAMPLE_URL = "http://127.0.0.1:8000"
@@ -51,7 +50,6 @@ def complete_host(host: str, base_url: str) -> str:
     return f"{base.scheme}://{name}{slash}{path}"
 
 
-@lru_cache(maxsize=64)
 def is_loopback(url: str) -> bool:
     """Return whether the host of a checked URL is this machine: a loopback address or `localhost`."""
     from ipaddress import ip_address  # noqa: PLC0415 - needed only if the URL is plain http

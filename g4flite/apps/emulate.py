@@ -1,6 +1,6 @@
 """The command `emulate`: serves the built-in providers on this machine, until Ctrl-C.
 
-g4flite emulate --log --slow 0.05 --reasoning --tools
+g4flite emulate --log --slow 0.05 --reasoning
 POST /api/chat -> 200 in 0.4 s: ollama, model any, 'Hello'
 """
 
@@ -14,8 +14,7 @@ from .. import G4fliteError, UsageError
 from .cli import CONTROL, program
 
 if TYPE_CHECKING:
-    from ..testing import Exchange
-    from ..testing.replies import ReplyFunction
+    from ..testing import Exchange, Reasoning
 
 # Characters of the last message in a line of the log.
 SHOWN = 60
@@ -23,7 +22,10 @@ SHOWN = 60
 
 def add(commands: Any) -> None:
     """Add the command `emulate`."""
-    text = "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL"
+    text = (
+        "serve the built-in providers on this machine until Ctrl-C; the first line printed is the URL.  The answer "
+        "repeats what was said, or calls the first tool that the request declares"
+    )
     command = commands.add_parser("emulate", help=text, description=text, epilog="example:\n  %(prog)s --port 8765")
     command.set_defaults(run=emulate)
     command.add_argument("--host", metavar="HOST", default="127.0.0.1", help="default: %(default)s")
@@ -34,9 +36,6 @@ def add(commands: Any) -> None:
     command.add_argument("--cut", metavar="BYTES", type=int, help="close the connection after so much of the reply")
     command.add_argument("--no-keys", action="store_true", help="demand no key, as servers of one's own do")
     command.add_argument("--reasoning", action="store_true", help="reason before the answer")
-    command.add_argument(
-        "--tools", action="store_true", help="call the tool weather, and answer once its result has come"
-    )
 
 
 def emulate(arguments: argparse.Namespace) -> None:
@@ -47,13 +46,15 @@ def emulate(arguments: argparse.Namespace) -> None:
     """
     # No other command needs a server: --help should not wait for this import.
     from ..testing import Emulator, Script  # noqa: PLC0415
+    from ..testing.emulator import echo  # noqa: PLC0415
 
     try:
-        script = Script(wait=arguments.slow, cut=arguments.cut, problem=arguments.fail)
+        script = Script(wait=arguments.slow, cut=arguments.cut, problem=arguments.fail, tools=True)
     except ValueError as error:
         raise UsageError(f"wrong --slow, --cut or --fail: {error}") from error
-    reply, log = replier(reasoning=arguments.reasoning, tools=arguments.tools), log_line if arguments.log else None
+    log = log_line if arguments.log else None
     place: dict[str, Any] = {"host": arguments.host, "port": arguments.port}
+    reply = thoughtful if arguments.reasoning else echo
     emulator = Emulator(reply, script=script, keys=not arguments.no_keys, log=log, **place)
     try:
         emulator.start()
@@ -63,28 +64,21 @@ def emulate(arguments: argparse.Namespace) -> None:
         where = f"{arguments.host}:{arguments.port}"
         raise kind(f"could not listen on {where}: {error}; choose another --host or --port") from error
     with emulator:
-        # The retired services know no errors, no reasoning and no tools.
-        richer = arguments.fail or arguments.reasoning or arguments.tools
+        # The retired services know no errors and no reasoning.
+        richer = arguments.fail or arguments.reasoning
         asked = 'ollama "Hello" -m any' if richer else 'cromicle "Hello"'
         command = f"{program()} stream {asked} --base-url {emulator.url}"
         print(f"{emulator.url}\nCtrl-C ends it.  To try it, in another shell:\n  {command}", flush=True)
         emulator.serve_forever()
 
 
-def replier(*, reasoning: bool, tools: bool) -> "ReplyFunction":
-    """Return the reply function: it says what it was told, after some reasoning, and after a tool call if asked to."""
-    from ..testing import Reasoning, ToolCall  # noqa: PLC0415 - see `emulate`
+def thoughtful(messages: list[dict[str, Any]]) -> "Iterator[str | Reasoning]":
+    """Yield some reasoning, and then what the emulator says by itself."""
+    from ..testing import Reasoning  # noqa: PLC0415 - see `emulate`
     from ..testing.emulator import echo  # noqa: PLC0415
 
-    def reply(messages: list[dict[str, Any]]) -> Iterator[str | Reasoning | ToolCall]:
-        if reasoning:
-            yield from map(Reasoning, ("Let me", " think", " about it."))
-        if tools and messages[-1]["role"] != "tool":
-            yield ToolCall("", "weather", '{"city": "Oslo"}')
-        else:
-            yield from re.findall(r"\s*\S+|\s+", echo(messages))
-
-    return reply
+    yield from map(Reasoning, ("Let me", " think", " about it."))
+    yield from re.findall(r"\s*\S+|\s+", echo(messages))
 
 
 def log_line(exchange: "Exchange") -> None:

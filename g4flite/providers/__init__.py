@@ -6,6 +6,7 @@
 The module of a built-in provider is imported when the provider is first used, by its name or as a constant.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,8 @@ __all__ = [
     "TOGETHER", "VLLM", "XAI", "ZAI", "find", "names", "register",
 ]  # fmt: skip
 
+# What to do if the messages stand in the place of the provider.
+ORDER = "the provider comes first, then the messages"
 # The module of each built-in provider, by the provider's name.  The constant in it has the same name in upper case.
 _MODULES = {
     "openai": "openai", "openai-responses": "responses", "anthropic": "anthropic", "gemini": "gemini",
@@ -80,7 +83,10 @@ def find(provider: str | Provider) -> Provider:
     if isinstance(provider, Provider):
         return provider
     if not isinstance(provider, str):
-        raise ProviderNotFoundError(f"a provider must be a name or a Provider, not {type(provider).__name__}")
+        raise ProviderNotFoundError(
+            f"a provider must be a name or a Provider, not {type(provider).__name__}",
+            advice=ORDER if isinstance(provider, Mapping) else "",
+        )
     if provider not in _TABLE:
         if provider not in _MODULES:
             raise unknown(provider)
@@ -100,8 +106,11 @@ def unknown(word: str) -> ProviderNotFoundError:
             f"there is no provider {word!r}: {model!r} is a model of {name}",
             advice=f"ask {name!r}, and name the model with {{model}}",
         )
-    hint = f" (did you mean {' or '.join(meant)}?)" if meant else nearest(word.lower(), names())
-    return ProviderNotFoundError(f"there is no provider {word!r}{hint}; the providers are {', '.join(names())}")
+    if any(map(str.isspace, word)):
+        return ProviderNotFoundError(f"there is no provider {word!r}", advice=ORDER)
+    if hint := f" (did you mean {' or '.join(meant)}?)" if meant else nearest(word.lower(), names()):
+        return ProviderNotFoundError(f"there is no provider {word!r}{hint}")
+    return ProviderNotFoundError(f"there is no provider {word!r}; the providers are {', '.join(names())}")
 
 
 def register(spec: Provider, *, replace: bool = False) -> None:

@@ -5,11 +5,13 @@ Source: recorded traffic of https://flowgpt.com, upstream until December 2025.
 """
 
 from hashlib import md5
+from json import dumps
 from typing import Any
 
+from .._core.errors import MalformedReplyError
 from .._core.provider import JSON, Call, Provider
-from .._core.response.parsers import JsonLinesParser
-from .._core.response.service_errors import reported
+from .._core.response.parsers import CHECK, JsonLinesParser
+from .._core.response.service_errors import excerpt, reported
 
 SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
 GREETING: JSON = {"role": "assistant", "content": "Hello, how can I help you today?"}
@@ -49,11 +51,16 @@ def payload(call: Call) -> JSON:
             "documentIds": [], "chatFileDocumentIds": [], "generateImage": False, "generateAudio": False}  # fmt: skip
 
 
-def text_of(frame: dict[str, Any]) -> object:
-    """Return the text of one object of the reply.  Raises the error that the object reports."""
+def text_of(frame: dict[str, Any]) -> str:
+    """Return the text of one object of the reply.  Raises the error that the object reports, or that its shape is."""
     if error := reported({"error": frame.get("data")} if frame.get("event") == "error" else frame):
         raise error
-    return frame.get("data") if frame.get("event") == "text" else ""
+    text = frame.get("data") if frame.get("event") == "text" else ""
+    if not isinstance(text, str):
+        raise MalformedReplyError(
+            f"a line of the reply does not have the protocol's shape: {excerpt(dumps(frame))}", advice=CHECK
+        )
+    return text
 
 
 def parser(limit: int) -> JsonLinesParser:

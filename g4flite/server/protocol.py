@@ -56,7 +56,7 @@ class Post:
             if re.fullmatch(r"Bearer \S+" if name == "authorization" else r"\S+", value):
                 return
         if not self.keyless:
-            raise Refusal(401, f"header {names[0]}: expected a key")
+            raise Refusal(401, f"header {names[0]}: expected a key; Emulator(keys=False) and --no-keys demand none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

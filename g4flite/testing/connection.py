@@ -22,7 +22,7 @@ from threading import Event, Thread
 from typing import Any, Protocol
 
 from ..server.checks import Headers, Refusal, sole
-from .exchange import Exchange, Policy, Response, decide
+from .exchange import Exchange, Policy, Response, decide, fault_of_test
 from .script import Script
 
 MAX_BODY = 8 * 1024 * 1024
@@ -127,6 +127,7 @@ class Connection(BaseHTTPRequestHandler):
                 exchange.disconnected.set()
         except Exception as error:
             exchange.problem = error.problem if isinstance(error, Refusal) else repr(error)
+            exchange.error = fault_of_test(error)
             self._hang_up(reset=False)
         finally:
             exchange.finished.set()

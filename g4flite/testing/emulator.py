@@ -31,6 +31,10 @@ class Emulator:
 
         lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}'), Usage(9, 12)]
 
+    A reply that is always the same text may be that str in place of a function.  If a reply function raises an
+    exception, or says what cannot be sent, the client gets a status 500 with `x-should-retry: false`, and the end of
+    the `with` raises the exception.  A service that fails is a `Problem`, or `Script(status=500)`.
+
     The server makes up the id of a `ToolCall` that has none, and counts what a `Usage` leaves out: each word of the
     prompt as one token, each piece of text or of reasoning as one.  `native` in a `Finish` is sent as it is; the reason
     `other` needs it.  `reply` is called in the thread of the connection.
@@ -41,7 +45,7 @@ class Emulator:
 
     def __init__(
         self,
-        reply: ReplyFunction = echo,
+        reply: ReplyFunction | str = echo,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -51,11 +55,11 @@ class Emulator:
         keys: bool = True,
         log: Callable[[Exchange], object] | None = None,
     ) -> None:
+        # A reply and a script hold for the requests that arrive after they were assigned.
         self.reply = reply
         self.host = host
         self.port = port
         self.prefix = prefix
-        # A script holds for the requests that arrive after it was assigned.
         self.script = script
         self.clock = clock
         self.keys = keys
@@ -66,6 +70,28 @@ class Emulator:
         self._server: Server | None = None
 
     @property
+    def reply(self) -> ReplyFunction | str:
+        """The reply function, or the text of each reply.  Raises `TypeError` if it is set to anything else."""
+        return self._reply
+
+    @reply.setter
+    def reply(self, reply: ReplyFunction | str) -> None:
+        if not isinstance(reply, str) and not callable(reply):
+            raise TypeError(f"reply: expected a str or a function of the messages, not {reply!r}")
+        self._reply = reply
+
+    @property
+    def script(self) -> Script:
+        """How the server responds.  Raises `TypeError` if it is set to anything but a `Script`."""
+        return self._script
+
+    @script.setter
+    def script(self, script: Script) -> None:
+        if not isinstance(script, Script):
+            raise TypeError(f"script: expected a Script, like Script(cut=3), not {script!r}")
+        self._script = script
+
+    @property
     def url(self) -> str:
         """The base URL for a client.  Raises `RuntimeError` before `start()` has found a free port."""
         if not self.port:
@@ -74,7 +100,9 @@ class Emulator:
 
     def policy(self) -> Policy:
         """Return what holds for a request that arrives now."""
-        return Policy(script=self.script, reply=self.reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
+        said = self.reply
+        reply = (lambda _: said) if isinstance(said, str) else said
+        return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.
@@ -106,5 +134,9 @@ class Emulator:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Close, and raise what the test's own reply function or script did wrong, also in place of its consequence."""
         self.close()
+        wrong = next((exchange.error for exchange in self.exchanges if exchange.error), None)
+        if wrong and (kind is None or issubclass(kind, Exception)):
+            raise wrong

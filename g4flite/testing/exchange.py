@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Event
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -26,9 +27,12 @@ from .quirks import QUIRKS
 from .replies import ReplyFunction, begun, counted, opened, plain, spoken, words
 from .retired import check, match
 from .script import Script, unterminated
+from .tool_calls import call_of, in_place_of_text
 
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
+# The status of a `Refusal` that blames the reply function or the script.
+OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
 
 
@@ -36,8 +40,8 @@ MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "crea
 class Exchange:
     """One request as the server saw it, and how it ended.
 
-    It is recorded once the request is read and judged.  After that, only the last four fields change, and `problem` if
-    the reply function fails halfway.
+    It is recorded once the request is read and judged.  After that, only the last four fields change, and `problem` and
+    `error` if the reply function fails halfway.
     """
 
     method: str
@@ -57,6 +61,9 @@ class Exchange:
     options: dict[str, Any] = field(default_factory=dict)
     # Why the request was refused, or what failed.
     problem: str | None = None
+    # What the reply function raised, or what is wrong with what it said or with the script.  The end of the emulator's
+    # `with` raises it.
+    error: Exception | None = None
     # The HTTP status that was sent; 0 until then, and for a raw response.
     status: int = 0
     # Set when the server has finished with the request, however it ended.
@@ -125,7 +132,10 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
                 text = _answer_plainly(policy, exchange.messages)
                 return Response(200, {"content-type": content_type}, service.frame(text))
     except Refusal as refusal:
-        exchange.problem = refusal.problem
+        # A second attempt would find the same fault.
+        if refusal.status == OWN_FAULT:
+            refusal.headers["x-should-retry"] = "false"
+        exchange.problem, exchange.error = refusal.problem, fault_of_test(refusal)
         if not script.fixed:
             return refuse(refusal)
     body = script.raw if script.raw is not None else script.body or b""
@@ -139,6 +149,8 @@ def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Respo
     if script.problem and (error := protocol.fault(post, script.problem, None)):
         return _reply(protocol, post, error)
     said = iter([Problem(script.problem)]) if script.problem else spoken(policy.reply, turn.messages)
+    if script.tools and (call := call_of(turn.messages, turn.options)):
+        said = in_place_of_text(said, call)
     start, pieces = opened(said)
     turn = replace(turn, response_id=start.response_id, model=start.model or turn.model)
     pieces = counted(pieces, words(turn.messages))
@@ -168,13 +180,22 @@ def _refuse_as(protocol: Protocol, post: Post, refusal: Refusal) -> Response:
     if refusal.body:
         return _reply(protocol, post, Reply(refusal.status, refusal.body))
     error = protocol.fault(post, REFUSED_AS[refusal.status], refusal.problem)
-    return _reply(protocol, post, error) if error else _refuse(refusal)
+    return _reply(protocol, post, error, refusal.headers) if error else _refuse(refusal)
 
 
-def _reply(protocol: Protocol, post: Post, reply: Reply) -> Response:
-    """Return a reply that is not streamed, with the protocol's headers but for the content type."""
+def fault_of_test(error: Exception) -> Exception | None:
+    """Return what the test's own reply function or script did wrong, None if the request is at fault."""
+    if not isinstance(error, Refusal):
+        return error
+    if error.status != OWN_FAULT:
+        return None
+    return error.__cause__ if isinstance(error.__cause__, Exception) else ValueError(error.problem)
+
+
+def _reply(protocol: Protocol, post: Post, reply: Reply, more: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """Return a reply that is not streamed, with the protocol's headers but for the content type, and `more` headers."""
     headers = {name: value for name, value in protocol.head(post).items() if name != "content-type"}
-    return _json(reply, headers | RETRY.get(reply.status, {}))
+    return _json(reply, {**headers, **RETRY.get(reply.status, {}), **more})
 
 
 def _json(reply: Reply, headers: Mapping[str, str]) -> Response:

@@ -7,7 +7,7 @@ pieces = counted(pieces, prompt_tokens=3)        # Usage(3, 1, 0, 4), "Hello", U
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TypeAlias, TypeVar, get_args
 
@@ -37,6 +37,9 @@ def spoken(reply: ReplyFunction, messages: Messages) -> Iterator[Said]:
         elif isinstance(said, EVENTS):
             # The events are tuples: iterating over a single one would say its fields.
             said = [said]
+        # Iterating over a dict would say its keys.
+        elif isinstance(said, Mapping) or not isinstance(said, Iterable):
+            raise TypeError(f"expected a str, an event or an iterable of these, not {said!r}")
         for number, piece in enumerate(said):
             _check(piece, first=number == 0)
             yield piece

@@ -6,10 +6,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise, repeat
 from math import inf
+from types import NoneType
 
 from ..server.pieces import Problem
 from .dialects import DIALECTS
 from .quirks import QUIRKS
+
+# The types of the fields, by their names.
+TYPES = (
+    ("split", (int, tuple, NoneType), "an int, a tuple or None"),
+    ("wait silence", (int, float), "a number of seconds"),
+    ("status cut", (int, NoneType), "an int or None"),
+    ("body", (bytes, str, NoneType), "bytes, a str or None"),
+    ("raw", (bytes, NoneType), "bytes or None"),
+    ("headers", (Mapping,), "a mapping of names to values"),
+    ("hangup reset tools unterminated", (bool,), "True or False"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +29,8 @@ class Script:
     """How the server responds to a request; `Script()` is a well-behaved response.
 
     A script counts for refusals, too.  A `status` or a `body` is the response to any request, well formed or not, and
-    so is `raw`, which replaces both; the reply function is not called then.  Raises `ValueError` for a number that
-    makes no sense, and for an unknown problem, dialect or quirk.
+    so is `raw`, which replaces both; the reply function is not called then.  Raises `TypeError` for a field of a wrong
+    type, `ValueError` for a number that makes no sense, and for an unknown problem, dialect or quirk.
     """
 
     split: int | tuple[int, ...] | None = None
@@ -55,6 +67,11 @@ class Script:
     service would send.  The reply function is not called then.  The retired services know no such errors and refuse
     it."""
 
+    tools: bool = False
+    """Calls a tool in place of the reply function's text, if a request declares tools, as a model would: the tool that
+    `tool_choice` names, or else the first, with arguments made from its JSON Schema.  The reply function's text answers
+    a request whose last message is a tool's result, and one with the `tool_choice` "none"."""
+
     dialect: str | None = None
     """The service whose habits the reply has, if several share a protocol: openai, azure, openrouter, deepseek, vllm,
     groq, zai, huggingface, llamacpp, transformers, litellm, mistral, perplexity, github-models or fireworks.  What the
@@ -72,6 +89,10 @@ class Script:
     """The whole response with its status line; then the connection closes.  `cut` counts its bytes."""
 
     def __post_init__(self) -> None:
+        for names, types, expected in TYPES:
+            for name in names.split():
+                if not isinstance(value := getattr(self, name), types):
+                    raise TypeError(f"{name}: expected {expected}, not {value!r}")
         offsets = (self.split,) if isinstance(self.split, int) else self.split or ()
         if any(a >= b for a, b in pairwise((0, *offsets))):
             raise ValueError(f"split: expected a number of bytes, or ascending offsets, above 0; not {self.split!r}")

@@ -56,6 +56,8 @@ ECHO = Emulator().reply
 def running() -> Iterator[Staged]:
     with Staged(keys=False) as server:
         yield server
+        # The last test may have had a reply function that fails on purpose.
+        server.exchanges.clear()
 
 
 @pytest.fixture

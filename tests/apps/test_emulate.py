@@ -46,8 +46,12 @@ def events(driver: Driver, **more: Any) -> Callable[[str], list[Any]]:
     return lambda url: driver.events("ollama", "Hello you", **{"model": "m", "base_url": url, **more})
 
 
-def test_reasoning_and_a_tool_call_come_in_every_driver(driver: Driver, serving: Serving) -> None:
-    found = serving(events(driver), "--reasoning", "--tools")
+CITY = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Oslo"]}}}
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": CITY}}
+
+
+def test_reasoning_and_a_call_of_the_declared_tool_come_in_every_driver(driver: Driver, serving: Serving) -> None:
+    found = serving(events(driver, tools=[TOOL]), "--reasoning")
     assert [event for event in found if isinstance(event, Reasoning)] == [
         Reasoning("Let me"), Reasoning(" think"), Reasoning(" about it."),
     ]  # fmt: skip
@@ -55,6 +59,11 @@ def test_reasoning_and_a_tool_call_come_in_every_driver(driver: Driver, serving:
     assert (call.name, json.loads(call.arguments), driver.stream.finish_reason) == (
         "weather", {"city": "Oslo"}, "tool_calls",
     )  # fmt: skip
+
+
+def test_after_the_reasoning_comes_what_was_said(driver: Driver, serving: Serving) -> None:
+    found = serving(events(driver), "--reasoning")
+    assert "".join(event for event in found if isinstance(event, str)) == "You said: Hello you"
 
 
 def test_the_answer_to_a_tools_result_is_text(serving: Serving) -> None:
@@ -65,7 +74,7 @@ def test_the_answer_to_a_tools_result_is_text(serving: Serving) -> None:
         {"role": "tool", "tool_call_id": "c1", "content": "4 °C"},
     ]
     asked = g4flite.stream
-    text = serving(lambda url: asked("ollama", messages, model="m", base_url=url).text(), "--tools")
+    text = serving(lambda url: asked("ollama", messages, model="m", base_url=url, tools=[TOOL]).text())
     assert text == "You said: 4 °C"
 
 
@@ -150,7 +159,7 @@ def test_the_log_says_that_a_client_left(serving: Serving, capsys: Captured) -> 
     assert capsys.readouterr().out.endswith(" s: cromicle, 'Hi', the client left\n")
 
 
-@pytest.mark.parametrize("flags", [["--reasoning"], ["--tools"], ["--fail", "server"]])
+@pytest.mark.parametrize("flags", [["--reasoning"], ["--fail", "server"]])
 def test_the_command_to_try_asks_a_service_that_knows_what_the_flags_say(
     flags: list[str], serving: Serving, capsys: Captured
 ) -> None:

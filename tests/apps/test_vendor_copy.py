@@ -43,7 +43,7 @@ TESTS = Path(__file__).parents[1]
 VENDORED = TESTS / "vendored"
 
 # The folders and files of tests that a copy has to pass.
-CORE = ("core", "response", "transport", "providers", "test_client.py")
+CORE = ("core", "response", "transport", "providers", "test_client.py", "test_conversation.py")
 
 
 def project(folder: Path, *, testing: bool) -> None:

@@ -227,3 +227,28 @@ def test_the_system_messages_at_the_beginning_are_joined() -> None:
     assert joined(system("a", name="x"), system("b"), HI) == [system("a", name="x"), system("b"), HI]
     marked = {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}
     assert joined(system("a"), system([marked])) == [system([{"type": "text", "text": "a"}, marked])]
+
+
+def test_the_mark_of_a_failed_tool_is_left_out_if_the_service_does_not_take_it() -> None:
+    messages = [asking("x"), answer("x", is_error=True)]
+    for keys, dropped in (
+        ([], ["message 2: the mark of an error is left out, which this service does not take"]),
+        (["tool.is_error"], []),
+    ):
+        call = asked(*messages)
+        _, result = fitted(call, Takes(keys=keys))
+        assert (result.get("is_error"), call.dropped) == (None if dropped else True, dropped)
+
+
+def test_an_image_in_the_result_of_a_tool_is_refused_if_the_service_refuses_it() -> None:
+    messages = [asking("x"), {**answer("x"), "content": [{"type": "image_url", "image_url": {"url": PNG}}]}]
+    assert fit(*messages, keys=["tool.image_url"]) == messages
+    assert "message 2, part 1 is an image in the result of a tool, which this service refuses" in refused(*messages)
+
+
+def test_a_state_goes_back_or_is_told() -> None:
+    message = {"role": "assistant", "content": "", "state": {"parts": [{"signature": "x"}]}}
+    call = asked(HI, message, HI)
+    # Nothing is left of the message, so that it is left out as well.
+    assert fitted(call, Takes(empty_answers=False)) == [HI, HI]
+    assert call.dropped == ["message 2: its state is left out, because this service takes none"]

@@ -3,6 +3,7 @@
 import copy
 from base64 import b64encode
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,6 +167,16 @@ def test_normalised_messages_do_not_change_if_the_caller_s_messages_change() -> 
         ([{"content": "x"}], "message 1 has no role"),
         ([{"role": "user", "content": "x"}, {"role": "robot", "content": "x"}], "message 2 has the role 'robot'"),
         ([{"role": ["user"], "content": "x"}], "the role ['user']"),
+        ([{"role": "model", "content": "x"}], "message 1 has the role 'model'; write 'assistant'"),
+        ([{"role": "AI", "content": "x"}], "message 1 has the role 'AI'; write 'assistant'"),
+        ([{"role": "human", "content": "x"}], "message 1 has the role 'human'; write 'user'"),
+        ([{"role": "function", "content": "x"}], "message 1 has the role 'function'; write 'tool'"),
+        ([{"role": "user", "content": [Path("a.txt")]}], "parts can be sent; pass path.read_text() for"),
+        (Path("a.txt"), "Path; pass path.read_text() for the text of a file"),
+        (
+            [{"role": "user", "content": Path("a.txt")}],
+            "Path; it must be a text or a list of parts; pass path.read_text()",
+        ),
         ([{"role": "user"}], "message 1 has no content; give it a text or a list of parts"),
         ([{"role": "user", "content": 3}], "content of the type int"),
         ([{"role": "user", "content": "x", "audio": {"id": 1}}], "1 has 'audio', which cannot be sent; it takes role"),
@@ -308,3 +319,37 @@ def test_a_founding_provider_sends_a_developer_message_as_a_system_message(name:
 def test_an_image_whose_data_are_not_base64_is_refused(data: str) -> None:
     with pytest.raises(g4flite.MessagesError, match="an image whose data are not base64"):
         normalise(image(f"data:image/png;base64,{data}"))
+
+
+def test_a_tool_call_may_stand_in_the_messages_as_it_came() -> None:
+    call = g4flite.ToolCall("c1", "now", "{}")
+    encoded = {"id": "c1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    assert normalise([{"role": "assistant", "tool_calls": [call]}])[0]["tool_calls"] == [encoded]
+    assert (
+        normalise([{"role": "assistant", "tool_calls": (call, {**encoded, "id": "c2"})}])[0]["tool_calls"][0] == encoded
+    )
+
+
+def test_the_marks_of_a_turn_are_kept() -> None:
+    state = {"parts": ["a", 0, {"reasoning": "b"}]}
+    turn = {"role": "assistant", "content": "a", "state": state, "partial": True}
+    (kept,) = normalise([turn])
+    assert kept == turn
+    assert kept["state"] is not state
+    call = {"role": "assistant", "tool_calls": [g4flite.ToolCall("c1", "now", "{}")]}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "no"}
+    assert normalise([call, {**result, "is_error": True}])[1] == {**result, "is_error": True}
+    assert normalise([call, {**result, "is_error": False}])[1] == result
+
+
+@pytest.mark.parametrize("state", ["text", {"parts": "text"}, {"parts": [1.5]}, {"parts": [[]]}, {"a": 1}])
+def test_a_state_that_is_none_is_refused(state: object) -> None:
+    with pytest.raises(g4flite.MessagesError, match="message 1 has a state that is not the one of a `Stream.message`"):
+        normalise([{"role": "assistant", "content": "a", "state": state}])
+
+
+def test_a_service_of_text_alone_leaves_a_state_out_and_says_so() -> None:
+    messages = normalise([{"role": "assistant", "content": "a", "state": {"parts": [{"x": 1}]}, "partial": True}])
+    dropped: list[str] = []
+    assert texts(messages, dropped) == texts(messages) == ({"role": "assistant", "content": "a"},)
+    assert dropped == ["message 1: its state is left out, which this service does not take"]

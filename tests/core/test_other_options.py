@@ -9,12 +9,16 @@ import pytest
 import g4flite
 from g4flite._core.errors import ARGUMENTS, in_python, with_arguments
 from g4flite._core.other_options import INSTEAD
+from g4flite._core.transport.tls import unused_context
 from tests.rows import rows
 
 SAID = {
     "stream": "a stream always streams; leave it out",
     "proxies": "pass one URL as proxy=",
-    "max_retries": "(did you mean 'retries'?)",
+    "max_retries": "pass retries=",
+    "top_k": "pass the service's own field in extra=",
+    "logit_bias": "pass the service's own field in extra=",
+    "n": "one stream is one answer",
     "num_retries": "pass retries=",
     "response_model": "pass a JSON Schema in response_format=",
     "max_completion_tokens": "pass max_tokens=",
@@ -42,8 +46,19 @@ def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
     with g4flite.Client("openai", model="m", api_key="sk-test-1") as client:
         with pytest.raises(g4flite.OptionError, match=f"'{name}'; it is a setting of the Client; set it there"):
             client.stream("Hi", **{name: "x"})
-        with pytest.raises(g4flite.OptionError, match="a Client has an HTTP client of its own"):
+        own = r"a Client has an HTTP client of its own; pass yours to stream\(\), with the provider's name in place of "
+        with pytest.raises(g4flite.OptionError, match=own):
             client.stream("Hi", client=client)
+        with pytest.raises(g4flite.OptionError, match=f"^client= cannot be given with a Client; {own}"):
+            g4flite.stream(client, "Hi", client=httpx.Client())
+
+
+@pytest.mark.parametrize("kind", [httpx.MockTransport, httpx.HTTPTransport, httpx.AsyncHTTPTransport])
+def test_a_transport_of_httpx_belongs_into_an_http_client(kind: Any) -> None:
+    transport = kind(str) if kind is httpx.MockTransport else kind(verify=unused_context())
+    for ask in (g4flite.Client, lambda name, **more: g4flite.stream(name, "Hi", **more)):
+        with pytest.raises(g4flite.OptionError, match=r"; pass client=httpx.Client\(transport=...\) to stream\(\)$"):
+            ask("ollama", model="m", transport=transport)
 
 
 @rows("name", INSTEAD)

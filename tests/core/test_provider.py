@@ -10,6 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Call, ErrorRule, Provider, providers
+from g4flite._core import request
 from tests.acme import ACME
 from tests.rows import rows
 
@@ -186,3 +187,15 @@ def test_a_provider_s_limits_and_its_need_of_a_key_unless_it_says_otherwise() ->
     with pytest.raises(g4flite.OptionError, match="there is no API key; pass api_key= or set NO_SUCH_KEY"):
         g4flite.stream(keyed, "Hi")
     g4flite.stream(dataclasses.replace(keyed, key_needed=False), "Hi").close()
+
+
+def test_five_fields_are_required_and_no_headers_are_none() -> None:
+    mine = g4flite.Provider(
+        name="mine", base_url="http://h.test", url="{base_url}/x", payload=lambda call: {}, parser=g4flite.TextParser
+    )
+    assert dict(mine.headers) == {}
+    assert (
+        request.build(request.make_call(mine, "Hi", model=None, base_url=None, headers=None, options={})).headers == {}
+    )
+    required = {f.name for f in dataclasses.fields(mine) if f.default is f.default_factory is dataclasses.MISSING}
+    assert required == {"name", "base_url", "url", "payload", "parser"}

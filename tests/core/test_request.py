@@ -154,7 +154,7 @@ def test_the_error_says_what_in_extra_is_not_json() -> None:
         build(call(ACME, extra={"x": object()}))
 
 
-@pytest.mark.parametrize(("name", "meant"), [("max_retries", "retries"), ("apikey", "api_key")])
+@pytest.mark.parametrize(("name", "meant"), [("retrys", "retries"), ("apikey", "api_key")])
 def test_the_error_for_a_misspelt_argument_suggests_the_right_name(name: str, meant: str) -> None:
     with pytest.raises(
         g4flite.OptionError, match=rf"'{name}' \(did you mean '{meant}'\?\); it takes .*, and extra= for"

@@ -89,17 +89,26 @@ def test_a_key_is_optional_for_a_local_server(name: str) -> None:
     assert request(name, base_url=url, api_key=KEY).headers["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("key", ["", "two words", "li\nne", "\r\nx-evil: 1", "schl\u00fcssel", 5, b"bytes"])
-def test_a_bad_key_is_refused_and_not_shown(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(
-        g4flite.OptionError, match="^openai: api_key cannot be a key: it is empty, or holds a space"
-    ) as caught:
+BAD_KEYS = [
+    ("", "is empty"), ("two words", "holds a space or a control character"),
+    ("li\nne", "holds a space or a control character"), ("\r\nx-evil: 1", "has white space around it; call .strip()"),
+    ("sk-one\n", "has white space around it; call .strip()"), ("schl\u00fcssel", "holds a character outside ASCII"),
+    ("Bearer sk-one", "begins with 'Bearer ', which goes out by itself; leave out 'Bearer '"),
+    ("bearer sk-one\n", "begins with 'Bearer ', which goes out by itself; leave out 'Bearer '"),
+    (5, "must be a string, not int"), (b"bytes", "must be a string, not bytes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "problem"), BAD_KEYS)
+def test_a_bad_key_is_refused_and_not_shown(key: Any, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream("openai", "Hi", model="m", api_key=key)
-    assert not key or str(key) not in str(caught.value)
-    if isinstance(key, str) and key:
+    assert str(caught.value) == f"openai: api_key cannot be a key: it {problem}"
+    if isinstance(key, str) and (key := key.strip()) and key != "sk-one":
         monkeypatch.setenv("OPENAI_API_KEY", key)
-        with pytest.raises(g4flite.OptionError, match="^openai: OPENAI_API_KEY cannot be a key"):
+        with pytest.raises(g4flite.OptionError, match="^openai: OPENAI_API_KEY cannot be a key: it ") as caught:
             g4flite.stream("openai", "Hi", model="m")
+        assert key not in str(caught.value)
 
 
 def test_the_caller_s_own_authorization_header_replaces_the_key() -> None:
@@ -335,3 +344,26 @@ def test_empty_messages_alone_are_refused_as_what_they_are(role: str) -> None:
 def test_a_stop_that_is_not_a_text_or_an_empty_text_is_refused(stop: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="stop= must be a text or a list of texts"):
         g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
+
+
+@pytest.mark.parametrize("name", KEYED)
+def test_a_missing_key_and_a_missing_model_are_told_together(name: str) -> None:
+    base_url = "https://own.test" if name == "azure-openai" else None
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream(name, "Hi", base_url=base_url)
+    advice = "" if providers.find(name).default_model else ", and name a model with model="
+    assert str(caught.value) == f"{name}: there is no API key; pass api_key= or set {EXPECTED[name]}{advice}"
+    assert caught.value.spelled(lambda argument: "").endswith(f"; set {EXPECTED[name]}")
+
+
+@pytest.mark.parametrize("payload", [lambda call: {}, lambda call: call.options["temperature"]])
+def test_a_missing_key_alone_is_told_of_a_service_that_needs_no_model(payload: Any) -> None:
+    mine = dataclasses.replace(ACME, name="mine", models=(), payload=payload, key_variables=("MINE_API_KEY",))
+    with pytest.raises(g4flite.OptionError, match="^mine: there is no API key; pass api_key= or set MINE_API_KEY$"):
+        g4flite.stream(mine, "Hi")
+
+
+def test_the_traceback_of_a_missing_key_ends_where_the_key_is_looked_for() -> None:
+    with pytest.raises(g4flite.OptionError) as caught:
+        g4flite.stream("openai", "Hi", model="m")
+    assert caught.traceback[-1].name == "resolve_key"

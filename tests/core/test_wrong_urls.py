@@ -182,6 +182,37 @@ def test_a_refused_connection_to_a_local_server_says_how_it_is_started(
 
 
 @pytest.mark.parametrize(
+    ("name", "variable", "value"),
+    [("openai", "OPENAI_BASE_URL", "http://127.0.0.1:{}/v1"), ("ollama", "OLLAMA_HOST", "127.0.0.1:{}"),
+     ("ollama", "G4FLITE_OLLAMA_BASE_URL", "http://127.0.0.1:{}")],
+)  # fmt: skip
+def test_a_refused_connection_names_the_variable_that_holds_the_base_url(
+    name: str, variable: str, value: str, driver: Driver, deaf: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value.format(deaf))
+    with pytest.raises(g4flite.ConnectError) as caught:
+        driver.collect(name, "Hi", model="m", retries=1, **key_of(name))
+    assert str(caught.value).endswith(f"; check {variable} or base_url=, proxy= and the network")
+    assert caught.value.spelled(lambda name: "" if name == "base_url" else name).endswith(
+        f"; check {variable}, proxy and the network"
+    )
+
+
+def test_https_to_a_server_of_plain_http_says_so(
+    driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"127.0.0.1:{server.port}"
+    with pytest.raises(g4flite.TLSError) as caught:
+        driver.collect("ollama", "Hi", model="m", base_url=f"https://{place}")
+    said = f"ollama: no TLS connection to {place}: the server speaks plain http; set "
+    assert str(caught.value) == f"{said}base_url= to http://{place}/..."
+    monkeypatch.setenv("OLLAMA_HOST", f"https://{place}")
+    with pytest.raises(g4flite.TLSError) as caught:
+        driver.collect("ollama", "Hi", model="m")
+    assert str(caught.value) == f"{said}OLLAMA_HOST or base_url= to http://{place}/..."
+
+
+@pytest.mark.parametrize(
     ("name", "command"),
     [
         ("ollama", "ollama serve"),

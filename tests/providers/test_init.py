@@ -30,9 +30,9 @@ def test_register_refuses_a_value_that_is_not_a_provider() -> None:
 def test_the_error_for_an_unknown_provider_suggests_the_nearest_name() -> None:
     with pytest.raises(g4flite.ProviderNotFoundError) as caught:
         providers.find("cromicel")
-    assert "there is no provider 'cromicel' (did you mean 'cromicle'?)" in str(caught.value)
-    assert "cromicle, free2gpt, gprochat, flowgpt" in str(caught.value)
-    with pytest.raises(g4flite.ProviderNotFoundError, match="there is no provider 'zzz'; the providers are"):
+    assert str(caught.value) == "there is no provider 'cromicel' (did you mean 'cromicle'?)"
+    known = "there is no provider 'zzz'; the providers are openai, .* cromicle, free2gpt, gprochat, flowgpt$"
+    with pytest.raises(g4flite.ProviderNotFoundError, match=known):
         g4flite.stream("zzz", "Hi")
     with pytest.raises(g4flite.ProviderNotFoundError, match="not int"):
         g4flite.stream(3, "Hi")  # type: ignore[arg-type]

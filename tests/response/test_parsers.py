@@ -157,10 +157,29 @@ def test_a_line_at_the_limit_is_read_and_the_limit_holds_without_a_line_end() ->
 
 @pytest.mark.parametrize("find", [lambda frame: frame["no"], lambda frame: frame["t"]["x"], lambda frame: frame["t"].x])
 def test_a_line_in_which_the_text_is_not_found_is_malformed(find: Any) -> None:
-    with pytest.raises(
-        g4flite.MalformedReplyError, match="a line of the reply does not have the protocol's shape: '{\"t\": 1}'"
-    ):
+    told = (
+        'the text function raised (KeyError|TypeError|AttributeError)\\(.*\\) on the line \'{"t": 1}\'; return "" for'
+    )
+    with pytest.raises(g4flite.MalformedReplyError, match=told) as caught:
         decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
+    assert isinstance(caught.value.__cause__, KeyError | TypeError | AttributeError)
+
+
+@pytest.mark.parametrize("said", [None, 5, ["a"], b"a"])
+def test_what_the_text_function_returned_is_told(said: Any) -> None:
+    with pytest.raises(g4flite.MalformedReplyError) as caught:
+        decode(JsonLinesParser(lambda frame: said, 100), [b'{"t": 1}\n'])
+    assert str(caught.value).startswith(f"the text function returned {said!r} for the line '{{\"t\": 1}}'; ")
+
+
+@pytest.mark.parametrize("own", [g4flite.ProviderError("no seats"), g4flite.SpecError("wrong")])
+def test_an_error_of_ours_that_the_text_function_raises_stays_as_it_is(own: g4flite.G4fliteError) -> None:
+    def find(frame: Any) -> str:
+        raise own
+
+    with pytest.raises(type(own)) as caught:
+        decode(JsonLinesParser(find, 100), [b'{"t": 1}\n'])
+    assert caught.value is own
 
 
 @pytest.mark.parametrize("said", [g4flite.Reasoning("Hm"), ["a", g4flite.Reasoning("Hm")], ()])

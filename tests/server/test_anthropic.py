@@ -38,6 +38,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.testing.sockets import mistaken
 
 # Requests
 
@@ -334,7 +335,7 @@ def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) 
 
 @pytest.mark.parametrize("arguments", ['{"a":', "[]", '"a"', "null"])
 def test_arguments_that_are_no_object_are_the_vendor_s_500(arguments: str) -> None:
-    with emulate(ToolCall("", "f", arguments)) as e:
+    with mistaken(emulate(ToolCall("", "f", arguments))) as e:
         response = ask(e, WHOLE["anthropic"])
         problem = f"ToolCall.arguments: expected a JSON object in this protocol, not {arguments!r}"
         assert (response.status, response.json["error"]["message"]) == (500, problem)

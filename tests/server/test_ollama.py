@@ -37,6 +37,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.testing.sockets import mistaken
 
 # Requests
 
@@ -158,7 +159,7 @@ def test_a_reason_that_the_protocol_does_not_know_is_a_problem(reason: Any, kind
 
 
 def test_arguments_that_are_no_object_break_the_stream_off() -> None:
-    with emulate("a", ToolCall("", "f", '{"a":')) as e:
+    with mistaken(emulate("a", ToolCall("", "f", '{"a":'))) as e:
         with pytest.raises(Exception, match="IncompleteRead"):
             ask(e, OLLAMA)
         assert "ToolCall.arguments: expected a JSON object" in str(last(e).problem)

@@ -126,7 +126,7 @@ def test_a_missing_key_is_the_vendor_s_401(wire: Wire, key: str, body: dict[str,
                 given = response.json[name]
                 assert (given | value if isinstance(value, dict) else value) == given
             problem = last(e).problem
-            assert problem == f"header {key}: expected a key"
+            assert problem == f"header {key}: expected a key; Emulator(keys=False) and --no-keys demand none"
             assert problem in str(response.json)
             assert (last(e).messages, last(e).status) == ([], 401)
     with emulate(keys=False) as e:

@@ -26,6 +26,8 @@ from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from typing import Any
 
+import pytest
+
 from g4flite.testing import Emulator, Exchange
 
 PROMPT = "Hello, how are you?"
@@ -166,6 +168,19 @@ def emulate(reply: Callable[..., Any] | None = None, **settings: Any) -> Emulato
     """Return an emulator at the time NOW; without a reply function it echoes."""
     settings = {"clock": lambda: NOW} | settings
     return Emulator(**settings) if reply is None else Emulator(reply, **settings)
+
+
+@contextmanager
+def mistaken(e: Emulator) -> Iterator[Emulator]:
+    """Yield a running emulator whose reply function or script is wrong, and check that its end raises what is wrong."""
+    try:
+        e.start()
+        yield e
+    finally:
+        e.close()
+    with pytest.raises(Exception) as caught:
+        e.__exit__(None)
+    assert caught.value in [exchange.error for exchange in e.exchanges]
 
 
 @contextmanager

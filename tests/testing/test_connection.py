@@ -30,6 +30,7 @@ from tests.testing.sockets import (
     first,
     last,
     leave,
+    mistaken,
     plug,
     post,
     read_all,
@@ -204,14 +205,14 @@ def test_a_reply_that_fails_halfway_breaks_off() -> None:
         # An OSError that has nothing to do with the client's connection.
         raise ConnectionError("no model")
 
-    with emulate(reply) as e, plug(e) as sock:
+    with mistaken(emulate(reply)) as e, plug(e) as sock:
         assert chunks(read_all(sock)) == [b"one"]
         assert last(e).problem == "reply function failed: ConnectionError('no model')"
         assert not last(e).disconnected.is_set()
 
 
 def test_a_bug_is_kept_with_the_request_that_met_it() -> None:
-    with emulate(clock=lambda: 1 / 0) as e:
+    with mistaken(emulate(clock=lambda: 1 / 0)) as e:
         with pytest.raises(RemoteDisconnected):
             ask(e)
         assert last(e).problem == "ZeroDivisionError('division by zero')"

@@ -10,8 +10,22 @@ from typing import Any
 
 import pytest
 
-from g4flite.testing import Emulator, Script
-from tests.testing.sockets import CROMICLE, FLOWGPT, FOUNDERS, RECENT, REPLY, ask, connect, emulate, last, post
+import g4flite
+from g4flite.testing import Emulator, Script, ToolCall
+from tests.conftest import Driver
+from tests.testing.sockets import (
+    CROMICLE,
+    FLOWGPT,
+    FOUNDERS,
+    RECENT,
+    REPLY,
+    ask,
+    connect,
+    emulate,
+    last,
+    mistaken,
+    post,
+)
 
 pytest_plugins = ["g4flite.testing.plugin"]
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
@@ -57,7 +71,7 @@ def test_a_script_counts_for_the_requests_after_it() -> None:
 
 @pytest.mark.parametrize("reply", [lambda _: 1 / 0, lambda _: [b"bytes"], lambda _: "\ud83d"])
 def test_a_reply_that_fails_at_once_is_a_status_500(reply: Any) -> None:
-    with emulate(reply) as e, connect(e) as connection:
+    with mistaken(emulate(reply)) as e, connect(e) as connection:
         status, _, body = post(connection, FLOWGPT)
         assert status == 500
         assert json.loads(body)["error"].startswith("reply function failed: ")
@@ -120,3 +134,69 @@ def test_serve_forever_closes_when_it_is_stopped(stop: str, monkeypatch: pytest.
 def test_the_fixture_is_a_running_emulator(emulator: Emulator) -> None:
     assert ask(emulator)[2] == REPLY
     assert emulator.url == f"http://127.0.0.1:{emulator.port}"
+
+
+def test_a_text_is_a_reply_too(driver: Driver) -> None:
+    with Emulator("One two") as e:
+        assert driver.collect("ollama", "Hi", model="m", base_url=e.url) == ["One", " two"]
+        e.reply = "three"
+        assert driver.collect("cromicle", "Hi", base_url=e.url) == ["three"]
+        assert e.reply == "three"
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {"text": "a"}, ["a"]])
+def test_what_is_no_reply_is_told_where_it_is_assigned(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="^reply: expected a str or a function of the messages, not "):
+        Emulator(wrong)
+    with emulate() as e, pytest.raises(TypeError, match="^reply: expected a str or a function of the messages, not "):
+        e.reply = wrong
+
+
+@pytest.mark.parametrize("wrong", [None, {"cut": 3}, Script])
+def test_what_is_no_script_is_told_where_it_is_assigned(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="^script: expected a Script, like Script"):
+        Emulator(script=wrong)
+    with emulate() as e, pytest.raises(TypeError, match="^script: expected a Script, like Script"):
+        e.script = wrong
+
+
+WRONG = {
+    "none": (lambda _: None, "expected a str, an event or an iterable of these, not None"),
+    "number": (lambda _: 5, "expected a str, an event or an iterable of these, not 5"),
+    "dict": (lambda _: {"text": "a"}, "expected a str, an event or an iterable of these, not {'text': 'a'}"),
+    "bytes": (lambda _: b"a", "expected str, Start, .* not 97"),
+    "arguments": (lambda _: [ToolCall("", "f", {"a": 1})], "ToolCall.arguments: expected JSON text"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_end_of_the_with_raises_what_a_reply_function_did_wrong(name: str, driver: Driver) -> None:
+    reply, problem = WRONG[name]
+    with pytest.raises((TypeError, ValueError), match=problem) as caught, Emulator(reply) as e:  # type: ignore[arg-type]
+        driver.collect("anthropic", "Hi", model="m", api_key="any", base_url=e.url, retries=5)
+    # The fault of the service, which the client saw, is its consequence.
+    assert isinstance(caught.value.__context__, g4flite.StatusError)
+    assert caught.value.__context__.status == 500
+    # The request was not tried again.
+    assert len(e.exchanges) == 1
+
+
+@pytest.mark.parametrize("provider", ["cromicle", "openai", "gemini", "ollama", "cohere", "openai-responses"])
+def test_an_assert_in_a_reply_function_fails_the_test_and_is_asked_once(provider: str, driver: Driver) -> None:
+    def reply(messages: Any) -> str:
+        assert messages == []
+        return "a"
+
+    with pytest.raises(AssertionError) as caught, Emulator(reply) as e:
+        key = {"api_key": "any"} if provider in ("openai", "openai-responses", "gemini", "cohere") else {}
+        model = {} if provider == "cromicle" else {"model": "m"}
+        url = e.url + ("/v1" if provider.startswith("openai") else "")
+        driver.collect(provider, "Hi", base_url=url, retries=5, **model, **key)
+    assert caught.traceback[-1].name == "reply"
+    assert len(e.exchanges) == 1
+
+
+def test_an_interrupt_is_not_replaced() -> None:
+    with pytest.raises(KeyboardInterrupt), Emulator(lambda _: 1 / 0) as e:  # type: ignore[arg-type,return-value]
+        assert ask(e)[0] == 500
+        raise KeyboardInterrupt

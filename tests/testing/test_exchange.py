@@ -12,6 +12,7 @@ import pytest
 
 from g4flite.testing import Emulator, Reasoning, Script, ToolCall
 from tests.open_protocols import ANTHROPIC, CHAT, SAID, WHOLE, WIRES, ask, emulate, hear, last, told
+from tests.testing.sockets import mistaken
 
 
 @pytest.mark.parametrize("name", WIRES)
@@ -43,12 +44,12 @@ def test_split_and_cut_are_of_the_body_s_bytes(name: str) -> None:
 
 
 def test_a_reply_that_fails_is_the_vendor_s_500_or_breaks_off() -> None:
-    with emulate(ToolCall("", "f", "{}"), b"no") as e:
+    with mistaken(emulate(ToolCall("", "f", "{}"), b"no")) as e:
         with pytest.raises(Exception, match="IncompleteRead"):
             ask(e, CHAT)
         assert "expected str, Start, Reasoning" in str(last(e).problem)
     for bad in (b"bytes", "\ud83d", Reasoning("\ud83d"), ToolCall("", "\ud83d", "{}")):
-        with emulate(bad) as e:
+        with mistaken(emulate(bad)) as e:
             response = ask(e, ANTHROPIC)
             assert (response.status, response.json["error"]["type"]) == (500, "api_error")
             assert response.json["error"]["message"].startswith("reply function failed: ")
@@ -89,7 +90,7 @@ def test_a_whole_reply_is_sent_as_the_script_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", WIRES)
 def test_a_whole_reply_that_fails_halfway_is_the_vendor_s_500(name: str) -> None:
-    with emulate("a", b"no") as e:
+    with mistaken(emulate("a", b"no")) as e:
         response = ask(e, WHOLE[name])
         assert response.status == 500
         assert str(last(e).problem).startswith("reply function failed: TypeError(")

@@ -91,3 +91,24 @@ def test_a_vendored_copy_has_its_own_fixtures_beside_those_of_the_package(
     arguments = ("-p", "no:cacheprovider", "--g4flite-record")
     pytester.runpytest_inprocess("-p", "g4flite.testing.plugin", *arguments).assert_outcomes(passed=2)
     assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")
+
+
+ASSERTING = """
+import g4flite
+
+def test_prompt(emulator):
+    def reply(messages):
+        assert messages[-1]["content"] == "Why?"
+        return "Because."
+
+    emulator.reply = reply
+    assert g4flite.stream("ollama", "When?", model="m", base_url=emulator.url).text() == "Because."
+"""
+
+
+def test_an_assert_in_a_reply_function_is_shown_at_the_end_of_the_fixture(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest('pytest_plugins = ["g4flite.testing.plugin"]')
+    pytester.makepyfile(test_prompt=ASSERTING)
+    found = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly")
+    found.assert_outcomes(failed=1, errors=1)
+    found.stdout.fnmatch_lines('*assert messages*== "Why?"*')

@@ -8,7 +8,7 @@ from g4flite.testing import Reasoning, Script
 from g4flite.testing.frames import Frame, blocks_of, frames_of
 from g4flite.testing.quirks import QUIRKS, bare_error
 from tests.open_protocols import ANTHROPIC, CHAT, ask, events, hear
-from tests.testing.sockets import emulate
+from tests.testing.sockets import emulate, mistaken
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
@@ -54,7 +54,7 @@ def test_an_unknown_quirk_is_a_value_error() -> None:
 
 def test_a_protocol_that_nobody_sends_so_refuses_the_quirk() -> None:
     assert "anthropic" not in QUIRKS["named_at_the_end"]
-    with emulate(script=Script(quirk="named_at_the_end")) as e:
+    with mistaken(emulate(script=Script(quirk="named_at_the_end"))) as e:
         response = ask(e, ANTHROPIC)
         assert response.status == 500
         assert "quirk" in response.body.decode()

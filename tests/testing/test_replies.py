@@ -11,6 +11,7 @@ from g4flite.testing import Finish, Problem, Reasoning, Start, ToolCall, Usage
 from g4flite.testing.replies import counted, opened, spoken
 from tests.open_protocols import ANTHROPIC, CHAT, OLLAMA, WIRES, ask, emulate, events, hear, last
 from tests.rows import rows
+from tests.testing.sockets import mistaken
 
 
 def said(*pieces: Any, prompt_tokens: int = 3) -> list[Any]:
@@ -113,7 +114,7 @@ WRONG: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("piece", "problem"), WRONG)
 def test_a_mistake_is_named_in_the_vendor_s_500(piece: Any, problem: str) -> None:
-    with emulate(piece) as e:
+    with mistaken(emulate(piece)) as e:
         response = ask(e, ANTHROPIC)
         assert (response.status, response.json["error"]["type"]) == (500, "api_error")
         assert response.json["error"]["message"].startswith("reply function failed: ")
@@ -128,5 +129,5 @@ def test_a_start_after_another_piece_is_a_mistake(before: Any) -> None:
 
 
 def test_a_failure_after_a_start_is_a_500_too() -> None:
-    with emulate(Start("id-9"), b"bytes") as e:
+    with mistaken(emulate(Start("id-9"), b"bytes")) as e:
         assert ask(e, CHAT).status == 500

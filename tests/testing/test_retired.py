@@ -27,6 +27,7 @@ from tests.testing.sockets import (
     chunks,
     emulate,
     last,
+    mistaken,
     plug,
     read_all,
 )
@@ -110,20 +111,20 @@ def test_a_retired_service_says_the_text_alone() -> None:
 
 @pytest.mark.parametrize("piece", [ToolCall("", "f", "{}"), Problem("server")])
 def test_a_retired_service_knows_neither_calls_nor_problems(piece: Any) -> None:
-    with emulate(lambda _: [piece]) as e:
+    with mistaken(emulate(lambda _: [piece])) as e:
         status, _, body = ask(e)
         assert (status, json.loads(body)["error"]) == (
             500,
             f"reply: expected text of this service, not {piece!r}",
         )
-    with emulate(lambda _: ["a", piece]) as e:
+    with mistaken(emulate(lambda _: ["a", piece])) as e:
         with pytest.raises(IncompleteRead):
             ask(e)
         assert "expected text" in str(last(e).problem)
 
 
 def test_a_retired_service_refuses_a_scripted_problem() -> None:
-    with emulate(script=Script(problem="server")) as e:
+    with mistaken(emulate(script=Script(problem="server"))) as e:
         status, _, body = ask(e)
         assert (status, json.loads(body)["error"]) == (
             500,

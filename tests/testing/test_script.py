@@ -66,3 +66,13 @@ def test_a_script_that_makes_no_sense_is_a_value_error(wrong: dict[str, Any]) ->
 def test_a_script_of_no_known_kind_is_a_value_error(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected one of"):
         Script(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"split": "3"}, {"split": [1, 2]}, {"wait": "1"}, {"silence": None}, {"status": "429"}, {"cut": 1.5},
+     {"body": {"a": 1}}, {"raw": "HTTP/1.1 200 OK"}, {"headers": [("a", "b")]}, {"hangup": 1}, {"tools": ["weather"]}],
+)  # fmt: skip
+def test_a_field_of_a_wrong_type_is_a_type_error(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=f"^{next(iter(wrong))}: expected .*, not "):
+        Script(**wrong)

@@ -17,7 +17,14 @@ from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final, Protocol, TypeAlias
 
-from ..errors import ContentFilterError, G4fliteError, MalformedReplyError, SpecError, TruncatedStreamError
+from ..errors import (
+    ContentFilterError,
+    G4fliteError,
+    MalformedReplyError,
+    SpecError,
+    TruncatedStreamError,
+    UsageError,
+)
 from ..events import CONTENT, Event, Finish, Reasoning
 from ..numbers import scan, scan_exactly
 from .framing import Framing, Lines
@@ -54,6 +61,10 @@ CONTENT_MAY_COME: Final = re.compile(
     rb'"(choices|candidates|parts)"\s*:\s*\[[^\]]*\Z|"(delta|content)"\s*:\s*\{[^}]*\Z'
 )
 TAIL: Final = 4096
+# What to do about a reply of another form than the protocol's.
+CHECK = "check {base_url} and the provider"
+# The same for the line of a `JsonLinesParser`: the service has sent another form, or the caller's function is wrong.
+TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
 _Utf8 = getincrementaldecoder("utf-8")
 
 
@@ -417,8 +428,8 @@ class JsonLinesParser:
     """NDJSON: one JSON object a line; `text_of` finds the text in it.
 
     - `text_of(frame)` returns the text of an object, "" if it has none, and raises the error that the object reports.
-      If it returns anything but a string, the parser raises `MalformedReplyError`, and `SpecError` if it returns an
-      event: this parser gives out text alone.
+      If it returns anything but a string, or fails, the parser raises `MalformedReplyError`, which quotes the line, and
+      `SpecError` if it returns an event: this parser gives out text alone.
     - `limit` is the most bytes that a line may have.
     - `ends(frame)` returns whether an object is the end marker; None if the protocol has no end marker.
     - `verbatim=True` promises that each text is a string of its object, unchanged, and that neither `text_of` nor
@@ -460,7 +471,16 @@ class _TextReader:
         self._text_of, self._ends, self.verbatim, self.done = text_of, ends, verbatim, False
 
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
-        text = self._text_of(frame)
+        try:
+            text = self._text_of(frame)
+        except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+            # It is a ValueError, too.
+            if isinstance(error, UsageError):
+                raise
+            raise MalformedReplyError(
+                f"the text function raised {repr(error)[:200]} on the line {excerpt(json.dumps(frame))}",
+                advice=TEXT_FUNCTION,
+            ) from error
         if not isinstance(text, str):
             # No JSON holds an event: the fault is the function's.
             if any(isinstance(item, tuple) for item in (text, *(text if isinstance(text, list) else ()))):
@@ -468,7 +488,10 @@ class _TextReader:
                     f"the function of a JsonLinesParser returned {excerpt(repr(text))}, and may return text alone",
                     advice="write a ChunkParser for events",
                 )
-            raise TypeError(f"text_of returned a {type(text).__name__}, not a string")
+            raise MalformedReplyError(
+                f"the text function returned {repr(text)[:200]} for the line {excerpt(json.dumps(frame))}",
+                advice=TEXT_FUNCTION,
+            )
         if self._ends is not None and self._ends(frame):
             self.done = True
         return (text,)

@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -256,6 +257,8 @@ class Pool:
         self._client: httpx.Client | None = None
         # For each event loop its client, and the generator that closes the client when the loop ends.
         self._async_clients: dict[object, tuple[httpx.AsyncClient, AsyncGenerator[None, None]]] = {}
+        # Holds True once an event loop has ended before anybody closed its client.
+        self._ended: set[bool] = set()
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
         self._running: WeakKeyDictionary[Timers, int] = WeakKeyDictionary()
         self._lock, self._pid = threading.Lock(), os.getpid()
@@ -288,7 +291,9 @@ class Pool:
             if loop not in self._async_clients:
                 self._forget_idle_loops()
                 client = make_client(async_client_class(self._connection), self._connection)
-                self._async_clients[loop] = client, kept_open(client, loop, self._async_clients)
+                # Not a method of the pool: the loop would keep the pool alive.
+                keeper = kept_open(client, partial(_forget, self._async_clients, self._ended, loop, client))
+                self._async_clients[loop] = client, keeper
             return self._async_clients[loop][0]
 
     def release(self) -> None:
@@ -329,9 +334,13 @@ class Pool:
             await keeper.aclose()
 
     def __del__(self) -> None:
-        """Warn of a pool that was used and not closed: its sockets stay open until they are garbage collected."""
-        # The end of an event loop has closed the loop's client.  The child of a fork must not close its parent's pool.
-        if (self._client or self._async_clients) and not self.closed and self._pid == os.getpid():
+        """Warn of a pool that was used and not closed: its sockets stay open until something else closes them.
+
+        In sync that is the garbage collection, in async the end of the event loop.
+        """
+        # The child of a fork must not close its parent's pool.
+        used = self._client or self._async_clients or self._ended
+        if used and not self.closed and self._pid == os.getpid():
             warnings.warn(
                 f"{self._name}: this Client was not closed; use it in `with` or `async with`, or call close() or "
                 "`await aclose()`",
@@ -366,13 +375,14 @@ class Pool:
         if self._pid != os.getpid():
             self._kept.append((self._client, self._async_clients))
             self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
+            self._ended = set()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
     def _forget_closed_loops(self) -> None:
         """Drop the clients of loops that were closed without ending their generators, which `asyncio.run` does."""
         for loop in list(self._async_clients):
             if getattr(loop, "is_closed", bool)():
-                self._async_clients.pop(loop, None)
+                _forget(self._async_clients, self._ended, loop)
 
     def _forget_idle_loops(self) -> None:
         """Drop the clients of loops that do not run and in which no stream waits: most are never run again.
@@ -383,7 +393,7 @@ class Pool:
         waiting = {loop for timers, loop in self._running.items() if timers.waiting is not None}
         for loop in list(self._async_clients):
             if id(loop) not in waiting and not getattr(loop, "is_running", lambda: True)():
-                self._async_clients.pop(loop, None)
+                _forget(self._async_clients, self._ended, loop)
 
     def _check_open(self) -> None:
         if self.closed:
@@ -402,29 +412,32 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def kept_open(client: httpx.AsyncClient, loop: object, clients: dict[object, Any]) -> AsyncGenerator[None, None]:
+def _forget(clients: dict[object, Any], ended: set[bool], loop: object, client: object = None) -> None:
+    """Note that an event loop has ended, and drop its client; not another one that the loop has by now."""
+    if client is None or clients.get(loop, (None,))[0] is client:
+        clients.pop(loop, None)
+    ended.add(True)
+
+
+def kept_open(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
     """Return a generator that stays suspended until the event loop ends, and then closes the client.
 
     Whoever ends an event loop properly (`asyncio.run`, `trio.run`) also ends the async generators that were begun on it
     (PEP 525), while the loop can still close sockets.  Without this, each loop would leave its sockets behind.
     """
-    generator = _until_the_loop_ends(client, loop, clients)
+    generator = _until_the_loop_ends(client, forget)
     # The first step waits for nothing; with it, the loop learns of the generator.
     with suppress(StopIteration):
         generator.asend(None).send(None)
     return generator
 
 
-async def _until_the_loop_ends(
-    client: httpx.AsyncClient, loop: object, clients: dict[object, Any]
-) -> AsyncGenerator[None, None]:
+async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], Any]) -> AsyncGenerator[None, None]:
     process = os.getpid()
     try:
         yield
     finally:
-        # The loop may have another client by now.
-        if clients.get(loop, (None,))[0] is client:
-            del clients[loop]
+        forget()
         # The child of a fork leaves the sockets to its parent.
         if process == os.getpid():
             with anyio.move_on_after(CLOSING, shield=True):

@@ -8,7 +8,7 @@ response.close()
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -92,18 +92,10 @@ def told(response: httpx.Response) -> Pieces:
     return Pieces(*[response.content] if response.is_stream_consumed else [])
 
 
-@lru_cache(maxsize=64)
-def url_of(kind: Any, url: str) -> httpx.URL:
-    """Return the URL as an object of this class, httpx's or httpx2's: a client asks for the same one for each call."""
-    made: httpx.URL = kind(url)
-    return made
-
-
 def built(client: Any, wanted: Request, passed: dict[str, Any]) -> httpx.Request:
     """Return the request of httpx, with the client's own headers and cookies, and with these extensions."""
-    url = url_of(client.base_url.__class__, wanted.url)
     request: httpx.Request = client.build_request(
-        wanted.method, url, headers=wanted.headers, content=wanted.body, extensions=passed
+        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     limit_offer(request.headers)
     return request
@@ -113,7 +105,7 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
     passed = extensions(timers, watch)
     request = built(client, wanted, passed)
-    through = transports(client, wanted.url)
+    through = transports(client, request.url)
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
@@ -130,7 +122,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     request = built(client, wanted, passed)
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
-    through = transports(client, wanted.url)
+    through = transports(client, request.url)
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
         raw = await client.send(request, stream=True, follow_redirects=False)
@@ -151,10 +143,11 @@ def has_sockets(transport: object) -> bool:
     return type(transport) in httpx_classes("HTTPTransport", "AsyncHTTPTransport")
 
 
-def transports(client: Any, url: str) -> list[Any]:
+def transports(client: Any, url: str | httpx.URL) -> list[Any]:
     """Return the transport over which the client sends to this URL, and those that it keeps as attributes and wraps."""
     kinds = httpx_classes("BaseTransport", "AsyncBaseTransport")
-    found = [client._transport_for_url(url_of(client.base_url.__class__, url))]
+    # The class is httpx's or httpx2's.
+    found = [client._transport_for_url(client.base_url.__class__(url))]
     # The list grows in the loop.
     for transport in found:
         held = getattr(transport, "__dict__", {}).values()
@@ -169,7 +162,8 @@ def pool_of(through: list[Any]) -> Any:
 
 def idle_connections(client: Any, url: str) -> list[Any]:
     """Take the idle connections to this URL's host out of the client's pool of httpcore, and return them."""
-    pool, to = pool_of(transports(client, url)), url_of(client.base_url.__class__, url)
+    to = client.base_url.__class__(url)
+    pool = pool_of(transports(client, to))
     if pool is None:
         return []
     home: Any = sys.modules[type(pool)._assign_requests_to_connections.__module__]

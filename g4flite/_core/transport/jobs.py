@@ -88,5 +88,6 @@ async def acall(work: Callable[[], Any]) -> Any:
     """Return what a function returns: an async one is awaited, another is called in a thread."""
     if iscoroutinefunction(work):
         return await work()
-    value = await anyio.to_thread.run_sync(work)
+    # trio refuses a thread's function that returns a coroutine; it takes a tuple.
+    (value,) = await anyio.to_thread.run_sync(lambda: (work(),))
     return await value if isawaitable(value) else value

@@ -141,7 +141,14 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
             f"{shown(proxy)} did not connect to {place}: {reason(error)}",
             advice=f"check {setting(proxy)} and its password",
         )
-    if any(isinstance(cause, ssl.SSLError) for cause in causes(error)):
+    broken = next((cause for cause in causes(error) if isinstance(cause, ssl.SSLError)), None)
+    # Over a proxy, the proxy may be the one that speaks no TLS.
+    if broken and "WRONG_VERSION_NUMBER" in str(broken) and not (proxy or is_login):
+        return TLSError(
+            f"no TLS connection to {place}: the server speaks plain http",
+            advice=f"set {base_url} to http://{place}/...",
+        )
+    if broken:
         return TLSError(
             f"no TLS connection to {place}{way(proxy)}: {reason(error)}; "
             "check the host's certificate and that it speaks https"

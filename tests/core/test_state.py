@@ -1,0 +1,167 @@
+"""Which state goes back: to the service that gave it, if nothing was changed, and to no other."""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import providers
+from g4flite._core.messages import normalise
+from g4flite._core.provider import Call
+from g4flite._core.state import origin, prefixes, with_states
+from g4flite._core.takes import Takes
+
+OWN = {"type": "thinking", "signature": "x"}
+HI = {"role": "user", "content": "Hi"}
+KEY = "sk-s3cret-s3cret"
+SETTINGS: dict[str, Any] = {"model": "m-1", "base_url": "https://user:pass@api.test:1/v1", "api_key": KEY}
+
+
+def call(*messages: dict[str, Any], **settings: Any) -> Call:
+    provider = providers.find(settings.pop("provider", "anthropic"))
+    return Call(provider=provider, messages=normalise(messages), **{**SETTINGS, **settings})
+
+
+def answer(*before: dict[str, Any], content: str = "Hello", **settings: Any) -> dict[str, Any]:
+    """Return an answer with a state that a call of these messages got."""
+    asked = call(*(before or (HI,)), **settings)
+    *_, prefix = prefixes(asked.messages, asked.options.get("tools"))
+    return {
+        "role": "assistant",
+        "content": content,
+        "state": {**origin(asked), "prefix": prefix, "parts": [{"reasoning": "Hm"}, OWN, content]},
+    }
+
+
+def sent(asked: Call, state: Any = "provider", prefix: str = "") -> tuple[list[Any], list[str]]:
+    """Return the state of each message that goes out, and what is left out."""
+    messages = with_states(asked, Takes(state=state, prefix=prefix))
+    assert all("partial" not in message for message in messages)
+    return [message.get("state") for message in messages], asked.dropped
+
+
+PARTS = [{"reasoning": "Hm"}, OWN, "Hello"]
+
+
+def test_messages_without_state_stay_as_they_are() -> None:
+    asked = call(HI)
+    assert with_states(asked, Takes()) is asked.messages
+
+
+@pytest.mark.parametrize("bound", ["provider", "model", "account"])
+def test_a_state_goes_back_to_where_it_came_from(bound: str) -> None:
+    asked = call(HI, json.loads(json.dumps(answer())), HI)
+    assert sent(asked, bound) == ([None, PARTS, None], [])
+    # The caller's messages stay as they are.
+    assert asked.messages[1]["state"]["provider"] == "anthropic"
+
+
+@pytest.mark.parametrize(
+    ("settings", "bound", "why"),
+    [
+        ({"provider": "openai"}, "provider", "it belongs to another provider anthropic"),
+        ({"base_url": "https://other.test/v1"}, "provider", "it belongs to another host api.test:1"),
+        ({"model": "m-2"}, "model", "it belongs to another model m-1"),
+        ({"api_key": "sk-another"}, "account", "it belongs to another account"),
+        ({"api_key": ""}, "account", "it belongs to another account"),
+        ({}, "", "this service takes none"),
+    ],
+)
+def test_a_state_goes_to_nobody_else(settings: dict[str, Any], bound: str, why: str) -> None:
+    asked = call(HI, answer(), HI, **settings)
+    assert sent(asked, bound) == ([None] * 3, [f"message 2: its state is left out, because {why}"])
+
+
+def test_a_state_that_is_bound_to_less_goes_back_after_a_change_of_the_rest() -> None:
+    assert sent(call(HI, answer(), HI, model="m-2", api_key="sk-another"))[0][1] == PARTS
+    assert sent(call(HI, answer(), HI, api_key="sk-another"), "model")[0][1] == PARTS
+
+
+def test_the_account_may_be_a_header() -> None:
+    headers = {"authorization": "Bearer s3cret"}
+    asked = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers=headers)
+    assert sent(asked, "account")[0][1] == PARTS
+    other = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers={"authorization": "Bearer other"})
+    assert sent(other, "account")[0][1] is None
+    assert origin(call(HI, api_key=""))["account"] == ""
+
+
+def test_no_secret_stands_in_a_state() -> None:
+    state = answer(headers={"authorization": "Bearer s3cret"})["state"]
+    assert state["host"] == "api.test:1"
+    assert not any(secret in json.dumps(state) for secret in (KEY, "s3cret", "user", "pass"))
+
+
+@pytest.mark.parametrize("change", [{"content": "Hallo"}, {"tool_calls": [g4flite.ToolCall("c1", "now", "{}")]}])
+def test_the_state_of_a_changed_answer_is_left_out(change: dict[str, Any]) -> None:
+    result = {"role": "tool", "tool_call_id": "c1", "content": "9"}
+    asked = call(HI, {**answer(), **change}, *([result] if "tool_calls" in change else [HI]))
+    assert sent(asked) == ([None] * 3, ["message 2: its state is left out, because the message was changed"])
+
+
+def test_the_state_of_an_answer_that_is_not_complete_is_left_out() -> None:
+    asked = call(HI, {**answer(), "partial": True}, HI)
+    assert sent(asked) == ([None] * 3, ["message 2: its state is left out, because the answer is not complete"])
+    assert sent(call(HI, {"role": "assistant", "content": "Hel", "partial": True}, HI)) == ([None] * 3, [])
+
+
+# States that are bound to all that stands before them
+
+
+def history(**settings: Any) -> list[dict[str, Any]]:
+    """Return a conversation of four questions and three answers, each with its state."""
+    messages = [{**HI, "content": "1"}]
+    for number in "234":
+        messages = [*messages, answer(*messages, **settings), {**HI, "content": number}]
+    return messages
+
+
+def test_bound_states_go_back_if_nothing_before_them_was_changed() -> None:
+    states, dropped = sent(call(*history()), prefix="m-.*")
+    assert (states[1::2], dropped) == ([PARTS] * 3, [])
+
+
+@pytest.mark.parametrize(
+    ("changed", "kept", "why"),
+    [
+        (0, 0, "message 1 was changed"),
+        (2, 1, "message 3 was changed"),
+        (4, 2, "message 5 was changed"),
+        (6, 3, ""),
+    ],
+)
+def test_a_change_of_a_message_leaves_out_the_states_behind_it(changed: int, kept: int, why: str) -> None:
+    messages = history()
+    messages[changed] = {**HI, "content": "another"}
+    states, dropped = sent(call(*messages), prefix="m-.*")
+    assert states[1::2] == [PARTS] * kept + [None] * (3 - kept)
+    assert dropped[:1] == ([f"message {2 * kept + 2}: its state is left out, because {why}"] if why else [])
+    assert dropped[1:] == [
+        f"message {number}: its state is left out, because an earlier state is left out"
+        for number in range(2 * kept + 4, 8, 2)
+    ]
+    # Another model does not mind.
+    assert sent(call(*messages), prefix="n-.*")[0][1::2] == [PARTS] * 3
+
+
+def test_of_several_messages_any_may_have_been_changed() -> None:
+    first, *rest = history()
+    states, dropped = sent(call({"role": "system", "content": "Be brief."}, first, *rest), prefix="m-.*")
+    assert states == [None] * 8
+    assert dropped[0] == "message 3: its state is left out, because one of messages 1 to 2 was changed"
+
+
+def test_a_change_of_the_tools_leaves_the_states_out() -> None:
+    tools = [{"type": "function", "function": {"name": "now"}}]
+    assert sent(call(*history(options={"tools": tools}), options={"tools": tools}), prefix="m-.*")[1] == []
+    _, dropped = sent(call(*history(), options={"tools": tools}), prefix="m-.*")
+    assert dropped[0] == "message 2: its state is left out, because the tools were changed"
+
+
+def test_a_prefix_holds_what_the_service_has_seen() -> None:
+    *_, one = prefixes(normalise(history()), None)
+    *_, other = prefixes(normalise([{**message, "state": None} for message in history()]), [])
+    assert one == other
+    # It may hold halves of surrogate pairs, and values that are not JSON.
+    assert len([*prefixes([{"role": "user", "content": "\ud800"}], [object])]) == 2

@@ -1,0 +1,141 @@
+"""Tools and the jobs of their calls, without I/O."""
+
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import ToolCall, tool_result
+from g4flite._core.tools import MOST_SAID, Job, job_of, tools_of
+
+CALL = ToolCall("c1", "weather", '{"city": "Oslo"}')
+FORM = {"type": "function", "function": {"name": "weather"}}
+
+
+def weather(city: str, days: int = 1) -> str:
+    return f"snow in {city} on {days} days"
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        ("text", "text"),
+        ("", ""),
+        (None, "null"),
+        ({"a": "\u00e9"}, '{"a": "\u00e9"}'),
+        ([1, 2], "[1, 2]"),
+        ([], "[]"),
+        ([{"type": "text", "text": "a"}], [{"type": "text", "text": "a"}]),
+        ([{"kind": "a"}], '[{"kind": "a"}]'),
+    ],
+)
+def test_a_result_is_text_or_parts_or_json(content: Any, sent: Any) -> None:
+    message = {"role": "tool", "tool_call_id": "c1", "content": sent}
+    assert tool_result(CALL, content) == tool_result("c1", content) == message
+    assert tool_result(CALL, content, error=True) == {**message, "is_error": True}
+
+
+@pytest.mark.parametrize("content", [{1, 2}, float("nan"), object()])
+def test_a_result_that_is_not_json_is_refused(content: Any) -> None:
+    with pytest.raises(g4flite.MessagesError, match="the result of a tool call is not JSON: .*; pass a text"):
+        tool_result(CALL, content)
+    with pytest.raises(g4flite.MessagesError, match="the tool 'weather': the result of a tool call is not JSON"):
+        Job(CALL).returned(content)
+
+
+def test_a_tool_is_a_function_or_a_pair_of_its_form_and_a_function() -> None:
+    (tool,) = tools_of([weather]).values()
+    assert tool.form["function"]["name"] == "weather"
+    assert tools_of(((FORM, len),))["weather"].function is len
+    assert tools_of([]) == {}
+
+
+@pytest.mark.parametrize(
+    ("tools", "said"),
+    [
+        ([FORM], r"tool 1 is a dict, which does not say what to call; give the pair \(dict, function\)"),
+        ([weather, (FORM, weather)], "two tools of the name 'weather'"),
+        ([weather, (FORM,)], "tool 2 is not a pair of"),
+        ([(FORM, "weather")], "tool 1 is not a pair of"),
+        ([("weather", weather)], "tool 1 is not a pair of"),
+        ([({"function": {}}, weather)], "tool 1 is not a pair of"),
+        ([3], "a tool must be a function"),
+        (weather, "tools= must be a list, not function"),
+        ("weather", "tools= must be a list, not str"),
+    ],
+)
+def test_another_tool_is_refused(tools: Any, said: str) -> None:
+    with pytest.raises(g4flite.OptionError, match=said):
+        tools_of(tools)
+
+
+@pytest.mark.parametrize("tool", [weather, (FORM, weather)])
+def test_a_call_becomes_the_work_of_a_function(tool: Any) -> None:
+    job = job_of(CALL, tools_of([tool]))
+    assert job.work is not None
+    job.returned(job.work())
+    assert (job.work, job.result) == (None, tool_result("c1", "snow in Oslo on 1 days"))
+
+
+def test_a_function_that_does_not_tell_its_parameters_is_called_with_what_came() -> None:
+    job = job_of(CALL, tools_of([(FORM, getattr)]))
+    assert job.work is not None
+    assert job.work.keywords == {"city": "Oslo"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (CALL._replace(name="now"), "there is no tool 'now'; the tools are weather"),
+        (
+            CALL._replace(arguments="[1]"),
+            "the arguments of the tool call 'c1' of 'weather' are not a JSON object: '[1]'",
+        ),
+        (CALL._replace(arguments='{"city'), "the arguments of the tool call 'c1' of 'weather' are not a JSON object:"),
+        (CALL._replace(arguments="{}"), "the arguments are wrong: "),
+        (CALL._replace(arguments='{"city": "Oslo", "x": 1}'), "the arguments are wrong: "),
+    ],
+)
+@pytest.mark.parametrize("tool", [weather, (FORM, weather)])
+def test_the_model_is_told_what_is_wrong_with_a_call(call: ToolCall, said: str, tool: Any) -> None:
+    job = job_of(call, tools_of([tool]))
+    assert (job.work, job.result["is_error"], job.result["tool_call_id"]) == (None, True, "c1")
+    assert job.result["content"].startswith(said)
+    assert ";" not in job.result["content"].removeprefix("there is no tool 'now';")
+
+
+def test_without_tools_there_is_none_to_call() -> None:
+    assert job_of(CALL, {}).result["content"] == "there is no tool 'weather'; the tools are none"
+
+
+def test_a_call_is_allowed_or_the_model_is_told_why_not() -> None:
+    job = Job(CALL, list)
+    job.judge(True)
+    assert job.work is list
+    for verdict, said in ((False, ""), ("", ""), ("too late", ": too late")):
+        job = Job(CALL, list)
+        job.judge(verdict)
+        assert (job.work, job.result) == (None, tool_result("c1", f"the call was not allowed{said}", error=True))
+    for verdict in (None, 1):
+        with pytest.raises(TypeError, match=f"approve= returned {verdict}; it must return True, False or a reason"):
+            Job(CALL, list).judge(verdict)
+
+
+def test_the_model_is_told_the_class_and_the_message_of_an_exception_without_secrets() -> None:
+    job = Job(CALL, list, ("sk-s3cret-s3cret",))
+    assert "s3cret" not in repr(job)
+    job.raised(KeyError("no sk-s3cret-s3cret"), ())
+    assert job.result == tool_result("c1", "KeyError: 'no ***'", error=True)
+    job.raised(ValueError("x" * 3 * MOST_SAID), ())
+    assert len(job.result["content"]) == MOST_SAID + len("ValueError: ")
+    job.raised(ValueError(), ())
+    assert job.result["content"] == "ValueError"
+    with pytest.raises(ZeroDivisionError, match="^no$"):
+        job.raised(ZeroDivisionError("no"), (KeyError, ArithmeticError))
+
+
+def test_the_arguments_of_a_call_are_an_object() -> None:
+    assert CALL.parsed == {"city": "Oslo"}
+    for text in ("", "[]", "{", "[" * 100_000):
+        with pytest.raises(g4flite.MalformedReplyError, match="the tool call 'c1' of 'weather' are not a JSON object"):
+            _ = CALL._replace(arguments=text).parsed

@@ -1,0 +1,170 @@
+"""Anthropic's signed thinking: it comes with an answer, and goes back unchanged, in its place.
+
+Source: https://platform.claude.com/docs/en/build-with-claude/extended-thinking (August 2026).
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Conversation, providers
+from g4flite._core.messages import normalise
+from g4flite._core.provider import Call
+from g4flite.providers.anthropic import turn_blocks
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.providers.frames import read, sse
+from tests.splits import SPLITS
+
+KEY = "sk-ant-s3cret-s3cret"
+THINKING = {"type": "thinking", "thinking": "Both towns.", "signature": "Er\u00f8==+/"}
+REDACTED = {"type": "redacted_thinking", "data": "EmwK..."}
+MORE = {"type": "thinking", "thinking": "More.", "signature": "Es"}
+TEXT = {"type": "text", "text": "Let me look."}
+OSLO, ROME = (
+    {"type": "tool_use", "id": f"toolu_{city}", "name": "weather", "input": {"city": city}} for city in ("Oslo", "Rome")
+)
+
+
+def events(*blocks: dict[str, Any], reason: str = "end_turn") -> bytes:
+    """Return a reply of these blocks, as the service sends it."""
+    frames: list[Any] = [{"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {"input_tokens": 3}}}]
+    for index, block in enumerate(blocks):
+        begin = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
+        frames.append(
+            {"type": "content_block_start", "index": index, "content_block": {**block, **begin.get(block["type"], {})}}
+        )
+        deltas = {
+            "text": [{"type": "text_delta", "text": block.get("text")}],
+            "thinking": [
+                {"type": "thinking_delta", "thinking": block.get("thinking")},
+                {"type": "signature_delta", "signature": block.get("signature", "")[:2]},
+                {"type": "signature_delta", "signature": block.get("signature", "")[2:]},
+            ],
+            "tool_use": [{"type": "input_json_delta", "partial_json": json.dumps(block.get("input"))}],
+        }.get(block["type"], [])
+        frames += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        frames.append({"type": "content_block_stop", "index": index})
+    delta = {"stop_reason": reason, "stop_sequence": None}
+    frames += [{"type": "message_delta", "delta": delta, "usage": {"output_tokens": 5}}, {"type": "message_stop"}]
+    return sse(*((frame["type"], frame) for frame in frames))
+
+
+def script(*blocks: dict[str, Any], **more: Any) -> Script:
+    return Script(body=events(*blocks, reason="tool_use"), headers={"content-type": "text/event-stream"}, **more)
+
+
+TURNS = [
+    [THINKING, OSLO],
+    [THINKING, TEXT, OSLO, ROME],
+    [REDACTED, THINKING, TEXT, OSLO],
+    [THINKING, REDACTED, MORE, OSLO],
+    # Interleaved thinking.
+    [THINKING, TEXT, OSLO, MORE, ROME],
+    [THINKING, TEXT, MORE, {"type": "text", "text": "And there."}, OSLO],
+    [TEXT, THINKING, OSLO],
+    [OSLO, TEXT, THINKING, ROME],
+    [THINKING, {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {"query": "snow"}}, OSLO],
+]
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda turn: "-".join(block["type"] for block in turn))
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_turn_goes_back_as_it_came(turn: list[Any], split: int, server: Emulator) -> None:
+    server.script = script(*turn, split=split)
+    chat = Conversation("anthropic", model="claude-sonnet-4-5", base_url=server.url, api_key=KEY, max_rounds=2)
+    # The server calls a tool each time.
+    with chat, pytest.raises(g4flite.LimitError):
+        chat.say("A coat?").text()
+    body = json.loads(server.exchanges[1].body)
+    assert body["messages"][1] == {"role": "assistant", "content": turn}
+
+
+def test_a_conversation_carries_the_state_in_three_drivers(driver: Driver, server: Emulator) -> None:
+    """Question, reasoning, two parallel calls, results, answer, second question; then another provider."""
+
+    def weather(city: str) -> str:
+        """Return the weather."""
+        server.script = script(MORE, {"type": "text", "text": "It snows."})
+        return f"snow in {city}"
+
+    first = [THINKING, TEXT, OSLO, ROME]
+    server.script = script(*first)
+    settings: dict[str, Any] = {"model": "claude-sonnet-4-5", "base_url": server.url, "api_key": KEY}
+    chat = Conversation("anthropic", tools=[weather], **settings)
+
+    def talk() -> None:
+        with chat:
+            assert chat.say("A coat?").text() == "Let me look.It snows."
+            assert chat.say("Sure?").text() == "It snows."
+
+    async def atalk() -> None:
+        async with chat:
+            assert await chat.say("A coat?").atext() == "Let me look.It snows."
+            assert await chat.say("Sure?").atext() == "It snows."
+
+    driver.run(atalk) if driver.name != "sync" else talk()
+    results = [
+        {"type": "tool_result", "tool_use_id": f"toolu_{city}", "content": f"snow in {city}"}
+        for city in ("Oslo", "Rome")
+    ]
+    assert json.loads(server.exchanges[-1].body)["messages"] == [
+        {"role": "user", "content": "A coat?"},
+        {"role": "assistant", "content": first},
+        {"role": "user", "content": results},
+        {"role": "assistant", "content": [MORE, {"type": "text", "text": "It snows."}]},
+        {"role": "user", "content": "Sure?"},
+    ]
+    # A switch of the provider in the middle: nothing is sent that would be refused, and it is told.
+    server.script = Script()
+    stored = json.loads(json.dumps(chat.messages))
+    other = Conversation("openai", model="m", base_url=f"{server.url}/v1", api_key=KEY, messages=stored)
+    answer = other.say("Sure?")
+    if driver.name == "sync":
+        assert answer.text() == "You said: Sure?"
+        other.close()
+    else:
+
+        async def switch() -> None:
+            async with other:
+                assert await answer.atext() == "You said: Sure?"
+
+        driver.run(switch)
+    assert server.exchanges[-1].problem is None
+    assert answer.stream.dropped == tuple(
+        f"message {number}: its state is left out, because this service takes none" for number in (2, 5, 7)
+    )
+
+
+def test_a_failed_tool_is_marked(server: Emulator) -> None:
+    def weather(city: str) -> str:
+        """Return the weather."""
+        server.script = script(TEXT)
+        raise OSError(city)
+
+    server.script = script(OSLO)
+    settings: dict[str, Any] = {"model": "m", "base_url": server.url, "api_key": KEY}
+    with Conversation("anthropic", tools=[weather], **settings) as chat:
+        chat.say("A coat?").text()
+    result = json.loads(server.exchanges[-1].body)["messages"][2]["content"][0]
+    assert result == {"type": "tool_result", "tool_use_id": "toolu_Oslo", "content": "OSError: Oslo", "is_error": True}
+
+
+def test_a_thinking_block_without_a_signature_is_not_sent() -> None:
+    """Some servers of other models sign nothing; the service itself would refuse the block."""
+    assert [*turn_blocks([{"reasoning": "Hm"}, "Hello", {"reasoning": "Hm"}, " "], [])] == [
+        {"type": "text", "text": "Hello"}
+    ]
+    unsigned = {"type": "thinking", "thinking": "Hm", "signature": ""}
+    assert [repr(item) for item in read("anthropic", events(unsigned))].count("TurnState(value=None)") == 1
+
+
+def test_the_last_turn_may_end_with_a_block_that_is_no_text() -> None:
+    state = {"provider": "anthropic", "host": "api.anthropic.com", "model": "m", "parts": [OSLO | {"type": "other"}]}
+    messages = normalise([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "", "state": {
+        **state, "account": ""}}])  # fmt: skip
+    spec = providers.find("anthropic")
+    call = Call(provider=spec, messages=messages, model="m", base_url=spec.base_url)
+    assert spec.payload(call)["messages"][-1]["content"] == [OSLO | {"type": "other"}]  # type: ignore[index,call-overload]
