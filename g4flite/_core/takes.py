@@ -64,7 +64,8 @@ class Takes:
     - `tool_names` is a regular expression for the names of tools; "" means any.
     - `late_system` says whether a system message may stand behind other messages.
     - `no_system` is a regular expression for the whole names of models that know no system messages; "" means none.
-    - `refused` are the options that it refuses.
+    - `refused` are the options that it refuses; `negatives` says whether it takes options below zero (llama.cpp's
+      `max_tokens` of -1 has no bound).
     - `state` says to what the state of an answer is bound that goes back: "provider", "model" (to the provider and the
       model) or "account" (to the key as well); "" means that the service wants no state back.
     - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
@@ -83,6 +84,7 @@ class Takes:
     late_system: bool = True
     no_system: str = ""
     refused: Collection[Refused] = ()
+    negatives: bool = False
     state: Literal["", "provider", "model", "account"] = ""
     prefix: str = ""
     reasoning: str = ""
@@ -90,4 +92,4 @@ class Takes:
 
 
 # What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY, state="provider", reasoning="reasoning_content")
+EVERYTHING = Takes(keys=EVERY_KEY, negatives=True, state="provider", reasoning="reasoning_content")

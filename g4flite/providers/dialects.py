@@ -11,6 +11,7 @@ https://build.nvidia.com, https://platform.kimi.ai/docs/api/overview, https://do
 https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.com/en/github-models/quickstart
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -85,6 +86,14 @@ MOONSHOT_TAKES = replace(
 XAI_TAKES = replace(
     TAKES,
     refused=(Refused(option="stop", models="grok-3-mini(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),),
+)
+COMPLETION = "max_completion_tokens"
+# GitHub puts the vendor before the model's name: openai/o3-mini.
+GITHUB_TAKES = replace(
+    TAKES,
+    refused=tuple(
+        replace(rule, models=f"openai/({rule.models})") for rule in OPENAI_TAKES.refused if rule is not JSON_UNSAID
+    ),
 )
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
@@ -222,6 +231,18 @@ def xai_payload(call: Call) -> JSON:
     return {**dialect(call, XAI_TAKES), **USAGE}
 
 
+def github_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  For OpenAI's models that reason, `max_tokens` becomes
+    `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always do raise `OptionError`.
+
+    `include_usage` asks for the token counts.
+    """
+    reasons = re.fullmatch(r"openai/(o[1-9]|gpt-5)(?!\d).*", call.model or "")
+    return {**dialect(call, GITHUB_TAKES, max_tokens=COMPLETION if reasons else "max_tokens"), **USAGE}
+
+
 def own_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
@@ -234,15 +255,16 @@ def own_payload(call: Call) -> JSON:
 def mistral_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but for what the service refuses; `seed` becomes `random_seed`.
 
-    A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
-    out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
-    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system
-    message as the last one raises it, too.
+    A developer message becomes a system message, messages of one role that follow one another become one, ids of tool
+    calls become 9 letters and digits, empty answers are left out, an assistant's `OK` stands between the result of a
+    tool and a user's message, and the last message has `prefix: true` if it is the assistant's.  A message with a
+    `name` raises `MessagesError`.  A system message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    return {**made, "messages": list(in_order([with_thinking(message) for message in made["messages"]]))}
+    messages = runs_joined([with_thinking(message) for message in made["messages"]])
+    return {**made, "messages": list(in_order(messages))}
 
 
 def with_thinking(message: Message) -> Message:
@@ -307,7 +329,7 @@ ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payloa
 PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai", payload=perplexity_payload,
                      key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
 GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
-                        key_variables=("GITHUB_TOKEN",))  # fmt: skip
+                        payload=github_payload, key_variables=("GITHUB_TOKEN",))  # fmt: skip
 # Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
     OTHER, name="azure-openai", base_url="", payload=azure_payload,

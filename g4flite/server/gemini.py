@@ -14,10 +14,10 @@ from urllib.parse import unquote
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
 from .checks import (
+    AMOUNT,
     COUNT,
     INTEGER,
     NAME,
-    NUMBER,
     OBJECT,
     OBJECTS,
     STRINGS,
@@ -72,9 +72,9 @@ REASONS = {
 SIGNATURE = "c2lnbmF0dXJl"
 
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "maxOutputTokens": ("max_tokens", COUNT),
-    "topP": ("top_p", NUMBER),
+    "topP": ("top_p", AMOUNT),
     "stopSequences": ("stop", STRINGS),
     "seed": ("seed", INTEGER),
 }

@@ -12,12 +12,12 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    AMOUNT,
     BOOLEAN,
     CHOICE,
     COUNT,
     INTEGER,
     NAME,
-    NUMBER,
     OBJECT,
     OBJECTS,
     STOP,
@@ -42,10 +42,10 @@ from .refusals import OPENAI_PAIRS
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "max_tokens": ("max_tokens", COUNT),
     "max_completion_tokens": ("max_tokens", COUNT),
-    "top_p": ("top_p", NUMBER),
+    "top_p": ("top_p", AMOUNT),
     "stop": ("stop", STOP),
     "seed": ("seed", INTEGER),
     "tools": ("tools", TOOLS),

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
-from .checks import BOOLEAN, CHOICE, COUNT, NAME, NUMBER, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
+from .checks import AMOUNT, BOOLEAN, CHOICE, COUNT, NAME, OBJECT, OBJECTS, TEXT, TOOLS, Rule, may, need, one_of, options
 from .conversation import Messages, assistant, check_tools, function, image_part, joined, named, text_part, tool_call
 from .framing import sse
 from .openai_habits import JSON, Habits, error, head, path, shown
@@ -25,7 +25,7 @@ INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance
 ROLE = one_of(("system", "developer", "user", "assistant"))
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
 INPUT_PARTS = ("input_text", "input_image")
-KNOWN = {"temperature": ("temperature", NUMBER), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", NUMBER)}
+KNOWN = {"temperature": ("temperature", AMOUNT), "max_output_tokens": ("max_tokens", COUNT), "top_p": ("top_p", AMOUNT)}
 # The status of a complete reply, or the reason why a reply is incomplete.
 COMPLETED = "completed"
 REASONS = {
