@@ -26,7 +26,7 @@ from .._core.options import (
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.refused import check_refused
-from .._core.response.assembly import MOST_CALLS, ToolCalls, place_of
+from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of, weight
@@ -418,8 +418,7 @@ class MessagesReader:
         if block is None:
             return
         self._left += block.size
-        if len(self._stopped) < MOST_CALLS:
-            self._stopped.add(place_of(index))
+        self._stopped.add(place_of(index))
         value = block.value
         if text := "".join(block.pieces):
             try:

@@ -218,7 +218,12 @@ def azure_payload(call: Call) -> JSON:
 
 
 def xai_parser(limit: int) -> FrameParser:
-    """Chat Completions, whose `completion_tokens` leave out the tokens of the reasoning (vercel/ai#12425, 2026)."""
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, `delta.reasoning_content` is reasoning, `delta.tool_calls` are pieces of tool calls.
+    `usage` holds the token counts, whose `completion_tokens` leave out the reasoning (vercel/ai#12425, 2026).  The
+    reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
     return FrameParser(ServerSentEvents(limit), ChatReader(limit, thoughts_beside=True), "an event")
 
 

@@ -167,7 +167,7 @@ class ChatReader:
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
         # OpenRouter's reasoning, in the pieces that have come.
-        self._details: list[Any] = []
+        self._details: list[dict[str, Any]] = []
         # How many characters of them may still come.
         self._left = limit
         # The words of a refusal, as many as its error keeps.
@@ -244,15 +244,16 @@ class ChatReader:
                     self._thought.add(piece.text)
                 yield piece
         details = delta.get("reasoning_details") or ()
-        for detail in details if isinstance(details, list) else (details,) if details else ():
-            own = detail if isinstance(detail, dict) else {"text": detail}
-            self._details.append(own)
-            self._left -= sum(len(value) for value in own.values() if isinstance(value, str))
+        for detail in details if isinstance(details, list | tuple) else (details,):
+            own = as_object(detail)
+            if own:
+                self._details.append(own)
+                self._left -= sum(len(value) for value in own.values() if isinstance(value, str))
             if self._left < 0:
                 raise LimitError("the details of the reasoning are longer than max_frame allows")
             # Other details are the service's own: a signature, or `data` that is encrypted.
             if not reasoning and self._said.isdisjoint(THOUGHTS[:4]):
-                yield from reasoning_of(own.get("text") or own.get("summary"))
+                yield from reasoning_of((own.get("text") or own.get("summary")) if own else detail)
         if delta.get("extra_content"):
             yield TurnState({"extra_content": delta["extra_content"]})
         content = delta.get("content")
@@ -377,7 +378,7 @@ class ChatReader:
         return (*self._think.close(), self._usage)
 
 
-def joined_details(pieces: Sequence[Any]) -> list[dict[str, Any]]:
+def joined_details(pieces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return OpenRouter's `reasoning_details`, the pieces of one index and type joined in the order in which they came.
 
     A text grows from piece to piece; the signature comes in a piece of its own (pydantic-ai's cassette
@@ -385,13 +386,12 @@ def joined_details(pieces: Sequence[Any]) -> list[dict[str, Any]]:
     """
     details: dict[tuple[Any, Any], dict[str, Any]] = {}
     for piece in pieces:
-        if isinstance(piece, dict):
-            place = piece.get("id") if piece.get("index") is None else piece["index"]
-            whole = details.setdefault((piece.get("type"), place), {})
-            for key, value in piece.items():
-                grows = key in ("text", "summary", "data") and isinstance(value, str)
-                if value is not None or key not in whole:
-                    whole[key] = (whole.get(key) or "") + value if grows else value
+        place = piece.get("id") if piece.get("index") is None else piece["index"]
+        whole = details.setdefault((piece.get("type"), place), {})
+        for key, value in piece.items():
+            grows = key in ("text", "summary", "data") and isinstance(value, str)
+            if value is not None or key not in whole:
+                whole[key] = (whole.get(key) or "") + value if grows else value
     return list(details.values())
 
 

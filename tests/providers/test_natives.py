@@ -93,6 +93,10 @@ TABLE: dict[str, tuple[str, list[Any], list[Native]]] = {
         named("response.content_part.done", part={"type": "output_audio", "data": "x"}, output_index=0),
         named("response.completed", response=message({"type": "message", "content": [{"type": "output_audio",
             "data": "x"}]}))], [Native("output_audio", {"type": "output_audio", "data": "x"})]),
+    "responses: a part that is whole at its end alone": ("openai-responses", [
+        named("response.content_part.done", part={"type": "output_audio", "data": "x"}, output_index=0),
+        named("response.completed", response=message())], [
+        Native("output_audio", {"type": "output_audio", "data": "x"})]),
     "responses: audio at its end": ("openai-responses", [named("response.audio.done", audio="x", output_index=0),
         named("response.audio.transcript.delta", delta="t"), named("response.audio.transcript.done", transcript="t"),
         named("response.audio.done", sequence_number=3), named("response.completed", response=message())], [

@@ -107,6 +107,13 @@ def test_the_reasoning_of_a_response_s_item_may_have_any_shape(
     assert answer("openai-responses", sse(*frames)) == ("a", reasoning, natives)
 
 
+def test_a_part_of_the_reasoning_that_is_no_text_comes_once() -> None:
+    done = named("response.reasoning_summary_part.done", output_index=0, part=REFERENCE)
+    assert answer("openai-responses", sse(done, done, *PLAIN["openai-responses"])) == (
+        "a", "", [Native("reference", REFERENCE)]
+    )  # fmt: skip
+
+
 @rows("odd", [None, "x", [], 3, {}])
 def test_the_frames_that_begin_and_end_an_answer_may_have_any_shape(odd: Any) -> None:
     start = named("message_start", message=odd)
