@@ -317,6 +317,7 @@ class ChatReader:
             self._refuse(part.get("refusal"))
         elif kind in (None, "text"):
             text = text_or_error(part.get("text") if kind else part["text"])
+            self._text.add(text)
             yield from (text,) if self._think.off else self._think.feed(text)
         # A `reference`, a `document_url`, an `image_url`.
         else:

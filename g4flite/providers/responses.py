@@ -273,9 +273,8 @@ class ResponsesReader:
         if kind in REASONING:
             place, said = place_of(frame.get("summary_index", number)), frame.get("delta")
             yield from self._think(index, place, said)
-            text = said if isinstance(said, str) else " "
-            self._at("summary" if "summary" in kind else "content", index, place, item_id).add(text)
-            self._at("reasoning", index, None, item_id).given += len(text)
+            known = self._at("summary" if "summary" in kind else "content", index, place, item_id)
+            self._count_thought(self._at("reasoning", index, None, item_id), known, thought_in(said))
         elif kind in REASONED:
             thought = self._at("reasoning", index, None, item_id)
             form, place = ("summary" if "summary" in kind else "content"), frame.get("summary_index", number)
@@ -435,15 +434,19 @@ class ResponsesReader:
         if part is None:
             part = Part(form, thought.index, number, thought.item_id)
             self._remember((form, thought.index, number, thought.item_id), part)
-        text = said.get("text") if isinstance(said, dict) else said
-        if isinstance(text, str):
-            said = part.add(part.rest(text) or "")
-            thought.given += len(said)
-        elif part.given:
+        if text := thought_in(said):
+            said = text = part.rest(text) or ""
+        elif part.notes or not said:
             return
-        else:
-            part.given, thought.given = 1, thought.given + 1
+        self._count_thought(thought, part, text)
         yield from self._think(index, number, said)
+
+    @staticmethod
+    def _count_thought(thought: Part, part: Part, text: str) -> None:
+        """Note that a text of a part of the reasoning is given out; "" stands for what is no text."""
+        part.add(text)
+        part.notes += not text
+        thought.given += len(text) or 1
 
     def _think(self, index: object, number: object, said: object) -> Items:
         """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
@@ -605,8 +608,14 @@ def thoughts_of(item: dict[str, Any]) -> list[Any]:
 
 def size_of(item: dict[str, Any]) -> int:
     """Return how many characters the reasoning in an item has; a part that is no text counts one."""
-    texts = [part.get("text") if isinstance(part, dict) else part for part in thoughts_of(item)]
-    return sum(len(text) if isinstance(text, str) else 1 for text in texts)
+    return sum(len(thought_in(part)) or 1 for part in thoughts_of(item))
+
+
+def thought_in(said: object) -> str:
+    """Return the text in a part of the reasoning, "" if it holds none."""
+    if isinstance(said, str):
+        return said
+    return "".join(piece.text for piece in reasoning_of(said) if isinstance(piece, Reasoning))
 
 
 def content_of(value: dict[str, Any]) -> tuple[str, str | None]:

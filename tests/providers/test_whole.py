@@ -87,6 +87,10 @@ TABLE: dict[str, tuple[str, list[Any], str, str, list[ToolCall]]] = {
     "a text beside the last delta": ("huggingface", [choice(None, delta={"content": "a"}, text="a"),
         choice(delta={"content": ""}, text="ab"), DONE], "ab", "", []),
     "an odd text beside a delta": ("huggingface", [choice(None, delta={}, text=3), said("ab"), STOP], "ab", "", []),
+    "a message says more than parts": ("mistral", [chunk({"content": [{"type": "text", "text": "a"}]}),
+        choice(delta={}, message={"content": "ab"}), DONE], "ab", "", []),
+    "a message behind parts that are no text": ("mistral", [said("ab"), chunk({"reasoning": [{"type": "x"}]}),
+        choice(delta={}, message={"content": "ab", "reasoning": "hm"}), DONE], "ab", "", []),
     "reasoning under other names": ("openai", [chunk({"reasoning_text": "h"}), chunk({"thinking": "m"}),
         chunk({"reasoning_content": "!", "thinking": "!", "thinking_blocks": [{"thinking": "!"}]}), said("ab"), STOP],
         "ab", "hm!", []),
@@ -200,6 +204,10 @@ REASONED: dict[str, list[Any]] = {
         "response.reasoning_text.delta", delta="ok"), thought_done("hm", "ok"), ended(thoughts("hm", "ok"))],
     "items without ids": [named("response.reasoning_text.delta", delta="hm\n\n"), named(
         "response.reasoning_text.delta", delta="ok"), ended(thoughts("hm", id=None), thoughts("ok", id=None))],
+    "a delta in a list": [named("response.reasoning_summary_text.delta", **place(summary_index=0, delta=[
+        {"type": "text", "text": "hm"}])), thought_done("hm", "ok"), ended()],
+    "ends without text": [named("response.reasoning_summary_text.done", **place(summary_index=0)),
+                          reasoned("summary_part.done", ""), thought_done("hm", "ok"), ended(thoughts("hm", "ok"))],
     "a summary beside the reasoning": [reasoned("text.delta", "hm"), reasoned("text.delta", "ok", 1), thought_done(
         "In short, and in many more words"), ended()],
     "a reasoning that was rewritten": [reasoned("summary_text.delta", "hm"), reasoned("summary_text.delta", "ok", 1),

@@ -27,7 +27,7 @@ class Tail:
         self.add = self._pieces.append
 
     def rest(self, whole: str) -> str:
-        """Return what of the whole text stands behind the pieces; "" if it does not hold them.
+        """Return what of the whole text stands behind the pieces; "" if it does not hold them, or if none came.
 
         Blanks at its start do not count, which some services take off the whole text.
         """
@@ -35,4 +35,4 @@ class Tail:
         if len(self._pieces) == PIECES:
             return whole.rpartition(tail)[2] if tail in whole else ""
         tail = tail.lstrip()
-        return whole[len(tail) :] if whole.startswith(tail) else ""
+        return whole[len(tail) :] if tail and whole.startswith(tail) else ""
