@@ -430,7 +430,9 @@ class ResponsesReader:
     def _reasoned(self, thought: Part, form: str, number: object, said: object, index: object) -> Items:
         """Yield what is new in a whole part of the reasoning, which stands at an `index`."""
         parts = (part for part in self._parts.values() if (part.kind, part.number) == (form, number))
-        part = next((part for part in parts if part.fits(thought.index, thought.item_id) is not False), None)
+        # If nothing of the item has come, a part that might be another item's is another item's.
+        fitting = (True, None) if thought.given else (True,)
+        part = next((part for part in parts if part.fits(thought.index, thought.item_id) in fitting), None)
         if part is None:
             part = Part(form, thought.index, number, thought.item_id)
             self._remember((form, thought.index, number, thought.item_id), part)
@@ -446,7 +448,7 @@ class ResponsesReader:
         """Note that a text of a part of the reasoning is given out; "" stands for what is no text."""
         part.add(text)
         part.notes += not text
-        thought.given += len(text) or 1
+        thought.add(text or " ")
 
     def _think(self, index: object, number: object, said: object) -> Items:
         """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
@@ -524,7 +526,10 @@ class ResponsesReader:
                 entries.append((Part(str(item.get("type")), item.get("call_id"), None, hashed), item, item))
         if len(entries) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
-        before = self._matched([(part, content_of(value)[1], is_commentary(item)) for part, value, item in entries])
+        before = self._matched([
+            (part, "".join(map(thought_in, thoughts_of(item))) if part.kind == "reasoning" else content_of(value)[1],
+             is_commentary(item)) for part, value, item in entries
+        ])  # fmt: skip
         # A commentary says nothing of the answer's parts, nor they of it.
         asides = {place for place, (_, _, item) in enumerate(entries) if is_commentary(item)}
         noted = {part for part in self._parts.values() if part.index in self._asides}
@@ -559,10 +564,12 @@ class ResponsesReader:
         matches: tuple[Callable[[Part, Part, str | None, bool], object], ...] = (
             lambda old, new, _, __: old.number == new.number and old.fits(new.index, new.item_id),
             lambda old, _, text, __: text and old.given and old.rest(text) is not None,
-            # The ids of two different calls tell them apart.
+            # The ids of two different calls, or of two items of reasoning, tell them apart.
             lambda old, new, _, aside: (
                 old.index == new.index or None in (old.index, new.index)
                 if new.kind == "function_call"
+                else old.fits(new.index, new.item_id) is not False
+                if new.kind == "reasoning"
                 else (old.index in self._asides) is aside
             ),
         )

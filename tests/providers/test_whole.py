@@ -204,6 +204,12 @@ REASONED: dict[str, list[Any]] = {
         "response.reasoning_text.delta", delta="ok"), thought_done("hm", "ok"), ended(thoughts("hm", "ok"))],
     "items without ids": [named("response.reasoning_text.delta", delta="hm\n\n"), named(
         "response.reasoning_text.delta", delta="ok"), ended(thoughts("hm", id=None), thoughts("ok", id=None))],
+    "an item before, in the response alone": [reasoned("summary_text.delta", "ok"), ended(
+        thoughts("hm", index=1), thoughts("ok"))],
+    "an item without an id in the response alone": [named("response.reasoning_summary_text.delta", delta="hm",
+        output_index=0), ended(thoughts("hm", id=None), thoughts("ok", id=None))],
+    "other ids in the response": [reasoned("summary_text.delta", "hm"), reasoned("summary_text.delta", "ok", 1), ended(
+        thoughts("hm", "ok", id="other"), thoughts("", id="more"))],
     "a delta in a list": [named("response.reasoning_summary_text.delta", **place(summary_index=0, delta=[
         {"type": "text", "text": "hm"}])), thought_done("hm", "ok"), ended()],
     "ends without text": [named("response.reasoning_summary_text.done", **place(summary_index=0)),
@@ -215,10 +221,15 @@ REASONED: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
+# The first item comes last.
+LATER = "an item before, in the response alone"
+
+
 @rows("form", REASONED)
 def test_the_reasoning_of_a_response_comes_once_wherever_it_stands(form: str) -> None:
     items = read("openai-responses", sse(*REASONED[form]))
-    assert "".join(item.text for item in items if isinstance(item, Reasoning)) == "hm\n\nok"
+    said = "".join(item.text for item in items if isinstance(item, Reasoning))
+    assert said == ("ok\n\nhm" if form == LATER else "hm\n\nok")
     assert items[-1] == "done"
 
 
@@ -227,7 +238,7 @@ def test_the_reasoning_of_a_response_comes_once_in_each_driver(driver: Driver, s
         text = named("response.output_text.delta", delta="a", output_index=7)
         server.script = Script(body=sse(text, *frames), headers={"content-type": "text/event-stream"})
         driver.collect("openai-responses", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
-        assert driver.stream.reasoning == "hm\n\nok", form
+        assert driver.stream.reasoning == ("ok\n\nhm" if form == LATER else "hm\n\nok"), form
 
 
 def candidate(text: str, reason: str | None = None, **usage: int) -> dict[str, Any]:
