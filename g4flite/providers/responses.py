@@ -438,7 +438,8 @@ class ResponsesReader:
             self._remember((form, thought.index, number, thought.item_id), part)
         if text := thought_in(said):
             said = text = part.rest(text) or ""
-        elif part.notes or not said:
+        # Nothing is new, or it is no text and came before.
+        if not said or (part.notes and not text):
             return
         self._count_thought(thought, part, text)
         yield from self._think(index, number, said)
@@ -546,7 +547,9 @@ class ResponsesReader:
         for place, (part, value, item) in enumerate(entries):
             if part.kind == "reasoning":
                 if not thought_told:
-                    yield from self._thoughts(("completed", place), item, before.get(place, part))
+                    # A new item stands at no place of those before.
+                    part.index = ("completed", place)
+                    yield from self._thoughts(part.index, item, before.get(place, part))
             elif part.kind == "function_call":
                 yield from () if place in before else self._done(None, item)
             else:

@@ -206,6 +206,9 @@ REASONED: dict[str, list[Any]] = {
         "response.reasoning_text.delta", delta="ok"), ended(thoughts("hm", id=None), thoughts("ok", id=None))],
     "an item before, in the response alone": [reasoned("summary_text.delta", "ok"), ended(
         thoughts("hm", index=1), thoughts("ok"))],
+    "parts of an item without an id in the response alone": [named("response.reasoning_summary_text.delta", delta="!",
+        output_index=1), named("response.reasoning_summary_text.delta", delta="?", output_index=1, summary_index=1),
+        ended(thoughts("hm", "ok", id=None), thoughts("!", "?", id=None))],
     "an item without an id in the response alone": [named("response.reasoning_summary_text.delta", delta="hm",
         output_index=0), ended(thoughts("hm", id=None), thoughts("ok", id=None))],
     "other ids in the response": [reasoned("summary_text.delta", "hm"), reasoned("summary_text.delta", "ok", 1), ended(
@@ -221,15 +224,18 @@ REASONED: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-# The first item comes last.
-LATER = "an item before, in the response alone"
+# The forms in which the first item comes last.
+LATER = {
+    "an item before, in the response alone": "ok\n\nhm",
+    "parts of an item without an id in the response alone": "!\n\n?\n\nhm\n\nok",
+}
 
 
 @rows("form", REASONED)
 def test_the_reasoning_of_a_response_comes_once_wherever_it_stands(form: str) -> None:
     items = read("openai-responses", sse(*REASONED[form]))
     said = "".join(item.text for item in items if isinstance(item, Reasoning))
-    assert said == ("ok\n\nhm" if form == LATER else "hm\n\nok")
+    assert said == LATER.get(form, "hm\n\nok")
     assert items[-1] == "done"
 
 
@@ -238,7 +244,7 @@ def test_the_reasoning_of_a_response_comes_once_in_each_driver(driver: Driver, s
         text = named("response.output_text.delta", delta="a", output_index=7)
         server.script = Script(body=sse(text, *frames), headers={"content-type": "text/event-stream"})
         driver.collect("openai-responses", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
-        assert driver.stream.reasoning == ("ok\n\nhm" if form == LATER else "hm\n\nok"), form
+        assert driver.stream.reasoning == LATER.get(form, "hm\n\nok"), form
 
 
 def candidate(text: str, reason: str | None = None, **usage: int) -> dict[str, Any]:
