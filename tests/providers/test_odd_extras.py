@@ -83,7 +83,7 @@ def test_reasoning_of_any_shape_costs_no_answer(name: str, value: Any, reasoning
 
 @rows(("value", "reasoning"), [
     ({"text": "B"}, "B"), (["h", "m"], "hm"), ("hm", "hm"), ([{"text": ["h", "m"]}], "hm"),
-    ([None, {"text": None}], ""),
+    ([None, {"text": None}, {"text": None}], ""),
 ])  # fmt: skip
 def test_the_details_of_the_reasoning_may_have_any_shape(value: Any, reasoning: str) -> None:
     for name in ("openrouter", "openai"):
