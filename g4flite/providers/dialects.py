@@ -240,7 +240,7 @@ def github_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  For OpenAI's models that reason, `max_tokens` becomes
-    `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always do raise `OptionError`.
+    `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always reason raise `OptionError`.
 
     `include_usage` asks for the token counts.
     """
