@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import MessagesError
 from .media import KINDS, embedded, media_kind
-from .messages import Message, joined, parts, tool_names
+from .messages import Message, arguments, joined, parts, tool_names
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
 if TYPE_CHECKING:
@@ -126,6 +126,11 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 f"message {number}, tool call {place} has the name {name!r}, which this service refuses; "
                 f"a name must match {takes.tool_names}"
             )
+        if takes.objects:
+            try:
+                arguments(call)
+            except MessagesError as error:
+                raise MessagesError(f"{error} (message {number}, tool call {place})") from None
     for place, part in enumerate(parts(message), 1):
         if problem := _problem(part, takes, tool=tool):
             raise MessagesError(f"message {number}, part {place} {problem}")

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from .errors import MessagesError
 from .media import DATA_URL, FILE_KEYS, RAW, MediaProblem, audio_of, check_base64, data_url
+from .numbers import loads_strictly
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -435,13 +436,11 @@ def as_result_object(text: str) -> dict[str, Any]:
 def arguments(tool_call: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a tool call as an object, for a protocol that does not take their text; "" becomes {}.
 
-    Raises `MessagesError` unless the text is a JSON object that can be written again.
+    Raises `MessagesError` unless the text is a JSON object.
     """
     function = tool_call["function"]
     try:
-        value = json.loads(function["arguments"] or "{}")
-        # Python reads NaN and lone surrogates from JSON text, but the payload, JSON in UTF-8, can carry neither.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        value = loads_strictly(function["arguments"] or "{}")
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -464,6 +463,11 @@ def split_system(messages: Sequence[Message]) -> tuple[Any, list[Message]]:
             system.append(message)
     if not others:
         raise MessagesError("there are only system messages; add a message of the role user")
+    if messages[-1] is not others[-1] and others[-1]["role"] == "assistant":
+        raise MessagesError(
+            "the last message is a system message, which this service takes before all others, so that the model would "
+            "have to go on with the assistant's message; add a user's message"
+        )
     return joined(system), others
 
 

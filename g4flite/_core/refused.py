@@ -12,6 +12,8 @@ from typing import Any
 from .errors import OptionError
 from .takes import Refused, Takes
 
+# The options that no service takes below zero (OpenAI's 400 `decimal_below_min_value`; recorded, 2026).
+AMOUNTS = ("temperature", "max_tokens", "top_p")
 # The fields of `extra` that stand for messages that are not read here: in place of the caller's, or before them.
 ELSEWHERE = ("messages", "input", "previous_response_id", "conversation", "prompt")
 
@@ -29,6 +31,9 @@ def check_refused(
     `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for
     `thinking`, which is no option: it is the caller's way past these rules.
     """
+    for name in () if takes.negatives else AMOUNTS:
+        if isinstance(options.get(name), int | float) and options[name] < 0:
+            raise OptionError(f"{name}={options[name]!r} is below zero, which the service refuses; pass 0 or more")
     given = {**options, "thinking": extra.get("thinking", thinking)}
     for rule in takes.refused:
         if not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):

@@ -19,6 +19,7 @@ from .base_urls import corrected
 from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
 from .messages import Message, normalise
+from .numbers import dumps, loads_strictly
 from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
 from .urls import EXAMPLE_URL, check_base_url, complete_host
@@ -340,10 +341,24 @@ def build(call: Call) -> Request:
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
-        body = encode(payload).encode()
+        body = _body(payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
     return Request(url, _checked_headers({**headers, **call.headers}), body, dropped=tuple(call.dropped))
+
+
+def _body(payload: object) -> bytes:
+    """Return the payload as JSON; raises an error of Python's own if it is none.
+
+    The arguments of a tool call may hold numbers beyond Python's, and halves of surrogate pairs, which only an escape
+    can carry.
+    """
+    try:
+        return encode(payload).encode()
+    except ValueError:
+        text = dumps(payload)
+        loads_strictly(text)
+        return text.encode()
 
 
 def _signed(call: Call) -> Mapping[str, str | int]:

@@ -62,12 +62,14 @@ class Takes:
     - `images` are the media types of the images that it takes; () means any.  `files` is a regular expression for the
       media types of files, and `audio` one for the formats of audio; "" means any.
     - `developer` says whether it knows the role developer.
+    - `objects` says whether the arguments of a tool call go out as an object, and not as text.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
     - `call_ids` is a regular expression for the ids of tool calls.
     - `tool_names` is a regular expression for the names of tools; "" means any.
     - `late_system` says whether a system message may stand behind other messages.
     - `no_system` is a regular expression for the whole names of models that know no system messages; "" means none.
-    - `refused` are the options that it refuses.
+    - `refused` are the options that it refuses; `negatives` says whether it takes options below zero (llama.cpp's
+      `max_tokens` of -1 has no bound).
     - `state` says to what the state of an answer is bound that goes back: "provider", "model" (to the provider and the
       model) or "account" (to the key as well); "" means that the service wants no state back.
     - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
@@ -81,12 +83,14 @@ class Takes:
     files: str = ""
     audio: str = ""
     developer: bool = False
+    objects: bool = False
     empty_answers: bool = True
     call_ids: str = ".+"
     tool_names: str = ""
     late_system: bool = True
     no_system: str = ""
     refused: Collection[Refused] = ()
+    negatives: bool = False
     state: Literal["", "provider", "model", "account"] = ""
     prefix: str = ""
     reasoning: str = ""
@@ -94,4 +98,4 @@ class Takes:
 
 
 # What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY, media=CHAT_MEDIA, state="provider", reasoning="reasoning_content")
+EVERYTHING = Takes(keys=EVERY_KEY, media=CHAT_MEDIA, negatives=True, state="provider", reasoning="reasoning_content")

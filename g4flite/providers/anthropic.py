@@ -6,7 +6,8 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming, types o
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level
@@ -14,6 +15,7 @@ from .._core.errors import LimitError, MessagesError, OptionError
 from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, parts, split_system
+from .._core.numbers import loads
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -29,15 +31,15 @@ from .._core.options import (
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.refused import check_refused
-from .._core.response.assembly import ToolCalls
+from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
-from .._core.response.fields import as_object, name_of, reasoning_of
+from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.numbers import loads
 from .._core.response.others import citation_of, server_call, word
-from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
+from .._core.response.service_errors import KEPT as KEPT_WORDS
 from .._core.response.service_errors import reported
 from .._core.takes import IMAGES, Refused, Takes
 
@@ -121,6 +123,7 @@ TAKES = Takes(
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     # A PDF, or text of any kind, which goes out as plain text.
     files="application/pdf|text/.+",
+    objects=True,
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",
     refused=(*REFUSED, NO_SCHEMA),
@@ -376,12 +379,20 @@ SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
 RANKS = {"text": 1, None: 1, "tool_use": 2}
 
 
-class Block(NamedTuple):
-    """A block of another kind than text, thinking and the caller's tools: as it began, and its input so far."""
+# Characters that an open block counts, besides those that it has, because it takes memory without any.
+OPEN = 1024
 
-    number: object
+
+@dataclass(slots=True)
+class Block:
+    """A block of another kind than text, thinking and the caller's tools: as it began, and its input so far.
+
+    `size` is how many characters it has taken of those that the open blocks may have.
+    """
+
     value: dict[str, Any]
     pieces: list[str]
+    size: int = 0
 
 
 def other(block: dict[str, Any], text: str) -> Other:
@@ -412,9 +423,13 @@ class MessagesReader:
 
     def __init__(self, limit: int) -> None:
         self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
-        # The open block of another kind, None if there is none; and how many characters its input may still grow.
-        self._block: Block | None = None
-        self._left = limit
+        # The open blocks of other kinds, by their index; the indices of those that have stopped; and how many
+        # characters the open ones may still have.
+        self._blocks, self._stopped, self._left = dict[object, Block](), set[object](), limit
+        # The finish reason in a `message_start`, for servers that send a whole answer there.
+        self._early: Finish | None = None
+        # What the service says about a refusal.
+        self._said: object = None
         # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
         self._rank = 0
         # The signature of the open block of thinking; None if no such block is open.
@@ -427,7 +442,7 @@ class MessagesReader:
 
     @property
     def settled(self) -> bool:
-        return self._ending.settled(self._calls.torn or self._block is not None)
+        return self._ending.settled(self._calls.torn or bool(self._blocks))
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -435,10 +450,12 @@ class MessagesReader:
             return self._delta(frame.get("index"), frame["delta"])
         items = tuple(self._read(kind, name, frame))
         if kind == "message_delta":
-            finish = finish_of(as_object(frame.get("delta")).get("stop_reason"))
-            self._ending.note(finish, (), calls=self._calls.count)
+            delta = as_object(frame.get("delta"))
+            self._said = as_object(delta.get("stop_details")).get("explanation") or self._said
+            self._ending.note(finish_of(delta.get("stop_reason")), (), calls=self._calls.count)
         elif self._ending.finish is not None or kind in ("content_block_start", "message_start"):
-            self._ending.note(None, items, calls=self._calls.count)
+            # Behind a finish reason, the beginning of a block says that content is under way.
+            self._ending.note(None, (kind,) if kind == "content_block_start" else items, calls=self._calls.count)
         return items
 
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
@@ -446,7 +463,8 @@ class MessagesReader:
         if kind == "content_block_delta":
             return self._delta(frame.get("index"), frame["delta"])
         if kind == "message_start":
-            message = frame["message"]
+            message = as_object(frame.get("message"))
+            self._early = finish_of(message.get("stop_reason"))
             start = Start(name_of(message.get("id")), name_of(message.get("model")))
             return start, *self._begun(message.get("content")), self._count(message.get("usage"))
         if kind == "content_block_start":
@@ -456,7 +474,7 @@ class MessagesReader:
         if kind == "message_delta":
             return (self._count(frame.get("usage")),)
         if kind == "message_stop":
-            return self._finish(self._ending.finish or Finish("other"))
+            return self._finish(self._ending.finish or self._early or Finish("other"))
         # An error comes as an event of that type or name, or as a field of any other event, where null is no error.
         failed = "error" in (kind, name) or frame.get("error")
         return (reported(frame if frame.get("error") else {"error": frame}),) if failed else ()
@@ -490,8 +508,10 @@ class MessagesReader:
             # The block may be a `server_tool_use`, a tool that the service runs itself.
             self._calls.skip(index)
             # The block before never stopped, if it is still open.
-            yield from self._native()
-            self._block = Block(index, block, [])
+            yield from self._native(index)
+            self._blocks[place_of(index)] = Block(block, [])
+            self._spend(self._blocks[place_of(index)], OPEN + weight(block))
+            self._stopped.discard(place_of(index))
 
     def _signed(self) -> Items:
         """Yield the signature of the open block of thinking, which ends."""
@@ -499,12 +519,20 @@ class MessagesReader:
         if signature is not None:
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
 
-    def _native(self, index: object = None) -> Items:
-        """Yield the open block, with its input joined; if an index is given, only the block there."""
-        block = self._block
-        if block is None or index not in (None, block.number):
+    def _spend(self, block: Block, size: int) -> None:
+        """Count the characters that an open block has more."""
+        self._left -= size
+        block.size += size
+        if self._left < 0:
+            raise LimitError("the blocks of the reply are longer than max_frame allows")
+
+    def _native(self, index: object) -> Items:
+        """Yield the open block at an index, with its input joined."""
+        block = self._blocks.pop(place_of(index), None)
+        if block is None:
             return
-        self._block = None
+        self._left += block.size
+        self._stopped.add(place_of(index))
         value = block.value
         if text := "".join(block.pieces):
             try:
@@ -525,10 +553,13 @@ class MessagesReader:
             return self._delta(index, {**delta, "type": kind}) if kind else ()
         if kind == "thinking_delta":
             return tuple(reasoning_of(delta.get("thinking")))
-        if self._block is not None and self._block.number == index:
-            return self._grown(self._block, delta)
+        if self._blocks and (block := self._blocks.get(place_of(index))):
+            return self._grown(block, delta)
         if kind == "input_json_delta":
-            return tuple(self._calls.add(index, arguments=delta["partial_json"]))
+            items = tuple(self._calls.add(index, arguments=delta["partial_json"]))
+            # A piece that came behind the end of its block.
+            late = not items and bool(delta["partial_json"]) and place_of(index) in self._stopped
+            return (Native(kind, delta),) if late else items
         if kind == "signature_delta":
             self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
             return ()
@@ -538,9 +569,7 @@ class MessagesReader:
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:
         """Add a delta to a block: a piece of its input, or fields of the block (`compaction_delta`)."""
-        self._left -= sum(len(value) if isinstance(value, str) else 1 for value in delta.values())
-        if self._left < 0:
-            raise LimitError("the blocks of the reply are longer than max_frame allows")
+        self._spend(block, weight(delta))
         for key, value in delta.items():
             if key == "partial_json":
                 block.pieces.append(text_or_error(value))
@@ -568,8 +597,11 @@ class MessagesReader:
         self.done = True
         yield from self._calls.whole()
         yield from self._signed()
-        yield from self._native()
+        for index in tuple(self._blocks):
+            yield from self._native(index)
         yield finish._replace(reason=self._calls.reason(finish.reason))
+        if finish.reason == "content_filter" and isinstance(self._said, str):
+            yield refusal(self._said[:KEPT_WORDS])
 
     def rest(self) -> Items:
         return ()

@@ -108,8 +108,9 @@ def with_thinking(message: Message) -> Message:
 
 # The state that stands behind the plan of tool calls, which is reasoning.
 PLAN = {"type": "tool_plan"}
-# The types of content that is text or reasoning, which a delta need not name.
+# The types of content that is text or reasoning, which a delta need not name; and the fields that such content has.
 TEXTS = (None, "text", "thinking")
+SAID = frozenset(("type", "text", "thinking"))
 
 
 class CohereReader:
@@ -127,15 +128,13 @@ class CohereReader:
         kind = frame.get("type") or name
         if kind in ("content-delta", "content-start"):
             content = frame["delta"]["message"]["content"]
-            if content.get("type") not in TEXTS:
-                return (image_of(str(content["type"]), content),)
-            # A piece holds either reasoning or text.
-            if content.get("thinking"):
-                return (*reasoning_of(content["thinking"]), text_or_error(content.get("text")))
-            text, logprobs = text_or_error(content.get("text")), frame.get("logprobs")
-            return (text, Native("logprobs", logprobs)) if isinstance(logprobs, dict) else (text,)
+            # Most pieces are a text alone.
+            text = content.get("text") if len(content) == 1 else None
+            items = (text,) if isinstance(text, str) else tuple(content_of(content))
+            logprobs = frame.get("logprobs")
+            return (*items, Native("logprobs", logprobs)) if isinstance(logprobs, dict) else items
         if kind == "message-start":
-            return (Start(name_of(frame.get("id"))),)
+            return (Start(name_of(frame.get("id"))), *self._begun(as_object(frame.get("delta")).get("message")))
         if kind in ("tool-plan-delta", "citation-start"):
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
@@ -158,6 +157,19 @@ class CohereReader:
             return tuple(self._finish(frame.get("delta") or {}))
         return (reported(frame),) if frame.get("error") else ()
 
+    def _begun(self, message: object) -> Items:
+        """Yield what a message already holds when it starts."""
+        message = as_object(message)
+        yield from reasoning_of(message.get("tool_plan"))
+        content = message.get("content")
+        for part in content if isinstance(content, list) else (content,) if content else ():
+            yield from content_of(part if isinstance(part, dict) else {"text": part})
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            yield from self._calls.once(call["function"].get("name"), call["function"].get("arguments"), call.get("id"))
+        if citations := message.get("citations"):
+            yield from map(cited, citations if isinstance(citations, list) else (citations,))
+
     def _plan(self) -> Items:
         """Yield the end of the plan, if it is under way."""
         if self._planned:
@@ -169,11 +181,11 @@ class CohereReader:
         self.done = True
         yield from self._plan()
         yield from self._calls.whole()
-        counts, native = merged({}, delta.get("usage")), text_or_error(delta.get("finish_reason"))
+        counts, native = merged({}, delta.get("usage")), name_of(delta.get("finish_reason"))
         # The billed units are other numbers.
         prompt, answer = found(counts, "tokens.input_tokens"), found(counts, "tokens.output_tokens")
         yield usage_of(counts, prompt, answer) if "tokens" in counts else None
-        reason = self._calls.reason(REASONS.get(native, "other"))
+        reason = self._calls.reason(REASONS.get(native or "", "other"))
         yield Finish(reason, native)
         if reason == "error":
             said = delta.get("error") or f"the answer ended with the finish reason {native}"
@@ -191,6 +203,20 @@ def cited(citation: object) -> Citation | Native:
     documents = [as_object(as_object(one).get("document")) for one in sources] if isinstance(sources, list) else []
     named = citation_of(next(filter(None, documents), {}), citation)
     return citation_of(citation, citation)._replace(url=named.url, title=named.title)
+
+
+def content_of(content: dict[str, Any]) -> Items:
+    """Yield the reasoning, text or other content in a part."""
+    if content.get("type") not in TEXTS:
+        yield image_of(str(content["type"]), content)
+        return
+    # A piece holds either reasoning or text.
+    if content.get("thinking"):
+        yield from reasoning_of(content["thinking"])
+    yield text_or_error(content.get("text"))
+    for key, value in content.items():
+        if key not in SAID and value and isinstance(value, str | list | dict):
+            yield Native(key, value)
 
 
 def parser(limit: int) -> FrameParser:

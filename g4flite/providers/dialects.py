@@ -23,8 +23,10 @@ from .._core.errors import MessagesError
 from .._core.messages import Message, parts
 from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
+from .._core.response.framing import ServerSentEvents
+from .._core.response.parsers import FrameParser
 from .._core.takes import EVERYTHING, IMAGES, Refused, Takes
-from .openai import JSON_UNSAID, OPENAI, chat, check_stored, effort_as_it_is
+from .openai import JSON_UNSAID, OPENAI, ChatReader, chat, check_stored, effort_as_it_is
 from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
@@ -98,6 +100,14 @@ XAI_TAKES = replace(
           for name in ("frequency_penalty", "presence_penalty", "stop")),
     ),
 )  # fmt: skip
+COMPLETION = "max_completion_tokens"
+# GitHub puts the vendor before the model's name: openai/o3-mini.
+GITHUB_TAKES = replace(
+    TAKES,
+    refused=tuple(
+        replace(rule, models=f"openai/({rule.models})") for rule in OPENAI_TAKES.refused if rule is not JSON_UNSAID
+    ),
+)
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
 VLLM_TAKES = replace(EVERYTHING, late_system=False)
@@ -309,6 +319,28 @@ def azure_payload(call: Call) -> JSON:
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
 
 
+def xai_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, `delta.reasoning_content` is reasoning, `delta.tool_calls` are pieces of tool calls.
+    `usage` holds the token counts, whose `completion_tokens` leave out the reasoning (vercel/ai#12425, 2026).  The
+    reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, thoughts_beside=True), "an event")
+
+
+def github_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  For OpenAI's models that reason, `max_tokens` becomes
+    `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always reason raise `OptionError`.
+
+    `include_usage` asks for the token counts.
+    """
+    reasons = re.fullmatch(r"openai/(o[1-9]|gpt-5)(?!\d).*", call.model or "")
+    return {**dialect(call, GITHUB_TAKES, max_tokens=COMPLETION if reasons else "max_tokens"), **USAGE}
+
+
 def own_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
@@ -342,18 +374,16 @@ def mistral_payload(call: Call) -> JSON:
 
     A file is a `document_url`, also with its data, and `input_audio` is the base64 text.
 
-    A developer message becomes a system message, ids of tool calls become 9 letters and digits, empty answers are left
-    out, an assistant's `OK` stands between the result of a tool and a user's message, and the last message has
-    `prefix: true` if it is the assistant's.  A message with a `name` raises `MessagesError`.  A system
-    message as the last one raises it, too.
+    A developer message becomes a system message, messages of one role that follow one another become one, ids of tool
+    calls become 9 letters and digits, empty answers are left out, an assistant's `OK` stands between the result of a
+    tool and a user's message, and the last message has `prefix: true` if it is the assistant's.  A message with a
+    `name` raises `MessagesError`.  A system message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    return {
-        **made,
-        "messages": list(in_order([with_thinking(message) for message in map(with_chunks, made["messages"])])),
-    }
+    messages = runs_joined([with_thinking(message) for message in map(with_chunks, made["messages"])])
+    return {**made, "messages": list(in_order(messages))}
 
 
 def with_chunks(message: Message) -> Message:
@@ -427,7 +457,7 @@ HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggin
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
 TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
-XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload,
+XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, parser=xai_parser,
               key_variables=("XAI_API_KEY",), options=CACHING)  # fmt: skip
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
                     key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
@@ -441,7 +471,7 @@ ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payloa
 PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai", payload=perplexity_payload,
                      key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
 GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
-                        key_variables=("GITHUB_TOKEN",))  # fmt: skip
+                        payload=github_payload, key_variables=("GITHUB_TOKEN",))  # fmt: skip
 # Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
     OTHER, name="azure-openai", base_url="", payload=azure_payload, options=CACHING,

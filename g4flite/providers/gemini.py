@@ -12,9 +12,10 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, G4fliteError, ProviderError
-from .._core.events import Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
+from .._core.events import CONTENT, Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
+from .._core.numbers import dumps
 from .._core.options import (
     as_wire_names,
     bare_schema,
@@ -34,7 +35,6 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
-from .._core.response.numbers import dumps
 from .._core.response.others import citation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
@@ -49,6 +49,7 @@ TAKES = Takes(
     keys=("tool.is_error",),
     # A web page's image is not fetched; a file's URL is one of the Files API or of YouTube.
     media=("image.data", "file.data", "file.url", "audio.data"),
+    objects=True,
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
     refused=(Refused(option="response_format", but=("text",), beside="tools", models=r"gemini-[12]\D.*"),),
@@ -214,6 +215,8 @@ def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
 # `inlineData`, `executableCode`, `codeExecutionResult`, `fileData`, `toolCall`, `toolResponse`.
 KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "videoMetadata", "partMetadata",
                    "mediaResolution"))  # fmt: skip
+# The finish reason that is none, unless no other comes.
+UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 # The fields of a candidate that name the answer's sources.  The last chunk has them whole.
 SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
 
@@ -243,6 +246,8 @@ class GeminiReader:
         self._limit = limit
         # What the service says about its finish reason.
         self._said: object = None
+        # Whether content came; and whether a finish reason came that is none.
+        self._come = self._unspecified = False
         self.done = False
 
     @property
@@ -252,7 +257,8 @@ class GeminiReader:
 
     @property
     def settled(self) -> bool:
-        return self._ending.settled(torn=self._open is not None)
+        # An early reason with nothing before it says nothing.
+        return self._come and self._ending.settled(torn=self._open is not None)
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
@@ -263,6 +269,8 @@ class GeminiReader:
             yield self._naming.learn(frame.get("responseId"), frame.get("modelVersion"))
         feedback, candidates = frame.get("promptFeedback"), frame.get("candidates")
         blocked = as_object(feedback).get("blockReason") if feedback else None
+        # What no value of the enumeration means.
+        blocked = None if isinstance(blocked, str) and blocked.endswith("_UNSPECIFIED") else blocked
         candidate = (candidates if isinstance(candidates, dict) else candidates[0] if candidates else None) or {}
         if candidate.get("index") not in (None, 0, "0"):
             candidate = {}
@@ -270,9 +278,11 @@ class GeminiReader:
         for part in (candidate.get("content") or {}).get("parts") or ():
             items += self._part(part)
         yield from items
+        self._come |= any(isinstance(item, CONTENT) and item for item in items)
         reason, finished = candidate.get("finishReason"), self._ending.finish is not None
         if reason or finished:
-            finish = finish_of(reason) if reason != "FINISH_REASON_UNSPECIFIED" else None
+            self._unspecified |= reason == UNSPECIFIED
+            finish = finish_of(reason) if reason != UNSPECIFIED else None
             self._ending.note(finish, items, calls=self._calls.count)
         # Behind `note`, because they are no content of their own.
         if isinstance(logprobs := candidate.get("logprobsResult"), dict):
@@ -334,7 +344,7 @@ class GeminiReader:
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - without a finishReason, no end completes a reply
         """Yield the sources, the finish reason, the last token counts, and the error that the reason stands for."""
-        finish = self._ending.finish
+        finish = self._ending.finish or (finish_of(UNSPECIFIED) if self._unspecified else None)
         if finish is None:
             return
         self.done = True

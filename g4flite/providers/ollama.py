@@ -5,6 +5,8 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 """
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from .._core.conversation import fitted
@@ -34,7 +36,7 @@ from .._core.response.service_errors import report_of, reported
 from .._core.takes import Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
-TAKES = Takes(media=("image.data",), state="provider")
+TAKES = Takes(media=("image.data",), objects=True, state="provider")
 # gpt-oss always thinks, and knows levels; of other models, thinking can be turned on and off: 400 'think value "medium"
 # is not supported for this model' (charmbracelet/crush#2623, 2026).
 GPT_OSS = "(.*/)?gpt-oss.*"
@@ -51,7 +53,7 @@ def payload(call: Call) -> JSON:
     image at an `https:` URL raise `MessagesError`.  `reasoning_effort` becomes `think`, true or false; a level for
     gpt-oss.
     """
-    messages = fitted(call, TAKES)
+    messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)
     wanted, tools = schema(call.options), call.options.get("tools", ())
     check_tools(tools, TAKES)
@@ -67,6 +69,19 @@ def payload(call: Call) -> JSON:
             format=bare_schema(wanted) if wanted else None if wanted is None else "json",
         )
     )
+
+
+def in_order(messages: Sequence[Message]) -> list[Message]:
+    """Return the messages with the results of tools in the order of their calls.
+
+    The protocol has no ids, so of two calls of one function, the order alone says whose result it is.
+    """
+    calls = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    places, result = {call_id: place for place, call_id in enumerate(calls)}, list[Message]()
+    for role, group in groupby(messages, lambda message: message["role"]):
+        run = list(group)
+        result += sorted(run, key=lambda message: places[message["tool_call_id"]]) if role == "tool" else run
+    return result
 
 
 def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
@@ -90,6 +105,11 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
     return {"role": message["role"], "content": "".join(texts)} | non_empty(
         thinking=thinking, images=images, tool_calls=calls, tool_name=tool
     )
+
+
+# The fields of a message that are read, or that say nothing of the answer.  Any other is content of its own kind:
+# `images`, `audio`.
+READ = frozenset(("role", "content", "thinking", "images", "tool_calls", "tool_name"))
 
 
 class OllamaReader:
@@ -120,7 +140,12 @@ class OllamaReader:
         if images := message.get("images"):
             for image in images if isinstance(images, list) else (images,):
                 yield media_of("image", data=image) or Native("images", image)
-        yield text_or_error(message.get("content"))
+        if not READ.issuperset(message):
+            for key, value in message.items():
+                if key not in READ and value and isinstance(value, str | list | dict):
+                    yield Native(key, value)
+        # A server that answers like /api/generate.
+        yield text_or_error(message.get("content") or frame.get("response"))
         if isinstance(logprobs := frame.get("logprobs"), list):
             yield Native("logprobs", logprobs)
         for tool_call in message.get("tool_calls") or ():

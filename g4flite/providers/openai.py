@@ -11,7 +11,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import SAME_LEVELS, level
 from .._core.errors import G4fliteError, LimitError, OptionError, ProviderError
-from .._core.events import Event, Finish, Native, ServerToolResult, TurnState, Usage
+from .._core.events import Event, Finish, Native, Reasoning, ServerToolResult, TurnState, Usage
 from .._core.media import filename_of
 from .._core.messages import Message
 from .._core.options import (
@@ -30,6 +30,7 @@ from .._core.options import (
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import REASONING as REASONED
 from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
@@ -38,6 +39,7 @@ from .._core.response.others import annotation_of, image_of, media_of, server_ca
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
+from .._core.response.tails import Tail
 from .._core.response.thinking import ThinkTag
 from .._core.takes import CHAT_MEDIA, Refused, Takes
 
@@ -201,14 +203,20 @@ def payload(call: Call) -> JSON:
     return {**chat(call, TAKES, max_tokens="max_completion_tokens"), "stream_options": usage}
 
 
-# The fields of a delta that hold content of other kinds.  Sources: types of openai-python (`audio`), OpenRouter
-# (`images`, `annotations`) and Groq (`executed_tools`), and of pollinations (`content_blocks`), November 2026.
-NATIVES = frozenset(("audio", "images", "annotations", "content_blocks", "executed_tools"))
 # The fields of Groq's `executed_tools` that hold a result, and the most tools of a reply.
 OUTCOMES = ("output", "search_results", "code_results", "browser_results")
 MOST_TOOLS = 1024
-# The fields that hold reasoning.  The details, which are OpenRouter's, repeat the others.
-THOUGHTS = ("reasoning", "reasoning_content", "reasoning_details")
+# The fields that hold reasoning.  The details, which are OpenRouter's, and LiteLLM's blocks repeat the others.
+THOUGHTS = ("reasoning", "reasoning_content", "reasoning_text", "thinking", "reasoning_details", "thinking_blocks")
+# The fields of a delta that are read below or say nothing of the answer.  Any other field that holds a text, a list or
+# an object is content of its own kind: `audio` (types of openai-python), `images` and `annotations` (OpenRouter),
+# `executed_tools` (Groq), `content_blocks` (pollinations), `audio_content` (MiniMax), November 2026.
+READ = frozenset((
+    "content", "refusal", "reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call",
+    "extra_content",
+    "role", "name", "id", "index", "type", "object", "model", "channel", "prefix", "padding", "obfuscation", "logprobs",
+    "token_ids", "usage", "status", "phase", "tool_call_id", "finish_reason", "stop_reason",
+))  # fmt: skip
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
 SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
 
@@ -223,12 +231,14 @@ class ChatReader:
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, thoughts_beside: bool = False) -> None:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
-        # The token counts so far.
-        self._counts: dict[str, Any] = {}
+        # The token counts so far, and those of llama.cpp's `timings`.
+        self._counts, self._timings = dict[str, Any](), dict[str, Any]()
+        # Whether the service counts the reasoning beside the answer, also where it counts no total.
+        self._thoughts_beside = thoughts_beside
         # OpenRouter's reasoning, in the pieces that have come.
-        self._details: list[Any] = []
+        self._details: list[dict[str, Any]] = []
         # How many characters of them may still come.
         self._left = limit
         # The words of a refusal, as many as its error keeps.
@@ -241,6 +251,10 @@ class ChatReader:
         self._ran = set[str]()
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said, self._message = set[str](), dict[str, Any]()
+        # The ends of the text and of the reasoning that came in deltas.
+        self._text, self._thought = Tail(), Tail()
+        # Is told of the texts that `repeats` reads.
+        self.passed = self._text.add
         # The token counts that came with the finish reason or behind it.
         self._usage: Usage | None = None
         self.done = False
@@ -270,6 +284,8 @@ class ChatReader:
             else:
                 if not self._said.issuperset(delta):
                     self._said.update(key for key, value in delta.items() if value)
+                if choice.get("text"):
+                    delta = self._with_text(delta, choice["text"])
                 if "message" in choice:
                     self._message = as_object(choice["message"])
             items += self._delta(delta)
@@ -296,32 +312,43 @@ class ChatReader:
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event | G4fliteError]:
         """Yield the reasoning, text, pieces of tool calls and other content in a delta."""
+        known = READ.issuperset(delta)
         reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+        if not known:
+            reasoning = reasoning or delta.get("reasoning_text") or delta.get("thinking")
         if reasoning:
-            yield from reasoning_of(reasoning)
-        for detail in delta.get("reasoning_details") or ():
-            self._details.append(detail)
-            self._left -= sum(len(value) for value in detail.values() if isinstance(value, str))
+            for piece in reasoning_of(reasoning):
+                if isinstance(piece, Reasoning):
+                    self._thought.add(piece.text)
+                yield piece
+        details = delta.get("reasoning_details") or ()
+        for detail in details if isinstance(details, list | tuple) else (details,):
+            own = as_object(detail)
+            if own:
+                self._details.append(own)
+                self._left -= sum(len(value) for value in own.values() if isinstance(value, str))
             if self._left < 0:
                 raise LimitError("the details of the reasoning are longer than max_frame allows")
+            # Other details are the service's own: a signature, or `data` that is encrypted.
+            if not reasoning and self._said.isdisjoint(THOUGHTS[:4]):
+                yield from reasoning_of((own.get("text") or own.get("summary")) if own else detail)
         if delta.get("extra_content"):
             yield TurnState({"extra_content": delta["extra_content"]})
-        if not reasoning and delta.get("reasoning_details") and self._said.isdisjoint(THOUGHTS[:2]):
-            for detail in delta["reasoning_details"]:
-                # Other details are the service's own: a signature, or `data` that is encrypted.
-                yield from reasoning_of(detail.get("text") or detail.get("summary"))
         content = delta.get("content")
         # Mistral's reasoning models send a list of parts.
         if isinstance(content, list | dict):
             for part in (content,) if isinstance(content, dict) else content:
                 yield from self._part(part)
         elif content:
-            yield from (text_or_error(content),) if self._think.off else self._think.feed(text_or_error(content))
+            self._text.add(text_or_error(content))
+            yield from (content,) if self._think.off else self._think.feed(content)
         if delta.get("refusal"):
             self._refuse(delta["refusal"])
-        if not NATIVES.isdisjoint(delta):
+        if not known:
             for key, value in delta.items():
-                yield from self._others(key, value) if key in NATIVES and value else ()
+                repeats = key in THOUGHTS[:4] or (key == "thinking_blocks" and reasoning)
+                if value and key not in READ and not repeats and isinstance(value, str | list | dict):
+                    yield from self._others(key, value)
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
@@ -339,9 +366,25 @@ class ChatReader:
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
 
     def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of a whole message that no delta held."""
+        """Return what of a whole message no delta held: other fields, and what is longer than its pieces."""
         said = self._said if self._said.isdisjoint(THOUGHTS) else self._said.union(THOUGHTS)
-        return {key: value for key, value in message.items() if key not in said}
+        unsaid = {key: value for key, value in message.items() if key not in said}
+        for key, value in message.items():
+            if key in said and isinstance(value, str) and key in ("content", *THOUGHTS[:4]):
+                unsaid[key] = (self._text if key == "content" else self._thought).rest(value)
+        calls = message.get("tool_calls")
+        if "tool_calls" in said and isinstance(calls, list) and self._calls.count < len(calls):
+            unsaid["tool_calls"] = calls[self._calls.count :]
+        return unsaid
+
+    def _with_text(self, delta: dict[str, Any], text: object) -> dict[str, Any]:
+        """Return a delta with the text that stands beside it, which counts if the delta is empty.
+
+        Behind texts in deltas, it is the whole text (Hugging Face's, August 2026).
+        """
+        if any(value for key, value in delta.items() if key != "role") or not isinstance(text, str):
+            return delta
+        return {**delta, "content": self._text.rest(text) if "content" in self._said else text}
 
     def _part(self, part: Any) -> Iterator[str | Event]:
         """Yield the text, reasoning or other content in a part of `content`."""
@@ -352,6 +395,7 @@ class ChatReader:
             self._refuse(part.get("refusal"))
         elif kind in (None, "text"):
             text = text_or_error(part.get("text") if kind else part["text"])
+            self._text.add(text)
             yield from (text,) if self._think.off else self._think.feed(text)
         elif kind == "image_url":
             yield image_of(kind, part)
@@ -360,7 +404,7 @@ class ChatReader:
             yield Native(str(kind), part)
 
     def _others(self, key: str, value: Any) -> Iterator[str | Event]:
-        """Yield the content in one of the fields `NATIVES` of a delta."""
+        """Yield the content of another kind than text, reasoning and tool calls in a field of a delta."""
         if key == "audio" and isinstance(value, dict):
             yield from self._spoken(value)
         elif key in ("annotations", "images") and isinstance(value, list):
@@ -406,17 +450,26 @@ class ChatReader:
         group, timings = frame.get("x_groq"), frame.get("timings")
         # Groq sends the token counts in a field of its own; Moonshot in the choice (earendil-works/pi#2017).
         usage = frame.get("usage") or as_object(group).get("usage") or counts
-        if usage and isinstance(usage, dict):
-            self._counts = counts = merged(self._counts, usage)
-            prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("prompt", "completion", "total"))
-            return usage_of(counts, prompt, answer, total=total)
+        if isinstance(timings, dict):
+            self._timings = timings
+        elif not usage or not isinstance(usage, dict):
+            return None
+        self._counts = merged(self._counts, usage)
         # llama.cpp's own counts, which come unasked (tools/server/README.md).
-        if isinstance(timings, dict) and not self._counts:
-            cached = count_or_none(timings.get("cache_n"))
-            prompt, answer = count_or_none(timings.get("prompt_n")), count_or_none(timings.get("predicted_n"))
+        cached = count_or_none(self._timings.get("cache_n"))
+        if not self._counts:
+            prompt, answer = (count_or_none(self._timings.get(name)) for name in ("prompt_n", "predicted_n"))
             prompt = None if prompt is None else prompt + (cached or 0)
-            return usage_of({**timings, "cached_tokens": cached}, prompt, answer)
-        return None
+            return usage_of({**self._timings, "cached_tokens": cached}, prompt, answer)
+        counts = merged({"cached_tokens": cached} if cached else {}, self._counts)
+        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+        # DeepSeek's two halves of the prompt (api-docs.deepseek.com, kv_cache).
+        halves = [found(counts, f"prompt_cache_{name}_tokens") for name in ("hit", "miss")]
+        if prompt is None and halves != [None, None]:
+            prompt = sum(filter(None, halves))
+        if self._thoughts_beside and answer is not None and total is None:
+            answer += found(counts, *REASONED) or 0
+        return usage_of(counts, prompt, answer, total=total)
 
     def end(self, *, marked: bool) -> Items:
         """Yield what was held back, the finish reason, and the error that it stands for.
@@ -445,7 +498,7 @@ class ChatReader:
         return (*self._think.close(), self._usage)
 
 
-def joined_details(pieces: Sequence[Any]) -> list[dict[str, Any]]:
+def joined_details(pieces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return OpenRouter's `reasoning_details`, the pieces of one index and type joined in the order in which they came.
 
     A text grows from piece to piece; the signature comes in a piece of its own (pydantic-ai's cassette
@@ -453,13 +506,12 @@ def joined_details(pieces: Sequence[Any]) -> list[dict[str, Any]]:
     """
     details: dict[tuple[Any, Any], dict[str, Any]] = {}
     for piece in pieces:
-        if isinstance(piece, dict):
-            place = piece.get("id") if piece.get("index") is None else piece["index"]
-            whole = details.setdefault((piece.get("type"), place), {})
-            for key, value in piece.items():
-                grows = key in ("text", "summary", "data") and isinstance(value, str)
-                if value is not None or key not in whole:
-                    whole[key] = (whole.get(key) or "") + value if grows else value
+        place = piece.get("id") if piece.get("index") is None else piece["index"]
+        whole = details.setdefault((piece.get("type"), place), {})
+        for key, value in piece.items():
+            grows = key in ("text", "summary", "data") and isinstance(value, str)
+            if value is not None or key not in whole:
+                whole[key] = (whole.get(key) or "") + value if grows else value
     return list(details.values())
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.effort import SAME_LEVELS, level
-from .._core.errors import LimitError
+from .._core.errors import LimitError, MessagesError
 from .._core.events import Finish, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
 from .._core.media import filename_of
 from .._core.messages import Message, parts
@@ -32,7 +32,7 @@ from .._core.provider import JSON, Call
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
-from .._core.response.fields import Naming, as_object, reasoning_of
+from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.others import annotation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
@@ -47,10 +47,21 @@ from .openai import TAKES as CHAT_TAKES
 REASONING = ("response.reasoning_summary_text.delta", "response.reasoning_text.delta")
 AUDIO, TRANSCRIPT = "response.audio.delta", "response.audio.transcript.delta"
 DRAFT = "response.image_generation_call.partial_image"
+# The events with a whole part of the reasoning, which extends the pieces before it or stands in their place.
+REASONED = ("response.reasoning_summary_text.done", "response.reasoning_text.done",
+            "response.reasoning_summary_part.done")  # fmt: skip
+# The events that end content of other kinds, for servers that send no pieces of it; and the fields that say nothing.
+ENDS = ("response.audio.done", "response.audio.transcript.done")
+PLACES = frozenset(("type", "sequence_number", "response_id", "item_id", "output_index", "content_index"))
+# The events with the whole input of an item that is no function call, and the field of the item that it belongs in.
+INPUTS = {"response.custom_tool_call_input.done": "input", "response.mcp_call_arguments.done": "arguments",
+          "response.code_interpreter_call_code.done": "code"}  # fmt: skip
 ANNOTATION = "response.output_text.annotation.added"
 STARTS = ("response.created", "response.queued", "response.in_progress")
 # The kinds of content that the parts of a message hold.
 PARTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
+# The kinds of parts that come in events of their own.
+SUMMARY = ("summary_text", None)
 # How many parts of a reply are remembered.
 MOST_PARTS = 1024
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
@@ -98,6 +109,9 @@ def payload(call: Call) -> JSON:
     if asked:
         asked["include"] = ["message.output_text.logprobs"]
     form = None if wanted is None else {"type": "json_schema", **wanted} if wanted else {"type": "json_object"}
+    for number, message in enumerate(call.messages, 1):
+        if message.get("phase") and not message["content"] and "state" not in message:
+            raise MessagesError(f"message {number} has 'phase', but no text that could have one; leave it out")
     return (
         {
             "model": required_model(call.model),
@@ -274,6 +288,11 @@ class ResponsesReader:
         # The part of the last text delta, and where that stands: the item's number, the part's number, the item's id.
         self._key: tuple[object, ...] | None = None
         self._part = Part("", None, None, None)
+        # The items of other kinds that have begun, and how many characters of them may still come.
+        self._begun: dict[Part, dict[str, Any]] = {}
+        self._left = limit
+        # The types of `WHOLE` that came.
+        self._whole = set[str]()
         # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
         self._thought: tuple[object, object] | None = None
         self._new_part = False
@@ -304,8 +323,14 @@ class ResponsesReader:
         index, item_id = place_of(frame.get("output_index")), frame.get("item_id")
         number = place_of(frame.get("content_index")) or 0
         if kind in REASONING:
-            yield from self._think(index, place_of(frame.get("summary_index", number)), frame.get("delta"))
-            self._at("reasoning", index, None, item_id).given = 1
+            place, said = place_of(frame.get("summary_index", number)), frame.get("delta")
+            yield from self._think(index, place, said)
+            known = self._at("summary" if "summary" in kind else "content", index, place, item_id)
+            self._count_thought(self._at("reasoning", index, None, item_id), known, thought_in(said))
+        elif kind in REASONED:
+            thought = self._at("reasoning", index, None, item_id)
+            form, place = ("summary" if "summary" in kind else "content"), frame.get("summary_index", number)
+            yield from self._reasoned(thought, form, place_of(place), frame.get("text") or frame.get("part"), index)
         elif kind == "response.reasoning_summary_part.added":
             self._new_part = True
         elif kind == "response.refusal.delta":
@@ -315,19 +340,31 @@ class ResponsesReader:
             yield from self._come(index, number, item_id, part)
         elif kind in ("response.content_part.added", "response.content_part.done"):
             part = as_object(frame.get("part"))
-            # A part of another kind may be one of the reasoning, and comes whole in its item.
-            yield from self._come(index, number, item_id, part) if part.get("type") in PARTS else ()
+            if part.get("type") == "reasoning_text" and kind.endswith("done"):
+                thought = self._at("reasoning", index, None, item_id)
+                yield from self._reasoned(thought, "content", number, part, index)
+            # A part of another kind is whole at its end.
+            elif part.get("type") in PARTS or (kind.endswith("done") and part.get("type") not in SUMMARY):
+                yield from self._come(index, number, item_id, part)
         elif kind == ANNOTATION:
             self._at("text", index, number, item_id).notes += 1
             yield annotation_of("output_text.annotation.added", frame.get("annotation"))
         elif kind == AUDIO:
             sound = media_of("audio", data=frame.get("delta"), mime_type=self._sound)
             self._sound = sound.mime_type if sound else ""
+            self._whole.add(str(kind))
             yield sound or Native("audio.delta", frame)
         elif kind == TRANSCRIPT:
+            self._whole.add(str(kind))
             yield text_or_error(frame.get("delta"))
         elif kind == DRAFT:
             yield Native(DRAFT.removeprefix("response."), frame)
+        elif kind in ENDS:
+            came = kind.replace(".done", ".delta") in self._whole
+            if not came and any(value for key, value in frame.items() if key not in PLACES):
+                yield Native(kind.removeprefix("response."), frame)
+        elif kind in INPUTS:
+            yield from self._input(index, item_id, kind, frame)
         elif kind in STARTS:
             response = as_object(frame.get("response"))
             yield self._naming.learn(response.get("id"), response.get("model"))
@@ -365,11 +402,14 @@ class ResponsesReader:
                     break
         else:
             part = Part(kind, index, number, hashed)
+        self._remember(key, part)
+        return part
+
+    def _remember(self, key: tuple[object, ...], part: Part) -> None:
         # Several parts may have no place.
         self._parts[(*key, len(self._parts)) if key in self._parts else key] = part
         if len(self._parts) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
-        return part
 
     def _come(
         self, index: object, number: object, item_id: object, value: dict[str, Any], *, told: bool = False
@@ -416,10 +456,7 @@ class ResponsesReader:
             for number, value in enumerate(content):
                 yield from self._come(index, number, item_id, value, told=told)
         elif kind == "reasoning":
-            thought = self._at(kind, index, None, item_id)
-            if not thought.given:
-                yield from self._thoughts(index, item)
-            thought.given = 1
+            yield from self._thoughts(index, item, self._at(kind, index, None, item_id))
         else:
             yield from self._give(self._at(kind, index, None, item_id), item)
 
@@ -440,10 +477,40 @@ class ResponsesReader:
         whole = {key: value for key, value in item.items() if key not in UNSENT and value is not None}
         yield TurnState({key: whole[key] for key in ("type", "id", "phase") if key in whole} if head else whole)
 
-    def _thoughts(self, index: object, item: dict[str, Any]) -> Items:
-        """Yield the reasoning in an item."""
-        for number, said in enumerate(item.get("summary") or item.get("content") or ()):
-            yield from self._think(index, number, said)
+    def _thoughts(self, index: object, item: dict[str, Any], thought: Part) -> Items:
+        """Yield what is new in the reasoning of an item, which is in none of its pieces."""
+        form = "summary" if item.get("summary") else "content"
+        came = {part.kind for part in self._parts.values() if part.kind in ("summary", "content")}
+        # The item says its reasoning in another form than its pieces, or no more than they did.
+        if thought.given and (form not in came or thought.given >= size_of(item)):
+            return
+        place = thought.index if thought.given else index
+        for number, said in enumerate(thoughts_of(item)):
+            yield from self._reasoned(thought, form, number, said, place)
+
+    def _reasoned(self, thought: Part, form: str, number: object, said: object, index: object) -> Items:
+        """Yield what is new in a whole part of the reasoning, which stands at an `index`."""
+        parts = (part for part in self._parts.values() if (part.kind, part.number) == (form, number))
+        # If nothing of the item has come, a part that might be another item's is another item's.
+        fitting = (True, None) if thought.given else (True,)
+        part = next((part for part in parts if part.fits(thought.index, thought.item_id) in fitting), None)
+        if part is None:
+            part = Part(form, thought.index, number, thought.item_id)
+            self._remember((form, thought.index, number, thought.item_id), part)
+        if text := thought_in(said):
+            said = text = part.rest(text) or ""
+        # Nothing is new, or it is no text and came before.
+        if not said or (part.notes and not text):
+            return
+        self._count_thought(thought, part, text)
+        yield from self._think(index, number, said)
+
+    @staticmethod
+    def _count_thought(thought: Part, part: Part, text: str) -> None:
+        """Note that a text of a part of the reasoning is given out; "" stands for what is no text."""
+        part.add(text)
+        part.notes += not text
+        thought.add(text or " ")
 
     def _think(self, index: object, number: object, said: object) -> Items:
         """Yield a piece of reasoning.  A blank line separates it from the part or the item before.
@@ -470,6 +537,20 @@ class ResponsesReader:
         self._asides.discard(index)
         if item.get("type") == "message":
             yield from self._item(index, item)
+        elif item.get("type") != "reasoning":
+            self._left -= weight(item)
+            if self._left < 0:
+                raise LimitError("the items of the reply are longer than max_frame allows")
+            self._begun[self._at(str(item.get("type")), index, None, item.get("id"))] = item
+
+    def _input(self, index: object, item_id: object, kind: str, frame: dict[str, Any]) -> Items:
+        """Take the whole input of an item that has begun.  Yield it if there is no such item."""
+        hashed, field = hash(item_id) if isinstance(item_id, str) else None, INPUTS[kind]
+        for part, item in self._begun.items():
+            if kind.startswith(f"response.{part.kind}") and part.fits(index, hashed) is not False:
+                item[field] = frame.get(field)
+                return
+        yield Native(kind.removeprefix("response."), frame)
 
     def _done(self, index: object, item: dict[str, Any], *, last: bool = False) -> Items:
         """Yield the tool call that is complete, if it is new.  Some servers send the call here alone."""
@@ -484,6 +565,10 @@ class ResponsesReader:
         if response.get("model"):
             yield self._naming.learn(response.get("id"), response.get("model"))
         yield from self._new_in(response.get("output") or ())
+        # Items that have begun and come nowhere whole.
+        for part, item in self._begun.items():
+            if not part.given:
+                yield from (*self._give(part, item), *self._kept(item))
         native = as_object(response.get("incomplete_details")).get("reason") or response.get("status")
         yield from self._calls.whole()
         yield self._count(response)
@@ -503,7 +588,10 @@ class ResponsesReader:
                 entries.append((Part(str(item.get("type")), None, None, hashed), item, item))
         if len(entries) > MOST_PARTS:
             raise LimitError(f"the parts of the reply are more than {MOST_PARTS}")
-        before = self._matched([(part, content_of(value)[1], is_commentary(item)) for part, value, item in entries])
+        before = self._matched([
+            (part, "".join(map(thought_in, thoughts_of(item))) if part.kind == "reasoning" else content_of(value)[1],
+             is_commentary(item)) for part, value, item in entries
+        ])  # fmt: skip
         # A commentary says nothing of the answer's parts, nor they of it.
         asides = {place for place, (_, _, item) in enumerate(entries) if is_commentary(item)}
         noted = {part for part in self._parts.values() if part.index in self._asides}
@@ -515,10 +603,14 @@ class ResponsesReader:
             )
             for aside in (True, False)
         }
-        thought = any(part.kind == "reasoning" and part.given for part in self._parts.values())
+        thought = sum(part.given for part in set(self._parts.values()) if part.kind == "reasoning")
+        thought_told = thought >= sum(size_of(item) for part, _, item in entries if part.kind == "reasoning")
         for place, (part, value, item) in enumerate(entries):
             if part.kind == "reasoning":
-                yield from () if thought else self._thoughts(("completed", place), item)
+                if not thought_told:
+                    # A new item stands at no place of those before.
+                    part.index = ("completed", place)
+                    yield from self._thoughts(part.index, item, before.get(place, part))
             elif part.kind == "function_call":
                 yield from self._done(None, item, last=True)
             else:
@@ -536,7 +628,14 @@ class ResponsesReader:
         matches: tuple[Callable[[Part, Part, str | None, bool], object], ...] = (
             lambda old, new, _, __: old.number == new.number and old.fits(new.index, new.item_id),
             lambda old, _, text, __: text and old.given and old.rest(text) is not None,
-            lambda old, _, __, aside: (old.index in self._asides) is aside,
+            # The ids of two different calls, or of two items of reasoning, tell them apart.
+            lambda old, new, _, aside: (
+                old.index == new.index or None in (old.index, new.index)
+                if new.kind == "function_call"
+                else old.fits(new.index, new.item_id) is not False
+                if new.kind == "reasoning"
+                else (old.index in self._asides) is aside
+            ),
         )
         for match in matches:
             for place, (new, text, aside) in enumerate(entries):
@@ -595,6 +694,24 @@ def logprobs_of(value: dict[str, Any]) -> tuple[Native, ...]:
     """Return the logprobs of a part or of a delta, as a tuple of one; () if it has none."""
     logprobs = value.get("logprobs")
     return (Native("logprobs", logprobs),) if logprobs and isinstance(logprobs, list) else ()
+
+
+def thoughts_of(item: dict[str, Any]) -> list[Any]:
+    """Return the parts of an item's reasoning, which may stand there without a list."""
+    said = item.get("summary") or item.get("content") or []
+    return said if isinstance(said, list) else [said]
+
+
+def size_of(item: dict[str, Any]) -> int:
+    """Return how many characters the reasoning in an item has; a part that is no text counts one."""
+    return sum(len(thought_in(part)) or 1 for part in thoughts_of(item))
+
+
+def thought_in(said: object) -> str:
+    """Return the text in a part of the reasoning, "" if it holds none."""
+    if isinstance(said, str):
+        return said
+    return "".join(piece.text for piece in reasoning_of(said) if isinstance(piece, Reasoning))
 
 
 def content_of(value: dict[str, Any]) -> tuple[str, str | None]:

@@ -12,6 +12,7 @@ from typing import Any
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
 from .checks import (
+    AMOUNT,
     BOOLEAN,
     COUNT,
     INTEGER,
@@ -48,9 +49,9 @@ FAULTS = {
 REASONS = {"stop": "COMPLETE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL", "error": "ERROR"}
 CHOICES = {"REQUIRED": "required", "NONE": "none"}
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "max_tokens": ("max_tokens", COUNT),
-    "p": ("top_p", NUMBER),
+    "p": ("top_p", AMOUNT),
     "stop_sequences": ("stop", STRINGS),
     "seed": ("seed", INTEGER),
     "tools": ("tools", TOOLS),

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
 from .checks import (
+    AMOUNT,
     COUNT,
     INTEGER,
     NAME,
@@ -86,9 +87,9 @@ MISSING = (
 )
 
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "maxOutputTokens": ("max_tokens", COUNT),
-    "topP": ("top_p", NUMBER),
+    "topP": ("top_p", AMOUNT),
     "stopSequences": ("stop", STRINGS),
     "seed": ("seed", INTEGER),
     "frequencyPenalty": ("frequency_penalty", NUMBER),

@@ -12,6 +12,7 @@ from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from .checks import (
+    AMOUNT,
     BOOLEAN,
     CHOICE,
     COUNT,
@@ -46,10 +47,10 @@ from .signatures import Bound
 ROLE = one_of(("system", "developer", "user", "assistant", "tool"))
 CONTENT = Rule("a string or a list of parts, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "max_tokens": ("max_tokens", COUNT),
     "max_completion_tokens": ("max_tokens", COUNT),
-    "top_p": ("top_p", NUMBER),
+    "top_p": ("top_p", AMOUNT),
     "stop": ("stop", STOP),
     "seed": ("seed", INTEGER),
     "tools": ("tools", TOOLS),

@@ -16,12 +16,12 @@ from typing import Any
 from .._core.events import Finish, Reasoning, ToolCall, Usage
 from . import model_refusals
 from .checks import (
+    AMOUNT,
     BOOLEAN,
     CHOICE,
     COUNT,
     INTEGER,
     NAME,
-    NUMBER,
     OBJECT,
     OBJECTS,
     STRINGS,
@@ -60,9 +60,9 @@ INPUT_PARTS = ("input_text", "input_image", "input_file")
 # The fields of a file: its data have a name.
 FILES = (("file_data", "filename"), ("file_url",), ("file_id",))
 KNOWN = {
-    "temperature": ("temperature", NUMBER),
+    "temperature": ("temperature", AMOUNT),
     "max_output_tokens": ("max_tokens", COUNT),
-    "top_p": ("top_p", NUMBER),
+    "top_p": ("top_p", AMOUNT),
     "parallel_tool_calls": ("parallel_tool_calls", BOOLEAN),
     "user": ("user", TEXT),
     "metadata": ("metadata", OBJECT),

@@ -222,6 +222,13 @@ def xai(data: JSON) -> None:
     model_refusals.check(model_refusals.XAI, data)
 
 
+def github(data: JSON) -> None:
+    """Refuse what OpenAI's own models refuse, whose names have their vendor before them."""
+    model = str(data.get("model"))
+    if model.startswith("openai/"):
+        model_refusals.check(model_refusals.OPENAI, {**data, "model": model.removeprefix("openai/")})
+
+
 def vllm(data: JSON) -> None:
     """Refuse a system message that is not the first message, as many chat templates do."""
     if any(message["role"] in ("system", "developer") for message in data["messages"][1:]):
@@ -265,8 +272,10 @@ def mistral(data: JSON) -> None:
         if role == "assistant" and not (message.get("content") or message.get("tool_calls")):
             said = "Assistant message must have either content or tool_calls, but not none"
             raise mistral_400("invalid_request_assistant_message", "3240", said)
-        if role == "user" and number and messages[number - 1]["role"] == "tool":
-            raise mistral_400("invalid_request_message_order", "3230", "Unexpected role 'user' after role 'tool'")
+        before = messages[number - 1]["role"] if number else ""
+        if (role == "user" and before == "tool") or before == role in ("user", "assistant"):
+            said = f"Unexpected role '{role}' after role '{before}'"
+            raise mistral_400("invalid_request_message_order", "3230", said)
     try:
         check_tools(messages)
     except Refusal:

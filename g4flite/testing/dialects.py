@@ -285,7 +285,7 @@ DIALECTS = {
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
     "xai": Habits(check=refusals.xai, role=EMPTY, think=reasoning_content, usage="finish"),
     "perplexity": Habits(check=refusals.perplexity, bases=("",), role=EMPTY),
-    "github-models": Habits(bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
+    "github-models": Habits(check=refusals.github, bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip
 # Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.

@@ -75,6 +75,15 @@ def reasoning_in_details(frames: Iterator[Frame]) -> Iterator[Frame]:
         yield Frame(name, data)
 
 
+def details_as_text(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: the reasoning stands in `reasoning_details` alone, which is a text or an object in place of a list."""
+    for number, (name, data) in enumerate(frames):
+        for choice in data.get("choices", ()) if isinstance(data, dict) else ():
+            if text := choice["delta"].pop("reasoning_content", None):
+                choice["delta"]["reasoning_details"] = text if number % 2 else {"text": text}
+        yield Frame(name, data)
+
+
 def untyped_deltas(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Anthropic: the deltas of blocks have no type, and one more `message_delta` has counts, but no delta."""
     for name, data in frames:
@@ -138,6 +147,7 @@ EXTRA_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "unknown_events": dict.fromkeys(EVENTS, unknown_events),
     "reasoning_in_parts": {"chat": reasoning_in_parts},
     "reasoning_in_details": {"chat": reasoning_in_details},
+    "details_as_text": {"chat": details_as_text},
     "untyped_deltas": {"anthropic": untyped_deltas},
     "uncounted": dict.fromkeys(NATIVES, uncounted),
     "numeric_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), numeric_ids),

@@ -99,6 +99,41 @@ def answer_behind_commentary(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield Frame(name, data)
 
 
+def rest_in_message(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: the last piece of the text does not come in a delta, but in a whole `message` beside the last one."""
+    held, text = list[Frame](), ""
+    for frame in frames:
+        choices = frame.data.get("choices") if isinstance(frame.data, dict) else None
+        for choice in choices or ():
+            text += choice["delta"].get("content") or ""
+            if choice["finish_reason"]:
+                choice["message"] = {"role": "assistant", "content": text}
+                held = []
+        yield from held
+        held = [frame] if choices and choices[0]["delta"].get("content") else []
+        if not held:
+            yield frame
+
+
+def text_beside_deltas(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Chat: each piece of the text stands beside an empty delta, as in a plain completion (Hugging Face)."""
+    for frame in frames:
+        for choice in frame.data.get("choices", ()) if isinstance(frame.data, dict) else ():
+            if text := choice["delta"].get("content"):
+                choice["delta"]["content"], choice["text"] = "", text
+        yield frame
+
+
+def reasoning_in_done(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Responses: the reasoning comes in `response.reasoning_summary_text.done` alone."""
+    for name, data in frames:
+        for item in (data.get("item", {}), *data.get("response", {}).get("output", ())):
+            if item.get("type") == "reasoning":
+                item["summary"] = []
+        if name not in ("response.reasoning_summary_text.delta", "response.reasoning_summary_part.done"):
+            yield Frame(name, data)
+
+
 def _without_output(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "response": {**data["response"], "output": []}} if "response" in data else data
 
@@ -108,6 +143,9 @@ WHOLE_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
         "chat": whole_message, "anthropic": answer_in_message_start, "cohere": answer_in_content_start,
     },
     "message_beside_delta": {"chat": message_beside_delta},
+    "rest_in_message": {"chat": rest_in_message},
+    "text_beside_deltas": {"chat": text_beside_deltas},
+    "reasoning_in_done": {"responses": reasoning_in_done},
     "first_delta_alone": {"responses": first_delta_alone},
     "text_in_content_part": {"responses": text_in_content_part},
     "answer_behind_commentary": {"responses": answer_behind_commentary},

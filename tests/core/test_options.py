@@ -47,9 +47,7 @@ def test_arguments_returns_the_json_object_of_a_tool_call() -> None:
     assert arguments(call("add", "")) == {}
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[1]", "null", " ", '{"a": NaN}', '{"a": 1e999}', '{"a": "\\ud83d"}', '{"a":' * 10**5]
-)
+@pytest.mark.parametrize("text", ["{", "[1]", "null", " ", '{"a": NaN}', '{"a": -Infinity}', '"a"', '{"a":' * 10**5])
 def test_the_error_names_the_tool_whose_arguments_are_not_a_json_object(text: str) -> None:
     with pytest.raises(
         g4flite.MessagesError, match="the arguments of the call of the tool 'add' are not a JSON object"

@@ -167,6 +167,6 @@ class TestAnthropic:
         assert ToolCall("a1", "add", '{"x": 1}') in read("anthropic", data)
 
     def test_an_event_without_its_required_fields_is_malformed(self) -> None:
-        for event in ("message_start", "content_block_delta", "content_block_start"):
+        for event in ("content_block_delta", "content_block_start"):
             *_, raised = read("anthropic", sse(self.named(event)))
             assert type(raised) is g4flite.MalformedReplyError

@@ -57,6 +57,8 @@ def block(index: int, value: dict[str, Any], *deltas: dict[str, Any]) -> list[An
 END = [named("message_delta", delta={"stop_reason": "end_turn"}), named("message_stop")]
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}}
 RESULT = {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [{"encrypted_content": "x"}]}
+OTHER = {**SEARCH, "id": "srvtoolu_2"}
+CUSTOM = {"type": "custom_tool_call", "id": "ctc_1", "name": "f", "input": ""}
 DRAWN = {"type": "image_generation_call", "id": "ig_1", "result": "iVBORw0KGgo=", "output_format": "png"}
 QUERY = [{"type": "input_json_delta", "partial_json": text} for text in ('{"query"', ': "x"}')]
 OTHER_DRAWN = {**DRAWN, "id": "ig_2", "result": "iVBORw0KGgoB"}
@@ -135,13 +137,13 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
         chunk({"audio": {"id": "a", "data": "//sB"}}), chunk({"audio": {"expires_at": 1}}), STOP], [
         Media("audio/wav", b"RIFF\0\0\0\0WAVE"), Media("audio/wav", b"\xff\xfb\1")]),
     "chat: audio of an unknown type": ("openai", [chunk({"audio": {"data": "AQA"}}), chunk({"audio": {"data": "x"}}),
-        chunk({"audio": 3}), STOP], [Media("audio/*", b"\1\0"), Native("audio", {"data": "x"}), Native("audio", 3)]),
+        chunk({"audio": 3}), STOP], [Media("audio/*", b"\1\0"), Native("audio", {"data": "x"})]),
     "chat: executed tools": ("groq", [chunk({"executed_tools": [RUN]}),
         chunk({"executed_tools": [{**RUN, "output": "found"}]}),
         chunk({"executed_tools": [{"index": 1, "type": "python", "output": "1"}, 3]}), chunk({"executed_tools": 4}),
         STOP], [ServerToolCall("0", "search", '{"query": "x"}'), ServerToolResult("0", "search", {"output": "found"}),
         ServerToolCall("1", "python", "{}"), ServerToolResult("1", "python", {"output": "1"}),
-        Native("executed_tools", 3), Native("executed_tools", 4)]),
+        Native("executed_tools", 3)]),
     "chat: content_blocks": ("pollinations", [chunk({"content_blocks": [{"type": "image_url"}]}), STOP], [
         Native("content_blocks", [{"type": "image_url"}])]),
     "chat: content beside the answer": ("perplexity", [{**chunk(), "search_results": [1], "related_questions": ["q"]},
@@ -154,6 +156,60 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
         Native("document_url", {"type": "document_url", "document_url": "u"}), Media("image/*", None, "https://h/a")]),
     "chat: citations in each chunk come once": ("openai", [{**chunk({}), "citations": ["u"]}] * 3 + [STOP], [
         Citation(url="u", raw={"url": "u"})]),
+    "chat: fields that nobody knows": ("openai", [chunk({"video": {"url": "u"}, "role": "assistant"}), chunk({
+        "file": "f", "image": ["i"], "flag": True, "empty": {}, "count": 3}), STOP], [
+        Native("video", {"url": "u"}), Native("file", "f"), Native("image", ["i"])]),
+    "chat: blocks of thinking": ("openai", [chunk({"thinking_blocks": [{"signature": "s"}]}), STOP], [
+        Native("thinking_blocks", [{"signature": "s"}])]),
+    "anthropic: tools of the service side by side": ("anthropic", [block(0, SEARCH)[0], block(1, OTHER)[0],
+        block(0, SEARCH, QUERY[0])[1], block(1, OTHER, QUERY[0])[1], block(0, SEARCH, QUERY[1])[1], *block(
+            1, OTHER, QUERY[1])[1:], block(0, SEARCH)[1], *END], [
+        ServerToolCall("srvtoolu_2", "web_search", '{"query": "x"}'),
+        ServerToolCall("srvtoolu_1", "web_search", '{"query": "x"}')]),
+    "anthropic: a block in the place of an open one": ("anthropic", [block(0, SEARCH)[0], *block(0, OTHER), *END], [
+        ServerToolCall("srvtoolu_1", "web_search", "{}"), ServerToolCall("srvtoolu_2", "web_search", "{}")]),
+    "anthropic: a piece behind its block": ("anthropic", [*block(0, SEARCH, *QUERY), named(
+        "content_block_delta", index=0, delta=QUERY[0]), named("content_block_delta", index=0, delta={
+            "type": "input_json_delta", "partial_json": ""}), *END], [
+        ServerToolCall("srvtoolu_1", "web_search", '{"query": "x"}'), Native("input_json_delta", QUERY[0])]),
+    "anthropic: citations with which a text begins": ("anthropic", [*block(0, {"type": "text", "text": "",
+        "citations": [{"cited_text": "c"}]}), *END], [Citation("c", raw={"cited_text": "c"})]),
+    "responses: a part that is whole at its end": ("openai-responses", [
+        named("response.content_part.added", part={"type": "output_audio"}, output_index=0),
+        named("response.content_part.done", part={"type": "output_audio", "data": "x"}, output_index=0),
+        named("response.completed", response=message({"type": "message", "content": [{"type": "output_audio",
+            "data": "x"}]}))], [Native("output_audio", {"type": "output_audio", "data": "x"})]),
+    "responses: a part that is whole at its end alone": ("openai-responses", [
+        named("response.content_part.done", part={"type": "output_audio", "data": "x"}, output_index=0),
+        named("response.completed", response=message())], [
+        Native("output_audio", {"type": "output_audio", "data": "x"})]),
+    "responses: audio at its end": ("openai-responses", [named("response.audio.done", audio="x", output_index=0),
+        named("response.audio.transcript.delta", delta="t"), named("response.audio.transcript.done", transcript="t"),
+        named("response.audio.done", sequence_number=3), named("response.completed", response=message())], [
+        Native("audio.done", {"type": "response.audio.done", "audio": "x", "output_index": 0})]),
+    "responses: an item that is never done": ("openai-responses", [
+        named("response.output_item.added", output_index=0, item=CUSTOM),
+        named("response.custom_tool_call_input.done", output_index=0, item_id="ctc_1", input="x"),
+        named("response.completed", response=message())], [Native("custom_tool_call", {**CUSTOM, "input": "x"})]),
+    "responses: an item that is done in the response": ("openai-responses", [
+        named("response.output_item.added", output_index=0, item=CUSTOM),
+        named("response.completed", response=message({**CUSTOM, "input": "x"}))], [
+        Native("custom_tool_call", {**CUSTOM, "input": "x"})]),
+    "responses: the input of no item": ("openai-responses", [
+        named("response.output_item.added", output_index=0, item=CUSTOM),
+        named("response.mcp_call_arguments.done", arguments="{}"),
+        named("response.output_item.done", output_index=0, item=CUSTOM),
+        named("response.completed", response=message())], [Native("mcp_call_arguments.done", {
+            "type": "response.mcp_call_arguments.done", "arguments": "{}"}), Native("custom_tool_call", CUSTOM)]),
+    "ollama: audio": ("ollama", [json.dumps({"message": {"audio": "x", "role": "assistant", "flag": True}, "done": True
+        })], [Native("audio", "x")]),
+    "cohere: a message that begins with content": ("cohere", [named("message-start", delta={"message": {
+        "content": [{"type": "image_url", "image_url": "u"}], "citations": [{"start": 0}]}}),
+        named("message-end", delta={"finish_reason": "COMPLETE"})], [
+        Media("image/*", None, "u"), Citation(start=0, raw={"start": 0})]),
+    "cohere: content without a type": ("cohere", [named("content-delta", delta={"message": {"content": {
+        "image_url": "u", "flag": True}}}), named("message-end", delta={"finish_reason": "COMPLETE"})], [
+        Native("image_url", "u")]),
     "anthropic: a tool of the service": ("anthropic", [*block(0, SEARCH, *QUERY), *block(1, RESULT), *END], [
         ServerToolCall("srvtoolu_1", "web_search", '{"query": "x"}'),
         ServerToolResult("srvtoolu_1", "web_search", RESULT["content"])]),
@@ -296,6 +352,14 @@ def test_a_native_block_is_bounded() -> None:
     with pytest.raises(g4flite.LimitError, match="the blocks of the reply are longer than max_frame"):
         for piece in block(0, SEARCH, delta, delta, delta):
             list(parser.feed(sse(piece)))
+
+
+def test_items_that_are_never_done_are_bounded() -> None:
+    parser = providers.OPENAI_RESPONSES.parser(1000)
+    with pytest.raises(g4flite.LimitError, match="the items of the reply are longer than max_frame"):
+        for number in range(9):
+            item = {**CUSTOM, "id": f"ctc_{number}", "input": [{"text": "x" * 200}]}
+            list(parser.feed(sse(named("response.output_item.added", output_index=number, item=item))))
 
 
 # A Responses reply that says a thing only later.

@@ -81,6 +81,75 @@ def test_reasoning_of_any_shape_costs_no_answer(name: str, value: Any, reasoning
     assert answer(name, body_of(name, thinking(value)[name])) == ("a", reasoning, natives)
 
 
+@rows(("value", "reasoning"), [
+    ({"text": "B"}, "B"), (["h", "m"], "hm"), ("hm", "hm"), ([{"text": ["h", "m"]}], "hm"),
+    ([None, {"text": None}, {"text": None}], ""),
+])  # fmt: skip
+def test_the_details_of_the_reasoning_may_have_any_shape(value: Any, reasoning: str) -> None:
+    for name in ("openrouter", "openai"):
+        assert answer(name, sse(chunk({"reasoning_details": value}), *PLAIN["openai"])) == ("a", reasoning, [])
+
+
+@rows("place", ["done", "completed", "both"])
+@rows("field", ["summary", "content"])
+@rows(("value", "reasoning", "natives"), [
+    ("hm", "hm", []), (TEXT, "hm", []), (["hm"], "hm", []), ([TEXT, TEXT], "hm\n\nhm", []), ([REFERENCE], "", [
+        Native("reference", REFERENCE)]), (5, "", [Native("reasoning", 5)]), (True, "", [Native("reasoning", True)]),
+    ([[TEXT]], "hm", []), (None, "", []),
+])  # fmt: skip
+def test_the_reasoning_of_a_response_s_item_may_have_any_shape(
+    place: str, field: str, value: Any, reasoning: str, natives: list[Native]
+) -> None:
+    item = {"type": "reasoning", "id": "rs_1", field: value}
+    done = named("response.output_item.done", output_index=0, item=item)
+    end = named("response.completed", response={"output": [item] if place != "done" else []})
+    frames = [*([done] if place != "completed" else ()), PLAIN["openai-responses"][0], end]
+    assert answer("openai-responses", sse(*frames)) == ("a", reasoning, natives)
+
+
+def test_a_part_of_the_reasoning_that_is_no_text_comes_once() -> None:
+    done = named("response.reasoning_summary_part.done", output_index=0, part=REFERENCE)
+    assert answer("openai-responses", sse(done, done, *PLAIN["openai-responses"])) == (
+        "a", "", [Native("reference", REFERENCE)]
+    )  # fmt: skip
+
+
+@rows("odd", [None, "x", [], 3, {}])
+def test_the_frames_that_begin_and_end_an_answer_may_have_any_shape(odd: Any) -> None:
+    start = named("message_start", message=odd)
+    assert answer("anthropic", sse(start, *PLAIN["anthropic"])) == ("a", "", [])
+    end = named("message-end", delta={"finish_reason": odd})
+    assert answer("cohere", sse(named("message-start", delta=odd), PLAIN["cohere"][0], end)) == (
+        "a", "", []
+    )  # fmt: skip
+
+
+@rows("field", ["detail", "error"])
+@rows("name", PLAIN)
+def test_an_error_of_any_shape_keeps_its_words(name: str, field: str) -> None:
+    """Gemini's are lists of one; a relay's own, of FastAPI, have the field `detail`."""
+    for error in ([{"error": {"code": 503, "message": "boom", "status": "UNAVAILABLE"}}], {field: "boom"}):
+        *items, raised = read(name, body_of(name, [PLAIN[name][0], error]))
+        assert "a" in items
+        assert isinstance(raised, g4flite.OverloadedError | g4flite.ProviderError), raised
+        assert "boom" in str(raised)
+
+
+@rows("indent", [None, 1, 4])
+def test_an_error_of_several_lines_is_read_between_lines(indent: int | None) -> None:
+    error = json.dumps({"error": "boom\n{", "code": [1, {}]}, indent=indent).encode()
+    for end in (b"", b"\n", b'\n{"done": true}\n'):
+        *items, raised = read("ollama", body_of("ollama", PLAIN["ollama"][:1]) + error + end)
+        assert items[1:] == ["a"]
+        assert "boom" in str(raised)
+    odd = read("ollama", body_of("ollama", PLAIN["ollama"][:1]) + b"{\n")[-1]
+    assert isinstance(odd, g4flite.TruncatedStreamError)
+    limited = Lines(40)
+    with pytest.raises(g4flite.LimitError, match="a line of the reply is longer than max_frame"):
+        list(limited.feed(b"{\n" + b'"a": 1,\n' * 10))
+    assert not limited.idle
+
+
 ODD_COUNTS = [float("nan"), "many", [1], {"details": 3}, {"completion_tokens_details": [1]}, True, 3]
 
 
@@ -180,7 +249,8 @@ def test_an_event_named_error_is_the_service_s_error_whatever_it_holds(name: str
 ODD_CHUNKS = [
     {"choices": None}, {"choices": {}}, {"choices": [None]}, {"choices": [{"index": 0, "delta": None}]}, {},
     {"choices": [{"index": 0}]}, {**chunk({"content": ""}), "logprobs": 3}, {"x_groq": "x", "choices": []},
-    chunk({"content": "", "logprobs": [{}]}), chunk({"role": 3, "unknown": {"a": 1}}), chunk({}, finish_reason=""),
+    chunk({"content": "", "logprobs": [{}]}), chunk({"role": 3, "unknown": {}, "flag": True}),
+    chunk({}, finish_reason=""),
 ]  # fmt: skip
 
 
@@ -194,6 +264,8 @@ def test_a_chunk_that_holds_nothing_may_have_any_shape(odd: Any) -> None:
     {"candidates": [{"content": {"parts": None}}]}, {"candidates": {"content": {"parts": [{}]}}}, {"promptFeedback": 3},
     {"candidates": [{"index": 1, "content": {"parts": [{"text": "no"}]}}]}, {"candidates": [{"logprobsResult": 3}]},
     {"candidates": [{"finishReason": "FINISH_REASON_UNSPECIFIED"}]},
+    {"promptFeedback": {"blockReason": "BLOCK_REASON_UNSPECIFIED"}},
+    {"promptFeedback": {"blockReason": "BLOCKED_REASON_UNSPECIFIED"}},
 ])  # fmt: skip
 def test_a_chunk_of_gemini_that_holds_nothing_may_have_any_shape(odd: Any) -> None:
     assert answer("gemini", sse(odd, *PLAIN["gemini"], odd)) == ("a", "", [])

@@ -8,6 +8,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
+from g4flite._core import numbers
 from g4flite._core.request import build, make_call
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
@@ -32,6 +33,58 @@ def part(**more: Any) -> list[Any]:
 
 def image(url: dict[str, Any], **more: Any) -> list[Any]:
     return [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG, **url}, **more}]}]
+
+
+def built(provider: g4flite.Provider, messages: list[Any]) -> bytes:
+    """Return the body of a request with these messages."""
+    call = make_call(provider, messages, model="m", base_url=None, headers=None, options={}, api_key="sk-test-1")
+    return build(call).body
+
+
+@rows("text", ['{"n": %s}' % ("7" * 5000), '{"n": 1e400}', '{"n": "\\ud83d"}'])
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"])
+def test_a_call_with_arguments_that_python_cannot_hold_goes_back(name: str, text: str) -> None:
+    body = built(providers.find(name), asking(function={"name": "now", "arguments": text})).decode()
+    # (In the text of arguments, the backslash is escaped itself.)
+    assert text.removeprefix('{"n": ').strip('}"') in body
+    assert numbers.loads(body)
+
+
+@rows("name", ["anthropic", "gemini", "ollama"])
+def test_an_error_of_a_call_or_an_image_names_the_message(name: str) -> None:
+    for messages, match in (
+        (asking(function={"name": "now", "arguments": "[1]"}),
+         r"the arguments of the call of the tool 'now' are not a JSON object \(message 2, tool call 1\)"),
+        (image({"url": "https://pictures.test/a.png"}), "message 1, part 1 is an image at a web URL, which this"),
+    ):  # fmt: skip
+        if name == "anthropic" and "image" in match:
+            continue
+        with pytest.raises(g4flite.MessagesError, match=match):
+            built(providers.find(name), messages)
+
+
+def test_results_of_ollama_s_tools_stand_in_the_order_of_their_calls() -> None:
+    calls = [{**CALL, "id": f"c{number}"} for number in (1, 2)]
+    results = [{"role": "tool", "tool_call_id": f"c{number}", "content": str(number)} for number in (2, 1)]
+    turn = [{"role": "assistant", "content": "", "tool_calls": calls}, *results]
+    body = json.loads(built(providers.OLLAMA, [HI, *turn, *turn]))
+    assert [message["content"] for message in body["messages"]] == ["Hi", "", "1", "2", "", "1", "2"]
+
+
+def test_a_phase_without_text_is_refused() -> None:
+    for calls in ({"tool_calls": [CALL]}, {}):
+        answer = {"role": "assistant", "content": "", "phase": "commentary", **calls}
+        messages = [HI, answer, *([RESULT] if calls else ()), HI]
+        with pytest.raises(g4flite.MessagesError, match="message 2 has 'phase', but no text"):
+            built(providers.OPENAI_RESPONSES, messages)
+
+
+@rows("name", ["anthropic", "gemini"])
+def test_a_system_message_behind_an_assistant_s_is_not_moved(name: str) -> None:
+    messages = [HI, {"role": "assistant", "content": "a"}, {"role": "system", "content": "b"}]
+    with pytest.raises(g4flite.MessagesError, match="the last message is a system message, which this service takes"):
+        built(providers.find(name), messages)
+    assert built(providers.find(name), [*messages, HI])
 
 
 # The key that an error names, and the messages and tools that hold it.

@@ -149,6 +149,8 @@ JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}
 TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("openai openai-responses", "o1 o1-preview o3-mini o4-mini-2025-04-16 gpt-5 gpt-5-mini gpt-5-nano-2025-08-07",
      "gpt-4o gpt-5.2 gpt-5-chat-latest gpt-5.2-pro m", {"temperature": 0.2}, "temperature=0.2"),
+    ("github-models", "openai/o3-mini openai/gpt-5", "openai/gpt-4o openai/gpt-5-chat o3-mini m",
+     {"temperature": 0.2}, "temperature=0.2"),
     ("anthropic", "claude-opus-4-7 claude-opus-4-7-20260416 claude-sonnet-5 claude-opus-5-5 claude-fable-5-1",
      "claude-opus-4-6 claude-opus-4-20250514 claude-3-7-sonnet-latest claude-haiku-4-5-20251001 m",
      {"temperature": 0.5}, "temperature=0.5"),
@@ -190,6 +192,8 @@ TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
 # What the same models take.
 TAKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("openai", "o3-mini", {"temperature": 1, "top_p": 1, "max_tokens": 5}),
+    ("github-models", "openai/o3-mini", {"temperature": 1, "max_tokens": 5}),
+    ("github-models", "openai/gpt-4o", {"temperature": 0, "max_tokens": 5}),
     ("openai", "m", {"response_format": {"type": "json_object"}}),
     ("openai-responses", "m", {"response_format": {"type": "json_object"}}),
     ("azure-openai", "m", {"response_format": {"type": "json_object"}}),
@@ -207,7 +211,7 @@ TAKEN: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(
     "name",
-    "openai openai-responses azure-openai anthropic gemini deepseek moonshot groq xai cohere".split(),
+    "openai openai-responses azure-openai anthropic gemini deepseek moonshot groq xai cohere github-models".split(),
 )
 def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: "Hello"
@@ -232,6 +236,31 @@ def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, serv
         if wanted == name:
             asked = call | {"model": model} | options
             assert "".join(driver.collect(name, "Hi, in JSON", **asked)) == "Hello", (model, options)
+
+
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "mistral", "groq"])
+@rows("option", ["temperature", "top_p", "max_tokens"])
+def test_an_option_below_zero_is_refused(name: str, option: str, driver: Driver, server: Emulator) -> None:
+    server.reply = lambda messages: "Hello"
+    call, before = settings(name, server), server.connections
+    with pytest.raises(g4flite.OptionError, match=f"^{name}: {option}=-1 is below zero"):
+        driver.collect(name, "Hi", **call, **{option: -1})
+    assert server.connections == before
+    names = {
+        "openai": {"max_tokens": "max_completion_tokens"}, "openai-responses": {"max_tokens": "max_output_tokens"},
+        "gemini": {"top_p": "topP", "max_tokens": "maxOutputTokens"}, "cohere": {"top_p": "p"},
+    }  # fmt: skip
+    wire: dict[str, Any] = {names.get(name, {}).get(option, option): -1}
+    with pytest.raises(g4flite.StatusError) as caught:
+        driver.collect(name, "Hi", **call, extra={"generationConfig": wire} if name == "gemini" else wire)
+    assert caught.value.status in (400, 422)
+    assert driver.collect(name, "Hi", **call, **({option: 0} if option != "max_tokens" else {}))
+
+
+def test_a_server_of_one_s_own_may_take_options_below_zero() -> None:
+    for name in ("llamacpp", "lmstudio", "vllm", "openai-compatible", "ollama"):
+        base = {"base_url": "http://127.0.0.1:1"}
+        g4flite.stream(name, "Hi", model="m", api_key="sk-test-1", max_tokens=-1, **base)
 
 
 def refused_by_the_service(name: str, server: Emulator, model: str, options: dict[str, Any]) -> bool:

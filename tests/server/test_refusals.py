@@ -73,6 +73,8 @@ CHATS: list[tuple[str, list[Any], int, str]] = [
     ("mistral", asked("call_1"), 400, "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9."),
     ("mistral", [HI, assistant(""), HI], 400, "Assistant message must have either content or tool_calls, but not"),
     ("mistral", [*asked("abcdefgh1"), HI], 400, "Unexpected role 'user' after role 'tool'"),
+    ("mistral", [HI, HI], 400, "Unexpected role 'user' after role 'user'"),
+    ("mistral", [HI, assistant("a"), assistant("b"), HI], 400, "Unexpected role 'assistant' after role 'assistant'"),
     ("mistral", [HI, assistant("a")], 400, "Expected last role User or Tool (or Assistant with prefix True)"),
     ("mistral", asked("abcdefgh1")[:2], 400, "Not the same number of function calls and responses"),
     ("mistral", [HI, SYSTEM], 400, "Expected last role User or Tool (or Assistant with prefix True) for serving but"),

@@ -65,14 +65,17 @@ def test_what_no_second_attempt_can_change_is_asked_once(
 STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 
 
-QUIRKS = ["bare_error", "bare_message", "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol"]
+QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_half_an_event",
+          "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
 
 
 @rows("quirk", QUIRKS)
-@pytest.mark.parametrize("provider", STREAMS)
+@pytest.mark.parametrize("provider", [*STREAMS, "ollama"])
 def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
     driver: Driver, server: Emulator, provider: str, quirk: str
 ) -> None:
+    if provider == "ollama" and quirk != "error_on_lines":
+        return
     server.script = Script(quirk=quirk)
     base = f"{server.url}/v1" if provider.startswith("openai") else server.url
     with pytest.raises(g4flite.ContextLengthError, match="'prompt is too long'"):

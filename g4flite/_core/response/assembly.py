@@ -134,7 +134,7 @@ from typing import Final, NamedTuple, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from .numbers import Number, dumps, loads, scan_exactly
+from ..numbers import Number, dumps, loads, scan_exactly
 from .partial_call import CLOSERS, PartialCall, unclear
 from .surrogates import join_surrogates
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..events import Usage
-from .numbers import dumps
+from ..numbers import dumps
 
 # No count is larger.  A number beyond is an error of the service's, and might not fit where the caller writes it.
 MOST: Final = 2**53

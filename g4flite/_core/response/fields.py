@@ -55,6 +55,19 @@ def as_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def weight(value: object) -> int:
+    """Return about how many characters a JSON value has, at any depth."""
+    total, rest = 0, [value]
+    while rest:
+        one = rest.pop()
+        total += len(one) if isinstance(one, str) else 8
+        if isinstance(one, dict):
+            rest += (*one, *one.values())
+        elif isinstance(one, list):
+            rest += one
+    return total
+
+
 def reasoning_of(value: object, name: str = "reasoning") -> Iterator[Reasoning | Native]:
     """Yield the reasoning in a field: a text, a part `{"type", "text"}`, or a list of both.
 

@@ -21,7 +21,7 @@ from itertools import repeat
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import LimitError
-from .numbers import dumps, loads
+from ..numbers import dumps, loads
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
@@ -71,6 +71,9 @@ def start_of(data: bytes) -> bytes:
 class Lines:
     """Splits bytes into lines that end in LF; a CR before the LF stays in the line.
 
+    A line that is an opening brace or bracket alone begins a JSON value of several lines, as servers write the body of
+    an error: these lines are one frame.
+
     Source: NDJSON 1.0, https://github.com/ndjson/ndjson-spec (August 2026).
     """
 
@@ -78,10 +81,12 @@ class Lines:
         self.limit = limit
         # The beginning of the next line.  A bytearray, because appending to it copies only the new bytes.
         self._tail = bytearray()
+        # The lines so far of a value of several lines, and how many of its braces and brackets are open.
+        self._value, self._open = bytearray(), 0
 
     @property
     def idle(self) -> bool:
-        return not self._tail
+        return not (self._tail or self._value)
 
     def feed(self, data: bytes) -> Frames:
         tail = self._tail
@@ -95,13 +100,31 @@ class Lines:
             lines[0] = bytes(tail + lines[0])
             tail.clear()
         tail += lines.pop()
+        if self._value or b"{" in lines or b"[" in lines:
+            return self._joined(lines)
         # If all bytes together are within the limit, no line needs to be measured.
         return zip(repeat(""), lines) if size <= self.limit else self._checked(lines)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
-        line = bytes(self._tail)
+        line = bytes(self._value + self._tail)
         self._tail.clear()
+        self._value.clear()
         yield "", line
+
+    def _joined(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Yield the lines, those of one JSON value joined."""
+        for name, line in self._checked(lines):
+            if not self._value and line not in (b"{", b"["):
+                yield name, line
+                continue
+            self._value += line + b"\n"
+            self._check(self._value)
+            self._open += sum(map(line.count, (b"{", b"["))) - sum(map(line.count, (b"}", b"]")))
+            if self._open <= 0:
+                value = bytes(self._value)
+                self._value.clear()
+                self._open = 0
+                yield name, value
 
     def recognises(self, data: bytes) -> bool | None:
         line, found, _ = start_of(data).partition(b"\n")
@@ -175,6 +198,13 @@ class ServerSentEvents:
             return self._events(self._take_tail()) if len(tail) + len(self._data or b"") > self.limit else ()
         data = self._take_tail() + data
         return self._blocks(data) if self._is_between_events() and _CR not in data else self._events(data)
+
+    @property
+    def half_name(self) -> str:
+        """The name of the event that has begun and has no data yet, "" if there is none."""
+        field, _, value = bytes(self._tail).partition(b":")
+        name = value.decode("utf-8", "replace").strip() if field == b"event" else self._name
+        return name if self._data is None else ""
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         yield from self._events(self._take_tail() + (b"\n\n" if self._flush else b""))

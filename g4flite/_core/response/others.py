@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..events import Citation, Media, Native, Other, ServerToolCall
 from ..media import sniffed, split_data_url
-from .numbers import dumps
+from ..numbers import dumps
 
 URLSAFE: Final = str.maketrans("-_", "+/")
 

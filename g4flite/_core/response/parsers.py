@@ -25,11 +25,11 @@ from ..errors import (
     TruncatedStreamError,
     UsageError,
 )
-from ..events import Event, Finish, Reasoning
+from ..events import CONTENT, Event, Finish, Reasoning
+from ..numbers import scan, scan_exactly
 from .framing import Framing, Lines
-from .numbers import scan, scan_exactly
 from .repeats import Surroundings, surroundings, text_between, with_framing
-from .service_errors import excerpt, reported
+from .service_errors import excerpt, report_of, reported
 from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
@@ -46,7 +46,7 @@ HELD = 16 * 1024
 # A piece of the answer in half a frame: the type of an Anthropic event that has one, or a field of any protocol that
 # holds content, and the beginning of its value.
 CONTENT_BEGINS: Final = re.compile(
-    rb"content_block_(start|delta)"
+    rb"content_block_(sta|d)"
     rb'|"(content|text|delta|thinking|reasoning|reasoning_content|refusal|arguments|partial_json|name)"\s*:\s*'
     rb'("([^"]|\Z)|\Z)'
     rb'|"(tool_calls|functionCall|inlineData|executableCode|audio|images)"\s*:\s*[\[{]'
@@ -225,7 +225,9 @@ class FrameParser:
         if self.done:
             return
         half: TruncatedStreamError | None = None
-        name, frame = "", b""
+        # An event may break off behind its name.
+        name, frame = getattr(self._framing, "half_name", ""), b""
+        named = bool(name)
         try:
             for name, frame in self._framing.close():
                 for item in self._read(name, frame, last=True):
@@ -238,7 +240,8 @@ class FrameParser:
             torn = cut or half is not None
             # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
             settled = getattr(reader, "settled", None)
-            whole = settled is not False and not (settled and half and _holds_content(name.encode() + frame))
+            broken = half is not None or (named and not frame)
+            whole = settled is not False and not (settled and broken and _holds_content(name.encode() + frame))
             for item in reader.end(marked=False) if whole or not torn else reader.rest():
                 yield from self._joined(item)
         yield from self._lone_surrogates()
@@ -277,9 +280,13 @@ class FrameParser:
             if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
                 return *items, reported(value) or reported({"error": value})
             # So do relays, in events of any name.
-            says_error = "error" in (value.get("object"), value.get("type"))
-            if says_error and not any(isinstance(item, str | G4fliteError) for item in items):
+            relayed = "error" in (value.get("object"), value.get("type"))
+            if relayed and not any(isinstance(item, str | G4fliteError) for item in items):
                 return (reported(value),)
+            # A relay's own error has one field, {"detail": "text"}.
+            says_error = len(value) == 1 and name in ("", "message") and report_of(value, bare=True)
+            if says_error and not any(isinstance(item, (*CONTENT, Finish, G4fliteError)) for item in items):
+                return *items, reported({"error": value})
             return items
         # It is a ValueError, too.
         except SpecError:
@@ -316,6 +323,9 @@ class FrameParser:
                     f"the reply ends inside {self._unit} of JSON: {excerpt(frame)}; the text so far is in .partial"
                 ) from error
             raise self._malformed(f"is not JSON: {excerpt(frame)}") from error
+        # Gemini's errors are lists of one.
+        if isinstance(value, list) and len(value) == 1 and report_of(value):
+            return value[0]  # type: ignore[no-any-return]
         if value is not None and not isinstance(value, dict):
             raise self._malformed(f"is a {type(value).__name__}, not a JSON object")
         return value

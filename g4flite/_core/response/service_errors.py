@@ -41,7 +41,7 @@ from ..errors import (
     StatusError,
     printable,
 )
-from .numbers import loads
+from ..numbers import loads
 from .quoted import events_in, objects_in
 from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_reset
 

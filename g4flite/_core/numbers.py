@@ -63,6 +63,16 @@ _decoder = json.JSONDecoder(strict=False, parse_float=_float, parse_int=_int)
 scan_exactly: Any = _decoder.scan_once  # type: ignore[attr-defined]
 # Returns the value of a JSON text with such numbers.  Raises `ValueError` for any other text.
 loads: Callable[[str], Any] = _decoder.decode
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no JSON")
+
+
+# Does the same, and raises `ValueError` for NaN and infinities, which JSON cannot say.
+loads_strictly: Callable[[str], Any] = json.JSONDecoder(
+    parse_float=_float, parse_int=_int, parse_constant=_no_number
+).decode
 _dumps = json.JSONEncoder(allow_nan=False).encode
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from g4flite import MalformedReplyError, ToolCall
-from g4flite._core.response.numbers import Number, dumps, loads, scan, scan_exactly
+from g4flite._core.numbers import Number, dumps, loads, scan, scan_exactly
 from tests.providers.frames import DONE, STOP, chunk, read, sse
 from tests.rows import rows
 
