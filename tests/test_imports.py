@@ -139,8 +139,8 @@ RULES: dict[str, Callable[[str, str, bool], bool]] = {
     "an app imports no app but cli": lambda module, name, own: is_in(module, "apps") and _outside_its_app(module, name),
 }
 WORDS = (
-    "conversation", "effort", "errors", "events", "media", "messages", "numbers", "options", "provider", "refused",
-    "takes",
+    "conversation", "effort", "errors", "events", "media", "messages", "numbers", "options", "provider", "references",
+    "refused", "takes",
 )  # fmt: skip
 # A variant is made of another provider's spec by `dataclasses.replace`.
 VARIANTS = {("providers.dialects", "providers.openai"), ("providers.responses", "providers.openai")}

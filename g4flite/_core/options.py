@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import ModelNotFoundError, OptionError
+from .references import inlined
 from .takes import EVERYTHING, Takes
 
 # The common options, with the types that their values may have.
@@ -175,13 +176,13 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
 def bare_schema(named: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON Schema alone, for a protocol that has no place for a name and a description beside it.
 
-    They become the schema's `title` and its `description`, in front of a description that it has.  `strict` is left
-    out: these protocols keep to every schema.
+    They become the schema's `title` and its `description`, in front of a description that it has.  No keyword stands
+    beside a `$ref`, also at the root.  `strict` is left out: these protocols keep to every schema.
     """
     inner = named["schema"]
     told = (named.get("description"), inner.get("description"))
     said = "\n".join(text for text in told if isinstance(text, str) and text)
-    return {**non_empty(title=named.get("name")), **inner, **non_empty(description=said)}
+    return inlined({**non_empty(title=named.get("name")), **inner, **non_empty(description=said)})
 
 
 def check_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]]:

@@ -17,19 +17,24 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import OptionError
+from .references import NAMED, inlined, mapped
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ValidationError
 
 
-# The keywords of a schema whose values are JSON of the caller's and no schemas.
-VALUES = ("default", "const", "enum", "examples")
-# The keywords whose values are schemas by name.
-NAMED = ("properties", "$defs")
-# What OpenAI's `strict` does not take, and the formats that it takes.
-LOOSE = frozenset(("oneOf", "allOf", "default", "not", "if", "patternProperties", "dependentRequired"))
+# What OpenAI's `strict` does not take, and the formats that it takes (pydantic-ai's profile of OpenAI, and
+# mastra-ai/mastra#23321, 2026).
+LOOSE = frozenset((
+    "oneOf", "allOf", "default", "not", "if", "then", "else", "prefixItems", "uniqueItems", "contains", "minContains",
+    "maxContains", "unevaluatedItems", "unevaluatedProperties", "patternProperties", "propertyNames", "minProperties",
+    "maxProperties", "dependentRequired", "dependentSchemas", "minLength", "maxLength",
+))  # fmt: skip
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid")
+LOOKAROUND = re.compile(r"\(\?<?[=!]")
+# The keywords of which `strict` wants one in each schema.
+TYPED = frozenset(("type", "$ref", "anyOf", "enum", "const"))
 
 
 class Function(NamedTuple):
@@ -113,11 +118,12 @@ def validated(kind: Any, text: str) -> Any:
 def response_format(kind: Any) -> dict[str, Any]:
     """Return the option `response_format` for an answer of this type, in the OpenAI form.
 
-    Objects take no further fields, which services ask for and pydantic takes for granted.  The schema is `strict` if
-    OpenAI's rules for that allow it.  Raises `OptionError` as `schema_of_type` does, and for a type that is no object.
+    Objects take no further fields, which services ask for and pydantic takes for granted.  References stand alone.  The
+    schema is `strict` if OpenAI's rules for that allow it.  Raises `OptionError` as `schema_of_type` does, and for a
+    type that is no object.
     """
-    schema = closed(schema_of_type(kind))
-    if schema.get("type") != "object" and "$ref" not in schema:
+    schema = closed(inlined(schema_of_type(kind)))
+    if schema.get("type") != "object":
         raise OptionError(
             f"response_format= is a type whose JSON is a {schema.get('type')}, and services want an object",
             advice="put it into a field of a dataclass",
@@ -126,39 +132,35 @@ def response_format(kind: Any) -> dict[str, Any]:
     return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": is_strict(schema)}}
 
 
-def closed(schema: Any) -> Any:
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema with `additionalProperties: false` in each object that lists its properties."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {
-        key: {name: closed(one) for name, one in value.items()} if key in NAMED
-        else value if key in VALUES else closed(value)
-        for key, value in schema.items()
-    }  # fmt: skip
+    made = mapped(schema, closed)
     if "properties" in made:
         made.setdefault("additionalProperties", False)
     return made
 
 
 def is_strict(schema: Any) -> bool:
-    """Return whether OpenAI takes a schema with `strict: true`: each object is closed, and needs all its properties.
+    """Return whether OpenAI takes a schema with `strict: true`.
 
-    Source: pydantic-ai's profile of OpenAI (2026).
+    Each object is closed and needs all its properties, each list says what it holds, each schema has a type, and a
+    `$ref` stands alone.  400 "$ref cannot have keywords {'description'}" (langchain-ai/langchainjs#11381); the rest is
+    in pydantic-ai's profile of OpenAI (2026).
     """
-    if isinstance(schema, list):
-        return all(map(is_strict, schema))
+    # True, of a list of anything, is a schema without a type.
     if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    whole = schema.get("type") != "object" or (
-        schema.get("additionalProperties") is False and {*(properties or ())} == {*schema.get("required", ())}
+        return False
+    properties, kind = schema.get("properties", {}), schema.get("type")
+    whole = kind != "object" or (
+        schema.get("additionalProperties") is False and properties.keys() == {*schema.get("required", ())}
     )
-    known = not LOOSE.intersection(schema) and schema.get("format", "date") in FORMATS
-    inner = [value for key, value in schema.items() if key not in (*VALUES, *NAMED)]
+    typed = not TYPED.isdisjoint(schema) and (kind != "array" or "items" in schema)
+    alone = "$ref" not in schema or len(schema) == 1
+    known = LOOSE.isdisjoint(schema) and schema.get("format", "date") in FORMATS
+    matched = not LOOKAROUND.search(schema.get("pattern", ""))
+    inner = [*schema.get("anyOf", ()), *([schema["items"]] if "items" in schema else [])]
     named = [one for key in NAMED for one in schema.get(key, {}).values()]
-    return whole and known and all(map(is_strict, [*inner, *named]))
+    return whole and typed and alone and known and matched and all(map(is_strict, [*inner, *named]))
 
 
 def _told(error: "ValidationError") -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
-from .._core.errors import ContentFilterError, G4fliteError, ProviderError
+from .._core.errors import ContentFilterError, G4fliteError, OptionError, ProviderError
 from .._core.events import CONTENT, Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
@@ -29,6 +29,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call, Provider
+from .._core.references import circles, inlined
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
@@ -78,9 +79,10 @@ def payload(call: Call) -> JSON:
 
     Messages of one role that follow one another become one content, but for a user's behind the results of tools.  An
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
-    Schema become its `title` and `description`.  A message with a `name` and an image at an `https:` URL raise
-    `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it, too, and a
-    `response_format` beside `tools` raises `OptionError`.
+    Schema become its `title` and `description`.  What a `$ref` names is copied to the keywords beside it, and a schema
+    that holds itself by required properties alone raises `OptionError`.  A message with a `name` and an image at an
+    `https:` URL raise `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it,
+    too, and a `response_format` beside `tools` raises `OptionError`.
     `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
     raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
     """
@@ -101,11 +103,15 @@ def payload(call: Call) -> JSON:
             thinkingConfig=thinking(call),
             stopSequences=stops(call.options),
             responseMimeType=None if wanted is None else "application/json",
-            responseJsonSchema=bare_schema(wanted) if wanted else None,
+            responseJsonSchema=ending(bare_schema(wanted)) if wanted else None,
         )
     )
     functions = [
-        non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=tool.get("parameters"))
+        non_empty(
+            name=tool["name"],
+            description=tool.get("description"),
+            parametersJsonSchema=inlined(dict(tool.get("parameters") or {})),
+        )
         for tool in check_tools(call.options.get("tools", ()), TAKES)
     ]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
@@ -116,6 +122,20 @@ def payload(call: Call) -> JSON:
         tools=[{"functionDeclarations": functions}] if functions else None,
         toolConfig=non_empty(functionCallingConfig=mode),
     )
+
+
+def ending(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON Schema as it is.  Raises `OptionError` if a schema in it holds itself by required properties alone.
+
+    Circles "may only be used within non-required properties.  (Nullable properties are not sufficient.)" (types of
+    google-genai 3.6.1, `GenerationConfig.response_json_schema`)
+    """
+    for ref in sorted(circles(schema, required=True)):
+        raise OptionError(
+            f"response_format=: {ref!r} holds itself by required properties alone, which the service refuses",
+            advice="make one of them optional; a field of a class is optional if it has a default value",
+        )
+    return schema
 
 
 def thinking(call: Call) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
-from . import model_refusals
+from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
     COUNT,
@@ -281,6 +281,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         found["tool_choice"] = named(only[0]) if len(only) == 1 else MODES[mode]
     schema = config.get("responseJsonSchema", config.get("responseSchema"))
     if schema is not None:
+        schemas.gemini(config.get("responseJsonSchema") or {})
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
     elif config.get("responseMimeType") == "application/json":
         found["response_format"] = {"type": "json_object"}

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
-from . import model_refusals
+from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
     BOOLEAN,
@@ -113,6 +113,7 @@ def read(habits: Habits, post: Post) -> Turn:
     _check_reasoning(items, post.key, stored=may(data, "store", BOOLEAN) is not False)
     stream, found = may(data, "stream", BOOLEAN) or False, _options(data)
     model_refusals.check(model_refusals.RESPONSES, data)
+    schemas.openai_strict(data)
     bound = Bound(model, post.key)
     return Turn(model=model, messages=messages, options=found, stream=stream, bound=bound)
 

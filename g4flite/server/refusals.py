@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import dropwhile, pairwise
 from typing import Any
 
-from . import model_refusals
+from . import model_refusals, schemas
 from .checks import Refusal
 from .conversation import check_tools
 from .model_refusals import SERVER_BLOCKS
@@ -72,6 +72,7 @@ def nothing(_: JSON) -> None:
 def openai(data: JSON) -> None:
     """Refuse long ids and other names of tool calls, images of other types, a tool choice without tools, and more."""
     openai_model(data, "messages", data["messages"])
+    schemas.openai_strict(data)
     for number, message in enumerate(data["messages"]):
         named = [(f"messages[{number}].tool_call_id", message.get("tool_call_id") or "")]
         for place, call in enumerate(message.get("tool_calls") or ()):

@@ -1,11 +1,14 @@
 """Answers that are JSON: the whole value, the value so far, and the schemas of classes, in three drivers."""
 
 import builtins
+import datetime
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
@@ -14,9 +17,9 @@ import g4flite
 from g4flite import MalformedReplyError, OptionError, UsageError, providers
 from g4flite._core.parsed import Growing, parser_of_partial_json
 from g4flite._core.request import build, make_call
-from g4flite._core.schemas import closed, is_strict, response_format
+from g4flite._core.schemas import closed, is_strict, response_format, schema_of_type
 from g4flite.providers.anthropic import accepted
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
@@ -39,6 +42,35 @@ class City(pydantic.BaseModel):
 @dataclass
 class Loose:
     x: int = 0
+
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Sky(pydantic.BaseModel):
+    """A reference beside a description, alone, and in an `anyOf`."""
+
+    color: Color = pydantic.Field(description="At noon.")
+    sun: Point = pydantic.Field(description="Where it stands.")
+    moon: Point
+    stars: list[Point] | None
+
+
+class Tree(pydantic.BaseModel):
+    branches: list["Tree"]
+    trunk: "Tree | None" = pydantic.Field(description="What holds it.")
+
+
+class Node(pydantic.BaseModel):
+    value: int
+    left: "Node | None" = None
+    right: Annotated["Node | None", pydantic.Field(description="The larger.")] = None
+
+
+def with_field(kind: Any) -> Any:
+    return pydantic.create_model("Holder", x=(kind, ...))
 
 
 def answering(server: Emulator, text: str, **more: Any) -> g4flite.Stream:
@@ -221,6 +253,102 @@ def test_the_schema_of_a_class_has_closed_objects_and_is_strict_if_it_may_be() -
     assert is_strict({"anyOf": [{"type": "string", "format": "date"}]})
     with pytest.raises(OptionError, match="a type whose JSON is a array, and services want an object"):
         response_format(list[int])
+    with pytest.raises(OptionError, match="a type whose JSON is a None, and services want an object"):
+        response_format(pydantic.RootModel[Point | Loose])
+
+
+def test_a_described_class_and_a_class_that_holds_itself_are_strict() -> None:
+    made = response_format(Sky)["json_schema"]
+    properties = made["schema"]["properties"]
+    assert made["strict"] is True
+    assert properties["color"] == {
+        "enum": ["red", "blue"], "title": "Color", "type": "string", "description": "At noon."
+    }  # fmt: skip
+    assert (properties["sun"]["required"], properties["sun"]["description"]) == (["x", "y"], "Where it stands.")
+    assert properties["sun"]["additionalProperties"] is False
+    assert properties["moon"] == {"$ref": "#/$defs/Point"}
+    made = response_format(Tree)["json_schema"]
+    assert made["strict"] is True
+    assert (made["schema"]["type"], made["schema"]["required"]) == ("object", ["branches", "trunk"])
+    assert made["schema"]["properties"]["branches"]["items"] == {"$ref": "#/$defs/Tree"}
+    assert response_format(Node)["json_schema"]["strict"] is False
+
+
+STRICT = (str, int, Literal["a"], Color, list[int], list[Point], int | None, datetime.date, Sky, Tree,
+          Annotated[list[int], pydantic.Field(min_length=1)], Annotated[int, pydantic.Field(ge=0)],
+          Annotated[str, pydantic.Field(pattern="^a+$")])  # fmt: skip
+# Of each, the words with which the service refuses it.
+NOT_STRICT: dict[Any, str] = {
+    Any: "('properties', 'x'), schema must have a 'type' key", object: "schema must have a 'type' key",
+    list: "('properties', 'x', 'items'), schema must have a 'type' key", list[Any]: "schema must have a 'type' key",
+    tuple[int, str]: "array schema missing items", set[int]: "'uniqueItems' is not permitted",
+    dict[str, int]: "'additionalProperties' is required to be supplied and to be false",
+    Loose: "an array including every key in properties. Missing 'x'", list[Loose] | None: "Missing 'x'",
+    Annotated[str, pydantic.Field(min_length=1)]: "'minLength' is not permitted",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["openai", "openai-responses"])
+def test_what_is_said_to_be_strict_is_taken_and_what_is_not_would_be_refused(name: str) -> None:
+    with Emulator() as server:
+        server.reply = lambda _: "{}"
+        server.script = Script(dialect="openai" if name == "openai" else None)
+        settings: dict[str, Any] = {"model": "gpt-4o", "api_key": "k", "base_url": server.url + "/v1", "retries": 0}
+        for kind in (*STRICT, *NOT_STRICT):
+            made = response_format(with_field(kind))
+            assert made["json_schema"]["strict"] is (kind not in NOT_STRICT), kind
+            assert g4flite.stream(name, "Hi", response_format=made, **settings).text() == "{}"
+            made["json_schema"]["strict"] = True
+            stream = g4flite.stream(name, "Hi", response_format=made, **settings)
+            if kind in NOT_STRICT:
+                with pytest.raises(g4flite.StatusError) as caught:
+                    stream.text()
+                assert NOT_STRICT[kind] in str(caught.value), kind
+            else:
+                assert stream.text() == "{}", kind
+        for schema, said in (
+            ({"$ref": "#/$defs/A", "$defs": {}}, "schema must be a JSON Schema of "),
+            (schema_of_type(Sky), "$ref cannot have keywords {'description'}"),
+        ):
+            wrong = {"type": "json_schema", "json_schema": {"name": "a", "schema": closed(schema), "strict": True}}
+            with pytest.raises(g4flite.StatusError) as caught:
+                g4flite.stream(name, "Hi", response_format=wrong, **settings).text()
+            assert said in str(caught.value)
+
+
+def test_a_pattern_that_looks_around_and_a_schema_of_anything_are_not_strict() -> None:
+    assert not is_strict({"type": "array", "items": True})
+    for pattern, strict in (("a(?=b)", False), ("(?<!a)b", False), ("(?:a)b", True)):
+        assert is_strict({"type": "string", "pattern": pattern}) is strict
+
+
+def test_gemini_takes_references_and_refuses_what_holds_itself_by_required_properties(
+    server: Emulator, driver: Driver
+) -> None:
+    server.reply = lambda _: "{}"
+    settings: dict[str, Any] = {"model": "gemini-3-pro", "api_key": "k", "base_url": server.url, "retries": 0}
+
+    def sky(sky: Sky, point: Annotated[Point, pydantic.Field(description="Where.")]) -> None: ...
+
+    for wanted in (Sky, Node, {"type": "json_schema", "json_schema": {"name": "a", "schema": schema_of_type(Node)}}):
+        assert "".join(driver.collect("gemini", "Hi", response_format=wanted, tools=[sky], **settings)) == "{}"
+        sent = server.exchanges[-1].body.decode()
+        assert '"$ref"' in sent
+        assert not re.search(r'"\$ref": ?"[^"]*", ?"', sent)
+        root = json.loads(sent)["generationConfig"]["responseJsonSchema"]
+        assert root["type"] == "object"
+        assert "$ref" not in root
+    before = server.connections
+    for wanted in (Tree, with_field(Tree), pydantic.create_model("Optional", x=(Tree | None, None))):
+        with pytest.raises(OptionError, match=r"^gemini: .*'#/\$defs/Tree' holds itself by required properties alone"):
+            driver.collect("gemini", "Hi", response_format=wanted, **settings)
+    assert server.connections == before
+    for schema, said in ((schema_of_type(Sky), "beside $ref '#/$defs/Color'"), (schema_of_type(Tree), "cyclic"),
+                         ({"$ref": "#"}, "cyclic")):  # fmt: skip
+        config = {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": schema}}
+        with pytest.raises(g4flite.StatusError) as caught:
+            driver.collect("gemini", "Hi", extra=config, **settings)
+        assert said in str(caught.value)
 
 
 def sent(name: str, model: str, wanted: Any) -> Any:

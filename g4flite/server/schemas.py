@@ -1,0 +1,97 @@
+"""What services refuse of a JSON Schema.
+
+openai_strict(data)     # Refusal 400 "... context=('properties', 'color'), $ref cannot have keywords {'description'}."
+gemini(schema)          # Refusal 400 for a keyword beside a `$ref`, and for a circle of required properties
+
+The words are OpenAI's own, as users have quoted them in 2024 to 2026 (langchain-ai/langchainjs#11381 and others).
+Gemini's rules are in the types of google-genai 3.6.1; its words for them are not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from .checks import Refusal
+
+JSON = dict[str, Any]
+# What OpenAI's `strict` does not take (pydantic-ai's profile of OpenAI, 2026).
+NOT_PERMITTED = ("oneOf", "allOf", "not", "default", "prefixItems", "uniqueItems", "patternProperties", "minLength",
+                 "maxLength", "minProperties", "maxProperties", "propertyNames", "contains")  # fmt: skip
+TYPED = ("type", "$ref", "anyOf", "enum", "const")
+
+
+def openai_strict(data: JSON) -> None:
+    """Refuse a schema of a tool or an answer that is said to be strict and is not."""
+    form = data.get("response_format") or (data.get("text") or {}).get("format") or {}
+    forms = [("response_format", form.get("json_schema") or form, "schema")]
+    tools = [("function", tool.get("function") or tool, "parameters") for tool in data.get("tools") or ()]
+    for what, one, field in [*forms, *tools]:
+        if one.get("strict") is True:
+            _check_strict(f"{what} '{one.get('name')}'", one.get(field), ())
+
+
+def _check_strict(what: str, schema: Any, place: tuple[str, ...]) -> None:
+    """Refuse a schema at this place in another if it, or one that stands in it, breaks the rules of `strict`."""
+    for said in _not_strict(schema, root=not place):
+        raise Refusal(400, f"Invalid schema for {what}: In context={place!r}, {said}.")
+    for key in ("properties", "$defs"):
+        for name, one in (schema.get(key) or {}).items():
+            _check_strict(what, one, (*place, key, name))
+    for number, one in enumerate(schema.get("anyOf") or ()):
+        _check_strict(what, one, (*place, "anyOf", str(number)))
+    if "items" in schema:
+        _check_strict(what, schema["items"], (*place, "items"))
+
+
+def _not_strict(schema: Any, *, root: bool) -> list[str]:
+    """Return what in a schema breaks the rules of `strict`; what stands in its schemas is not looked at."""
+    if not isinstance(schema, dict) or not any(key in schema for key in TYPED):
+        return ["schema must have a 'type' key"]
+    kind, missing = schema.get("type"), (schema.get("properties") or {}).keys() - {*schema.get("required", ())}
+    said = "'required' is required to be supplied and to be an array including every key in properties. Missing"
+    found = {
+        f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{kind}\"'": root and kind != "object",
+        f"$ref cannot have keywords {schema.keys() - {'$ref'}}": "$ref" in schema and len(schema) > 1,
+        "array schema missing items": kind == "array" and "items" not in schema,
+        "'additionalProperties' is required to be supplied and to be false":
+            kind == "object" and schema.get("additionalProperties") is not False,
+        **{f"{said} '{name}'": True for name in missing},
+        **{f"'{key}' is not permitted": key in schema for key in NOT_PERMITTED},
+    }  # fmt: skip
+    return [words for words, wrong in found.items() if wrong]
+
+
+def gemini(schema: JSON) -> None:
+    """Refuse a keyword beside a `$ref`, unless it begins with a $, and a circle without an optional property."""
+    for one in (schema, *(schema.get("$defs") or {}).values()):
+        _alone(one)
+        _no_circle(schema, one, ())
+
+
+def _alone(one: JSON) -> None:
+    """Refuse a keyword beside a `$ref`."""
+    if "$ref" in one and any(not key.startswith("$") for key in one):
+        raise Refusal(400, f"responseJsonSchema: no other properties may be set beside $ref {one['$ref']!r}.")
+    for inner in _inside(one, one.get("properties") or {}):
+        _alone(inner)
+
+
+def _no_circle(root: JSON, one: JSON, held: tuple[str, ...]) -> None:
+    """Refuse a reference that leads back to itself by required properties; `held` are those that lead here."""
+    if ref := one.get("$ref"):
+        if ref in held:
+            raise Refusal(400, f"responseJsonSchema: {ref!r} is cyclic, and may only be in non-required properties.")
+        target = root if ref == "#" else (root.get("$defs") or {}).get(ref.rpartition("/")[2], {})
+        _no_circle(root, target, (*held, ref))
+    for inner in _inside(one, one.get("required") or ()):
+        _no_circle(root, inner, held)
+
+
+def _inside(one: JSON, names: Collection[str]) -> Iterator[JSON]:
+    """Yield the schemas that stand in a schema, of its properties those with these names."""
+    found = [inner for name, inner in (one.get("properties") or {}).items() if name in names]
+    for key in ("anyOf", "oneOf", "prefixItems"):
+        found += one.get(key) or ()
+    found += [one.get("items"), one.get("additionalProperties")]
+    yield from (inner for inner in found if isinstance(inner, dict))
