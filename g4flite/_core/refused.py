@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .effort import Question
 from .errors import OptionError
 from .takes import Refused, Takes
 
@@ -28,15 +29,18 @@ def check_refused(
 ) -> None:
     """Raise `OptionError` for an option that the service is known to refuse for this model and these messages.
 
-    `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for
-    `thinking`, which is no option: it is the caller's way past these rules.
+    `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for those that
+    say whether the model thinks: `extra` is the caller's way past these rules.
     """
     for name in () if takes.negatives else AMOUNTS:
         if isinstance(options.get(name), int | float) and options[name] < 0:
             raise OptionError(f"{name}={options[name]!r} is below zero, which the service refuses; pass 0 or more")
     given = {**options, "thinking": extra.get("thinking", thinking)}
+    reasoning = extra.get("reasoning")
+    effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
+    effort = extra.get("reasoning_effort", effort or options.get("reasoning_effort"))
     for rule in takes.refused:
-        if not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):
+        if effort in rule.idle or not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):
             continue
         what = f"{rule.option}={_kind_of(given[rule.option])!r}"
         if not rule.unsaid:
@@ -49,10 +53,19 @@ def check_refused(
             )
 
 
+def check_effort(call: Question, takes: Takes) -> None:
+    """Raise `OptionError` for a `reasoning_effort` that the model refuses, before anything is made of it.
+
+    Whoever translates the option knows the service's levels, but not those that this model takes.
+    """
+    check_refused(call.model, {"reasoning_effort": call.options.get("reasoning_effort")}, {}, (), takes)
+
+
 def _concerns(rule: Refused, given: Mapping[str, Any]) -> bool:
     """Return whether a rule forbids one of the given options, to some model and some messages."""
     value = _kind_of(given.get(rule.option))
-    if value is None or (value not in rule.values if rule.values else value in rule.but):
+    # False asks for nothing.
+    if value is None or value is False or (value not in rule.values if rule.values else value in rule.but):
         return False
     if rule.beside and given.get(rule.beside) in (None, [], ()):
         return False
@@ -67,8 +80,9 @@ def _kind_of(value: Any) -> Any:
 def _why(rule: Refused, model: str | None) -> str:
     """Return the end of the message about an option that the service refuses, whatever the messages say."""
     beside = f" together with {rule.beside}=" if rule.beside else ""
-    thought = " while it thinks" if rule.thinking else ""
+    thought = " while it thinks" if rule.thinking or rule.idle else ""
     advice = f"leave {'one of them' if beside else 'it'} out"
-    if rule.but and not beside:
-        advice += f", or pass {' or '.join(map(repr, rule.but))}"
+    instead = [*map(repr, () if beside else rule.but), *(["reasoning_effort='none'"] if rule.idle else [])]
+    if instead:
+        advice += f", or pass {' or '.join(instead)}"
     return f"{beside} is refused by the model {model!r}{thought}; {advice}"

@@ -39,6 +39,8 @@ class Refused:
     - `unsaid` is a word in lower case; if there is one, the service takes the option once a message has the word.
     - `thinking` are the types of the field `thinking` with which the model refuses it, None standing for no such field;
       () means that it does not matter whether the model thinks.
+    - `idle` are the levels of `reasoning_effort` with which the model takes it, None standing for no level; () means
+      that the level does not matter.
     """
 
     option: str
@@ -48,6 +50,7 @@ class Refused:
     beside: str = ""
     unsaid: str = ""
     thinking: Collection[str | None] = ()
+    idle: Collection[str | None] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
-from .._core.refused import check_refused
+from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import REASONING as REASONED
 from .._core.response.counts import count_or_none, found, merged, usage_of
@@ -46,11 +46,16 @@ from .._core.takes import CHAT_MEDIA, Refused, Takes
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools", "reasoning_effort", "logprobs", "cache")}
 
-# The models that always reason.
-REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?"
+# The models that always reason, those that reason unless they are told not to, and those that reason if they are told
+# to (pydantic-ai's profiles, checked against the service in July 2026; gpt-6-astra is of its guide).
+REASONING = (
+    r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-\d\d-\d\d)?|gpt-5\.1-codex(-.+)?|gpt-5\.\d+-(chat|pro)(-.+)?|"
+    "gpt-6-astra(-.+)?"
+)
+BY_DEFAULT, IF_TOLD = r"gpt-5\.[56](-.+)?", r"gpt-5\.[1-4](-.+)?"
 # What models refuse: 400 "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1)
 # value is supported." of the models that always reason (seen in many public reports, 2025-2026).  gpt-5.1 and later
-# ones take it, depending on their effort, and so do the chat models (pydantic-ai's profiles, July 2026).
+# ones take it while they do not reason (pydantic-ai's profiles, July 2026).
 # 400 "Unsupported parameter: 'top_p' is not supported with this model.", and of 'stop' alike, of the same models
 # (the same reports; a `top_p` of 1 is taken).
 # 400 "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.", and of
@@ -64,13 +69,30 @@ REFUSED = (
     JSON_UNSAID,
     # 400 "Unsupported parameter: 'presence_penalty' is not supported with this model." (pydantic-ai's profiles)
     *(Refused(option=name, models=REASONING) for name in ("frequency_penalty", "presence_penalty", "logprobs")),
+    *(
+        Refused(option=name, but=but, models=models, idle=idle)
+        for models, idle in ((BY_DEFAULT, ("none",)), (IF_TOLD, ("none", None)))
+        for name, but in (
+            ("temperature", (1,)),
+            ("top_p", (1,)),
+            ("frequency_penalty", ()),
+            ("presence_penalty", ()),
+            ("logprobs", ()),
+        )
+    ),
     # 400 "Unrecognized request argument supplied: reasoning_effort" (umputun/tg-spam#304, AAswordman/Operit#1048)
     Refused(option="reasoning_effort", models=r"(chatgpt-4o|gpt-(3\.5|4)).*"),
     # "All models before gpt-5.1 [...] do not support none. The gpt-5-pro model [...] only supports high"; of 5.1,
-    # "none, low, medium, and high" (types of openai-python 3.57.0, `Reasoning`); 5.6 knows no minimal, and the effort
-    # of the chat models is fixed (pydantic-ai's profiles, July 2026).
+    # "none, low, medium, and high" (types of openai-python 3.57.0, `Reasoning`); 5.6 knows no minimal (pydantic-ai's
+    # profiles, July 2026).  400 "'none' is not supported with the 'gpt-5.1-codex' model. Supported values are: 'low',
+    # 'medium', and 'high'." (openai/codex#6647); "'high' is not supported with the 'gpt-5.2-chat-2025-12-11' model.
+    # Supported values are: 'medium'." (Laisky/one-api#285); the pro models know medium, high and xhigh (developers.
+    # openai.com, models, 2026).
     Refused(option="reasoning_effort", but=("high",), models=r"gpt-5-pro.*"),
-    Refused(option="reasoning_effort", models=r"gpt-5(\.\d+)?-chat.*"),
+    Refused(option="reasoning_effort", but=("medium", "high"), models=r"gpt-5\.\d+-pro.*"),
+    Refused(option="reasoning_effort", models="gpt-5-chat.*"),
+    Refused(option="reasoning_effort", but=("medium",), models=r"gpt-5\.\d+-chat.*"),
+    Refused(option="reasoning_effort", but=("low", "medium", "high"), models=r"gpt-5\.1-codex.*|gpt-6-astra.*"),
     Refused(option="reasoning_effort", but=("minimal", "low", "medium", "high"), models=REASONING),
     Refused(option="reasoning_effort", but=("none", "low", "medium", "high"), models=r"gpt-5\.[16](-.+)?"),
 )
@@ -107,6 +129,7 @@ def chat(
 
     `reasoning` returns the fields of `reasoning_effort`, and `names` are the options that a dialect names otherwise.
     """
+    check_effort(call, takes)
     tools, thought = call.options.get("tools", ()), reasoning(call)
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
@@ -189,10 +212,11 @@ def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but ids of tool calls that are too long; `max_tokens` becomes
     `max_completion_tokens`.
 
-    System messages for o1-mini become the user's.  `temperature`, `top_p` and `stop` for a model that always reasons
-    raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
-    A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a tool call.  A level of
-    `reasoning_effort` that the model refuses, a budget, and `metadata` unless `extra=` has `store: True` raise it, too.
+    System messages for o1-mini become the user's.  `stop` for a model that always reasons, and `temperature`, `top_p`,
+    penalties and `logprobs` for one that reasons, raise `OptionError`.  A `response_format` of any JSON raises it if no
+    message has the word "json".  A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a
+    tool call.  A level of `reasoning_effort` that the model refuses, a budget, and `metadata` unless `extra=` has
+    `store: True` raise it, too.
     `parallel_tool_calls` without tools is left out.  `cache=True` changes nothing: the service caches by itself.
     A file without a name is named after its type.
 

@@ -29,7 +29,7 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call
-from .._core.refused import check_refused
+from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of, weight
@@ -91,10 +91,11 @@ def payload(call: Call) -> JSON:
     Images and files are parts `input_image` and `input_file`, also in the results of tools.
     `tools` are the functions, without the object `function` around each.  System messages for o1-mini become the
     user's.  A message with a `name` raises `MessagesError`.  A tool call with a name that the service refuses raises
-    it, too; `temperature` and `top_p` for a model that always reasons, and a level of `reasoning_effort` that it
+    it, too; `temperature`, `top_p` and `logprobs` for a model that reasons, and a level of `reasoning_effort` that it
     refuses, raise `OptionError`.  A `response_format` of any JSON raises it if no message has the word "json".
     `parallel_tool_calls` without tools is left out, and `cache=True` changes nothing: the service caches by itself.
     """
+    check_effort(call, TAKES)
     effort = level(call, SAME_LEVELS)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)

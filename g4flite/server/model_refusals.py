@@ -77,6 +77,16 @@ def effort_within(*levels: str) -> Callable[[Any, JSON], bool]:
     return lambda value, _: value.get("effort") in (None, *levels)
 
 
+def silent(*levels: str | None) -> Callable[[Any, JSON], bool]:
+    """Return the function that says whether a value is the default 1, or the model reasons at one of these efforts."""
+
+    def takes(value: Any, data: JSON) -> bool:
+        effort = data.get("reasoning_effort") or (data.get("reasoning") or {}).get("effort")
+        return effort in levels or (value == 1 and value is not True)
+
+    return takes
+
+
 def thinks(data: JSON, *kinds: str | None) -> bool:
     """Return whether the field `thinking` has one of these types; None stands for no such field."""
     return kind_of(data.get("thinking")) in kinds
@@ -99,7 +109,10 @@ SERVER_BLOCKS = (
     *(f"{tool}_tool_result" for tool in ("web_search", "web_fetch", "code_execution", "bash_code_execution",
                                          "text_editor_code_execution", "tool_search", "mcp")),
 )  # fmt: skip
-REASONING = r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?"
+REASONING = (
+    r"o[1-9](-.+)?|gpt-5(-mini|-nano|-pro|-codex)?(-\d{4}-.+)?|gpt-5\.1-codex(-.+)?|gpt-5\.\d+-(chat|pro)(-.+)?|"
+    "gpt-6-astra(-.+)?"
+)
 GPT_4 = r"(chatgpt-4o|gpt-(3\.5|4)).*"
 LEVEL = "Unsupported value: '{value}' is not supported with this model."
 DEEPSEEK_REASONING = "deepseek-(reasoner|v4)(-.+)?"
@@ -126,13 +139,19 @@ OPENAI = (
     Rule("response_format", UNSAID, says_json),
     *(Rule(name, f"Unsupported parameter: '{name}' is not supported with this model.", never, REASONING)
       for name in ("frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")),
+    *(Rule(name, UNSUPPORTED.format(name), silent(*efforts), models)
+      for models, efforts in ((r"gpt-5\.[56](-.+)?", ("none",)), (r"gpt-5\.[1-4](-.+)?", ("none", None)))
+      for name in ("temperature", "top_p", "frequency_penalty", "presence_penalty", "logprobs", "top_logprobs")),
     Rule("reasoning_effort", "Unrecognized request argument supplied: reasoning_effort", never, GPT_4),
     Rule("reasoning", "Unsupported parameter: 'reasoning.effort' is not supported with this model.", never, GPT_4),
     *(Rule(field, LEVEL, within_it(*levels), models)
       for field, within_it in (("reasoning_effort", within), ("reasoning", effort_within))
       for levels, models in (
           (("high",), "gpt-5-pro.*"),
-          ((), r"gpt-5(\.\d+)?-chat.*"),
+          (("medium", "high", "xhigh"), r"gpt-5\.\d+-pro.*"),
+          ((), "gpt-5-chat.*"),
+          (("medium",), r"gpt-5\.\d+-chat.*"),
+          (("low", "medium", "high", "xhigh"), r"gpt-5\.1-codex.*|gpt-6-astra.*"),
           (("minimal", "low", "medium", "high"), REASONING),
           (("none", "low", "medium", "high", "xhigh", "max"), r"gpt-5\.[16](-.+)?"),
       )),

@@ -66,9 +66,13 @@ TABLE: list[tuple[str, str, dict[Any, dict[str, Any]]]] = [
     ("openai", "gpt-5 gpt-5-mini gpt-5-2025-08-07 o3 o4-mini", plain("minimal", "low", "medium", "high")),
     ("openai", "gpt-5.1 gpt-5.6-sol", plain("none", "low", "medium", "high")),
     ("openai", "gpt-5-pro", plain("high")),
+    ("openai", "gpt-5.2-pro gpt-5.4-pro-2026-03-05", plain("medium", "high")),
+    ("openai", "gpt-5.1-codex gpt-5.1-codex-max gpt-6-astra", plain("low", "medium", "high")),
+    ("openai", "gpt-5.1-chat-latest gpt-5.2-chat", plain("medium")),
     ("openai", "gpt-4o gpt-4.1-mini chatgpt-4o-latest gpt-3.5-turbo gpt-5-chat-latest", {}),
     ("openai-responses", "m gpt-5.2", {name: {"reasoning": {"effort": name}} for name in EFFORTS}),
     ("openai-responses", "gpt-5", {name: {"reasoning": {"effort": name}} for name in EFFORTS[1:]}),
+    ("openai-responses", "gpt-5.2-pro", {name: {"reasoning": {"effort": name}} for name in ("medium", "high")}),
     ("openai-responses", "gpt-4o", {}),
     ("azure-openai", "m", plain(*EFFORTS)),
     ("anthropic", "claude-opus-4-6 claude-sonnet-4-7 claude-haiku-5 claude-opus-5", CLAUDE | NONE),
@@ -139,6 +143,8 @@ def test_an_effort_goes_out_or_is_refused(name: str, server: Emulator) -> None:
                 with pytest.raises(g4flite.OptionError, match=rf"^{name}: .*reasoning_effort=") as caught:
                     g4flite.stream(name, "Hi", **asked)
                 assert repr(model) in str(caught.value) or "at least 1024 tokens" in str(caught.value)
+                advised = {level for level in EFFORTS if repr(level) in str(caught.value).partition("pass ")[2]}
+                assert advised <= fields.keys(), (model, given)
                 assert server.connections == before
                 continue
             answer = g4flite.stream(name, "Hi", **asked)
@@ -170,6 +176,12 @@ def test_what_is_translated_away_is_told(server: Emulator) -> None:
 REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("openai", "gpt-5 o3", {"reasoning_effort": "none"}, "'none' is not supported with this model"),
     ("openai", "gpt-5.1 gpt-5.6", {"reasoning_effort": "minimal"}, "'minimal' is not supported with this model"),
+    ("openai", "gpt-5.2-pro gpt-5.1-codex", {"reasoning_effort": "none"}, "'none' is not supported with this model"),
+    ("openai", "gpt-5.2-chat", {"reasoning_effort": "high"}, "'high' is not supported with this model"),
+    ("openai-responses", "gpt-5.4-pro", {"reasoning": {"effort": "low"}}, "is not supported with this model"),
+    ("openai", "gpt-5.5", {"temperature": 0.2}, "'temperature' is not supported with this model"),
+    ("openai", "gpt-5.1", {"top_p": 0.2, "reasoning_effort": "xhigh"}, "'top_p' is not supported with this model"),
+    ("openai-responses", "gpt-5.1", {"temperature": 0.2, "reasoning": {"effort": "low"}}, "'temperature' is not supp"),
     ("openai", "gpt-5-pro gpt-5-chat-latest", {"reasoning_effort": "low"}, "'low' is not supported with this model"),
     ("openai", "gpt-4o", {"reasoning_effort": "low"}, "Unrecognized request argument supplied: reasoning_effort"),
     ("openai-responses", "gpt-5", {"reasoning": {"effort": "none"}}, "is not supported with this model"),
@@ -226,6 +238,30 @@ def test_a_model_that_thinks_takes_no_temperature_and_no_demand_for_a_tool(drive
     ):  # fmt: skip
         call = {**settings(name, server), "model": model, "tools": tools, **options}
         assert "".join(driver.collect(name, "Hi", reasoning_effort="none", **call)) == "You said: Hi"
+
+
+def test_what_a_model_refuses_while_it_reasons_goes_by_the_effort_that_goes_out(
+    driver: Driver, server: Emulator
+) -> None:
+    for name, model, options, taken in (
+        ("openai", "gpt-5.5", {"reasoning_effort": "none"}, True),
+        ("openai", "gpt-5.5", {"extra": {"reasoning_effort": "none"}}, True),
+        ("openai", "gpt-5.5", {"extra": {"reasoning_effort": "xhigh"}}, False),
+        ("openai", "gpt-5.2", {"reasoning_effort": "none", "extra": {"reasoning_effort": "low"}}, False),
+        ("openai-responses", "gpt-5.2", {"reasoning_effort": "high"}, False),
+        ("openai-responses", "gpt-5.2", {"extra": {"reasoning": {"effort": "low"}}}, False),
+        ("openai-responses", "gpt-5.2", {"reasoning_effort": "low", "extra": {"reasoning": {"a": "b"}}}, False),
+        ("openai-responses", "gpt-5.6", {"extra": {"reasoning": {"effort": "none"}}}, True),
+    ):  # fmt: skip
+        call = {**settings(name, server), "model": model, "temperature": 0.2, **options}
+        server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
+        if taken:
+            assert "".join(driver.collect(name, "Hi", **call)) == "You said: Hi", options
+            continue
+        before = server.connections
+        with pytest.raises(g4flite.OptionError, match=r"it thinks; leave it out, or pass 1 or reasoning_effort='none'"):
+            driver.collect(name, "Hi", **call)
+        assert server.connections == before
 
 
 def test_a_budget_leaves_room_for_the_answer() -> None:

@@ -148,7 +148,13 @@ JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}
 # the error names.
 TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("openai openai-responses", "o1 o1-preview o3-mini o4-mini-2025-04-16 gpt-5 gpt-5-mini gpt-5-nano-2025-08-07",
-     "gpt-4o gpt-5.2 gpt-5-chat-latest gpt-5.2-pro m", {"temperature": 0.2}, "temperature=0.2"),
+     "gpt-4o gpt-5.2 gpt-5-chat-latest m", {"temperature": 0.2}, "temperature=0.2"),
+    ("openai openai-responses", "gpt-5.2-pro gpt-5.4-pro-2026-03-05 gpt-5.1-codex-max gpt-5.2-chat-latest gpt-6-astra "
+     "gpt-5.5 gpt-5.6-sol", "gpt-5.1 gpt-5.3-codex gpt-5.4-mini gpt-5.10", {"temperature": 0.2}, "temperature=0.2"),
+    ("openai", "gpt-5.1 gpt-5.2-2025-12-11 gpt-5.4-mini gpt-5.5", "gpt-5.10 m",
+     {"temperature": 0.2, "reasoning_effort": "high"}, "temperature=0.2"),
+    *(("openai", "gpt-5.4", "m", {option: value, "reasoning_effort": "low"}, f"{option}={value}")
+      for option, value in (("top_p", 0.5), ("frequency_penalty", 0.5), ("presence_penalty", 0), ("logprobs", 2))),
     ("github-models", "openai/o3-mini openai/gpt-5", "openai/gpt-4o openai/gpt-5-chat o3-mini m",
      {"temperature": 0.2}, "temperature=0.2"),
     ("anthropic", "claude-opus-4-7 claude-opus-4-7-20260416 claude-sonnet-5 claude-opus-5-5 claude-fable-5-1",
@@ -194,6 +200,16 @@ TAKEN: list[tuple[str, str, dict[str, Any]]] = [
     ("openai", "o3-mini", {"temperature": 1, "top_p": 1, "max_tokens": 5}),
     ("github-models", "openai/o3-mini", {"temperature": 1, "max_tokens": 5}),
     ("github-models", "openai/gpt-4o", {"temperature": 0, "max_tokens": 5}),
+    *(
+        (
+            "openai",
+            model,
+            {"temperature": 0.2, "top_p": 0.5, "presence_penalty": 1, "logprobs": True, "reasoning_effort": "none"},
+        )
+        for model in ("gpt-5.1", "gpt-5.4-mini", "gpt-5.5", "gpt-5.6")
+    ),
+    ("openai", "gpt-5.5", {"temperature": 1, "logprobs": False}),
+    ("openai-responses", "gpt-5.5", {"temperature": 0.2, "reasoning_effort": "none"}),
     ("openai", "m", {"response_format": {"type": "json_object"}}),
     ("openai-responses", "m", {"response_format": {"type": "json_object"}}),
     ("azure-openai", "m", {"response_format": {"type": "json_object"}}),

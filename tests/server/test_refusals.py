@@ -248,6 +248,12 @@ def test_the_other_protocols_refuse_what_their_services_refuse(wire: Wire, said:
 MADE_UP = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
 NAMED_TOOL = {"type": "function", "function": {"name": "weather"}}
 JSON_ASKED = [{"role": "user", "content": "A, in Json."}]
+
+
+def strict(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "weather", "strict": True, "parameters": parameters}}
+
+
 # The dialect, what the request says besides, and the refusal; "" means that the service takes it.
 OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-reasoner", "tool_choice": "required"}, "Thinking mode does not support this tool"),
@@ -283,6 +289,11 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("openai", {"parallel_tool_calls": False}, ""),
     ("openai", {"parallel_tool_calls": False, "tools": None}, "is only allowed when 'tools' are specified."),
     ("openai", {"model": "gpt-5", "temperature": 1}, ""),
+    ("openai", {"tools": [strict({"type": "object", "additionalProperties": False})]}, ""),
+    ("openai", {"tools": [strict({"type": "object"})]}, "'additionalProperties' is required to be supplied and"),
+    ("openai", {"model": "gpt-5.4", "top_p": 1, "reasoning_effort": "low"}, ""),
+    ("openai", {"model": "gpt-5.4", "logprobs": True, "reasoning_effort": "low"}, "'logprobs' is not supported with"),
+    ("openai", {"model": "gpt-5.4", "logprobs": True}, ""),
     ("openai", {"model": "gpt-4o", "temperature": 0, "max_tokens": 5}, ""),
 ]
 
