@@ -154,6 +154,23 @@ def test_the_values_so_far_come_while_the_answer_does(
     assert partials(driver, answering(server, '{"city": "Oslo", "at": [1, 23]}'), most=2) == found[:2]
 
 
+def test_the_last_value_of_a_long_answer_is_the_whole_one(server: Emulator, driver: Driver) -> None:
+    numbers = list(range(2000))
+    assert partials(driver, answering(server, json.dumps(numbers)))[-1] == numbers
+
+
+def test_a_loop_over_the_values_may_be_passed_on(server: Emulator, driver: Driver) -> None:
+    async def collect() -> list[Any]:
+        values = aiter(answering(server, "[1]").partials())
+        return [value async for value in values]
+
+    if driver.name == "sync":
+        values = iter(answering(server, "[1]").partials())
+        assert [*iter(values)] == [[1]]
+    else:
+        assert driver.run(collect) == [[1]]
+
+
 def test_a_text_that_is_no_json_ends_the_loop_with_an_error(server: Emulator, driver: Driver) -> None:
     for text in ("Hello", '{"x": 1'):
         with pytest.raises(MalformedReplyError) as caught:
