@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,6 +40,11 @@ class City(pydantic.BaseModel):
 @dataclass
 class Loose:
     x: int = 0
+
+
+@dataclass
+class Size:
+    x: float
 
 
 def answering(server: Emulator, text: str, **more: Any) -> g4flite.Stream:
@@ -98,6 +104,9 @@ def test_an_answer_without_a_class_is_plain_json(server: Emulator, driver: Drive
         ('{"x": 1, "y": "secret"}', Point, "y: Input should be a valid integer"),
         ("[", Point, "Invalid JSON: EOF while parsing a list"),
         ("[" * 100_000, None, "the answer is not the JSON that was asked for"),
+        ('{"x": NaN}', None, "NaN is no JSON"),
+        ('{"x": NaN}', Size, "NaN is no JSON"),
+        ('{"x": -Infinity}', Size, "-Infinity is no JSON"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_an_error_with_its_text(
@@ -204,6 +213,31 @@ def test_what_is_missing_is_said_before_a_socket_is_opened(server: Emulator, mon
     with pytest.raises(OptionError, match="needs pydantic: pip install pydantic"):
         answering(server, "{}", response_format=Point)
     assert server.exchanges == []
+
+
+def test_no_value_so_far_holds_what_json_cannot_say(server: Emulator, driver: Driver) -> None:
+    stream = answering(server, '{"x": NaN, "y": 1}')
+    seen: list[Any] = []
+
+    async def collect() -> None:
+        async with stream:
+            async for value in stream.partials():
+                seen.append(value)
+
+    with pytest.raises(MalformedReplyError, match="NaN is no JSON"):
+        driver.run(collect) if driver.name != "sync" else seen.extend(stream.partials())
+    assert "nan" not in str(seen)
+
+
+@pytest.mark.parametrize("missing", ["", "jiter"])
+def test_neither_parser_of_partial_json_takes_nan(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    parse = parser_of_partial_json()
+    assert parse(b'{"x": [1.5') == {"x": [1.5]}
+    for text in (b'{"x": NaN', b"[-Infinity, 1"):
+        with pytest.raises(ValueError, match="invalid number|expected value"):
+            parse(text)
 
 
 def test_a_long_text_is_parsed_in_linear_time() -> None:
