@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from . import providers
 from ._core.errors import (
     G4fliteError,
     LimitError,
@@ -47,6 +48,10 @@ __all__ = ["Answer", "Conversation", "tool_result"]
 END: Final = object()
 # With these finish reasons, the service wants the turn back to go on with it.
 CONTINUED: Final[Sequence[object]] = ("pause",)
+# The fields of a file that `save` writes, and their types.
+SAVED: Final[Mapping[str, Any]] = {
+    "provider": str | list, "model": str | None, "system": str | None, "messages": list,
+}  # fmt: skip
 
 
 class Conversation:
@@ -58,14 +63,15 @@ class Conversation:
 
     - `provider` is what `g4flite.stream` takes.  If it is a provider's name or a `Provider`, the conversation keeps its
       connections, which `with`, `close()` or, after `async for`, `async with` or `aclose()` closes.
-    - `system` is the text of the system message, which stands before the history.
+    - `system` is the text of the system message, which stands before the history; None means the setting of the
+      `Client`, and "" means none.
     - `tools` are functions with annotations and a docstring, which need pydantic, or pairs of a dict in the OpenAI form
       and its function.  In `async for`, async functions are awaited, other functions are called in threads, and the
       calls of one turn run side by side.
     - `approve` is a function, sync or async, which is called with each `ToolCall` before it runs.  It returns True, or
       False, or a reason as text, which the model is told; or it raises, which ends the answer.
-    - `fatal` are the classes of exceptions that end the answer if a tool raises them.  Of all others, and of calls that
-      are wrong, the model is told.
+    - `fatal` are the classes of exceptions that end the answer if a tool raises them.  Of all others, of results that
+      cannot be sent (`MessagesError`), and of calls that are wrong, the model is told.
     - `max_rounds` is the most requests that one answer may take.
     - `messages` is the history that the conversation begins with.
     - `settings` are the other arguments of `g4flite.stream`.  A `tool_choice` that demands a tool counts for the first
@@ -88,8 +94,7 @@ class Conversation:
         messages: Sequence[Any] | None = None,
         **settings: Any,
     ) -> None:
-        _check(approve, fatal, max_rounds, settings)
-        self.system = system
+        _check(provider, system, approve, fatal, max_rounds, settings)
         self.messages = _history(messages or ())
         self.usage = Usage()
         self._tools = tools_of(tools)
@@ -102,7 +107,10 @@ class Conversation:
         if isinstance(provider, str | Provider) and "client" not in self._settings:
             self._provider = self._client = Client(provider, model=model, **self._settings)
             self._settings = {}
-        self.model = self._provider._call.model if isinstance(self._provider, Client) and model is None else model
+        self.model, self.system = model, system
+        if isinstance(self._provider, Client):
+            self.model = self._provider._call.model if model is None else model
+            self.system = self._provider._system if system is None else system
         # The loop that reads an answer.
         self._reading: weakref.ref[Loop] | None = None
 
@@ -112,17 +120,21 @@ class Conversation:
         If the answer does not come to its end, the history stays as it is.  Raises what `g4flite.stream` raises.
         """
         turn = _history([content if isinstance(content, Mapping) else {"role": "user", "content": content}])
-        return Answer(self, turn, self._ask(turn, self._tool_choice))
+        choice = {} if self._tool_choice is None else {"tool_choice": self._tool_choice}
+        return Answer(self, turn, self._ask(turn, **choice))
 
-    def _ask(self, turn: Sequence[Mapping[str, Any]], tool_choice: Any) -> Stream:
-        """Return the stream of a request that holds the history and the messages of this turn."""
-        system = [{"role": "system", "content": self.system}] if self.system else []
+    def _ask(self, turn: Sequence[Mapping[str, Any]], **choice: Any) -> Stream:
+        """Return the stream of a request that holds the history and the messages of this turn.
+
+        Without a `tool_choice` among the arguments, that of a `Client` counts.
+        """
         return stream(
             self._provider,
-            [*system, *self.messages, *turn],
+            [*self.messages, *turn],
+            system=self.system,
             model=self.model,
             tools=[tool.form for tool in self._tools.values()] or None,
-            tool_choice=tool_choice,
+            **choice,
             **self._settings,
         )
 
@@ -173,10 +185,15 @@ class Conversation:
         """
         try:
             saved = json.loads(Path(path).read_text("utf-8"))
-            named, messages = saved["provider"], saved["messages"]
-            found_model, found_system = saved["model"], saved["system"]
+            named, found_model, found_system, messages = (saved[field] for field in SAVED)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UsageError(f"{path} holds no conversation that save() wrote: {error!r}") from None
+        for field, kinds in SAVED.items():
+            if not isinstance(saved[field], kinds):
+                raise UsageError(
+                    f"{path} holds no conversation that save() wrote: {field!r} is of the type "
+                    f"{type(saved[field]).__name__}"
+                )
         asked = named if provider is None else provider
         if model is None and _names(asked) == named:
             model = found_model
@@ -216,8 +233,21 @@ class Conversation:
         return f"<Conversation with {_names(self._provider)}, model {self.model}: {len(self.messages)} messages>"
 
 
-def _check(approve: object, fatal: object, max_rounds: object, settings: dict[str, Any]) -> None:
-    """Raise `OptionError` for an argument of a conversation that cannot work."""
+def _check(
+    provider: Any, system: object, approve: object, fatal: object, max_rounds: object, settings: dict[str, Any]
+) -> None:
+    """Raise `OptionError` for an argument of a conversation that cannot work, or `ProviderNotFoundError`."""
+    is_one = isinstance(provider, str) or not isinstance(provider, Sequence)
+    for one in [provider] if is_one else provider:
+        if not isinstance(one, Client):
+            providers.find(one)
+        elif one._call.options.get("tools"):
+            raise OptionError(
+                "the Client has tools, whose functions a Conversation does not know; give tools= to the Conversation",
+                provider=one._call.provider.name,
+            )
+    if not isinstance(system, str | None):
+        raise OptionError(f"system= must be a text, not {type(system).__name__}")
     if approve is not None and not callable(approve):
         raise OptionError(f"approve= must be a function, not {type(approve).__name__}")
     classes = fatal if isinstance(fatal, tuple) else (fatal,)
@@ -359,7 +389,7 @@ class Answer:
             self._turn += [job.result for job in jobs]
             # A demand to call a tool would never let the model answer.
             choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
-            self._streams.append(chat._ask(self._turn, choice))
+            self._streams.append(chat._ask(self._turn, tool_choice=choice))
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the answer has ended.
@@ -421,11 +451,12 @@ class Loop:
         return self
 
     def __next__(self) -> Any:
+        item: Any = END
         try:
             while self._items is None or (item := next(self._items, END)) is END:
                 wanted = next(self._steps, None)
                 if wanted is None:
-                    raise StopIteration
+                    break
                 if isinstance(wanted, Stream):
                     self._items = wanted._read(everything=self._everything)
                 else:
@@ -435,14 +466,17 @@ class Loop:
         except BaseException as error:
             self._end(error)
             raise
+        if item is END:
+            raise StopIteration
         return item
 
     async def __anext__(self) -> Any:
+        item: Any = END
         try:
             while self._items is None or (item := await anext(self._items, END)) is END:
                 wanted = next(self._steps, None)
                 if wanted is None:
-                    raise StopAsyncIteration
+                    break
                 if isinstance(wanted, Stream):
                     self._items = wanted._aread(everything=self._everything)
                 else:
@@ -452,6 +486,8 @@ class Loop:
         except BaseException as error:
             self._end(error)
             raise
+        if item is END:
+            raise StopAsyncIteration
         return item
 
     def _end(self, error: BaseException) -> None:
@@ -459,6 +495,9 @@ class Loop:
         self._steps.close()
         if isinstance(error, G4fliteError):
             error.partial = self._answer.partial
+        # A function of the caller raised it.  The loop that reads the answer would take it for the end (PEP 479).
+        if isinstance(error, StopIteration | StopAsyncIteration):
+            raise RuntimeError(f"a tool or approve= raised {type(error).__name__}") from error
 
 
 name_by_package(Conversation, Answer)

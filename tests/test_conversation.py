@@ -8,6 +8,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -219,12 +220,80 @@ def test_an_interrupt_in_a_tool_leaves_the_history_as_it_was(
     assert chat.messages == []
 
 
-def test_a_result_that_is_not_json_is_the_programmer_s_mistake(driver: Driver, server: Emulator) -> None:
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "MessagesError: the result of a tool call is not JSON: Out of range float values"),
+        (object(), "MessagesError: the result of a tool call is not JSON: Unable to serialize"),
+        ("\ud83d", "MessagesError: the result of a tool call has half of a surrogate pair"),
+        ([{"type": "image_url", "image_url": {"url": "x"}}], "MessagesError: the result of a tool call, part 1"),
+        ([{"type": "restaurant", "name": "A"}], '[{"type": "restaurant", "name": "A"}]'),
+        (date(2026, 1, 2), '"2026-01-02"'),
+        (Usage(1, 2), "[1, 2, "),
+    ],
+)
+def test_whatever_a_tool_returns_the_answer_goes_on(driver: Driver, server: Emulator, value: Any, said: str) -> None:
     form = {"function": {"name": "weather"}}
-    chat = conversation(server, tools=[(form, lambda city: {city})])
-    with pytest.raises(g4flite.MessagesError, match="the tool 'weather': the result of a tool call is not JSON"):
+    chat = conversation(server, tools=[(form, lambda city: value)])
+    assert say(driver, chat, "A coat?").startswith(f"It is {said}")
+    assert chat.messages[2].get("is_error", False) is said.startswith("MessagesError")
+    assert chat.messages[2]["content"].startswith(said)
+
+
+def test_a_result_that_cannot_be_sent_may_be_fatal(driver: Driver, server: Emulator) -> None:
+    chat = conversation(server, tools=[({"function": {"name": "weather"}}, lambda city: float("nan"))], fatal=Exception)
+    with pytest.raises(g4flite.MessagesError, match="the result of a tool call is not JSON"):
         say(driver, chat, "A coat?")
     assert chat.messages == []
+
+
+@pytest.mark.parametrize("stop", [StopIteration, StopAsyncIteration])
+@pytest.mark.parametrize("sync", [True, False])
+def test_a_function_that_raises_the_end_of_a_loop_does_not_end_the_answer_as_if_complete(
+    driver: Driver, server: Emulator, stop: type[Exception], sync: bool
+) -> None:
+    def approve(call: ToolCall) -> bool:
+        raise stop
+
+    async def aapprove(call: ToolCall) -> bool:
+        raise stop
+
+    asked = driver if not sync else Driver("sync")
+    approving = approve if asked.name == "sync" else aapprove
+    for settings in (
+        {"tools": tools(driver), "approve": approving},
+        {"tools": [failing(asked, stop())], "fatal": (stop,)},
+    ):
+        chat = conversation(server, **settings)
+        with pytest.raises(RuntimeError, match=f"raised {stop.__name__}") as caught:
+            say(driver, chat, "A coat?")
+        assert isinstance(caught.value.__cause__, stop)
+        assert (chat.messages, len(server.exchanges)) == ([], 1)
+        server.exchanges.clear()
+    chat = conversation(server, tools=[failing(asked, stop())])
+    said = say(driver, chat, "A coat?")
+    assert said.startswith("It is ")
+    assert said.endswith(f"{stop.__name__}.")
+
+
+@pytest.mark.parametrize("arguments", ['{"city": ', '{"city": "Oslo",}', "[1]", '{"city": NaN}'])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_call_whose_arguments_are_no_object_is_told_to_the_model(
+    driver: Driver, server: Emulator, provider: str, arguments: str
+) -> None:
+    server.reply = calling(CALL._replace(arguments=arguments))
+    chat = conversation(server, provider, tools=tools(driver))
+    said = f"are not a JSON object: {arguments!r}"
+    assert said in say(driver, chat, "A coat?")
+    assert chat.messages[1]["tool_calls"][0]["function"]["arguments"] == arguments
+    # Another service, which takes objects alone, gets the history.
+    server.reply, server.keys = "Hi", False
+    for other in ("anthropic", "gemini", "ollama"):
+        keyed = {} if other == "ollama" else {"api_key": SECRET}
+        stream = g4flite.stream(other, [*chat.messages, USER], model="m", base_url=server.url, retries=0, **keyed)
+        assert driver.read(stream) == ["Hi"]
+        assert "message 2, tool call 1: the arguments are left out" in " ".join(stream.dropped)
+        assert "are not a JSON object: " in server.exchanges[-1].body.decode()
 
 
 # Approval
@@ -582,6 +651,45 @@ def test_a_client_that_is_given_stays_open(driver: Driver, server: Emulator) -> 
         driver.run(client.aclose)
 
 
+@pytest.mark.parametrize(("own", "expected"), [(None, "Be brief."), ("Be long.", "Be long."), ("", None)])
+def test_the_system_message_replaces_that_of_a_client(
+    driver: Driver, server: Emulator, tmp_path: Path, own: str | None, expected: str | None
+) -> None:
+    server.reply = lambda _: "Hi"
+    client = g4flite.Client("openai", system="Be brief.", model="m", base_url=f"{server.url}/v1", api_key=SECRET)
+    chat = Conversation(client, system=own)
+    say(driver, chat, "Hi", also=client)
+    found = [message["content"] for message in sent(server)["messages"] if message["role"] == "system"]
+    assert found == ([expected] if expected else [])
+    chat.save(tmp_path / "chat.json")
+    assert json.loads((tmp_path / "chat.json").read_text())["system"] == (expected or "")
+    assert Conversation.load(tmp_path / "chat.json", client).system == (expected or "")
+
+
+def test_the_clients_of_a_list_keep_their_system_messages(driver: Driver, server: Emulator) -> None:
+    server.reply = lambda _: "Hi"
+    client = g4flite.Client("openai", system="Be brief.", model="m", base_url=f"{server.url}/v1", api_key=SECRET)
+    for own, expected in ((None, "Be brief."), ("Be long.", "Be long.")):
+        assert driver.read(Conversation([client], system=own).say("Hi").stream) == ["Hi"]
+        assert sent(server)["messages"][0] == {"role": "system", "content": expected}
+    driver.close(client)
+
+
+def test_the_tools_of_a_client_are_refused(driver: Driver, server: Emulator) -> None:
+    client = g4flite.Client("openai", model="m", base_url=server.url, api_key=SECRET, tools=[weather])
+    for provider in (client, [client], ["openai", client]):
+        with pytest.raises(g4flite.OptionError, match="openai: the Client has tools, whose functions a Conversation"):
+            Conversation(provider, tools=[weather])
+
+
+def test_a_demand_of_a_client_to_call_a_tool_counts_for_the_first_request(driver: Driver, server: Emulator) -> None:
+    client = g4flite.Client(
+        "openai", model="m", base_url=f"{server.url}/v1", api_key=SECRET, tool_choice="required", tools=[]
+    )
+    assert say(driver, Conversation(client, tools=tools(driver)), "A coat?", also=client) == "It is snow in Oslo."
+    assert [sent(server, number).get("tool_choice") for number in (0, 1)] == ["required", None]
+
+
 def test_a_list_of_providers_is_asked_in_order(driver: Driver, server: Emulator) -> None:
     server.reply = lambda _: "Hi"
     gone = g4flite.Client("ollama", base_url="http://127.0.0.1:9", retries=0)
@@ -608,6 +716,7 @@ def test_the_caller_s_http_client_is_used(driver: Driver, server: Emulator) -> N
         ({"max_rounds": True}, "max_rounds= must be an integer above 0, not True"),
         ({"keep_partial": False}, "keep_partial=False keeps no text"),
         ({"tools": [3]}, "a tool must be a function"),
+        ({"system": ["Hi"]}, "system= must be a text, not list"),
         ({"messages": "Hi", "temprature": 1}, "there is no option 'temprature'"),
         ({"messages": [{"role": "bot"}]}, "message 1 has the role 'bot'"),
     ],
@@ -615,6 +724,16 @@ def test_the_caller_s_http_client_is_used(driver: Driver, server: Emulator) -> N
 def test_a_wrong_argument_is_refused_at_once(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(g4flite.UsageError, match=said):
         Conversation(ACME, **settings)
+
+
+@pytest.mark.parametrize("provider", [1, None, "opnai", ["openai", 1], [["openai"]], {"openai": 1}])
+def test_a_wrong_provider_is_refused_at_once(tmp_path: Path, provider: Any) -> None:
+    with pytest.raises(g4flite.ProviderNotFoundError):
+        Conversation(provider)
+    text = json.dumps({"provider": provider, "model": None, "system": None, "messages": []})
+    (tmp_path / "chat.json").write_text(text)
+    with pytest.raises(g4flite.UsageError):
+        Conversation.load(tmp_path / "chat.json")
 
 
 def test_a_wrong_question_is_refused_before_a_loop() -> None:
@@ -661,7 +780,15 @@ def test_a_file_that_cannot_be_written_stays_as_it_is(tmp_path: Path, monkeypatc
     assert [(one, one.read_text()) for one in tmp_path.iterdir()] == [(path, "old")]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '"text"', '{"provider": "openai"}', "[" * 100_000])
+SAVED = {"provider": "acme", "model": None, "system": None, "messages": []}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", '"text"', '{"provider": "openai"}', "[" * 100_000]
+    + [json.dumps({**SAVED, field: wrong}) for field in SAVED for wrong in (1, {})]
+    + [json.dumps({**SAVED, "messages": "Hi"})],
+)
 def test_a_file_that_holds_no_conversation_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "chat.json").write_text(text)
     with pytest.raises(g4flite.UsageError, match=r"chat\.json holds no conversation that save\(\) wrote"):

@@ -29,7 +29,8 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     assistant's empty message is left out, and so is the name of a tool's result, which its call says as well.  A tool
     call whose id the service would refuse, or that another call has already, gets another id, together with its result.
     The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
-    `call.dropped`, and so is the mark of a failed tool's result.
+    `call.dropped`, and so is the mark of a failed tool's result.  If the service takes the arguments of a tool call as
+    an object and they are none, the call goes out with `{}`, which is told as well: its result says what was wrong.
     Raises `MessagesError` for a key, a kind of media, a tool's name or a place of a system message that the service
     does not take, for a tool call without its result, and for a result without its call.
     """
@@ -126,17 +127,29 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
                 f"message {number}, tool call {place} has the name {name!r}, which this service refuses; "
                 f"a name must match {takes.tool_names}"
             )
-        if takes.objects:
-            try:
-                arguments(call)
-            except MessagesError as error:
-                raise MessagesError(f"{error} (message {number}, tool call {place})") from None
+    if takes.objects and "tool_calls" in fit:
+        fit["tool_calls"] = [
+            _with_object(f"message {number}, tool call {place}", call, dropped)
+            for place, call in enumerate(fit["tool_calls"], 1)
+        ]
     for place, part in enumerate(parts(message), 1):
         if problem := _problem(part, takes, tool=tool):
             raise MessagesError(f"message {number}, part {place} {problem}")
     if fit["role"] == "developer" and not takes.developer:
         fit["role"] = "system"
     return fit
+
+
+def _with_object(where: str, call: Mapping[str, Any], dropped: list[str]) -> Mapping[str, Any]:
+    """Return a tool call whose arguments are a JSON object, which they may not be if the model wrote them."""
+    try:
+        arguments(call)
+    except MessagesError:
+        dropped.append(
+            f"{where}: the arguments are left out, because they are not a JSON object, which this service wants"
+        )
+        return {**call, "function": {**call["function"], "arguments": "{}"}}
+    return call
 
 
 def _problem(part: Mapping[str, Any], takes: Takes, *, tool: bool) -> str:

@@ -14,11 +14,11 @@ Finish("tool_calls", "tool_calls")                  # the answer is complete
 Usage(prompt_tokens=9, completion_tokens=12)        # may come before or after `Finish`
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from .errors import MalformedReplyError, name_by_package
+from .numbers import loads_strictly
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "pause", "error", "other"]
 
@@ -68,9 +68,12 @@ class ToolCall(NamedTuple):
 
     @property
     def parsed(self) -> dict[str, Any]:
-        """The arguments as an object.  Raises `MalformedReplyError`, which names the call, if they are none."""
+        """The arguments as an object.  Raises `MalformedReplyError`, which names the call, if they are none.
+
+        NaN and infinities are no JSON, and no service would take them back.
+        """
         try:
-            value = json.loads(self.arguments)
+            value = loads_strictly(self.arguments)
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):

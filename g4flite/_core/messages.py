@@ -117,7 +117,7 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     content, calls = message.get("content"), message.get("tool_calls") or ()
     if content is None and (calls or any(value != "" for value in extras.values())):
         content = ""
-    normal: Message = {"role": role, "content": _content(where, content, role), **extras}  # type: ignore[typeddict-item]
+    normal: Message = {"role": role, "content": checked_content(where, content, role), **extras}  # type: ignore[typeddict-item]
     if not _is_empty(message.get("name")):
         normal["name"] = _text(where, message, "name")
     if role == "assistant":
@@ -149,7 +149,7 @@ def _kept(where: str, message: Mapping[Any, Any]) -> dict[str, Any]:
     return kept
 
 
-def _content(where: str, content: object, role: str) -> str | list[dict[str, Any]]:
+def checked_content(where: str, content: object, role: str) -> str | list[dict[str, Any]]:
     """Return the content of a message, checked: text, or a list of parts if one of them is more than text."""
     if isinstance(content, str):
         return _utf8(where, content)
@@ -427,7 +427,7 @@ def as_result_object(text: str) -> dict[str, Any]:
     A text that is a JSON object becomes that object, any other text becomes `{"result": text}`.
     """
     try:
-        value = json.loads(text)
+        value = loads_strictly(text)
     except (ValueError, RecursionError):
         value = None
     return value if isinstance(value, dict) else {"result": text}

@@ -4,11 +4,11 @@ stream.parsed()                         # {"city": "Oslo"}, or a Point if `respo
 for value in stream.partials(): ...     # {}, {"city": "O"}, {"city": "Oslo"}
 """
 
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import MalformedReplyError, OptionError, UsageError, name_by_package
+from .numbers import loads_strictly
 
 if TYPE_CHECKING:
     from .exchange import Run
@@ -33,11 +33,13 @@ def value_of(run: "Run", text: str | None = None) -> Any:
     value: Any = None
     try:
         if run.call.answer_type is None:
-            value = json.loads(text)
+            value = loads_strictly(text)
         else:
             from .schemas import validated  # noqa: PLC0415 - needs pydantic
 
             value = validated(run.call.answer_type, text)
+            # Pydantic takes NaN and infinities, which are no JSON.
+            loads_strictly(text)
     except (ValueError, RecursionError) as error:
         why = str(error)
     if not why:
@@ -62,14 +64,14 @@ def parser_of_partial_json() -> Callable[[bytes], Any]:
     try:
         from jiter import from_json as parse  # noqa: PLC0415 - an extra
 
-        return lambda data: parse(data, partial_mode="trailing-strings")
+        return lambda data: parse(data, partial_mode="trailing-strings", allow_inf_nan=False)
     except ImportError:
         pass
     try:
         from pydantic_core import from_json  # noqa: PLC0415 - an extra
     except ImportError:
         raise OptionError("partials() needs jiter: pip install jiter") from None
-    return lambda data: from_json(data, allow_partial="trailing-strings")
+    return lambda data: from_json(data, allow_partial="trailing-strings", allow_inf_nan=False)
 
 
 class Growing:

@@ -3,7 +3,7 @@
 tools = tools_of([weather, (DICT, function)])       # {"weather": Tool(...), ...}
 job = job_of(call, tools)           # without work if the call is wrong: `job.result` tells the model so
 job.judge(True)                     # what the caller's `approve=` says
-job.returned(job.work())
+job.returned(job.work(), fatal)
 job.result                          # the message that answers the call
 """
 
@@ -16,30 +16,62 @@ from typing import Any, NamedTuple
 
 from .errors import MalformedReplyError, MessagesError, OptionError
 from .events import ToolCall
+from .media import RAW
+from .messages import checked_content
 from .schemas import Function, function_of
 from .secrets import redact
+from .takes import PART_KEYS
 
 # How many characters of an exception's message the model is told.
 MOST_SAID = 2000
+# The types of parts, each with the types of its own field.  The results of tools may be text and images; the others are
+# known here so that the error of such a part is a clear one.
+PARTS: Mapping[str, Any] = {
+    "text": str, "image_url": (str, Mapping, *RAW), "file": Mapping, "input_audio": Mapping,
+}  # fmt: skip
 
 
 def tool_result(call: ToolCall | str, content: Any, *, error: bool = False) -> dict[str, Any]:
     """Return the message of the role tool that answers a tool call.
 
     `call` is the `ToolCall` or its id.  `content` is text, a list of text and image parts, or any other value, which
-    becomes JSON text.  `error=True` says that the tool failed, and that the content says how.  Raises `MessagesError`
-    for a value that is not JSON.
+    becomes JSON text; if pydantic is installed, it converts models, dataclasses, dates and what else it knows.
+    `error=True` says that the tool failed, and that the content says how.  Raises `MessagesError` for a value that is
+    not JSON.
     """
-    given = content
-    if not isinstance(content, str) and not (
-        isinstance(content, list) and content and all(isinstance(part, Mapping) and "type" in part for part in content)
-    ):
-        try:
-            given = json.dumps(content, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as wrong:
-            raise MessagesError(f"the result of a tool call is not JSON: {wrong}; pass a text") from None
+    is_content = isinstance(content, str) or (isinstance(content, list) and content and all(map(_is_part, content)))
+    given = content if is_content else _json(content)
     message = {"role": "tool", "tool_call_id": call if isinstance(call, str) else call.id, "content": given}
     return {**message, "is_error": True} if error else message
+
+
+def _is_part(value: Any) -> bool:
+    """Return whether a value is a part of a content, and not, say, a row of a table with a column `type`."""
+    kind = value.get("type") if isinstance(value, Mapping) else None
+    return (
+        isinstance(kind, str)
+        and isinstance(value.get(kind), PARTS.get(kind, ()))
+        and value.keys() <= {"type", kind, *PART_KEYS}
+    )
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON text.  Raises `MessagesError` if it is not JSON."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_jsonable)
+    except (TypeError, ValueError, RecursionError) as wrong:
+        raise MessagesError(f"the result of a tool call is not JSON: {wrong}; pass a text") from None
+    # Half of a surrogate pair, which UTF-8 cannot carry, becomes its escape, which is JSON's as well.
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _jsonable(value: Any) -> Any:
+    """Return what pydantic makes of a value that is no JSON.  Raises `TypeError` or `ValueError`."""
+    try:
+        from pydantic_core import to_jsonable_python  # noqa: PLC0415 - an extra, and most results are JSON
+    except ImportError:
+        raise TypeError(f"it holds a value of the type {type(value).__name__}") from None
+    return to_jsonable_python(value)
 
 
 class Tool(NamedTuple):
@@ -123,37 +155,54 @@ class Job:
             raise TypeError(f"approve= returned {verdict!r}; it must return True, False or a reason as text")
         self.fail(f"the call was not allowed: {verdict}" if verdict else "the call was not allowed")
 
-    def returned(self, value: Any) -> None:
-        """Note what the function returned.  Raises `MessagesError` if that is not JSON."""
+    def returned(self, value: Any, fatal: Any) -> None:
+        """Note what the function returned.  If that cannot be sent, this is the error of the call."""
         try:
-            self.result, self.work = tool_result(self.call, value), None
-        except MessagesError as error:
-            raise MessagesError(f"the tool {self.call.name!r}: {error}") from None
+            result = tool_result(self.call, value)
+            result["content"] = checked_content("the result of a tool call", result["content"], "tool")
+        # Iterators and properties of the value may raise anything.
+        except Exception as error:
+            self.raised(error, fatal)
+        else:
+            self.result, self.work = result, None
 
     def raised(self, error: Exception, fatal: Any) -> None:
         """Note the exception that the function raised, or raise it if it is one of the `fatal` classes."""
-        if isinstance(error, fatal):
+        # A coroutine raises a RuntimeError from a StopIteration (PEP 479).
+        stop = error.__cause__ if isinstance(error.__cause__, StopIteration) else error
+        if isinstance(error, fatal) or isinstance(stop, fatal):
             raise error
-        said = redact(str(error), self.secrets)[:MOST_SAID]
+        try:
+            text = str(error)
+        # The class of the exception may be anybody's.
+        except Exception:
+            text = ""
+        said = redact(text, self.secrets)[:MOST_SAID]
         self.fail(f"{type(error).__name__}: {said}" if said else type(error).__name__)
 
     def fail(self, why: str) -> None:
         """Note that the call failed: the model is told why."""
-        self.result, self.work = tool_result(self.call, why, error=True), None
+        # A file's name in an exception may hold half of a surrogate pair, which UTF-8 cannot carry.
+        sendable = why.encode("utf-8", "backslashreplace").decode()
+        self.result, self.work = tool_result(self.call, sendable, error=True), None
 
 
 def job_of(call: ToolCall, tools: Mapping[str, Tool], secrets: Sequence[str] = ()) -> Job:
     """Return the job of a call.  If the call is wrong, the model is told so, and there is no work."""
     job = Job(call, None, secrets)
+    tool = tools.get(call.name)
+    if tool is None:
+        job.fail(f"there is no tool {call.name!r}; the tools are {', '.join(tools) or 'none'}")
+        return job
     try:
-        tool = tools[call.name]
         by_place, by_name = tool.arguments(call.parsed)
         job.work = partial(tool.function, *by_place, **by_name)
-    except KeyError:
-        job.fail(f"there is no tool {call.name!r}; the tools are {', '.join(tools) or 'none'}")
     except MalformedReplyError as error:
         # Without the advice, which is for the program.
         job.fail(str(error.args[0]))
     except ValueError as error:
         job.fail(f"the arguments are wrong: {error}")
+    # A validator of the function's own.
+    except Exception as error:
+        job.raised(error, ())
     return job

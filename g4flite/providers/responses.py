@@ -362,7 +362,9 @@ class ResponsesReader:
             yield Native(DRAFT.removeprefix("response."), frame)
         elif kind in ENDS:
             came = kind.replace(".done", ".delta") in self._whole
-            if not came and any(value for key, value in frame.items() if key not in PLACES):
+            if not came and "transcript" in frame:
+                yield text_or_error(frame["transcript"])
+            elif not came and any(value for key, value in frame.items() if key not in PLACES):
                 yield Native(kind.removeprefix("response."), frame)
         elif kind in INPUTS:
             yield from self._input(index, item_id, kind, frame)

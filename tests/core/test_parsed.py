@@ -4,6 +4,7 @@ import builtins
 import datetime
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -73,6 +74,11 @@ def with_field(kind: Any) -> Any:
     return pydantic.create_model("Holder", x=(kind, ...))
 
 
+@dataclass
+class Size:
+    x: float
+
+
 def answering(server: Emulator, text: str, **more: Any) -> g4flite.Stream:
     """Return a stream whose answer is the text, in pieces of three characters."""
     server.reply = lambda _: [text[start : start + 3] for start in range(0, len(text), 3)]
@@ -130,6 +136,9 @@ def test_an_answer_without_a_class_is_plain_json(server: Emulator, driver: Drive
         ('{"x": 1, "y": "secret"}', Point, "y: Input should be a valid integer"),
         ("[", Point, "Invalid JSON: EOF while parsing a list"),
         ("[" * 100_000, None, "the answer is not the JSON that was asked for"),
+        ('{"x": NaN}', None, "NaN is no JSON"),
+        ('{"x": NaN}', Size, "NaN is no JSON"),
+        ('{"x": -Infinity}', Size, "-Infinity is no JSON"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_an_error_with_its_text(
@@ -186,6 +195,23 @@ def test_the_values_so_far_come_while_the_answer_does(
     assert partials(driver, answering(server, '{"city": "Oslo", "at": [1, 23]}'), most=2) == found[:2]
 
 
+def test_the_last_value_of_a_long_answer_is_the_whole_one(server: Emulator, driver: Driver) -> None:
+    numbers = list(range(2000))
+    assert partials(driver, answering(server, json.dumps(numbers)))[-1] == numbers
+
+
+def test_a_loop_over_the_values_may_be_passed_on(server: Emulator, driver: Driver) -> None:
+    async def collect() -> list[Any]:
+        values = aiter(answering(server, "[1]").partials())
+        return [value async for value in values]
+
+    if driver.name == "sync":
+        values = iter(answering(server, "[1]").partials())
+        assert [*iter(values)] == [[1]]
+    else:
+        assert driver.run(collect) == [[1]]
+
+
 def test_a_text_that_is_no_json_ends_the_loop_with_an_error(server: Emulator, driver: Driver) -> None:
     for text in ("Hello", '{"x": 1'):
         with pytest.raises(MalformedReplyError) as caught:
@@ -219,6 +245,31 @@ def test_what_is_missing_is_said_before_a_socket_is_opened(server: Emulator, mon
     with pytest.raises(OptionError, match="needs pydantic: pip install pydantic"):
         answering(server, "{}", response_format=Point)
     assert server.exchanges == []
+
+
+def test_no_value_so_far_holds_what_json_cannot_say(server: Emulator, driver: Driver) -> None:
+    stream = answering(server, '{"x": NaN, "y": 1}')
+    seen: list[Any] = []
+
+    async def collect() -> None:
+        async with stream:
+            async for value in stream.partials():
+                seen.append(value)
+
+    with pytest.raises(MalformedReplyError, match="NaN is no JSON"):
+        driver.run(collect) if driver.name != "sync" else seen.extend(stream.partials())
+    assert "nan" not in str(seen)
+
+
+@pytest.mark.parametrize("missing", ["", "jiter"])
+def test_neither_parser_of_partial_json_takes_nan(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    parse = parser_of_partial_json()
+    assert parse(b'{"x": [1.5') == {"x": [1.5]}
+    for text in (b'{"x": NaN', b"[-Infinity, 1"):
+        with pytest.raises(ValueError, match="invalid number|expected value"):
+            parse(text)
 
 
 def test_a_long_text_is_parsed_in_linear_time() -> None:

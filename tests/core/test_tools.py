@@ -1,7 +1,12 @@
 """Tools and the jobs of their calls, without I/O."""
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any
 
+import pydantic
 import pytest
 
 import g4flite
@@ -10,6 +15,16 @@ from g4flite._core.tools import MOST_SAID, Job, job_of, tools_of
 
 CALL = ToolCall("c1", "weather", '{"city": "Oslo"}')
 FORM = {"type": "function", "function": {"name": "weather"}}
+PART = {"type": "text", "text": "a"}
+IMAGE = {"type": "image_url", "image_url": "data:image/png;base64,QUI="}
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@dataclass
+class Place:
+    name: str
+    size: float
 
 
 def weather(city: str, days: int = 1) -> str:
@@ -27,20 +42,100 @@ def weather(city: str, days: int = 1) -> str:
         ([], "[]"),
         ([{"type": "text", "text": "a"}], [{"type": "text", "text": "a"}]),
         ([{"kind": "a"}], '[{"kind": "a"}]'),
+        # Rows of a table with a column `type`.
+        ([{"type": "restaurant", "name": "A"}], '[{"type": "restaurant", "name": "A"}]'),
+        ([{"type": "text", "id": 3}], '[{"type": "text", "id": 3}]'),
+        ([{"type": "text", "text": 3}], '[{"type": "text", "text": 3}]'),
+        ([{"type": "text", "text": "a", "id": 3}], '[{"type": "text", "text": "a", "id": 3}]'),
+        ([{"type": "file", "file": "a.txt"}], '[{"type": "file", "file": "a.txt"}]'),
+        ([{"type": ["text"]}, {"type": None}], '[{"type": ["text"]}, {"type": null}]'),
+        ([{"type": "text", "text": "a"}, "b"], '[{"type": "text", "text": "a"}, "b"]'),
+        ([PART, {**PART, "cache_control": {}}, IMAGE], [PART, {**PART, "cache_control": {}}, IMAGE]),
+        # What pydantic converts.
+        ({"at": date(2026, 1, 2), "days": {1}}, '{"at": "2026-01-02", "days": [1]}'),
+        ([Place("Oslo", 1.5)], '[{"name": "Oslo", "size": 1.5}]'),
+        ((number for number in (1, 2)), "[1, 2]"),
+        # Half of a surrogate pair.
+        ({"a": "\ud83d"}, '{"a": "\\ud83d"}'),
     ],
 )
 def test_a_result_is_text_or_parts_or_json(content: Any, sent: Any) -> None:
     message = {"role": "tool", "tool_call_id": "c1", "content": sent}
-    assert tool_result(CALL, content) == tool_result("c1", content) == message
-    assert tool_result(CALL, content, error=True) == {**message, "is_error": True}
+    assert tool_result(CALL, content) == message
+    assert tool_result("c1", "a", error=True) == {**message, "content": "a", "is_error": True}
 
 
-@pytest.mark.parametrize("content", [{1, 2}, float("nan"), object()])
-def test_a_result_that_is_not_json_is_refused(content: Any) -> None:
+@pytest.mark.parametrize("content", [float("nan"), object(), Place("Oslo", float("inf")), b"\xff", LOOP])
+def test_a_result_that_is_not_json_is_refused_and_the_model_is_told(content: Any) -> None:
     with pytest.raises(g4flite.MessagesError, match="the result of a tool call is not JSON: .*; pass a text"):
         tool_result(CALL, content)
-    with pytest.raises(g4flite.MessagesError, match="the tool 'weather': the result of a tool call is not JSON"):
-        Job(CALL).returned(content)
+    job = Job(CALL, list)
+    job.returned(content, ())
+    assert (job.work, job.result["is_error"]) == (None, True)
+    assert job.result["content"].startswith("MessagesError: the result of a tool call is not JSON: ")
+    with pytest.raises(g4flite.MessagesError):
+        Job(CALL).returned(content, (ValueError, g4flite.UsageError))
+
+
+def test_without_pydantic_only_json_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic_core", None)
+    assert tool_result("c1", [1])["content"] == "[1]"
+    with pytest.raises(g4flite.MessagesError, match="is not JSON: it holds a value of the type set; pass a text"):
+        tool_result("c1", {"a": {1}})
+
+
+def test_the_model_is_told_of_a_result_that_cannot_be_sent() -> None:
+    def rows() -> Iterator[int]:
+        yield 1
+        raise KeyError("gone")
+
+    for value, said in (
+        ("a\ud83d", "MessagesError: the result of a tool call has half of a surrogate pair at character 1"),
+        ([{"type": "image_url", "image_url": b"no"}], "MessagesError: the result of a tool call, part 1 has an image"),
+        ([{"type": "file", "file": {"file_id": "f"}}], "MessagesError: the result of a tool call, part 1 is of the"),
+        (rows(), "KeyError: 'gone'"),
+    ):
+        job = Job(CALL, list)
+        job.returned(value, ())
+        assert (job.work, job.result["is_error"]) == (None, True)
+        assert job.result["content"].startswith(said)
+    job = Job(CALL, list)
+    job.returned([IMAGE], ())
+    assert job.result == tool_result("c1", [{**IMAGE, "image_url": {"url": IMAGE["image_url"]}}])
+
+
+def test_an_exception_without_a_text_and_one_that_utf_8_cannot_carry_are_told() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise KeyError
+
+    for error, said in ((Odd(), "Odd"), (OSError("no caf\udce9"), "OSError: no caf\\udce9")):
+        job = Job(CALL, list)
+        job.raised(error, ())
+        assert job.result == tool_result("c1", said, error=True)
+    job.judge("\ud83d")
+    assert job.result["content"] == "the call was not allowed: \\ud83d"
+
+
+def test_a_fatal_stop_ends_the_answer_although_a_coroutine_hides_it() -> None:
+    hidden = RuntimeError("coroutine raised StopIteration")
+    hidden.__cause__ = StopIteration()
+    for fatal in (StopIteration, RuntimeError):
+        with pytest.raises(RuntimeError):
+            Job(CALL, list).raised(hidden, fatal)
+    job = Job(CALL, list)
+    job.raised(hidden, (LookupError,))
+    assert job.result["content"] == "RuntimeError: coroutine raised StopIteration"
+
+
+def test_an_exception_of_a_validator_is_told() -> None:
+    def known(city: str) -> str:
+        return {"Rome": "Roma"}[city]
+
+    def weather(city: Annotated[str, pydantic.AfterValidator(known)]) -> str:
+        return city
+
+    assert job_of(CALL, tools_of([weather])).result == tool_result("c1", "KeyError: 'Oslo'", error=True)
 
 
 def test_a_tool_is_a_function_or_a_pair_of_its_form_and_a_function() -> None:
@@ -73,7 +168,7 @@ def test_another_tool_is_refused(tools: Any, said: str) -> None:
 def test_a_call_becomes_the_work_of_a_function(tool: Any) -> None:
     job = job_of(CALL, tools_of([tool]))
     assert job.work is not None
-    job.returned(job.work())
+    job.returned(job.work(), ())
     assert (job.work, job.result) == (None, tool_result("c1", "snow in Oslo on 1 days"))
 
 
@@ -92,6 +187,7 @@ def test_a_function_that_does_not_tell_its_parameters_is_called_with_what_came()
             "the arguments of the tool call 'c1' of 'weather' are not a JSON object: '[1]'",
         ),
         (CALL._replace(arguments='{"city'), "the arguments of the tool call 'c1' of 'weather' are not a JSON object:"),
+        (CALL._replace(arguments='{"city": NaN}'), "the arguments of the tool call 'c1' of 'weather' are not a JSON"),
         (CALL._replace(arguments="{}"), "the arguments are wrong: "),
         (CALL._replace(arguments='{"city": "Oslo", "x": 1}'), "the arguments are wrong: "),
     ],
@@ -136,6 +232,7 @@ def test_the_model_is_told_the_class_and_the_message_of_an_exception_without_sec
 
 def test_the_arguments_of_a_call_are_an_object() -> None:
     assert CALL.parsed == {"city": "Oslo"}
-    for text in ("", "[]", "{", "[" * 100_000):
+    assert str(CALL._replace(arguments='{"a": 1e400}').parsed) == "{'a': inf}"
+    for text in ("", "[]", "{", "[" * 100_000, '{"a": NaN}', '{"a": [-Infinity]}'):
         with pytest.raises(g4flite.MalformedReplyError, match="the tool call 'c1' of 'weather' are not a JSON object"):
             _ = CALL._replace(arguments=text).parsed

@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, TurnState, Usage
-from tests.providers.frames import made, read, sse
+from tests.providers.frames import DONE, made, read, sse
 
 
 class TestGemini:
@@ -60,6 +60,8 @@ class TestGemini:
         assert items == [Start("g1", "m-1"), "a"]
         assert type(error) is g4flite.TruncatedStreamError
         assert read("gemini", b"") == read("gemini", b" ") == ["cut"]
+        # A marker of another protocol ends nothing.
+        assert read("gemini", sse(self.chunk({"text": "a"}), DONE))[-1] == "cut"
 
     def test_the_last_chunk_may_have_no_content_and_usage_may_follow_it(self) -> None:
         items = read("gemini", self.wire(self.chunk({"text": "a"}), self.chunk(reason="MAX_TOKENS"),

@@ -184,7 +184,6 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
         named("response.completed", response=message())], [
         Native("output_audio", {"type": "output_audio", "data": "x"})]),
     "responses: audio at its end": ("openai-responses", [named("response.audio.done", audio="x", output_index=0),
-        named("response.audio.transcript.delta", delta="t"), named("response.audio.transcript.done", transcript="t"),
         named("response.audio.done", sequence_number=3), named("response.completed", response=message())], [
         Native("audio.done", {"type": "response.audio.done", "audio": "x", "output_index": 0})]),
     "responses: an item that is never done": ("openai-responses", [
@@ -327,8 +326,11 @@ def test_what_the_model_says_aloud_is_text() -> None:
     frames = [chunk({"audio": {"id": "a", "transcript": "Hel"}}), chunk({"audio": {"id": "a", "transcript": "lo"}})]
     items = read("openai", sse(*frames, chunk({"audio": {"data": "AQA="}}), STOP, DONE))
     assert items[1:5] == [TurnState({"audio": {"id": "a"}}), "Hel", "lo", Media("audio/*", b"\1\0")]
-    items = read("openai-responses", sse(named("response.audio.transcript.delta", delta="Hello"), BARE))
-    assert items[:2] == ["Hello", Finish("stop", "completed")]
+    delta, done = (named(f"response.audio.transcript.{kind}", **{field: "Hello"})
+                   for kind, field in (("delta", "delta"), ("done", "transcript")))  # fmt: skip
+    for told in ([delta], [delta, done], [done]):
+        items = read("openai-responses", sse(*told, BARE))
+        assert items[:2] == ["Hello", Finish("stop", "completed")]
 
 
 def test_the_tools_of_a_reply_are_bounded() -> None:

@@ -51,16 +51,32 @@ def test_a_call_with_arguments_that_python_cannot_hold_goes_back(name: str, text
 
 
 @rows("name", ["anthropic", "gemini", "ollama"])
-def test_an_error_of_a_call_or_an_image_names_the_message(name: str) -> None:
-    for messages, match in (
-        (asking(function={"name": "now", "arguments": "[1]"}),
-         r"the arguments of the call of the tool 'now' are not a JSON object \(message 2, tool call 1\)"),
-        (image({"url": "https://pictures.test/a.png"}), "message 1, part 1 is an image at a web URL, which this"),
-    ):  # fmt: skip
-        if name == "anthropic" and "image" in match:
-            continue
-        with pytest.raises(g4flite.MessagesError, match=match):
-            built(providers.find(name), messages)
+@rows("text", ["[1]", '{"a": ', '{"a": 1,}', '{"a": NaN}', "null", "a"])
+def test_a_call_without_an_object_goes_out_with_an_empty_one_and_is_told(name: str, text: str) -> None:
+    spec = providers.find(name)
+    messages = asking(function={"name": "now", "arguments": text})
+    call = make_call(spec, messages, model="m", base_url=None, headers=None, options={}, api_key="sk-test-1")
+    assert call.messages[1]["tool_calls"][0]["function"]["arguments"] == text
+    request = build(call)
+    assert request.body == built(spec, asking(function={"name": "now", "arguments": "{}"}))
+    (told,) = request.dropped
+    assert told.startswith("message 2, tool call 1: the arguments are left out, because they are not a JSON object")
+
+
+@rows("name", ["gemini", "ollama"])
+def test_an_error_of_an_image_names_the_message(name: str) -> None:
+    with pytest.raises(g4flite.MessagesError, match="message 1, part 1 is an image at a web URL, which this"):
+        built(providers.find(name), image({"url": "https://pictures.test/a.png"}))
+
+
+@rows("text", ['{"a": NaN}', '{"a": 1e400}', '{"a": %s}' % ("7" * 5000), '{"a": "\\ud83d"}'])
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"])
+def test_a_result_with_what_python_or_json_cannot_hold_goes_back(name: str, text: str) -> None:
+    messages = asking()
+    messages[2] = {**messages[2], "content": text}
+    sent = built(providers.find(name), messages).decode()
+    assert text.removeprefix('{"a": ').strip('}"') in sent
+    numbers.loads_strictly(sent)
 
 
 def test_results_of_ollama_s_tools_stand_in_the_order_of_their_calls() -> None:

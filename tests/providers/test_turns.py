@@ -246,6 +246,9 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
                cohere(("content-delta", {"content": {"thinking": "Look."}}),
                       ("content-delta", {"content": {"text": "I"}})),
                {"role": "assistant", "content": [THINKING, text("I")], "tool_calls": COHERE_CALL}),
+    "cohere with a plan alone": (
+        "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
+        {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
     "cohere with a plan": (
         "cohere", "command-a-reasoning",
         cohere(("content-delta", {"content": {"thinking": "Look."}}), ("tool-plan-delta", {"tool_plan": "I "}),
@@ -270,7 +273,7 @@ def test_the_next_request_holds_the_turn_as_the_service_wants_it_back(row: str) 
 
 
 # What belongs to a service's own state; none of it may reach another service.
-OWN = ("c2ln", "ZGF0YQ==", "dGV4dA==", "gAAA==", "rs_1", "fc_1", "msg_1", "Look.", "srvtoolu_1", '"google"')
+OWN = ("I call.", "c2ln", "ZGF0YQ==", "dGV4dA==", "gAAA==", "rs_1", "fc_1", "msg_1", "Look.", "srvtoolu_1", '"google"')
 OTHERS = [("openai", "gpt-4o"), ("anthropic", "claude-opus-4-5"), ("gemini", "gemini-3-flash"), ("groq", "llama"),
           ("openai-responses", "gpt-5"), ("deepseek", "deepseek-v4"), ("mistral", "m"), ("ollama", "llama3"),
           ("cohere", "command"), ("openrouter", "google/gemini-3-pro")]  # fmt: skip

@@ -12,6 +12,8 @@ from tests.response.call_forms import PROVIDERS, any_reply
 
 # How many replies of each protocol are read.
 REPLIES = {"chat": 700, "responses": 150, "anthropic": 150, "cohere": 150}
+# Seeds of forms that the first ones do not hold: equal arguments that came again, a third piece of a name.
+MORE = {"anthropic": [6967], "chat": [7032]}
 
 
 def value(call: tuple[str, Any]) -> tuple[str, str]:
@@ -22,7 +24,7 @@ def value(call: tuple[str, Any]) -> tuple[str, str]:
 @pytest.mark.parametrize("protocol", PROVIDERS)
 def test_a_call_is_given_out_whole_and_once_or_the_error_names_a_call(protocol: str) -> None:
     read = 0
-    for seed in range(REPLIES[protocol]):
+    for seed in [*range(REPLIES[protocol]), *MORE.get(protocol, ())]:
         reply = any_reply(Random(seed), protocol)
         items = read_once(reply.provider, sse(*reply.frames), 2**20)
         meant = [value(call) for call in reply.calls]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from g4flite._core.errors import G4fliteError, LimitError, MalformedReplyError
 from g4flite._core.events import ToolCall, ToolCallDelta
 from g4flite._core.response import nesting
-from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
+from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls, _cut
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse
@@ -655,6 +655,25 @@ def test_calls_that_come_at_their_end_alone_are_told_apart() -> None:
 
 
 # Bounds
+
+
+def test_arguments_that_come_again_in_pieces_may_end_in_blanks() -> None:
+    assert joined((0, "a", "now", '{"x":1}'), (0, NONE, NONE, '{"x"'), (0, NONE, NONE, ":1} ")) == [
+        ("a", "now", '{"x":1}')
+    ]
+
+
+def test_a_whole_call_without_a_name_is_an_error() -> None:
+    (error,) = ToolCalls(100).once(None, {"x": 1})
+    assert isinstance(error, MalformedReplyError)
+    assert "the name of its tool never came" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "cut_off"), [('{"x": ', True), ('{"x', True), ("{x", False), ("{}", False), ("[" * 10**5, False)]
+)
+def test_a_text_that_breaks_off_is_the_beginning_of_json(text: str, cut_off: bool) -> None:
+    assert _cut(text) is cut_off
 
 
 def test_the_size_of_all_calls_is_bounded() -> None:

@@ -826,7 +826,7 @@ def _cut(text: str) -> bool:
     except json.JSONDecodeError as error:
         return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
     except (ValueError, RecursionError):
-        return False
+        pass
     return False
 
 

@@ -62,7 +62,7 @@ def do(job: Job, work: Callable[[], Any], fatal: Any) -> None:
     except Exception as error:
         job.raised(error, fatal)
     else:
-        job.returned(settled(value))
+        job.returned(settled(value), fatal)
 
 
 async def ado(job: Job, work: Callable[[], Any], fatal: Any) -> None:
@@ -72,7 +72,7 @@ async def ado(job: Job, work: Callable[[], Any], fatal: Any) -> None:
     except Exception as error:
         job.raised(error, fatal)
     else:
-        job.returned(value)
+        job.returned(value, fatal)
 
 
 def settled(value: Any) -> Any:
