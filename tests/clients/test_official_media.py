@@ -90,13 +90,18 @@ def test_the_official_client_sends_the_same_parts(
         assert (ours.problem, theirs.problem) == (None, None)
 
 
+# The signature that Gemini does not check (ai.google.dev, thought-signatures); the client writes it in base64.
+UNCHECKED = base64.urlsafe_b64decode("skip_thought_signature_validator")
+
+
 def test_google_s_client_sends_an_image_in_the_result_of_a_tool_alike() -> None:
     png = b"\x89PNG\r\n\x1a\n"
     image = types.FunctionResponsePart(inline_data=types.FunctionResponseBlob(data=png, mime_type="image/png"))
     answer = types.FunctionResponse(id="c1", name="draw", response={"result": "Here."}, parts=[image])
     call = types.FunctionCall(id="c1", name="draw", args={})
     contents: Any = [
-        types.UserContent([types.Part(text="Draw.")]), types.ModelContent([types.Part(function_call=call)]),
+        types.UserContent([types.Part(text="Draw.")]),
+        types.ModelContent([types.Part(function_call=call, thought_signature=UNCHECKED)]),
         types.UserContent([types.Part(function_response=answer)]),
     ]  # fmt: skip
     asked = [
