@@ -3,13 +3,13 @@
     messages = with_states(call, TAKES)     # each state is now the list of its parts, or gone
     call.dropped            # ["message 2: its state is left out, because it belongs to another model m"]
 
-A state says to what it belongs: provider, host, model, a digest of the key, and a digest of all that came before.
-`turn.py` shows the form.
+A state says to what it belongs: provider, host, model, perhaps the account, and digests of the turn's tool calls and of
+all that came before.  `turn.py` shows the form.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
@@ -32,6 +32,8 @@ class Question(Protocol):
     @property
     def options(self) -> Mapping[str, Any]: ...
     @property
+    def extra(self) -> Mapping[str, Any]: ...
+    @property
     def base_url(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -41,8 +43,9 @@ class Question(Protocol):
     def dropped(self) -> list[str]: ...
 
 
-# The fields of a message that the service has seen, and that a digest of the messages stands for.
-SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error")
+# The fields of a message that a digest of the messages stands for.  A service has seen the states among them that belong
+# to it, and these are the same for each later turn that belongs to it.
+SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error", "state", "partial")
 # How many hexadecimal digits of a SHA-256 a digest has.
 DIGITS = 12
 # What a state has to share with the call, by what it is bound to, in the words of a text in `dropped`.
@@ -57,7 +60,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     """Return the messages with the parts of each state that goes back, and without the other states."""
     now, result = origin(call), list[Message]()
     bound = bool(takes.prefix) and re.fullmatch(takes.prefix, call.model or "") is not None
-    before = prefixes(call.messages, call.options.get("tools"))
+    before = prefixes(call)
     # The number of the first message that may have been changed since the last state that fits.
     first = 1
     for number, message in enumerate(call.messages, 1):
@@ -100,8 +103,11 @@ def _is_reasoning(state: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 def _changed(first: int, number: int, then: object, now: str) -> str:
     """Return why a state of message `number` is not valid any more: something before it was changed."""
-    if str(then).partition("-")[0] != now.partition("-")[0]:
+    tools, system, _ = now.split("-")
+    if not str(then).startswith(f"{tools}-"):
         return "the tools were changed"
+    if not str(then).startswith(f"{tools}-{system}-"):
+        return "the system prompt in extra= was changed"
     return (
         f"message {first} was changed"
         if first + 1 >= number
@@ -119,14 +125,15 @@ def origin(call: Question) -> dict[str, Any]:
     return {"provider": call.provider.name, "host": host, "model": call.model, "account": _digest(key) if key else ""}
 
 
-def prefixes(messages: Iterable[Message], tools: object) -> Iterator[str]:
+def prefixes(call: Question) -> Iterator[str]:
     """Yield a digest of what stands before each message, and one of all messages.
 
-    A digest is that of the tools and that of the messages, with "-" between.
+    A digest is that of the tools, that of the system prompt in `extra`, and that of the messages, with "-" between.
     """
-    beginning, seen = _digest(tools or []), sha256()
+    tools = _digest([call.options.get("tools") or [], call.extra.get("tools")])
+    beginning, seen = f"{tools}-{_digest(call.extra.get('system'))}", sha256()
     yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
-    for message in messages:
+    for message in call.messages:
         seen.update(_json({key: value for key, value in message.items() if key in SEEN}))
         yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
 

@@ -2,7 +2,7 @@
 
 {"role": "assistant", "content": "It is 9 o'clock.", "tool_calls": [...],
  "state": {"provider": "anthropic", "host": "api.anthropic.com", "model": "claude-sonnet-4-5", "account": "5e9c...",
-           "prefix": "81b0...-0d2f...",
+           "prefix": "81b0...-74e1...-0d2f...",
            "parts": [{"reasoning": "Let me look."}, {"type": "thinking", "signature": "Er..."}, "It is 9 o'clock.", 0]}}
 
 `parts` are the turn in order: a text is a part of the content, a number is the place of a tool call, `{"reasoning"}` is
@@ -33,7 +33,7 @@ def message_of(run: "Run") -> dict[str, Any]:
     parts = list(_parts(run.partial, run.reasoning.getvalue(), len(run.tool_calls), run.states))
     if any(isinstance(part, dict) for part in parts):
         call = run.call
-        *_, before = prefixes(call.messages, call.options.get("tools"))
+        *_, before = prefixes(call)
         message["state"] = {**origin(call), "prefix": before, "parts": parts}
     if run.state != "complete":
         message["partial"] = True

@@ -112,7 +112,7 @@ UNKNOWN = frozenset((
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
 # conversation." (platform.claude.com, preserved-thinking/prefix-checks, 2026).
-BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
+BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
 # The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
 # 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
 # '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern

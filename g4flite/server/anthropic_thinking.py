@@ -21,8 +21,8 @@ JSON = dict[str, Any]
 
 THINKING = ("thinking", "redacted_thinking")
 # The models that check what stands before their thinking, and those that check the account.
-PREFIX = r"claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
-ACCOUNT = r"claude-(sonnet|haiku)-5-5(?!\d).*"
+PREFIX = r"(.*/)?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
+ACCOUNT = r"(.*/)?claude-(sonnet|haiku)-5[.-]5(?!\d).*"
 CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta header with which a request may say what becomes of thinking whose prefix was changed."""
 INVALID = "Invalid `signature` in `{}` block"

@@ -1,6 +1,7 @@
 """Which state goes back: to the service that gave it, if nothing was changed, and to no other."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ def call(*messages: dict[str, Any], **settings: Any) -> Call:
 def answer(*before: dict[str, Any], content: str = "Hello", **settings: Any) -> dict[str, Any]:
     """Return an answer with a state that a call of these messages got."""
     asked = call(*(before or (HI,)), **settings)
-    *_, prefix = prefixes(asked.messages, asked.options.get("tools"))
+    *_, prefix = prefixes(asked)
     return {
         "role": "assistant",
         "content": content,
@@ -159,12 +160,36 @@ def test_a_change_of_the_tools_leaves_the_states_out() -> None:
     assert dropped[0] == "message 2: its state is left out, because the tools were changed"
 
 
-def test_a_prefix_holds_what_the_service_has_seen() -> None:
-    *_, one = prefixes(normalise(history()), None)
-    *_, other = prefixes(normalise([{**message, "state": None} for message in history()]), [])
-    assert one == other
-    # It may hold halves of surrogate pairs, and values that are not JSON.
-    assert len([*prefixes([{"role": "user", "content": "\ud800"}], [object])]) == 2
+@pytest.mark.parametrize("changed", [1, 3])
+@pytest.mark.parametrize("change", [{"state": None}, {"partial": True}])
+def test_a_state_that_was_taken_out_leaves_out_the_states_behind_it(changed: int, change: Any) -> None:
+    messages = history()
+    messages[changed] |= change
+    states, dropped = sent(call(*messages), prefix="m-.*")
+    # The states before the change go back.
+    assert states[1::2] == [PARTS] * (changed // 2) + [None] * (3 - changed // 2)
+    assert [told for told in dropped if "not complete" not in told] == [
+        f"message {number}: its state is left out, because one of messages {changed} to {number - 1} was changed"
+        for number in range(changed + 3, 8, 2)
+    ]
+    # So does that of the next answer, which is bound to what went out.
+    assert sent(call(*messages, answer(*messages), HI), prefix="m-.*")[0][-2] == PARTS
+
+
+def test_a_change_of_what_extra_says_leaves_the_states_out() -> None:
+    extra = {"system": "Be brief."}
+    assert sent(call(*history(extra=extra), extra=extra), prefix="m-.*")[1] == []
+    _, dropped = sent(call(*history(), extra=extra), prefix="m-.*")
+    assert dropped[0] == "message 2: its state is left out, because the system prompt in extra= was changed"
+    _, dropped = sent(call(*history(), extra={"tools": [{}]}), prefix="m-.*")
+    assert dropped[0] == "message 2: its state is left out, because the tools were changed"
+    # Other fields stand before no message.
+    assert sent(call(*history(), extra={"top_k": 1}), prefix="m-.*")[1] == []
+
+
+def test_a_prefix_may_hold_halves_of_surrogate_pairs_and_values_that_are_not_json() -> None:
+    odd = call(HI, options={"tools": [object]})
+    assert len([*prefixes(replace(odd, messages=({"role": "user", "content": "\ud800"},)))]) == 2
 
 
 def test_reasoning_that_its_own_service_never_wants_back_is_no_news() -> None:

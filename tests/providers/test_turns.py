@@ -371,7 +371,7 @@ def test_thinking_that_is_bound_to_what_came_before_is_left_out_if_that_was_chan
     # The next turn of the same conversation has seen the first one.
     state = {**turn["state"]}
     call = asked("anthropic", second(turn), BOUND)
-    *_, state["prefix"] = prefixes(call.messages, call.options["tools"])
+    *_, state["prefix"] = prefixes(call)
     history = [*second(turn, first), {**turn, "state": state}, *answered(turn)[2:]]
     payload, dropped = sent("anthropic", history, BOUND, options={"tools": tools})
     later = "one of messages 1 to 5 was changed" if "message" in why else why
@@ -390,7 +390,7 @@ def test_a_change_behind_the_first_turn_leaves_that_turn_as_it_was() -> None:
     history = [*second(turn), QUESTION, {**turn, "state": {**turn["state"], "prefix": "x-y"}}, *answered(turn)[2:]]
     _, dropped = sent("anthropic", history, BOUND)
     assert dropped == ("message 7: its state is left out, because the tools were changed",)
-    mine = turn["state"]["prefix"].partition("-")[0]
+    mine = turn["state"]["prefix"].rpartition("-")[0]
     history[6]["state"]["prefix"] = f"{mine}-y"
     _, dropped = sent("anthropic", history, BOUND)
     assert dropped == ("message 7: its state is left out, because one of messages 3 to 6 was changed",)

@@ -233,6 +233,26 @@ def test_thinking_is_left_out_if_something_before_it_was_changed(talk: Talk) -> 
     talk.answer_calls("anthropic")
 
 
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-opus-5.5", "anthropic/claude-opus-5.5"])
+def test_thinking_is_left_out_behind_a_turn_whose_state_was_taken_out(model: str, talk: Talk) -> None:
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"), model=model)
+    talk.answer_calls("anthropic", model=model)
+    del talk.messages[1]["state"]
+    assert talk.ask("anthropic", user("And now?"), model=model).dropped == (
+        "message 5: its state is left out, because one of messages 1 to 4 was changed",
+    )
+    talk.answer_calls("anthropic", model=model)
+
+
+def test_thinking_is_left_out_behind_another_system_prompt_in_extra(talk: Talk) -> None:
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"), extra={"system": "Be brief."})
+    assert talk.answer_calls("anthropic", extra={"system": "Be long."}).dropped == (
+        "message 2: its state is left out, because the system prompt in extra= was changed",
+    )
+
+
 # What the emulator refuses.  Each row changes the request with the results of the tools, which is right as it is.
 
 
