@@ -43,8 +43,8 @@ class Question(Protocol):
     def dropped(self) -> list[str]: ...
 
 
-# The fields of a message that a digest of the messages stands for.  A service has seen the states among them that belong
-# to it, and these are the same for each later turn that belongs to it.
+# The fields of a message that a digest of the messages stands for.  A service has seen the states among them that
+# belong to it, and these are the same for each later turn that belongs to it.
 SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error", "state", "partial")
 # How many hexadecimal digits of a SHA-256 a digest has.
 DIGITS = 12
@@ -90,7 +90,8 @@ def _foreign(state: Mapping[str, Any], message: Message, now: Mapping[str, Any],
             return f"it belongs to another {word}{of}"
     texts = "".join(part for part in state["parts"] if isinstance(part, str))
     calls = [part for part in state["parts"] if isinstance(part, int)]
-    if texts != message["content"] or calls != [*range(len(message.get("tool_calls", ())))]:
+    made = message.get("tool_calls", ())
+    if texts != message["content"] or calls != [*range(len(made))] or state.get("calls", "") != digest_of_calls(made):
         return "the message was changed"
     return ""
 
@@ -123,6 +124,12 @@ def origin(call: Question) -> dict[str, Any]:
     key = call.api_key or next((value for name, value in call.headers.items() if name == "authorization"), "")
     host = urlsplit(call.base_url).netloc.rpartition("@")[2]
     return {"provider": call.provider.name, "host": host, "model": call.model, "account": _digest(key) if key else ""}
+
+
+def digest_of_calls(calls: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of an answer's tool calls; "" without any."""
+    made = [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls]
+    return _digest(made) if made else ""
 
 
 def prefixes(call: Question) -> Iterator[str]:
