@@ -10,7 +10,9 @@ all that came before.  `turn.py` shows the form.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from hashlib import sha256
+from functools import lru_cache
+from hashlib import pbkdf2_hmac, sha256
+from os import urandom
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -41,6 +43,8 @@ class Question(Protocol):
     def api_key(self) -> str: ...
     @property
     def dropped(self) -> list[str]: ...
+    @property
+    def bound_to(self) -> list[str]: ...
 
 
 # The fields of a message that a digest of the messages stands for.  A service has seen the states among them that
@@ -48,11 +52,15 @@ class Question(Protocol):
 SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error", "state", "partial")
 # How many hexadecimal digits of a SHA-256 a digest has.
 DIGITS = 12
+# How often the hash of a key is hashed: one key takes about 20 milliseconds, a list of likely keys takes long.
+ROUNDS = 50_000
+# The salt of the conversations that begin in this process.
+SALT = urandom(16).hex()
 # What a state has to share with the call, by what it is bound to, in the words of a text in `dropped`.
 BOUND: Mapping[str, Mapping[str, str]] = {
     "provider": {"provider": "provider", "host": "host"},
     "model": {"provider": "provider", "host": "host", "model": "model"},
-    "account": {"provider": "provider", "host": "host", "model": "model", "account": "account"},
+    "account": {"provider": "provider", "host": "host", "model": "model"},
 }
 
 
@@ -68,7 +76,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
         state, partial = kept.pop("state", None), kept.pop("partial", False)
         digest = next(before) if bound else ""
         if state is not None:
-            why = "the answer is not complete" if partial else _foreign(state, message, now, takes)
+            why = "the answer is not complete" if partial else _foreign(state, message, call, takes)
             # A state that came after a change fits: it was left out of that request, too, what the change had ended.
             if not why and bound and state.get("prefix") != digest:
                 why = _changed(first, number, state.get("prefix"), digest)
@@ -80,14 +88,16 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     return result
 
 
-def _foreign(state: Mapping[str, Any], message: Message, now: Mapping[str, Any], takes: Takes) -> str:
+def _foreign(state: Mapping[str, Any], message: Message, call: Question, takes: Takes) -> str:
     """Return why a state does not belong to this call; "" if it does."""
     if not takes.state:
         return "this service takes none"
+    now = origin(call)
     for field, word in BOUND[takes.state].items():
         if state.get(field) != now[field]:
-            of = "" if field == "account" else f" {state.get(field)}"
-            return f"it belongs to another {word}{of}"
+            return f"it belongs to another {word} {state.get(field)}"
+    if takes.state == "account" and state.get("account", "") != account(call, _salt(state)):
+        return "it belongs to another account"
     texts = "".join(part for part in state["parts"] if isinstance(part, str))
     calls = [part for part in state["parts"] if isinstance(part, int)]
     made = message.get("tool_calls", ())
@@ -117,13 +127,32 @@ def _changed(first: int, number: int, then: object, now: str) -> str:
 
 
 def origin(call: Question) -> dict[str, Any]:
-    """Return what a state belongs to: the provider, the host and the model that are asked, and the account.
+    """Return what a state belongs to: the provider, the host and the model that are asked."""
+    host = urlsplit(call.base_url).netloc.rpartition("@")[2]
+    return {"provider": call.provider.name, "host": host, "model": call.model}
 
-    The account is a digest of the key, from which nobody can find the key; "" without a key.
+
+def account(call: Question, salt: str = "") -> str:
+    """Return the text that tells the account of the call from others: a salt and a hash of the key; "" without a key.
+
+    A salted hash of many rounds does not let a key be guessed from a saved conversation, even if it is a word.  Without
+    a `salt`, it is that of the last state, so that the states of one conversation have one hash.
     """
     key = call.api_key or next((value for name, value in call.headers.items() if name == "authorization"), "")
-    host = urlsplit(call.base_url).netloc.rpartition("@")[2]
-    return {"provider": call.provider.name, "host": host, "model": call.model, "account": _digest(key) if key else ""}
+    last = (_salt(message["state"]) for message in reversed(call.messages) if "state" in message)
+    return _account(sha256(key.encode()).digest(), salt or next(filter(None, last), SALT)) if key else ""
+
+
+def _salt(state: Mapping[str, Any]) -> str:
+    """Return the salt in the `account` of a state."""
+    return str(state.get("account", "")).partition("-")[0]
+
+
+@lru_cache(maxsize=64)
+def _account(key: bytes, salt: str) -> str:
+    """Return the account of a key, of which `key` is a plain hash, so that the cache holds no keys."""
+    made = pbkdf2_hmac("sha256", key, salt.encode(), ROUNDS)
+    return f"{salt}-{made.hex()[:DIGITS]}"
 
 
 def digest_of_calls(calls: Sequence[Mapping[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from hashlib import pbkdf2_hmac, sha256
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.messages import normalise
 from g4flite._core.provider import Call
-from g4flite._core.state import origin, prefixes, with_states
+from g4flite._core.state import ROUNDS, account, origin, prefixes, with_states
 from g4flite._core.takes import Takes
 
 OWN = {"type": "thinking", "signature": "x"}
@@ -31,7 +32,12 @@ def answer(*before: dict[str, Any], content: str = "Hello", **settings: Any) -> 
     return {
         "role": "assistant",
         "content": content,
-        "state": {**origin(asked), "prefix": prefix, "parts": [{"reasoning": "Hm"}, OWN, content]},
+        "state": {
+            **origin(asked),
+            "account": account(asked),
+            "prefix": prefix,
+            "parts": [{"reasoning": "Hm"}, OWN, content],
+        },
     }
 
 
@@ -85,13 +91,31 @@ def test_the_account_may_be_a_header() -> None:
     assert sent(asked, "account")[0][1] == PARTS
     other = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers={"authorization": "Bearer other"})
     assert sent(other, "account")[0][1] is None
-    assert origin(call(HI, api_key=""))["account"] == ""
+    assert account(call(HI, api_key="")) == ""
 
 
 def test_no_secret_stands_in_a_state() -> None:
     state = answer(headers={"authorization": "Bearer s3cret"})["state"]
     assert state["host"] == "api.test:1"
     assert not any(secret in json.dumps(state) for secret in (KEY, "s3cret", "user", "pass"))
+
+
+def test_a_key_cannot_be_guessed_from_a_state_and_the_states_of_a_conversation_have_one_salt() -> None:
+    salt, hashed = answer()["state"]["account"].split("-")
+    assert (len(salt), len(hashed)) == (32, 12)
+    plain = [KEY, json.dumps(KEY), salt + KEY, KEY + salt]
+    assert not any(sha256(text.encode()).hexdigest().startswith(hashed) for text in plain)
+    made = pbkdf2_hmac("sha256", sha256(KEY.encode()).digest(), salt.encode(), ROUNDS)
+    assert (made.hex()[:12], ROUNDS) == (hashed, 50_000)
+    # A conversation that another process began goes on with its salt.
+    before = answer()
+    before["state"]["account"] = account(call(HI), "of another process")
+    assert sent(call(HI, before, HI), "account")[0][1] == PARTS
+    assert answer(HI, before, HI)["state"]["account"] == before["state"]["account"] != account(call(HI))
+    assert sent(call(HI, before, HI, api_key="sk-another"), "account")[0][1] is None
+    for unknown in ("", 1, None, "x"):
+        before["state"]["account"] = unknown
+        assert sent(call(HI, before, HI), "account")[0][1] is None
 
 
 @pytest.mark.parametrize("change", [{"content": "Hallo"}, {"tool_calls": [g4flite.ToolCall("c1", "now", "{}")]}])

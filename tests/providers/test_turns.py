@@ -32,6 +32,7 @@ def asked(name: str, messages: list[Any], model: str, **more: Any) -> Any:
 def turn_of(name: str, data: bytes, model: str, **more: Any) -> dict[str, Any]:
     """Return the message of a reply, which went through JSON, as in a file."""
     call = asked(name, [QUESTION], model, **more)
+    build(call)
     route: Any = Route(call, None, Timeout(), None, None)  # type: ignore[arg-type]  # nothing is sent
     run = Run((route,), Timers(Timeout()))
     *items, end = read(name, data)
@@ -325,6 +326,13 @@ def test_a_state_is_bound_to_its_host_and_account(row: str, change: dict[str, An
     name, model, data, _ = ROWS[row]
     _, dropped = sent(name, answered(turn_of(name, data, model)), model, **change)
     assert dropped == ((f"message 2: its state is left out, because {why}",) if why else ())
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if "without reasoning" not in row])
+def test_a_state_names_the_account_if_the_service_binds_it_to_the_account(row: str) -> None:
+    name, model, data, _ = ROWS[row]
+    turn = turn_of(name, data, model)
+    assert ("account" in turn["state"]) == (name in ("anthropic", "openai-responses", "openai"))
 
 
 @pytest.mark.parametrize("change", [{"content": "I do."}, {"content": "I look.So.", "tool_calls": []}])
