@@ -47,6 +47,8 @@ from .._core.takes import IMAGES, Refused, Takes
 MAX_TOKENS = 8192
 # The fields that a tool has in this protocol under the same names.
 KEPT = ("name", "strict", "cache_control")
+# The blocks that hold the model's reasoning.
+THINKING = ("thinking", "redacted_thinking")
 # The protocol's words for the kinds of `tool_choice`.
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
 
@@ -141,18 +143,18 @@ def payload(call: Call) -> JSON:
     `max_tokens`: it is 8192 without the option.
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
     Claude 4.5, which know none, raise `OptionError`.
-    A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
-    answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
-    later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
-    the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
-    from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in `extra` that
-    the model refuses.
+    A text that holds blanks alone is left out, as are reasoning that nothing follows and an assistant's empty message;
+    a user's raises `MessagesError`.  An answer that the model is to go on with loses the blanks at its end, and raises
+    `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a `name` raises `MessagesError`.
+    An option that the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models,
+    both together from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in
+    `extra` that the model refuses.
     `reasoning_effort` becomes adaptive `thinking` with an `effort`; for Claude up to 4.5 a budget, by which the default
     of `max_tokens` grows.  `user` becomes `metadata.user_id`, and `cache` a top-level `cache_control`.
     """
     thought = thinking(call)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
-    system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
+    system, messages = split_system(list(without_blanks(fitted(call, TAKES), call.dropped)))
     last = messages[-1]
     if last["role"] == "assistant" and not is_paused(last) and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
@@ -329,8 +331,35 @@ def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterat
             thinking = ""
 
 
-def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
+def without_end_of_thought(number: int, message: Message, dropped: list[str]) -> Message:
+    """Return an answer without thinking and blanks at its end, which an answer has that was cut off there.
+
+    400 "The final block in an assistant message cannot be `thinking`" (tailcallhq/forgecode#2107 and #3073,
+    NousResearch/hermes-agent#13010).
+    """
+    state = list(message["state"])
+    while state and (not state[-1].strip() if isinstance(state[-1], str) else is_thought(state[-1])):
+        state.pop()
+    if any(map(is_thought, message["state"][len(state) :])):
+        dropped.append(
+            f"message {number}: the reasoning at the end of an answer is left out, because no text or tool call "
+            "follows it"
+        )
+    kept: Any = {**message, "state": state}
+    if not state:
+        del kept["state"]
+    return kept  # type: ignore[no-any-return]
+
+
+def is_thought(part: Any) -> bool:
+    """Return whether a part of a state is reasoning, signed, hidden or neither."""
+    return isinstance(part, dict) and ("reasoning" in part or part.get("type") in THINKING)
+
+
+def without_blanks(messages: Sequence[Message], dropped: list[str]) -> Iterator[Message]:
     """Yield the messages without text parts that hold blanks alone, and without an assistant's empty messages.
+
+    An answer of reasoning alone is empty.
 
     400 "messages: text content blocks must contain non-whitespace text" (anthropics/claude-code#59812, May 2026), and
     400 "messages.1: all messages must have non-empty content except for the optional final assistant message".
@@ -339,7 +368,8 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
     """
     # The roles of the messages that stay.
     roles = set[str]()
-    for number, message in enumerate(messages, 1):
+    for number, given in enumerate(messages, 1):
+        message = without_end_of_thought(number, given, dropped) if "state" in given else given
         content = message["content"]
         blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
         if any("cache_control" in part for part in blank):

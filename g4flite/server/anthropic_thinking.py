@@ -5,7 +5,7 @@
 
 Source: https://platform.claude.com/docs/en/build-with-claude/preserved-thinking and the pages below it (2026);
 https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-thinking-block-binding.html; the words of the
-refusals also in anthropics/claude-code#19539 and NousResearch/hermes-agent#24401.
+refusals also in anthropics/claude-code#19539, NousResearch/hermes-agent#24401 and #13010, tailcallhq/forgecode#2107.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
     account, too, if the model looks at it.  All thinking of a conversation may be missing; thinking between others may
     not.  If `controls` are allowed, the request may ask to leave out thinking whose prefix was changed.
     """
+    _check_ends(data["messages"])
     drops = _drops(data, controls=controls)
     for block in blocks(data.get("system") or []):
         bound = bound.followed_by(seen("system", block))
@@ -90,6 +91,14 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
                 order.append(mark_of(block))
             bound = bound.followed_by(seen(message["role"], block))
     return bound, told if controls else []
+
+
+def _check_ends(messages: list[JSON]) -> None:
+    """Raise `Refusal` 400 for a message with thinking at its end."""
+    for number, message in enumerate(messages):
+        kind = blocks(message["content"])[-1]["type"]
+        if kind in THINKING:
+            raise Refusal(400, f"messages.{number}: The final block in an assistant message cannot be `{kind}`.")
 
 
 def _drops(data: JSON, *, controls: bool) -> bool:

@@ -486,6 +486,54 @@ def test_reasoning_that_nothing_follows_is_left_out() -> None:
     assert responses_turn(THOUGHT, SAID_ITEM, more) == ([THOUGHT, SAID_ITEM], told)
 
 
+def claude(*blocks: dict[str, Any]) -> bytes:
+    """Return a reply of these blocks of text and thinking that was cut off."""
+    frames: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "m1", "model": "m"}}]
+    for index, one in enumerate(blocks):
+        frames += block(index, one)
+    return events(*frames, {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}, {"type": "message_stop"})
+
+
+UNSIGNED = {"type": "thinking", "thinking": "Look."}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "back"),
+    [
+        ([SIGNED], []),
+        ([SIGNED, REDACTED], []),
+        ([SIGNED, text(" ")], []),
+        ([UNSIGNED], []),
+        ([text("I"), SIGNED], [text("I")]),
+        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I ")]),
+        ([SIGNED, SEARCH, REDACTED], [SIGNED, SEARCH]),
+    ],
+)
+def test_thinking_that_nothing_follows_is_left_out(blocks: list[Any], back: list[Any]) -> None:
+    """400 "The final block in an assistant message cannot be `thinking`", and 400 for a message without content."""
+    turn = turn_of("anthropic", claude(*blocks), "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", answered(turn), "claude-sonnet-4-5")
+    assert [one["content"] for one in payload["messages"]] == [QUESTION["content"], *([back] if back else []),
+                                                               QUESTION["content"]]  # fmt: skip
+    assert dropped == (
+        "message 2: the reasoning at the end of an answer is left out, because no text or tool call follows it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "back"),
+    [
+        ({"text": "Look.", "thought": True}, {"text": ""}),
+        ({"text": "Look.", "thought": True, "thoughtSignature": "x"},) * 2,
+    ],
+)
+def test_an_answer_of_gemini_that_is_reasoning_alone_has_a_part(part: dict[str, Any], back: dict[str, Any]) -> None:
+    """400 "must include at least one parts field" (pydantic-ai's cassettes, August 2026)."""
+    turn = turn_of("gemini", sse(gemini(part, finishReason="MAX_TOKENS")), "gemini-3-pro")
+    payload, dropped = sent("gemini", answered(turn), "gemini-3-pro")
+    assert (turn_in(payload)["parts"], dropped) == ([back], ())
+
+
 def test_a_text_without_an_id_behind_reasoning_goes_back() -> None:
     bare = {key: value for key, value in SAID_ITEM.items() if key != "id"}
     said = {"role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}

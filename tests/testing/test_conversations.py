@@ -336,6 +336,7 @@ OPUS, OLDER = "claude-opus-5-5", "claude-sonnet-4-5"
 INVALID = "messages.1.content.0: Invalid `signature` in `thinking` block"
 BOUND = f"{INVALID}. The block is bound to a different conversation."
 MODIFIED = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
+FINAL = "messages.1: The final block in an assistant message cannot be"
 MISSING = "Function call is missing a thought_signature in functionCall parts."
 DROP = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 BETA = {"anthropic-beta": "thinking-binding-controls-2026-08-01"}
@@ -373,6 +374,8 @@ CHANGES: list[tuple[str, str, Callable[[Any], Any], dict[str, str], str]] = [
     ("anthropic", OLDER, leave_out(0), {}, MODIFIED),
     ("anthropic", OLDER, swap, {}, MODIFIED),
     ("anthropic", OLDER, leave_out(0, 1), {}, ""),
+    ("anthropic", OLDER, lambda data: turn(data).append(turn(data)[0]), {}, f"{FINAL} `thinking`."),
+    ("anthropic", OLDER, lambda data: turn(data).append(turn(data)[1]), {}, f"{FINAL} `redacted_thinking`."),
     ("anthropic", "claude-sonnet-5-5", same, {"x-api-key": "another"}, ""),
     ("gemini", "gemini-3-pro", same, {}, ""),
     ("gemini", "gemini-3-pro", put(1, thoughtSignature=None), {}, f"{MISSING}"),
@@ -387,6 +390,7 @@ CHANGES: list[tuple[str, str, Callable[[Any], Any], dict[str, str], str]] = [
     # No signature stands in the second of two calls, and none depends on what was said before.
     ("gemini", "gemini-3-pro", both(ask_otherwise, put(0, text="Edited.")), {}, ""),
     ("gemini", "gemini-2.5-pro", put(1, thoughtSignature=None), {}, ""),
+    ("gemini", "gemini-2.5-pro", lambda data: turn(data).clear(), {}, "contents[1].parts: expected a list of objects"),
     ("openai-responses", "gpt-5.6", same, {}, ""),
     ("openai-responses", "gpt-5.6", same, {"authorization": "Bearer another"}, ENCRYPTED),
     ("openai-responses", "gpt-5.6", flip(2, "encrypted_content"), {}, ENCRYPTED),
