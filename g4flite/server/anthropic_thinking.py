@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from .checks import Refusal, picked
@@ -23,6 +24,8 @@ THINKING = ("thinking", "redacted_thinking")
 # The models that check what stands before their thinking, and those that check the account.
 PREFIX = r"(.*/)?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
 ACCOUNT = r"(.*/)?claude-(sonnet|haiku)-5[.-]5(?!\d).*"
+# The models that think without being asked to.
+ALWAYS = r"claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
 CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta header with which a request may say what becomes of thinking whose prefix was changed."""
 INVALID = "Invalid `signature` in `{}` block"
@@ -65,6 +68,8 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
     not.  If `controls` are allowed, the request may ask to leave out thinking whose prefix was changed.
     """
     _check_ends(data["messages"])
+    if re.fullmatch("claude-.*", bound.model):
+        _check_beginning(data)
     drops = _drops(data, controls=controls)
     for block in blocks(data.get("system") or []):
         bound = bound.followed_by(seen("system", block))
@@ -99,6 +104,41 @@ def _check_ends(messages: list[JSON]) -> None:
         kind = blocks(message["content"])[-1]["type"]
         if kind in THINKING:
             raise Refusal(400, f"messages.{number}: The final block in an assistant message cannot be `{kind}`.")
+
+
+def _check_beginning(data: JSON) -> None:
+    """Raise `Refusal` 400 for an answer to go on with that has no thinking though the model thinks, or that has some
+    though it does not.
+
+    The answer began behind the last words of the user that stand beside no result of a tool.
+    """
+    messages, kind = data["messages"], (data.get("thinking") or {}).get("type")
+    last = len(messages) - 1
+    asked = [n for n, message in enumerate(messages) if message["role"] == "user" and not _answers(messages[: n + 1])]
+    begun = [n for n, message in enumerate(messages) if message["role"] == "assistant" and n > max(asked, default=-1)]
+    found = [blocks(messages[n]["content"])[0]["type"] for n in begun]
+    if kind == "enabled" and found and not set(found) & set(THINKING):
+        raise Refusal(
+            400,
+            f"messages.{begun[-1]}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found[-1]}`"
+            ". When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
+            "the lastmost set of `tool_use` and `tool_result` blocks).",
+        )
+    off = kind == "disabled" or (kind is None and not re.fullmatch(ALWAYS, data["model"]))
+    if off and messages[last]["role"] == "assistant":
+        for place, block in enumerate(blocks(messages[last]["content"])):
+            if block["type"] in THINKING:
+                raise Refusal(
+                    400,
+                    f"messages.{last}.content.{place}: When thinking is disabled, an `assistant` message in the final "
+                    f"position cannot contain `{block['type']}`.",
+                )
+
+
+def _answers(messages: list[JSON]) -> bool:
+    """Return whether the last messages are the user's and one of them holds results of tools."""
+    users = takewhile(lambda message: message["role"] == "user", reversed(messages))
+    return any(block["type"] == "tool_result" for message in users for block in blocks(message["content"]))
 
 
 def _drops(data: JSON, *, controls: bool) -> bool:
