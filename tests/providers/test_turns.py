@@ -236,6 +236,29 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
                 chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
+    "mistral with signatures": (
+        "mistral", "magistral-small",
+        sse(*(chunk({"content": [part]}) for part in (
+            {"type": "thinking", "thinking": [text("Lo")]},
+            {"type": "thinking", "thinking": [text("ok.")], "closed": True, "signature": "c2ln"}, text("I "),
+            text("look."), {"type": "thinking", "thinking": [text("Again.")]},
+            {"type": "thinking", "thinking": [], "signature": "YWdhaW4="}, text(" So.")
+        )),
+        chunk({"content": [{"type": "thinking", "thinking": [], "signature": one} for one in ("ZW5k", "bGFzdA==")]}),
+        chunk({"extra_content": {"a": 1}}), chat_call(0), chat_call(1), STOP, DONE),
+        chat_turn(content=[
+            {"type": "thinking", "thinking": [text("Look.")], "signature": "c2ln"}, text("I look."),
+            {"type": "thinking", "thinking": [text("Again.")], "signature": "YWdhaW4="}, text(" So."),
+            {"type": "thinking", "thinking": [], "signature": "ZW5k"},
+            {"type": "thinking", "thinking": [], "signature": "bGFzdA=="}])),
+    "mistral without signatures": (
+        "mistral", "magistral-small",
+        sse(*(chunk({"content": [part]}) for part in (
+            {"type": "thinking", "thinking": [text("A")]}, text("I"),
+            {"type": "thinking", "thinking": [text("B")]})), said(" look."), chat_call(0), chat_call(1), STOP, DONE),
+        chat_turn(content=[
+            {"type": "thinking", "thinking": [text("A")]}, text("I"), {"type": "thinking", "thinking": [text("B")]},
+            text(" look.")])),
     "gemini by its chat path": (
         "openai-compatible", "gemini-3-pro", sse(said("I look."), chat_call(0, **EXTRA), chat_call(1), STOP, DONE),
         chat_turn(tool_calls=[call_of(0, **EXTRA), call_of(1)])),
