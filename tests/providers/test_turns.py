@@ -543,6 +543,19 @@ def test_thinking_that_nothing_follows_is_left_out(blocks: list[Any], back: list
     )
 
 
+@pytest.mark.parametrize(("blocks", "told"), [([SEARCH, FOUND], 0), ([SIGNED, SEARCH, FOUND], 1)])
+def test_an_answer_to_go_on_with_loses_its_thinking_alone_if_the_model_does_not_think(
+    blocks: list[Any], told: int
+) -> None:
+    """400 "When thinking is disabled, an `assistant` message in the final position cannot contain `thinking`"."""
+    turn = turn_of("anthropic", claude(*blocks), "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", [QUESTION, turn], "claude-sonnet-4-5")
+    assert (turn_in(payload)["content"], len(dropped)) == ([SEARCH, FOUND], told)
+    # A model that always thinks keeps its own.
+    turn = turn_of("anthropic", claude(*blocks), "claude-opus-5-5")
+    assert turn_in(sent("anthropic", [QUESTION, turn], "claude-opus-5-5")[0])["content"] == blocks
+
+
 @pytest.mark.parametrize(
     ("part", "back"),
     [
