@@ -264,6 +264,7 @@ class Call:
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
     - `dropped` gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts.
+    - `bound_to` gets to what the service binds the state of its answer, in the words of `Takes.state`.
     """
 
     provider: Provider
@@ -280,6 +281,7 @@ class Call:
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
     dropped: list[str] = field(default_factory=list, repr=False, compare=False)
+    bound_to: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:

@@ -3,14 +3,16 @@
     messages = with_states(call, TAKES)     # each state is now the list of its parts, or gone
     call.dropped            # ["message 2: its state is left out, because it belongs to another model m"]
 
-A state says to what it belongs: provider, host, model, a digest of the key, and a digest of all that came before.
-`turn.py` shows the form.
+A state says to what it belongs: provider, host, model, perhaps the account, and digests of the turn's tool calls and of
+all that came before.  `turn.py` shows the form.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from hashlib import pbkdf2_hmac, sha256
+from os import urandom
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
@@ -32,6 +34,8 @@ class Question(Protocol):
     @property
     def options(self) -> Mapping[str, Any]: ...
     @property
+    def extra(self) -> Mapping[str, Any]: ...
+    @property
     def base_url(self) -> str: ...
     @property
     def headers(self) -> Mapping[str, str]: ...
@@ -39,17 +43,24 @@ class Question(Protocol):
     def api_key(self) -> str: ...
     @property
     def dropped(self) -> list[str]: ...
+    @property
+    def bound_to(self) -> list[str]: ...
 
 
-# The fields of a message that the service has seen, and that a digest of the messages stands for.
-SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error")
+# The fields of a message that a digest of the messages stands for.  A service has seen the states among them that
+# belong to it, and these are the same for each later turn that belongs to it.
+SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error", "state", "partial")
 # How many hexadecimal digits of a SHA-256 a digest has.
 DIGITS = 12
+# How often the hash of a key is hashed: one key takes about 20 milliseconds, a list of likely keys takes long.
+ROUNDS = 50_000
+# The salt of the conversations that begin in this process.
+SALT = urandom(16).hex()
 # What a state has to share with the call, by what it is bound to, in the words of a text in `dropped`.
 BOUND: Mapping[str, Mapping[str, str]] = {
     "provider": {"provider": "provider", "host": "host"},
     "model": {"provider": "provider", "host": "host", "model": "model"},
-    "account": {"provider": "provider", "host": "host", "model": "model", "account": "account"},
+    "account": {"provider": "provider", "host": "host", "model": "model"},
 }
 
 
@@ -57,7 +68,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     """Return the messages with the parts of each state that goes back, and without the other states."""
     now, result = origin(call), list[Message]()
     bound = bool(takes.prefix) and re.fullmatch(takes.prefix, call.model or "") is not None
-    before = prefixes(call.messages, call.options.get("tools"))
+    before = prefixes(call)
     # The number of the first message that may have been changed since the last state that fits.
     first = 1
     for number, message in enumerate(call.messages, 1):
@@ -65,7 +76,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
         state, partial = kept.pop("state", None), kept.pop("partial", False)
         digest = next(before) if bound else ""
         if state is not None:
-            why = "the answer is not complete" if partial else _foreign(state, message, now, takes)
+            why = "the answer is not complete" if partial else _foreign(state, message, call, takes)
             # A state that came after a change fits: it was left out of that request, too, what the change had ended.
             if not why and bound and state.get("prefix") != digest:
                 why = _changed(first, number, state.get("prefix"), digest)
@@ -77,17 +88,20 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
     return result
 
 
-def _foreign(state: Mapping[str, Any], message: Message, now: Mapping[str, Any], takes: Takes) -> str:
+def _foreign(state: Mapping[str, Any], message: Message, call: Question, takes: Takes) -> str:
     """Return why a state does not belong to this call; "" if it does."""
     if not takes.state:
         return "this service takes none"
+    now = origin(call)
     for field, word in BOUND[takes.state].items():
         if state.get(field) != now[field]:
-            of = "" if field == "account" else f" {state.get(field)}"
-            return f"it belongs to another {word}{of}"
+            return f"it belongs to another {word} {state.get(field)}"
+    if takes.state == "account" and state.get("account", "") != account(call, _salt(state)):
+        return "it belongs to another account"
     texts = "".join(part for part in state["parts"] if isinstance(part, str))
     calls = [part for part in state["parts"] if isinstance(part, int)]
-    if texts != message["content"] or calls != [*range(len(message.get("tool_calls", ())))]:
+    made = message.get("tool_calls", ())
+    if texts != message["content"] or calls != [*range(len(made))] or state.get("calls", "") != digest_of_calls(made):
         return "the message was changed"
     return ""
 
@@ -100,8 +114,11 @@ def _is_reasoning(state: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 def _changed(first: int, number: int, then: object, now: str) -> str:
     """Return why a state of message `number` is not valid any more: something before it was changed."""
-    if str(then).partition("-")[0] != now.partition("-")[0]:
+    tools, system, _ = now.split("-")
+    if not str(then).startswith(f"{tools}-"):
         return "the tools were changed"
+    if not str(then).startswith(f"{tools}-{system}-"):
+        return "the system prompt in extra= was changed"
     return (
         f"message {first} was changed"
         if first + 1 >= number
@@ -110,23 +127,49 @@ def _changed(first: int, number: int, then: object, now: str) -> str:
 
 
 def origin(call: Question) -> dict[str, Any]:
-    """Return what a state belongs to: the provider, the host and the model that are asked, and the account.
+    """Return what a state belongs to: the provider, the host and the model that are asked."""
+    host = urlsplit(call.base_url).netloc.rpartition("@")[2]
+    return {"provider": call.provider.name, "host": host, "model": call.model}
 
-    The account is a digest of the key, from which nobody can find the key; "" without a key.
+
+def account(call: Question, salt: str = "") -> str:
+    """Return the text that tells the account of the call from others: a salt and a hash of the key; "" without a key.
+
+    A salted hash of many rounds does not let a key be guessed from a saved conversation, even if it is a word.  Without
+    a `salt`, it is that of the last state, so that the states of one conversation have one hash.
     """
     key = call.api_key or next((value for name, value in call.headers.items() if name == "authorization"), "")
-    host = urlsplit(call.base_url).netloc.rpartition("@")[2]
-    return {"provider": call.provider.name, "host": host, "model": call.model, "account": _digest(key) if key else ""}
+    last = (_salt(message["state"]) for message in reversed(call.messages) if "state" in message)
+    return _account(sha256(key.encode()).digest(), salt or next(filter(None, last), SALT)) if key else ""
 
 
-def prefixes(messages: Iterable[Message], tools: object) -> Iterator[str]:
+def _salt(state: Mapping[str, Any]) -> str:
+    """Return the salt in the `account` of a state."""
+    return str(state.get("account", "")).partition("-")[0]
+
+
+@lru_cache(maxsize=64)
+def _account(key: bytes, salt: str) -> str:
+    """Return the account of a key, of which `key` is a plain hash, so that the cache holds no keys."""
+    made = pbkdf2_hmac("sha256", key, salt.encode(), ROUNDS)
+    return f"{salt}-{made.hex()[:DIGITS]}"
+
+
+def digest_of_calls(calls: Sequence[Mapping[str, Any]]) -> str:
+    """Return the digest of an answer's tool calls; "" without any."""
+    made = [(call["id"], call["function"]["name"], call["function"]["arguments"]) for call in calls]
+    return _digest(made) if made else ""
+
+
+def prefixes(call: Question) -> Iterator[str]:
     """Yield a digest of what stands before each message, and one of all messages.
 
-    A digest is that of the tools and that of the messages, with "-" between.
+    A digest is that of the tools, that of the system prompt in `extra`, and that of the messages, with "-" between.
     """
-    beginning, seen = _digest(tools or []), sha256()
+    tools = _digest([call.options.get("tools") or [], call.extra.get("tools")])
+    beginning, seen = f"{tools}-{_digest(call.extra.get('system'))}", sha256()
     yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
-    for message in messages:
+    for message in call.messages:
         seen.update(_json({key: value for key, value in message.items() if key in SEEN}))
         yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
 

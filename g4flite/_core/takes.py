@@ -76,7 +76,8 @@ class Takes:
     - `state` says to what the state of an answer is bound that goes back: "provider", "model" (to the provider and the
       model) or "account" (to the key as well); "" means that the service wants no state back.
     - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
-    - `reasoning` is the field of an assistant's message in which reasoning goes back, in a dialect of Chat Completions;
+    - `reasoning` is the field of an assistant's message in which reasoning goes back, in a dialect of Chat Completions
+      ("content" stands for parts of the content);
       `reasoned` is a regular expression for the whole names of models that refuse tool calls without that field.
     """
 

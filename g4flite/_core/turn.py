@@ -1,20 +1,22 @@
 """`message_of`: the turn of a stream as one message of the common form, with the state that the service wants back.
 
 {"role": "assistant", "content": "It is 9 o'clock.", "tool_calls": [...],
- "state": {"provider": "anthropic", "host": "api.anthropic.com", "model": "claude-sonnet-4-5", "account": "5e9c...",
-           "prefix": "81b0...-0d2f...",
-           "parts": [{"reasoning": "Let me look."}, {"type": "thinking", "signature": "Er..."}, "It is 9 o'clock.", 0]}}
+ "state": {"provider": "anthropic", "host": "api.anthropic.com", "model": "claude-sonnet-4-5",
+           "account": "97d1...-5e9c...", "prefix": "81b0...-74e1...-0d2f...",
+           "parts": [{"reasoning": "Let me look."}, {"type": "thinking", "signature": "Er..."}, "It is 9 o'clock.", 0],
+           "calls": "a02f..."}}
 
 `parts` are the turn in order: a text is a part of the content, a number is the place of a tool call, `{"reasoning"}` is
-reasoning, and any other object is the service's own, as a `TurnState` gave it.  `state.with_states` decides whether the
-parts go back; the payload builder writes them in the service's form.
+reasoning, and any other object is the service's own, as a `TurnState` gave it.  `calls` is a digest of the tool calls.
+`account` is the salted hash of the key, if the service binds the state to the account.
+`state.with_states` decides whether the parts go back; the payload builder writes them in the service's form.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .state import origin, prefixes
+from .state import account, digest_of_calls, origin, prefixes
 
 if TYPE_CHECKING:
     from .exchange import Run
@@ -33,8 +35,12 @@ def message_of(run: "Run") -> dict[str, Any]:
     parts = list(_parts(run.partial, run.reasoning.getvalue(), len(run.tool_calls), run.states))
     if any(isinstance(part, dict) for part in parts):
         call = run.call
-        *_, before = prefixes(call.messages, call.options.get("tools"))
+        *_, before = prefixes(call)
         message["state"] = {**origin(call), "prefix": before, "parts": parts}
+        if call.bound_to == ["account"]:
+            message["state"]["account"] = account(call)
+        if run.tool_calls:
+            message["state"]["calls"] = digest_of_calls(message["tool_calls"])
     if run.state != "complete":
         message["partial"] = True
     return message

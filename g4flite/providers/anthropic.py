@@ -47,6 +47,8 @@ from .._core.takes import IMAGES, Refused, Takes
 MAX_TOKENS = 8192
 # The fields that a tool has in this protocol under the same names.
 KEPT = ("name", "strict", "cache_control")
+# The blocks that hold the model's reasoning.
+THINKING = ("thinking", "redacted_thinking")
 # The protocol's words for the kinds of `tool_choice`.
 CHOICES = {"auto": "auto", "none": "none", "required": "any", "function": "tool"}
 
@@ -57,6 +59,7 @@ FROM_4_1, FROM_4_6, FROM_4_7 = (
     rf"(.*[./])?claude-[a-z]+-(4[.-]([{first}-9]|1\d)|[5-9])(?!\d).*" for first in (1, 6, 7)
 )
 UP_TO_4_5 = r"(.*[./])?claude-(3[.-]|[a-z]+-4([.-][0-5](?!\d)|[-@]\d{8}|$)).*"
+CLAUDE = r"(.*[./])?claude-.*"
 ALWAYS_THINKING = r"(.*[./])?claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
 # The models before 4.6, which know a budget of thinking alone, and those before 3.7, which do not think.
 BUDGETED = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([6-9]|1\d)(?!\d)).*)"
@@ -112,7 +115,7 @@ UNKNOWN = frozenset((
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
 # conversation." (platform.claude.com, preserved-thinking/prefix-checks, 2026).
-BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
+BOUND_TO_PREFIX = r"(.*[./])?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
 # The types of anthropic-sdk-python 2.14.0, and the service's own errors (2025-2026): "media_type: Input should be
 # 'image/jpeg', 'image/png', 'image/gif' or 'image/webp'", "tool_use.id: String should match pattern
 # '^[a-zA-Z0-9_-]+$'", "`tool_use` ids must be unique", "tools.0.custom.name: String should match pattern
@@ -141,18 +144,20 @@ def payload(call: Call) -> JSON:
     `max_tokens`: it is 8192 without the option.
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
     Claude 4.5, which know none, raise `OptionError`.
-    A text that holds blanks alone is left out, as is an assistant's empty message; a user's raises `MessagesError`.  An
-    answer that the model is to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and
-    later models, which refuse to.  A message with a `name` raises `MessagesError`.  An option that
-    the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models, both together
-    from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in `extra` that
-    the model refuses.
+    A text that holds blanks alone is left out, as are reasoning that nothing follows and an assistant's empty message;
+    a user's raises `MessagesError`.  An answer that the model is to go on with loses the blanks at its end, and raises
+    `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a `name` raises `MessagesError`.
+    An option that the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models,
+    both together from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in
+    `extra` that the model refuses.
     `reasoning_effort` becomes adaptive `thinking` with an `effort`; for Claude up to 4.5 a budget, by which the default
-    of `max_tokens` grows.  `user` becomes `metadata.user_id`, and `cache` a top-level `cache_control`.
+    of `max_tokens` grows, and which is left out while the model goes on with an answer that began without its thinking.
+    `user` becomes `metadata.user_id`, and `cache` a top-level `cache_control`.
     """
-    thought = thinking(call)
+    system, messages = split_system(list(without_blanks(fitted(call, TAKES), call.dropped)))
+    conversation = turns(messages)
+    thought = fitting(thinking(call), conversation, call)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
-    system, messages = split_system(list(without_blanks(fitted(call, TAKES))))
     last = messages[-1]
     if last["role"] == "assistant" and not is_paused(last) and re.fullmatch(NO_PREFILL, call.model or ""):
         raise MessagesError(
@@ -175,7 +180,7 @@ def payload(call: Call) -> JSON:
     if side_by_side is not None and kind != "none" and has_tools(call.options, call.extra):
         choice = {"type": "auto", **choice, "disable_parallel_tool_use": not side_by_side}
     return (
-        {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": turns(messages), "stream": True}
+        {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": conversation, "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
         | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
         | non_empty(tool_choice=choice, metadata=non_empty(user_id=call.options.get("user")))
@@ -210,6 +215,56 @@ def thinking(call: Call) -> dict[str, Any]:
             "lower the other"
         )
     return {"thinking": {"type": "enabled", "budget_tokens": tokens}, "max_tokens": most}
+
+
+def fitting(thought: dict[str, Any], conversation: list[dict[str, Any]], call: Call) -> dict[str, Any]:
+    """Return the fields of `reasoning_effort` that the service takes for this conversation, and fit its last turn.
+
+    400 "Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final
+    `assistant` message must start with a thinking block" (n8n-io/n8n#22550, anthropics/claude-code#11978): the answer
+    that the model goes on with behind its tools began at another model, another account or without thinking.
+    400 "When thinking is disabled, an `assistant` message in the final position cannot contain `thinking`"
+    (tailcallhq/forgecode#1195).
+    Raises `OptionError` if `extra` turns the thinking on.
+    """
+    kind = as_object(call.extra.get("thinking", thought.get("thinking"))).get("type")
+    if not re.fullmatch(CLAUDE, call.model or ""):
+        return thought
+    if kind == "enabled" and goes_on_without_thinking(conversation):
+        why = "the answer that the model goes on with began without its thinking"
+        if "thinking" in call.extra:
+            raise OptionError(
+                f"thinking in extra= is refused, because {why}; leave it out until the answer is complete"
+            )
+        call.dropped.append(f"reasoning_effort={call.options['reasoning_effort']!r} is left out, because {why}")
+        thought, kind = {}, None
+    last = conversation[-1]
+    thinks = kind in ("enabled", "adaptive") or re.fullmatch(ALWAYS_THINKING, call.model or "")
+    if last["role"] == "assistant" and not thinks and isinstance(last["content"], list):
+        kept = [block for block in last["content"] if block["type"] not in THINKING]
+        if len(kept) < len(last["content"]):
+            call.dropped.append("the reasoning of the last message is left out, because the model does not think now")
+            last["content"] = kept
+    return thought
+
+
+def goes_on_without_thinking(conversation: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether the conversation ends within an answer that has no thinking at the beginning of its turns.
+
+    Within an answer, a turn behind the results of tools may have no thinking, if a turn before it has.
+    """
+    begun, answers_tools = list[bool](), False
+    for turn in conversation:
+        first = turn["content"][0] if isinstance(turn["content"], list) else {}
+        if turn["role"] == "assistant":
+            begun.append(first.get("type") in THINKING)
+            answers_tools = False
+        else:
+            # What the user says beside the results belongs to them.
+            answers_tools = answers_tools or first.get("type") == "tool_result"
+            if not answers_tools:
+                begun.clear()
+    return bool(begun) and not any(begun)
 
 
 def is_paused(message: Message) -> bool:
@@ -329,8 +384,35 @@ def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterat
             thinking = ""
 
 
-def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
+def without_end_of_thought(number: int, message: Message, dropped: list[str]) -> Message:
+    """Return an answer without thinking and blanks at its end, which an answer has that was cut off there.
+
+    400 "The final block in an assistant message cannot be `thinking`" (tailcallhq/forgecode#2107 and #3073,
+    NousResearch/hermes-agent#13010).
+    """
+    state = list(message["state"])
+    while state and (not state[-1].strip() if isinstance(state[-1], str) else is_thought(state[-1])):
+        state.pop()
+    if any(map(is_thought, message["state"][len(state) :])):
+        dropped.append(
+            f"message {number}: the reasoning at the end of an answer is left out, because no text or tool call "
+            "follows it"
+        )
+    kept: Any = {**message, "state": state}
+    if not state:
+        del kept["state"]
+    return kept  # type: ignore[no-any-return]
+
+
+def is_thought(part: Any) -> bool:
+    """Return whether a part of a state is reasoning, signed, hidden or neither."""
+    return isinstance(part, dict) and ("reasoning" in part or part.get("type") in THINKING)
+
+
+def without_blanks(messages: Sequence[Message], dropped: list[str]) -> Iterator[Message]:
     """Yield the messages without text parts that hold blanks alone, and without an assistant's empty messages.
+
+    An answer of reasoning alone is empty.
 
     400 "messages: text content blocks must contain non-whitespace text" (anthropics/claude-code#59812, May 2026), and
     400 "messages.1: all messages must have non-empty content except for the optional final assistant message".
@@ -339,7 +421,8 @@ def without_blanks(messages: Sequence[Message]) -> Iterator[Message]:
     """
     # The roles of the messages that stay.
     roles = set[str]()
-    for number, message in enumerate(messages, 1):
+    for number, given in enumerate(messages, 1):
+        message = without_end_of_thought(number, given, dropped) if "state" in given else given
         content = message["content"]
         blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
         if any("cache_control" in part for part in blank):

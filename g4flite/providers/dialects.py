@@ -20,7 +20,7 @@ from typing import Any
 from .._core.conversation import leading_system_joined, runs_joined
 from .._core.effort import EFFORTS, SAME_LEVELS, effort, level
 from .._core.errors import MessagesError
-from .._core.messages import Message, parts
+from .._core.messages import Message
 from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
 from .._core.response.framing import ServerSentEvents
@@ -131,8 +131,8 @@ OPENROUTER_TAKES = replace(
 MISTRAL_TAKES = Takes(
     keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}",
     media=(*IMAGES, "file.data", "file.url", "file.id", "audio.data"),
-    # Reasoning goes back as a part of the content.
-    state="provider", reasoning="reasoning",
+    # Reasoning goes back as a part of the content, with its signature.
+    state="provider", reasoning="content",
     refused=(
         # Magistral always reasons; Small 4 and Medium 3.5 know high and none alone (docs.mistral.ai, reasoning, 2026).
         Refused(option="reasoning_effort", models="magistral-.*"),
@@ -382,7 +382,7 @@ def mistral_payload(call: Call) -> JSON:
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    messages = runs_joined([with_thinking(message) for message in map(with_chunks, made["messages"])])
+    messages = runs_joined([with_chunks(message) for message in made["messages"]])
     return {**made, "messages": list(in_order(messages))}
 
 
@@ -406,15 +406,6 @@ def chunk(part: dict[str, Any]) -> dict[str, Any]:
         "document_url": part["file"]["file_data"],
         "document_name": part["file"]["filename"],
     }
-
-
-def with_thinking(message: Message) -> Message:
-    """Return the message with its reasoning as a part of the content (types of mistralai 3.7.0, `ThinkChunk`)."""
-    if "reasoning" not in message:
-        return message
-    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": message["reasoning"]}]}
-    rest = {key: value for key, value in message.items() if key != "reasoning"}
-    return {**rest, "content": [thinking, *parts(message)]}  # type: ignore[typeddict-item]
 
 
 def in_order(messages: Sequence[Message]) -> Iterator[Message]:

@@ -163,7 +163,8 @@ def contents(messages: Sequence[Message], *, signed: bool) -> list[dict[str, Any
     for message in messages:
         if message["role"] != before:
             result.append({"role": "model" if message["role"] == "assistant" else "user", "parts": []})
-        made = list(turn_parts(message) if "state" in message else wire_parts(message, names))
+        # An answer of reasoning alone may have no part that goes back.
+        made = list(turn_parts(message) if "state" in message else ()) or list(wire_parts(message, names))
         first = next((part for part in made if "functionCall" in part), None)
         if signed and first is not None:
             first.setdefault("thoughtSignature", UNCHECKED)

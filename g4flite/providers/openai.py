@@ -177,13 +177,15 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if isinstance(message["content"], list):
         fields["content"] = [as_chat_part(part) for part in message["content"]]
     calls = [dict(call) for call in message.get("tool_calls", ())]
-    reasoning = ""
-    for part in fields.pop("state", ()):
+    reasoning, state = "", fields.pop("state", ())
+    if state and takes.reasoning == "content":
+        fields["content"], state = chunks(state), ()
+    for part in state:
         if isinstance(part, dict) and "tool_call" in part:
             calls[part["tool_call"]]["extra_content"] = part["extra_content"]
         elif isinstance(part, dict) and "reasoning" in part:
             reasoning += part["reasoning"]
-        elif isinstance(part, dict):
+        elif isinstance(part, dict) and part.get("type") != "thinking":
             fields |= part
     if "audio" in fields:
         # The transcript is in the audio.
@@ -194,6 +196,24 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
     return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
+
+
+def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the parts of a state as a content whose reasoning stands in its place, with its signature.
+
+    Source: types of mistralai 3.7.0, `ThinkChunk`.
+    """
+    found = list[dict[str, Any]]()
+    for part in state:
+        if isinstance(part, str):
+            found.append({"type": "text", "text": part})
+        elif isinstance(part, dict) and "reasoning" in part:
+            found.append({"type": "thinking", "thinking": [{"type": "text", "text": part["reasoning"]}]})
+        elif isinstance(part, dict) and part.get("type") == "thinking":
+            # A signature belongs to the reasoning before it, which may have no text.
+            unsigned = found and found[-1]["type"] == "thinking" and "signature" not in found[-1]
+            found.append((found.pop() if unsigned else {"thinking": []}) | part)
+    return found
 
 
 def as_chat_part(part: dict[str, Any]) -> dict[str, Any]:
@@ -414,7 +434,12 @@ class ChatReader:
         """Yield the text, reasoning or other content in a part of `content`."""
         kind = part.get("type")
         if kind == "thinking":
+            # Reasoning behind a text is a part of its own.
+            if self._text.pause():
+                yield TurnState(None)
             yield from reasoning_of(part.get("thinking"))
+            if part.get("signature"):
+                yield TurnState({"type": "thinking", "signature": part["signature"]})
         elif kind == "refusal":
             self._refuse(part.get("refusal"))
         elif kind in (None, "text"):

@@ -5,13 +5,14 @@
 
 Source: https://platform.claude.com/docs/en/build-with-claude/preserved-thinking and the pages below it (2026);
 https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-thinking-block-binding.html; the words of the
-refusals also in anthropics/claude-code#19539 and NousResearch/hermes-agent#24401.
+refusals also in anthropics/claude-code#19539, NousResearch/hermes-agent#24401 and #13010, tailcallhq/forgecode#2107.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from .checks import Refusal, picked
@@ -21,8 +22,10 @@ JSON = dict[str, Any]
 
 THINKING = ("thinking", "redacted_thinking")
 # The models that check what stands before their thinking, and those that check the account.
-PREFIX = r"claude-((fable|mythos)-5-[12]|(opus|sonnet|haiku)-5-5)(?!\d).*"
-ACCOUNT = r"claude-(sonnet|haiku)-5-5(?!\d).*"
+PREFIX = r"(.*/)?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
+ACCOUNT = r"(.*/)?claude-(sonnet|haiku)-5[.-]5(?!\d).*"
+# The models that think without being asked to.
+ALWAYS = r"claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
 CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta header with which a request may say what becomes of thinking whose prefix was changed."""
 INVALID = "Invalid `signature` in `{}` block"
@@ -64,6 +67,9 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
     account, too, if the model looks at it.  All thinking of a conversation may be missing; thinking between others may
     not.  If `controls` are allowed, the request may ask to leave out thinking whose prefix was changed.
     """
+    _check_ends(data["messages"])
+    if re.fullmatch("claude-.*", bound.model):
+        _check_beginning(data)
     drops = _drops(data, controls=controls)
     for block in blocks(data.get("system") or []):
         bound = bound.followed_by(seen("system", block))
@@ -90,6 +96,49 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
                 order.append(mark_of(block))
             bound = bound.followed_by(seen(message["role"], block))
     return bound, told if controls else []
+
+
+def _check_ends(messages: list[JSON]) -> None:
+    """Raise `Refusal` 400 for a message with thinking at its end."""
+    for number, message in enumerate(messages):
+        kind = blocks(message["content"])[-1]["type"]
+        if kind in THINKING:
+            raise Refusal(400, f"messages.{number}: The final block in an assistant message cannot be `{kind}`.")
+
+
+def _check_beginning(data: JSON) -> None:
+    """Raise `Refusal` 400 for an answer to go on with that has no thinking though the model thinks, or that has some
+    though it does not.
+
+    The answer began behind the last words of the user that stand beside no result of a tool.
+    """
+    messages, kind = data["messages"], (data.get("thinking") or {}).get("type")
+    last = len(messages) - 1
+    asked = [n for n, message in enumerate(messages) if message["role"] == "user" and not _answers(messages[: n + 1])]
+    begun = [n for n, message in enumerate(messages) if message["role"] == "assistant" and n > max(asked, default=-1)]
+    found = [blocks(messages[n]["content"])[0]["type"] for n in begun]
+    if kind == "enabled" and found and not set(found) & set(THINKING):
+        raise Refusal(
+            400,
+            f"messages.{begun[-1]}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{found[-1]}`"
+            ". When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
+            "the lastmost set of `tool_use` and `tool_result` blocks).",
+        )
+    off = kind == "disabled" or (kind is None and not re.fullmatch(ALWAYS, data["model"]))
+    if off and messages[last]["role"] == "assistant":
+        for place, block in enumerate(blocks(messages[last]["content"])):
+            if block["type"] in THINKING:
+                raise Refusal(
+                    400,
+                    f"messages.{last}.content.{place}: When thinking is disabled, an `assistant` message in the final "
+                    f"position cannot contain `{block['type']}`.",
+                )
+
+
+def _answers(messages: list[JSON]) -> bool:
+    """Return whether the last messages are the user's and one of them holds results of tools."""
+    users = takewhile(lambda message: message["role"] == "user", reversed(messages))
+    return any(block["type"] == "tool_result" for message in users for block in blocks(message["content"]))
 
 
 def _drops(data: JSON, *, controls: bool) -> bool:

@@ -1,6 +1,8 @@
 """Which state goes back: to the service that gave it, if nothing was changed, and to no other."""
 
 import json
+from dataclasses import replace
+from hashlib import pbkdf2_hmac, sha256
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.messages import normalise
 from g4flite._core.provider import Call
-from g4flite._core.state import origin, prefixes, with_states
+from g4flite._core.state import ROUNDS, account, origin, prefixes, with_states
 from g4flite._core.takes import Takes
 
 OWN = {"type": "thinking", "signature": "x"}
@@ -26,11 +28,16 @@ def call(*messages: dict[str, Any], **settings: Any) -> Call:
 def answer(*before: dict[str, Any], content: str = "Hello", **settings: Any) -> dict[str, Any]:
     """Return an answer with a state that a call of these messages got."""
     asked = call(*(before or (HI,)), **settings)
-    *_, prefix = prefixes(asked.messages, asked.options.get("tools"))
+    *_, prefix = prefixes(asked)
     return {
         "role": "assistant",
         "content": content,
-        "state": {**origin(asked), "prefix": prefix, "parts": [{"reasoning": "Hm"}, OWN, content]},
+        "state": {
+            **origin(asked),
+            "account": account(asked),
+            "prefix": prefix,
+            "parts": [{"reasoning": "Hm"}, OWN, content],
+        },
     }
 
 
@@ -84,13 +91,31 @@ def test_the_account_may_be_a_header() -> None:
     assert sent(asked, "account")[0][1] == PARTS
     other = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers={"authorization": "Bearer other"})
     assert sent(other, "account")[0][1] is None
-    assert origin(call(HI, api_key=""))["account"] == ""
+    assert account(call(HI, api_key="")) == ""
 
 
 def test_no_secret_stands_in_a_state() -> None:
     state = answer(headers={"authorization": "Bearer s3cret"})["state"]
     assert state["host"] == "api.test:1"
     assert not any(secret in json.dumps(state) for secret in (KEY, "s3cret", "user", "pass"))
+
+
+def test_a_key_cannot_be_guessed_from_a_state_and_the_states_of_a_conversation_have_one_salt() -> None:
+    salt, hashed = answer()["state"]["account"].split("-")
+    assert (len(salt), len(hashed)) == (32, 12)
+    plain = [KEY, json.dumps(KEY), salt + KEY, KEY + salt]
+    assert not any(sha256(text.encode()).hexdigest().startswith(hashed) for text in plain)
+    made = pbkdf2_hmac("sha256", sha256(KEY.encode()).digest(), salt.encode(), ROUNDS)
+    assert (made.hex()[:12], ROUNDS) == (hashed, 50_000)
+    # A conversation that another process began goes on with its salt.
+    before = answer()
+    before["state"]["account"] = account(call(HI), "of another process")
+    assert sent(call(HI, before, HI), "account")[0][1] == PARTS
+    assert answer(HI, before, HI)["state"]["account"] == before["state"]["account"] != account(call(HI))
+    assert sent(call(HI, before, HI, api_key="sk-another"), "account")[0][1] is None
+    for unknown in ("", 1, None, "x"):
+        before["state"]["account"] = unknown
+        assert sent(call(HI, before, HI), "account")[0][1] is None
 
 
 @pytest.mark.parametrize("change", [{"content": "Hallo"}, {"tool_calls": [g4flite.ToolCall("c1", "now", "{}")]}])
@@ -159,12 +184,36 @@ def test_a_change_of_the_tools_leaves_the_states_out() -> None:
     assert dropped[0] == "message 2: its state is left out, because the tools were changed"
 
 
-def test_a_prefix_holds_what_the_service_has_seen() -> None:
-    *_, one = prefixes(normalise(history()), None)
-    *_, other = prefixes(normalise([{**message, "state": None} for message in history()]), [])
-    assert one == other
-    # It may hold halves of surrogate pairs, and values that are not JSON.
-    assert len([*prefixes([{"role": "user", "content": "\ud800"}], [object])]) == 2
+@pytest.mark.parametrize("changed", [1, 3])
+@pytest.mark.parametrize("change", [{"state": None}, {"partial": True}])
+def test_a_state_that_was_taken_out_leaves_out_the_states_behind_it(changed: int, change: Any) -> None:
+    messages = history()
+    messages[changed] |= change
+    states, dropped = sent(call(*messages), prefix="m-.*")
+    # The states before the change go back.
+    assert states[1::2] == [PARTS] * (changed // 2) + [None] * (3 - changed // 2)
+    assert [told for told in dropped if "not complete" not in told] == [
+        f"message {number}: its state is left out, because one of messages {changed} to {number - 1} was changed"
+        for number in range(changed + 3, 8, 2)
+    ]
+    # So does that of the next answer, which is bound to what went out.
+    assert sent(call(*messages, answer(*messages), HI), prefix="m-.*")[0][-2] == PARTS
+
+
+def test_a_change_of_what_extra_says_leaves_the_states_out() -> None:
+    extra = {"system": "Be brief."}
+    assert sent(call(*history(extra=extra), extra=extra), prefix="m-.*")[1] == []
+    _, dropped = sent(call(*history(), extra=extra), prefix="m-.*")
+    assert dropped[0] == "message 2: its state is left out, because the system prompt in extra= was changed"
+    _, dropped = sent(call(*history(), extra={"tools": [{}]}), prefix="m-.*")
+    assert dropped[0] == "message 2: its state is left out, because the tools were changed"
+    # Other fields stand before no message.
+    assert sent(call(*history(), extra={"top_k": 1}), prefix="m-.*")[1] == []
+
+
+def test_a_prefix_may_hold_halves_of_surrogate_pairs_and_values_that_are_not_json() -> None:
+    odd = call(HI, options={"tools": [object]})
+    assert len([*prefixes(replace(odd, messages=({"role": "user", "content": "\ud800"},)))]) == 2
 
 
 def test_reasoning_that_its_own_service_never_wants_back_is_no_news() -> None:

@@ -32,6 +32,7 @@ def asked(name: str, messages: list[Any], model: str, **more: Any) -> Any:
 def turn_of(name: str, data: bytes, model: str, **more: Any) -> dict[str, Any]:
     """Return the message of a reply, which went through JSON, as in a file."""
     call = asked(name, [QUESTION], model, **more)
+    build(call)
     route: Any = Route(call, None, Timeout(), None, None)  # type: ignore[arg-type]  # nothing is sent
     run = Run((route,), Timers(Timeout()))
     *items, end = read(name, data)
@@ -235,6 +236,29 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
                 chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
+    "mistral with signatures": (
+        "mistral", "magistral-small",
+        sse(*(chunk({"content": [part]}) for part in (
+            {"type": "thinking", "thinking": [text("Lo")]},
+            {"type": "thinking", "thinking": [text("ok.")], "closed": True, "signature": "c2ln"}, text("I "),
+            text("look."), {"type": "thinking", "thinking": [text("Again.")]},
+            {"type": "thinking", "thinking": [], "signature": "YWdhaW4="}, text(" So.")
+        )),
+        chunk({"content": [{"type": "thinking", "thinking": [], "signature": one} for one in ("ZW5k", "bGFzdA==")]}),
+        chunk({"extra_content": {"a": 1}}), chat_call(0), chat_call(1), STOP, DONE),
+        chat_turn(content=[
+            {"type": "thinking", "thinking": [text("Look.")], "signature": "c2ln"}, text("I look."),
+            {"type": "thinking", "thinking": [text("Again.")], "signature": "YWdhaW4="}, text(" So."),
+            {"type": "thinking", "thinking": [], "signature": "ZW5k"},
+            {"type": "thinking", "thinking": [], "signature": "bGFzdA=="}])),
+    "mistral without signatures": (
+        "mistral", "magistral-small",
+        sse(*(chunk({"content": [part]}) for part in (
+            {"type": "thinking", "thinking": [text("A")]}, text("I"),
+            {"type": "thinking", "thinking": [text("B")]})), said(" look."), chat_call(0), chat_call(1), STOP, DONE),
+        chat_turn(content=[
+            {"type": "thinking", "thinking": [text("A")]}, text("I"), {"type": "thinking", "thinking": [text("B")]},
+            text(" look.")])),
     "gemini by its chat path": (
         "openai-compatible", "gemini-3-pro", sse(said("I look."), chat_call(0, **EXTRA), chat_call(1), STOP, DONE),
         chat_turn(tool_calls=[call_of(0, **EXTRA), call_of(1)])),
@@ -327,6 +351,13 @@ def test_a_state_is_bound_to_its_host_and_account(row: str, change: dict[str, An
     assert dropped == ((f"message 2: its state is left out, because {why}",) if why else ())
 
 
+@pytest.mark.parametrize("row", [row for row in ROWS if "without reasoning" not in row])
+def test_a_state_names_the_account_if_the_service_binds_it_to_the_account(row: str) -> None:
+    name, model, data, _ = ROWS[row]
+    turn = turn_of(name, data, model)
+    assert ("account" in turn["state"]) == (name in ("anthropic", "openai-responses", "openai"))
+
+
 @pytest.mark.parametrize("change", [{"content": "I do."}, {"content": "I look.So.", "tool_calls": []}])
 def test_a_turn_that_was_changed_goes_out_without_its_state(change: dict[str, Any]) -> None:
     name, model, data, _ = ROWS["anthropic"]
@@ -334,6 +365,32 @@ def test_a_turn_that_was_changed_goes_out_without_its_state(change: dict[str, An
     payload, dropped = sent(name, answered(turn), model)
     assert dropped == ("message 2: its state is left out, because the message was changed",)
     assert "c2ln" not in json.dumps(payload)
+
+
+def edited(calls: list[Any], **function: str) -> list[Any]:
+    """Return the calls with another name or other arguments of the first one."""
+    return [{**calls[0], "function": {**calls[0]["function"], **function}}, *calls[1:]]
+
+
+EDITS = {
+    "arguments": lambda calls: edited(calls, arguments='{"zone": 7}'),
+    "name": lambda calls: edited(calls, name="then"),
+    "id": lambda calls: [{**calls[0], "id": "another"}, *calls[1:]],
+    "order": lambda calls: calls[::-1],
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("row", ["anthropic", "gemini", "responses", "openrouter", "deepseek"])
+def test_a_turn_whose_calls_were_changed_goes_out_without_its_state(row: str, edit: str) -> None:
+    """400 "Corrupted thought signature." of Gemini; Responses would get one call's id with another call."""
+    name, model, data, _ = ROWS[row]
+    turn = turn_of(name, data, model)
+    calls = EDITS[edit](turn["tool_calls"])
+    _, dropped = sent(name, answered({**turn, "tool_calls": calls}), model)
+    changed = calls != turn["tool_calls"]
+    assert changed or len(calls) == 1
+    assert dropped == ("message 2: its state is left out, because the message was changed",) * changed
 
 
 def test_a_turn_that_broke_off_goes_out_without_its_state() -> None:
@@ -371,7 +428,7 @@ def test_thinking_that_is_bound_to_what_came_before_is_left_out_if_that_was_chan
     # The next turn of the same conversation has seen the first one.
     state = {**turn["state"]}
     call = asked("anthropic", second(turn), BOUND)
-    *_, state["prefix"] = prefixes(call.messages, call.options["tools"])
+    *_, state["prefix"] = prefixes(call)
     history = [*second(turn, first), {**turn, "state": state}, *answered(turn)[2:]]
     payload, dropped = sent("anthropic", history, BOUND, options={"tools": tools})
     later = "one of messages 1 to 5 was changed" if "message" in why else why
@@ -390,7 +447,7 @@ def test_a_change_behind_the_first_turn_leaves_that_turn_as_it_was() -> None:
     history = [*second(turn), QUESTION, {**turn, "state": {**turn["state"], "prefix": "x-y"}}, *answered(turn)[2:]]
     _, dropped = sent("anthropic", history, BOUND)
     assert dropped == ("message 7: its state is left out, because the tools were changed",)
-    mine = turn["state"]["prefix"].partition("-")[0]
+    mine = turn["state"]["prefix"].rpartition("-")[0]
     history[6]["state"]["prefix"] = f"{mine}-y"
     _, dropped = sent("anthropic", history, BOUND)
     assert dropped == ("message 7: its state is left out, because one of messages 3 to 6 was changed",)
@@ -450,6 +507,67 @@ def test_reasoning_that_nothing_follows_is_left_out() -> None:
     told = ("the reasoning at the end of an answer is left out, because no text or tool call follows it",)
     more = {**THOUGHT, "id": "rs_2"}
     assert responses_turn(THOUGHT, SAID_ITEM, more) == ([THOUGHT, SAID_ITEM], told)
+
+
+def claude(*blocks: dict[str, Any]) -> bytes:
+    """Return a reply of these blocks of text and thinking that was cut off."""
+    frames: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "m1", "model": "m"}}]
+    for index, one in enumerate(blocks):
+        frames += block(index, one)
+    return events(*frames, {"type": "message_delta", "delta": {"stop_reason": "max_tokens"}}, {"type": "message_stop"})
+
+
+UNSIGNED = {"type": "thinking", "thinking": "Look."}
+
+
+@pytest.mark.parametrize(
+    ("blocks", "back"),
+    [
+        ([SIGNED], []),
+        ([SIGNED, REDACTED], []),
+        ([SIGNED, text(" ")], []),
+        ([UNSIGNED], []),
+        ([text("I"), SIGNED], [text("I")]),
+        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I ")]),
+        ([SIGNED, SEARCH, REDACTED], [SIGNED, SEARCH]),
+    ],
+)
+def test_thinking_that_nothing_follows_is_left_out(blocks: list[Any], back: list[Any]) -> None:
+    """400 "The final block in an assistant message cannot be `thinking`", and 400 for a message without content."""
+    turn = turn_of("anthropic", claude(*blocks), "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", answered(turn), "claude-sonnet-4-5")
+    assert [one["content"] for one in payload["messages"]] == [QUESTION["content"], *([back] if back else []),
+                                                               QUESTION["content"]]  # fmt: skip
+    assert dropped == (
+        "message 2: the reasoning at the end of an answer is left out, because no text or tool call follows it",
+    )
+
+
+@pytest.mark.parametrize(("blocks", "told"), [([SEARCH, FOUND], 0), ([SIGNED, SEARCH, FOUND], 1)])
+def test_an_answer_to_go_on_with_loses_its_thinking_alone_if_the_model_does_not_think(
+    blocks: list[Any], told: int
+) -> None:
+    """400 "When thinking is disabled, an `assistant` message in the final position cannot contain `thinking`"."""
+    turn = turn_of("anthropic", claude(*blocks), "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", [QUESTION, turn], "claude-sonnet-4-5")
+    assert (turn_in(payload)["content"], len(dropped)) == ([SEARCH, FOUND], told)
+    # A model that always thinks keeps its own.
+    turn = turn_of("anthropic", claude(*blocks), "claude-opus-5-5")
+    assert turn_in(sent("anthropic", [QUESTION, turn], "claude-opus-5-5")[0])["content"] == blocks
+
+
+@pytest.mark.parametrize(
+    ("part", "back"),
+    [
+        ({"text": "Look.", "thought": True}, {"text": ""}),
+        ({"text": "Look.", "thought": True, "thoughtSignature": "x"},) * 2,
+    ],
+)
+def test_an_answer_of_gemini_that_is_reasoning_alone_has_a_part(part: dict[str, Any], back: dict[str, Any]) -> None:
+    """400 "must include at least one parts field" (pydantic-ai's cassettes, August 2026)."""
+    turn = turn_of("gemini", sse(gemini(part, finishReason="MAX_TOKENS")), "gemini-3-pro")
+    payload, dropped = sent("gemini", answered(turn), "gemini-3-pro")
+    assert (turn_in(payload)["parts"], dropped) == ([back], ())
 
 
 def test_a_text_without_an_id_behind_reasoning_goes_back() -> None:

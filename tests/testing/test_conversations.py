@@ -233,6 +233,84 @@ def test_thinking_is_left_out_if_something_before_it_was_changed(talk: Talk) -> 
     talk.answer_calls("anthropic")
 
 
+UNTHOUGHT = "because the answer that the model goes on with began without its thinking"
+
+
+@pytest.mark.parametrize("first", ["anthropic", "deepseek"])
+@pytest.mark.parametrize("model", ["claude-sonnet-4-5", "claude-opus-4-1-20250805"])
+def test_thinking_is_off_while_claude_goes_on_with_an_answer_that_began_without_it(
+    first: str, model: str, talk: Talk
+) -> None:
+    """The answer began at another provider, or the key was rotated within it."""
+    thinking: dict[str, Any] = {"model": model, "api_key": "another", "reasoning_effort": "low"}
+    talk.start()
+    talk.ask(first, user("What time is it?"), **({**thinking, "api_key": "key"} if first == "anthropic" else {}))
+    sent = len(talk.emulator.exchanges)
+    extra = {**thinking, "reasoning_effort": None, "extra": {"thinking": {"type": "enabled", "budget_tokens": 1024}}}
+    del extra["reasoning_effort"]
+    with pytest.raises(g4flite.OptionError, match=f"thinking in extra= is refused, {UNTHOUGHT}; leave it out until"):
+        talk.ask("anthropic", *(tool_result(call["id"], "9") for call in talk.messages[-1]["tool_calls"]), **extra)
+    assert len(talk.emulator.exchanges) == sent
+    del talk.messages[2:]
+    told = f"reasoning_effort='low' is left out, {UNTHOUGHT}"
+    assert told in talk.answer_calls("anthropic", **thinking, temperature=0.5).dropped
+    body = json.loads(talk.emulator.exchanges[-1].body)
+    assert ("thinking" in body, body["max_tokens"]) == (False, 8192)
+    # It is on in the next answer, and while the model goes on with that.
+    stream = talk.ask("anthropic", user("And now?"), **thinking)
+    assert [told for told in stream.dropped if "state" not in told] == []
+    stream = talk.answer_calls("anthropic", **thinking)
+    assert [told for told in stream.dropped if "state" not in told] == []
+    assert json.loads(talk.emulator.exchanges[-1].body)["thinking"] == {"type": "enabled", "budget_tokens": 1024}
+    assert {exchange.problem for exchange in talk.emulator.exchanges} == {None}
+
+
+def test_claude_may_go_on_without_thinking_within_an_answer_that_began_with_it(talk: Talk) -> None:
+    thinking: dict[str, Any] = {"model": "claude-sonnet-4-5", "reasoning_effort": "low"}
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"), **thinking)
+    talk.emulator.reply = lambda _: [ToolCall("", "clock", arguments) for arguments in ARGUMENTS]
+    for _ in range(2):
+        assert talk.answer_calls("anthropic", **thinking).dropped == ()
+        assert "thinking" in json.loads(talk.emulator.exchanges[-1].body)
+
+
+@pytest.mark.parametrize("effort", [{}, {"reasoning_effort": "none"}])
+def test_an_answer_that_claude_goes_on_with_has_no_reasoning_if_the_model_does_not_think(
+    effort: dict[str, str], talk: Talk
+) -> None:
+    talk.start()
+    talk.emulator.reply = lambda _: [Reasoning("Hm."), "It is"]
+    talk.ask("anthropic", user("What time is it?"), model="claude-sonnet-4-5", reasoning_effort="low")
+    stream = talk.ask("anthropic", model="claude-sonnet-4-5", **effort)
+    assert stream.dropped == ("the reasoning of the last message is left out, because the model does not think now",)
+    last = json.loads(talk.emulator.exchanges[-1].body)["messages"][-1]
+    assert last == {"role": "assistant", "content": [{"type": "text", "text": "It is"}]}
+    # The service takes it if the model thinks.
+    del talk.messages[2:]
+    assert talk.ask("anthropic", model="claude-sonnet-4-5", reasoning_effort="low").dropped == ()
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-opus-5.5", "anthropic/claude-opus-5.5"])
+def test_thinking_is_left_out_behind_a_turn_whose_state_was_taken_out(model: str, talk: Talk) -> None:
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"), model=model)
+    talk.answer_calls("anthropic", model=model)
+    del talk.messages[1]["state"]
+    assert talk.ask("anthropic", user("And now?"), model=model).dropped == (
+        "message 5: its state is left out, because one of messages 1 to 4 was changed",
+    )
+    talk.answer_calls("anthropic", model=model)
+
+
+def test_thinking_is_left_out_behind_another_system_prompt_in_extra(talk: Talk) -> None:
+    talk.start()
+    talk.ask("anthropic", user("What time is it?"), extra={"system": "Be brief."})
+    assert talk.answer_calls("anthropic", extra={"system": "Be long."}).dropped == (
+        "message 2: its state is left out, because the system prompt in extra= was changed",
+    )
+
+
 # What the emulator refuses.  Each row changes the request with the results of the tools, which is right as it is.
 
 
@@ -312,10 +390,28 @@ def both(*changes: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda data: [change(data) for change in changes]
 
 
+def say_beside(data: Any) -> None:
+    """Let the user say something behind the results of the tools."""
+    data["messages"].append(user("Hm?"))
+
+
+def say_more(data: Any) -> None:
+    """Let the model say something, and then the user."""
+    data["messages"] += [{"role": "assistant", "content": "It is nine."}, user("Sure?")]
+
+
+def begin_with_thinking(data: Any) -> None:
+    """Let the conversation end with the beginning of an answer."""
+    data["messages"].append({"role": "assistant", "content": [turn(data)[0], {"type": "text", "text": "It"}]})
+
+
 OPUS, OLDER = "claude-opus-5-5", "claude-sonnet-4-5"
 INVALID = "messages.1.content.0: Invalid `signature` in `thinking` block"
 BOUND = f"{INVALID}. The block is bound to a different conversation."
 MODIFIED = "`thinking` or `redacted_thinking` blocks in the latest assistant message cannot be modified."
+FINAL = "messages.1: The final block in an assistant message cannot be"
+DISABLED = "When thinking is disabled, an `assistant` message in the final position cannot contain `thinking`"
+ENABLED = {"type": "enabled", "budget_tokens": 1024}
 MISSING = "Function call is missing a thought_signature in functionCall parts."
 DROP = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 BETA = {"anthropic-beta": "thinking-binding-controls-2026-08-01"}
@@ -353,6 +449,15 @@ CHANGES: list[tuple[str, str, Callable[[Any], Any], dict[str, str], str]] = [
     ("anthropic", OLDER, leave_out(0), {}, MODIFIED),
     ("anthropic", OLDER, swap, {}, MODIFIED),
     ("anthropic", OLDER, leave_out(0, 1), {}, ""),
+    ("anthropic", OLDER, lambda data: turn(data).append(turn(data)[0]), {}, f"{FINAL} `thinking`."),
+    ("anthropic", OLDER, lambda data: turn(data).append(turn(data)[1]), {}, f"{FINAL} `redacted_thinking`."),
+    ("anthropic", OLDER, put_in(("thinking", ENABLED)), {}, ""),
+    ("anthropic", OLDER, both(leave_out(0, 1), put_in(("thinking", ENABLED))), {},
+     "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `text`. When `thinking` is ena"),
+    ("anthropic", OLDER, both(leave_out(0, 1), put_in(("thinking", ENABLED)), say_beside), {}, "but found `text`"),
+    ("anthropic", OLDER, both(leave_out(0, 1), put_in(("thinking", ENABLED)), say_beside, say_more), {}, ""),
+    ("anthropic", OLDER, begin_with_thinking, {}, f"messages.3.content.0: {DISABLED}"),
+    ("anthropic", OLDER, both(begin_with_thinking, put_in(("thinking", {"type": "disabled"}))), {}, DISABLED),
     ("anthropic", "claude-sonnet-5-5", same, {"x-api-key": "another"}, ""),
     ("gemini", "gemini-3-pro", same, {}, ""),
     ("gemini", "gemini-3-pro", put(1, thoughtSignature=None), {}, f"{MISSING}"),
@@ -367,6 +472,7 @@ CHANGES: list[tuple[str, str, Callable[[Any], Any], dict[str, str], str]] = [
     # No signature stands in the second of two calls, and none depends on what was said before.
     ("gemini", "gemini-3-pro", both(ask_otherwise, put(0, text="Edited.")), {}, ""),
     ("gemini", "gemini-2.5-pro", put(1, thoughtSignature=None), {}, ""),
+    ("gemini", "gemini-2.5-pro", lambda data: turn(data).clear(), {}, "contents[1].parts: expected a list of objects"),
     ("openai-responses", "gpt-5.6", same, {}, ""),
     ("openai-responses", "gpt-5.6", same, {"authorization": "Bearer another"}, ENCRYPTED),
     ("openai-responses", "gpt-5.6", flip(2, "encrypted_content"), {}, ENCRYPTED),

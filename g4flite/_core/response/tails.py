@@ -26,6 +26,13 @@ class Tail:
         self._pieces = deque[str](maxlen=PIECES)
         self.add = self._pieces.append
 
+    def pause(self) -> bool:
+        """Return whether a piece came since the last pause, which an empty piece marks."""
+        came = bool(self._pieces) and self._pieces[-1] != ""
+        if came:
+            self.add("")
+        return came
+
     def rest(self, whole: str) -> str:
         """Return what of the whole text stands behind the pieces; "" if it does not hold them, or if none came.
 
