@@ -369,10 +369,10 @@ class GeminiReader:
         if finish is None:
             return
         self.done = True
-        if (waiting := self._open) is not None:
-            if finish.reason != "length":
-                yield waiting.unended()
-                return
+        waiting = self._open
+        if waiting is not None and finish.reason != "length":
+            yield waiting.unended()
+        elif waiting is not None:
             # The text of half a call has no last brace, as the model would have broken it off.
             yield from self._calls.once(waiting.name, dumps(waiting.arguments())[:-1], waiting.id)
         yield from cited(self._sources)
