@@ -1,6 +1,7 @@
 """Find the broken links of the pages; `make check` runs this file.
 
-A link is broken if it leads to no file, or to no heading of its page.  Links to other hosts are not followed.
+A link is broken if it leads to no file, or to no heading of its page, or if nothing defines its name.  Links to other
+hosts are not followed.
 """
 
 import re
@@ -12,7 +13,11 @@ from urllib.parse import unquote
 ROOT = Path(__file__).parents[1]
 PAGES = ("*.md", "examples/**/*.md")
 CODE = re.compile(r"^( *)```.*?^\1```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
-LINK = re.compile(r"\]\(([^)\s]+)\)")
+# [text](link "title"), [name]: link, <img src="link">; and [text][name].
+LINK = re.compile(
+    r"""\]\(([^)\s]+)(?:\s+"[^"]*")?\)|^\[[^\]]+\]:\s+(\S+)|<\w[^>]*\s(?:src|href)="([^"]+)\"""", re.MULTILINE
+)
+NAME = re.compile(r"\]\[([^\]]+)\]")
 
 
 def anchors(page: str) -> set[str]:
@@ -32,7 +37,10 @@ def anchors(page: str) -> set[str]:
 def broken(root: Path) -> Iterator[str]:
     """Yield `page: link` for each broken link of the pages below a folder."""
     for path in sorted(path for pattern in PAGES for path in root.glob(pattern)):
-        for link in LINK.findall(CODE.sub("`", path.read_text())):
+        text = CODE.sub("`", path.read_text())
+        defined = re.findall(r"^\[([^\]]+)\]:", text, re.MULTILINE)
+        yield from (f"{path.relative_to(root)}: [{name}]" for name in NAME.findall(text) if name not in defined)
+        for link in map("".join, LINK.findall(text)):
             if re.match(r"[a-z]+:", link):
                 continue
             place, _, anchor = unquote(link).partition("#")

@@ -36,6 +36,23 @@ def test_a_broken_link_is_found(tmp_path: Path, link: str, is_broken: bool) -> N
     assert list(broken(tmp_path)) == ([f"examples/guides/a.md: {link}"] if is_broken else [])
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('[x](none.md "A title")', ["none.md"]),
+        ('[x](README.md "A title")', []),
+        ("[x][name]\n\n[name]: none.md", ["none.md"]),
+        ("[x][name]\n\n[name]: README.md", []),
+        ("[x][name]", ["[name]"]),
+        ('<img alt="a" src="none.svg">', ["none.svg"]),
+        ('<a href="https://example.com">x</a>', []),
+    ],
+)
+def test_a_broken_link_is_found_in_any_form(tmp_path: Path, text: str, found: list[str]) -> None:
+    (tmp_path / "README.md").write_text(f"# Read\n\n{text}\n")
+    assert list(broken(tmp_path)) == [f"README.md: {link}" for link in found]
+
+
 def test_an_anchor_is_made_as_github_makes_it() -> None:
     text = "# `chat`, and more\n## Why this, and why not\n```sh\n# none\n```\n## Time-outs\n"
     assert anchors(text) == {"chat-and-more", "why-this-and-why-not", "time-outs"}

@@ -35,7 +35,9 @@ def add(commands: Any) -> None:
     command.add_argument("--fail", metavar="KIND", help="answer with this error: rate_limit, overloaded, ...")
     command.add_argument("--cut", metavar="BYTES", type=int, help="close the connection after so much of the reply")
     command.add_argument("--no-keys", action="store_true", help="demand no key, as servers of one's own do")
-    command.add_argument("--reasoning", action="store_true", help="reason before the answer")
+    command.add_argument(
+        "--reasoning", action="store_true", help="reason before the answer, but in Chat, which shows no reasoning"
+    )
 
 
 def emulate(arguments: argparse.Namespace) -> None:
