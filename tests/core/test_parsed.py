@@ -135,7 +135,7 @@ def test_an_answer_without_a_class_is_plain_json(server: Emulator, driver: Drive
         ("Hello", None, "the answer is not the JSON that was asked for: Expecting value"),
         ('{"x": 1, "y": "secret"}', Point, "y: Input should be a valid integer"),
         ("[", Point, "Invalid JSON: EOF while parsing a list"),
-        ("[" * 100_000, None, "the answer is not the JSON that was asked for"),
+        ("[" * 10_000, None, "the answer is not the JSON that was asked for"),
         ('{"x": NaN}', None, "NaN is no JSON"),
         ('{"x": NaN}', Size, "NaN is no JSON"),
         ('{"x": -Infinity}', Size, "-Infinity is no JSON"),

@@ -17,7 +17,7 @@ from g4flite._core.settings import Timeout
 from g4flite._core.state import prefixes
 from g4flite._core.timers import Timers
 from g4flite._core.turn import message_of
-from tests.providers.frames import DONE, STOP, chunk, read, said, sse
+from tests.providers.frames import DONE, STOP, chunk, read, read_once, said, sse
 
 QUESTION = {"role": "user", "content": "What time is it?"}
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
@@ -467,7 +467,7 @@ def test_a_state_that_no_message_of_ours_has_is_refused(state: Any) -> None:
 
 def test_details_that_are_longer_than_a_frame_may_be_are_an_error() -> None:
     piece = chunk({"reasoning_details": [{"type": "reasoning.text", "text": "x" * 400_000}]})
-    *_, error = read("openrouter", sse(piece, piece, piece))
+    *_, error = read_once("openrouter", sse(piece, piece, piece), 2**16)
     assert isinstance(error, g4flite.LimitError)
 
 
