@@ -159,6 +159,7 @@ def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, prob
 @pytest.mark.parametrize("name", WIRES)
 def test_the_content_type_of_json_may_be_in_any_case(shared: Emulator, name: str, kind: str) -> None:
     hear(shared, WIRES[name].header(content_type=kind))
+    assert last(shared).messages == MESSAGES
 
 
 @pytest.mark.parametrize("kind", [None, "text/plain"])

@@ -340,3 +340,4 @@ def test_a_dialect_has_the_paths_of_its_service_alone(dialect: str | None) -> No
 def test_tools_make_a_tool_choice_right() -> None:
     with emulate("a") as e:
         hear(e, CHAT.field(tools=[TOOL], tool_choice="auto"))
+        assert last(e).options["tool_choice"] == "auto"
