@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from g4flite._core.errors import G4fliteError, LimitError, MalformedReplyError
 from g4flite._core.events import ToolCall, ToolCallDelta
 from g4flite._core.response import nesting
-from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls, _cut
+from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
+from g4flite._core.response.readings import is_cut_off
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse
@@ -673,7 +674,7 @@ def test_a_whole_call_without_a_name_is_an_error() -> None:
     ("text", "cut_off"), [('{"x": ', True), ('{"x', True), ("{x", False), ("{}", False), ("[" * 10**5, False)]
 )
 def test_a_text_that_breaks_off_is_the_beginning_of_json(text: str, cut_off: bool) -> None:
-    assert _cut(text) is cut_off
+    assert is_cut_off(text) is cut_off
 
 
 def test_the_size_of_all_calls_is_bounded() -> None:

@@ -85,30 +85,7 @@ nothing either, unless a name comes with it.
 
 Two equal calls without ids are two calls, unless the first came in pieces and the second at once.
 
-3. Is every call told apart?  At the end, the fragments must have one of three readings: *numbered*, each slot has one
-call and each fragment stands in its call's; *identified*, each fragment has an id that one call has; *in order*, each
-call begins with its name, and all its fragments come before the next call.  A reply of several calls without any is an
-error.  A call that is named and whole in an item of its own needs no reading; nor does a reply that is numbered and in
-order, whose calls began with ids of their own and have one object each, all or none of them at once.  In other replies,
-these are errors, too:
-
-  a call                                            is an error if
-  ------------------------------------------------  --------------------------------------------------------------------
-  without arguments, even `{}`                      a name came late or in pieces, a fragment stood in another slot, or
-                                                    another call of this name has arguments; also if the reply is not
-                                                    numbered or calls began without own ids, unless it is one frame
-  with `{}`                                         another call of this name has arguments, or a `{}` was replaced
-  whose arguments are no JSON                       another one's are none, either, and one of them has more behind its
-                                                    end, begins otherwise, or has a late name; calls are mixed, or a
-                                                    fragment stood elsewhere; or the next call begins with them
-  the same, in a reply that is not numbered         another one's are none; or its pieces came without the name, unless
-                                                    the first was whole, or the reply was cut off there
-  whose arguments equal another call's              only one of them came at once, or a name came late; or, in a reply
-                                                    that is not numbered, name and id are the same, or calls are mixed
-  whose head came twice                             its arguments are no JSON; or it has no id, and a nameless piece
-
-An id that came in a fragment of a call with another id must not come again.  Where the service says that a call ends,
-calls are given out once all that have begun have ended.
+3. Is every call told apart?  `readings.py` has the third table, and looks at all calls at the end.
 
 4. Who wrote it badly?  A second object behind the last brace has come from a second call, whether it begins with a
 fragment or inside of one; without a name it is an error, because an accumulator on the way that joined two calls keeps
@@ -126,16 +103,16 @@ and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index);
 huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
 """
 
-import json
 from collections.abc import Callable, Iterator
 from functools import wraps
 from os import urandom
-from typing import Final, NamedTuple, ParamSpec, TypeAlias
+from typing import Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, loads, scan_exactly
-from .partial_call import CLOSERS, PartialCall, unclear
+from .partial_call import PartialCall, unclear
+from .readings import Fragment, Readings, Slots, compared
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -146,27 +123,9 @@ EMPTY: Final = "{}"
 LONGEST_ID: Final = 128
 # What `ToolCalls` yields.  The error is to be raised once the items before it were given out.
 Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
-# What tells calls apart: indices and ids of items.  None is no slot.
-Slots: TypeAlias = list[str | int | None]
-AGAIN_WHOLE: Final = "its arguments equal those of another call, which may have come again"
 AGAIN: Final = "a part of its arguments came again, and may be another call's"
-NO_JSON: Final = "its arguments are no JSON, and another call may have the rest of them"
 MORE: Final = "more came behind its arguments, and may be another call's"
 P = ParamSpec("P")
-
-
-class Fragment(NamedTuple):
-    """A fragment of a tool call."""
-
-    keys: Slots
-    id: str | None
-    name: str | None
-    text: str = ""
-
-    @property
-    def opens(self) -> bool:
-        """Whether the piece begins with a brace."""
-        return self.text.lstrip().startswith("{")
 
 
 def _with_errors(method: Callable[P, Pieces]) -> Callable[P, Pieces]:
@@ -202,23 +161,11 @@ class ToolCalls:
         # The last call in each slot, and of all in the slot None; and the slots whose fragments are not read.
         self._slots: dict[str | int | None, PartialCall] = {}
         self._skipped = set[str | int | None]()
-        # Whether a fragment stood in another slot than the beginning of its call: then slots say nothing.
-        self._astray = False
-        # The last call with each id, and the ids of several calls.
+        # The last call with each id, and the ids that were given out.
         self._by_id: dict[str, PartialCall] = {}
-        self._repeated = set[str]()
         self._given: set[str] = set()
-        # How many frames with fragments came.
-        self._frame = 0
-        # Which of the three readings fit so far, and the slots of several calls: see the third table.
-        self._numbered = self._identified = self._in_order = True
-        # Whether each call began with an id of its own.
-        self._own_ids = True
-        self._shared = set[str | int | None]()
-        # Ids in fragments of a call with another id.
-        self._passing = set[str]()
-        # Whether arguments of a call came behind the head of another.
-        self._mixed = False
+        # What tells the calls apart, so far.
+        self._seen = Readings()
 
     @_with_errors
     def begin(
@@ -259,26 +206,26 @@ class ToolCalls:
         `first` says whether the fragment is the first one in its frame.
         """
         keys, text = _keys(slots), EMPTY if arguments == {} else arguments_of(arguments)
-        self._frame += first
+        self._seen.frames += first
         # Most fragments are more of the last call's arguments.  This is what the rules do to them, in half the time.
         call = self._slots.get(None)
         if (
-            not (id or name or self._skipped or self._astray)
+            not (id or name or self._skipped or self._seen.astray)
             and (call is not None and call.name and call.pieces and not call.nesting.whole)
-            and (self._numbered and keys and self._slots.get(keys[0]) is call and keys[0] not in self._shared)
+            and (self._seen.numbered and keys and self._slots.get(keys[0]) is call and keys[0] not in self._seen.shared)
         ):
-            self._identified, call.bare = False, True
+            self._seen.identified, call.bare = False, True
             yield from self._put(call, text)
             return
         part = Fragment(keys, string_of(id), string_of(name), text)
-        if not part.name and part.id in self._repeated:
+        if not part.name and part.id in self._seen.repeated:
             part = part._replace(id=None)
         if not part.id and not part.name and not self._skipped.isdisjoint(part.keys):
             waiting = [call for call in self._calls[self._first :] if not call.whole]
             if part.text.strip() and waiting:
                 raise unclear(waiting[-1], "arguments came in the place of another block")
         elif part.id or part.name or part.text:
-            part = part._replace(keys=[]) if self._astray else part
+            part = part._replace(keys=[]) if self._seen.astray else part
             yield from self._take(self._owner(part), part)
 
     @_with_errors
@@ -307,13 +254,14 @@ class ToolCalls:
         call.sure |= bool(part.name and text)
         call.stopped |= bool(part.name)
         if not part.name:
-            self._note(call, part)
+            self._seen.note(call, part, self._slots, self._calls[-1])
         call.id, call.name = call.id or part.id, call.name or part.name
         yield from self._put(call, text[len(before) :] if text.startswith(before) else "")
 
     def _settled(self, part: Fragment, last: bool) -> PartialCall | None:
         """Return the call whose complete arguments these are; None if it did not come yet."""
-        numbered = next((self._slots[key] for key in part.keys if key in self._slots and key not in self._shared), None)
+        own = (key for key in part.keys if key in self._slots and key not in self._seen.shared)
+        numbered = next((self._slots[key] for key in own), None)
         if numbered is not None and (part.id is None or numbered.id in (None, part.id)):
             return numbered
         calls = [
@@ -360,7 +308,7 @@ class ToolCalls:
                 yield from self._fill(call)
         waiting = self._calls[self._first :]
         if all(call.stopped and call.whole and call.name for call in waiting):
-            self._check()
+            self._seen.check(self._calls, self._first)
             yield from [piece for call in waiting for piece in self._end(call)]
 
     @_with_errors
@@ -375,7 +323,7 @@ class ToolCalls:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
             if call.echoed and call.head is None:
                 raise unclear(call, AGAIN)
-        self._check()
+        self._seen.check(self._calls, self._first)
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
     @property
@@ -395,13 +343,12 @@ class ToolCalls:
     def _owner(self, part: Fragment) -> PartialCall:
         """Return the call that a fragment belongs to, which may be a new one: the first table."""
         here, last, same = self._here(part.keys), self._slots.get(None), self._by_id.get(part.id or "")
-        if last is not None and part.id in self._passing:
+        if last is not None and part.id in self._seen.passing:
             raise unclear(last, f"the id {part.id!r} came in a fragment of another call before")
         if here is not None and here.id == part.id and part.id and part.name in (None, here.name):
             same = here
-        beside = (
-            here is not None and here.frame == self._frame and (here.whole if here.pieces == 1 else not here.pieces)
-        )
+        named = here if here is not None and here.frame == self._seen.frames else None
+        beside = named is not None and (named.whole if named.pieces == 1 else not named.pieces)
         fresh = part.opens or (not part.text and not (part.id and same is here))
         if last is None or (part.name and beside and same in (here, None) and fresh):
             return self._new(part)
@@ -410,7 +357,7 @@ class ToolCalls:
         if here is None:
             if part.id or not self._goes_on(part, last):
                 return self._new(part)
-            self._astray |= bool(part.text)
+            self._seen.astray |= bool(part.text)
             return last
         return self._owner_of_new_id(part, here, last) if part.id else self._owner_of_slot(part, here, last)
 
@@ -426,7 +373,7 @@ class ToolCalls:
             return self._new(part)
         if same.whole and part.text and last.id == part.id and not last.whole:
             raise unclear(same, MORE)
-        self._astray |= elsewhere
+        self._seen.astray |= elsewhere
         return same
 
     def _owner_of_new_id(self, part: Fragment, here: PartialCall, last: PartialCall) -> PartialCall:
@@ -448,7 +395,7 @@ class ToolCalls:
         if here.id is None:
             self._by_id[part.id or ""], here.id = here, part.id
         else:
-            self._passing.add(part.id or "")
+            self._seen.passing.add(part.id or "")
         return here
 
     def _owner_of_slot(self, part: Fragment, here: PartialCall, last: PartialCall) -> PartialCall:
@@ -467,9 +414,9 @@ class ToolCalls:
                     raise unclear(last, "its arguments may be those of a call before, which has none")
                 if here.text.tell() == len(part.text) and here.text.getvalue() == part.text:
                     raise unclear(last, "its arguments equal those of the call before, which may have come again")
-                self._astray = True
+                self._seen.astray = True
                 return last
-        if here is last and self._astray and not part.name and part.text and self._open(last):
+        if here is last and self._seen.astray and not part.name and part.text and self._open(last):
             raise unclear(last, "its arguments may be those of a call before, which are not complete")
         same_name, broken_off = part.name == here.name, here.pieces and not here.whole and not here.nesting.takes_brace
         return self._new(part) if same_name and part.opens and broken_off else here
@@ -500,7 +447,7 @@ class ToolCalls:
         bare = not part.id and not part.name
         if part.name and call.name is None:
             call.joined = True
-            call.name, part, call.frame = part.name, part._replace(name=None), self._frame
+            call.name, part, call.frame = part.name, part._replace(name=None), self._seen.frames
             call.heads += 1
         if part.name and part.name != call.name:
             if call.begun:
@@ -511,9 +458,9 @@ class ToolCalls:
                 raise unclear(call, f"a second name, {part.name!r}, came before the arguments")
             else:
                 self._grow(len(part.name))
-                self._in_order = False
+                self._seen.in_order = False
                 if not part.name.startswith(call.name or ""):
-                    if call.heads != 1 or self._astray:
+                    if call.heads != 1 or self._seen.astray:
                         raise unclear(
                             call, f"a third piece of its name, {part.name!r}, came, and may be another call's"
                         )
@@ -523,113 +470,15 @@ class ToolCalls:
             # The head of a second call, or the same head again?
             call.doubtful |= bool(call.frame and not part.text and not part.id)
             call.heads += 1
-            call.frame = self._frame
+            call.frame = self._seen.frames
         call.bare |= bool(part.text) and not part.name
-        self._note(call, part)
-        if bare and not self._numbered and call.rival is not None and call.rival.waits:
+        self._seen.note(call, part, self._slots, self._calls[-1])
+        if bare and not self._seen.numbered and call.rival is not None and call.rival.waits:
             raise unclear(call, "the call before it in the same place is not complete, and the arguments may be its")
         if call.whole and (part.opens or call.echoed or (part.name and not part.text)):
             yield from self._follow(call, part)
         else:
             yield from self._put(call, part.text)
-
-    def _note(self, call: PartialCall, part: Fragment) -> None:
-        """Note which readings fit a fragment of a call: the third table."""
-        if not part.text and not part.name:
-            return
-        key = next((key for key in part.keys if key in self._slots), None)
-        self._numbered &= key is not None and key not in self._shared and self._slots[key] is call
-        self._identified &= part.id is not None and part.id == call.id and part.id not in self._repeated
-        self._in_order &= call is self._calls[-1]
-        self._mixed |= call is not self._calls[-1]
-
-    def _check(self) -> None:
-        """Raise the error for calls that no reading tells apart: the third table."""
-        calls = self._calls[self._first :]
-        if nameless := next((call for call in calls if call.name is None), None):
-            raise unclear(nameless, "the name of its tool never came")
-        straight = self._numbered and self._own_ids and self._in_order and not self._mixed
-        straight &= len({call.full_head for call in calls}) < 2
-        if all(call.sure or (straight and call.clean and call.heads < 2 and not call.joined) for call in calls):
-            return
-        alone, values = len(self._calls) == 1, dict[PartialCall, object]()
-        for call in calls:
-            doubtful = call.doubtful or (call.heads > 1 and call.bare) or (alone and self._astray)
-            if doubtful or not alone:
-                try:
-                    values[call] = _compared(loads(call.said))
-                except (ValueError, RecursionError):
-                    if doubtful:
-                        raise unclear(call, NO_JSON) from None
-        if not alone:
-            self._check_missing(calls)
-            self._check_torn(calls, [call for call in calls if call not in values])
-            self._check_again(values)
-            if not (self._numbered or self._identified or self._in_order):
-                raise unclear(
-                    calls[0], "neither numbers nor ids nor their order tell its arguments from another call's"
-                )
-
-    def _check_missing(self, calls: list[PartialCall]) -> None:
-        """Raise the error for a call without arguments that may have those of another."""
-        having, bare = {call.name for call in calls if call.pieces or call.spare}, any(call.bare for call in calls)
-        joined, replaced = any(call.joined for call in calls), any(call.empty and call.pieces for call in calls)
-        full = {call.name for call in calls if call.pieces}
-        empty = {call.name for call in calls if call.empty and not call.pieces}
-        for place, call in enumerate(calls):
-            after = calls[place + 1] if place + 1 < len(calls) else None
-            mixed = self._mixed and (call.begins or not (self._numbered and self._own_ids))
-            guessed = self._frame != 1 and (call.name in having or not (self._numbered and self._own_ids))
-            guessed |= call.name in empty and not self._own_ids
-            guessed |= after is not None and after.name == call.name and after.full_head and after.pieces > 0
-            if call.lacking and (
-                mixed or self._astray or joined or (call.overlapped and bare if call.begins else guessed)
-            ):
-                raise unclear(call, "it has no arguments, and those of another call may be its")
-            early = call.name in empty and not call.pieces and (replaced or call.name in full)
-            if not self._numbered and not call.id and call.heads > 1 and call.bare:
-                raise unclear(call, "its name came again, and may have begun another call")
-            if early and not (self._numbered and self._own_ids):
-                raise unclear(call, "its arguments {} may stand before those of another call")
-
-    def _check_torn(self, calls: list[PartialCall], broken: list[PartialCall]) -> None:
-        """Raise the error for a call that has no JSON, because another call may have a part of it."""
-        like_json = [call for call in broken if call.like_json]
-        early = any(call.empty and not call.pieces for call in calls) and any(call.empty for call in broken)
-        two_kinds = 0 < len(like_json) < len(broken)
-        late = any(call.joined for call in broken)
-        if early or (len(broken) > 1 and (two_kinds or late or self._passing)):
-            raise unclear(broken[0], NO_JSON)
-        for call in broken:
-            after = calls[call.index - self._first + 1] if call is not calls[-1] else None
-            again = after is not None and not call.nesting.whole and after.said.startswith(call.said.rstrip(CLOSERS))
-            full = call.full_head or (call.empty and call.said.startswith(call.empty))
-            model = (full and (call.at_once or not call.bare)) or (after is None and _cut(call.said))
-            model &= not call.said.lstrip().startswith('"')
-            behind = call.trails and call.said.lstrip().startswith("{")
-            alone = len(broken) == 1 and (behind or not self._mixed)
-            if not alone and (self._mixed or not self._numbered or any(one.trails for one in broken)):
-                raise unclear(call, NO_JSON)
-            if self._astray or again or not (self._numbered or self._identified or model):
-                raise unclear(call, NO_JSON)
-
-    def _check_again(self, values: dict[PartialCall, object]) -> None:
-        """Raise the error for a call that may be another one that came again."""
-        known, late = dict[object, PartialCall](), any(call.joined for call in values)
-        for call, value in values.items():
-            other = known.setdefault(value, call)
-            if other is call or call.lacking:
-                continue
-            same = call.id in self._repeated and (call.id, call.name) == (other.id, other.name)
-            if same and not self._numbered:
-                raise unclear(call, AGAIN_WHOLE)
-            # Many calls have the arguments {}.
-            if not (call.pieces or call.spare):
-                continue
-            same = call.name == other.name and (call.id is None) != (other.id is None)
-            same = (same or self._mixed or self._astray) and not self._numbered
-            if same or late or call.full_head != other.full_head:
-                raise unclear(call, AGAIN_WHOLE)
 
     def _follow(self, call: PartialCall, part: Fragment) -> Iterator[ToolCallDelta]:
         """Yield what comes of a fragment behind whole arguments: the rest of the second table."""
@@ -685,17 +534,17 @@ class ToolCalls:
             self._calls[-1].overlapped = not self._calls[-1].stopped
         call.full_head = text.strip() not in ("", EMPTY)
         shared = [key for key in keys if key in self._slots]
-        self._numbered &= len(shared) < len(keys)
-        self._shared.update(shared)
-        self._own_ids &= bool(id) and id not in self._by_id
-        self._identified &= self._own_ids
-        self._in_order &= name is not None
+        self._seen.numbered &= len(shared) < len(keys)
+        self._seen.shared.update(shared)
+        self._seen.own_ids &= bool(id) and id not in self._by_id
+        self._seen.identified &= self._seen.own_ids
+        self._seen.in_order &= name is not None
         self._calls.append(call)
         self._slots.update(dict.fromkeys([*keys, None], call))
         self._skipped.difference_update(keys)
         if id:
             if id in self._by_id:
-                self._repeated.add(id)
+                self._seen.repeated.add(id)
             self._by_id[id] = call
         return call
 
@@ -805,29 +654,9 @@ def place_of(slot: object) -> str | int | None:
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
     try:
-        return _compared(loads(one)) == _compared(loads(other))
+        return compared(loads(one)) == compared(loads(other))
     except (ValueError, RecursionError):
         return False
-
-
-def _compared(value: object) -> object:
-    """Return a value of JSON as what it is compared by, in sets, too.  In Python, unlike in JSON, 1 equals true."""
-    if isinstance(value, dict):
-        return frozenset((key, _compared(inner)) for key, inner in value.items())
-    if isinstance(value, list):
-        return tuple(map(_compared, value))
-    return (bool, value) if isinstance(value, bool) else value
-
-
-def _cut(text: str) -> bool:
-    """Return whether a text is the beginning of JSON."""
-    try:
-        json.loads(text, strict=False)
-    except json.JSONDecodeError as error:
-        return error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-    except (ValueError, RecursionError):
-        pass
-    return False
 
 
 def _followed(text: str) -> bool:
