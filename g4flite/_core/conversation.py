@@ -117,7 +117,7 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
     for key in KEPT_EMPTY:
         # An empty value says something to the services that take the key, and nothing to others.
         if fit.get(key) == "" and key not in takes.keys:
-            del fit[key]  # type: ignore[misc]
+            del fit[key]
     for where, key in _extras(fit):
         if key not in takes.keys:
             raise MessagesError(f"message {number}{where} has {_advice(key)}")

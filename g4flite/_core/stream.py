@@ -21,6 +21,7 @@ from .loops import has_ended, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
+    from .messages import Message
     from .parsed import Partials
 
 
@@ -111,7 +112,7 @@ class Stream:
         return tuple(self._run.tool_calls)
 
     @property
-    def message(self) -> dict[str, Any]:
+    def message(self) -> "Message":
         """The turn as a message that can be appended to the messages: `role`, `content`, `tool_calls` and `state`.
 
         It is a plain dict, which JSON can hold.  `state` is what the service wants back with the turn, such as signed

@@ -195,7 +195,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
         fields[takes.reasoning] = reasoning
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
-    return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
+    return fields | non_empty(tool_calls=calls)
 
 
 def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
