@@ -35,7 +35,7 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     does not take, for a tool call without its result, and for a result without its call.
     """
     messages, model = call.messages, call.model
-    call.bound_to[:] = [takes.state]
+    call.notes.bound_to = takes.state
     _check_pairs(messages)
     if any("state" in message or "partial" in message for message in messages):
         from .state import with_states  # noqa: PLC0415 - most messages hold no state

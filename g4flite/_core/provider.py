@@ -250,6 +250,18 @@ def _below(limit: int) -> int:
     return int.from_bytes(urandom(8), "big") % limit
 
 
+@dataclass(slots=True)
+class Notes:
+    """What a payload builder says beside the payload.  Each copy of a `Call`, which is frozen, has its own.
+
+    - `dropped` holds a short text for each thing that the builder leaves out.
+    - `bound_to` is what the service binds the state of its answer to, in the words of `Takes.state`.
+    """
+
+    dropped: list[str] = field(default_factory=list)
+    bound_to: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One attempt's question, as the signer and the payload builder get it.
@@ -263,8 +275,7 @@ class Call:
     - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
-    - `dropped` gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts.
-    - `bound_to` gets to what the service binds the state of its answer, in the words of `Takes.state`.
+    - `notes` is what the payload builder says beside the payload: see `Notes`.
     """
 
     provider: Provider
@@ -280,8 +291,12 @@ class Call:
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
-    dropped: list[str] = field(default_factory=list, repr=False, compare=False)
-    bound_to: list[str] = field(default_factory=list, repr=False, compare=False)
+    notes: Notes = field(init=False, default_factory=Notes, repr=False, compare=False)
+
+    @property
+    def dropped(self) -> list[str]:
+        """Gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts."""
+        return self.notes.dropped
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:
@@ -309,8 +324,9 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
-    # What the payload leaves out of the messages, in short texts.
+    # The `Notes` of the call: what the payload leaves out, and what the state of the answer is bound to.
     dropped: tuple[str, ...] = ()
+    bound_to: str = ""
 
     def __repr__(self) -> str:
         """Return the URL alone, because headers hold keys and bodies hold what users wrote."""

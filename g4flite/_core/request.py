@@ -337,14 +337,16 @@ def build(call: Call) -> Request:
         raise SpecError(
             f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
         ) from None
-    call.dropped.clear()
+    notes = call.notes
+    notes.dropped.clear()
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = _body(payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
-    return Request(url, _checked_headers({**headers, **call.headers}), body, dropped=tuple(call.dropped))
+    own = _checked_headers({**headers, **call.headers})
+    return Request(url, own, body, dropped=tuple(notes.dropped), bound_to=notes.bound_to)
 
 
 def _body(payload: object) -> bytes:

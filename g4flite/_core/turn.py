@@ -38,7 +38,7 @@ def message_of(run: "Run") -> Message:
         call = run.call
         *_, before = prefixes(call)
         message["state"] = {**origin(call), "prefix": before, "parts": parts}
-        if call.bound_to == ["account"]:
+        if run.bound_to == "account":
             message["state"]["account"] = account(call)
         if run.tool_calls:
             message["state"]["calls"] = digest_of_calls(message["tool_calls"])
