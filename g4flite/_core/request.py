@@ -259,9 +259,9 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         kinds = provider.options[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
-            raise OptionError(f"the option {name!r} must be of the type {names}, not {type(value).__name__}")
+            raise OptionError(f"must be of the type {names}, not {type(value).__name__}", argument=name)
         if isinstance(value, float) and not isfinite(value):
-            raise OptionError(f"the option {name!r} must be a finite number, not {value}")
+            raise OptionError(f"must be a finite number, not {value}", argument=name)
     return given
 
 

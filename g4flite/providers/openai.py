@@ -162,7 +162,8 @@ def check_stored(call: Call) -> None:
     """
     if "metadata" in call.options and not call.extra.get("store"):
         raise OptionError(
-            "metadata= is refused unless the service stores the answer",
+            "is refused unless the service stores the answer",
+            argument="metadata",
             advice="leave it out[, or add 'store': True to {extra}]",
         )
 
