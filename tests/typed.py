@@ -449,5 +449,12 @@ async def mistakes() -> None:
     Provider(name="x")  # type: ignore
     await stream("openai", "Hi")  # type: ignore
     next(stream("openai", "Hi"))  # type: ignore
+    await anext(stream("openai", "Hi"))  # type: ignore
+    await stream("openai", "Hi").text()  # type: ignore
+    await stream("openai", "Hi").events()  # type: ignore
+    next(stream("openai", "Hi").events())  # type: ignore
+    next(stream("openai", "Hi").partials())  # type: ignore
+    await Conversation("openai").say("Hi")  # type: ignore
+    next(Conversation("openai").say("Hi"))  # type: ignore
     message: Message = "Hi"  # type: ignore
     print(message, Client("openai").stream("Hi").txt)  # type: ignore
