@@ -126,7 +126,7 @@ FIELDS: Sequence[tuple[str, Callable[[Any], bool], str]] = (
      "a tuple of ErrorRule, each with an int, a string and a subclass of StatusError"),
     ("max_frame max_ratio", lambda value: type(value) is int and value > 0, "an integer above 0"),
     ("key_needed", lambda value: isinstance(value, bool), "True or False"),
-    ("base_url retired", lambda value: isinstance(value, str), "a string"),
+    ("base_url retired example_model", lambda value: isinstance(value, str), "a string"),
     ("default_model", lambda value: value is None or is_name(value), "a string that is not empty, or None"),
 )  # fmt: skip
 
@@ -152,6 +152,7 @@ class Provider:
     - `models` lists the service's models; () means that any name is a model.  `aliases` maps other names to models.
     - `model_prefixes` may stand before the name of a model, and are left out of the request.
     - `default_model` is the model of a call without `model=`; None means the first of `models`.
+    - `example_model` is a model's name, for the error of a call that has to name one; "" means that none is known.
     - `options` maps the name of each option to the types that its value may have.
     - `errors` are rules for errors that only this service knows; the first rule that fits counts.
     - `error_types` are content types of a 2xx response that is not a reply, but an error or a web page.
@@ -179,6 +180,7 @@ class Provider:
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     model_prefixes: tuple[str, ...] = ()
     default_model: str | None = None
+    example_model: str = ""
     options: Mapping[str, tuple[type, ...]] = field(default_factory=dict, hash=False)
     errors: tuple[ErrorRule, ...] = ()
     error_types: tuple[str, ...] = WEB_PAGE

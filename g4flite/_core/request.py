@@ -88,7 +88,14 @@ def first_request(call: Call) -> Request:
         return build(call)
     except UsageError as error:
         error.provider = call.provider.name
+        if isinstance(error, ModelNotFoundError) and call.model is None:
+            error.advice += _example(call.provider)
         raise
+
+
+def _example(provider: Provider) -> str:
+    """Return the end of the advice to name a model: a model's name, if one is known."""
+    return f", like {provider.example_model}" if provider.example_model else ""
 
 
 def request_for_attempt(call: Call, first: Request, attempt: int, now_ms: int) -> Request:
@@ -221,7 +228,7 @@ def _key_of(call: Call, api_key: str | None) -> str:
         return resolve_key(call.provider, api_key, call.headers)
     except OptionError as error:
         if error.own_setting and call.model is None and _needs_model(call):
-            error.advice += "[, and name a model with {model}]"
+            error.advice += f"[, and name a model with {{model}}{_example(call.provider)}]"
         raise
 
 

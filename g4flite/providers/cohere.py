@@ -244,6 +244,7 @@ COHERE = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
+    example_model="command-a-03-2025",
     options=OPTIONS,
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

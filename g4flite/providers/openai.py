@@ -591,6 +591,7 @@ OPENAI = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
+    example_model="gpt-4o-mini",
     options=dict(OPTIONS),
     key_variables=("OPENAI_API_KEY",),
     base_url_variables=("OPENAI_BASE_URL",),

@@ -460,7 +460,7 @@ def test_if_no_provider_works_the_error_of_stream_says_why_row_by_row(deaf: str,
     first, *rows = str(caught.value).splitlines()
     assert first == "no provider works from here:"
     assert sorted(row.partition(":")[0] for row in rows) == ["  openai", "  vllm"]
-    missing = "there is no API key; pass api_key= or set OPENAI_API_KEY, and name a model with model="
+    missing = "there is no API key; pass api_key= or set OPENAI_API_KEY, and name a model with model=, like gpt-4o-mini"
     assert f"  openai: {missing}" in rows
     assert [error.provider for error in caught.value.errors] == [row.provider for row in found.probes]
 
