@@ -88,7 +88,7 @@ class Stream:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "error" or "other".
+        """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "pause", "error" or "other".
 
         None before the answer's end, and for a service that gives no finish reason.
         """

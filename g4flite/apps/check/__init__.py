@@ -94,7 +94,7 @@ def add(commands: Any) -> None:
     description = f"{text}; the exit code is 1 if a line of the report fails"
     command = commands.add_parser("check", help=text, description=description, epilog=example)
     command.set_defaults(run=run, spelled=spelled)
-    command.add_argument("url", metavar="URL", help="the endpoint's base URL, as for --base-url")
+    command.add_argument("url", metavar="URL", help="the endpoint's base URL, like http://127.0.0.1:8000/v1")
     command.add_argument(
         "--as",
         dest="spec",
