@@ -358,7 +358,7 @@ def warn(call: Call, *, public: bool) -> None:
     if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
         message = (
             f"{spec.name}: retired upstream since {spec.retired}; {spec.base_url} may be gone or belong to someone "
-            "else.  Pass base_url= to call a server of your own."
+            "else.  To call a server of your own, name its base URL."
         )
         warnings.warn(message, RetiredProviderWarning, stacklevel=frames_of_ours())
         # After the warning: if a filter turns the warning into an error, the next call must raise this error again.

@@ -24,7 +24,7 @@ from copy import copy, deepcopy
 from inspect import GEN_CLOSED, getgeneratorstate, iscoroutinefunction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from . import providers
 from ._core.errors import (
@@ -37,6 +37,7 @@ from ._core.errors import (
     name_by_package,
 )
 from ._core.events import NOTHING, FinishReason, Usage
+from ._core.loops import refusals
 from ._core.messages import normalise
 from ._core.provider import Provider
 from ._core.stream import Events, Stream
@@ -331,6 +332,9 @@ class Answer:
 
     def __aiter__(self) -> AsyncIterator[str]:
         return self._aread()
+
+    if not TYPE_CHECKING:
+        __next__, __await__ = refusals("an Answer", "for chunk in answer", "answer.atext()")
 
     def _read(self, *, everything: bool = False) -> "Loop":
         """Return what a `for` loop runs.  Raises `TypeError` if a function that it would call is async."""

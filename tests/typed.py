@@ -143,6 +143,27 @@ def plain_dicts(history: list[dict[str, str]], loose: list[dict[str, Any]]) -> N
     stream("openai", loose)
 
 
+def histories() -> None:
+    """A history takes the turn of a stream and the result of a tool, however the list is annotated."""
+    messages = [{"role": "user", "content": "Hi"}]
+    answer = stream("openai", messages)
+    messages.append(answer.message)
+    messages.append(tool_result(answer.tool_calls[0], "x"))
+    mixed = [{"role": "user", "content": "Hi"}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    stream("openai", [*mixed, answer.message])
+    ours: list[Message] = [{"role": "user", "content": "Hi"}]
+    ours.append(answer.message)
+    ours += [tool_result(call, "x") for call in answer.tool_calls]
+    plain: list[dict[str, Any]] = [{"role": "user", "content": "Hi"}]
+    plain.append(answer.message)
+    plain.extend(tool_result(call, "x") for call in answer.tool_calls)
+    a_history("And now?", messages)
+    a_history("And now?", plain)
+    a_history("And now?", Conversation("openai", messages=ours).messages)
+    assert_type(answer.message, Message)
+    assert_type(tool_result("call_1", {"degrees": 2}), Message)
+
+
 def from_json(text: str) -> Stream:
     return stream("openai", json.loads(text))
 
@@ -428,5 +449,12 @@ async def mistakes() -> None:
     Provider(name="x")  # type: ignore
     await stream("openai", "Hi")  # type: ignore
     next(stream("openai", "Hi"))  # type: ignore
-    message: Message = {"content": "Hi"}  # type: ignore
+    await anext(stream("openai", "Hi"))  # type: ignore
+    await stream("openai", "Hi").text()  # type: ignore
+    await stream("openai", "Hi").events()  # type: ignore
+    next(stream("openai", "Hi").events())  # type: ignore
+    next(stream("openai", "Hi").partials())  # type: ignore
+    await Conversation("openai").say("Hi")  # type: ignore
+    next(Conversation("openai").say("Hi"))  # type: ignore
+    message: Message = "Hi"  # type: ignore
     print(message, Client("openai").stream("Hi").txt)  # type: ignore

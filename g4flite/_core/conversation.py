@@ -35,7 +35,7 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     does not take, for a tool call without its result, and for a result without its call.
     """
     messages, model = call.messages, call.model
-    call.bound_to[:] = [takes.state]
+    call.notes.bound_to = takes.state
     _check_pairs(messages)
     if any("state" in message or "partial" in message for message in messages):
         from .state import with_states  # noqa: PLC0415 - most messages hold no state
@@ -117,7 +117,7 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
     for key in KEPT_EMPTY:
         # An empty value says something to the services that take the key, and nothing to others.
         if fit.get(key) == "" and key not in takes.keys:
-            del fit[key]  # type: ignore[misc]
+            del fit[key]
     for where, key in _extras(fit):
         if key not in takes.keys:
             raise MessagesError(f"message {number}{where} has {_advice(key)}")

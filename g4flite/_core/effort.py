@@ -39,7 +39,8 @@ def effort(options: Mapping[str, Any]) -> str | int | None:
     given = options.get("reasoning_effort")
     if given is not None and (given not in EFFORTS if isinstance(given, str) else given < 1):
         raise OptionError(
-            f"reasoning_effort= must be {', '.join(map(repr, EFFORTS))} or a number of tokens above 0, not {given!r}",
+            f"must be {', '.join(map(repr, EFFORTS))} or a number of tokens above 0, not {given!r}",
+            argument="reasoning_effort",
             advice="[{extra} takes any field of the service]",
         )
     return given
@@ -73,5 +74,6 @@ def unknown_effort(call: Question, known: Iterable[str]) -> OptionError:
     given = call.options["reasoning_effort"]
     what = "no budget of tokens" if isinstance(given, int) else f"no {given!r}"
     return OptionError(
-        f"the model {call.model!r} takes {what} as reasoning_effort=; pass {' or '.join(map(repr, known))}"
+        f"takes {what} with the model {call.model!r}; pass {' or '.join(map(repr, known))}",
+        argument="reasoning_effort",
     )

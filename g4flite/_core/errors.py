@@ -28,8 +28,11 @@ PACKAGE: Final = __name__.removesuffix("._core.errors")
 TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
-# The names that may stand in braces in an error's `advice`: the arguments of `stream()`, and the common options.
+# What a program calls and a command line does not have, by the names that stand for it in an error's `advice`.
+METHODS: Final = {"stream": "stream()", "text": ".text()", "parsed": ".parsed()", "usage": ".usage"}
+# The names that may stand in braces in an error's `advice`: these, the arguments of `stream()`, the common options.
 ARGUMENTS: Final = (
+    *METHODS,
     *TIMERS,
     *"system model api_key base_url proxy headers client timeout retries verify transport extra keep_partial".split(),
     *"temperature max_tokens top_p stop seed tools tool_choice response_format reasoning_effort".split(),
@@ -58,8 +61,8 @@ class G4fliteError(Exception):
     - `argument` is the name of the argument that is wrong, if the message is a sentence about it, as in `must be a
       string`: `str(error)` puts the name in front.  None for any other message.
     - `advice` says what to do next; `str(error)` puts it behind the message.  `{model}` in it stands for the argument
-      `model`, however it is written in the place where the error appears.  A part in square brackets is left out in a
-      place that has no such argument: `[pass {api_key} or ]set OPENAI_API_KEY`.
+      `model`, however it is written in the place where the error appears, `{text}` for a stream's `.text()`.  A part
+      in square brackets is left out in a place that has no such argument: `[pass {api_key} or ]set OPENAI_API_KEY`.
 
     `str(error)` is one printable line, whatever a service has said: a terminal may show it.
 
@@ -104,8 +107,8 @@ class G4fliteError(Exception):
 
 
 def in_python(name: str) -> str:
-    """Return an argument as a call in Python spells it."""
-    return f"timeout=Timeout({name}=...)" if name in TIMERS else f"{name}="
+    """Return an argument, or one of `METHODS`, as a program in Python spells it."""
+    return f"timeout=Timeout({name}=...)" if name in TIMERS else METHODS.get(name) or f"{name}="
 
 
 def with_arguments(advice: str, argument: Callable[[str], str]) -> str:
@@ -116,7 +119,9 @@ def with_arguments(advice: str, argument: Callable[[str], str]) -> str:
     >>> with_arguments("[pass {api_key} or ]set A_KEY", lambda name: "")
     'set A_KEY'
     """
-    advice = OPTIONAL.sub(lambda found: with_arguments(found[1], argument), advice)
+    # The innermost brackets come first.
+    while (shorter := OPTIONAL.sub(lambda found: with_arguments(found[1], argument), advice)) != advice:
+        advice = shorter
     for name in ARGUMENTS:
         if f"{{{name}}}" in advice:
             if not (spelled := argument(name)):

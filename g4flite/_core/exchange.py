@@ -150,6 +150,7 @@ class Run:
     states: list[tuple[int, int, int, Any]] = field(default_factory=list)
     # What this attempt's request leaves out of the messages.
     dropped: tuple[str, ...] = ()
+    bound_to: str = ""
     # Whether the loop has got text, and the names of the content of other kinds that came, with their event types.
     said: bool = False
     others: dict[str, str] = field(default_factory=dict)
@@ -408,7 +409,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     """
     provider = route.call.provider
     request = route.request(number, run.now_ms())
-    run.url, run.headers, run.dropped = request.url, request.headers, request.dropped
+    run.url, run.headers = request.url, request.headers
+    run.dropped, run.bound_to = request.dropped, request.bound_to
     for told in request.dropped:
         log.debug("%s, model %s: %s", provider.name, route.call.model, told)
     head: Head = yield Send(request, route.source)

@@ -10,7 +10,8 @@ No event loop runs in a thread of `asyncio.to_thread` or of a thread pool, so a 
 import sys
 import warnings
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from .errors import SyncInAsyncWarning
 
@@ -37,6 +38,33 @@ def warn_of_blocking(provider: str) -> None:
     )
     # After the warning: if a filter turns the warning into an error, the next loop must raise this error again.
     _warned = True
+
+
+def refusals(what: str, loop: str, whole: str = "") -> tuple[Callable[[Any], NoReturn], ...]:
+    """Return `__next__` and `__await__` of an object that loops alone read; they say what to write.
+
+    `what` names the object, as "a Stream", `loop` is how a loop reads it, as "for chunk in stream", and `whole` is the
+    method for all of it, as "stream.atext()".  Each raises `TypeError`.
+
+    The class defines them where type checkers do not see them, so that these report the mistake.  At runtime,
+    `isinstance` takes the object for an `Iterator` and an `Awaitable` of `collections.abc` because of them, and so does
+    `inspect.isawaitable`.  Code that asks so and acts on it, like `asyncio.gather`, makes one of the mistakes and is
+    told.  Loops call `iter` and `aiter`, which return generators, and Starlette asks whether a body is an
+    `AsyncIterable`.
+    """
+    name = loop.partition(" in ")[2]
+    instead = {
+        "is no iterator": f"`{loop}` or `next(iter({name}))`",
+        "cannot be awaited": f"`async {loop}`" + (f" or `await {whole}`" if whole else ""),
+    }
+
+    def refusal(why: str) -> Callable[[Any], NoReturn]:
+        def refuse(_: Any) -> NoReturn:
+            raise TypeError(f"{what} {why}: write {instead[why]}")
+
+        return refuse
+
+    return tuple(map(refusal, instead))
 
 
 def loop_runs() -> bool:

@@ -11,7 +11,7 @@ or `flatten`; a builder whose protocol has another form of messages calls the fu
 import json
 from collections.abc import Callable, Mapping, Sequence, Sized
 from os import PathLike
-from typing import Any, TypedDict
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from .errors import MessagesError
@@ -31,48 +31,29 @@ SURPLUS = {"tool_calls": "tool calls", "name": "a name", "image_url": "an image"
            "input_audio": "audio"}  # fmt: skip
 
 
-class _Role(TypedDict):
-    """The one field that every message has.  (Python 3.10 has no `typing.Required`.)"""
+# A `TypedDict` would fit neither a list of plain dicts nor a list to which `Stream.message` is appended: type checkers
+# take a list for a list of another type only if the types of the items are the same.
+Message: TypeAlias = dict[str, Any]
+"""One message of the conversation, in the form of OpenAI's Chat Completions: a plain dict with a `role`.
 
-    role: str
+- `content` is text or a list of the parts
+  `{"type": "text", "text": str}`,
+  `{"type": "image_url", "image_url": {"url": URL, data URL, bytes or path, "detail"?: str}}` (or `"file_id"`),
+  `{"type": "file", "file": {"file_data": data URL, bytes or path, "filename"?: str}}` (or `"file_url"`,
+  `"file_id"`) and
+  `{"type": "input_audio", "input_audio": {"data": base64, bytes or path, "format": str}}`, each with
+  `cache_control` or `prompt_cache_breakpoint` for the services that take these.
+- `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
+  a message of the role assistant.
+  A `ToolCall` may stand in the list, too.
+- `tool_call_id` is the `id` of the tool call that a message of the role tool answers; `is_error` says that the tool
+  failed, and that the content says how.
+- `state` and `partial` are those of `Stream.message`.
+- `name` may be in a message of any role, and what `ANSWER_KEYS` lists in a message of the role assistant, for the
+  services that take them.
 
-
-class Message(_Role, total=False):
-    """One message of the conversation, in the form of OpenAI's Chat Completions.
-
-    - `content` is text or a list of the parts
-      `{"type": "text", "text": str}`,
-      `{"type": "image_url", "image_url": {"url": URL, data URL, bytes or path, "detail"?: str}}` (or `"file_id"`),
-      `{"type": "file", "file": {"file_data": data URL, bytes or path, "filename"?: str}}` (or `"file_url"`,
-      `"file_id"`) and
-      `{"type": "input_audio", "input_audio": {"data": base64, bytes or path, "format": str}}`, each with
-      `cache_control` or `prompt_cache_breakpoint` for the services that take these.
-    - `tool_calls` is a list of `{"id": str, "type": "function", "function": {"name": str, "arguments": JSON text}}`, in
-      a message of the role assistant.
-      A `ToolCall` may stand in the list, too.
-    - `tool_call_id` is the `id` of the tool call that a message of the role tool answers; `is_error` says that the tool
-      failed, and that the content says how.
-    - `state` and `partial` are those of `Stream.message`.
-    - The other fields belong to messages of the role assistant, and to the services that take them.
-
-    Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
-    """
-
-    content: Any
-    name: str
-    tool_calls: Sequence[Mapping[str, Any]]
-    tool_call_id: str
-    is_error: bool
-    state: Any
-    partial: bool
-    reasoning_content: Any
-    reasoning: Any
-    reasoning_details: Any
-    thinking_blocks: Any
-    annotations: Any
-    refusal: Any
-    phase: Any
-    prefix: Any
+Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
+"""
 
 
 def normalise(messages: object) -> tuple[Message, ...]:
@@ -117,11 +98,11 @@ def _message(where: str, message: object, call_ids: set[str]) -> Message:
     content, calls = message.get("content"), message.get("tool_calls") or ()
     if content is None and (calls or any(value != "" for value in extras.values())):
         content = ""
-    normal: Message = {"role": role, "content": checked_content(where, content, role), **extras}  # type: ignore[typeddict-item]
+    normal: Message = {"role": role, "content": checked_content(where, content, role), **extras}
     if not _is_empty(message.get("name")):
         normal["name"] = _text(where, message, "name")
     if role == "assistant":
-        normal |= _kept(where, message)  # type: ignore[typeddict-item]
+        normal |= _kept(where, message)
     if calls:
         normal["tool_calls"] = _tool_calls(where, calls)
         call_ids.update(call["id"] for call in normal["tool_calls"])

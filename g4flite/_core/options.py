@@ -80,7 +80,7 @@ def stops(options: Mapping[str, Any]) -> list[str]:
     stop = options.get("stop", ())
     found = [stop] if isinstance(stop, str) else list(stop)
     if not all(isinstance(text, str) and text for text in found):
-        raise OptionError(f"stop= must be a text or a list of texts, none of them empty, not {stop!r}")
+        raise OptionError(f"must be a text or a list of texts, none of them empty, not {stop!r}", argument="stop")
     return found
 
 
@@ -99,13 +99,13 @@ def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[s
     named = isinstance(function, dict) and {*function} == {"name"} and isinstance(function["name"], str)
     if given not in ("auto", "none", "required") and not (named and {*given} <= {"type", "function"}):
         raise OptionError(
-            'tool_choice= must be "auto", "none", "required" or {"type": "function", "function": {"name": ...}}, '
-            f"not {given!r}"
+            f'must be "auto", "none", "required" or {{"type": "function", "function": {{"name": ...}}}}, not {given!r}',
+            argument="tool_choice",
         )
     if not has_tools(options, extra):
         if given in ("auto", "none"):
             return None
-        raise OptionError("tool_choice= demands a tool, but there are none; pass tools=")
+        raise OptionError("demands a tool, but there are none", argument="tool_choice", advice="pass {tools}")
     return ("function", function["name"]) if function else (given, "")
 
 
@@ -123,7 +123,7 @@ def logprob_fields(options: Mapping[str, Any], wanted: str, most: str) -> dict[s
     if given is None or isinstance(given, bool):
         return {wanted: True} if given else {}
     if given < 0:
-        raise OptionError(f"logprobs= must be True or a number of tokens, not {given}")
+        raise OptionError(f"must be True or a number of tokens, not {given}", argument="logprobs")
     return {wanted: True, most: given}
 
 
@@ -152,8 +152,9 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
     for key, value in given.items():
         if key != "type" and (key, kind) != ("json_schema", "json_schema") and value is not None:
             raise OptionError(
-                f"response_format= has {key!r} beside the type {kind!r}, which this service does not take; leave it "
-                "out, or pass the type 'json_schema' for a schema"
+                f"has {key!r} beside the type {kind!r}, which this service does not take; leave it out, or pass the "
+                "type 'json_schema' for a schema",
+                argument="response_format",
             )
     if kind == "text":
         return None
@@ -161,15 +162,19 @@ def schema(options: Mapping[str, Any]) -> dict[str, Any] | None:
         return {}
     if kind != "json_schema" or not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
         raise OptionError(
-            'response_format= must be {"type": "json_object"} or {"type": "json_schema", "json_schema": '
-            f'{{"name", "schema"}}}}, not {given!r}'
+            'must be {"type": "json_object"} or {"type": "json_schema", "json_schema": '
+            f'{{"name", "schema"}}}}, not {given!r}',
+            argument="response_format",
         )
     named = {key: value for key, value in named.items() if value is not None}
     for key, value in named.items():
         if key not in SCHEMA_FIELDS:
-            raise OptionError(f"response_format= has {key!r}; its json_schema takes {', '.join(SCHEMA_FIELDS)}")
+            raise OptionError(
+                f"has {key!r}; its json_schema takes {', '.join(SCHEMA_FIELDS)}", argument="response_format"
+            )
         if key in ("name", "description") and not isinstance(value, str):
-            raise OptionError(f"response_format=: {key} must be of the type str, not {type(value).__name__}")
+            said = f"has a {key} of the type {type(value).__name__}; it must be str"
+            raise OptionError(said, argument="response_format")
     return named
 
 
@@ -193,7 +198,7 @@ def check_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]
     a name or a field that the service does not take.
     """
     if not isinstance(tools, list | tuple):
-        raise OptionError(f"tools= must be a list, not {type(tools).__name__}")
+        raise OptionError(f"must be a list, not {type(tools).__name__}", argument="tools")
     return [_function(f"tool {number}", tool, takes) for number, tool in enumerate(tools, 1)]
 
 

@@ -8,19 +8,22 @@ Sources (November 2026): the signatures of `openai.OpenAI` and `chat.completions
 OWN_CLIENT = (
     "a Client has an HTTP client of its own; pass yours to stream(), with the provider's name in place of the Client"
 )
-# What to do, by the name of the argument; `{retries}` stands for our own argument of that name.
+# What to do, by the name of the argument; `{retries}` stands for our own argument of that name, and a part in square
+# brackets is left out in a place that has no such argument, like the command line.
 INSTEAD = {
-    "stream": "a stream always streams; leave it out, and call .text() for the whole answer",
-    "acompletion": "the same call serves `async for`; leave it out",
+    "stream": "an answer always streams; leave it out[, and call {text} for the whole answer]",
+    "acompletion": "sync and async are the same call; leave it out",
     **dict.fromkeys(("proxies", "http_proxy"), "pass one URL as {proxy}"),
     **dict.fromkeys(("max_retries", "num_retries", "retry"), "pass {retries}"),
-    **dict.fromkeys(("request_timeout", "read_timeout", "connect_timeout"), "pass {timeout}, a number or a Timeout"),
+    "request_timeout": "pass {timeout}, the seconds of the whole answer",
+    "read_timeout": "pass [{idle}, or ]{timeout} for the whole answer",
+    "connect_timeout": "pass [{connect}, or ]{timeout} for the whole answer",
     **dict.fromkeys(
         ("response_model", "output_type", "text_format"),
-        "pass the class in {response_format}, and call .parsed() for its value",
+        "pass {response_format}[ with the class, and call {parsed} for its value]",
     ),
     **dict.fromkeys(("api_base", "endpoint", "azure_endpoint", "host", "url"), "pass {base_url}"),
-    **dict.fromkeys(("key", "token", "api_token", "auth"), "pass {api_key}"),
+    **dict.fromkeys(("key", "token", "api_token", "auth"), "[pass {api_key} or ]set the service's variable"),
     **dict.fromkeys(("default_headers", "extra_headers"), "pass {headers}"),
     **dict.fromkeys(("organization", "project"), "pass the service's header in {headers}"),
     **dict.fromkeys(("extra_body", "model_kwargs"), "pass {extra}"),
@@ -35,7 +38,7 @@ INSTEAD = {
     **dict.fromkeys(("user_id", "safety_identifier"), "pass {user}"),
     "disable_parallel_tool_use": "pass {parallel_tool_calls}",
     "cache_control": "pass {cache}, or mark a part of a message",
-    **dict.fromkeys(("prompt", "input", "contents"), "pass it as the messages, the second argument"),
+    **dict.fromkeys(("prompt", "input", "contents"), "it is the second argument; pass it there"),
     **dict.fromkeys(
         ("max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict"), "pass {max_tokens}"
     ),
@@ -43,7 +46,7 @@ INSTEAD = {
     "topP": "pass {top_p}",
     "functions": "pass {tools}",
     "function_call": "pass {tool_choice}",
-    "stream_options": "the token counts are asked for anyway; leave it out, and read .usage",
+    "stream_options": "the token counts are asked for anyway; leave it out[, and read {usage}]",
     "provider": "name the provider as the first argument",
     **dict.fromkeys(("n", "num_generations", "candidate_count"), "one stream is one answer; call once for each answer"),
     # Options that a few services have, each under a name and in a place of its own.
@@ -54,7 +57,7 @@ INSTEAD = {
          "safety_settings", "prompt_cache_key"),
         "pass the service's own field in {extra}, where the service's documentation puts it",
     ),
-    "fallbacks": "pass a list of providers as the first argument",
+    "fallbacks": "pass a list of providers as the first argument of {stream}",
     # What `Client.stream` and `Client` do not take.
     **dict.fromkeys(
         ("api_key", "base_url", "proxy", "verify", "transport"), "it is a setting of the Client; set it there"

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, 
 from typing import TYPE_CHECKING, Any
 
 from .errors import MalformedReplyError, OptionError, UsageError, name_by_package
+from .loops import refusals
 from .numbers import loads_strictly
 
 if TYPE_CHECKING:
@@ -131,6 +132,9 @@ class Partials:
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return Values(self._run, self._aread(), Growing(self._parse))
+
+    if not TYPE_CHECKING:
+        __next__, __await__ = refusals("partials()", "for value in stream.partials()", "stream.aparsed()")
 
 
 class Values:

@@ -126,7 +126,7 @@ FIELDS: Sequence[tuple[str, Callable[[Any], bool], str]] = (
      "a tuple of ErrorRule, each with an int, a string and a subclass of StatusError"),
     ("max_frame max_ratio", lambda value: type(value) is int and value > 0, "an integer above 0"),
     ("key_needed", lambda value: isinstance(value, bool), "True or False"),
-    ("base_url retired", lambda value: isinstance(value, str), "a string"),
+    ("base_url retired example_model", lambda value: isinstance(value, str), "a string"),
     ("default_model", lambda value: value is None or is_name(value), "a string that is not empty, or None"),
 )  # fmt: skip
 
@@ -152,6 +152,7 @@ class Provider:
     - `models` lists the service's models; () means that any name is a model.  `aliases` maps other names to models.
     - `model_prefixes` may stand before the name of a model, and are left out of the request.
     - `default_model` is the model of a call without `model=`; None means the first of `models`.
+    - `example_model` is a model's name, for the error of a call that has to name one; "" means that none is known.
     - `options` maps the name of each option to the types that its value may have.
     - `errors` are rules for errors that only this service knows; the first rule that fits counts.
     - `error_types` are content types of a 2xx response that is not a reply, but an error or a web page.
@@ -179,6 +180,7 @@ class Provider:
     aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
     model_prefixes: tuple[str, ...] = ()
     default_model: str | None = None
+    example_model: str = ""
     options: Mapping[str, tuple[type, ...]] = field(default_factory=dict, hash=False)
     errors: tuple[ErrorRule, ...] = ()
     error_types: tuple[str, ...] = WEB_PAGE
@@ -250,6 +252,18 @@ def _below(limit: int) -> int:
     return int.from_bytes(urandom(8), "big") % limit
 
 
+@dataclass(slots=True)
+class Notes:
+    """What a payload builder says beside the payload.  Each copy of a `Call`, which is frozen, has its own.
+
+    - `dropped` holds a short text for each thing that the builder leaves out.
+    - `bound_to` is what the service binds the state of its answer to, in the words of `Takes.state`.
+    """
+
+    dropped: list[str] = field(default_factory=list)
+    bound_to: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One attempt's question, as the signer and the payload builder get it.
@@ -263,8 +277,7 @@ class Call:
     - `now_ms` is Unix time in milliseconds, and `random_below(n)` returns a random number from 0 to n - 1.  Signers and
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
-    - `dropped` gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts.
-    - `bound_to` gets to what the service binds the state of its answer, in the words of `Takes.state`.
+    - `notes` is what the payload builder says beside the payload: see `Notes`.
     """
 
     provider: Provider
@@ -280,8 +293,12 @@ class Call:
     now_ms: int = 0
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
-    dropped: list[str] = field(default_factory=list, repr=False, compare=False)
-    bound_to: list[str] = field(default_factory=list, repr=False, compare=False)
+    notes: Notes = field(init=False, default_factory=Notes, repr=False, compare=False)
+
+    @property
+    def dropped(self) -> list[str]:
+        """Gets a short text for each thing that the payload builder leaves out; `Stream.dropped` shows the texts."""
+        return self.notes.dropped
 
     @property
     def texts(self) -> tuple[dict[str, str], ...]:
@@ -309,8 +326,9 @@ class Request(NamedTuple):
     headers: Mapping[str, str]
     body: bytes
     method: str = "POST"
-    # What the payload leaves out of the messages, in short texts.
+    # The `Notes` of the call: what the payload leaves out, and what the state of the answer is bound to.
     dropped: tuple[str, ...] = ()
+    bound_to: str = ""
 
     def __repr__(self) -> str:
         """Return the URL alone, because headers hold keys and bodies hold what users wrote."""

@@ -88,7 +88,14 @@ def first_request(call: Call) -> Request:
         return build(call)
     except UsageError as error:
         error.provider = call.provider.name
+        if isinstance(error, ModelNotFoundError) and call.model is None:
+            error.advice += _example(call.provider)
         raise
+
+
+def _example(provider: Provider) -> str:
+    """Return the end of the advice to name a model: a model's name, if one is known."""
+    return f", like {provider.example_model}" if provider.example_model else ""
 
 
 def request_for_attempt(call: Call, first: Request, attempt: int, now_ms: int) -> Request:
@@ -221,7 +228,7 @@ def _key_of(call: Call, api_key: str | None) -> str:
         return resolve_key(call.provider, api_key, call.headers)
     except OptionError as error:
         if error.own_setting and call.model is None and _needs_model(call):
-            error.advice += "[, and name a model with {model}]"
+            error.advice += f"[, and name a model with {{model}}{_example(call.provider)}]"
         raise
 
 
@@ -259,9 +266,9 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         kinds = provider.options[name]
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
-            raise OptionError(f"the option {name!r} must be of the type {names}, not {type(value).__name__}")
+            raise OptionError(f"must be of the type {names}, not {type(value).__name__}", argument=name)
         if isinstance(value, float) and not isfinite(value):
-            raise OptionError(f"the option {name!r} must be a finite number, not {value}")
+            raise OptionError(f"must be a finite number, not {value}", argument=name)
     return given
 
 
@@ -337,14 +344,16 @@ def build(call: Call) -> Request:
         raise SpecError(
             f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
         ) from None
-    call.dropped.clear()
+    notes = call.notes
+    notes.dropped.clear()
     payload = provider.payload(call)
     try:
         payload = merged(payload, call.extra) if call.extra else payload
         body = _body(payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
-    return Request(url, _checked_headers({**headers, **call.headers}), body, dropped=tuple(call.dropped))
+    own = _checked_headers({**headers, **call.headers})
+    return Request(url, own, body, dropped=tuple(notes.dropped), bound_to=notes.bound_to)
 
 
 def _body(payload: object) -> bytes:

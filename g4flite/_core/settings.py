@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 from .errors import (
     PASSING_STATUSES,
+    TIMERS,
     AuthenticationError,
     ContentFilterError,
     ContextLengthError,
@@ -56,9 +57,9 @@ class Timeout:
             if seconds is None:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= 1e9:
-                raise OptionError(
-                    f"timeout: {field.name} must be a positive number of seconds or None, not {seconds!r}"
-                )
+                # A number alone is the timer `total`.
+                named = field.name if field.name in TIMERS else "timeout"
+                raise OptionError(f"must be a positive number of seconds or None, not {seconds!r}", argument=named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +82,7 @@ class Retry:
 
     def __post_init__(self) -> None:
         if isinstance(self.times, bool) or not isinstance(self.times, int) or self.times < 0:
-            raise OptionError(f"retries= must be a whole number from 0 up, or a Retry, not {self.times!r}")
+            raise OptionError(f"must be a whole number from 0 up, or a Retry, not {self.times!r}", argument="retries")
         patience = (self.base, self.cap, self.longest)
         if not all(isinstance(seconds, int | float) and 0 <= seconds <= 1e9 for seconds in patience):
             raise OptionError(f"retries: base, cap and longest must be seconds from 0 up, not {patience}")
@@ -112,8 +113,9 @@ def as_timeout(timeout: Timeout | float | None) -> Timeout:
     # httpx.Timeout, aiohttp.ClientTimeout and the like.
     if (kind := type(timeout)).__name__.endswith("Timeout"):
         raise OptionError(
-            "timeout= must be a number of seconds or this package's own Timeout, not "
-            f"{kind.__module__.partition('.')[0]}.{kind.__name__}; write Timeout(connect=..., idle=..., total=...)"
+            "must be a number of seconds or this package's own Timeout, not "
+            f"{kind.__module__.partition('.')[0]}.{kind.__name__}; write Timeout(connect=..., idle=..., total=...)",
+            argument="timeout",
         )
     return DEFAULT_TIMEOUT if timeout is None else Timeout(total=timeout)
 

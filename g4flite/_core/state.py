@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from .takes import Takes
 
 # A message that `messages.normalise` returned.
-Message: TypeAlias = Any
+Message: TypeAlias = dict[str, Any]
 
 
 class Question(Protocol):
@@ -44,7 +44,7 @@ class Question(Protocol):
     @property
     def dropped(self) -> list[str]: ...
     @property
-    def bound_to(self) -> list[str]: ...
+    def notes(self) -> Any: ...
 
 
 # The fields of a message that a digest of the messages stands for.  A service has seen the states among them that
@@ -56,11 +56,11 @@ DIGITS = 12
 ROUNDS = 50_000
 # The salt of the conversations that begin in this process.
 SALT = urandom(16).hex()
-# What a state has to share with the call, by what it is bound to, in the words of a text in `dropped`.
-BOUND: Mapping[str, Mapping[str, str]] = {
-    "provider": {"provider": "provider", "host": "host"},
-    "model": {"provider": "provider", "host": "host", "model": "model"},
-    "account": {"provider": "provider", "host": "host", "model": "model"},
+# The fields of `origin` that a state has to share with the call, by what it is bound to.  A state that is bound to the
+# account has a field more, which `_foreign` compares by its hash.
+BOUND: Mapping[str, Sequence[str]] = {
+    "provider": ("provider", "host"),
+    **dict.fromkeys(("model", "account"), ("provider", "host", "model")),
 }
 
 
@@ -93,9 +93,9 @@ def _foreign(state: Mapping[str, Any], message: Message, call: Question, takes: 
     if not takes.state:
         return "this service takes none"
     now = origin(call)
-    for field, word in BOUND[takes.state].items():
+    for field in BOUND[takes.state]:
         if state.get(field) != now[field]:
-            return f"it belongs to another {word} {state.get(field)}"
+            return f"it belongs to another {field} {state.get(field)}"
     if takes.state == "account" and state.get("account", "") != account(call, _salt(state)):
         return "it belongs to another account"
     texts = "".join(part for part in state["parts"] if isinstance(part, str))

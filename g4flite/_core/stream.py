@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed, name_by_package
 from .events import Event, FinishReason, ToolCall, Usage
-from .loops import has_ended, running_task, warn_of_blocking
+from .loops import has_ended, refusals, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
     from .exchange import Attempt, Run
+    from .messages import Message
     from .parsed import Partials
 
 
@@ -36,6 +37,9 @@ class Events:
 
     def __aiter__(self) -> AsyncIterator[str | Event]:
         return self._stream._aread(everything=True)  # type: ignore[no-any-return]
+
+    if not TYPE_CHECKING:
+        __next__, __await__ = refusals("events()", "for event in stream.events()")
 
 
 class Stream:
@@ -84,7 +88,7 @@ class Stream:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "error" or "other".
+        """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "pause", "error" or "other".
 
         None before the answer's end, and for a service that gives no finish reason.
         """
@@ -111,7 +115,7 @@ class Stream:
         return tuple(self._run.tool_calls)
 
     @property
-    def message(self) -> dict[str, Any]:
+    def message(self) -> "Message":
         """The turn as a message that can be appended to the messages: `role`, `content`, `tool_calls` and `state`.
 
         It is a plain dict, which JSON can hold.  `state` is what the service wants back with the turn, such as signed
@@ -160,17 +164,8 @@ class Stream:
     def __aiter__(self) -> AsyncGenerator[str, None]:
         return self._aread()
 
-    # Type checkers do not see these methods, and so report both mistakes.  At runtime, `isinstance` takes a stream for
-    # an `Iterator` and an `Awaitable` of `collections.abc` because of them, and so does `inspect.isawaitable`.  Code
-    # that asks so and acts on it, like `asyncio.gather`, makes one of the two mistakes and is told.  Loops call `iter`
-    # and `aiter`, which return generators, and Starlette asks whether a body is an `AsyncIterable`.
     if not TYPE_CHECKING:
-
-        def __next__(self) -> None:
-            raise TypeError("a Stream is no iterator: write `for chunk in stream` or `next(iter(stream))`")
-
-        def __await__(self) -> None:
-            raise TypeError("a Stream cannot be awaited: write `async for chunk in stream` or `await stream.atext()`")
+        __next__, __await__ = refusals("a Stream", "for chunk in stream", "stream.atext()")
 
     def _read(self, *, everything: bool = False) -> Generator[Any, None, None]:
         """Return the generator of a `for` loop, which yields the events as well if `everything`."""

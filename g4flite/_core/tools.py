@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .errors import MalformedReplyError, MessagesError, OptionError
 from .events import ToolCall
 from .media import RAW
-from .messages import checked_content
+from .messages import Message, checked_content
 from .schemas import Function, function_of
 from .secrets import redact
 from .takes import PART_KEYS
@@ -31,7 +31,7 @@ PARTS: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def tool_result(call: ToolCall | str, content: Any, *, error: bool = False) -> dict[str, Any]:
+def tool_result(call: ToolCall | str, content: Any, *, error: bool = False) -> Message:
     """Return the message of the role tool that answers a tool call.
 
     `call` is the `ToolCall` or its id.  `content` is text, a list of text and image parts, or any other value, which

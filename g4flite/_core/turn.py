@@ -16,17 +16,18 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+from .messages import Message
 from .state import account, digest_of_calls, origin, prefixes
 
 if TYPE_CHECKING:
     from .exchange import Run
 
 
-def message_of(run: "Run") -> dict[str, Any]:
+def message_of(run: "Run") -> Message:
     """Return the turn as a message.  Raises `UsageError` if the stream does not keep its text."""
     if not run.keep_partial:
         raise UsageError("the stream keeps no text with keep_partial=False, so there is no message of it")
-    message: dict[str, Any] = {"role": "assistant", "content": run.partial}
+    message: Message = {"role": "assistant", "content": run.partial}
     if run.tool_calls:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -37,7 +38,7 @@ def message_of(run: "Run") -> dict[str, Any]:
         call = run.call
         *_, before = prefixes(call)
         message["state"] = {**origin(call), "prefix": before, "parts": parts}
-        if call.bound_to == ["account"]:
+        if run.bound_to == "account":
             message["state"]["account"] = account(call)
         if run.tool_calls:
             message["state"]["calls"] = digest_of_calls(message["tool_calls"])

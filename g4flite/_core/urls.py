@@ -7,11 +7,14 @@ URL, because a URL may hold a password.
 from urllib.parse import urlsplit
 
 EXAMPLE_URL = "http://127.0.0.1:8000"
+# The addresses on which a server listens that serves every address of its machine, and prints in its banner.  A client
+# that connects to them reaches its own machine on Linux and macOS, and none on Windows (WSAEADDRNOTAVAIL).
+REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - nothing listens here
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 def check_base_url(url: str) -> str:
-    """Return the base URL without trailing slashes.
+    """Return the base URL without trailing slashes, and with an address that can be reached: see `REACHABLE`.
 
     Raises `ValueError` unless it is an http or https URL with a host, and without a user name, query or fragment.
     """
@@ -31,7 +34,18 @@ def check_base_url(url: str) -> str:
         raise ValueError(f"must begin with http:// or https:// and a host, like {EXAMPLE_URL}")
     if "?" in url or "#" in url:
         raise ValueError("holds a query or a fragment; leave it out")
-    return url.rstrip("/")
+    return _reachable(url).rstrip("/")
+
+
+def _reachable(url: str) -> str:
+    """Return the URL with the loopback address in place of an address that is for servers alone."""
+    parts = urlsplit(url)
+    if parts.hostname not in REACHABLE:
+        return url
+    login, at, place = parts.netloc.rpartition("@")
+    port = place.rpartition("]")[2].partition(":")[2]
+    place = REACHABLE[parts.hostname] + (f":{port}" if port else "")
+    return parts._replace(netloc=f"{login}{at}{place}").geturl()
 
 
 def complete_host(host: str, base_url: str) -> str:
@@ -83,7 +97,10 @@ def how_to_start(url: str) -> str:
 
 
 def check_proxy(url: str) -> str:
-    """Return the proxy's URL.  Raises `ValueError` unless it has a host and a scheme that httpx speaks."""
+    """Return the proxy's URL, with an address that can be reached: see `REACHABLE`.
+
+    Raises `ValueError` unless it has a host and a scheme that httpx speaks.
+    """
     if not isinstance(url, str):
         raise ValueError(f"must be a string, not {type(url).__name__}")
     try:
@@ -93,4 +110,4 @@ def check_proxy(url: str) -> str:
         raise ValueError("is not a URL: its host or port cannot be read") from None
     if parts.scheme not in PROXY_SCHEMES or not host or not url.isprintable() or " " in url:
         raise ValueError(f"must be a URL scheme://host:port with one of the schemes {', '.join(PROXY_SCHEMES)}")
-    return url
+    return _reachable(url)

@@ -1,10 +1,11 @@
 """What all commands share, and the two commands that need no more: `stream` and `providers`.
 
-An app adds its command to the parser of all commands, and sets `run`, the function that carries the command out:
+An app adds its command to the parser of all commands, and sets `run`, the function that carries the command out.  If
+the command has other flags than `add_settings` adds, `spelled` tells what messages call the arguments of `stream()`:
 
     def add(commands):
         command = commands.add_parser("hello", help="greet the user")
-        command.set_defaults(run=lambda arguments: print("Hello"))
+        command.set_defaults(run=lambda arguments: print("Hello"), spelled=lambda argument: "")
 
 `run` below parses a command line, calls that function, and returns the exit code:
 
@@ -71,9 +72,11 @@ def run(adders: Iterable[Callable[[Any], None]], argv: Sequence[str] | None = No
     if isinstance(sys.stdout, io.TextIOWrapper):
         # An answer may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="replace")
+    spelled = flag
     try:
         try:
             arguments = make_parser(adders).parse_args(argv)
+            spelled = getattr(arguments, "spelled", flag)
             arguments.run(arguments)
         finally:
             # So that a broken pipe is noticed here, not by the interpreter when it ends.
@@ -81,7 +84,7 @@ def run(adders: Iterable[Callable[[Any], None]], argv: Sequence[str] | None = No
     except KeyboardInterrupt:
         return 130
     except G4fliteError as error:
-        tell("error", message_with(flag, error))
+        tell("error", message_with(spelled, error))
         return 2 if isinstance(error, UsageError) else 1
     except OSError as error:
         # Standard output failed: commands turn every other OSError into a G4fliteError.  The interpreter writes what
@@ -200,7 +203,9 @@ def option(text: str) -> tuple[str, Any]:
     if not equals:
         raise argparse.ArgumentTypeError("an option has the form name=value, like temperature=0.2")
     if name in RESERVED:
-        raise argparse.ArgumentTypeError(f"{name!r} is no option of a provider")
+        own = "set the service's environment variable, like OPENAI_API_KEY" if name == "api_key" else ""
+        instead = f"pass {flag(name)}" if flag(name) else own
+        raise argparse.ArgumentTypeError(f"{name!r} is no option of a provider{instead and f'; {instead}'}")
     try:
         return name, json.loads(value)
     except (ValueError, RecursionError):

@@ -8,6 +8,7 @@ import argparse
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import G4fliteError, UsageError
@@ -38,6 +39,8 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--reasoning", action="store_true", help="reason before the answer, but in Chat, which shows no reasoning"
     )
+    # For those who look for it: `emulate` says that there is no need.
+    command.add_argument("--tools", action="store_true", help=argparse.SUPPRESS)
 
 
 def emulate(arguments: argparse.Namespace) -> None:
@@ -46,14 +49,22 @@ def emulate(arguments: argparse.Namespace) -> None:
     Raises `G4fliteError` if the port is in use, `UsageError` if there can be no such host or port, and for a flag whose
     value makes no sense.
     """
+    if arguments.tools:
+        raise UsageError(
+            "there is no flag --tools: a request that declares tools is answered by a call of the first one anyway, "
+            'and by text with the tool_choice "none"; leave it out'
+        )
     # No other command needs a server: --help should not wait for this import.
     from ..testing import Emulator, Script  # noqa: PLC0415
     from ..testing.replies import echo  # noqa: PLC0415
 
-    try:
-        script = Script(wait=arguments.slow, cut=arguments.cut, problem=arguments.fail, tools=True)
-    except ValueError as error:
-        raise UsageError(f"wrong --slow, --cut or --fail: {error}") from error
+    script = Script(tools=True)
+    for flag, name in (("--slow", "wait"), ("--cut", "cut"), ("--fail", "problem")):
+        try:
+            script = replace(script, **{name: getattr(arguments, flag[2:])})
+        except ValueError as error:
+            # Without the names of the fields.
+            raise UsageError(f"{flag}: {str(error).partition(': ')[2]}") from error
     log = log_line if arguments.log else None
     place: dict[str, Any] = {"host": arguments.host, "port": arguments.port}
     reply = thoughtful if arguments.reasoning else echo

@@ -704,6 +704,7 @@ HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
     headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
+    example_model="claude-sonnet-4-5",
     options=options_named(
         "temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format", "reasoning_effort",
         "parallel_tool_calls", "user", "cache",

@@ -103,7 +103,7 @@ def with_thinking(message: Message) -> Message:
     rest = {key: value for key, value in message.items() if key != "state"}
     if thinking:
         rest["content"] = [{"type": "thinking", "thinking": thinking}, *parts(message)]
-    return rest | non_empty(tool_plan=plan)  # type: ignore[return-value]
+    return rest | non_empty(tool_plan=plan)
 
 
 # The state that stands behind the plan of tool calls, which is reasoning.
@@ -244,6 +244,7 @@ COHERE = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
+    example_model="command-a-03-2025",
     options=OPTIONS,
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

@@ -434,48 +434,67 @@ GROQ_OPTIONS = {name: kinds for name, kinds in CACHING.items() if name not in ("
 # 422 "extra_forbidden" for fields that are not in the types of mistralai 3.7.0.
 MISTRAL_OPTIONS = {name: kinds for name, kinds in UNMARKED.items() if name not in ("user", "logprobs")}
 # What all providers below have in common.
-OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED)
+OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED, example_model="")
 OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,
+                     example_model="openai/gpt-4o-mini",
                      key_variables=("OPENROUTER_API_KEY",), options=CACHING)  # fmt: skip
 GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", payload=groq_payload,
+               example_model="llama-3.3-70b-versatile",
                key_variables=("GROQ_API_KEY",), options=GROQ_OPTIONS)  # fmt: skip
 DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,
-                   key_variables=("DEEPSEEK_API_KEY",), options=CACHING)  # fmt: skip
+                   example_model="deepseek-chat", key_variables=("DEEPSEEK_API_KEY",), options=CACHING)  # fmt: skip
 MISTRAL = replace(OTHER, name="mistral", base_url="https://api.mistral.ai/v1", payload=mistral_payload,
+                  example_model="mistral-small-latest",
                   key_variables=("MISTRAL_API_KEY",), options=MISTRAL_OPTIONS)  # fmt: skip
 HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggingface.co/v1",
-                      key_variables=("HF_TOKEN",))  # fmt: skip
+                      example_model="meta-llama/Llama-3.1-8B-Instruct", key_variables=("HF_TOKEN",))  # fmt: skip
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
-                       key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
-TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
+                       example_model="openai", key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
+TOGETHER = replace(
+    OTHER,
+    name="together",
+    base_url="https://api.together.xyz/v1",
+    example_model="meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    key_variables=("TOGETHER_API_KEY",),
+)
 XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, parser=xai_parser,
-              key_variables=("XAI_API_KEY",), options=CACHING)  # fmt: skip
+              example_model="grok-4", key_variables=("XAI_API_KEY",), options=CACHING)  # fmt: skip
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",
+                    example_model="accounts/fireworks/models/llama-v3p3-70b-instruct",
                     key_variables=("FIREWORKS_API_KEY",))  # fmt: skip
-CEREBRAS = replace(OTHER, name="cerebras", base_url="https://api.cerebras.ai/v1", key_variables=("CEREBRAS_API_KEY",))
+CEREBRAS = replace(
+    OTHER,
+    name="cerebras",
+    base_url="https://api.cerebras.ai/v1",
+    example_model="llama3.1-8b",
+    key_variables=("CEREBRAS_API_KEY",),
+)
 NVIDIA = replace(OTHER, name="nvidia", base_url="https://integrate.api.nvidia.com/v1",
-                 key_variables=("NVIDIA_API_KEY",))  # fmt: skip
+                 example_model="meta/llama-3.1-8b-instruct", key_variables=("NVIDIA_API_KEY",))  # fmt: skip
 MOONSHOT = replace(OTHER, name="moonshot", base_url="https://api.moonshot.ai/v1", payload=moonshot_payload,
-                   key_variables=("MOONSHOT_API_KEY",), options=CACHING)  # fmt: skip
+                   example_model="kimi-k2.5", key_variables=("MOONSHOT_API_KEY",), options=CACHING)  # fmt: skip
 ZAI = replace(OTHER, name="zai", base_url="https://api.z.ai/api/paas/v4", payload=zai_payload,
-              key_variables=("ZAI_API_KEY",), options=CACHING)  # fmt: skip
+              example_model="glm-4.6", key_variables=("ZAI_API_KEY",), options=CACHING)  # fmt: skip
 PERPLEXITY = replace(OTHER, name="perplexity", base_url="https://api.perplexity.ai", payload=perplexity_payload,
-                     key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
+                     example_model="sonar", key_variables=("PERPLEXITY_API_KEY",))  # fmt: skip
 GITHUB_MODELS = replace(OTHER, name="github-models", base_url="https://models.github.ai/inference",
-                        payload=github_payload, key_variables=("GITHUB_TOKEN",))  # fmt: skip
+                        payload=github_payload, example_model="openai/gpt-4o-mini",
+                        key_variables=("GITHUB_TOKEN",))  # fmt: skip
 # Each resource of Azure has a base URL of its own, so there is no public one.
 AZURE_OPENAI = replace(
     OTHER, name="azure-openai", base_url="", payload=azure_payload, options=CACHING,
     url="{base_url}/openai/deployments/{model}/chat/completions?api-version=2024-10-21",
     headers={"content-type": "application/json", "accept": "text/event-stream", "api-key": "{api_key}"},
-    key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
+    example_model="gpt-4o-mini", key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
 )  # fmt: skip
 # Servers on this machine, at their default ports.
 OWN = replace(OTHER, payload=own_payload, key_needed=False)
 LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", payload=llamacpp_payload,
                    default_model="default", key_variables=("LLAMA_API_KEY",), options=CACHING)  # fmt: skip
 VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", payload=vllm_payload,
-               key_variables=("VLLM_API_KEY",), options=CACHING)  # fmt: skip
-LMSTUDIO = replace(OWN, name="lmstudio", base_url="http://127.0.0.1:1234/v1", key_variables=())
+               example_model="Qwen/Qwen3-0.6B", key_variables=("VLLM_API_KEY",), options=CACHING)  # fmt: skip
+LMSTUDIO = replace(
+    OWN, name="lmstudio", base_url="http://127.0.0.1:1234/v1", example_model="qwen/qwen3-4b", key_variables=()
+)
 # Any other server, at a base URL that the caller names.
 OPENAI_COMPATIBLE = replace(OWN, name="openai-compatible", base_url="", key_variables=())

@@ -481,6 +481,7 @@ GEMINI = Provider(
     url="{base_url}/v1beta/models/{model}:streamGenerateContent?alt=sse",
     headers={"content-type": "application/json", "accept": "text/event-stream", "x-goog-api-key": "{api_key}"},
     payload=payload, parser=parser, end="marker",
+    example_model="gemini-2.5-flash",
     options=options_named(
         "temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
         "reasoning_effort", "frequency_penalty", "presence_penalty", "logprobs", "cache",

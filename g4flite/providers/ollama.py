@@ -185,6 +185,7 @@ OLLAMA = Provider(
     payload=payload,
     parser=parser,
     end="marker",
+    example_model="llama3.2",
     options=OPTIONS,
     key_variables=("OLLAMA_API_KEY",),
     key_needed=False,

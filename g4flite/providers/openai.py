@@ -162,7 +162,8 @@ def check_stored(call: Call) -> None:
     """
     if "metadata" in call.options and not call.extra.get("store"):
         raise OptionError(
-            "metadata= is refused unless the service stores the answer",
+            "is refused unless the service stores the answer",
+            argument="metadata",
             advice="leave it out[, or add 'store': True to {extra}]",
         )
 
@@ -195,7 +196,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
         fields[takes.reasoning] = reasoning
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
-    return fields | non_empty(tool_calls=calls)  # type: ignore[return-value]  # a TypedDict has no `|` with a dict
+    return fields | non_empty(tool_calls=calls)
 
 
 def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
@@ -590,6 +591,7 @@ OPENAI = Provider(
     parser=parser,
     end="marker",
     error_types=WEB_PAGE_OR_JSON,
+    example_model="gpt-4o-mini",
     options=dict(OPTIONS),
     key_variables=("OPENAI_API_KEY",),
     base_url_variables=("OPENAI_BASE_URL",),

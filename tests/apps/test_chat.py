@@ -447,7 +447,7 @@ def test_a_line_that_fails_makes_the_exit_code_1(run_chat: Callable[..., int], c
     out, err = capsys.readouterr()
     assert out == "You said: one\n"
     assert err.splitlines() == [
-        "g4flite: error: openai: there is no default model; name one with /model NAME",
+        "g4flite: error: openai: there is no default model; name one with /model NAME, like gpt-4o-mini",
         "openai, model m",
     ]
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import socket
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from g4flite._core.response.reply import Head
 from g4flite._core.transport import clients, tls
 from g4flite.apps.check import Finding, as_line, recording, report
 from g4flite.apps.check import record as recorder
+from g4flite.apps.check.case import NAMES
 from g4flite.apps.check.judge import LINES, judge
 from g4flite.apps.check.recording import Recording
 from g4flite.server.pieces import KINDS
@@ -533,7 +535,7 @@ WRONG = {
     "no constant": (["--as", "tests.acme:ACNE"], 2, "--as tests.acme:ACNE cannot be imported: AttributeError: "),
     "no Provider": (["--as", "tests.founders:FOUNDERS"], 2, "--as tests.founders:FOUNDERS is a tuple, not a Provider"),
     "no model": (["--as", "openai"], 2, "openai: there is no default model; name one with --model"),
-    "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "timeout: first_token must be a positive number of seconds"),
+    "timeout": (["--as", "cromicle", "--timeout", "0"], 2, "--timeout must be a positive number of seconds"),
     "nothing named": ([], 2, "the following arguments are required: --as; see "),
 }
 
@@ -547,11 +549,64 @@ def test_wrong_usage_is_reported_in_one_line(case: str, check: Callable[..., int
     assert a_line(err, f"error: {message}")
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "said"),
+    [
+        ("openai", "", '"/v1" is missing: set URL to {}/v1 (URL {}/chat/completions)'),
+        ("openai", "/v1/chat/completions", '"/chat/completions" is doubled: set URL to {}/v1 (URL {}'),
+        ("anthropic", "/v1", '"/v1" is doubled: set URL to {} (URL {}/v1/v1/messages)'),
+        ("ollama", "/nothing", "there is nothing at this URL: check URL and the model (URL {}/nothing/api/chat)"),
+    ],
+)
+def test_a_wrong_base_url_is_named_and_mended(name: str, path: str, said: str, faulty: Staged) -> None:
+    row = report(faulty.url + path, name, model="m")[0]
+    assert (row.name, row.verdict) == ("response", "fail")
+    assert said.format(faulty.url, faulty.url) in row.says
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(body="<html>Hello</html>", headers={"content-type": "text/html"}),
+        # As LM Studio answers.
+        Script(
+            body=b'data: {"error":"Unexpected endpoint or method. (POST /chat/completions)"}\n\n',
+            headers={"content-type": "text/event-stream"},
+        ),
+    ],
+)
+def test_a_wrong_base_url_is_named_if_the_status_is_200(script: Script, faulty: Staged) -> None:
+    faulty.script = script
+    (fault,) = (row for row in report(faulty.url, "lmstudio", model="m") if row.verdict == "fail")
+    assert fault.says.endswith(f'"/v1" is missing: set URL to {faulty.url}/v1')
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_messages_call_an_argument_by_a_flag_that_the_command_has(name: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["check", "--help"])
+    assert name in capsys.readouterr().out or name == "G4FLITE_PROXY"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(problem="authentication"), Script(problem="not_found"), Script(problem="rate_limit"), Script(status=403),
+        Script(status=307, headers={"location": "https://h.test"}), Script(silence=9), Script(cut=9), Script(body="{"),
+    ],
+)  # fmt: skip
+def test_a_report_names_no_flag_that_the_command_does_not_have(script: Script, faulty: Staged) -> None:
+    faulty.script = script
+    said = " ".join(row.says for row in report(f"{faulty.url}/v1", "openai", model="m", timeout=0.2))
+    assert {word.strip(",;:.") for word in said.split() if word.startswith("-")} <= {*NAMES.values()}
+    assert not re.search(r"\w=", said)
+
+
 def test_an_endpoint_that_cannot_be_reached_is_reported_in_one_line(
     check: Callable[..., int], capsys: Captured
 ) -> None:
     assert check("--as", "cromicle", url="localhost:1") == 2
-    assert a_line(capsys.readouterr().err, "error: cromicle: --base-url must begin with http://")
+    assert a_line(capsys.readouterr().err, "error: cromicle: URL must begin with http://")
     with socket.socket() as deaf:
         # Without listen(), connections are refused.
         deaf.bind(("127.0.0.1", 0))

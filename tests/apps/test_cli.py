@@ -23,11 +23,13 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite.__main__ import main
+from g4flite._core.other_options import INSTEAD
 from g4flite.apps import cli
 from g4flite.testing import Emulator, Finish, Script, ToolCall
 from tests.acme import ACME
 from tests.apps.complaints import a_line
 from tests.founders import FOUNDERS
+from tests.rows import rows
 
 NAME = cli.PACKAGE
 COMMAND = [sys.executable, "-m", NAME]
@@ -171,9 +173,27 @@ WRONG = {
     "option": (["stream", "cromicle", "Hi", "-o", "warm"], "argument -o/--option: an option has the form name=value"),
     "option unknown": (["stream", "flowgpt", "Hi", "-o", "top_k=1"], "flowgpt: there is no option 'top_k'"),
     "option reserved": (["stream", "cromicle", "Hi", "-o", "client=1"], "argument -o/--option: 'client' is no option"),
+    "option with a flag": (
+        ["stream", "cromicle", "Hi", "-o", "base_url=x"],
+        "argument -o/--option: 'base_url' is no option of a provider; pass --base-url; see ",
+    ),
+    "key as an option": (
+        ["stream", "cromicle", "Hi", "-o", "api_key=x"],
+        "argument -o/--option: 'api_key' is no option of a provider; set the service's",
+    ),
+    "type of an option": (
+        ["stream", "flowgpt", "Hi", "-o", "temperature=x", "--base-url", "http://h"],
+        "flowgpt: -o temperature= must be of the type int or float, not str",
+    ),
     "timeout": (["stream", "cromicle", "Hi", "--timeout", "soon"], "argument --timeout: invalid float value: 'soon'"),
-    "timeout 0": (["stream", "cromicle", "Hi", "--timeout", "0", "--base-url", "http://h"], "timeout: "),
-    "timeout nan": (["stream", "cromicle", "Hi", "--timeout", "nan", "--base-url", "http://h"], "timeout: "),
+    "timeout 0": (
+        ["stream", "cromicle", "Hi", "--timeout", "0", "--base-url", "http://h"],
+        "--timeout must be a positive number",
+    ),
+    "timeout nan": (
+        ["stream", "cromicle", "Hi", "--timeout", "nan", "--base-url", "http://h"],
+        "--timeout must be a positive number",
+    ),
 }
 
 
@@ -456,3 +476,14 @@ def test_arguments_are_spelled_as_the_place_spells_them(server: Emulator, capsys
 def test_a_model_s_name_in_place_of_a_provider_names_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stream", "gpt-4o-mini", "Hi"]) == 2
     assert "ask 'openai', and name the model with --model\n" in capsys.readouterr().err
+
+
+@rows("name", INSTEAD)
+def test_what_to_write_in_place_of_an_option_is_no_python_on_the_command_line(
+    name: str, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    assert main(["stream", "openai", "Hi", "-m", "m", "-o", f"{name}=1"]) == 2
+    said = capsys.readouterr().err.replace("reasoning_effort=:", "reasoning_effort=")
+    # Parentheses and names behind a dot are Python's, and so is a keyword that is not behind `-o`.
+    assert re.search(r"\(|\s\.\w|{|(?<!-o )\b\w+=", said) is None, said

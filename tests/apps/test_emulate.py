@@ -175,9 +175,10 @@ def test_a_port_in_use_is_one_line_and_exit_code_1(server: Emulator, capsys: Cap
 WRONG = {
     "port": (["emulate", "--port", "65536"], "could not listen on 127.0.0.1:65536: "),
     "host": (["emulate", "--host", "ä..b"], "could not listen on ä..b:0: "),
-    "slow": (["emulate", "--slow", "nan"], "wrong --slow, --cut or --fail: wait, silence, cut: expected 0 or more"),
-    "cut": (["emulate", "--cut", "-1"], "wrong --slow, --cut or --fail: wait, silence, cut: expected 0 or more"),
-    "fail": (["emulate", "--fail", "rate"], "wrong --slow, --cut or --fail: kind: expected one of authentication, "),
+    "slow": (["emulate", "--slow", "nan"], "--slow: expected 0 or more"),
+    "cut": (["emulate", "--cut", "-1"], "--cut: expected 0 or more"),
+    "fail": (["emulate", "--fail", "rate"], "--fail: expected one of authentication, "),
+    "tools": (["emulate", "--tools"], "there is no flag --tools: a request that declares tools is answered by a call"),
 }
 
 

@@ -460,7 +460,7 @@ def test_if_no_provider_works_the_error_of_stream_says_why_row_by_row(deaf: str,
     first, *rows = str(caught.value).splitlines()
     assert first == "no provider works from here:"
     assert sorted(row.partition(":")[0] for row in rows) == ["  openai", "  vllm"]
-    missing = "there is no API key; pass api_key= or set OPENAI_API_KEY, and name a model with model="
+    missing = "there is no API key; pass api_key= or set OPENAI_API_KEY, and name a model with model=, like gpt-4o-mini"
     assert f"  openai: {missing}" in rows
     assert [error.provider for error in caught.value.errors] == [row.provider for row in found.probes]
 
@@ -690,3 +690,18 @@ def test_ctrl_c_ends_the_command_at_once(server: Emulator, both: None, capsys: C
 def test_the_guide_shows_the_headings_of_the_table() -> None:
     page = Path(__file__).parents[2] / "examples" / "guides" / "command-line.md"
     assert f"```\n{TITLE}\n" in page.read_text()
+
+
+def test_messages_call_an_argument_by_a_flag_that_the_command_has(deaf: str, monkeypatch: Patch) -> None:
+    (no_url,) = probe.probe("openai-compatible")
+    assert probe.as_json(no_url)["error"] == (
+        "OptionError: openai-compatible: there is no public base URL; set G4FLITE_OPENAI_COMPATIBLE_BASE_URL"
+    )
+    (refused,) = probe.probe("ollama", model={"ollama": "m"})
+    assert probe.as_json(refused)["error"].endswith(": Connection refused")
+    monkeypatch.setenv("G4FLITE_OPENAI_BASE_URL", deaf)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    (from_a_variable,) = probe.probe("openai", model={"openai": "m"})
+    assert probe.as_json(from_a_variable)["error"].endswith(
+        "; check G4FLITE_OPENAI_BASE_URL, G4FLITE_PROXY and the network"
+    )

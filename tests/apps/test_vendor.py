@@ -659,7 +659,7 @@ def test_a_process_that_is_killed_at_any_step_leaves_a_copy_that_the_next_update
 
         def step(path: Path, *args: object, **kwargs: object) -> object:
             nonlocal steps
-            steps -= kwargs != {"mode": "rb"}
+            steps -= kwargs.get("mode") != "rb"
             if steps < 0:
                 raise Killed
             return act(path, *args, **kwargs)

@@ -96,8 +96,10 @@ def test_nothing_is_said_of_a_base_url_that_the_provider_does_not_use() -> None:
 
 
 def test_the_environment_variable_that_holds_the_base_url_is_named() -> None:
-    said = advice("openai", "http://h.test", "OPENAI_BASE_URL")
-    assert said == '"/v1" is missing: set OPENAI_BASE_URL[ or {base_url}] to http://h.test/v1'
+    said = advice("openai", "http://h.test:8000", "OPENAI_BASE_URL")
+    assert said == '"/v1" is missing: set OPENAI_BASE_URL[ or {base_url}] to http://h.test:8000/v1'
+    said = advice("openai", "https://h.test", "OPENAI_BASE_URL")
+    assert said == '"/v1" may be missing: try https://h.test/v1 as OPENAI_BASE_URL[ or {base_url}]'
 
 
 @rows("name", providers.names())
@@ -115,3 +117,34 @@ def test_nothing_is_said_against_the_public_base_url(name: str) -> None:
 )  # fmt: skip
 def test_nothing_is_said_against_a_form_that_may_be_right(name: str, path: str) -> None:
     assert advice(name, f"https://own.test{path}") == ""
+
+
+# The base URLs that services document for OpenAI's clients (2026): `/v1` is not the end of each.
+PUBLIC = [
+    "https://api.perplexity.ai", "https://api.deepseek.com", "https://models.github.ai/inference",
+    "https://ark.cn-beijing.volces.com/api/v3", "https://api.z.ai/api/paas/v4", "https://open.bigmodel.cn/api/paas/v4",
+    "https://generativelanguage.googleapis.com/v1beta/openai", "https://api.groq.com/openai/v1",
+    "https://api.cloudflare.com/client/v4/accounts/0123/ai/v1", "https://api.cohere.ai/compatibility/v1",
+    "https://dashscope.aliyuncs.com/compatible-mode/v1", "https://qianfan.baidubce.com/v2",
+    "https://gateway.ai.cloudflare.com/v1/0123/name/compat", "https://router.huggingface.co/v1",
+]  # fmt: skip
+
+
+@rows("name", ["openai-compatible", "openai"])
+@rows("base_url", PUBLIC)
+def test_nothing_false_is_said_of_a_base_url_that_a_service_documents(name: str, base_url: str) -> None:
+    assert advice(name, base_url) in ("", f'"/v1" may be missing: try {base_url}/v1 as {{base_url}}')
+    for endpoint in ("/chat/completions", "/responses"):
+        assert advice(name, base_url + endpoint).endswith(f": set {{base_url}} to {base_url}")
+    if "v" in base_url.rpartition("/")[2][:1]:
+        assert advice(name, base_url) == ""
+
+
+@rows(
+    ("name", "base_url"),
+    [("anthropic", "https://openrouter.ai/api"), ("anthropic", "https://api.z.ai/api/anthropic"),
+     ("anthropic", "https://api.moonshot.ai/anthropic"), ("gemini", "https://gw.test/api"), ("cohere", "https://gw.test/api")],
+)  # fmt: skip
+def test_nothing_is_said_against_a_root_before_another_protocol(name: str, base_url: str) -> None:
+    assert advice(name, base_url) == ""
+    assert advice(name, f"{base_url}/{ {'gemini': 'v1beta', 'cohere': 'v2'}.get(name, 'v1') }").endswith(base_url)

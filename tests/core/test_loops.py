@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import itertools
+import re
 import sys
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
@@ -109,9 +110,51 @@ def test_a_program_without_a_caller_of_its_own_is_named_by_its_outermost_frame(
     assert loops.frames_of_ours() == 1
 
 
-def test_next_of_a_stream_says_what_to_write() -> None:
-    stream = g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1")
-    with pytest.raises(TypeError, match=r"write `for chunk in stream` or `next\(iter\(stream\)\)`$"):
+def asked() -> g4flite.Stream:
+    return g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1")
+
+
+def asked_in_a_conversation() -> g4flite.Answer:
+    return g4flite.Conversation("cromicle", base_url="http://127.0.0.1:1").say("Hi")
+
+
+# What loops alone read: how a loop reads it, and the method for all of it.
+READ: list[tuple[Callable[[], Any], str, str]] = [
+    (asked, "for chunk in stream", "stream.atext()"),
+    (lambda: asked().events(), "for event in stream.events()", ""),
+    (lambda: asked().partials(), "for value in stream.partials()", "stream.aparsed()"),
+    (asked_in_a_conversation, "for chunk in answer", "answer.atext()"),
+    (lambda: asked_in_a_conversation().events(), "for event in stream.events()", ""),
+]
+
+
+@pytest.mark.parametrize(("make", "loop", "whole"), READ)
+def test_next_of_a_stream_says_what_to_write(make: Callable[[], Any], loop: str, whole: str) -> None:
+    read = make()
+    with pytest.raises(TypeError, match=f"{re.escape(f'is no iterator: write `{loop}` or `next(iter(')}") as caught:
+        next(read)
+    assert str(caught.value).endswith(f"`next(iter({loop.partition(' in ')[2]}))`")
+    assert iter(read) is not read
+
+
+@pytest.mark.parametrize(("make", "loop", "whole"), READ)
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_await_of_what_loops_read_says_what_to_write(
+    make: Callable[[], Any], loop: str, whole: str, backend: str
+) -> None:
+    async def main() -> None:
+        await read
+
+    read = make()
+    with pytest.raises(TypeError) as caught:
+        Driver(backend).run(main)
+    instead = f"`async {loop}`" + (f" or `await {whole}`" if whole else "")
+    assert str(caught.value).endswith(f" cannot be awaited: write {instead}")
+
+
+def test_a_mistaken_stream_is_still_new() -> None:
+    stream = asked()
+    with pytest.raises(TypeError):
         next(stream)  # type: ignore[call-overload]
     assert "new" in repr(stream)
 

@@ -7,20 +7,20 @@ import httpx
 import pytest
 
 import g4flite
-from g4flite._core.errors import ARGUMENTS, in_python, with_arguments
+from g4flite._core.errors import ARGUMENTS, METHODS, in_python, with_arguments
 from g4flite._core.other_options import INSTEAD
 from g4flite._core.transport.tls import unused_context
 from tests.rows import rows
 
 SAID = {
-    "stream": "a stream always streams; leave it out",
+    "stream": "an answer always streams; leave it out, and call .text() for the whole answer",
     "proxies": "pass one URL as proxy=",
     "max_retries": "pass retries=",
     "top_k": "pass the service's own field in extra=",
     "logit_bias": "pass the service's own field in extra=",
     "n": "one stream is one answer",
     "num_retries": "pass retries=",
-    "response_model": "pass the class in response_format=, and call .parsed() for its value",
+    "response_model": "pass response_format= with the class, and call .parsed() for its value",
     "max_completion_tokens": "pass max_tokens=",
     "functions": "pass tools=",
     "api_base": "pass base_url=",
@@ -72,7 +72,7 @@ def test_each_argument_in_the_table_is_one_that_there_is(name: str) -> None:
 
 
 def test_an_option_that_the_provider_takes_is_no_foreign_one() -> None:
-    assert {*INSTEAD} & {*ARGUMENTS} == {"api_key", "base_url", "proxy", "verify", "transport", "client"}
+    assert {*INSTEAD} & {*ARGUMENTS} - {*METHODS} == {"api_key", "base_url", "proxy", "verify", "transport", "client"}
 
 
 @pytest.mark.parametrize("timeout", [httpx.Timeout(5.0), type("ClientTimeout", (SimpleNamespace,), {})()])

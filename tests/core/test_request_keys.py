@@ -11,6 +11,7 @@ import g4flite
 from g4flite import providers
 from g4flite._core.request import build, make_call
 from tests.acme import ACME
+from tests.rows import rows
 
 KEY = "sk-0123456789"
 KEYED = [name for name in providers.names() if providers.find(name).key_variables and providers.find(name).key_needed]
@@ -170,7 +171,7 @@ def test_a_key_over_plain_http_to_another_machine_causes_a_warning(api_key: str 
         ("ollama", "OLLAMA_HOST", "https://own.test/sub", "https://own.test/sub/api/chat"),
         ("ollama", "OLLAMA_HOST", "own.test", "http://own.test:11434/api/chat"),
         ("ollama", "OLLAMA_HOST", "own.test/sub", "http://own.test:11434/sub/api/chat"),
-        ("ollama", "OLLAMA_HOST", "0.0.0.0:8080", "http://0.0.0.0:8080/api/chat"),
+        ("ollama", "OLLAMA_HOST", "0.0.0.0:8080", "http://127.0.0.1:8080/api/chat"),
         ("ollama", "OLLAMA_HOST", ":8080", "http://127.0.0.1:8080/api/chat"),
         ("ollama", "OLLAMA_HOST", "[::1]", "http://[::1]:11434/api/chat"),
         ("ollama", "OLLAMA_HOST", "[::1]:80", "http://[::1]:80/api/chat"),
@@ -220,8 +221,25 @@ def test_the_error_asks_for_base_url_if_the_provider_has_no_public_address(monke
 )
 def test_a_model_has_to_be_named_if_there_is_no_default(name: str) -> None:
     key = None if name == "ollama" else KEY
-    with pytest.raises(g4flite.ModelNotFoundError, match=f"^{name}: there is no default model; name one with model="):
+    with pytest.raises(g4flite.ModelNotFoundError) as caught:
         g4flite.stream(name, "Hi", api_key=key, base_url="http://127.0.0.1:9")
+    example = providers.find(name).example_model
+    assert str(caught.value) == f"{name}: there is no default model; name one with model=, like {example}"
+
+
+@rows("name", providers.names())
+def test_a_model_s_name_is_known_of_each_service_that_needs_one(name: str) -> None:
+    """But of a server that nobody knows; and it is the service's own, not that of the service it is a variant of."""
+    spec = providers.find(name)
+    needs_one = not (spec.models or spec.default_model or name == "openai-compatible")
+    assert bool(spec.example_model) == needs_one
+    if spec.example_model == providers.OPENAI.example_model:
+        assert name in ("openai", "openai-responses", "azure-openai")
+
+
+def test_a_model_has_to_be_named_of_a_server_that_nobody_knows() -> None:
+    with pytest.raises(g4flite.ModelNotFoundError, match=r"default model; name one with model=$"):
+        g4flite.stream("openai-compatible", "Hi", base_url="http://127.0.0.1:9/v1")
 
 
 def test_a_provider_without_a_default_model_is_skipped_in_a_list() -> None:
@@ -351,7 +369,8 @@ def test_a_missing_key_and_a_missing_model_are_told_together(name: str) -> None:
     base_url = "https://own.test" if name == "azure-openai" else None
     with pytest.raises(g4flite.OptionError) as caught:
         g4flite.stream(name, "Hi", base_url=base_url)
-    advice = "" if providers.find(name).default_model else ", and name a model with model="
+    spec = providers.find(name)
+    advice = "" if spec.default_model else f", and name a model with model=, like {spec.example_model}"
     assert str(caught.value) == f"{name}: there is no API key; pass api_key= or set {EXPECTED[name]}{advice}"
     assert caught.value.spelled(lambda argument: "").endswith(f"; set {EXPECTED[name]}")
 

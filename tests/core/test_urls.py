@@ -6,7 +6,10 @@ import pytest
 
 import g4flite
 from g4flite._core.request import build
+from g4flite._core.urls import check_base_url, check_proxy, complete_host, how_to_start
+from g4flite.testing import Emulator
 from tests.acme import ACME, call
+from tests.conftest import Driver
 
 
 @pytest.mark.parametrize(
@@ -15,6 +18,13 @@ from tests.acme import ACME, call
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("https://host.test/prefix/v1//", "https://host.test/prefix/v1"),
         ("http://[::1]:80/", "http://[::1]:80"),
+        # What a server prints that listens on every address.
+        ("http://0.0.0.0:8000/v1/", "http://127.0.0.1:8000/v1"),
+        ("http://0.0.0.0", "http://127.0.0.1"),
+        ("http://[::]:80/v1", "http://[::1]:80/v1"),
+        ("https://[::]", "https://[::1]"),
+        ("http://10.0.0.0:8000", "http://10.0.0.0:8000"),
+        ("http://0.0.0.0.test:8000", "http://0.0.0.0.test:8000"),
     ],
 )
 def test_base_url_replaces_scheme_and_host(url: str, clean: str) -> None:
@@ -49,3 +59,20 @@ def test_a_bad_proxy_url_is_refused_and_its_password_is_not_shown(proxy: Any) ->
         g4flite.stream(ACME, "Hi", proxy=proxy)
     assert str(caught.value).startswith("acme: proxy= ")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "reached"),
+    [("http://0.0.0.0:3128", "http://127.0.0.1:3128"), ("socks5://u:p@[::]:1080", "socks5://u:p@[::1]:1080")],
+)
+def test_a_proxy_on_every_address_of_this_machine_is_reached_on_the_loopback_address(proxy: str, reached: str) -> None:
+    assert check_proxy(proxy) == reached
+
+
+def test_a_server_on_every_address_of_this_machine_is_local(driver: Driver, server: Emulator) -> None:
+    for host in ("0.0.0.0", f"0.0.0.0:{server.port}"):
+        assert check_base_url(complete_host(host, server.url)) == server.url
+    url = f"http://0.0.0.0:{server.port}/v1"
+    # A key over plain http to this machine does not warn, and warnings are errors here.
+    assert "".join(driver.collect("openai", "Hi", model="m", api_key="sk-test-1", base_url=url)) == "You said: Hi"
+    assert how_to_start(check_base_url("http://0.0.0.0:11434")).startswith("`ollama serve`")

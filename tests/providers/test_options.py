@@ -76,7 +76,7 @@ def test_logprobs_have_each_protocol_s_fields() -> None:
         assert fields("openai", given) == fields("vllm", given) == fields("ollama", given) == chat
         assert (fields("openai-responses", given), fields("gemini", given)) == (responses, gemini)
     assert fields("cohere", True) == {"logprobs": True}
-    with pytest.raises(g4flite.OptionError, match="cohere: the option 'logprobs' must be of the type bool, not int"):
+    with pytest.raises(g4flite.OptionError, match="cohere: logprobs= must be of the type bool, not int"):
         fields("cohere", 3)
     with pytest.raises(g4flite.OptionError, match="logprobs= must be True or a number of tokens, not -1"):
         fields("openai", -1)

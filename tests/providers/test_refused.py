@@ -555,7 +555,7 @@ def test_the_responses_api_has_a_schema_s_name_and_description() -> None:
         ({"type": "text", "schema": SCHEMA}, "has 'schema' beside the type 'text'"),
         ({**form(), "schema": SCHEMA}, "has 'schema' beside the type 'json_schema'"),
         (form(unheard_of=1), "has 'unheard_of'; its json_schema takes name, description, schema, strict"),
-        (form(description=3), "description must be of the type str, not int"),
+        (form(description=3), "has a description of the type int; it must be str"),
     ],
 )
 def test_what_a_response_format_would_lose_is_refused(name: str, wrong: Any, complaint: str) -> None:

@@ -32,9 +32,8 @@ def asked(name: str, messages: list[Any], model: str, **more: Any) -> Any:
 def turn_of(name: str, data: bytes, model: str, **more: Any) -> dict[str, Any]:
     """Return the message of a reply, which went through JSON, as in a file."""
     call = asked(name, [QUESTION], model, **more)
-    build(call)
     route: Any = Route(call, None, Timeout(), None, None)  # type: ignore[arg-type]  # nothing is sent
-    run = Run((route,), Timers(Timeout()))
+    run = Run((route,), Timers(Timeout()), bound_to=build(call).bound_to)
     *items, end = read(name, data)
     assert end == "done"
     for item in items:

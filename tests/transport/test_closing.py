@@ -16,6 +16,7 @@ from g4flite import Timeout
 from g4flite.testing import Emulator, Script
 from tests.clock import Clock
 from tests.conftest import Driver
+from tests.deaf import full_queue
 from tests.exchanges import arrived
 
 # The arguments of a stream, and a call that returns once the stream waits.
@@ -51,16 +52,8 @@ def silent(answer: bytes = b"") -> Iterator[tuple[str, threading.Event]]:
 
 @contextmanager
 def connecting() -> Iterator[Phase]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        yield {"base_url": f"http://127.0.0.1:{listener.getsockname()[1]}"}, lambda _: time.sleep(0.3)
-        for one in waiting:
-            one.close()
+    with full_queue() as url:
+        yield {"base_url": url}, lambda _: time.sleep(0.3)
 
 
 @contextmanager

@@ -17,22 +17,13 @@ from g4flite._core.timers import Timers
 from g4flite._core.transport import connecting
 from g4flite.testing import Emulator
 from tests.conftest import Driver
+from tests.deaf import full_queue
 
 
 @pytest.fixture
 def deaf() -> Iterator[str]:
-    """The URL of a server whose queue of new connections is full: connecting to it takes minutes."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = [socket.socket() for _ in range(3)]
-        for one in waiting:
-            one.setblocking(False)
-            one.connect_ex(listener.getsockname())
-        time.sleep(0.05)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        for one in waiting:
-            one.close()
+    with full_queue() as url:
+        yield url
 
 
 @pytest.mark.parametrize("kind", ["own", "caller", "pool", "proxy"])

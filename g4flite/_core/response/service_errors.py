@@ -228,7 +228,7 @@ URL_ADVICE: Final = (NOTHING_THERE, NOTHING_TO_ASK, WEB_PAGE)
 # What a message tells the user to do next, by the class of the error.
 ADVICE: Final[Mapping[type[StatusError], str]] = {
     AuthenticationError: "check [{api_key} or ]the environment variable that holds it",
-    PermissionDeniedError: "the service refuses this caller: check what the account may use, and {headers}",
+    PermissionDeniedError: "the service refuses this caller: check what the account may use[, and {headers}]",
     NotFoundError: NOTHING_THERE,
     RateLimitError: "wait before the next call, or ask another provider",
     OverloadedError: LATER,

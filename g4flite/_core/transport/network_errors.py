@@ -161,10 +161,10 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
         )
     if is_a(error, "ConnectError"):
         refused = not is_login and any(isinstance(cause, ConnectionRefusedError) for cause in causes(error))
-        start = f"{start}; else " if refused and (start := how_to_start(url)) else ""
+        start = how_to_start(url) if refused else ""
+        check = f"check {base_url}, {{proxy}} and the network"
         return ConnectError(
-            f"could not connect to {place}: {reason(error)}",
-            advice=f"{start}check {base_url}, {{proxy}} and the network",
+            f"could not connect to {place}: {reason(error)}", advice=f"{start}[; else {check}]" if start else check
         )
     if isinstance(error, (*httpx_classes("InvalidURL", "UnsupportedProtocol"), UnicodeError, OverflowError)):
         return OptionError("base_url or proxy is a URL that httpx refuses; check its host and length")

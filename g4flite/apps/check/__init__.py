@@ -34,7 +34,7 @@ from ..._core.request import make_call
 from ..._core.settings import Timeout
 from ...client import resolve_connection, route_of, warn
 from ..cli import add_header, warnings_as_lines
-from .case import Finding
+from .case import Finding, spelled
 
 __all__ = ["Finding", "add", "report"]
 
@@ -93,8 +93,8 @@ def add(commands: Any) -> None:
     example = "example, while an emulator runs at that address:\n  %(prog)s http://127.0.0.1:8765 --as cromicle"
     description = f"{text}; the exit code is 1 if a line of the report fails"
     command = commands.add_parser("check", help=text, description=description, epilog=example)
-    command.set_defaults(run=run)
-    command.add_argument("url", metavar="URL", help="the endpoint's base URL, as for --base-url")
+    command.set_defaults(run=run, spelled=spelled)
+    command.add_argument("url", metavar="URL", help="the endpoint's base URL, like http://127.0.0.1:8000/v1")
     command.add_argument(
         "--as",
         dest="spec",

@@ -2,13 +2,19 @@
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
+from ..._core.base_urls import advice_on_base_url
 from ..._core.errors import G4fliteError, StreamTimeoutError, with_arguments
 from ..._core.provider import Provider
-from ..cli import flag
+from ..._core.response.service_errors import URL_ADVICE
 from .recording import Decoded, Recording
 
 # Bytes that show how a body ends.
 TAIL: Final = 60
+# What the command calls the arguments of `stream()`.  The environment alone names a proxy.
+NAMES: Final = {
+    "base_url": "URL", "model": "--model", "headers": "--header", "proxy": "G4FLITE_PROXY",
+    **dict.fromkeys(("timeout", "first_token", "idle"), "--timeout"),
+}  # fmt: skip
 Verdict: TypeAlias = Literal["pass", "fail", "unknown"]
 # A verdict, its sentence and its evidence; None if a fault that another line names hides what this line looks at.
 Line: TypeAlias = tuple[Verdict, str, bytes] | None
@@ -46,12 +52,24 @@ class Case(NamedTuple):
         return not (self.whole.error or reply.error or reply.inflate_error) and (reply.done or self.spec.end == "http")
 
 
+def spelled(argument: str) -> str:
+    """Return what the command calls an argument of `stream()`, "" if it has no such argument."""
+    return NAMES.get(argument, "")
+
+
+def with_base_url(case: Case, error: G4fliteError) -> G4fliteError:
+    """Return the error with what is doubled or missing in the base URL as its advice, if that can be seen."""
+    if error.advice in URL_ADVICE:
+        error.advice = advice_on_base_url(case.whole.base_url, case.spec.url, case.spec.base_url) or error.advice
+    return error
+
+
 def message_of(error: G4fliteError | None) -> str:
     """Return the error's message without the advice that is of use to a program alone, "" for None."""
     if isinstance(error, StreamTimeoutError):
         return str(error.args[0]).partition(": ")[2]
     said = "" if error is None else str(error.args[0]).partition("; the text so far ")[0]
-    advice = "" if error is None else with_arguments(error.advice, flag)
+    advice = "" if error is None else with_arguments(error.advice, spelled)
     return f"{said}; {advice}" if advice else said
 
 

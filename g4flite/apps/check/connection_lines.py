@@ -2,7 +2,7 @@
 
 from ..._core.errors import FirstTokenTimeoutError, StreamTimeoutError
 from ..._core.response.service_errors import excerpt, report_of, status_error
-from .case import TAIL, Case, Line, last_line, message_of
+from .case import TAIL, Case, Line, last_line, message_of, with_base_url
 from .recording import decode, readable
 
 
@@ -21,7 +21,8 @@ def response(case: Case) -> Line:
         key_variables=case.spec.key_variables,
         now_ms=0,
     )
-    return "fail", message_of(error), case.decoded.body or whole.line
+    blamed = f" (URL {whole.url})" if whole.head.status in (404, 405) else ""
+    return "fail", message_of(with_base_url(case, error)) + blamed, case.decoded.body or whole.line
 
 
 def end_of_body(case: Case) -> Line:

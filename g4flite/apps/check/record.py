@@ -13,6 +13,7 @@ from ..._core.provider import Provider
 from ..._core.request import build
 from ..._core.response.reply import Head, Reply
 from ..._core.transport.driver import fetch
+from ..._core.urls import public_url
 from .recording import Recording
 
 # Bytes of a body that are read.
@@ -60,7 +61,17 @@ def record(route: Route, *, leave: Literal["", "half", "wholly"] = "", broken: b
     except G4fliteError as failed:
         error = failed
     ended = time.monotonic() - began
-    return Recording(line=line, head=head, pieces=tuple(pieces), error=error, ended=ended, link=link, secrets=secrets)
+    return Recording(
+        line=line,
+        head=head,
+        pieces=tuple(pieces),
+        error=error,
+        ended=ended,
+        link=link,
+        secrets=secrets,
+        url=public_url(request.url),
+        base_url=route.call.base_url,
+    )
 
 
 def decoder_of(provider: Provider, head: Head) -> Reply | None:

@@ -22,6 +22,7 @@ class Recording:
     - `error` is what ended the exchange; None if HTTP's own end or the client did.  `ended` is the time of the end.
     - `link` identifies the connection.
     - `secrets` are the texts that no report may show, the longest first.
+    - `url` is the URL of the request, without its query, and `base_url` the base URL that it begins with.
     """
 
     line: bytes = b""
@@ -31,6 +32,8 @@ class Recording:
     ended: float = 0.0
     link: object = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    url: str = ""
+    base_url: str = ""
 
     @property
     def is_success(self) -> bool:

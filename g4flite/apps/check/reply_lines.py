@@ -10,7 +10,7 @@ from ..._core.provider import Provider
 from ..._core.response.parsers import DONE
 from ..._core.response.reply import Head
 from ..._core.response.service_errors import error_of_content_type
-from .case import TAIL, Case, Line, body_at, last_line, message_of
+from .case import TAIL, Case, Line, body_at, last_line, message_of, with_base_url
 
 # Characters that no server sends in one piece while it streams.
 LONG: Final = 40
@@ -43,7 +43,7 @@ def content_type(case: Case) -> Line:
     accepted = next((value for name, value in case.spec.headers.items() if name.lower() == "accept"), "*/*")
     if kind.startswith(case.spec.error_types):
         error = error_of_content_type(head.headers, case.decoded.body.decode("utf-8", "replace"))
-        return "fail", message_of(error), line
+        return "fail", message_of(with_base_url(case, error)), line
     if "*" not in accepted and kind not in accepted.split(", "):
         return "fail", f"the response names {kind or 'none'}, but the request accepts {accepted}", line
     return ("pass", kind, line) if kind else ("unknown", "the response names none", b"")
@@ -106,7 +106,8 @@ def error_inside(case: Case) -> Line:
     """Judge whether the service reports an error inside its reply."""
     decoded = case.decoded
     if decoded.error is not None and not isinstance(decoded.error, UNREADABLE):
-        return "fail", message_of(decoded.error), last_line(decoded.body[: decoded.bytes_read])
+        said = message_of(with_base_url(case, decoded.error))
+        return "fail", said, last_line(decoded.body[: decoded.bytes_read])
     return None if has_other_fault(case) else ("pass", "the reply reports none", b"")
 
 

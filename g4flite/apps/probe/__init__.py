@@ -28,11 +28,16 @@ from ..._core.settings import Timeout
 from ..._core.stream import Stream
 from ..._core.urls import how_to_start, is_loopback
 from ...client import warn
-from ..cli import flag, message_with, program, warnings_as_lines
+from ..cli import message_with, program, warnings_as_lines
 from .measurement import REASONS, SHORT, Probe, ask, has_key, probe_without_call
 
 # The answer is long enough for a speed to be measured.
 PROMPT: Final = "Count from one to ten, in words."
+# What the command calls the arguments of `stream()`.  The environment alone names a base URL or a proxy.
+NAMES: Final = {
+    "model": "--model PROVIDER=MODEL", "proxy": "G4FLITE_PROXY",
+    **dict.fromkeys(("timeout", "first_token", "idle"), "--timeout"),
+}  # fmt: skip
 HEADINGS: Final = ("provider", "result", "first text", "chunks/s", "reply", "model")
 
 
@@ -206,7 +211,7 @@ def add(commands: Any) -> None:
     example = f"""example, while `{program()} emulate --port 8765` runs in another shell:
   G4FLITE_FLOWGPT_BASE_URL=http://127.0.0.1:8765 %(prog)s"""
     command = commands.add_parser("probe", help=text, description=text, epilog=example)
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, spelled=spelled)
     command.add_argument(
         "providers", metavar="PROVIDER", nargs="*", help="ask this provider, whether or not it could work"
     )
@@ -223,6 +228,11 @@ def add(commands: Any) -> None:
         "--timeout", metavar="SECONDS", type=float, default=30.0, help="the time for each first text (default: 30)"
     )
     command.add_argument("--json", action="store_true", help="print a list of JSON objects, best first, for programs")
+
+
+def spelled(argument: str) -> str:
+    """Return what the command calls an argument of `stream()`, "" if it has no such argument."""
+    return NAMES.get(argument, "")
 
 
 def provider_and_model(text: str) -> tuple[str, str]:
@@ -256,7 +266,7 @@ def as_json(row: Probe) -> dict[str, Any]:
     """Return a probe as JSON; `error` is the error's class and message."""
     shown = {name: getattr(row, name) for name in row.__slots__ if name != "spec"}
     return shown | {
-        "error": None if row.error is None else f"{type(row.error).__name__}: {message_with(flag, row.error)}"
+        "error": None if row.error is None else f"{type(row.error).__name__}: {message_with(spelled, row.error)}"
     }
 
 
