@@ -114,6 +114,12 @@ TAKES = Takes(
 )
 
 
+# The models of Gemini that refuse an answer's first tool call without a signature, also in this protocol, and the
+# signature that they do not check (intrafind/ihub-apps#2240, earendil-works/pi#1825; ai.google.dev, 2026).
+GEMINI = r"(models/)?gemini-([3-9]|\d\d).*"
+UNCHECKED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
 def effort_as_it_is(call: Call) -> dict[str, Any]:
     """Return the fields of `reasoning_effort` in OpenAI's form, which has our levels and no budget."""
     from .._core.effort import level  # noqa: PLC0415 - most calls give no level
@@ -172,6 +178,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
 
     400 "The `reasoning_content` in the thinking mode must be passed back to the API." without the field in a message
     with tool calls; an empty text is accepted (pydantic-ai's cassettes; continuedev/continue#11711, 2026).
+    The first call gets a signature that is not checked if it has none and the model is Gemini 3 or a later one.
     """
     fields: dict[str, Any] = {**message}
     if isinstance(message["content"], list):
@@ -190,6 +197,8 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if "audio" in fields:
         # The transcript is in the audio.
         del fields["content"]
+    if calls and "tool_calls.extra_content" in takes.keys and re.fullmatch(GEMINI, model or ""):
+        calls[0].setdefault("extra_content", UNCHECKED)
     # OpenRouter's details repeat the reasoning.
     if takes.reasoning and reasoning and "reasoning_details" not in fields:
         fields[takes.reasoning] = reasoning

@@ -7,7 +7,6 @@ end marker), August 2026.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from mimetypes import guess_type
 from typing import Any
@@ -50,7 +49,8 @@ from .framing import compact, sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
-from .signatures import Bound, Signature, digest
+from .signatures import Bound
+from .thought_signatures import SIGNING, check, missing, signed
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
 FAULTS = {
@@ -76,15 +76,6 @@ REASONS = {
     "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
     "pause": "CONTINUATION",
 }  # fmt: skip
-# The models that refuse a tool call without a signature; they sign without showing any thoughts, too.
-SIGNING = re.compile(r"gemini-([3-9]|\d\d).*")
-# Signatures that are not looked at, for calls of other models (ai.google.dev, thought-signatures).
-UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-MISSING = (
-    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, "
-    "and missing thought_signature may lead to degraded model performance. Additional data, function call "
-    "`default_api:{}`, position {}."
-)
 
 KNOWN = {
     "temperature": ("temperature", AMOUNT),
@@ -138,37 +129,23 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
 
     A call needs one from Gemini 3 on if it is the first of its content and the content is one of the current turn: of
     those behind the last content in which the user says something.  The signature of a call belongs to its name and
-    arguments; that of a text may stand with another text.  Source: ai.google.dev, thought-signatures (2026);
-    docs.apiyi.com, gemini-thought-signature-missing (October 2026): "Corrupted thought signature." for another model's.
+    arguments; that of a text may stand with another text.
     """
     said = [n for n, content in enumerate(contents) if content.get("role") != "model" and not _answers(content)]
     for number, content in enumerate(contents):
         for part in content["parts"]:
             call, mark = part.get("functionCall"), part.get("thoughtSignature")
-            if mark is not None and not _is_unchecked(mark):
-                found = Signature.read("gemini", mark)
-                moved = found is not None and call and found.content != digest(_signed(call))
-                if found is None or moved or found.model != digest(model):
-                    raise Refusal(400, "Corrupted thought signature.")
+            if mark is not None:
+                check(mark, model, signed(call["name"], call.get("args") or {}) if call else None)
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         current = number > max(said, default=-1)
         if SIGNING.fullmatch(model) and current and first and "thoughtSignature" not in first:
-            raise Refusal(400, MISSING.format(first["functionCall"]["name"], number + 1))
+            raise missing(first["functionCall"]["name"], number + 1)
 
 
 def _answers(content: Mapping[str, Any]) -> bool:
     """Return whether a content holds nothing but results of tools."""
     return all("functionResponse" in part for part in content["parts"])
-
-
-def _is_unchecked(mark: str) -> bool:
-    """Return whether a signature is one that is not looked at: as it is, or as Google's client writes these bytes."""
-    return mark in (*UNCHECKED, *(b64encode(text.encode()).decode() for text in UNCHECKED))
-
-
-def _signed(call: Mapping[str, Any]) -> list[Any]:
-    """Return what of a tool call is signed."""
-    return [call["name"], call.get("args") or {}]
 
 
 def _is_mixed(content: Mapping[str, Any]) -> bool:
@@ -356,7 +333,7 @@ class Signer:
                 self._calls += 1
                 id_ = piece.id or (self._turn.new_id("call", self._calls) if self._newer else "")
                 call = {"name": piece.name, "args": arguments_object(piece), **({"id": id_} if id_ else {})}
-                return {"functionCall": call, **self._signature(_signed(call))}
+                return {"functionCall": call, **self._signature(signed(piece.name, call["args"]))}
             case Reasoning():
                 self._due = True
                 return {"text": piece.text, "thought": True}

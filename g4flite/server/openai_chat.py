@@ -242,7 +242,7 @@ def _assistant_message(habits: Habits, turn: Turn, said: Whole) -> JSON:
         message["content"] = thought["content"] + (text["content"] or [])
     if said.calls:
         message["tool_calls"] = [
-            {**_identity(turn, call, number), "function": {"name": call.name, "arguments": call.arguments}}
+            {**_identity(habits, turn, call, number), "function": {"name": call.name, "arguments": call.arguments}}
             for number, call in enumerate(said.calls)
         ]
     return message
@@ -287,13 +287,17 @@ def _call_deltas(habits: Habits, turn: Turn, call: ToolCall, number: int) -> Ite
     """Yield the deltas of a tool call: its name, then the fragments of its arguments; or a single delta with both."""
     whole = habits.whole_calls
     asked = {"name": call.name, "arguments": call.arguments if whole else ""}
-    yield {"tool_calls": [{"index": number, **_identity(turn, call, number), "function": asked}]}
+    yield {"tool_calls": [{"index": number, **_identity(habits, turn, call, number), "function": asked}]}
     for fragment in () if whole else fragments(call.arguments):
         yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
 
 
-def _identity(turn: Turn, call: ToolCall, number: int) -> JSON:
-    return {"id": call.id or turn.new_id("call", number + 1), "type": "function"}
+def _identity(habits: Habits, turn: Turn, call: ToolCall, number: int) -> JSON:
+    return {
+        "id": call.id or turn.new_id("call", number + 1),
+        "type": "function",
+        **habits.mark_call(turn, call, number),
+    }
 
 
 def _chunk(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .._core.events import ToolCall
 from .pieces import Piece
 from .protocol import Reply, Turn
 from .refusals import Check, nothing
@@ -115,6 +116,8 @@ class Habits:
     sign: Callable[[Turn, str], JSON] = lambda _, __: {}
     # The delta of a piece of text; the flag says whether reasoning came before it.
     text: Callable[[str, bool], JSON] = lambda text, _: {"content": text}
+    # More fields of the tool call of this number in the reply, from 0.
+    mark_call: Callable[[Turn, ToolCall, int], JSON] = lambda _, __, ___: {}
     # Whether a tool call is one delta instead of many.
     whole_calls: bool = False
     # Changes the pieces before they are written.

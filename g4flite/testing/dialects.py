@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .._core.events import Reasoning, Usage
-from ..server import refusals
+from .._core.events import Reasoning, ToolCall, Usage
+from ..server import refusals, thought_signatures
 from ..server.anthropic import ANTHROPIC
 from ..server.cohere import COHERE
 from ..server.framing import DONE
@@ -218,6 +218,24 @@ def text_list(text: str, thought: bool) -> JSON:
     return {"content": [{"type": "text", "text": text}] if thought else text}
 
 
+def sign_call(turn: Turn, call: ToolCall, number: int) -> JSON:
+    """Return the field in which Gemini signs the first call of a reply, from Gemini 3 on."""
+    model = turn.bound.model.removeprefix("models/")
+    if number or not thought_signatures.SIGNING.fullmatch(model):
+        return {}
+    bound = turn.bound._replace(model=model)
+    mark = bound.sign("gemini", thought_signatures.signed(call.name, call.arguments))
+    return {"extra_content": {"google": {"thought_signature": mark}}}
+
+
+def dress_gemini(_: Turn, chunk: JSON) -> JSON:
+    """Leave out the index of a tool call, which comes whole in one delta (noho/dayu-agent#45, 2026)."""
+    for choice in chunk["choices"]:
+        for call in choice.get("delta", {}).get("tool_calls", ()):
+            del call["index"]
+    return chunk
+
+
 EMPTY: JSON = {"content": ""}
 # The parts of those services that take files and audio.
 FILES = (*SHOWN, "file", "input_audio")
@@ -281,6 +299,11 @@ DIALECTS = {
     "mistral": Habits(
         check=refusals.mistral, parts=(*FILES, "document_url", "thinking"), fault=mistral_fault, role=EMPTY,
         think=thinking_list, text=text_list, whole_calls=True, usage="finish",
+    ),
+    # Gemini's path for OpenAI's clients.  It says nothing of its thoughts unless it is asked to.
+    "gemini": Habits(
+        bases=("/v1beta/openai",), parts=FILES, check=thought_signatures.check_chat, mark_call=sign_call, role=EMPTY,
+        whole_calls=True, dress=dress_gemini,
     ),
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
     "xai": Habits(check=refusals.xai, role=EMPTY, think=reasoning_content, usage="finish"),

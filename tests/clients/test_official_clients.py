@@ -409,7 +409,7 @@ def test_a_finish_reason_is_the_client_s_own(e: Emulator, name: str, reason: Any
 )
 def test_openai_s_client_reads_the_dialects(e: Emulator, dialect: str, way: str) -> None:
     e.script = Script(dialect=dialect)
-    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks"}
+    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks", "gemini"}
     inline = dialect in {"huggingface", "transformers"}
     thought = ("<think>\nHm.\n</think>\n\n" if inline else "", "" if inline or silent else "Hm.")
     expected = EXPECTED["chat"]

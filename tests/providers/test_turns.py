@@ -377,6 +377,23 @@ def test_another_service_gets_the_answer_without_the_state_and_the_caller_is_tol
     assert not [own for own in OWN if own in json.dumps(payload)]
 
 
+def test_a_signature_of_gemini_in_chat_goes_to_its_own_model_alone() -> None:
+    data = sse(chunk({"extra_content": {"google": {"thought": True}}}), chat_call(0, **EXTRA), chat_call(1), STOP, DONE)
+    history = answered(turn_of("openai-compatible", data, "gemini-3-pro"))
+    for model, marks in (
+        ("gemini-3-pro", [EXTRA["extra_content"], None]),
+        ("models/gemini-3-flash", [{"google": {"thought_signature": "skip_thought_signature_validator"}}, None]),
+        ("gemini-2.5-pro", [None, None]),
+    ):
+        payload, dropped = sent("openai-compatible", history, model)
+        turn = payload["messages"][1]
+        assert [call.get("extra_content") for call in turn["tool_calls"]] == marks
+        own = model == "gemini-3-pro"
+        assert ("extra_content" in turn) is own
+        told = "message 2: 'extra_content' is left out, because it belongs to another model gemini-3-pro"
+        assert dropped == (() if own else (told, told))
+
+
 def test_a_call_of_another_model_has_the_signature_that_gemini_does_not_check() -> None:
     name, model, data, _ = ROWS["deepseek"]
     turn = turn_of(name, data, model)
