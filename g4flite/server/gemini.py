@@ -12,7 +12,7 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import unquote
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
 from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
@@ -46,7 +46,7 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import compact, sse
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, base64_of, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
 from .signatures import Bound
@@ -89,7 +89,9 @@ KNOWN = {
 LEVELS = one_of(("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"))
 MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
-KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+# The parts of tools that the service runs itself, which come back as they were: code, and since Gemini 3 any other.
+OWN_TOOLS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse", *OWN_TOOLS)
 
 
 def read(post: Post) -> Turn:
@@ -277,7 +279,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    usage, signer, begun = UNCOUNTED, Signer(turn), False
+    usage, signer, begun, cited = UNCOUNTED, Signer(turn), False, list[Citation]()
     for piece in _said(turn, pieces):
         match piece:
             case Usage():
@@ -290,7 +292,10 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Problem():
                 yield {"error": _error(piece.kind)}
             case Finish():
-                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native)
+                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native, cited=cited)
+            # The sources come at the end.
+            case Citation():
+                cited.append(piece)
             case _:
                 yield _chunk(turn, usage, [signer.part(piece)], sure=piece if isinstance(piece, str) else "")
         begun = True
@@ -300,7 +305,8 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply: one chunk that has all parts."""
     said = collect(_said(turn, pieces))
     signer = Signer(turn)
-    parts = [signer.part(part) for part in said.parts] or [{"text": ""}]
+    cited = [part for part in said.parts if isinstance(part, Citation)]
+    parts = [signer.part(part) for part in said.parts if not isinstance(part, Citation)] or [{"text": ""}]
     if "text" in parts[-1]:
         parts[-1] |= signer.last()
     match said.end:
@@ -310,7 +316,7 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
             return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
         case Problem():
             return _fault(said.end.kind)
-    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text))
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text, cited=cited))
 
 
 class Signer:
@@ -326,9 +332,12 @@ class Signer:
         # Whether a signature is due.
         self._due = self._newer = SIGNING.fullmatch(turn.bound.model) is not None
 
-    def part(self, piece: str | Reasoning | ToolCall) -> dict[str, Any]:
-        """Return a piece as a part."""
+    def part(self, piece: str | Reasoning | ToolCall | Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
+        """Return a piece as a part; an image and the service's own tools are signed beside the first tool call."""
         match piece:
+            case Media() | ServerToolCall() | ServerToolResult():
+                mark = {"thoughtSignature": self._turn.bound.sign("gemini", "")} if self._due else {}
+                return {**_other(piece), **mark}
             case ToolCall():
                 self._calls += 1
                 id_ = piece.id or (self._turn.new_id("call", self._calls) if self._newer else "")
@@ -348,17 +357,67 @@ class Signer:
         return {"thoughtSignature": self._turn.bound.sign("gemini", content)} if due else {}
 
 
+def _other(piece: Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
+    """Return the part of media, or of a tool that the service runs itself (types of google-genai 3.6.1)."""
+    match piece:
+        case Media(url=str()):
+            return {"fileData": {"fileUri": piece.url, "mimeType": piece.mime_type}}
+        case Media():
+            return {"inlineData": {"mimeType": piece.mime_type, "data": base64_of(piece)}}
+        case ServerToolCall(name="code_execution"):
+            return {"executableCode": {"language": "PYTHON", **arguments_object(piece), **_id(piece)}}
+        case ServerToolCall():
+            return {"toolCall": {"toolType": piece.name, "args": arguments_object(piece), **_id(piece)}}
+        case ServerToolResult(name="code_execution"):
+            value = piece.value if isinstance(piece.value, dict) else {"output": compact(piece.value)}
+            return {"codeExecutionResult": {"outcome": "OUTCOME_OK", **value, **_id(piece)}}
+    return {"toolResponse": {"toolType": piece.name, "response": piece.value, **_id(piece)}}
+
+
+def _id(piece: ServerToolCall | ServerToolResult) -> dict[str, str]:
+    return {"id": piece.id} if piece.id else {}
+
+
+def _grounding(cited: list[Citation]) -> dict[str, Any]:
+    """Return the `groundingMetadata` of sources: the pages, and the passages of the answer that they support.
+
+    A place of 0 is left out, as in all of Protobuf's JSON.
+    """
+    chunks, supports = list[dict[str, Any]](), list[dict[str, Any]]()
+    for one in cited:
+        web = {name: value for name, value in (("uri", one.url), ("title", one.title)) if value}
+        places = {name: value for name, value in (("startIndex", one.start), ("endIndex", one.end)) if value}
+        segment = {**places, **({"text": one.text} if one.text else {})}
+        if web:
+            chunks.append({"web": web})
+        if segment:
+            indices = {"groundingChunkIndices": [len(chunks) - 1]} if web else {}
+            supports.append({"segment": segment, **indices})
+    named = {"groundingChunks": chunks, "groundingSupports": supports}
+    return {name: value for name, value in named.items() if value}
+
+
 def _blocked(turn: Turn, usage: Usage) -> dict[str, Any]:
     """Return the answer to a prompt that the service does not accept."""
     return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **_rest(turn, usage)}
 
 
 def _chunk(
-    turn: Turn, usage: Usage, parts: list[dict[str, Any]], reason: str | None = None, *, sure: str = ""
+    turn: Turn,
+    usage: Usage,
+    parts: list[dict[str, Any]],
+    reason: str | None = None,
+    *,
+    sure: str = "",
+    cited: list[Citation] | None = None,
 ) -> dict[str, Any]:
-    """Return a chunk; `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it."""
+    """Return a chunk with the sources `cited`.
+
+    `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it.
+    """
     finish = {"finishReason": reason} if reason else {}
-    candidate = {"content": {"parts": parts, "role": "model"}, **finish, "index": 0}
+    grounding = {"groundingMetadata": _grounding(cited)} if cited else {}
+    candidate = {"content": {"parts": parts, "role": "model"}, **finish, **grounding, "index": 0}
     if sure and "logprobs" in turn.options:
         token = {"token": sure, "tokenId": 0, "logProbability": 0.0}
         candidate["logprobsResult"] = {"topCandidates": [{"candidates": [token]}], "chosenCandidates": [token]}

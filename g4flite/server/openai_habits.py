@@ -120,6 +120,8 @@ class Habits:
     mark_call: Callable[[Turn, ToolCall, int], JSON] = lambda _, __, ___: {}
     # Whether a tool call is one delta instead of many.
     whole_calls: bool = False
+    # What a reply may hold besides: `image`, `audio`, `citation`, and `tool` for tools that the service runs itself.
+    others: tuple[str, ...] = ()
     # Changes the pieces before they are written.
     pieces: Callable[[Iterator[Piece]], Iterator[Piece]] = lambda pieces: pieces
     # Changes a chunk, or a reply that is not streamed, before it is sent.

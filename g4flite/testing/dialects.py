@@ -133,7 +133,7 @@ def dress_openai(turn: Turn, chunk: JSON) -> JSON:
     """Add what OpenAI says besides; in a stream also zeros that hide the length of the text, unless unwanted."""
     if not turn.stream:
         (choice,) = chunk["choices"]
-        choices = [{"logprobs": None, **choice, "message": {**choice["message"], "annotations": []}}]
+        choices = [{"logprobs": None, **choice, "message": {"annotations": [], **choice["message"]}}]
         return {**chunk, "choices": choices, "service_tier": "default"}
     extra = {} if "plain" in turn.form else {"obfuscation": "0" * (-len(str(chunk["choices"])) % 16)}
     return {**chunk, "service_tier": "default", **extra}
@@ -243,14 +243,17 @@ FILES = (*SHOWN, "file", "input_audio")
 DIALECTS = {
     "openai": Habits(
         parts=FILES, check=refusals.openai, role={"content": "", "refusal": None}, dress=dress_openai,
+        others=("audio", "citation"),
     ),
     "azure": Habits(
         bases=("/openai/deployments/[^/]+", "/openai/v1"), parts=(*SHOWN, "input_audio"), check=refusals.openai,
+        others=("audio",),
         key_headers=("api-key", "authorization"), fault=shaped(azure_error), role=EMPTY, dress=dress_azure,
         first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
     "openrouter": Habits(
         bases=("/api/v1",), check=refusals.openrouter, sign=sign_details, parts=FILES,
+        others=("image", "audio", "citation"),
         id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
         error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
         think=reasoning_details, dress=dress_openrouter, usage="last",
@@ -269,7 +272,7 @@ DIALECTS = {
     "groq": Habits(
         bases=("/openai/v1",), check=refusals.groq,
         fault=shaped(groq_error), error_event=groq_event, error_event_name="error", role=EMPTY, think=reasoning,
-        usage="finish", x_groq=True,
+        usage="finish", x_groq=True, others=("citation", "tool"),
     ),
     "zai": Habits(
         bases=("/api/paas/v4", "/api/coding/paas/v4"),
@@ -311,9 +314,12 @@ DIALECTS = {
     "github-models": Habits(check=refusals.github, bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip
-# Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.
+# Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.  And
+# a reply may hold what any of them sends.
 ANY = replace(
-    DIALECTS["openai"], bases=tuple(dict.fromkeys(base for one in DIALECTS.values() for base in one.bases if base))
+    DIALECTS["openai"],
+    others=("image", "audio", "citation", "tool"),
+    bases=tuple(dict.fromkeys(base for one in DIALECTS.values() for base in one.bases if base)),
 )
 
 KEYLESS = {"vllm", "llamacpp", "transformers"}
