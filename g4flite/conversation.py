@@ -30,6 +30,7 @@ from . import providers
 from ._core.errors import (
     G4fliteError,
     LimitError,
+    MessagesError,
     OptionError,
     StreamClosedError,
     StreamConsumed,
@@ -390,10 +391,28 @@ class Answer:
             yield jobs
             if self._closed:
                 raise StreamClosedError("the answer was closed while its tools ran", provider=self.stream.provider)
-            self._turn += [job.result for job in jobs]
-            # A demand to call a tool would never let the model answer.
-            choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
-            self._streams.append(chat._ask(self._turn, tool_choice=choice))
+            self._streams.append(self._next(jobs))
+
+    def _next(self, jobs: Sequence[Job]) -> Stream:
+        """Return the stream of the next round, and add the results of the calls to the turn.
+
+        If the service takes no images in the results of tools, the model is told so in place of those results.
+        """
+        chat, turn = self._chat, self._turn
+        # A demand to call a tool would never let the model answer.
+        choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
+        try:
+            following = chat._ask([*turn, *(job.result for job in jobs)], tool_choice=choice)
+        except MessagesError as error:
+            # A result that is text alone is a str.
+            shown = [job for job in jobs if not isinstance(job.result["content"], str)]
+            if not shown:
+                raise
+            for job in shown:
+                job.raised(error, chat._fatal)
+            following = chat._ask([*turn, *(job.result for job in jobs)], tool_choice=choice)
+        turn += [job.result for job in jobs]
+        return following
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the answer has ended.

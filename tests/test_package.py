@@ -58,6 +58,39 @@ print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - bef
         assert interpret(code, f"{server.url}/v1") == "You said: Hi\n\n"
 
 
+# The parts of the package that a question of text alone, without options, does not need: those of conversations, media,
+# the levels of reasoning, JSON Schemas, structured output and content that is no text.
+UNNEEDED = {
+    "conversation", "_core.turn", "_core.state", "_core.tools", "_core.transport.jobs", "_core.media", "_core.effort",
+    "_core.schemas", "_core.references", "_core.parsed", "_core.response.others",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [
+        ("openai", "/v1"), ("openai-responses", "/v1"), ("anthropic", ""), ("gemini", ""), ("ollama", ""),
+        ("cohere", ""), ("openrouter", "/v1"), ("mistral", "/v1"),
+    ],
+)  # fmt: skip
+def test_a_plain_stream_loads_nothing_that_it_does_not_need(provider: str, path: str) -> None:
+    code = """
+import asyncio, sys
+import g4flite
+provider, base_url, *unneeded = sys.argv[1:]
+def ask():
+    return g4flite.stream(provider, "Hi", base_url=base_url, api_key="sk-test-1", model="m")
+async def read():
+    print("".join([text async for text in ask()]))
+print("".join(ask()))
+asyncio.run(read())
+print(*sorted({f"g4flite.{name}" for name in unneeded} & {*sys.modules}))
+"""
+    assert all((PACKAGE / f"{name.replace('.', '/')}.py").exists() for name in UNNEEDED)
+    with Emulator() as server:
+        assert interpret(code, provider, server.url + path, *UNNEEDED) == "You said: Hi\nYou said: Hi\n\n"
+
+
 @rows("path", sorted(PACKAGE.rglob("*.py")))
 def test_a_file_of_the_package_can_be_vendored(path: Path) -> None:
     """The file has relative imports only, and reads no data beside the code."""

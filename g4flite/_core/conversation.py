@@ -12,7 +12,6 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from .errors import MessagesError
-from .media import KINDS, embedded, media_kind
 from .messages import Message, arguments, joined, parts, tool_names
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
@@ -155,9 +154,11 @@ def _with_object(where: str, call: Mapping[str, Any], dropped: list[str]) -> Map
 
 def _problem(part: Mapping[str, Any], takes: Takes, *, tool: bool) -> str:
     """Return what the service refuses of a part of a message, and what to do instead; "" if it takes the part."""
-    kind, (media_type, _) = media_kind(part), embedded(part)
-    if not kind:
+    if part["type"] == "text":
         return ""
+    from .media import KINDS, embedded, media_kind  # noqa: PLC0415 - most messages are text
+
+    kind, (media_type, _) = media_kind(part), embedded(part)
     what, advice = KINDS[kind]
     if tool and "tool.image_url" not in takes.keys:
         return (

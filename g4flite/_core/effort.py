@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from .errors import OptionError
+from .takes import EFFORTS
 
 
 class Question(Protocol):
@@ -23,9 +24,6 @@ class Question(Protocol):
     def dropped(self) -> list[str]: ...
 
 
-EFFORTS = ("none", "minimal", "low", "medium", "high")
-# Our levels, for a service that has the same words.
-SAME_LEVELS = {name: name for name in EFFORTS}
 # How many tokens each level is.  These are Gemini's own numbers (ai.google.dev/gemini-api/docs/openai, 2026), and 1024
 # is also the least that Anthropic takes.
 BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}

@@ -46,7 +46,21 @@ from .errors import (
     causes,
     name_by_package,
 )
-from .events import CONTENT, OTHERS, Citation, Event, Finish, Media, Other, Reasoning, Start, ToolCall, TurnState, Usage
+from .events import (
+    CONTENT,
+    OTHERS,
+    Citation,
+    Event,
+    Finish,
+    Media,
+    Other,
+    Reasoning,
+    Start,
+    ToolCall,
+    ToolCallDelta,
+    TurnState,
+    Usage,
+)
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
@@ -145,8 +159,10 @@ class Run:
     text: io.StringIO = field(default_factory=io.StringIO)
     reasoning: io.StringIO = field(default_factory=io.StringIO)
     tool_calls: list[ToolCall] = field(default_factory=list)
-    # The values of `TurnState`, each behind its place: how many characters of text and of reasoning, and how many tool
-    # calls, came before it.
+    # How many tool calls have begun.  A call without arguments begins in its place, and is given out at the end.
+    calls_begun: int = 0
+    # The values of `TurnState`, each behind its place: how many characters of text and of reasoning came, and how many
+    # tool calls began, before it.
     states: list[tuple[int, int, int, Any]] = field(default_factory=list)
     # What this attempt's request leaves out of the messages.
     dropped: tuple[str, ...] = ()
@@ -191,6 +207,7 @@ class Run:
         self.url = self.headers = self.head = None
         self.start, self.usage, self.finish = Start(), None, None
         self.states.clear()
+        self.calls_begun = 0
         self.timers.attempt(route.timeout)
 
     @property
@@ -215,7 +232,7 @@ class Run:
             self.start = event
         elif isinstance(event, TurnState):
             if self.keep_partial:
-                place = self.text.tell(), self.reasoning.tell(), len(self.tool_calls)
+                place = self.text.tell(), self.reasoning.tell(), max(self.calls_begun, len(self.tool_calls))
                 self.states.append((*place, event.value))
             return self.everything and event.value is not None
         else:
@@ -223,6 +240,8 @@ class Run:
             if isinstance(event, Reasoning):
                 if self.keep_partial:
                     self.reasoning.write(event.text)
+            elif isinstance(event, ToolCallDelta):
+                self.calls_begun = max(self.calls_begun, event.index + 1)
             elif isinstance(event, ToolCall):
                 self.tool_calls.append(event)
             # Logprobs say something about a text, and are no answer without one.

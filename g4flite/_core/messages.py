@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from .errors import MessagesError
-from .media import DATA_URL, FILE_KEYS, RAW, MediaProblem, audio_of, check_base64, data_url
 from .numbers import loads_strictly
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS
 
@@ -174,6 +173,8 @@ def _image(where: str, image: object) -> dict[str, str]:
 
     No error message quotes the URL, because a signed URL is a secret.
     """
+    from .media import DATA_URL, RAW, MediaProblem, check_base64, data_url  # noqa: PLC0415 - most messages are text
+
     image = {"url": image} if isinstance(image, (str, *RAW)) else image
     if not isinstance(image, Mapping):
         raise MessagesError(f'{where} has an image_url of the type {type(image).__name__}; it must be {{"url"}}')
@@ -202,6 +203,8 @@ def _image(where: str, image: object) -> dict[str, str]:
 
 def _file(where: str, file: object) -> dict[str, str]:
     """Return `{"file_data" | "file_url" | "file_id", "filename"?}` of a file, checked and copied."""
+    from .media import DATA_URL, FILE_KEYS, RAW, MediaProblem, check_base64, data_url  # noqa: PLC0415 - most messages are text
+
     if not isinstance(file, Mapping):
         raise MessagesError(f'{where} has a file of the type {type(file).__name__}; it must be {{"file_data"}}')
     _check_keys(where, file, (*FILE_KEYS, "filename"))
@@ -228,6 +231,8 @@ def _file(where: str, file: object) -> dict[str, str]:
 
 def _audio(where: str, audio: object) -> dict[str, str]:
     """Return `{"data", "format"}` of audio, checked and copied; the format of bytes or a path may be left out."""
+    from .media import RAW, MediaProblem, audio_of, check_base64  # noqa: PLC0415 - most messages are text
+
     if not isinstance(audio, Mapping):
         raise MessagesError(
             f'{where} has an input_audio of the type {type(audio).__name__}; it must be {{"data", "format"}}'

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import ModelNotFoundError, OptionError
-from .references import inlined
 from .takes import EVERYTHING, Takes
 
 # The common options, with the types that their values may have.
@@ -29,7 +28,7 @@ OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
     "tool_choice": (str, dict),
     # {"type": "json_object"} or {"type": "json_schema", "json_schema": {"name", "schema"}}.
     "response_format": (dict,),
-    # How much the model reasons: a level (`effort.EFFORTS`), or a budget in tokens.
+    # How much the model reasons: a level (`takes.EFFORTS`), or a budget in tokens.
     "reasoning_effort": (str, int),
     # Whether the model may call several tools in one answer.
     "parallel_tool_calls": (bool,),
@@ -184,6 +183,8 @@ def bare_schema(named: Mapping[str, Any]) -> dict[str, Any]:
     They become the schema's `title` and its `description`, in front of a description that it has.  No keyword stands
     beside a `$ref`, also at the root.  `strict` is left out: these protocols keep to every schema.
     """
+    from .references import inlined  # noqa: PLC0415 - most calls name no schema
+
     inner = named["schema"]
     told = (named.get("description"), inner.get("description"))
     said = "\n".join(text for text in told if isinstance(text, str) and text)

@@ -7,11 +7,13 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .effort import Question
 from .errors import OptionError
 from .takes import Refused, Takes
+
+if TYPE_CHECKING:
+    from .effort import Question
 
 # The options that no service takes below zero (OpenAI's 400 `decimal_below_min_value`; recorded, 2026).
 AMOUNTS = ("temperature", "max_tokens", "top_p")
@@ -53,7 +55,7 @@ def check_refused(
             )
 
 
-def check_effort(call: Question, takes: Takes) -> None:
+def check_effort(call: "Question", takes: Takes) -> None:
     """Raise `OptionError` for a `reasoning_effort` that the model refuses, before anything is made of it.
 
     Whoever translates the option knows the service's levels, but not those that this model takes.

@@ -82,10 +82,27 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
                 why = _changed(first, number, state.get("prefix"), digest)
             if not why:
                 first, kept["state"] = number + 1, state["parts"]
+                # Where reasoning goes back in the content, there is no place for such a field.
+                if state.get("model") != call.model and takes.reasoning != "content":
+                    kept["state"] = list(_of_any_model(number, state, call.dropped))
             elif takes.state or not _is_reasoning(state, now):
                 call.dropped.append(f"message {number}: its state is left out, because {why}")
         result.append(kept)
     return result
+
+
+def _of_any_model(number: int, state: Mapping[str, Any], dropped: list[str]) -> Iterator[Any]:
+    """Yield the parts of a state that another model of the provider takes: all but Gemini's signatures in Chat.
+
+    400 "Corrupted thought signature." for another model's (docs.apiyi.com, October 2026).
+    """
+    for part in state["parts"]:
+        if isinstance(part, dict) and "extra_content" in part:
+            dropped.append(
+                f"message {number}: 'extra_content' is left out, because it belongs to another model {state['model']}"
+            )
+        else:
+            yield part
 
 
 def _foreign(state: Mapping[str, Any], message: Message, call: Question, takes: Takes) -> str:

@@ -22,6 +22,9 @@ EVERY_KEY = (
     "name", "tool.name", "tool.is_error", "tool.image_url", *ANSWER_KEYS, *(f"content.{key}" for key in PART_KEYS),
     "image_url.detail", *(f"tool_calls.{key}" for key in CALL_KEYS), "tools.cache_control", "function.strict",
 )  # fmt: skip
+# The levels of `reasoning_effort`, and the words of a service that calls them the same.
+EFFORTS = ("none", "minimal", "low", "medium", "high")
+SAME_LEVELS = {name: name for name in EFFORTS}
 # The kinds of media that most services take, and those that have a form in OpenAI's Chat Completions.
 IMAGES = ("image.data", "image.url")
 CHAT_MEDIA = (*IMAGES, "file.data", "file.id", "audio.data")

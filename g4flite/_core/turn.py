@@ -50,13 +50,17 @@ def message_of(run: "Run") -> Message:
 def _parts(
     text: str, reasoning: str, calls: int, states: Iterable[tuple[int, int, int, Any]]
 ) -> Iterator[str | int | dict[str, Any]]:
-    """Yield the parts of a turn.  Between two states, reasoning comes before text, and text before tool calls."""
+    """Yield the parts of a turn.  Between two states, reasoning comes before text, and text before tool calls.
+
+    Of `calls` that are complete, the places are yielded; a call that has begun may never have been completed.
+    """
     said = thought = called = 0
-    for text_end, reasoning_end, calls_end, value in (*states, (len(text), len(reasoning), calls, None)):
+    for text_end, reasoning_end, begun, value in (*states, (len(text), len(reasoning), calls, None)):
         if reasoning_end > thought:
             yield {"reasoning": reasoning[thought:reasoning_end]}
         if text_end > said:
             yield text[said:text_end]
+        calls_end = min(begun, calls)
         yield from range(called, calls_end)
         if value is not None:
             yield value

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import EFFORTS, budget, effort, level
 from .._core.errors import LimitError, MessagesError, OptionError
 from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
-from .._core.media import embedded
 from .._core.messages import Message, arguments, parts, split_system
 from .._core.numbers import loads
 from .._core.options import (
@@ -36,12 +34,11 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.others import citation_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT as KEPT_WORDS
 from .._core.response.service_errors import reported
-from .._core.takes import IMAGES, Refused, Takes
+from .._core.takes import EFFORTS, IMAGES, Refused, Takes
 
 # `max_tokens` without the option: the protocol requires a number.
 MAX_TOKENS = 8192
@@ -196,9 +193,13 @@ def thinking(call: Call) -> dict[str, Any]:
     A summary of the reasoning is asked for, which models from 4.7 on send only then (AAswordman/Operit#568, 2026).
     Raises `OptionError` for a budget that the model does not take, or that leaves nothing of `max_tokens`.
     """
+    if "reasoning_effort" not in call.options:
+        return {}
+    from .._core.effort import budget, effort, level  # noqa: PLC0415 - most calls give no level
+
     given, model = effort(call.options), call.model or ""
-    if given in (None, "none"):
-        return {"thinking": {"type": "disabled"}} if given else {}
+    if given == "none":
+        return {"thinking": {"type": "disabled"}}
     # The service of another model may know a budget.
     if not re.fullmatch(BUDGETED, model) and (isinstance(given, str) or re.fullmatch(FROM_4_6, model)):
         return {
@@ -349,6 +350,8 @@ def source(part: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
     """
     if "file_id" in given:
         return {"type": "file", "file_id": given["file_id"]}
+    from .._core.media import embedded  # noqa: PLC0415 - most messages are text
+
     media_type, text = embedded(part)
     if not media_type:
         return {"type": "url", "url": given.get("file_url") or given["url"]}
@@ -483,6 +486,8 @@ def other(block: dict[str, Any], text: str) -> Other:
 
     The result of a tool of the service is a block of its own, whose kind names the tool.
     """
+    from .._core.response.others import server_call, word  # noqa: PLC0415 - most answers are text
+
     kind = str(block.get("type"))
     if kind in SERVER_TOOLS:
         return server_call(block.get("id"), block.get("name"), text or block.get("input"))
@@ -493,6 +498,8 @@ def other(block: dict[str, Any], text: str) -> Other:
 
 def citation(value: dict[str, Any]) -> Citation:
     """Return a citation: the words of the source.  It belongs to the text block in which it comes."""
+    from .._core.response.others import citation_of  # noqa: PLC0415 - most answers are text
+
     title = "title" if value.get("title") else "document_title"
     url = "source" if value.get("type") == "search_result_location" else "url"
     return citation_of(value, value, text="cited_text", url=url, title=title, start="", end="")

@@ -6,7 +6,6 @@ Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import budget
 from .._core.errors import OptionError, ProviderError
 from .._core.events import Citation, Finish, Native, Start, TurnState
 from .._core.messages import Message, parts
@@ -28,7 +27,6 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.others import citation_of, image_of
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import reported
@@ -71,7 +69,7 @@ def payload(call: Call) -> JSON:
             call.options, temperature="temperature", max_tokens="max_tokens", top_p="p", seed="seed",
             frequency_penalty="frequency_penalty", presence_penalty="presence_penalty", logprobs="logprobs",
         )
-        | non_empty(thinking=thinking(budget(call.options)))
+        | thinking(call)
         | non_empty(stop_sequences=stops(call.options), tools=[{"type": "function", **tool} for tool in tools])
         | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
         | non_empty(response_format=None if wanted is None else {
@@ -79,11 +77,14 @@ def payload(call: Call) -> JSON:
     )  # fmt: skip
 
 
-def thinking(tokens: int | None) -> dict[str, Any]:
-    """Return the field `thinking` for a budget of reasoning (types of cohere-python 7.3.1); {} for None."""
-    if tokens is None:
+def thinking(call: Call) -> dict[str, Any]:
+    """Return the field `thinking` of the option `reasoning_effort` (types of cohere-python 7.3.1)."""
+    if "reasoning_effort" not in call.options:
         return {}
-    return {"type": "enabled", "token_budget": tokens} if tokens else {"type": "disabled"}
+    from .._core.effort import budget  # noqa: PLC0415 - most calls give no level
+
+    tokens = budget(call.options)
+    return {"thinking": {"type": "enabled", "token_budget": tokens} if tokens else {"type": "disabled"}}
 
 
 def with_thinking(message: Message) -> Message:
@@ -199,6 +200,8 @@ def cited(citation: object) -> Citation | Native:
     """Return a citation, with its first source that is a document (types of cohere-python 7.3.1)."""
     if not isinstance(citation, dict):
         return Native("citations", citation)
+    from .._core.response.others import citation_of  # noqa: PLC0415 - most answers are text
+
     sources = citation.get("sources")
     documents = [as_object(as_object(one).get("document")) for one in sources] if isinstance(sources, list) else []
     named = citation_of(next(filter(None, documents), {}), citation)
@@ -208,6 +211,8 @@ def cited(citation: object) -> Citation | Native:
 def content_of(content: dict[str, Any]) -> Items:
     """Yield the reasoning, text or other content in a part."""
     if content.get("type") not in TEXTS:
+        from .._core.response.others import image_of  # noqa: PLC0415 - most answers are text
+
         yield image_of(str(content["type"]), content)
         return
     # A piece holds either reasoning or text.

@@ -18,14 +18,13 @@ from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import leading_system_joined, runs_joined
-from .._core.effort import EFFORTS, SAME_LEVELS, effort, level
 from .._core.errors import MessagesError
 from .._core.messages import Message
 from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser
-from .._core.takes import EVERYTHING, IMAGES, Refused, Takes
+from .._core.takes import EFFORTS, EVERYTHING, IMAGES, SAME_LEVELS, Refused, Takes
 from .openai import JSON_UNSAID, OPENAI, ChatReader, chat, check_stored, effort_as_it_is
 from .openai import TAKES as OPENAI_TAKES
 
@@ -156,22 +155,32 @@ def chosen(*table: tuple[str, Callable[[Call], dict[str, Any]]]) -> Callable[[Ca
 
 def words(**levels: str) -> Callable[[Call], dict[str, Any]]:
     """Return the function that makes `reasoning_effort` of the levels that are named, with the service's words."""
-    return lambda call: non_empty(reasoning_effort=level(call, levels))
+
+    def fields(call: Call) -> dict[str, Any]:
+        from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
+        return non_empty(reasoning_effort=level(call, levels))
+
+    return fields
 
 
 def switch(call: Call) -> dict[str, Any]:
     """Return the field `thinking`, which turns the reasoning on or off."""
+    from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
     kind = level(call, {"none": "disabled", **dict.fromkeys(SOME, "enabled")})
-    return {"thinking": {"type": kind}} if kind else {}
+    return {"thinking": {"type": kind}}
 
 
 def switch_and(levels: Mapping[str, str]) -> Callable[[Call], dict[str, Any]]:
     """Return the function that makes the fields `thinking` and `reasoning_effort`, with the service's words."""
 
     def fields(call: Call) -> dict[str, Any]:
+        from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
         word = level(call, {"none": "none", **levels})
-        if word in (None, "none"):
-            return {"thinking": {"type": "disabled"}} if word else {}
+        if word == "none":
+            return {"thinking": {"type": "disabled"}}
         return {"thinking": {"type": "enabled"}, "reasoning_effort": word}
 
     return fields
@@ -179,8 +188,10 @@ def switch_and(levels: Mapping[str, str]) -> Callable[[Call], dict[str, Any]]:
 
 def openrouter_effort(call: Call) -> dict[str, Any]:
     """Return the field `reasoning`, which holds a level or a budget (openrouter.ai/docs, reasoning-tokens, 2026)."""
+    from .._core.effort import effort  # noqa: PLC0415 - most calls give no level
+
     given = effort(call.options)
-    return {} if given is None else {"reasoning": {"effort" if isinstance(given, str) else "max_tokens": given}}
+    return {"reasoning": {"effort" if isinstance(given, str) else "max_tokens": given}}
 
 
 def template_effort(call: Call) -> dict[str, Any]:
@@ -188,9 +199,9 @@ def template_effort(call: Call) -> dict[str, Any]:
 
     Sources: docs.vllm.ai, reasoning outputs; README of llama.cpp's server (2026).
     """
+    from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
     word = level(call, {"none": "none", **SAME_LEVELS, "minimal": "low"})
-    if word is None:
-        return {}
     return {"chat_template_kwargs": {"enable_thinking": word != "none"}} | (
         {"reasoning_effort": word} if word != "none" else {}
     )

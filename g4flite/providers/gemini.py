@@ -10,10 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, G4fliteError, OptionError, ProviderError
 from .._core.events import CONTENT, Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
-from .._core.media import embedded
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.numbers import dumps
 from .._core.options import (
@@ -29,19 +27,17 @@ from .._core.options import (
     tool_choice,
 )
 from .._core.provider import JSON, Call, Provider
-from .._core.references import circles, inlined
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
-from .._core.response.others import citation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import excerpt, reported
-from .._core.takes import Refused, Takes
+from .._core.takes import EFFORTS, Refused, Takes
 
 # The protocol's words for the kinds of `tool_choice`.
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
@@ -106,14 +102,7 @@ def payload(call: Call) -> JSON:
             responseJsonSchema=ending(bare_schema(wanted)) if wanted else None,
         )
     )
-    functions = [
-        non_empty(
-            name=tool["name"],
-            description=tool.get("description"),
-            parametersJsonSchema=inlined(dict(tool.get("parameters") or {})),
-        )
-        for tool in check_tools(call.options.get("tools", ()), TAKES)
-    ]
+    functions = [declaration(tool) for tool in check_tools(call.options.get("tools", ()), TAKES)]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
         contents=contents(messages, signed=signed),
@@ -124,12 +113,22 @@ def payload(call: Call) -> JSON:
     )
 
 
+def declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the declaration of a function that the model may call."""
+    from .._core.references import inlined  # noqa: PLC0415 - many calls have no tools
+
+    parameters = inlined(dict(tool.get("parameters") or {}))
+    return non_empty(name=tool["name"], description=tool.get("description"), parametersJsonSchema=parameters)
+
+
 def ending(schema: dict[str, Any]) -> dict[str, Any]:
     """Return a JSON Schema as it is.  Raises `OptionError` if a schema in it holds itself by required properties alone.
 
     Circles "may only be used within non-required properties.  (Nullable properties are not sufficient.)" (types of
     google-genai 3.6.1, `GenerationConfig.response_json_schema`)
     """
+    from .._core.references import circles  # noqa: PLC0415 - most calls name no schema
+
     for ref in sorted(circles(schema, required=True)):
         raise OptionError(
             f"response_format=: {ref!r} holds itself by required properties alone, which the service refuses",
@@ -140,9 +139,11 @@ def ending(schema: dict[str, Any]) -> dict[str, Any]:
 
 def thinking(call: Call) -> dict[str, Any]:
     """Return the `thinkingConfig` of the option `reasoning_effort`; {} without the option."""
-    model, given = call.model or "", effort(call.options)
-    if given is None:
+    if "reasoning_effort" not in call.options:
         return {}
+    from .._core.effort import budget, effort, level, unknown_effort  # noqa: PLC0415 - most calls give no level
+
+    model, given = call.model or "", effort(call.options)
     if SIGNED.fullmatch(model) or (given in LEVELS and not model.startswith("gemini-2")):
         word = level(call, PRO_LEVELS if re.fullmatch(r"gemini-3(\.\d+)?-pro.*", model) else LEVELS)
         return {"thinkingLevel": word, "includeThoughts": True}
@@ -200,6 +201,8 @@ def wire_part(part: dict[str, Any]) -> dict[str, Any]:
     file = part.get("file", {})
     if "file_url" in file:
         return {"fileData": {"fileUri": file["file_url"]}}
+    from .._core.media import embedded  # noqa: PLC0415 - most messages are text
+
     media_type, data = embedded(part)
     return {"inlineData": {"mimeType": media_type, "data": data}}
 
@@ -398,6 +401,8 @@ class GeminiReader:
 
 def other(key: str, value: Any) -> Other:
     """Return the content in a field of a part that is not among `KNOWN`; a drawing among the thoughts is no answer."""
+    from .._core.response.others import media_of, server_call, word  # noqa: PLC0415 - most answers are text
+
     if not isinstance(value, dict):
         return Native(key, value)
     if key in ("inlineData", "fileData"):
@@ -432,6 +437,8 @@ def cited(sources: dict[str, Any]) -> Iterator[Other]:
     # Vertex has the second name.
     sourced = objects(noted.get("citationSources")) or objects(noted.get("citations"))
     for source in sourced:
+        from .._core.response.others import citation_of  # noqa: PLC0415 - most answers are text
+
         yield citation_of(source, source, url="uri", start="startIndex", end="endIndex")
     rest = {key: value for key, value in grounding.items() if key not in GROUNDING or not objects(value)}
     for key, value in sources.items():
@@ -448,6 +455,8 @@ def objects(value: object) -> list[dict[str, Any]]:
 
 def passage(segment: dict[str, Any], chunk: dict[str, Any], support: dict[str, Any]) -> Citation:
     """Return the citation of a source, which is an object `web`, `retrievedContext` or `maps`, for a passage."""
+    from .._core.response.others import citation_of  # noqa: PLC0415 - most answers are text
+
     source = next((one for one in chunk.values() if isinstance(one, dict)), {})
     raw = {"groundingChunk": chunk} | non_empty(groundingSupport=support)
     found = citation_of(segment, raw, start="startIndex", end="endIndex")

@@ -10,9 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import EFFORTS, level
 from .._core.events import Finish, Native, Start
-from .._core.media import embedded
 from .._core.messages import Message, arguments, parts, tool_names
 from .._core.options import (
     as_wire_names,
@@ -29,11 +27,10 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
-from .._core.response.others import media_of
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import report_of, reported
-from .._core.takes import Takes
+from .._core.takes import EFFORTS, Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
 TAKES = Takes(media=("image.data",), objects=True, state="provider")
@@ -63,12 +60,21 @@ def payload(call: Call) -> JSON:
         {"model": required_model(call.model), "messages": turns, "stream": True}
         | logprob_fields(call.options, "logprobs", "top_logprobs")
         | non_empty(
-            think=level(call, LEVELS if re.fullmatch(GPT_OSS, call.model or "") else SWITCH),
+            think=thinking(call),
             options=options,
             tools=[{"type": "function", **tool} for tool in tools],
             format=bare_schema(wanted) if wanted else None if wanted is None else "json",
         )
     )
+
+
+def thinking(call: Call) -> Any:
+    """Return the field `think` of the option `reasoning_effort`; None without the option."""
+    if "reasoning_effort" not in call.options:
+        return None
+    from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
+    return level(call, LEVELS if re.fullmatch(GPT_OSS, call.model or "") else SWITCH)
 
 
 def in_order(messages: Sequence[Message]) -> list[Message]:
@@ -94,6 +100,8 @@ def turn(message: Message, names: dict[str, str]) -> dict[str, Any]:
         if part["type"] == "text":
             texts.append(part["text"])
             continue
+        from .._core.media import embedded  # noqa: PLC0415 - most messages are text
+
         images.append(embedded(part)[1])
     calls = [
         {"function": {"name": call["function"]["name"], "arguments": arguments(call)}}
@@ -138,6 +146,8 @@ class OllamaReader:
         if message.get("thinking"):
             yield from reasoning_of(message["thinking"])
         if images := message.get("images"):
+            from .._core.response.others import media_of  # noqa: PLC0415 - most answers are text
+
             for image in images if isinstance(images, list) else (images,):
                 yield media_of("image", data=image) or Native("images", image)
         if not READ.issuperset(message):

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import SAME_LEVELS, level
 from .._core.errors import G4fliteError, LimitError, OptionError, ProviderError
 from .._core.events import Event, Finish, Native, Reasoning, ServerToolResult, TurnState, Usage
-from .._core.media import filename_of
 from .._core.messages import Message
 from .._core.options import (
     OPTIONS,
@@ -35,13 +33,12 @@ from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.others import annotation_of, image_of, media_of, server_call, sources_of, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.tails import Tail
 from .._core.response.thinking import ThinkTag
-from .._core.takes import CHAT_MEDIA, Refused, Takes
+from .._core.takes import CHAT_MEDIA, SAME_LEVELS, Refused, Takes
 
 # The options that have the common name in this protocol.
 SAME = {name: name for name in OPTIONS if name not in ("max_tokens", "tools", "reasoning_effort", "logprobs", "cache")}
@@ -117,8 +114,16 @@ TAKES = Takes(
 )
 
 
+# The models of Gemini that refuse an answer's first tool call without a signature, also in this protocol, and the
+# signature that they do not check (intrafind/ihub-apps#2240, earendil-works/pi#1825; ai.google.dev, 2026).
+GEMINI = r"(models/)?gemini-([3-9]|\d\d).*"
+UNCHECKED = {"google": {"thought_signature": "skip_thought_signature_validator"}}
+
+
 def effort_as_it_is(call: Call) -> dict[str, Any]:
     """Return the fields of `reasoning_effort` in OpenAI's form, which has our levels and no budget."""
+    from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
     return non_empty(reasoning_effort=level(call, SAME_LEVELS))
 
 
@@ -130,7 +135,8 @@ def chat(
     `reasoning` returns the fields of `reasoning_effort`, and `names` are the options that a dialect names otherwise.
     """
     check_effort(call, takes)
-    tools, thought = call.options.get("tools", ()), reasoning(call)
+    tools = call.options.get("tools", ())
+    thought = reasoning(call) if "reasoning_effort" in call.options else {}
     # The options go out unchanged.  These functions raise for a value that the service would refuse.
     check_tools(tools, takes), stops(call.options)
     check_refused(call.model, call.options, call.extra, call.messages, takes, thought.get("thinking"))
@@ -173,6 +179,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
 
     400 "The `reasoning_content` in the thinking mode must be passed back to the API." without the field in a message
     with tool calls; an empty text is accepted (pydantic-ai's cassettes; continuedev/continue#11711, 2026).
+    The first call gets a signature that is not checked if it has none and the model is Gemini 3 or a later one.
     """
     fields: dict[str, Any] = {**message}
     if isinstance(message["content"], list):
@@ -191,6 +198,8 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if "audio" in fields:
         # The transcript is in the audio.
         del fields["content"]
+    if calls and "tool_calls.extra_content" in takes.keys and re.fullmatch(GEMINI, model or ""):
+        calls[0].setdefault("extra_content", UNCHECKED)
     # OpenRouter's details repeat the reasoning.
     if takes.reasoning and reasoning and "reasoning_details" not in fields:
         fields[takes.reasoning] = reasoning
@@ -224,6 +233,8 @@ def as_chat_part(part: dict[str, Any]) -> dict[str, Any]:
     """
     if part["type"] != "file" or "file_id" in part["file"]:
         return part
+    from .._core.media import filename_of  # noqa: PLC0415 - most messages are text alone
+
     file = part["file"]
     data = file.get("file_data") or file["file_url"]
     return {**part, "file": {"filename": filename_of(part), "file_data": data}}
@@ -448,6 +459,8 @@ class ChatReader:
             self._text.add(text)
             yield from (text,) if self._think.off else self._think.feed(text)
         elif kind == "image_url":
+            from .._core.response.others import image_of  # noqa: PLC0415 - most answers are text
+
             yield image_of(kind, part)
         # A `reference`, a `document_url`.
         else:
@@ -458,6 +471,8 @@ class ChatReader:
         if key == "audio" and isinstance(value, dict):
             yield from self._spoken(value)
         elif key in ("annotations", "images") and isinstance(value, list):
+            from .._core.response.others import annotation_of, image_of  # noqa: PLC0415 - most answers are text
+
             yield from (annotation_of(key, one) if key == "annotations" else image_of(key, one) for one in value)
         elif key == "executed_tools" and isinstance(value, list):
             for tool in value:
@@ -473,6 +488,8 @@ class ChatReader:
         if audio.get("transcript"):
             yield text_or_error(audio["transcript"])
         if audio.get("data"):
+            from .._core.response.others import media_of  # noqa: PLC0415 - most answers are text
+
             sound = media_of("audio", data=audio["data"], mime_type=self._sound)
             self._sound = sound.mime_type if sound else ""
             yield sound or Native("audio", audio)
@@ -482,6 +499,8 @@ class ChatReader:
 
         Sources: types of groq-python 1.7.0; pydantic-ai's cassettes (2026).
         """
+        from .._core.response.others import server_call, word  # noqa: PLC0415 - most answers are text
+
         place = name_of(tool.get("index")) or ""
         found = {key: value for key, value in tool.items() if key in OUTCOMES and value}
         if place not in self._ran:
@@ -536,7 +555,10 @@ class ChatReader:
         yield from self._calls.whole()
         if self._details:
             yield TurnState({"reasoning_details": joined_details(self._details)})
-        yield from sources_of(self._sources)
+        if self._sources:
+            from .._core.response.others import sources_of  # noqa: PLC0415 - most answers are text
+
+            yield from sources_of(self._sources)
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
         if finish.reason == "error":
             said = f"the service ended its reply with the finish reason {finish.native}; try again"

@@ -11,10 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.effort import SAME_LEVELS, level
 from .._core.errors import LimitError, MessagesError
 from .._core.events import Finish, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
-from .._core.media import filename_of
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -34,11 +32,10 @@ from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.others import annotation_of, media_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.service_errors import KEPT, reported
-from .._core.takes import IMAGES
+from .._core.takes import IMAGES, SAME_LEVELS
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES
 
@@ -96,7 +93,6 @@ def payload(call: Call) -> JSON:
     `parallel_tool_calls` without tools is left out, and `cache=True` changes nothing: the service caches by itself.
     """
     check_effort(call, TAKES)
-    effort = level(call, SAME_LEVELS)
     (kind, name), wanted = tool_choice(call.options, call.extra) or ("", ""), schema(call.options)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     tools = [
@@ -121,7 +117,7 @@ def payload(call: Call) -> JSON:
         }
         | as_wire_names(call.options, max_tokens="max_output_tokens", temperature="temperature", top_p="top_p",
                         user="user", metadata="metadata")
-        | non_empty(reasoning=non_empty(effort=effort))
+        | reasoning(call)
         | asked
         | (as_wire_names(call.options, parallel_tool_calls="parallel_tool_calls") if has_tools(call.options, call.extra)
            else {})
@@ -198,6 +194,15 @@ def turn_items(message: Message) -> Iterator[dict[str, Any]]:
         yield {"role": "assistant", "content": [{"type": "output_text", "text": text}]}
 
 
+def reasoning(call: Call) -> dict[str, Any]:
+    """Return the field `reasoning` of the option `reasoning_effort`."""
+    if "reasoning_effort" not in call.options:
+        return {}
+    from .._core.effort import level  # noqa: PLC0415 - most calls give no level
+
+    return {"reasoning": {"effort": level(call, SAME_LEVELS)}}
+
+
 def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return one part of a content in the protocol's form; `kind` is the type of a part that is text."""
     if part["type"] == "text":
@@ -208,6 +213,8 @@ def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
         image = {"file_id": media["file_id"]} if "file_id" in media else {"image_url": media["url"]}
         return {**kept, "type": "input_image", **image, "detail": media.get("detail", "auto")}
     if "file_data" in media:
+        from .._core.media import filename_of  # noqa: PLC0415 - most messages are text
+
         media["filename"] = filename_of(part)
     elif "filename" in media:
         # The service takes a name beside the data alone (types of openai-python 3.57.0).
@@ -348,9 +355,13 @@ class ResponsesReader:
             elif part.get("type") in PARTS or (kind.endswith("done") and part.get("type") not in SUMMARY):
                 yield from self._come(index, number, item_id, part)
         elif kind == ANNOTATION:
+            from .._core.response.others import annotation_of  # noqa: PLC0415 - most answers are text
+
             self._at("text", index, number, item_id).notes += 1
             yield annotation_of("output_text.annotation.added", frame.get("annotation"))
         elif kind == AUDIO:
+            from .._core.response.others import media_of  # noqa: PLC0415 - most answers are text
+
             sound = media_of("audio", data=frame.get("delta"), mime_type=self._sound)
             self._sound = sound.mime_type if sound else ""
             self._whole.add(str(kind))
@@ -440,6 +451,8 @@ class ResponsesReader:
             yield from logprobs_of(value) if begins and text else ()
         notes = value.get("annotations")
         for note in notes[part.notes :] if isinstance(notes, list) else ():
+            from .._core.response.others import annotation_of  # noqa: PLC0415 - most answers are text
+
             part.notes += 1
             yield annotation_of("output_text.annotation.added", note)
 
@@ -662,6 +675,8 @@ class ResponsesReader:
 
 def others(kind: str, item: dict[str, Any]) -> Iterator[Other]:
     """Yield the content of an item, or of a part of a message, that is neither text nor reasoning nor a tool call."""
+    from .._core.response.others import media_of, server_call, word  # noqa: PLC0415 - most answers are text
+
     if kind == "image_generation_call":
         form = item.get("output_format")
         mime_type = f"image/{form}" if isinstance(form, str) else None

@@ -7,10 +7,10 @@ and .../api/migration-2026-10-21.  Since that version the official clients name 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
 from .anthropic_thinking import CONTROLS, Signer, checked
 from .checks import (
     BOOLEAN,
@@ -48,7 +48,18 @@ from .conversation import (
 from .effort import switched
 from .framing import sse
 from .model_refusals import SERVER_BLOCKS
-from .pieces import UNCOUNTED, Hidden, Piece, Problem, arguments_object, collect, fragments, translate_finish
+from .pieces import (
+    UNCOUNTED,
+    Hidden,
+    Part,
+    Piece,
+    Problem,
+    arguments_object,
+    collect,
+    fragments,
+    translate_finish,
+    unknown,
+)
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import ANTHROPIC_PAIRS, anthropic
 from .signatures import Bound
@@ -69,7 +80,12 @@ REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use",
            "pause": "pause_turn"}  # fmt: skip
 
 # The type of the block for each kind of piece; "" for none.
-KINDS = {ToolCall: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: ""}
+KINDS = {
+    ToolCall: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: "",
+    ServerToolCall: "server_tool_use", ServerToolResult: "tool_result",
+}  # fmt: skip
+# The kinds of blocks that hold one piece each.
+SINGLE = ("tool_use", "redacted_thinking", "server_tool_use", "tool_result")
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
 RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
@@ -237,7 +253,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     kind, index, usage, told = "", 0, UNCOUNTED, None
     # Signs what has been said in the open block.
     signer, said = Signer(turn.bound), list[str]()
-    for piece in translate_finish(pieces, REASONS, hidden=True):
+    for piece in with_ids(turn, translate_finish(pieces, REASONS, hidden=True)):
         if isinstance(piece, Usage):
             usage = piece
             continue
@@ -249,7 +265,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             counts = _input(usage) | {"output_tokens": 1}
             yield {"type": "message_start", "message": _message(turn, [], None, counts)}
         wanted = KINDS.get(type(piece), "text")
-        if kind and (kind != wanted or wanted in ("tool_use", "redacted_thinking")):
+        if kind and (kind != wanted or wanted in SINGLE):
             if kind in ("text", "thinking"):
                 block = signer.signed({"type": kind, kind: "".join(said)})
                 said.clear()
@@ -259,7 +275,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             index, kind = index + 1, ""
         if wanted and not kind:
             block = _empty_block(turn, piece, index)
-            if wanted == "redacted_thinking":
+            if wanted in ("redacted_thinking", "tool_result"):
                 block = signer.signed(block)
             yield {"type": "content_block_start", "index": index, "content_block": block}
             kind = wanted
@@ -270,11 +286,13 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 done = {"stop_reason": piece.native, "stop_sequence": None}
                 yield {"type": "message_delta", "delta": done, "usage": counts}
                 yield {"type": "message_stop"}
-            case ToolCall():
+            case ToolCall() | ServerToolCall():
                 signer.signed({**_empty_block(turn, piece, index), "input": _input_of(piece)})
                 for fragment in ["", *fragments(piece.arguments)]:
                     yield _delta(index, {"type": "input_json_delta", "partial_json": fragment})
-            case Hidden():
+            case Citation():
+                yield _delta(index, {"type": "citations_delta", "citation": _citation(piece)})
+            case Hidden() | ServerToolResult():
                 pass
             case Reasoning() if "omitted" in turn.form:
                 pass
@@ -286,7 +304,43 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 yield _delta(index, {"type": "text_delta", "text": piece})
 
 
-def _input_of(call: ToolCall) -> Any:
+# All pieces but media, which the service does not send.
+Sent: TypeAlias = str | Reasoning | ToolCall | Citation | ServerToolCall | ServerToolResult | Usage | Finish | Problem
+
+
+def with_ids(turn: Turn, pieces: Iterator[Piece]) -> Iterator[Sent]:
+    """Yield the pieces with an id for each call of a tool of the service, and for its result.
+
+    Raise `Refusal` 500 for media, which the service cannot send, and for the result of a tool that it does not have.
+    """
+    calls, last = 0, ""
+    for piece in pieces:
+        match piece:
+            case Media():
+                raise unknown(piece)
+            case ServerToolCall():
+                calls += 1
+                last = piece.id or turn.new_id("srvtoolu", calls)
+                yield piece._replace(id=last)
+            case ServerToolResult():
+                if f"{piece.name}_tool_result" not in SERVER_BLOCKS:
+                    raise unknown(piece)
+                yield piece._replace(id=piece.id or last)
+            case _:
+                yield piece
+
+
+def _citation(cited: Citation) -> dict[str, Any]:
+    """Return a citation: of a result of the web search if it has a URL, else of a document."""
+    words = {"cited_text": cited.text or ""}
+    if cited.url:
+        kind = "web_search_result_location"
+        return {"type": kind, **words, "url": cited.url, "title": cited.title, "encrypted_index": "RQ=="}
+    place = {"start_char_index": cited.start or 0, "end_char_index": cited.end or 0}
+    return {"type": "char_location", **words, "document_index": 0, "document_title": cited.title, **place}
+
+
+def _input_of(call: ToolCall | ServerToolCall) -> Any:
     """Return the arguments of a tool call as an object, or as the text that a stream may have in its place."""
     try:
         return arguments_object(call)
@@ -296,27 +350,43 @@ def _input_of(call: ToolCall) -> Any:
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply."""
-    said = collect(translate_finish(pieces, REASONS, hidden=True))
+    said = collect(with_ids(turn, translate_finish(pieces, REASONS, hidden=True)))
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
     signer = Signer(turn.bound)
-    content = [signer.signed(_block(turn, part, index)) for index, part in enumerate(said.parts)]
+    content = [signer.signed(block) for block in _blocks(turn, said.parts)]
     return Reply(200, _message(turn, content, said.end.native, _input(said.usage) | _output(said.usage)))
 
 
-def _block(turn: Turn, part: str | Reasoning | ToolCall, index: int) -> dict[str, Any]:
-    """Return the block of a part, without its signature."""
+def _blocks(turn: Turn, parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """Return the blocks of a reply, without their signatures.  A text and its citations are one block."""
+    made: list[dict[str, Any]] = []
+    for part in parts:
+        last = made[-1] if made and made[-1]["type"] == "text" else None
+        if isinstance(part, str | Citation) and last is None:
+            last = {"type": "text", "text": ""}
+            made.append(last)
+        match part:
+            case str() if last:
+                last["text"] += part
+            case Citation() if last:
+                last.setdefault("citations", []).append(_citation(part))
+            case _:
+                made.append(_block(turn, part, len(made)))
+    return made
+
+
+def _block(turn: Turn, part: Part, index: int) -> dict[str, Any]:
+    """Return the block of a part that is no text, without its signature."""
     match part:
-        case ToolCall():
+        case ToolCall() | ServerToolCall():
             return _empty_block(turn, part, index) | {"input": arguments_object(part)}
-        case Hidden():
-            return _empty_block(turn, part, index)
-        case Reasoning():
+        case Reasoning() if not isinstance(part, Hidden):
             return {"type": "thinking", "thinking": "" if "omitted" in turn.form else part.text}
-    return {"type": "text", "text": part}
+    return _empty_block(turn, part, index)
 
 
-def _delta(index: int, delta: dict[str, str]) -> dict[str, Any]:
+def _delta(index: int, delta: dict[str, Any]) -> dict[str, Any]:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
@@ -325,6 +395,10 @@ def _empty_block(turn: Turn, piece: Piece, index: int) -> dict[str, Any]:
         case ToolCall():
             id_ = piece.id or turn.new_id("toolu", index + 1)
             return {"type": "tool_use", "id": id_, "name": piece.name, "input": {}}
+        case ServerToolCall():
+            return {"type": "server_tool_use", "id": piece.id, "name": piece.name, "input": {}}
+        case ServerToolResult():
+            return {"type": f"{piece.name}_tool_result", "tool_use_id": piece.id, "content": piece.value}
         case Hidden():
             return {"type": "redacted_thinking"}
         case Reasoning():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
 from . import model_refusals
 from .checks import (
     AMOUNT,
@@ -31,7 +31,7 @@ from .checks import (
 from .effort import switched
 from .framing import sse
 from .openai_chat import CONTENT, read_messages
-from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, collect, fragments, translate_finish, unknown
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status and message of each kind of error.
@@ -114,11 +114,13 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     yield {"id": _id(turn), "type": "message-start", "delta": {"message": begin}}
     # The type of the content that is open ("" for none), its index, and the number of tool calls so far.
     kind, index, calls, usage = "", -1, 0, UNCOUNTED
+    cited = 0
     for piece in translate_finish(pieces, REASONS):
         if isinstance(piece, Usage):
             usage = piece
             continue
-        wanted = {str: "text", Reasoning: "thinking"}.get(type(piece), "")
+        # A citation comes while the text is open.
+        wanted = kind if isinstance(piece, Citation) else {str: "text", Reasoning: "thinking"}.get(type(piece), "")
         if kind not in {"", wanted}:
             yield {"type": "content-end", "index": index}
             kind = ""
@@ -130,6 +132,10 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 yield _end({"finish_reason": "ERROR", "error": FAULTS[piece.kind][1]}, usage)
             case Finish():
                 yield _end({"finish_reason": piece.native}, usage)
+            case Citation():
+                yield {"type": "citation-start", "index": cited, "delta": {"message": {"citations": _cited(piece)}}}
+                yield {"type": "citation-end", "index": cited}
+                cited += 1
             case ToolCall():
                 yield _call("tool-call-start", calls, _called(turn, piece, calls, ""))
                 for fragment in fragments(piece.arguments):
@@ -138,8 +144,10 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 calls += 1
             case Reasoning():
                 yield _content("content-delta", index, {"thinking": piece.text})
-            case _:
+            case str():
                 yield _content("content-delta", index, {"text": piece}) | _logprobs(turn, piece)
+            case _:
+                raise unknown(piece)
 
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
@@ -147,16 +155,36 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     said = collect(translate_finish(pieces, REASONS))
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
-    content = [_block(part) for part in said.parts if not isinstance(part, ToolCall)]
+    content, citations = list[dict[str, Any]](), list[dict[str, Any]]()
+    for part in said.parts:
+        match part:
+            case Citation():
+                citations.append(_cited(part))
+            # A citation does not end the text.
+            case str() if content and content[-1]["type"] == "text":
+                content[-1]["text"] += part
+            case str() | Reasoning():
+                content.append(_block(part))
+            case Media() | ServerToolCall() | ServerToolResult():
+                raise unknown(part)
     calls = [_called(turn, call, number, call.arguments) for number, call in enumerate(said.calls)]
     message = {
         "role": "assistant",
         **({"content": content} if content else {}),
         **({"tool_calls": calls} if calls else {}),
+        **({"citations": citations} if citations else {}),
     }
     reply = {"id": _id(turn), "message": message, "finish_reason": said.end.native, "usage": usage_object(said.usage)}
     sure = _logprobs(turn, said.text)
     return Reply(200, reply | ({"logprobs": [sure["logprobs"]]} if sure else {}))
+
+
+def _cited(cited: Citation) -> dict[str, Any]:
+    """Return a citation of words of the answer, with the document that it is from (types of cohere-python 7.3.1)."""
+    document = {name: value for name, value in (("title", cited.title), ("url", cited.url)) if value}
+    source = {"type": "document", "id": "doc:0", "document": {"id": "doc:0", **document}}
+    place = {"start": cited.start or 0, "end": cited.end or 0, "text": cited.text or ""}
+    return {**place, "sources": [source], "type": "TEXT_CONTENT", "content_index": 0}
 
 
 def _block(part: str | Reasoning) -> dict[str, Any]:

@@ -7,13 +7,12 @@ end marker), August 2026.
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from mimetypes import guess_type
 from typing import Any
 from urllib.parse import unquote
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
 from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
@@ -47,10 +46,11 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import compact, sse
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, base64_of, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
-from .signatures import Bound, Signature, digest
+from .signatures import Bound
+from .thought_signatures import SIGNING, check, missing, signed
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
 FAULTS = {
@@ -76,15 +76,6 @@ REASONS = {
     "stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP", "content_filter": "SAFETY", "error": "OTHER",
     "pause": "CONTINUATION",
 }  # fmt: skip
-# The models that refuse a tool call without a signature; they sign without showing any thoughts, too.
-SIGNING = re.compile(r"gemini-([3-9]|\d\d).*")
-# Signatures that are not looked at, for calls of other models (ai.google.dev, thought-signatures).
-UNCHECKED = ("skip_thought_signature_validator", "context_engineering_is_the_way_to_go")
-MISSING = (
-    "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly, "
-    "and missing thought_signature may lead to degraded model performance. Additional data, function call "
-    "`default_api:{}`, position {}."
-)
 
 KNOWN = {
     "temperature": ("temperature", AMOUNT),
@@ -98,7 +89,9 @@ KNOWN = {
 LEVELS = one_of(("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"))
 MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
-KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+# The parts of tools that the service runs itself, which come back as they were: code, and since Gemini 3 any other.
+OWN_TOOLS = ("executableCode", "codeExecutionResult", "toolCall", "toolResponse")
+KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse", *OWN_TOOLS)
 
 
 def read(post: Post) -> Turn:
@@ -138,37 +131,23 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
 
     A call needs one from Gemini 3 on if it is the first of its content and the content is one of the current turn: of
     those behind the last content in which the user says something.  The signature of a call belongs to its name and
-    arguments; that of a text may stand with another text.  Source: ai.google.dev, thought-signatures (2026);
-    docs.apiyi.com, gemini-thought-signature-missing (October 2026): "Corrupted thought signature." for another model's.
+    arguments; that of a text may stand with another text.
     """
     said = [n for n, content in enumerate(contents) if content.get("role") != "model" and not _answers(content)]
     for number, content in enumerate(contents):
         for part in content["parts"]:
             call, mark = part.get("functionCall"), part.get("thoughtSignature")
-            if mark is not None and not _is_unchecked(mark):
-                found = Signature.read("gemini", mark)
-                moved = found is not None and call and found.content != digest(_signed(call))
-                if found is None or moved or found.model != digest(model):
-                    raise Refusal(400, "Corrupted thought signature.")
+            if mark is not None:
+                check(mark, model, signed(call["name"], call.get("args") or {}) if call else None)
         first = next((part for part in content["parts"] if "functionCall" in part), None)
         current = number > max(said, default=-1)
         if SIGNING.fullmatch(model) and current and first and "thoughtSignature" not in first:
-            raise Refusal(400, MISSING.format(first["functionCall"]["name"], number + 1))
+            raise missing(first["functionCall"]["name"], number + 1)
 
 
 def _answers(content: Mapping[str, Any]) -> bool:
     """Return whether a content holds nothing but results of tools."""
     return all("functionResponse" in part for part in content["parts"])
-
-
-def _is_unchecked(mark: str) -> bool:
-    """Return whether a signature is one that is not looked at: as it is, or as Google's client writes these bytes."""
-    return mark in (*UNCHECKED, *(b64encode(text.encode()).decode() for text in UNCHECKED))
-
-
-def _signed(call: Mapping[str, Any]) -> list[Any]:
-    """Return what of a tool call is signed."""
-    return [call["name"], call.get("args") or {}]
 
 
 def _is_mixed(content: Mapping[str, Any]) -> bool:
@@ -300,7 +279,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    usage, signer, begun = UNCOUNTED, Signer(turn), False
+    usage, signer, begun, cited = UNCOUNTED, Signer(turn), False, list[Citation]()
     for piece in _said(turn, pieces):
         match piece:
             case Usage():
@@ -313,7 +292,10 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Problem():
                 yield {"error": _error(piece.kind)}
             case Finish():
-                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native)
+                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native, cited=cited)
+            # The sources come at the end.
+            case Citation():
+                cited.append(piece)
             case _:
                 yield _chunk(turn, usage, [signer.part(piece)], sure=piece if isinstance(piece, str) else "")
         begun = True
@@ -323,7 +305,8 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply: one chunk that has all parts."""
     said = collect(_said(turn, pieces))
     signer = Signer(turn)
-    parts = [signer.part(part) for part in said.parts] or [{"text": ""}]
+    cited = [part for part in said.parts if isinstance(part, Citation)]
+    parts = [signer.part(part) for part in said.parts if not isinstance(part, Citation)] or [{"text": ""}]
     if "text" in parts[-1]:
         parts[-1] |= signer.last()
     match said.end:
@@ -333,7 +316,7 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
             return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
         case Problem():
             return _fault(said.end.kind)
-    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text))
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text, cited=cited))
 
 
 class Signer:
@@ -349,14 +332,17 @@ class Signer:
         # Whether a signature is due.
         self._due = self._newer = SIGNING.fullmatch(turn.bound.model) is not None
 
-    def part(self, piece: str | Reasoning | ToolCall) -> dict[str, Any]:
-        """Return a piece as a part."""
+    def part(self, piece: str | Reasoning | ToolCall | Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
+        """Return a piece as a part; an image and the service's own tools are signed beside the first tool call."""
         match piece:
+            case Media() | ServerToolCall() | ServerToolResult():
+                mark = {"thoughtSignature": self._turn.bound.sign("gemini", "")} if self._due else {}
+                return {**_other(piece), **mark}
             case ToolCall():
                 self._calls += 1
                 id_ = piece.id or (self._turn.new_id("call", self._calls) if self._newer else "")
                 call = {"name": piece.name, "args": arguments_object(piece), **({"id": id_} if id_ else {})}
-                return {"functionCall": call, **self._signature(_signed(call))}
+                return {"functionCall": call, **self._signature(signed(piece.name, call["args"]))}
             case Reasoning():
                 self._due = True
                 return {"text": piece.text, "thought": True}
@@ -371,17 +357,67 @@ class Signer:
         return {"thoughtSignature": self._turn.bound.sign("gemini", content)} if due else {}
 
 
+def _other(piece: Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
+    """Return the part of media, or of a tool that the service runs itself (types of google-genai 3.6.1)."""
+    match piece:
+        case Media(url=str()):
+            return {"fileData": {"fileUri": piece.url, "mimeType": piece.mime_type}}
+        case Media():
+            return {"inlineData": {"mimeType": piece.mime_type, "data": base64_of(piece)}}
+        case ServerToolCall(name="code_execution"):
+            return {"executableCode": {"language": "PYTHON", **arguments_object(piece), **_id(piece)}}
+        case ServerToolCall():
+            return {"toolCall": {"toolType": piece.name, "args": arguments_object(piece), **_id(piece)}}
+        case ServerToolResult(name="code_execution"):
+            value = piece.value if isinstance(piece.value, dict) else {"output": compact(piece.value)}
+            return {"codeExecutionResult": {"outcome": "OUTCOME_OK", **value, **_id(piece)}}
+    return {"toolResponse": {"toolType": piece.name, "response": piece.value, **_id(piece)}}
+
+
+def _id(piece: ServerToolCall | ServerToolResult) -> dict[str, str]:
+    return {"id": piece.id} if piece.id else {}
+
+
+def _grounding(cited: list[Citation]) -> dict[str, Any]:
+    """Return the `groundingMetadata` of sources: the pages, and the passages of the answer that they support.
+
+    A place of 0 is left out, as in all of Protobuf's JSON.
+    """
+    chunks, supports = list[dict[str, Any]](), list[dict[str, Any]]()
+    for one in cited:
+        web = {name: value for name, value in (("uri", one.url), ("title", one.title)) if value}
+        places = {name: value for name, value in (("startIndex", one.start), ("endIndex", one.end)) if value}
+        segment = {**places, **({"text": one.text} if one.text else {})}
+        if web:
+            chunks.append({"web": web})
+        if segment:
+            indices = {"groundingChunkIndices": [len(chunks) - 1]} if web else {}
+            supports.append({"segment": segment, **indices})
+    named = {"groundingChunks": chunks, "groundingSupports": supports}
+    return {name: value for name, value in named.items() if value}
+
+
 def _blocked(turn: Turn, usage: Usage) -> dict[str, Any]:
     """Return the answer to a prompt that the service does not accept."""
     return {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, **_rest(turn, usage)}
 
 
 def _chunk(
-    turn: Turn, usage: Usage, parts: list[dict[str, Any]], reason: str | None = None, *, sure: str = ""
+    turn: Turn,
+    usage: Usage,
+    parts: list[dict[str, Any]],
+    reason: str | None = None,
+    *,
+    sure: str = "",
+    cited: list[Citation] | None = None,
 ) -> dict[str, Any]:
-    """Return a chunk; `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it."""
+    """Return a chunk with the sources `cited`.
+
+    `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it.
+    """
     finish = {"finishReason": reason} if reason else {}
-    candidate = {"content": {"parts": parts, "role": "model"}, **finish, "index": 0}
+    grounding = {"groundingMetadata": _grounding(cited)} if cited else {}
+    candidate = {"content": {"parts": parts, "role": "model"}, **finish, **grounding, "index": 0}
     if sure and "logprobs" in turn.options:
         token = {"token": sure, "tokenId": 0, "logProbability": 0.0}
         candidate["logprobsResult"] = {"topCandidates": [{"candidates": [token]}], "chosenCandidates": [token]}

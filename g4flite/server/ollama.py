@@ -33,7 +33,7 @@ from .checks import (
 )  # fmt: skip
 from .conversation import assistant, data_url, image_part, joined, text_part, tool_call
 from .framing import compact
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish
+from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish, unknown
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status and message of each kind of error.
@@ -126,8 +126,10 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
                 line = _line(turn, {"content": "", "tool_calls": [_called(piece)]})
             case Reasoning():
                 line = _line(turn, {"content": "", "thinking": piece.text})
-            case _:
+            case str():
                 line = _line(turn, {"content": piece}) | _logprobs(turn, piece)
+            case _:
+                raise unknown(piece)
         yield compact(line).encode() + b"\n"
 
 
@@ -136,6 +138,8 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     said = collect(translate_finish(pieces, REASONS))
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
+    for other in said.others:
+        raise unknown(other)
     thinking = {"thinking": said.reasoning} if said.reasoning else {}
     called = {"tool_calls": [_called(call) for call in said.calls]} if said.calls else {}
     last = _last(turn, {"content": said.text, **thinking, **called}, said.end, said.usage)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import chat_others
 from .checks import (
     AMOUNT,
     BOOLEAN,
@@ -22,6 +23,7 @@ from .checks import (
     OBJECT,
     OBJECTS,
     STOP,
+    STRINGS,
     TEXT,
     TOOLS,
     Refusal,
@@ -85,7 +87,8 @@ def chat(habits: Habits) -> Protocol:
 def read(habits: Habits, post: Post) -> Turn:
     """Return the request in common terms.
 
-    `form` has `usage` if the usage is asked for, and `plain` if the client wants no padding against eavesdroppers.
+    `form` has `usage` if the usage is asked for, `plain` if the client wants no padding against eavesdroppers, and
+    `spoken` if the text is to be the transcript of audio.
     """
     post.demand_key(*habits.key_headers)
     data = post.data()
@@ -101,7 +104,10 @@ def read(habits: Habits, post: Post) -> Turn:
     for tool in may(data, "tools", TOOLS) or ():
         if need(tool, "type", TEXT, "tools: ") == "function":
             need(need(tool, "function", OBJECT, "tools: "), "name", NAME, "tools: function.")
-    form = {"usage": extra.get("include_usage"), "plain": extra.get("include_obfuscation") is False}
+    spoken = "audio" in (may(data, "modalities", STRINGS) or ())
+    form = {
+        "usage": extra.get("include_usage"), "plain": extra.get("include_obfuscation") is False, "spoken": spoken,
+    }  # fmt: skip
     return Turn(
         model=model,
         messages=messages,
@@ -187,7 +193,7 @@ def write(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes
 def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     usage, calls, thought, begun = UNCOUNTED, 0, False, False
     # The reasoning, which is signed at its end.
-    thoughts = list[str]()
+    thoughts, others = list[str](), chat_others.Others(habits, turn)
     for piece in habits.pieces(_translated(habits, pieces)):
         if isinstance(piece, Usage):
             usage = piece
@@ -213,8 +219,12 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
                 thoughts.append(piece.text)
                 if delta := habits.think(piece.text):
                     yield sse(_chunk(habits, turn, delta))
-            case _:
+            case str() if "spoken" in turn.form:
+                yield sse(_chunk(habits, turn, {"audio": {"id": chat_others.AUDIO, "transcript": piece}}))
+            case str():
                 yield sse(_chunk(habits, turn, habits.text(piece, thought), logprobs=token(turn, piece)))
+            case _:
+                yield sse(_chunk(habits, turn, others.delta(piece)))
     if habits.done:
         yield DONE
 
@@ -240,9 +250,12 @@ def _assistant_message(habits: Habits, turn: Turn, said: Whole) -> JSON:
         message[field] = [*message[field], *value]
     if isinstance(thought.get("content"), list):
         message["content"] = thought["content"] + (text["content"] or [])
+    message |= chat_others.whole(habits, turn, said.others)
+    if "audio" in message and "spoken" in turn.form:
+        message["content"], message["audio"]["transcript"] = None, said.text
     if said.calls:
         message["tool_calls"] = [
-            {**_identity(turn, call, number), "function": {"name": call.name, "arguments": call.arguments}}
+            {**_identity(habits, turn, call, number), "function": {"name": call.name, "arguments": call.arguments}}
             for number, call in enumerate(said.calls)
         ]
     return message
@@ -287,13 +300,17 @@ def _call_deltas(habits: Habits, turn: Turn, call: ToolCall, number: int) -> Ite
     """Yield the deltas of a tool call: its name, then the fragments of its arguments; or a single delta with both."""
     whole = habits.whole_calls
     asked = {"name": call.name, "arguments": call.arguments if whole else ""}
-    yield {"tool_calls": [{"index": number, **_identity(turn, call, number), "function": asked}]}
+    yield {"tool_calls": [{"index": number, **_identity(habits, turn, call, number), "function": asked}]}
     for fragment in () if whole else fragments(call.arguments):
         yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
 
 
-def _identity(turn: Turn, call: ToolCall, number: int) -> JSON:
-    return {"id": call.id or turn.new_id("call", number + 1), "type": "function"}
+def _identity(habits: Habits, turn: Turn, call: ToolCall, number: int) -> JSON:
+    return {
+        "id": call.id or turn.new_id("call", number + 1),
+        "type": "function",
+        **habits.mark_call(turn, call, number),
+    }
 
 
 def _chunk(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .._core.events import ToolCall
 from .pieces import Piece
 from .protocol import Reply, Turn
 from .refusals import Check, nothing
@@ -115,8 +116,12 @@ class Habits:
     sign: Callable[[Turn, str], JSON] = lambda _, __: {}
     # The delta of a piece of text; the flag says whether reasoning came before it.
     text: Callable[[str, bool], JSON] = lambda text, _: {"content": text}
+    # More fields of the tool call of this number in the reply, from 0.
+    mark_call: Callable[[Turn, ToolCall, int], JSON] = lambda _, __, ___: {}
     # Whether a tool call is one delta instead of many.
     whole_calls: bool = False
+    # What a reply may hold besides: `image`, `audio`, `citation`, and `tool` for tools that the service runs itself.
+    others: tuple[str, ...] = ()
     # Changes the pieces before they are written.
     pieces: Callable[[Iterator[Piece]], Iterator[Piece]] = lambda pieces: pieces
     # Changes a chunk, or a reply that is not streamed, before it is sent.

@@ -7,13 +7,13 @@ Source: https://platform.openai.com/docs/api-reference/responses, .../responses-
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
 from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
@@ -46,16 +46,33 @@ from .conversation import (
     text_part,
     tool_call,
 )
-from .framing import sse
+from .framing import compact, sse
 from .openai_habits import JSON, Habits, error, head, path, shown, token
-from .pieces import UNCOUNTED, Hidden, Piece, Problem, collect, fragments, translate_finish
+from .pieces import (
+    UNCOUNTED,
+    Hidden,
+    Piece,
+    Problem,
+    arguments_object,
+    base64_of,
+    collect,
+    fragments,
+    translate_finish,
+    unknown,
+)
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
 from .signatures import Bound, Signature, digest
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
 ROLE = one_of(("system", "developer", "user", "assistant"))
-ITEM = one_of(("message", "function_call", "function_call_output", "reasoning"))
+# The items of tools that the service runs itself: the prefix of their ids, and the field with what was found.
+OWN_TOOLS = {
+    "web_search_call": ("ws", "results"), "file_search_call": ("fs", "results"),
+    "code_interpreter_call": ("ci", "outputs"), "mcp_call": ("mcp", "output"),
+    "image_generation_call": ("ig", "result"),
+}  # fmt: skip
+ITEM = one_of(("message", "function_call", "function_call_output", "reasoning", *OWN_TOOLS))
 INPUT_PARTS = ("input_text", "input_image", "input_file")
 # The fields of a file: its data have a name.
 FILES = (("file_data", "filename"), ("file_url",), ("file_id",))
@@ -71,7 +88,7 @@ LOGPROBS = "message.output_text.logprobs"
 # The status of a complete reply, or the reason why a reply is incomplete.
 COMPLETED = "completed"
 # The id of an item that came behind reasoning: it says which.
-BEHIND_REASONING = re.compile(r"(?:msg|fc)_(\d+_|)\d+_rs_(\d+)")
+BEHIND_REASONING = re.compile(r"(?:msg|fc|ws|fs|ci|mcp|ig)_(\d+_|)\d+_rs_(\d+)")
 NOTHING: dict[str, Any] = {}
 # What the encrypted content of a reasoning item signs that has begun, and of one that is whole.
 BEGUN, WHOLE = "begun", "whole"
@@ -131,7 +148,8 @@ def _check_reasoning(items: list[dict[str, Any]], account: str, *, stored: bool)
         if kind == "reasoning":
             _check_encrypted(item, account, stored=stored)
             known.add(id_)
-            answers = following.get("role") == "assistant" or following.get("type") in ("reasoning", "function_call")
+            kinds = ("reasoning", "function_call", *OWN_TOOLS)
+            answers = following.get("role") == "assistant" or following.get("type") in kinds
             if not answers:
                 raise Refusal(
                     400, f"Item '{id_}' of type 'reasoning' was provided without its required following item."
@@ -278,6 +296,14 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
                 yield {"type": f"response.{status}", "response": response}
             case ToolCall():
                 yield from output.call(piece)
+            case Media():
+                yield from output.draw(piece)
+            case Citation():
+                yield from output.cite(piece)
+            case ServerToolCall():
+                yield from output.run(piece)
+            case ServerToolResult():
+                output.find(piece)
             case Hidden():
                 yield from output.hide()
             case Reasoning():
@@ -297,23 +323,79 @@ class Output:
     items: list[JSON] = field(default_factory=list)
     kind: str = ""
     text: str = ""
-    # The logprobs of the text of the last message.
+    # The logprobs of the text of the last message, and its annotations.
     sure: list[JSON] = field(default_factory=list)
+    notes: list[JSON] = field(default_factory=list)
     calls: int = 0
     # The number of the last reasoning item, 0 for none.
     thought: int = 0
 
     def say(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of text."""
+        yield from self._begin_message()
+        self.text += text
+        self.sure += token(self.turn, text)
+        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=token(self.turn, text))
+
+    def _begin_message(self) -> Iterator[JSON]:
         if self.kind != "message":
             yield from self.close()
             item = {"type": "message", "status": "in_progress", "content": [], "role": "assistant"}
             yield self._open("message", "msg", item)
             yield self._event("response.content_part.added", content_index=0, part=_output_text("", []))
-            self.sure = []
-        self.text += text
-        self.sure += token(self.turn, text)
-        yield self._event("response.output_text.delta", content_index=0, delta=text, logprobs=token(self.turn, text))
+            self.sure, self.notes = [], []
+
+    def cite(self, cited: Citation) -> Iterator[JSON]:
+        """Yield the event of a source of the text so far."""
+        yield from self._begin_message()
+        place = {"start_index": cited.start or 0, "end_index": cited.end or 0}
+        note = {"type": "url_citation", "url": cited.url or "", "title": cited.title or "", **place}
+        yield self._event(
+            "response.output_text.annotation.added", content_index=0, annotation_index=len(self.notes), annotation=note
+        )
+        self.notes.append(note)
+
+    def draw(self, media: Media) -> Iterator[JSON]:
+        """Yield the events of an image.  Raise `Refusal` 500 for other media, which no item of the output can be."""
+        kind, _, form = media.mime_type.partition("/")
+        if kind != "image":
+            raise unknown(media)
+        yield from self.close()
+        yield self._open("image_generation_call", "ig", {"type": "image_generation_call", "status": "in_progress"})
+        for state in ("in_progress", "generating", "completed"):
+            yield self._event(f"response.image_generation_call.{state}")
+        self.kind = ""
+        yield self._done(status="completed", result=base64_of(media), output_format=form)
+
+    def run(self, call: ServerToolCall) -> Iterator[JSON]:
+        """Yield the events of a call of a tool of the service, which stays open until it has found something.
+
+        The names of the service's tools are `web_search`, `file_search` and `code_interpreter`; any other is a tool of
+        an MCP server.
+        """
+        yield from self.close()
+        kind = f"{call.name}_call" if f"{call.name}_call" in OWN_TOOLS else "mcp_call"
+        given = arguments_object(call)
+        item: JSON = {"type": kind, "status": "in_progress"}
+        match kind:
+            case "web_search_call":
+                item["action"] = {"type": "search", **given}
+            case "file_search_call":
+                item |= {"queries": given.get("queries", []), "results": None}
+            case "code_interpreter_call":
+                item |= {"code": given.get("code", ""), "container_id": "cntr_1", "outputs": None}
+            case _:
+                item |= {"name": call.name, "server_label": "server", "arguments": call.arguments}
+        yield self._open(kind, OWN_TOOLS[kind][0], item)
+        yield self._event(f"response.{kind}.in_progress")
+
+    def find(self, found: ServerToolResult) -> None:
+        """Put what a tool of the service has found into its item.  Raise `Refusal` 500 without one."""
+        if self.kind not in OWN_TOOLS:
+            raise unknown(found)
+        place, value = OWN_TOOLS[self.kind][1], found.value
+        text = value if isinstance(value, str) or place != "output" else compact(value)
+        self.items[-1] = self.items[-1] | {place: text}
 
     def think(self, text: str) -> Iterator[JSON]:
         """Yield the events of a piece of reasoning."""
@@ -351,7 +433,7 @@ class Output:
         kind, self.kind, text = self.kind, "", self.text
         match kind:
             case "message":
-                part = _output_text(text, self.sure)
+                part = _output_text(text, self.sure, self.notes)
                 yield self._event("response.output_text.done", content_index=0, text=text, logprobs=self.sure)
                 yield self._event("response.content_part.done", content_index=0, part=part)
                 yield self._done(status="completed", content=[part])
@@ -366,6 +448,9 @@ class Output:
                 name = self.items[-1]["name"]
                 yield self._event("response.function_call_arguments.done", name=name, arguments=text)
                 yield self._done(status="completed", arguments=text)
+            case str() if kind in OWN_TOOLS:
+                yield self._event(f"response.{kind}.completed")
+                yield self._done(status="completed")
 
     def _open(self, kind: str, prefix: str, item: JSON) -> JSON:
         self.kind, self.text = kind, ""
@@ -384,8 +469,8 @@ class Output:
         return {"type": type_, "item_id": self.items[-1]["id"], "output_index": len(self.items) - 1, **fields}
 
 
-def _output_text(text: str, logprobs: list[JSON]) -> JSON:
-    return {"type": "output_text", "annotations": [], "logprobs": logprobs, "text": text}
+def _output_text(text: str, logprobs: list[JSON], notes: Sequence[JSON] = ()) -> JSON:
+    return {"type": "output_text", "annotations": [*notes], "logprobs": logprobs, "text": text}
 
 
 def usage_object(usage: Usage) -> JSON:

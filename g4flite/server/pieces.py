@@ -4,6 +4,7 @@ A writer is given the pieces in this order:
 
     Usage                            the tokens up to and with the next piece; a later one replaces it
     "text" | Reasoning | ToolCall    in any number and order
+    Media | Citation | ServerToolCall | ServerToolResult    as well, if the service has them: else `unknown`
     Finish | Problem                 one, at the end
 
 In each Usage the first four numbers are given.  A client that does not stream is given what `collect` makes of
@@ -13,11 +14,21 @@ the pieces.
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import (
+    Citation,
+    Finish,
+    Media,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    Usage,
+)
 from .checks import Refusal
 
 KINDS = (
@@ -55,7 +66,12 @@ class Hidden(Reasoning):
         return super().__new__(cls, "")
 
 
-Piece: TypeAlias = str | Reasoning | ToolCall | Usage | Finish | Problem
+Other: TypeAlias = Media | Citation | ServerToolCall | ServerToolResult
+Part: TypeAlias = str | Reasoning | ToolCall | Other
+Piece: TypeAlias = Part | Usage | Finish | Problem
+
+OTHERS = (Media, Citation, ServerToolCall, ServerToolResult)
+"""What a reply may hold besides text, reasoning and calls of the client's tools."""
 
 UNCOUNTED = Usage(0, 0, 0, 0)
 """What a writer takes for the tokens until it is given a Usage."""
@@ -82,8 +98,8 @@ def translate_finish(pieces: Iterable[Piece], words: Mapping[str, str], *, hidde
 class Whole:
     """A reply put together, for a client that wants a single JSON object."""
 
-    # Text, reasoning and tool calls in the order in which they came; neighbours of one kind are joined.
-    parts: tuple[str | Reasoning | ToolCall, ...]
+    # The parts in the order in which they came; neighbours that are both text, or both reasoning, are joined.
+    parts: tuple[Part, ...]
     usage: Usage
     end: Finish | Problem
 
@@ -102,10 +118,15 @@ class Whole:
         """The tool calls."""
         return [part for part in self.parts if isinstance(part, ToolCall)]
 
+    @property
+    def others(self) -> list[Other]:
+        """The parts that are neither text nor reasoning nor tool calls."""
+        return [part for part in self.parts if isinstance(part, OTHERS)]
+
 
 def collect(pieces: Iterable[Piece]) -> Whole:
     """Return the pieces put together; empty text is left out, and hidden reasoning stays by itself."""
-    parts: list[str | Reasoning | ToolCall] = []
+    parts: list[Part] = []
     usage: Usage = UNCOUNTED
     end: Finish | Problem = Finish("stop")
     for piece in pieces:
@@ -122,8 +143,20 @@ def collect(pieces: Iterable[Piece]) -> Whole:
                 parts[-1] = Reasoning(last + piece.text)
             case _:
                 parts.append(piece)
-    said = (part for part in parts if isinstance(part, Hidden) or part not in {"", Reasoning("")})
+    said = (part for part in parts if isinstance(part, Hidden) or part not in ("", Reasoning("")))
     return Whole(tuple(said), usage, end)
+
+
+def unknown(piece: Other) -> Refusal:
+    """Return the fault of a reply that holds what the service has no form for."""
+    return Refusal(500, f"reply: expected nothing that this service cannot send, not {piece!r}")
+
+
+def base64_of(media: Media) -> str:
+    """Return the data of media as base64.  Raise `Refusal` 500 for media that have a URL alone."""
+    if media.data is None:
+        raise unknown(media)
+    return b64encode(media.data).decode()
 
 
 def fragments(text: str) -> Iterator[str]:
@@ -131,7 +164,7 @@ def fragments(text: str) -> Iterator[str]:
     return (text[start : start + 8] for start in range(0, len(text), 8))
 
 
-def arguments_object(call: ToolCall) -> dict[str, Any]:
+def arguments_object(call: ToolCall | ServerToolCall) -> dict[str, Any]:
     """Return the arguments of a tool call as an object, for protocols that do not send them as text.
 
     Empty arguments are {}.  Raise `Refusal` 500 if the arguments are not a JSON object.
@@ -141,5 +174,7 @@ def arguments_object(call: ToolCall) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise Refusal(500, f"ToolCall.arguments: expected a JSON object in this protocol, not {call.arguments!r}")
+        raise Refusal(
+            500, f"{type(call).__name__}.arguments: expected a JSON object in this protocol, not {call.arguments!r}"
+        )
     return value

@@ -6,6 +6,8 @@ with Emulator(reply=lambda messages: "Hello to you") as e:
     print(e.exchanges[-1].problem)          # why the last request was refused, None if it was not
     # What any service but the four retired ones can say:
     e.reply = lambda messages: [Reasoning("Hm"), "Sunny", ToolCall("", "weather", '{"city": "Oslo"}')]
+    # What some can say: images, sources, and tools that the service runs itself
+    e.reply = lambda messages: [Media("image/png", data), "Snow", Citation("Snow", "https://a.test", "News", 0, 4)]
 
 with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.AsyncClient
     stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client).text()
@@ -20,7 +22,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .._core.events import Finish, Reasoning, Start, ToolCall, Usage
+    from .._core.events import (
+        Citation,
+        Finish,
+        Media,
+        Reasoning,
+        ServerToolCall,
+        ServerToolResult,
+        Start,
+        ToolCall,
+        Usage,
+    )
     from ..server.pieces import Hidden, Problem
     from .emulator import Emulator
     from .exchange import Exchange
@@ -30,13 +42,15 @@ if TYPE_CHECKING:
     from .script import Script
 
 __all__ = [
-    "Emulator", "Exchange", "Finish", "Hidden", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer",
-    "ReplyFunction", "Script", "Start", "ToolCall", "Usage", "record", "replay",
+    "Citation", "Emulator", "Exchange", "Finish", "Hidden", "Media", "NotRecorded", "Problem", "Reasoning", "Recorder",
+    "Replayer", "ReplyFunction", "Script", "ServerToolCall", "ServerToolResult", "Start", "ToolCall", "Usage",
+    "record", "replay",
 ]  # fmt: skip
 
 # The module of each name.
 _HOME = {
-    **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "Usage"), ".._core.events"),
+    **dict.fromkeys(("Citation", "Finish", "Media", "Reasoning", "ServerToolCall", "ServerToolResult", "Start",
+                     "ToolCall", "Usage"), ".._core.events"),
     "Hidden": "..server.pieces", "Problem": "..server.pieces", "ReplyFunction": ".replies",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
     "Recorder": ".recorder", "record": ".recorder",

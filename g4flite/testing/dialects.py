@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from .._core.events import Reasoning, Usage
-from ..server import refusals
+from .._core.events import Reasoning, ToolCall, Usage
+from ..server import refusals, thought_signatures
 from ..server.anthropic import ANTHROPIC
 from ..server.cohere import COHERE
 from ..server.framing import DONE
@@ -133,7 +133,7 @@ def dress_openai(turn: Turn, chunk: JSON) -> JSON:
     """Add what OpenAI says besides; in a stream also zeros that hide the length of the text, unless unwanted."""
     if not turn.stream:
         (choice,) = chunk["choices"]
-        choices = [{"logprobs": None, **choice, "message": {**choice["message"], "annotations": []}}]
+        choices = [{"logprobs": None, **choice, "message": {"annotations": [], **choice["message"]}}]
         return {**chunk, "choices": choices, "service_tier": "default"}
     extra = {} if "plain" in turn.form else {"obfuscation": "0" * (-len(str(chunk["choices"])) % 16)}
     return {**chunk, "service_tier": "default", **extra}
@@ -218,6 +218,24 @@ def text_list(text: str, thought: bool) -> JSON:
     return {"content": [{"type": "text", "text": text}] if thought else text}
 
 
+def sign_call(turn: Turn, call: ToolCall, number: int) -> JSON:
+    """Return the field in which Gemini signs the first call of a reply, from Gemini 3 on."""
+    model = turn.bound.model.removeprefix("models/")
+    if number or not thought_signatures.SIGNING.fullmatch(model):
+        return {}
+    bound = turn.bound._replace(model=model)
+    mark = bound.sign("gemini", thought_signatures.signed(call.name, call.arguments))
+    return {"extra_content": {"google": {"thought_signature": mark}}}
+
+
+def dress_gemini(_: Turn, chunk: JSON) -> JSON:
+    """Leave out the index of a tool call, which comes whole in one delta (noho/dayu-agent#45, 2026)."""
+    for choice in chunk["choices"]:
+        for call in choice.get("delta", {}).get("tool_calls", ()):
+            del call["index"]
+    return chunk
+
+
 EMPTY: JSON = {"content": ""}
 # The parts of those services that take files and audio.
 FILES = (*SHOWN, "file", "input_audio")
@@ -225,14 +243,17 @@ FILES = (*SHOWN, "file", "input_audio")
 DIALECTS = {
     "openai": Habits(
         parts=FILES, check=refusals.openai, role={"content": "", "refusal": None}, dress=dress_openai,
+        others=("audio", "citation"),
     ),
     "azure": Habits(
         bases=("/openai/deployments/[^/]+", "/openai/v1"), parts=(*SHOWN, "input_audio"), check=refusals.openai,
+        others=("audio",),
         key_headers=("api-key", "authorization"), fault=shaped(azure_error), role=EMPTY, dress=dress_azure,
         first={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]},
     ),
     "openrouter": Habits(
         bases=("/api/v1",), check=refusals.openrouter, sign=sign_details, parts=FILES,
+        others=("image", "audio", "citation"),
         id_header="x-generation-id", id="gen-1", reply_id="gen-1", fault=shaped(openrouter_error),
         error_event=openrouter_event, error_in_chunk=True, comment="OPENROUTER PROCESSING", role=EMPTY,
         think=reasoning_details, dress=dress_openrouter, usage="last",
@@ -251,7 +272,7 @@ DIALECTS = {
     "groq": Habits(
         bases=("/openai/v1",), check=refusals.groq,
         fault=shaped(groq_error), error_event=groq_event, error_event_name="error", role=EMPTY, think=reasoning,
-        usage="finish", x_groq=True,
+        usage="finish", x_groq=True, others=("citation", "tool"),
     ),
     "zai": Habits(
         bases=("/api/paas/v4", "/api/coding/paas/v4"),
@@ -282,15 +303,23 @@ DIALECTS = {
         check=refusals.mistral, parts=(*FILES, "document_url", "thinking"), fault=mistral_fault, role=EMPTY,
         think=thinking_list, text=text_list, whole_calls=True, usage="finish",
     ),
+    # Gemini's path for OpenAI's clients.  It says nothing of its thoughts unless it is asked to.
+    "gemini": Habits(
+        bases=("/v1beta/openai",), parts=FILES, check=thought_signatures.check_chat, mark_call=sign_call, role=EMPTY,
+        whole_calls=True, dress=dress_gemini,
+    ),
     "moonshot": Habits(check=refusals.moonshot, role=EMPTY, think=reasoning_content, usage="finish"),
     "xai": Habits(check=refusals.xai, role=EMPTY, think=reasoning_content, usage="finish"),
     "perplexity": Habits(check=refusals.perplexity, bases=("",), role=EMPTY),
     "github-models": Habits(check=refusals.github, bases=("/inference", "/orgs/[^/]+/inference"), role=EMPTY),
     "fireworks": Habits(bases=("/inference/v1",), role=EMPTY),
 }  # fmt: skip
-# Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.
+# Without a dialect, the base path may be that of any service, but not empty: whoever leaves out /v1 is to notice.  And
+# a reply may hold what any of them sends.
 ANY = replace(
-    DIALECTS["openai"], bases=tuple(dict.fromkeys(base for one in DIALECTS.values() for base in one.bases if base))
+    DIALECTS["openai"],
+    others=("image", "audio", "citation", "tool"),
+    bases=tuple(dict.fromkeys(base for one in DIALECTS.values() for base in one.bases if base)),
 )
 
 KEYLESS = {"vllm", "llamacpp", "transformers"}

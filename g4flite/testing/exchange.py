@@ -32,6 +32,8 @@ from .tool_calls import call_of, in_place_of_text
 
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
+# The dialects that a path names.
+BY_PATH = {"/openai/deployments/": "azure", "/v1beta/openai/": "gemini"}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -108,7 +110,7 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             # Clients of OpenAI and of local servers ask for this list.
             exchange.service = "models"
             return _json(Reply(200, MODELS), {})
-        dialect = script.dialect or ("azure" if "/openai/deployments/" in exchange.path else "any")
+        dialect = script.dialect or next((name for part, name in BY_PATH.items() if part in exchange.path), "any")
         if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
             post = Post(

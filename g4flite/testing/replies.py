@@ -6,20 +6,32 @@ pieces = counted(pieces, prompt_tokens=3)        # Usage(3, 1, 0, 4), "Hello", U
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import TypeAlias, TypeVar, get_args
 
-from .._core.events import Finish, FinishReason, Reasoning, Start, ToolCall, Usage
+from .._core.events import (
+    Citation,
+    Finish,
+    FinishReason,
+    Media,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    Start,
+    ToolCall,
+    Usage,
+)
 from ..server.checks import Refusal
 from ..server.conversation import Messages, text_of
-from ..server.pieces import Piece, Problem
+from ..server.pieces import OTHERS, Piece, Problem
 
 Said: TypeAlias = Start | Piece
 ReplyFunction = Callable[[Messages], Said | Iterable[Said]]
 
-EVENTS = (Start, Reasoning, ToolCall, Usage, Finish, Problem)
+EVENTS = (Start, Reasoning, ToolCall, *OTHERS, Usage, Finish, Problem)
 REASONS: tuple[str, ...] = get_args(FinishReason)
 
 Item = TypeVar("Item")
@@ -63,6 +75,8 @@ def _check(piece: object, *, first: bool) -> None:
             _text("ToolCall.id", piece.id)
             _text("ToolCall.name", piece.name)
             _text("ToolCall.arguments", piece.arguments, "JSON text")
+        case Media() | Citation() | ServerToolCall() | ServerToolResult():
+            _check_other(piece)
         case Usage():
             for name, count in [*piece._asdict().items()][:6]:
                 if count is not None and (type(count) is not int or count < 0):
@@ -82,6 +96,31 @@ def _check(piece: object, *, first: bool) -> None:
         case _:
             names = ", ".join(kind.__name__ for kind in EVENTS)
             raise TypeError(f"expected str, {names}; not {piece!r}")
+
+
+def _check_other(piece: Media | Citation | ServerToolCall | ServerToolResult) -> None:
+    """Raise `TypeError` or `ValueError` for a field of a wrong type or value."""
+    name = type(piece).__name__
+    match piece:
+        case Media():
+            _text("Media.mime_type", piece.mime_type)
+            if (piece.data is None) is (piece.url is None) or not isinstance(piece.data or b"", bytes):
+                raise TypeError(f"Media: expected data, as bytes, or a url; not {piece!r}")
+            _text("Media.url", piece.url or "")
+        case Citation():
+            for field in ("text", "url", "title"):
+                _text(f"Citation.{field}", getattr(piece, field) or "")
+            for field in ("start", "end"):
+                place = getattr(piece, field)
+                if place is not None and (type(place) is not int or place < 0):
+                    raise ValueError(f"Citation.{field}: expected a place in the text or None, not {place!r}")
+        case _:
+            _text(f"{name}.id", piece.id)
+            _text(f"{name}.name", piece.name)
+            if isinstance(piece, ServerToolResult):
+                json.dumps(piece.value, allow_nan=False)
+            else:
+                _text(f"{name}.arguments", piece.arguments, "JSON text")
 
 
 def _text(name: str, value: object, expected: str = "a string") -> None:
@@ -111,7 +150,7 @@ def _pieces(said: Iterator[Said]) -> Iterator[Piece]:
 def counted(pieces: Iterator[Piece], prompt_tokens: int) -> Iterator[Piece]:
     """Yield the pieces up to one Finish or Problem, with a Usage before each of them.
 
-    A piece of text or of reasoning counts as one token; tool calls count nothing.  What the reply's own Usage says
+    A piece of text or of reasoning counts as one token; all else counts nothing.  What the reply's own Usage says
     replaces what was counted; it may follow the Finish, too.  Without a Finish the reason is tool_calls if there was a
     tool call, else stop.
     """
@@ -129,7 +168,7 @@ def counted(pieces: Iterator[Piece], prompt_tokens: int) -> Iterator[Piece]:
                 end = Finish("tool_calls")
             case Reasoning():
                 thoughts += 1
-            case _:
+            case str():
                 texts += 1
         yield _usage(given, prompt_tokens, texts, thoughts)
         yield piece
@@ -153,13 +192,13 @@ def _usage(given: Usage, prompt: int, texts: int, thoughts: int) -> Usage:
 def plain(said: Iterator[Said]) -> Iterator[str]:
     """Yield the text alone, up to a Finish, for services that send nothing else; reasoning and counts are left out.
 
-    Raise `Refusal` 500 for a tool call or a problem, which these services cannot send.
+    Raise `Refusal` 500 for a tool call, other content or a problem, which these services cannot send.
     """
     for piece in said:
         match piece:
             case str():
                 yield piece
-            case ToolCall() | Problem():
+            case ToolCall() | Media() | Citation() | ServerToolCall() | ServerToolResult() | Problem():
                 raise Refusal(500, f"reply: expected text of this service, not {piece!r}")
             case Finish():
                 return

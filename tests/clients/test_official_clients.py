@@ -123,8 +123,10 @@ def stream_chat(e: Emulator) -> Answer:
                 text += choice.delta.content or ""
                 reasoning += reasoning_of(choice.delta)
                 for call in choice.delta.tool_calls or ():
-                    name, arguments = calls.get(call.index, ("", ""))
-                    calls[call.index] = name + (call.function.name or ""), arguments + (call.function.arguments or "")
+                    # Gemini's calls have no index, and come whole.
+                    place = len(calls) if call.index is None else call.index
+                    name, arguments = calls.get(place, ("", ""))
+                    calls[place] = name + (call.function.name or ""), arguments + (call.function.arguments or "")
     assert usage
     called = [(name, json.loads(arguments)) for name, arguments in calls.values()]
     return Answer(text, reasoning, called, (usage.prompt_tokens, usage.completion_tokens), finish)
@@ -409,7 +411,7 @@ def test_a_finish_reason_is_the_client_s_own(e: Emulator, name: str, reason: Any
 )
 def test_openai_s_client_reads_the_dialects(e: Emulator, dialect: str, way: str) -> None:
     e.script = Script(dialect=dialect)
-    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks"}
+    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks", "gemini"}
     inline = dialect in {"huggingface", "transformers"}
     thought = ("<think>\nHm.\n</think>\n\n" if inline else "", "" if inline or silent else "Hm.")
     expected = EXPECTED["chat"]

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite._core.effort import EFFORTS, SAME_LEVELS, budget, effort, level
+from g4flite._core.effort import budget, effort, level
 from g4flite._core.options import logprob_fields
 from g4flite._core.provider import Call
+from g4flite._core.takes import EFFORTS, SAME_LEVELS
 from g4flite.providers import OPENAI
 
 

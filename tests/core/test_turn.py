@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Reasoning, ToolCall, TurnState
+from g4flite import Reasoning, ToolCall, ToolCallDelta, TurnState
 from g4flite._core.exchange import MOST_STATES, READ, Opening, Send, exchange
 from g4flite._core.response.reply import Head
 from g4flite._core.state import prefixes
@@ -80,6 +80,16 @@ def test_a_state_goes_to_a_loop_over_the_events_alone() -> None:
     # Another attempt says everything anew.
     run.begin(run.routes[0])
     assert run.states == []
+
+
+def test_a_call_that_was_broken_off_has_no_place_in_a_state() -> None:
+    run = run_of(ACME)
+    run.collect(ToolCallDelta(0, "c1", "now", ""))
+    run.collect(SIGNED)
+    run.collect(ToolCallDelta(1, "c2", "now", "{"))
+    run.collect(SIGNED)
+    run.collect(ToolCall("c1", "now", "{}"))
+    assert message_of(run)["state"]["parts"] == [0, SIGNED.value, SIGNED.value]
 
 
 def test_a_stream_that_keeps_no_text_has_no_message() -> None:

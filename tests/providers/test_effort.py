@@ -10,7 +10,7 @@ import pytest
 
 import g4flite
 from g4flite import providers
-from g4flite._core.effort import EFFORTS
+from g4flite._core.takes import EFFORTS
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, settings

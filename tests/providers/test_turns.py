@@ -111,6 +111,61 @@ ANTHROPIC_TURN = [
 ]  # fmt: skip
 
 
+# What a call without arguments holds between its beginning and its end: nothing, an empty piece, an empty object.
+NO_ARGUMENTS: list[list[dict[str, Any]]] = [
+    [], [{"type": "input_json_delta", "partial_json": ""}], [{"type": "input_json_delta", "partial_json": "{}"}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pieces", NO_ARGUMENTS)
+def test_a_call_without_arguments_keeps_its_place_among_anthropic_s_blocks(pieces: list[dict[str, Any]]) -> None:
+    content = [SIGNED, text("I look."), use(1), text("And"), {**SIGNED, "signature": "YWdhaW4="}, use(2), use(3),
+               SEARCH, FOUND, text("So.")]  # fmt: skip
+    data = events(
+        {"type": "message_start", "message": {"id": "m1", "model": "claude-sonnet-4-5"}},
+        *(
+            frame
+            for place, one in enumerate(content)
+            for frame in block(place, one, *(pieces if one["type"] == "tool_use" else ()))
+        ),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        {"type": "message_stop"},
+    )
+    turn = turn_of("anthropic", data, "claude-sonnet-4-5")
+    body, dropped = sent("anthropic", answered(turn), "claude-sonnet-4-5")
+    assert (body["messages"][1]["content"], dropped) == (content, ())
+
+
+@pytest.mark.parametrize("given", ["", "{}"])
+def test_a_call_without_arguments_keeps_its_place_among_the_items_of_responses(given: str) -> None:
+    def thought(number: int) -> dict[str, Any]:
+        return {"type": "reasoning", "id": f"rs_{number}", "summary": [], "encrypted_content": f"RQ{number}="}
+
+    def wrote(number: int) -> dict[str, Any]:
+        content = [{"type": "output_text", "text": f"Text {number}."}]
+        return {"type": "message", "id": f"msg_{number}", "role": "assistant", "content": content}
+
+    def asks(number: int) -> dict[str, Any]:
+        return {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}", "name": "now",
+                "arguments": given}  # fmt: skip
+
+    items = [thought(0), wrote(1), asks(2), wrote(3), thought(4), asks(5), asks(6), wrote(7)]
+    data = events(
+        {"type": "response.created", "response": {"id": "resp_1", "model": "gpt-5"}},
+        *(
+            {"type": f"response.output_item.{kind}", "output_index": place, "item": one}
+            for place, one in enumerate(items)
+            for kind in ("added", "done")
+        ),
+        {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": items}},
+    )
+    turn = turn_of("openai-responses", data, "gpt-5")
+    body, dropped = sent("openai-responses", answered(turn), "gpt-5")
+    assert [item.get("id") for item in body["input"][1:9]] == [item["id"] for item in items]
+    assert [item["arguments"] for item in body["input"] if item.get("type") == "function_call"] == ["{}"] * 3
+    assert dropped == ()
+
+
 def gemini(*parts: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"candidates": [{"content": {"parts": list(parts), "role": "model"}, **more}], "modelVersion": "m-1"}
 
@@ -319,6 +374,23 @@ def test_another_service_gets_the_answer_without_the_state_and_the_caller_is_tol
     assert len(dropped) == 1
     assert dropped[0].startswith("message 2: its state is left out, because ")
     assert not [own for own in OWN if own in json.dumps(payload)]
+
+
+def test_a_signature_of_gemini_in_chat_goes_to_its_own_model_alone() -> None:
+    data = sse(chunk({"extra_content": {"google": {"thought": True}}}), chat_call(0, **EXTRA), chat_call(1), STOP, DONE)
+    history = answered(turn_of("openai-compatible", data, "gemini-3-pro"))
+    for model, marks in (
+        ("gemini-3-pro", [EXTRA["extra_content"], None]),
+        ("models/gemini-3-flash", [{"google": {"thought_signature": "skip_thought_signature_validator"}}, None]),
+        ("gemini-2.5-pro", [None, None]),
+    ):
+        payload, dropped = sent("openai-compatible", history, model)
+        turn = payload["messages"][1]
+        assert [call.get("extra_content") for call in turn["tool_calls"]] == marks
+        own = model == "gemini-3-pro"
+        assert ("extra_content" in turn) is own
+        told = "message 2: 'extra_content' is left out, because it belongs to another model gemini-3-pro"
+        assert dropped == (() if own else (told, told))
 
 
 def test_a_call_of_another_model_has_the_signature_that_gemini_does_not_check() -> None:

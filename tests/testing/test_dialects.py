@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from g4flite.testing import Finish, Problem, Reasoning, Script
+from g4flite.testing import Finish, Problem, Reasoning, Script, ToolCall
 from g4flite.testing.dialects import DIALECTS
 from tests.open_protocols import (
     ARGUMENTS,
@@ -173,6 +174,23 @@ def test_openrouter_ends_everything_with_done(name: str) -> None:
         assert events(hear(e, WIRES[name]))[-1] != "[DONE]"
 
 
+@pytest.mark.parametrize("model", ["gemini-3-pro", "models/gemini-3-pro", "gemini-2.5-pro"])
+def test_gemini_signs_the_first_call_of_a_reply_to_openai_s_clients(model: str) -> None:
+    # The path names the dialect.
+    wire = Wire("/v1beta/openai/chat/completions", CHAT.headers, {**CHAT.data, "model": model})
+    broken = ToolCall("c1", "clock", "{")
+    with emulate(*SAID, broken) as e:
+        said = [one["choices"][0]["delta"] for one in events(hear(e, wire))[:-1]]
+        whole = json.loads(hear(e, wire.field(stream=False)))["choices"][0]["message"]
+    # No reasoning is told, and each call is whole in one delta, without an index.
+    assert [one["content"] for one in said if "content" in one] == ["", "Grüß", " dich"]
+    streamed = [call for one in said for call in one.get("tool_calls", ())]
+    assert [call["function"]["arguments"] for call in streamed] == ["".join(ARGUMENTS), "{}", "{"]
+    assert streamed == whole["tool_calls"]
+    assert ["index" in call for call in streamed] == [False] * 3
+    assert ["extra_content" in call for call in streamed] == [model != "gemini-2.5-pro", False, False]
+
+
 def test_deepseek_has_a_word_of_its_own_for_an_error() -> None:
     *_, end, done = says("deepseek", CHAT, "a", Finish("error"))
     assert (end["choices"][0]["finish_reason"], done) == ("insufficient_system_resource", "[DONE]")
@@ -211,7 +229,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "llamacpp": ({}, {}, {"reasoning_content": "Hmm."}),
     "transformers": ({}, {}, {"content": "<think>\nHmm.\n</think>\n\nGrüß dich"}),
     "litellm": ({}, {}, {"reasoning_content": "Hmm."}),
-    **dict.fromkeys(("perplexity", "github-models", "fireworks"), ({}, {}, {})),
+    **dict.fromkeys(("perplexity", "github-models", "fireworks", "gemini"), ({}, {}, {})),
     "mistral": ({}, {}, {"content": [THOUGHT, {"type": "text", "text": "Grüß dich"}]}),
 }
 

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from g4flite.testing import Finish, Problem, Reasoning, Start, ToolCall, Usage
+from g4flite.testing import (
+    Citation,
+    Finish,
+    Media,
+    Problem,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    Start,
+    ToolCall,
+    Usage,
+)
 from g4flite.testing.replies import counted, opened, spoken
 from tests.open_protocols import ANTHROPIC, CHAT, OLLAMA, WIRES, ask, emulate, events, hear, last
 from tests.rows import rows
@@ -94,7 +105,10 @@ def test_the_native_reason_is_sent_as_it_is() -> None:
 
 WRONG: list[tuple[Any, str]] = [
     (b"bytes", "TypeError"),
-    (b"bytes", "expected str, Start, Reasoning, ToolCall, Usage, Finish, Problem; not b'bytes'"),
+    (
+        b"bytes",
+        "expected str, Start, Reasoning, ToolCall, Media, Citation, ServerToolCall, ServerToolResult, Usage, Fi",
+    ),
     ("\ud83d", "UnicodeEncodeError"),
     (Reasoning("\ud83d"), "UnicodeEncodeError"),
     (Reasoning(None), "Reasoning.text: expected a string, not None"),
@@ -102,6 +116,19 @@ WRONG: list[tuple[Any, str]] = [
     (ToolCall("", None, "{}"), "ToolCall.name: expected a string, not None"),
     (ToolCall("", "\ud83d", "{}"), "UnicodeEncodeError"),
     (ToolCall("", "f", {"city": "Oslo"}), "ToolCall.arguments: expected JSON text, not {'city': 'Oslo'}"),
+    (Media(None), "Media.mime_type: expected a string, not None"),
+    (Media("image/png"), "Media: expected data, as bytes, or a url; not Media("),
+    (Media("image/png", b"a", "https://a.test"), "Media: expected data, as bytes, or a url; not Media("),
+    (Media("image/png", "a"), "Media: expected data, as bytes, or a url; not Media("),
+    (Media("image/png", None, 1), "Media.url: expected a string, not 1"),
+    (Citation(1), "Citation.text: expected a string, not 1"),
+    (Citation(url=1), "Citation.url: expected a string, not 1"),
+    (Citation(start=-1), "Citation.start: expected a place in the text or None, not -1"),
+    (Citation(end=True), "Citation.end: expected a place in the text or None, not True"),
+    (ServerToolCall("", None, "{}"), "ServerToolCall.name: expected a string, not None"),
+    (ServerToolCall("", "f", {}), "ServerToolCall.arguments: expected JSON text, not {}"),
+    (ServerToolResult(None, "f", 1), "ServerToolResult.id: expected a string, not None"),
+    (ServerToolResult("", "f", b"a"), "Object of type bytes is not JSON serializable"),
     (Usage(1.5), "Usage.prompt_tokens: expected a number of tokens or None, not 1.5"),
     (Usage(1, -1), "Usage.completion_tokens: expected a number of tokens or None, not -1"),
     (Usage(1, 1, True), "Usage.reasoning_tokens: expected a number of tokens or None, not True"),
