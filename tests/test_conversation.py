@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import g4flite
-from g4flite import Conversation, ToolCall, Usage
+from g4flite import Conversation, Media, ToolCall, Usage
 from g4flite import conversation as module
 from g4flite.conversation import summed
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
@@ -423,6 +423,40 @@ def test_a_fatal_exception_ends_the_other_calls(server: Emulator) -> None:
         chat = conversation(server, tools=[weather], fatal=KeyError)
         with pytest.raises(KeyError, match="gone"):
             say(Driver(name), chat, "A coat?")
+
+
+PNG = "iVBORw0KGgo="
+DRAWN = {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"}
+ITEM = {"type": "image_generation_call", "id": "ig_1", "result": PNG, "output_format": "png"}
+PICTURE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+ALONE: dict[str, tuple[str, dict[str, Any], Any, Callable[[Any], Any]]] = {
+    "gemini": ("", {"candidates": [{"content": {"parts": [DRAWN]}, "finishReason": "STOP"}]},
+               {"role": "model", "parts": [DRAWN]}, lambda body: body["contents"][1]),
+    "openai-responses": ("/v1", {"type": "response.completed", "response": {"status": "completed", "output": [ITEM]}},
+                         ITEM, lambda body: body["input"][1]),
+    "openrouter": ("/api/v1", {"choices": [{"delta": {"images": [PICTURE]}, "finish_reason": "stop"}]},
+                   {"role": "assistant", "content": "", "images": [PICTURE]}, lambda body: body["messages"][1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", ALONE)
+def test_an_answer_of_an_image_alone_is_in_the_history(driver: Driver, server: Emulator, provider: str) -> None:
+    base, frame, turn, turn_in = ALONE[provider]
+    body = f"data: {json.dumps(frame)}\n\n".encode()
+    server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+    settings = {"model": "m", "base_url": server.url + base, "api_key": SECRET}
+    chat = Conversation(provider, **settings)
+    items = say(driver, chat, "Draw a cat.", events=True)
+    assert [one for one in items if isinstance(one, Media)] == [Media("image/png", b"\x89PNG\r\n\x1a\n")]
+    again = Conversation(provider, **settings, messages=chat.messages)
+    say(driver, again, "Make it bluer.", events=True)
+    assert turn_in(sent(server)) == turn
+    assert [message["role"] for message in again.messages] == ["user", "assistant"] * 2
+    # A loop that gets text alone would get nothing.
+    failed = Conversation(provider, **settings)
+    with pytest.raises(g4flite.EmptyReplyError, match="the answer holds no text but image/png; read it with"):
+        say(driver, failed, "Draw a cat.")
+    assert failed.messages == []
 
 
 def test_an_answer_has_at_most_max_rounds(driver: Driver, server: Emulator) -> None:

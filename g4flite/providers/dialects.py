@@ -319,6 +319,16 @@ def azure_payload(call: Call) -> JSON:
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
 
 
+def openrouter_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, `delta.reasoning` is reasoning, `delta.tool_calls` are pieces of tool calls, `delta.images`
+    are images.  Images and annotations of files go back with the turn (types of openrouter-python 1.3.84; pydantic-ai's
+    cassettes).  `usage` holds the token counts.  The reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, returned=("images", "annotations")), "an event")
+
+
 def xai_parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
@@ -436,7 +446,7 @@ MISTRAL_OPTIONS = {name: kinds for name, kinds in UNMARKED.items() if name not i
 # What all providers below have in common.
 OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED)
 OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,
-                     key_variables=("OPENROUTER_API_KEY",), options=CACHING)  # fmt: skip
+                     parser=openrouter_parser, key_variables=("OPENROUTER_API_KEY",), options=CACHING)  # fmt: skip
 GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", payload=groq_payload,
                key_variables=("GROQ_API_KEY",), options=GROQ_OPTIONS)  # fmt: skip
 DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,

@@ -185,8 +185,9 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
             calls[part["tool_call"]]["extra_content"] = part["extra_content"]
         elif isinstance(part, dict) and "reasoning" in part:
             reasoning += part["reasoning"]
-        elif isinstance(part, dict) and part.get("type") != "thinking":
-            fields |= part
+        elif isinstance(part, dict) and "type" not in part:
+            # A list may have come in several pieces.
+            fields |= {key: [*fields.get(key, ()), *one] if isinstance(one, list) else one for key, one in part.items()}
     if "audio" in fields:
         # The transcript is in the audio.
         del fields["content"]
@@ -275,8 +276,10 @@ class ChatReader:
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 
-    def __init__(self, limit: int, *, thoughts_beside: bool = False) -> None:
+    def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
+        # The fields with content of other kinds that the service takes back: "images", "annotations".
+        self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
         self._counts, self._timings = dict[str, Any](), dict[str, Any]()
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
@@ -458,6 +461,10 @@ class ChatReader:
             yield from self._spoken(value)
         elif key in ("annotations", "images") and isinstance(value, list):
             yield from (annotation_of(key, one) if key == "annotations" else image_of(key, one) for one in value)
+            if key in self._returned:
+                # A source that is named says nothing to the model; a file that was read need not be read again.
+                back = [one for one in value if key == "images" or as_object(one).get("type") == "file"]
+                yield from (TurnState({key: back}),) if back else ()
         elif key == "executed_tools" and isinstance(value, list):
             for tool in value:
                 yield from self._executed(tool) if isinstance(tool, dict) else (Native(key, tool),)

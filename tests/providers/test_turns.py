@@ -195,6 +195,9 @@ OPENROUTER = chat(
     {"reasoning_details": [{"type": "reasoning.text", "signature": "c2ln", "index": 0}]},
     {"reasoning_details": [DETAILS[1]]},
 )  # fmt: skip
+DRAWN = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}} for data in ("c2ln", "ZGF0YQ==")]
+CITED = {"type": "url_citation", "url_citation": {"url": "https://host.test"}}
+READ = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": [{"type": "text", "text": "I call."}]}}
 EXTRA = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
 OLLAMA_CALL = {"function": {"name": "now", "arguments": {}}}
 OLLAMA = b"".join(
@@ -233,6 +236,10 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "zai": ("zai", "glm-5", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "openrouter": ("openrouter", "anthropic/claude-sonnet-4.5", OPENROUTER, chat_turn(reasoning_details=DETAILS)),
     "openrouter without details": ("openrouter", "m", chat({"reasoning": "Look."}), chat_turn(reasoning="Look.")),
+    "openrouter with images": (
+        "openrouter", "google/gemini-3-pro-image", sse(*(chunk({"content": "", "images": [one]}) for one in DRAWN),
+            chunk({"content": "I look.", "annotations": [CITED, READ]}), STOP, DONE),
+        {"role": "assistant", "content": "I look.", "images": DRAWN, "annotations": [READ]}),
     "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
                 chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
