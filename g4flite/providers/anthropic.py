@@ -326,7 +326,7 @@ def blocks(message: Message) -> Any:
     """Return the content of a turn: the text, if the message is nothing but text, else a list of blocks."""
     calls = [tool_use(call) for call in message.get("tool_calls", ())]
     if "state" in message:
-        return list(turn_blocks(message["state"], calls))
+        return turn_blocks(message["state"], calls)
     if isinstance(message["content"], str) and not calls:
         return message["content"]
     result: list[dict[str, Any]] = []
@@ -365,23 +365,32 @@ def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
 
 
-def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the blocks of an answer from the parts of its state.
+def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the blocks of an answer from the parts of its state.
 
-    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.
+    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.  A text stands
+    before the object with its citations, and the fields of a tool call name the call by its place.
     """
-    thinking = ""
-    for part in parts:
+    beside = {part["call"]: part["fields"] for part in parts if isinstance(part, dict) and "fields" in part}
+    made, thinking = list[dict[str, Any]](), ""
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
         if isinstance(part, int):
-            yield calls[part]
+            made.append(calls[part] | beside.get(part, {}))
         elif isinstance(part, str):
+            # The service takes no text of blanks.
             if part.strip():
-                yield {"type": "text", "text": part}
+                made.append({"type": "text", "text": part, **(following if is_cited(following) else {})})
         elif "reasoning" in part:
             thinking = part["reasoning"]
-        else:
-            yield {**part, "thinking": thinking} if part.get("type") == "thinking" else part
+        elif not (is_cited(part) or "fields" in part):
+            made.append({**part, "thinking": thinking} if part.get("type") == "thinking" else part)
             thinking = ""
+    return made
+
+
+def is_cited(part: Any) -> bool:
+    """Return whether a part of a state holds the citations of the text before it."""
+    return isinstance(part, dict) and part.keys() == {"citations"}
 
 
 def without_end_of_thought(number: int, message: Message, dropped: list[str]) -> Message:
@@ -458,6 +467,9 @@ DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "i
 
 # The blocks that are calls of tools which the service runs itself.
 SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
+# The fields of a tool call that go back beside the common ones: who has made it, and the set of the tool (types of
+# anthropic-sdk-python 2.14.0).
+BESIDE = ("caller", "toolset_name")
 # The ranks of the kinds of blocks: see `MessagesReader`.
 RANKS = {"text": 1, None: 1, "tool_use": 2}
 
@@ -517,6 +529,8 @@ class MessagesReader:
         self._rank = 0
         # The signature of the open block of thinking; None if no such block is open.
         self._signature: str | None = None
+        # The citations of the open block of text.
+        self._cited: list[Any] = []
 
     @property
     def verbatim(self) -> bool:
@@ -573,17 +587,21 @@ class MessagesReader:
         # The block before never stopped, if it is still open.
         yield from self._signed()
         rank = RANKS.get(kind, 0)
-        if rank < self._rank:
+        # A text behind a text is a block of its own.
+        if rank < self._rank or rank == self._rank == RANKS["text"]:
             yield TurnState(None)
         self._rank = rank
         if kind == "tool_use":
             # Some servers send the whole `input` here, and no `input_json_delta`.
             yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
+            if beside := {key: block[key] for key in BESIDE if block.get(key) is not None}:
+                yield TurnState({"call": self._calls.count - 1, "fields": beside})
             return
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
             cited = block.get("citations")
-            yield from (citation(one) for one in cited if isinstance(one, dict)) if isinstance(cited, list) else ()
+            for one in cited if isinstance(cited, list) else ():
+                yield from self._quoted(one) if isinstance(one, dict) else ()
         elif kind == "thinking":
             self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
@@ -597,15 +615,30 @@ class MessagesReader:
             self._stopped.discard(place_of(index))
 
     def _signed(self) -> Items:
-        """Yield the signature of the open block of thinking, which ends."""
+        """Yield the signature of the open block of thinking, or the citations of the open block of text, which ends."""
         signature, self._signature = self._signature, None
         if signature is not None:
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
+        if self._cited:
+            yield TurnState({"citations": self._cited})
+            self._left += sum(map(weight, self._cited))
+            self._cited = []
+
+    def _quoted(self, value: dict[str, Any]) -> Items:
+        """Yield a citation of the open block of text.  The service wants it back with the text."""
+        self._cited.append(value)
+        self._left -= weight(value)
+        self._check_left()
+        yield citation(value)
 
     def _spend(self, block: Block, size: int) -> None:
         """Count the characters that an open block has more."""
         self._left -= size
         block.size += size
+        self._check_left()
+
+    def _check_left(self) -> None:
+        """Raise `LimitError` if the open blocks have more characters than they may."""
         if self._left < 0:
             raise LimitError("the blocks of the reply are longer than max_frame allows")
 
@@ -647,7 +680,7 @@ class MessagesReader:
             self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
             return ()
         if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
-            return (citation(delta["citation"]),)
+            return tuple(self._quoted(delta["citation"]))
         return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:

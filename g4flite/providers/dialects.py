@@ -322,9 +322,10 @@ def azure_payload(call: Call) -> JSON:
 def openrouter_parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
-    `delta.content` is text, `delta.reasoning` is reasoning, `delta.tool_calls` are pieces of tool calls, `delta.images`
-    are images.  Images and annotations of files go back with the turn (types of openrouter-python 1.3.84; pydantic-ai's
-    cassettes).  `usage` holds the token counts.  The reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    `delta.content` is text, `delta.reasoning` is reasoning, `delta.tool_calls` are pieces of tool calls,
+    `delta.images` are images.  Images and annotations of files go back with the turn (types of openrouter-python
+    1.3.84; pydantic-ai's cassettes).  `usage` holds the token counts.  The reply is complete with its `[DONE]`, or if
+    the body ends behind a `finish_reason`.
     """
     return FrameParser(ServerSentEvents(limit), ChatReader(limit, returned=("images", "annotations")), "an event")
 

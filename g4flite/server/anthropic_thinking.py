@@ -39,8 +39,9 @@ MODIFIED = (
 )
 # What of a block belongs to the conversation, by its type; any other block belongs to it as a whole.
 FIELDS = {
-    "text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
-    "tool_use": ("id", "name", "input"), "tool_result": ("tool_use_id", "content", "is_error"), "image": ("source",),
+    "text": ("text", "citations"), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
+    "tool_use": ("id", "name", "input", "caller", "toolset_name"),
+    "tool_result": ("tool_use_id", "content", "is_error"), "image": ("source",),
 }  # fmt: skip
 
 

@@ -224,8 +224,8 @@ def of_responses(body: Any) -> Any:
 
 
 def of_anthropic(body: Any) -> Any:
-    """A text block may say that it has no citations, a call that the model is its caller; both say nothing new."""
-    return without(body["messages"], "citations", "caller", "parsed_output")
+    """The client adds a field of its own to each text."""
+    return without(body["messages"], "parsed_output")
 
 
 def of_gemini(body: Any) -> Any:
@@ -270,3 +270,66 @@ def test_g4flite_sends_the_turns_back_as_the_official_client_does(e: Emulator, n
     # The state is there, byte for byte.
     state = {"responses": "encrypted_content", "anthropic": "signature", "gemini": "thoughtSignature"}.get(name, "id")
     assert json.dumps(ours[1]).count(f'"{state}"') == json.dumps(theirs[1]).count(f'"{state}"') > 0
+
+
+# What no script of the emulator says: sources, and who has called a tool.
+
+
+def frames(*given: dict[str, Any]) -> Script:
+    body = "".join(f"event: {frame['type']}\ndata: {json.dumps(frame)}\n\n" for frame in given)
+    return Script(body=body.encode(), headers={"content-type": "text/event-stream"})
+
+
+QUOTED = {"type": "web_search_result_location", "cited_text": "2 degrees", "url": "https://w.test", "title": "W",
+          "encrypted_index": "EiIx"}  # fmt: skip
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "oslo"}}
+RESULT = {"type": "web_search_result", "url": "https://w.test", "title": "W", "encrypted_content": "RQ=="}
+BLOCKS: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+    ({"type": "thinking", "thinking": "", "signature": ""},
+     [{"type": "thinking_delta", "thinking": "Hm."}, {"type": "signature_delta", "signature": "c2ln"}]),
+    ({**SEARCH, "input": {}}, [{"type": "input_json_delta", "partial_json": '{"query": "oslo"}'}]),
+    ({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [RESULT]}, []),
+    ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "So "}]),
+    ({"type": "text", "text": "", "citations": []},
+     [{"type": "citations_delta", "citation": QUOTED}, {"type": "text_delta", "text": "it is cold"}]),
+    ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "."}]),
+    ({"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}, "caller": {"type": "direct"},
+      "toolset_name": "times"}, [{"type": "input_json_delta", "partial_json": '{"zone": "UTC"}'}]),
+]  # fmt: skip
+CITED = frames(
+    {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [],
+                                          "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+    *(frame for index, (block, deltas) in enumerate(BLOCKS) for frame in (
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index})),
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 7}},
+    {"type": "message_stop"},
+)  # fmt: skip
+
+
+def test_citations_and_callers_go_back_as_anthropic_s_client_sends_them(e: Emulator) -> None:
+    sent: list[Any] = []
+    with anthropic.Anthropic(base_url=e.url, api_key=KEY, max_retries=0) as client:
+        messages: list[Any] = [{"role": "user", "content": QUESTION}]
+        settings: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 8192, "messages": messages}
+        e.script = CITED
+        with client.messages.stream(**settings) as stream:
+            messages.append({"role": "assistant", "content": stream.get_final_message().content})
+        messages.append(
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "9"}]}
+        )
+        with client.messages.stream(**settings) as stream:
+            stream.get_final_message()
+        sent.append(json.loads(e.exchanges[-1].body))
+    messages = [{"role": "user", "content": QUESTION}]
+    settings = {"model": "claude-opus-4-6", "api_key": KEY, "base_url": e.url, "retries": 0}
+    stream = g4flite.stream("anthropic", messages, **settings)
+    stream.text()
+    messages += [stream.message, tool_result("toolu_1", "9")]
+    g4flite.stream("anthropic", messages, **settings).text()
+    sent.append(json.loads(e.exchanges[-1].body))
+    theirs, ours = map(of_anthropic, sent)
+    assert ours == theirs
+    assert ours[1]["content"][4] == {"type": "text", "text": "it is cold", "citations": [QUOTED]}
+    assert ours[1]["content"][6]["caller"] == {"type": "direct"}

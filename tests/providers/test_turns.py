@@ -535,7 +535,8 @@ UNSIGNED = {"type": "thinking", "thinking": "Look."}
         ([SIGNED, text(" ")], []),
         ([UNSIGNED], []),
         ([text("I"), SIGNED], [text("I")]),
-        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I ")]),
+        # Each text is a block of its own, and the service takes none of blanks.
+        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I")]),
         ([SIGNED, SEARCH, REDACTED], [SIGNED, SEARCH]),
     ],
 )

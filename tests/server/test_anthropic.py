@@ -45,6 +45,7 @@ from tests.testing.sockets import mistaken
 # Requests
 
 
+USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 REFUSED: list[tuple[Wire, str]] = [
     (ANTHROPIC.header(anthropic_version=None), "header anthropic-version"),
     (ANTHROPIC.header(anthropic_version="2023-01-01"), "header anthropic-version"),
@@ -64,6 +65,23 @@ REFUSED: list[tuple[Wire, str]] = [
     ),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c"}])), "call c before"),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "image", "source": {"type": "x"}}])), "source.type"),
+    (
+        ANTHROPIC.field(**message(role="assistant", content=[{**text("x"), "citations": [{"cited_text": "c"}]}])),
+        "content.citations: type: expected",
+    ),
+    (
+        ANTHROPIC.field(
+            **message(
+                role="assistant",
+                content=[{**text("x"), "citations": [{"cited_text": "c", "type": "web_search_result_location"}]}],
+            )
+        ),
+        "content.citations: encrypted_index: expected",
+    ),
+    (
+        ANTHROPIC.field(**message(role="assistant", content=[USE | {"id": "c", "caller": {"type": "me"}}])),
+        "content.caller.type: expected one of direct",
+    ),
     (ANTHROPIC.field(tools=[{"name": "f"}]), "tools: input_schema"),
     (ANTHROPIC.field(tool_choice={"type": "required"}), "tool_choice.type: expected one of auto, any"),
     (ANTHROPIC.field(tool_choice={"type": "tool"}), "tool_choice.name"),
@@ -91,9 +109,6 @@ RESULTS = [
     {"type": "tool_result", "tool_use_id": "c", "content": [text("Rain")]},
     {"type": "tool_result", "tool_use_id": "d"},
 ]
-
-
-USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 
 
 SOURCE = {"type": "base64", "media_type": "image/png", "data": PNG}
@@ -434,6 +449,42 @@ def test_the_marks_of_the_cache_are_no_change_of_the_prefix() -> None:
         history = [user([{**text("How are you?"), **mark}]), assistant(content), user("And?")]
         tools = [{"name": "weather", "input_schema": {}, **mark}]
         assert ask(e, wire.field(messages=history, tools=tools)).status == 200
+
+
+FOUND = {"type": "web_search_result_location", "cited_text": "2 degrees", "url": "https://w.test", "title": "W",
+         "encrypted_index": "EiIx"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("block", "changed"),
+    [
+        ({**text("It is cold."), "citations": [FOUND]}, text("It is cold.")),
+        (
+            {**text("It is cold."), "citations": [FOUND]},
+            {**text("It is cold."), "citations": [{**FOUND, "title": "V"}]},
+        ),
+        (USE | {"id": "c", "caller": {"type": "direct"}}, USE | {"id": "c"}),
+        (
+            USE | {"id": "c", "caller": {"type": "direct"}},
+            USE | {"id": "c", "caller": {"type": "code_execution_20250825"}},
+        ),
+        (USE | {"id": "c", "toolset_name": "towns"}, USE | {"id": "c"}),
+    ],
+)
+def test_thinking_is_bound_to_citations_and_to_who_called_a_tool(block: Any, changed: Any) -> None:
+    wire = ANTHROPIC.field(model="claude-opus-5-5", stream=False)
+    results = [{"type": "tool_result", "tool_use_id": "c", "content": "9"}] if "id" in block else [text("Sure?")]
+
+    def history(turn: Any) -> list[Any]:
+        return [*MESSAGES, assistant([turn]), user(results)]
+
+    with emulate(Reasoning("Hm"), "a") as e:
+        content = ask(e, wire.field(messages=history(block))).json["content"]
+        later = [assistant(content), user("And?")]
+        assert ask(e, wire.field(messages=[*history(block), *later])).status == 200
+        refused = ask(e, wire.field(messages=[*history(changed), *later]))
+        assert refused.status == 400
+        assert "bound to a different conversation" in refused.json["error"]["message"]
 
 
 def test_the_ids_of_calls_are_not_those_of_earlier_replies() -> None:
