@@ -138,9 +138,9 @@ GEMINI_TURN = [
 
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Look."}],
            "encrypted_content": "gAAA=="}  # fmt: skip
-COMMENTARY = {"type": "message", "id": "msg_0", "role": "assistant", "phase": "commentary",
+COMMENTARY = {"type": "message", "id": "msg_0", "role": "assistant", "phase": "commentary", "status": "completed",
               "content": [{"type": "output_text", "text": "I begin.", "annotations": []}]}  # fmt: skip
-LOOKED = {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "time"}}
+LOOKED = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "time"}}
 CALL_ITEM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "now", "arguments": "{}"}
 SAID_ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "phase": "final_answer", "status": "completed",
              "content": [{"type": "output_text", "text": "I look.", "annotations": []}]}  # fmt: skip
@@ -165,6 +165,34 @@ OUTPUT = [
 COMPLETED = {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}}
 RESPONSES = events(*OUTPUT, COMPLETED)
 RESPONSES_TURN = [THOUGHT, COMMENTARY, LOOKED, SAID_ITEM, CALL_ITEM]
+
+
+# Items of the service's own tools go back as they came: most need their status, and some a field that is null.  Each
+# text of a message has its own sources.
+SOURCE = {"type": "url_citation", "url": "https://host.test", "title": "T", "start_index": 0, "end_index": 2}
+READ_FILE = {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf", "index": 1}
+RAN = {
+    "type": "code_interpreter_call",
+    "id": "ci_1",
+    "status": "completed",
+    "code": "1",
+    "container_id": "c",
+    "outputs": None,
+}
+ASKED = {"type": "mcp_call", "id": "mcp_1", "server_label": "s", "name": "ask", "arguments": "{}", "output": "no",
+         "error": None, "status": "failed"}  # fmt: skip
+SOURCED = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [
+    {"type": "output_text", "text": "I ", "annotations": [SOURCE]},
+    {"type": "output_text", "text": "look.", "annotations": [READ_FILE]}]}  # fmt: skip
+BY_PROGRAM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "now", "arguments": "{}",
+              "caller": {"type": "program", "caller_id": "c"}, "namespace": "times"}  # fmt: skip
+SOURCES = [
+    *item(0, RAN), *item(1, ASKED),
+    *item(2, SOURCED, {"type": "response.output_text.delta", "content_index": 0, "delta": "I "},
+          {"type": "response.output_text.annotation.added", "content_index": 0, "annotation": SOURCE},
+          {"type": "response.output_text.delta", "content_index": 1, "delta": "look."}, content=[]),
+    *item(3, BY_PROGRAM, {"type": "response.function_call_arguments.delta", "delta": "{}"}, arguments=""),
+]  # fmt: skip
 
 
 def call_of(number: int, **more: Any) -> dict[str, Any]:
@@ -227,6 +255,12 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
         "openai-responses", "gpt-5.6",
         events({"type": "response.completed", "response": {"status": "completed", "output": RESPONSES_TURN}}),
         RESPONSES_TURN),
+    "responses with sources": (
+        "openai-responses", "gpt-5.6", events(*SOURCES, COMPLETED), [RAN, ASKED, SOURCED, BY_PROGRAM]),
+    "responses with sources, the output in the end alone": (
+        "openai-responses", "gpt-5.6",
+        events({"type": "response.completed", "response": {"output": [RAN, ASKED, SOURCED, BY_PROGRAM]}}),
+        [RAN, ASKED, SOURCED, BY_PROGRAM]),
     "deepseek": ("deepseek", "deepseek-v4", chat({"reasoning_content": "Lo"}, {"reasoning_content": "ok."}),
                  chat_turn(reasoning_content="Look.")),
     "deepseek without reasoning": ("deepseek", "deepseek-v4", chat(), chat_turn(reasoning_content="")),
@@ -327,6 +361,21 @@ def test_another_service_gets_the_answer_without_the_state_and_the_caller_is_tol
     assert len(dropped) == 1
     assert dropped[0].startswith("message 2: its state is left out, because ")
     assert not [own for own in OWN if own in json.dumps(payload)]
+
+
+def test_a_text_that_was_rewritten_keeps_its_sources_in_one_part() -> None:
+    rewritten = {**SOURCED, "content": [{**part, "text": f"{part['text']} "} for part in SOURCED["content"]]}
+    deltas = [{"type": "response.output_text.delta", "content_index": 0, "delta": "I look."}]
+    turn = turn_of("openai-responses", events(*item(0, rewritten, *deltas, content=[]), COMPLETED), "gpt-5.6")
+    payload, _ = sent("openai-responses", answered(turn), "gpt-5.6")
+    assert "".join(part["text"] for part in payload["input"][1]["content"]) == turn["content"]
+    assert [note for part in payload["input"][1]["content"] for note in part["annotations"]] == [SOURCE, READ_FILE]
+
+
+def test_a_namespace_goes_back_without_reasoning() -> None:
+    reply = events(*item(0, {**BY_PROGRAM, "caller": None}), COMPLETED)
+    payload, _ = sent("openai-responses", answered(turn_of("openai-responses", reply, "gpt-5.6")), "gpt-5.6")
+    assert payload["input"][1] == {key: value for key, value in BY_PROGRAM.items() if key != "caller"}
 
 
 def test_a_call_of_another_model_has_the_signature_that_gemini_does_not_check() -> None:
