@@ -105,12 +105,15 @@ NO_SCHEMA = Refused(
     but=("text",),
     models=r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([5-9]|1\d)(?!\d)).*)",
 )
-# The keywords of a schema that the service does not take: the vendor's client writes them into the description, and so
-# do we (types and helpers of anthropic-sdk-python 2.14.0).
-UNKNOWN = frozenset((
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
-    "maxItems", "uniqueItems", "minProperties", "maxProperties", "patternProperties",
+# The keywords of a schema that the service takes, and the formats of texts.  The vendor's client writes all others into
+# the description, and so do we (types and helpers of anthropic-sdk-python 2.14.0).
+KEYWORDS = frozenset((
+    "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "title", "description",
+    "default", "properties", "required", "additionalProperties", "items", "minItems", "format",
 ))  # fmt: skip
+FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
+# The keywords of which a schema needs one, and those that say nothing of the answer.
+TYPED, IDLE = frozenset(("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")), ("$schema", "$comment")
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
@@ -142,8 +145,8 @@ def payload(call: Call) -> JSON:
 
     Tool calls and their results, images and files are blocks; a file of text goes out as text.  The service requires
     `max_tokens`: it is 8192 without the option.
-    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
-    Claude 4.5, which know none, raise `OptionError`.
+    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; an object of
+    any keys, any value, and models before Claude 4.5, which know no schema, raise `OptionError`.
     A text that holds blanks alone is left out, as are reasoning that nothing follows and an assistant's empty message;
     a user's raises `MessagesError`.  An answer that the model is to go on with loses the blanks at its end, and raises
     `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a `name` raises `MessagesError`.
@@ -276,28 +279,45 @@ def is_paused(message: Message) -> bool:
     return any(kind in SERVER_TOOLS or kind.endswith("_tool_result") for kind in kinds)
 
 
-def accepted(schema: Any) -> Any:
+def accepted(schema: Any, where: str = "the schema") -> Any:
     """Return a JSON Schema as the service takes it: closed objects, and other keywords told in the description.
 
-    `oneOf` becomes `anyOf`.
+    `oneOf` becomes `anyOf`.  Raises `OptionError`, which says `where`, for what would mean something else then: an
+    object of any keys, which would be closed to all of them, and a schema of any value.
     """
-    if isinstance(schema, list):
-        return [accepted(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
+    if not isinstance(schema, dict) or TYPED.isdisjoint(schema):
+        raise OptionError(
+            f"response_format=: {where} may be any value, which this service does not take; give it a type"
+        )
     made, told = dict[str, Any](), list[str]()
     for key, value in schema.items():
-        if key in UNKNOWN:
-            told.append(f"{key}: {value}")
-        elif key in ("properties", "$defs"):
-            made[key] = {name: accepted(one) for name, one in value.items()}
+        if not takes_keyword(key, value):
+            told += [f"{key}: {value}"] if key not in IDLE else []
+        elif key in ("properties", "$defs", "definitions"):
+            made[key] = {name: accepted(one, f"{name!r} in {where}") for name, one in value.items()}
+        elif key in ("anyOf", "oneOf", "allOf"):
+            made["anyOf" if key == "oneOf" else key] = [accepted(one, where) for one in value]
         else:
-            made["anyOf" if key == "oneOf" else key] = value if key in ("enum", "const", "default") else accepted(value)
+            made[key] = accepted(value, f"the items of {where}") if key == "items" else value
     if told:
         made["description"] = "\n".join(filter(None, (made.get("description"), f"({', '.join(told)})")))
     if schema.get("type") == "object":
-        made.setdefault("additionalProperties", False)
+        others = schema.get("additionalProperties", "properties" not in schema)
+        # Fields that may be more are left out; an object that is made of such fields would be empty.
+        if others not in (False, True, {}) or (others is not False and "properties" not in schema):
+            raise OptionError(
+                f"response_format=: {where} may have any keys, which this service does not take; name its "
+                "properties, or make it a list of objects with a key and a value"
+            )
+        made["additionalProperties"] = False
     return made
+
+
+def takes_keyword(key: str, value: Any) -> bool:
+    """Return whether the service takes a keyword of a schema with this value."""
+    if key == "format":
+        return value in FORMATS
+    return key in KEYWORDS and (key != "minItems" or value in (0, 1))
 
 
 def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._core.events import Finish, Reasoning, ToolCall, Usage
+from . import schemas
 from .anthropic_thinking import CONTROLS, Signer, checked
 from .checks import (
     BOOLEAN,
@@ -228,6 +229,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         found["reasoning_effort"] = level
     if form := may(output, "format", OBJECT, "output_config."):
         schema = need(form, "schema", OBJECT, "output_config.format.")
+        schemas.anthropic(schema)
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
     return found
 

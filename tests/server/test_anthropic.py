@@ -13,7 +13,6 @@ from tests.open_protocols import (
     ARGUMENTS,
     COMMON,
     CONVERSATION,
-    JSON_SCHEMA,
     KINDS,
     MARK,
     MESSAGES,
@@ -45,6 +44,7 @@ from tests.testing.sockets import mistaken
 # Requests
 
 
+CLOSED = {**SCHEMA, "additionalProperties": False}
 USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 REFUSED: list[tuple[Wire, str]] = [
     (ANTHROPIC.header(anthropic_version=None), "header anthropic-version"),
@@ -88,6 +88,16 @@ REFUSED: list[tuple[Wire, str]] = [
     (
         ANTHROPIC.field(output_config={"format": {}, "x": 1} | {"format": {"type": "json"}}),
         "output_config.format.schema",
+    ),
+    *(
+        (ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": schema}}), said)
+        for schema, said in (
+            (SCHEMA, "'additionalProperties' must be explicitly set to false"),
+            ({**CLOSED, "properties": {"a": {}}}, "type must be given"),
+            ({"type": "array", "minItems": 2}, "'minItems' values other than 0 or 1 are not supported"),
+            ({"type": "array", "items": {"type": "string", "format": "binary"}}, "format 'binary' is not supported"),
+            ({"anyOf": [{"type": "string", "pattern": "a", "minLength": 1}]}, "property 'minLength, pattern' is not"),
+        )
     ),
     *(
         (ANTHROPIC.header(anthropic_version="2026-10-21").field(**{name: 1}), f"{name}: expected none as of 2026-10-21")
@@ -166,8 +176,8 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
     ),
     (ANTHROPIC.field(tool_choice={"type": "tool", "name": "weather"}), {"max_tokens": 9, "tool_choice": NAMED}),
     (
-        ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": SCHEMA}}),
-        {"max_tokens": 9, "response_format": JSON_SCHEMA},
+        ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": CLOSED}}),
+        {"max_tokens": 9, "response_format": {"type": "json_schema", "json_schema": {"schema": CLOSED}}},
     ),
     (
         ANTHROPIC.field(thinking={"type": "adaptive"}, output_config={"effort": "low"}, metadata={"user_id": "a"}),
