@@ -61,6 +61,9 @@ FROM_4_1, FROM_4_6, FROM_4_7 = (
 UP_TO_4_5 = r"(.*[./])?claude-(3[.-]|[a-z]+-4([.-][0-5](?!\d)|[-@]\d{8}|$)).*"
 CLAUDE = r"(.*[./])?claude-.*"
 ALWAYS_THINKING = r"(.*[./])?claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
+# The models that do not think unless they are told to.  Later ones think by default (platform.claude.com,
+# preserved-thinking, 2026).
+OFF_BY_DEFAULT = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?!\d).*)"
 # The models before 4.6, which know a budget of thinking alone, and those before 3.7, which do not think.
 BUDGETED = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([6-9]|1\d)(?!\d)).*)"
 THOUGHTLESS = r"(.*[./])?claude-(instant|2|3-(opus|sonnet|haiku)|3[.-]5).*"
@@ -242,8 +245,8 @@ def fitting(thought: dict[str, Any], conversation: list[dict[str, Any]], call: C
         call.dropped.append(f"reasoning_effort={call.options['reasoning_effort']!r} is left out, because {why}")
         thought, kind = {}, None
     last = conversation[-1]
-    thinks = kind in ("enabled", "adaptive") or re.fullmatch(ALWAYS_THINKING, call.model or "")
-    if last["role"] == "assistant" and not thinks and isinstance(last["content"], list):
+    off = kind == "disabled" or (kind is None and re.fullmatch(OFF_BY_DEFAULT, call.model or ""))
+    if last["role"] == "assistant" and off and isinstance(last["content"], list):
         kept = [block for block in last["content"] if block["type"] not in THINKING]
         if len(kept) < len(last["content"]):
             call.dropped.append("the reasoning of the last message is left out, because the model does not think now")
@@ -271,12 +274,11 @@ def goes_on_without_thinking(conversation: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def is_paused(message: Message) -> bool:
-    """Return whether an answer is a turn of a tool of the service's, which goes back as it is and last.
+    """Return whether an answer is one that pauses, which goes back as it is and last, and without a user's message.
 
     Source: pydantic-ai's cassette test_pause_turn_web_search_streaming_vcr (2026).
     """
-    kinds = [str(part.get("type")) for part in message.get("state", ()) if isinstance(part, dict)]
-    return any(kind in SERVER_TOOLS or kind.endswith("_tool_result") for kind in kinds)
+    return PAUSED in message.get("state", ())
 
 
 def accepted(schema: Any, where: str = "the schema") -> Any:
@@ -337,7 +339,7 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
         else:
             result.append({"role": message["role"], "content": blocks(message)})
         answers_tools = message["role"] == "tool"
-    if result[-1]["role"] == "assistant":
+    if result[-1]["role"] == "assistant" and not is_paused(messages[-1]):
         result[-1]["content"] = without_end(result[-1]["content"])
     return result
 
@@ -402,7 +404,7 @@ def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> list[d
                 made.append({"type": "text", "text": part, **(following if is_cited(following) else {})})
         elif "reasoning" in part:
             thinking = part["reasoning"]
-        elif not (is_cited(part) or "fields" in part):
+        elif not (is_cited(part) or "fields" in part or part == PAUSED):
             made.append({**part, "thinking": thinking} if part.get("type") == "thinking" else part)
             thinking = ""
     return made
@@ -419,7 +421,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
     400 "The final block in an assistant message cannot be `thinking`" (tailcallhq/forgecode#2107 and #3073,
     NousResearch/hermes-agent#13010).
     """
-    state = list(message["state"])
+    state = [part for part in message["state"] if part != PAUSED]
     while state and (not state[-1].strip() if isinstance(state[-1], str) else is_thought(state[-1])):
         state.pop()
     if any(map(is_thought, message["state"][len(state) :])):
@@ -427,7 +429,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
             f"message {number}: the reasoning at the end of an answer is left out, because no text or tool call "
             "follows it"
         )
-    kept: Any = {**message, "state": state}
+    kept: Any = {**message, "state": [*state, PAUSED] if is_paused(message) else state}
     if not state:
         del kept["state"]
     return kept  # type: ignore[no-any-return]
@@ -487,6 +489,8 @@ DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "i
 
 # The blocks that are calls of tools which the service runs itself.
 SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
+# The state at the end of an answer that pauses.
+PAUSED = {"type": "pause_turn"}
 # The fields of a tool call that go back beside the common ones: who has made it, and the set of the tool (types of
 # anthropic-sdk-python 2.14.0).
 BESIDE = ("caller", "toolset_name")
@@ -735,6 +739,8 @@ class MessagesReader:
         yield from self._signed()
         for index in tuple(self._blocks):
             yield from self._native(index)
+        if finish.reason == "pause":
+            yield TurnState(PAUSED)
         yield finish._replace(reason=self._calls.reason(finish.reason))
         if finish.reason == "content_filter" and isinstance(self._said, str):
             yield refusal(self._said[:KEPT_WORDS])
