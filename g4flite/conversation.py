@@ -30,6 +30,7 @@ from . import providers
 from ._core.errors import (
     G4fliteError,
     LimitError,
+    MessagesError,
     OptionError,
     StreamClosedError,
     StreamConsumed,
@@ -386,10 +387,27 @@ class Answer:
             yield jobs
             if self._closed:
                 raise StreamClosedError("the answer was closed while its tools ran", provider=self.stream.provider)
-            self._turn += [job.result for job in jobs]
-            # A demand to call a tool would never let the model answer.
-            choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
-            self._streams.append(chat._ask(self._turn, tool_choice=choice))
+            self._streams.append(self._following(jobs))
+
+    def _following(self, jobs: Sequence[Job]) -> Stream:
+        """Add the results of tools to the turn, and return the stream of the next round.
+
+        If the service does not take a result that is more than text, the model is told so in its place.
+        """
+        chat = self._chat
+        # A demand to call a tool would never let the model answer.
+        choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
+        try:
+            stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
+        except MessagesError as error:
+            shown = [job for job in jobs if isinstance(job.result["content"], list)]
+            if not shown:
+                raise
+            for job in shown:
+                job.raised(error, chat._fatal)
+            stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
+        self._turn += [job.result for job in jobs]
+        return stream
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the answer has ended.

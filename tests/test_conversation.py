@@ -425,6 +425,62 @@ def test_a_fatal_exception_ends_the_other_calls(server: Emulator) -> None:
             say(Driver(name), chat, "A coat?")
 
 
+def photo(image: bytes) -> Any:
+    """Return a tool that takes a photo."""
+
+    def weather(city: str) -> list[Any]:
+        """Return a photo of a city."""
+        return [{"type": "text", "text": f"{city}."}, {"type": "image_url", "image_url": {"url": image}}]
+
+    return weather
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "ollama", "cohere"])
+def test_a_tool_may_return_an_image(driver: Driver, server: Emulator, provider: str) -> None:
+    model = "gemini-2.5-pro" if provider == "gemini" else "m"
+    server.reply = lambda messages: "Snow." if len(messages) > 1 else [CALL]
+    chat = conversation(server, provider, model=model, tools=[photo(b"\x89PNG\r\n\x1a\n")])
+    assert say(driver, chat, "A coat?") == "Snow."
+    assert [exchange.problem for exchange in server.exchanges] == [None, None]
+    assert "iVBORw0KGgo=" in server.exchanges[-1].body.decode()
+    # The history has it in the common form, for whichever service is asked next.
+    assert chat.messages[2]["content"][1]["type"] == "image_url"
+
+
+def test_the_model_is_told_of_a_result_that_the_service_does_not_take(driver: Driver, server: Emulator) -> None:
+    bitmap = [{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}]
+
+    def weather(city: str) -> list[Any]:
+        """Return a photo of a city."""
+        return bitmap
+
+    chat = conversation(server, tools=[weather])
+    said = say(driver, chat, "A coat?")
+    assert said.startswith("It is MessagesError: openai: message 3, part 1 has an image of the type image/bmp")
+    assert (chat.messages[2]["is_error"], len(chat.messages)) == (True, 4)
+    with pytest.raises(g4flite.MessagesError, match="image/bmp"):
+        say(driver, conversation(server, tools=[weather], fatal=g4flite.MessagesError), "A coat?")
+
+
+def test_a_history_that_cannot_be_sent_is_no_fault_of_a_tool(driver: Driver, server: Emulator) -> None:
+    chat = conversation(server, tools=tools(driver))
+    answer = chat.say("A coat?")
+
+    def spoil(messages: Any) -> Any:
+        chat.messages.append({"role": "tool", "tool_call_id": "x", "content": "9"})
+        return [CALL]
+
+    server.reply = spoil
+
+    async def read() -> str:
+        async with chat:
+            return await answer.atext()
+
+    with pytest.raises(g4flite.MessagesError, match="answers the tool call 'x'"):
+        driver.run(read) if driver.name != "sync" else answer.text()
+    chat.close()
+
+
 PNG = "iVBORw0KGgo="
 DRAWN = {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"}
 ITEM = {"type": "image_generation_call", "id": "ig_1", "result": PNG, "output_format": "png"}

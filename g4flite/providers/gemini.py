@@ -81,8 +81,8 @@ def payload(call: Call) -> JSON:
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  What a `$ref` names is copied to the keywords beside it, and a schema
     that holds itself by required properties alone raises `OptionError`.  A message with a `name` and an image at an
-    `https:` URL raise `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it,
-    too, and a `response_format` beside `tools` raises `OptionError`.
+    `https:` URL raise `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool becomes a
+    user's, and a `response_format` beside `tools` raises `OptionError`.
     `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
     raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
     """

@@ -172,16 +172,28 @@ def test_an_image_in_the_result_of_a_tool() -> None:
     (answer,) = sent("gemini", DRAWN, model="gemini-3-pro")
     assert answer["functionResponse"] == {"id": "call_1", "name": "draw", "response": {"result": "Here."},
                                           "parts": [FORMS["gemini"]["image.data"]]}  # fmt: skip
-    for name, model in (("gemini", "gemini-2.5-pro"), ("openai", "m"), ("mistral", "m"), ("cohere", "m")):
-        with pytest.raises(g4flite.MessagesError, match="message 3, part 2 is an image in the result of a tool"):
-            body(name, DRAWN, model)
+    said = {"type": "text", "text": "From the tool draw (call_1):"}
+    for name in ("openai", "openrouter", "groq", "cohere", "azure-openai"):
+        result, shown = body(name, DRAWN)["messages"][2:]
+        assert (result["content"], shown) == ("Here.", {"role": "user", "content": [said, CHAT["image.data"]]})
+    *_, result, shown = body("gemini", DRAWN, "gemini-2.5-pro")["contents"]
+    assert [*result["parts"][0]["functionResponse"]] == ["id", "name", "response"]
+    assert shown["parts"] == [{"text": said["text"]}, FORMS["gemini"]["image.data"]]
+    result, between, shown = body("mistral", DRAWN)["messages"][2:]
+    assert (result["role"], between["role"], shown["content"][1]) == ("tool", "assistant", CHAT["image.data"])
+    *_, shown = body("ollama", DRAWN)["messages"]
+    assert shown["images"] == [b64(PNG)]
 
 
-@pytest.mark.parametrize(("name", "model"), [("openai-responses", "m"), ("gemini", "gemini-3-pro"), ("anthropic", "m")])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("openai-responses", "m"), ("gemini", "gemini-3-pro"), ("anthropic", "m"), ("openai", "m"), ("mistral", "m"),
+     ("gemini", "gemini-2.5-pro"), ("cohere", "m"), ("ollama", "m")],
+)  # fmt: skip
 def test_the_emulator_reads_an_image_in_the_result_of_a_tool(
     name: str, model: str, driver: Driver, server: Emulator
 ) -> None:
-    base = f"{server.url}/v1" if name == "openai-responses" else server.url
+    base = f"{server.url}/v1" if name in ("openai-responses", "openai", "mistral") else server.url
     assert driver.collect(name, DRAWN, model=model, base_url=base, api_key="sk-test-1")
     content: Any = server.exchanges[-1].messages[-1]["content"]  # type: ignore[index]
     assert [one["type"] for one in content] == ["text", "image_url"]
