@@ -73,7 +73,7 @@ class Conversation:
       False, or a reason as text, which the model is told; or it raises, which ends the answer.
     - `fatal` are the classes of exceptions that end the answer if a tool raises them.  Of all others, of results that
       cannot be sent (`MessagesError`), and of calls that are wrong, the model is told.
-    - `max_rounds` is the most requests that one answer may take.
+    - `max_rounds` is the most requests that one answer may take.  An answer that is cut off in its tool calls ends at once.
     - `messages` is the history that the conversation begins with.
     - `settings` are the other arguments of `g4flite.stream`.  A `tool_choice` that demands a tool counts for the first
       request of an answer.
@@ -378,6 +378,13 @@ class Answer:
             if not calls and self.stream.finish_reason not in CONTINUED:
                 chat.messages += self._turn
                 return
+            # The last call may lack the end of its arguments, and the next answer would end at the same place.
+            if calls and self.stream.finish_reason == "length":
+                raise LimitError(
+                    "the answer was cut off in its tool calls",
+                    provider=self.stream.provider,
+                    advice="raise {max_tokens}",
+                )
             if len(self._streams) == chat._max_rounds:
                 raise LimitError(
                     f"the answer is not complete after {chat._max_rounds} rounds; pass a larger max_rounds=",

@@ -42,6 +42,7 @@ async def async_weather(city: str) -> str:
 
 
 async_weather.__name__ = "weather"
+FORM = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
 def tools(driver: Driver) -> list[Any]:
@@ -522,6 +523,22 @@ def test_an_answer_has_at_most_max_rounds(driver: Driver, server: Emulator) -> N
     with pytest.raises(g4flite.LimitError, match="not complete after 3 rounds; pass a larger max_rounds=") as caught:
         say(driver, chat, "And now?")
     assert (caught.value.partial, len(server.exchanges), chat.messages) == ("Hm. Hm. Hm. ", 3, before)
+
+
+@pytest.mark.parametrize("arguments", ['{"city":', "", '{"city": "Oslo"}'])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_an_answer_that_is_cut_off_in_its_tool_calls_is_not_asked_for_again(
+    driver: Driver, server: Emulator, provider: str, arguments: str
+) -> None:
+    if provider == "gemini" and arguments.endswith(":"):
+        pytest.skip("Gemini sends whole objects")
+    ran = list[str]()
+    server.reply = lambda _: ["Hm. ", CALL._replace(arguments=arguments), Finish("length")]
+    before = [USER, {"role": "assistant", "content": "Yes."}]
+    chat = conversation(server, provider, tools=[(FORM, ran.append)], max_tokens=10, messages=before)
+    with pytest.raises(g4flite.LimitError, match="cut off in its tool calls; raise max_tokens=") as caught:
+        say(driver, chat, "And now?")
+    assert (caught.value.partial, len(server.exchanges), chat.messages, ran) == ("Hm. ", 1, before, [])
 
 
 def test_a_demand_to_call_a_tool_counts_for_the_first_request(driver: Driver, server: Emulator) -> None:

@@ -249,8 +249,8 @@ def test_images_in_the_results_of_tools_go_out_behind_them_if_the_service_takes_
     assert fit(asked_twice, *results, keys=["tool.image_url"]) == [asked_twice, *results]
     texts = [{**answer("x"), "content": "The user's message shows what it has returned."},
              {**answer("y"), "content": "Here."}]  # fmt: skip
-    shown = [{"type": "text", "text": "From the tool now (x):"}, image, {"type": "text", "text": "From the tool now (y):"},
-             image, image]  # fmt: skip
+    of_x, of_y = ({"type": "text", "text": f"From the tool now ({one}):"} for one in "xy")
+    shown = [of_x, image, of_y, image, image]
     user = {"role": "user", "content": shown}
     assert fit(asked_twice, *results) == [asked_twice, *texts, user]
     late = {"role": "assistant", "content": "So."}
