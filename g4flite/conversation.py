@@ -38,7 +38,9 @@ from ._core.errors import (
     name_by_package,
 )
 from ._core.events import NOTHING, FinishReason, Usage
+from ._core.exchange import Run
 from ._core.messages import normalise
+from ._core.parsed import Partials, value_of
 from ._core.provider import Provider
 from ._core.stream import Events, Stream
 from ._core.tools import Job, job_of, tool_result, tools_of
@@ -73,7 +75,8 @@ class Conversation:
       False, or a reason as text, which the model is told; or it raises, which ends the answer.
     - `fatal` are the classes of exceptions that end the answer if a tool raises them.  Of all others, of results that
       cannot be sent (`MessagesError`), and of calls that are wrong, the model is told.
-    - `max_rounds` is the most requests that one answer may take.  An answer that is cut off in its tool calls ends at once.
+    - `max_rounds` is the most requests that one answer may take; an answer that is cut off in its tool calls ends at
+      once.
     - `messages` is the history that the conversation begins with.
     - `settings` are the other arguments of `g4flite.stream`.  A `tool_choice` that demands a tool counts for the first
       request of an answer.
@@ -295,7 +298,7 @@ class Answer:
         self._before = [*chat.messages]
         self._turn = turn
         self._streams = [first]
-        self._begun = self._closed = self._entered = False
+        self._begun = self._closed = self._entered = self._complete = False
         # The loop, kept alive inside `async with`, so that `aclose` can close its stream after `break`.
         self._kept: Loop | None = None
 
@@ -326,6 +329,41 @@ class Answer:
         """Do the same as `text`, in async."""
         async with self:
             return "".join([chunk async for chunk in self])
+
+    def parsed(self) -> Any:
+        """Return the value of an answer that is JSON; reads the answer to its end first if no loop has read it.
+
+        The value is that of the last round's text: see `Stream.parsed`.  Raises what that raises, and what a loop over
+        the answer raises.
+        """
+        if not self._begun:
+            self.text()
+        return self._value()
+
+    async def aparsed(self) -> Any:
+        """Do the same as `parsed`, in async."""
+        if not self._begun:
+            await self.atext()
+        return self._value()
+
+    def _value(self) -> Any:
+        """Return the value of the last round's text.  Raises `UsageError` if the answer is not complete."""
+        if not self._complete:
+            raise UsageError("the answer is not complete; read it to its end first", provider=self.stream.provider)
+        return value_of(self._run)
+
+    def partials(self) -> Partials:
+        """Return the values of an answer that is JSON while it comes, for a `for` or an `async for` loop.
+
+        A round that calls tools may say something that is no JSON, which gives no value.  Raises `OptionError` if
+        neither jiter nor pydantic is installed.
+        """
+        return Partials(self)
+
+    @property
+    def _run(self) -> Run:
+        """The state of the stream of the round that is being read, for `Partials`."""
+        return self.stream._run
 
     def __iter__(self) -> Iterator[str]:
         return self._read()
@@ -377,6 +415,7 @@ class Answer:
             calls = self.stream.tool_calls
             if not calls and self.stream.finish_reason not in CONTINUED:
                 chat.messages += self._turn
+                self._complete = True
                 return
             # The last call may lack the end of its arguments, and the next answer would end at the same place.
             if calls and self.stream.finish_reason == "length":

@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import g4flite
-from g4flite import Conversation, Media, ToolCall, Usage
+from g4flite import Conversation, Media, ToolCall, Usage, UsageError
 from g4flite import conversation as module
 from g4flite.conversation import summed
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
@@ -480,6 +480,89 @@ def test_a_history_that_cannot_be_sent_is_no_fault_of_a_tool(driver: Driver, ser
     with pytest.raises(g4flite.MessagesError, match="answers the tool call 'x'"):
         driver.run(read) if driver.name != "sync" else answer.text()
     chat.close()
+
+
+# Answers that are JSON
+
+
+JSON_FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+
+
+def in_json(*pieces: str) -> Callable[[Any], Any]:
+    """Return a reply function that says something, calls a tool, and then says these pieces of JSON."""
+    return lambda messages: [*pieces] if messages[-1]["role"] == "tool" else ['{"I": "lo', "ok", CALL]
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_the_value_of_an_answer_is_that_of_its_last_round(driver: Driver, server: Emulator, read_before: bool) -> None:
+    server.reply = in_json('{"city": "Os', 'lo"}')
+    chat = conversation(server, tools=tools(driver), response_format=JSON_FORM)
+    answer = chat.say("Where?")
+
+    async def read() -> Any:
+        async with chat:
+            if read_before:
+                await answer.atext()
+            return await answer.aparsed()
+
+    if driver.name == "sync":
+        with chat:
+            value = (answer.text() if read_before else None, answer.parsed())[1]
+    else:
+        value = driver.run(read)
+    assert value == {"city": "Oslo"}
+    assert (len(chat.messages), len(server.exchanges)) == (4, 2)
+    assert chat.usage.total_tokens
+
+
+@pytest.mark.parametrize("pieces", [['{"city": "Os', 'lo"}'], []])
+def test_the_values_of_an_answer_come_while_it_does(driver: Driver, server: Emulator, pieces: list[str]) -> None:
+    server.reply = in_json(*pieces)
+    chat, found = conversation(server, tools=tools(driver), response_format=JSON_FORM), list[Any]()
+    answer = chat.say("Where?")
+
+    async def read() -> None:
+        async with chat:
+            async for value in answer.partials():
+                found.append(value)
+
+    def run() -> None:
+        if driver.name != "sync":
+            driver.run(read)
+            return
+        with chat:
+            found.extend(answer.partials())
+
+    if not pieces:
+        # Nothing of the round before is taken for the answer.
+        with pytest.raises(g4flite.MalformedReplyError, match="is not the JSON that was asked for"):
+            run()
+        return
+    run()
+    # The first round says something that looks like JSON, too.
+    assert found == [{"I": "lo"}, {"I": "look"}, {"city": "Os"}, {"city": "Oslo"}]
+    assert len(chat.messages) == 4
+
+
+def test_an_answer_that_is_not_complete_has_no_value(driver: Driver, server: Emulator) -> None:
+    server.reply = in_json("{}")
+    chat = conversation(server, tools=tools(driver), response_format=JSON_FORM)
+    answer = chat.say("Where?")
+
+    async def read() -> Any:
+        async with chat, answer:
+            async for _ in answer:
+                break
+            return await answer.aparsed()
+
+    with pytest.raises(UsageError, match="the answer is not complete; read it to its end first"):
+        if driver.name == "sync":
+            with chat, answer:
+                next(iter(answer))
+                answer.parsed()
+        else:
+            driver.run(read)
+    assert chat.messages == []
 
 
 PNG = "iVBORw0KGgo="

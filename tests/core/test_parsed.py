@@ -152,6 +152,23 @@ def test_an_answer_that_does_not_fit_is_an_error_with_its_text(
     assert caught.value.provider == "openai"
 
 
+def test_an_answer_that_calls_a_tool_says_so(server: Emulator, driver: Driver) -> None:
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+    settings: dict[str, Any] = {"model": "m", "base_url": f"{server.url}/v1", "api_key": "k", "tools": [tool],
+                                "response_format": Point}  # fmt: skip
+    said = "the answer calls the tool 'now', and is not the JSON that was asked for; run the calls, and send their"
+    for pieces in ([], ["I look."]):
+        server.reply = lambda _, pieces=pieces: [*pieces, g4flite.ToolCall("", "now", "{}")]  # type: ignore[misc]
+        stream = g4flite.stream("openai", "Where?", **settings)
+        with pytest.raises(MalformedReplyError, match=said) as caught:
+            stream.parsed() if driver.name == "sync" else driver.run(stream.aparsed)
+        assert caught.value.partial == "".join(pieces)
+    # A value beside a call is a value.
+    server.reply = lambda _: ['{"x": 1, "y": 2}', g4flite.ToolCall("", "now", "{}")]
+    stream = g4flite.stream("openai", "Where?", **settings)
+    assert (stream.parsed() if driver.name == "sync" else driver.run(stream.aparsed)) == Point(1, 2)
+
+
 def test_an_answer_that_was_cut_off_says_to_raise_max_tokens(server: Emulator, driver: Driver) -> None:
     server.reply = lambda _: ['{"x": 1', g4flite.Finish("length")]
     stream = g4flite.stream("openai", "Hi", model="m", api_key="key", base_url=server.url + "/v1")
