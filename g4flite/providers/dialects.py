@@ -114,6 +114,8 @@ VLLM_TAKES = replace(EVERYTHING, late_system=False)
 # 400 "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s)."
 # (perplexityai/api-discussion#265, edenai/edenai-apis#144, 2024-2025).
 PERPLEXITY_TAKES = replace(TAKES, late_system=False)
+# The types of together-python 3.1.1.
+TOGETHER_TAKES = replace(TAKES, media=(*IMAGES, "audio.data"))
 # The types of openrouter-python 1.3.84; `annotations` of files are sent back (pydantic-ai, cassettes).
 OPENROUTER_TAKES = replace(
     TAKES,
@@ -227,6 +229,14 @@ def payload(call: Call) -> JSON:
     Several system messages at the beginning become one.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, TAKES), **USAGE}
+
+
+def together_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, TOGETHER_TAKES), **USAGE}
 
 
 def openrouter_payload(call: Call) -> JSON:
@@ -458,7 +468,8 @@ HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggin
                       key_variables=("HF_TOKEN",))  # fmt: skip
 POLLINATIONS = replace(OTHER, name="pollinations", base_url="https://gen.pollinations.ai/v1",
                        key_variables=("POLLINATIONS_API_KEY",))  # fmt: skip
-TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", key_variables=("TOGETHER_API_KEY",))
+TOGETHER = replace(OTHER, name="together", base_url="https://api.together.xyz/v1", payload=together_payload,
+                   key_variables=("TOGETHER_API_KEY",))  # fmt: skip
 XAI = replace(OTHER, name="xai", base_url="https://api.x.ai/v1", payload=xai_payload, parser=xai_parser,
               key_variables=("XAI_API_KEY",), options=CACHING)  # fmt: skip
 FIREWORKS = replace(OTHER, name="fireworks", base_url="https://api.fireworks.ai/inference/v1",

@@ -13,7 +13,7 @@ from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level, unknown_effort
 from .._core.errors import ContentFilterError, G4fliteError, OptionError, ProviderError
 from .._core.events import CONTENT, Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
-from .._core.media import embedded
+from .._core.media import embedded, guessed_type
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.numbers import dumps
 from .._core.options import (
@@ -48,8 +48,8 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
-    # A web page's image is not fetched; a file's URL is one of the Files API or of YouTube.
-    media=("image.data", "file.data", "file.url", "audio.data"),
+    # A web page's image is not fetched; a file's URL is one of the Files API, of YouTube, or of a bucket (Vertex AI).
+    media=("image.data", "file.data", "file.url", "file.gs", "audio.data"),
     objects=True,
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
@@ -199,7 +199,8 @@ def wire_part(part: dict[str, Any]) -> dict[str, Any]:
         return {"text": part["text"]}
     file = part.get("file", {})
     if "file_url" in file:
-        return {"fileData": {"fileUri": file["file_url"]}}
+        # Google's client guesses the type from the name, too (`Part.from_uri` of google-genai 3.6.1).
+        return {"fileData": {"fileUri": file["file_url"]} | non_empty(mimeType=guessed_type(file))}
     media_type, data = embedded(part)
     return {"inlineData": {"mimeType": media_type, "data": data}}
 
