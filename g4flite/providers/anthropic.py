@@ -274,11 +274,13 @@ def goes_on_without_thinking(conversation: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def is_paused(message: Message) -> bool:
-    """Return whether an answer is one that pauses, which goes back as it is and last, and without a user's message.
+    """Return whether an answer is one that pauses, or holds a turn of a tool of the service's.
 
+    Such an answer goes back as it is and last, without a user's message behind it.
     Source: pydantic-ai's cassette test_pause_turn_web_search_streaming_vcr (2026).
     """
-    return PAUSED in message.get("state", ())
+    kinds = [str(part.get("type")) for part in message.get("state", ()) if isinstance(part, dict)]
+    return any(kind in (PAUSED["type"], *SERVER_TOOLS) or kind.endswith("_tool_result") for kind in kinds)
 
 
 def accepted(schema: Any, where: str = "the schema") -> Any:
@@ -429,7 +431,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
             f"message {number}: the reasoning at the end of an answer is left out, because no text or tool call "
             "follows it"
         )
-    kept: Any = {**message, "state": [*state, PAUSED] if is_paused(message) else state}
+    kept: Any = {**message, "state": [*state, PAUSED] if PAUSED in message["state"] else state}
     if not state:
         del kept["state"]
     return kept  # type: ignore[no-any-return]

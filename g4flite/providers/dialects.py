@@ -407,6 +407,16 @@ def mistral_payload(call: Call) -> JSON:
     return {**made, "messages": list(in_order(messages))}
 
 
+def mistral_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, or a list of parts: `text`, `thinking`, which is reasoning, and `reference`, which goes
+    back with the turn.  `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  The reply is
+    complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, returned=("reference",)), "an event")
+
+
 def with_chunks(message: Message) -> Message:
     """Return the message with its media in the service's form (types of mistralai 3.7.0, `ContentChunk`)."""
     if not isinstance(message["content"], list):
@@ -463,6 +473,7 @@ GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", pa
 DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,
                    key_variables=("DEEPSEEK_API_KEY",), options=CACHING)  # fmt: skip
 MISTRAL = replace(OTHER, name="mistral", base_url="https://api.mistral.ai/v1", payload=mistral_payload,
+                  parser=mistral_parser,
                   key_variables=("MISTRAL_API_KEY",), options=MISTRAL_OPTIONS)  # fmt: skip
 HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggingface.co/v1",
                       key_variables=("HF_TOKEN",))  # fmt: skip

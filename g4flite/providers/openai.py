@@ -202,7 +202,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
 def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the parts of a state as a content whose reasoning stands in its place, with its signature.
 
-    Source: types of mistralai 3.7.0, `ThinkChunk`.
+    So do references to sources.  Source: types of mistralai 3.7.0, `ThinkChunk` and `ReferenceChunk`.
     """
     found = list[dict[str, Any]]()
     for part in state:
@@ -214,6 +214,8 @@ def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
             # A signature belongs to the reasoning before it, which may have no text.
             unsigned = found and found[-1]["type"] == "thinking" and "signature" not in found[-1]
             found.append((found.pop() if unsigned else {"thinking": []}) | part)
+        elif isinstance(part, dict) and part.get("type") == "reference":
+            found.append(part)
     return found
 
 
@@ -278,7 +280,7 @@ class ChatReader:
 
     def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
-        # The fields with content of other kinds that the service takes back: "images", "annotations".
+        # The fields and parts with content of other kinds that the service takes back: "images", "reference".
         self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
         self._counts, self._timings = dict[str, Any](), dict[str, Any]()
@@ -454,6 +456,8 @@ class ChatReader:
         # A `reference`, a `document_url`.
         else:
             yield Native(str(kind), part)
+            if kind in self._returned:
+                yield TurnState(part)
 
     def _others(self, key: str, value: Any) -> Iterator[str | Event]:
         """Yield the content of another kind than text, reasoning and tool calls in a field of a delta."""

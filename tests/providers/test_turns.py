@@ -226,6 +226,7 @@ OPENROUTER = chat(
 DRAWN = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}} for data in ("c2ln", "ZGF0YQ==")]
 CITED = {"type": "url_citation", "url_citation": {"url": "https://host.test"}}
 READ = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": [{"type": "text", "text": "I call."}]}}
+REFERENCE = {"type": "reference", "reference_ids": [1, 2]}
 EXTRA = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
 OLLAMA_CALL = {"function": {"name": "now", "arguments": {}}}
 OLLAMA = b"".join(
@@ -246,6 +247,9 @@ def cohere(*events_: tuple[str, Any]) -> bytes:
 
 COHERE_CALL = [{"id": "call1", "type": "function", "function": {"name": "now", "arguments": "{}"}}]
 THINKING = {"type": "thinking", "thinking": "Look."}
+QUOTES = [
+    {"start": start, "end": start + 2, "text": "It", "sources": [{"type": "document", "id": "d"}]} for start in (0, 3)
+]
 # Provider, model, reply, where in the next request the turn stands, and the turn.
 ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "anthropic": ("anthropic", "claude-sonnet-4-5", ANTHROPIC, {"role": "assistant", "content": ANTHROPIC_TURN}),
@@ -292,6 +296,11 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
             {"type": "thinking", "thinking": [text("Again.")], "signature": "YWdhaW4="}, text(" So."),
             {"type": "thinking", "thinking": [], "signature": "ZW5k"},
             {"type": "thinking", "thinking": [], "signature": "bGFzdA=="}])),
+    "mistral with references": (
+        "mistral", "mistral-large",
+        sse(*(chunk({"content": [part]}) for part in (text("I"), REFERENCE, text(" look."))), chat_call(0),
+            chat_call(1), STOP, DONE),
+        chat_turn(content=[text("I"), REFERENCE, text(" look.")])),
     "mistral without signatures": (
         "mistral", "magistral-small",
         sse(*(chunk({"content": [part]}) for part in (
@@ -311,6 +320,13 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
                cohere(("content-delta", {"content": {"thinking": "Look."}}),
                       ("content-delta", {"content": {"text": "I"}})),
                {"role": "assistant", "content": [THINKING, text("I")], "tool_calls": COHERE_CALL}),
+    "cohere with citations": (
+        "cohere", "command-a",
+        cohere(("content-delta", {"content": {"thinking": "Look."}}), ("content-delta", {"content": {"text": "It "}}),
+               ("citation-start", {"citations": QUOTES[0]}), ("content-delta", {"content": {"text": "snows"}}),
+               ("citation-start", {"citations": [QUOTES[1]]})),
+        {"role": "assistant", "content": [THINKING, text("It snows")], "citations": QUOTES,
+         "tool_calls": COHERE_CALL}),
     "cohere with a plan alone": (
         "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
         {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
