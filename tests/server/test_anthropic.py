@@ -465,10 +465,13 @@ FOUND = {"type": "web_search_result_location", "cited_text": "2 degrees", "url":
          "encrypted_index": "EiIx"}  # fmt: skip
 
 
+QUOTED = {"type": "char_location", "cited_text": "2 degrees", "document_index": 0}
+
+
 @pytest.mark.parametrize(
     ("block", "changed"),
     [
-        ({**text("It is cold."), "citations": [FOUND]}, text("It is cold.")),
+        ({**text("It is cold."), "citations": [FOUND, QUOTED]}, text("It is cold.")),
         (
             {**text("It is cold."), "citations": [FOUND]},
             {**text("It is cold."), "citations": [{**FOUND, "title": "V"}]},
