@@ -38,8 +38,10 @@ from ._core.errors import (
     name_by_package,
 )
 from ._core.events import NOTHING, FinishReason, Usage
+from ._core.exchange import Run
 from ._core.loops import refusals
 from ._core.messages import normalise
+from ._core.parsed import Partials, value_of
 from ._core.provider import Provider
 from ._core.stream import Events, Stream
 from ._core.tools import Job, job_of, tool_result, tools_of
@@ -74,7 +76,8 @@ class Conversation:
       False, or a reason as text, which the model is told; or it raises, which ends the answer.
     - `fatal` are the classes of exceptions that end the answer if a tool raises them.  Of all others, of results that
       cannot be sent (`MessagesError`), and of calls that are wrong, the model is told.
-    - `max_rounds` is the most requests that one answer may take.
+    - `max_rounds` is the most requests that one answer may take; an answer that is cut off in its tool calls ends at
+      once.
     - `messages` is the history that the conversation begins with.
     - `settings` are the other arguments of `g4flite.stream`.  A `tool_choice` that demands a tool counts for the first
       request of an answer.
@@ -296,7 +299,7 @@ class Answer:
         self._before = [*chat.messages]
         self._turn = turn
         self._streams = [first]
-        self._begun = self._closed = self._entered = False
+        self._begun = self._closed = self._entered = self._complete = False
         # The loop, kept alive inside `async with`, so that `aclose` can close its stream after `break`.
         self._kept: Loop | None = None
 
@@ -327,6 +330,41 @@ class Answer:
         """Do the same as `text`, in async."""
         async with self:
             return "".join([chunk async for chunk in self])
+
+    def parsed(self) -> Any:
+        """Return the value of an answer that is JSON; reads the answer to its end first if no loop has read it.
+
+        The value is that of the last round's text: see `Stream.parsed`.  Raises what that raises, and what a loop over
+        the answer raises.
+        """
+        if not self._begun:
+            self.text()
+        return self._value()
+
+    async def aparsed(self) -> Any:
+        """Do the same as `parsed`, in async."""
+        if not self._begun:
+            await self.atext()
+        return self._value()
+
+    def _value(self) -> Any:
+        """Return the value of the last round's text.  Raises `UsageError` if the answer is not complete."""
+        if not self._complete:
+            raise UsageError("the answer is not complete; read it to its end first", provider=self.stream.provider)
+        return value_of(self._run)
+
+    def partials(self) -> Partials:
+        """Return the values of an answer that is JSON while it comes, for a `for` or an `async for` loop.
+
+        A round that calls tools may say something that is no JSON, which gives no value.  Raises `OptionError` if
+        neither jiter nor pydantic is installed.
+        """
+        return Partials(self)
+
+    @property
+    def _run(self) -> Run:
+        """The state of the stream of the round that is being read, for `Partials`."""
+        return self.stream._run
 
     def __iter__(self) -> Iterator[str]:
         return self._read()
@@ -381,7 +419,15 @@ class Answer:
             calls = self.stream.tool_calls
             if not calls and self.stream.finish_reason not in CONTINUED:
                 chat.messages += self._turn
+                self._complete = True
                 return
+            # The last call may lack the end of its arguments, and the next answer would end at the same place.
+            if calls and self.stream.finish_reason == "length":
+                raise LimitError(
+                    "the answer was cut off in its tool calls",
+                    provider=self.stream.provider,
+                    advice="raise {max_tokens}",
+                )
             if len(self._streams) == chat._max_rounds:
                 raise LimitError(
                     f"the answer is not complete after {chat._max_rounds} rounds; pass a larger max_rounds=",
@@ -391,28 +437,27 @@ class Answer:
             yield jobs
             if self._closed:
                 raise StreamClosedError("the answer was closed while its tools ran", provider=self.stream.provider)
-            self._streams.append(self._next(jobs))
+            self._streams.append(self._following(jobs))
 
-    def _next(self, jobs: Sequence[Job]) -> Stream:
-        """Return the stream of the next round, and add the results of the calls to the turn.
+    def _following(self, jobs: Sequence[Job]) -> Stream:
+        """Add the results of tools to the turn, and return the stream of the next round.
 
-        If the service takes no images in the results of tools, the model is told so in place of those results.
+        If the service does not take a result that is more than text, the model is told so in its place.
         """
-        chat, turn = self._chat, self._turn
+        chat = self._chat
         # A demand to call a tool would never let the model answer.
         choice = chat._tool_choice if chat._tool_choice in ("auto", "none") else None
         try:
-            following = chat._ask([*turn, *(job.result for job in jobs)], tool_choice=choice)
+            stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
         except MessagesError as error:
-            # A result that is text alone is a str.
-            shown = [job for job in jobs if not isinstance(job.result["content"], str)]
+            shown = [job for job in jobs if isinstance(job.result["content"], list)]
             if not shown:
                 raise
             for job in shown:
                 job.raised(error, chat._fatal)
-            following = chat._ask([*turn, *(job.result for job in jobs)], tool_choice=choice)
-        turn += [job.result for job in jobs]
-        return following
+            stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
+        self._turn += [job.result for job in jobs]
+        return stream
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the answer has ended.

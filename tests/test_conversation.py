@@ -17,7 +17,7 @@ import anyio
 import pytest
 
 import g4flite
-from g4flite import Conversation, ToolCall, Usage
+from g4flite import Conversation, Media, ToolCall, Usage, UsageError
 from g4flite import conversation as module
 from g4flite.conversation import summed
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
@@ -42,6 +42,7 @@ async def async_weather(city: str) -> str:
 
 
 async_weather.__name__ = "weather"
+FORM = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
 
 
 def tools(driver: Driver) -> list[Any]:
@@ -467,6 +468,179 @@ def test_a_fatal_exception_ends_the_other_calls(server: Emulator) -> None:
             say(Driver(name), chat, "A coat?")
 
 
+def photo(image: bytes) -> Any:
+    """Return a tool that takes a photo."""
+
+    def weather(city: str) -> list[Any]:
+        """Return a photo of a city."""
+        return [{"type": "text", "text": f"{city}."}, {"type": "image_url", "image_url": {"url": image}}]
+
+    return weather
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini", "ollama", "cohere"])
+def test_a_tool_may_return_an_image(driver: Driver, server: Emulator, provider: str) -> None:
+    model = "gemini-2.5-pro" if provider == "gemini" else "m"
+    server.reply = lambda messages: "Snow." if len(messages) > 1 else [CALL]
+    chat = conversation(server, provider, model=model, tools=[photo(b"\x89PNG\r\n\x1a\n")])
+    assert say(driver, chat, "A coat?") == "Snow."
+    assert [exchange.problem for exchange in server.exchanges] == [None, None]
+    assert "iVBORw0KGgo=" in server.exchanges[-1].body.decode()
+    # The history has it in the common form, for whichever service is asked next.
+    assert chat.messages[2]["content"][1]["type"] == "image_url"
+
+
+def test_the_model_is_told_of_a_result_that_the_service_does_not_take(driver: Driver, server: Emulator) -> None:
+    bitmap = [{"type": "image_url", "image_url": {"url": "data:image/bmp;base64,Qk0="}}]
+
+    def weather(city: str) -> list[Any]:
+        """Return a photo of a city."""
+        return bitmap
+
+    chat = conversation(server, tools=[weather])
+    said = say(driver, chat, "A coat?")
+    assert said.startswith("It is MessagesError: openai: message 3, part 1 has an image of the type image/bmp")
+    assert (chat.messages[2]["is_error"], len(chat.messages)) == (True, 4)
+    with pytest.raises(g4flite.MessagesError, match="image/bmp"):
+        say(driver, conversation(server, tools=[weather], fatal=g4flite.MessagesError), "A coat?")
+
+
+def test_a_history_that_cannot_be_sent_is_no_fault_of_a_tool(driver: Driver, server: Emulator) -> None:
+    chat = conversation(server, tools=tools(driver))
+    answer = chat.say("A coat?")
+
+    def spoil(messages: Any) -> Any:
+        chat.messages.append({"role": "tool", "tool_call_id": "x", "content": "9"})
+        return [CALL]
+
+    server.reply = spoil
+
+    async def read() -> str:
+        async with chat:
+            return await answer.atext()
+
+    with pytest.raises(g4flite.MessagesError, match="answers the tool call 'x'"):
+        driver.run(read) if driver.name != "sync" else answer.text()
+    chat.close()
+
+
+# Answers that are JSON
+
+
+JSON_FORM = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+
+
+def in_json(*pieces: str) -> Callable[[Any], Any]:
+    """Return a reply function that says something, calls a tool, and then says these pieces of JSON."""
+    return lambda messages: [*pieces] if messages[-1]["role"] == "tool" else ['{"I": "lo', "ok", CALL]
+
+
+@pytest.mark.parametrize("read_before", [False, True])
+def test_the_value_of_an_answer_is_that_of_its_last_round(driver: Driver, server: Emulator, read_before: bool) -> None:
+    server.reply = in_json('{"city": "Os', 'lo"}')
+    chat = conversation(server, tools=tools(driver), response_format=JSON_FORM)
+    answer = chat.say("Where?")
+
+    async def read() -> Any:
+        async with chat:
+            if read_before:
+                await answer.atext()
+            return await answer.aparsed()
+
+    if driver.name == "sync":
+        with chat:
+            value = (answer.text() if read_before else None, answer.parsed())[1]
+    else:
+        value = driver.run(read)
+    assert value == {"city": "Oslo"}
+    assert (len(chat.messages), len(server.exchanges)) == (4, 2)
+    assert chat.usage.total_tokens
+
+
+@pytest.mark.parametrize("pieces", [['{"city": "Os', 'lo"}'], []])
+def test_the_values_of_an_answer_come_while_it_does(driver: Driver, server: Emulator, pieces: list[str]) -> None:
+    server.reply = in_json(*pieces)
+    chat, found = conversation(server, tools=tools(driver), response_format=JSON_FORM), list[Any]()
+    answer = chat.say("Where?")
+
+    async def read() -> None:
+        async with chat:
+            async for value in answer.partials():
+                found.append(value)
+
+    def run() -> None:
+        if driver.name != "sync":
+            driver.run(read)
+            return
+        with chat:
+            found.extend(answer.partials())
+
+    if not pieces:
+        # Nothing of the round before is taken for the answer.
+        with pytest.raises(g4flite.MalformedReplyError, match="is not the JSON that was asked for"):
+            run()
+        return
+    run()
+    # The first round says something that looks like JSON, too.
+    assert found == [{"I": "lo"}, {"I": "look"}, {"city": "Os"}, {"city": "Oslo"}]
+    assert len(chat.messages) == 4
+
+
+def test_an_answer_that_is_not_complete_has_no_value(driver: Driver, server: Emulator) -> None:
+    server.reply = in_json("{}")
+    chat = conversation(server, tools=tools(driver), response_format=JSON_FORM)
+    answer = chat.say("Where?")
+
+    async def read() -> Any:
+        async with chat, answer:
+            async for _ in answer:
+                break
+            return await answer.aparsed()
+
+    with pytest.raises(UsageError, match="the answer is not complete; read it to its end first"):
+        if driver.name == "sync":
+            with chat, answer:
+                next(iter(answer))
+                answer.parsed()
+        else:
+            driver.run(read)
+    assert chat.messages == []
+
+
+PNG = "iVBORw0KGgo="
+DRAWN = {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"}
+ITEM = {"type": "image_generation_call", "id": "ig_1", "result": PNG, "output_format": "png"}
+PICTURE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
+ALONE: dict[str, tuple[str, dict[str, Any], Any, Callable[[Any], Any]]] = {
+    "gemini": ("", {"candidates": [{"content": {"parts": [DRAWN]}, "finishReason": "STOP"}]},
+               {"role": "model", "parts": [DRAWN]}, lambda body: body["contents"][1]),
+    "openai-responses": ("/v1", {"type": "response.completed", "response": {"status": "completed", "output": [ITEM]}},
+                         ITEM, lambda body: body["input"][1]),
+    "openrouter": ("/api/v1", {"choices": [{"delta": {"images": [PICTURE]}, "finish_reason": "stop"}]},
+                   {"role": "assistant", "content": "", "images": [PICTURE]}, lambda body: body["messages"][1]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("provider", ALONE)
+def test_an_answer_of_an_image_alone_is_in_the_history(driver: Driver, server: Emulator, provider: str) -> None:
+    base, frame, turn, turn_in = ALONE[provider]
+    body = f"data: {json.dumps(frame)}\n\n".encode()
+    server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+    settings = {"model": "m", "base_url": server.url + base, "api_key": SECRET}
+    chat = Conversation(provider, **settings)
+    items = say(driver, chat, "Draw a cat.", events=True)
+    assert [one for one in items if isinstance(one, Media)] == [Media("image/png", b"\x89PNG\r\n\x1a\n")]
+    again = Conversation(provider, **settings, messages=chat.messages)
+    say(driver, again, "Make it bluer.", events=True)
+    assert turn_in(sent(server)) == turn
+    assert [message["role"] for message in again.messages] == ["user", "assistant"] * 2
+    # A loop that gets text alone would get nothing.
+    failed = Conversation(provider, **settings)
+    with pytest.raises(g4flite.EmptyReplyError, match="the answer holds no text but image/png; read it with"):
+        say(driver, failed, "Draw a cat.")
+    assert failed.messages == []
+
+
 def test_an_answer_has_at_most_max_rounds(driver: Driver, server: Emulator) -> None:
     server.reply = lambda _: ["Hm. ", CALL]
     before = [USER, {"role": "assistant", "content": "Yes."}]
@@ -474,6 +648,22 @@ def test_an_answer_has_at_most_max_rounds(driver: Driver, server: Emulator) -> N
     with pytest.raises(g4flite.LimitError, match="not complete after 3 rounds; pass a larger max_rounds=") as caught:
         say(driver, chat, "And now?")
     assert (caught.value.partial, len(server.exchanges), chat.messages) == ("Hm. Hm. Hm. ", 3, before)
+
+
+@pytest.mark.parametrize("arguments", ['{"city":', "", '{"city": "Oslo"}'])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "gemini"])
+def test_an_answer_that_is_cut_off_in_its_tool_calls_is_not_asked_for_again(
+    driver: Driver, server: Emulator, provider: str, arguments: str
+) -> None:
+    if provider == "gemini" and arguments.endswith(":"):
+        pytest.skip("Gemini sends whole objects")
+    ran = list[str]()
+    server.reply = lambda _: ["Hm. ", CALL._replace(arguments=arguments), Finish("length")]
+    before = [USER, {"role": "assistant", "content": "Yes."}]
+    chat = conversation(server, provider, tools=[(FORM, ran.append)], max_tokens=10, messages=before)
+    with pytest.raises(g4flite.LimitError, match="cut off in its tool calls; raise max_tokens=") as caught:
+        say(driver, chat, "And now?")
+    assert (caught.value.partial, len(server.exchanges), chat.messages, ran) == ("Hm. ", 1, before, [])
 
 
 def test_a_demand_to_call_a_tool_counts_for_the_first_request(driver: Driver, server: Emulator) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .state import Question
 
 SYSTEM = ("system", "developer")
+# The text of a tool's result that is nothing but images, if these go out in another message.
+SHOWN_BEHIND = "The user's message shows what it has returned."
 
 
 def fitted(call: "Question", takes: Takes) -> list[Message]:
@@ -30,6 +32,7 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
     `call.dropped`, and so is the mark of a failed tool's result.  If the service takes the arguments of a tool call as
     an object and they are none, the call goes out with `{}`, which is told as well: its result says what was wrong.
+    If the service takes images of a user's alone, those in the results of tools go out in a user's message behind them.
     Raises `MessagesError` for a key, a kind of media, a tool's name or a place of a system message that the service
     does not take, for a tool call without its result, and for a result without its call.
     """
@@ -49,6 +52,8 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
             message["role"] = "user" if message["role"] in SYSTEM else message["role"]
     if not takes.late_system:
         _check_system(fit)
+    if "tool.image_url" not in takes.keys:
+        fit = _with_images_behind(fit, functions)
     if not takes.empty_answers:
         fit = [message for message in fit if not is_empty_answer(message)]
     if not fit:
@@ -133,11 +138,41 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
             for place, call in enumerate(fit["tool_calls"], 1)
         ]
     for place, part in enumerate(parts(message), 1):
-        if problem := _problem(part, takes, tool=tool):
+        if problem := _problem(part, takes):
             raise MessagesError(f"message {number}, part {place} {problem}")
     if fit["role"] == "developer" and not takes.developer:
         fit["role"] = "system"
     return fit
+
+
+def _with_images_behind(messages: Sequence[Message], functions: Mapping[str, str]) -> list[Message]:
+    """Return the messages with the images in the results of tools in a user's message behind these results.
+
+    OpenAI and many others take text alone there: 400 "Content blocks are expected to be either text or image_url type."
+    Each image stands behind a text that says whose it is (as in pydantic-ai's cassettes of multimodal results, 2026).
+    """
+    result, images = list[Message](), list[dict[str, Any]]()
+
+    def behind(*more: dict[str, Any]) -> Message:
+        made: Message = {"role": "user", "content": [*images, *more]}
+        images.clear()
+        return made
+
+    for message in messages:
+        shown = [part for part in parts(message) if part["type"] != "text"]
+        if message["role"] == "tool" and shown:
+            id_ = message["tool_call_id"]
+            images += [{"type": "text", "text": f"From the tool {functions[id_]} ({id_}):"}, *shown]
+            said = [part for part in parts(message) if part["type"] == "text"]
+            plain = all(part.keys() == {"type", "text"} for part in said)
+            content = ("".join(part["text"] for part in said) or SHOWN_BEHIND) if plain else said
+            message = {**message, "content": content}  # noqa: PLW2901
+        elif images and message["role"] == "user" and message.keys() == {"role", "content"}:
+            message = behind(*parts(message))  # noqa: PLW2901 - two user's messages in a row are refused by some
+        elif images and message["role"] != "tool":
+            result.append(behind())
+        result.append(message)
+    return [*result, behind()] if images else result
 
 
 def _with_object(where: str, call: Mapping[str, Any], dropped: list[str]) -> Mapping[str, Any]:
@@ -152,7 +187,7 @@ def _with_object(where: str, call: Mapping[str, Any], dropped: list[str]) -> Map
     return call
 
 
-def _problem(part: Mapping[str, Any], takes: Takes, *, tool: bool) -> str:
+def _problem(part: Mapping[str, Any], takes: Takes) -> str:
     """Return what the service refuses of a part of a message, and what to do instead; "" if it takes the part."""
     if part["type"] == "text":
         return ""
@@ -160,11 +195,6 @@ def _problem(part: Mapping[str, Any], takes: Takes, *, tool: bool) -> str:
 
     kind, (media_type, _) = media_kind(part), embedded(part)
     what, advice = KINDS[kind]
-    if tool and "tool.image_url" not in takes.keys:
-        return (
-            "is an image in the result of a tool, which this service refuses; "
-            "put the image into a message of the user behind it"
-        )
     if kind not in takes.media:
         # Another form of the same is of no use either.
         same = f"{kind.partition('.')[0]}.data"

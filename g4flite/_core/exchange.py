@@ -250,18 +250,19 @@ class Run:
         return self.everything
 
     def check_answer(self) -> None:
-        """Raise `EmptyReplyError` if the answer holds nothing but content that is neither text nor a tool call.
+        """Raise `EmptyReplyError` if the loop gets text alone, and the answer holds content of other kinds alone.
 
         Without the error, such an answer would look like an empty one that is complete.  A loop over the events has
-        got the content by then.  Tool calls are an answer: `tool_calls` holds them.  A turn that pauses goes on.
+        got the content: its answer is complete.  Tool calls are an answer: `tool_calls` holds them.  A turn that pauses
+        goes on.
         """
         paused = self.finish is not None and self.finish.reason == "pause"
-        if self.others and not (self.said or self.tool_calls or paused):
+        if self.others and not (self.everything or self.said or self.tool_calls or paused):
             kinds = ", ".join(dict.fromkeys(self.others.values()))
-            where = f"it came as {kinds}" if self.everything else (
-                f"read it with `for event in stream.events()`, where it comes as {kinds}"
-            )  # fmt: skip
-            raise EmptyReplyError(f"the answer holds no text but {', '.join(self.others)}; {where}")
+            raise EmptyReplyError(
+                f"the answer holds no text but {', '.join(self.others)}; read it with `for event in "
+                f"stream.events()`, where it comes as {kinds}"
+            )
 
     def fail(self, error: G4fliteError) -> None:
         """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.

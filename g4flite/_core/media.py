@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 # A data URL (RFC 2397) in base64, up to the data.
 DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^;,]*)*;base64,", re.ASCII | re.IGNORECASE)
@@ -36,6 +37,7 @@ KINDS = {
     "image.id": ("an image by its file_id", "pass the image's bytes, its path or a data: URL"),
     "file.data": ("a file", "send its text, or ask a provider that takes files, like openai, anthropic or gemini"),
     "file.url": ("a file at a web URL", "download it, and pass its bytes or its path"),
+    "file.gs": ("a file in Google's Cloud Storage", "download it, and pass its bytes or its path"),
     "file.id": ("a file by its file_id", "pass its bytes or its path"),
     "audio.data": ("audio", "send its text, or ask a provider that takes audio, like openai or gemini"),
 }
@@ -52,6 +54,8 @@ def media_kind(part: Mapping[str, Any]) -> str:
         image = part["image_url"]
         return "image.id" if "file_id" in image else "image.data" if split_data_url(image["url"]) else "image.url"
     if kind == "file":
+        if part["file"].get("file_url", "").startswith("gs://"):
+            return "file.gs"
         return next(f"file.{key.rpartition('_')[2]}" for key in FILE_KEYS if key in part["file"])
     return "audio.data" if kind == "input_audio" else ""
 
@@ -137,8 +141,23 @@ def check_base64(text: str) -> None:
 
 
 def filename_of(part: Mapping[str, Any]) -> str:
-    """Return the name of a file part, or one after its media type, for a protocol that requires a name."""
+    """Return the name of a file part, or the last part of its URL, or one after its media type.
+
+    For a protocol that requires a name.
+    """
     from mimetypes import guess_extension  # noqa: PLC0415 - as above
 
-    name: str = part["file"].get("filename") or f"file{guess_extension(embedded(part)[0]) or ''}"
-    return name
+    name: str = part["file"].get("filename") or _name_in(part["file"].get("file_url", ""))
+    return name or f"file{guess_extension(embedded(part)[0]) or ''}"
+
+
+def guessed_type(file: Mapping[str, Any]) -> str:
+    """Return the media type of a file at a URL by its name, "" if the name does not tell."""
+    from mimetypes import guess_type  # noqa: PLC0415 - as above
+
+    return guess_type(file.get("filename") or _name_in(file["file_url"]))[0] or ""
+
+
+def _name_in(url: str) -> str:
+    """Return the file's name at the end of a URL, "" if it has none."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])

@@ -9,6 +9,7 @@ or `flatten`; a builder whose protocol has another form of messages calls the fu
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from os import PathLike
 from typing import Any, TypeAlias
@@ -190,8 +191,7 @@ def _image(where: str, image: object) -> dict[str, str]:
         if (found := DATA_URL.match(url)) and found[1].lower().startswith("image/"):
             if not raw:
                 check_base64(url[found.end() :])
-            if found[1].lower() == "image/jpg":
-                url = f"data:image/jpeg{url[found.end(1) :]}"
+            url = _known_type(found, url)
         elif raw or not _is_web(url):
             raise MediaProblem(
                 "whose bytes are no image" if raw else "whose url is not https://host/... or data:image/png;base64,..."
@@ -199,6 +199,11 @@ def _image(where: str, image: object) -> dict[str, str]:
     except MediaProblem as error:
         raise MessagesError(f"{where} has an image {error}") from None
     return {"url": url, **detail}
+
+
+def _known_type(found: "re.Match[str]", url: str) -> str:
+    """Return a data URL with `image/jpeg` in place of `image/jpg`, which no service knows."""
+    return f"data:image/jpeg{url[found.end(1) :]}" if found[1].lower() == "image/jpg" else url
 
 
 def _file(where: str, file: object) -> dict[str, str]:
@@ -222,8 +227,9 @@ def _file(where: str, file: object) -> dict[str, str]:
                 if found is None:
                     raise MediaProblem("whose file_data are not bytes, a path or data:application/pdf;base64,...")
                 check_base64(text[found.end() :])
-            elif key == "file_url" and not _is_web(text):
-                raise MediaProblem("whose file_url is not https://host/...")
+                text = _known_type(found, text)
+            elif key == "file_url" and not _is_web(text, "gs"):
+                raise MediaProblem("whose file_url is not https://host/... or gs://bucket/...")
     except MediaProblem as error:
         raise MessagesError(f"{where} has a file {error}") from None
     return {key: text, **({"filename": name} if name else {})}
@@ -257,13 +263,13 @@ MEDIA: Mapping[str, Callable[[str, object], dict[str, str]]] = {
 }  # fmt: skip
 
 
-def _is_web(url: str) -> bool:
-    """Return whether the text is an http or https URL with a host."""
+def _is_web(url: str, *more: str) -> bool:
+    """Return whether the text is an http or https URL with a host, or one of a scheme among `more`."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+    return parts.scheme in ("http", "https", *more) and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def _tool_calls(where: str, calls: object) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ stream.parsed()                         # {"city": "Oslo"}, or a Point if `respo
 for value in stream.partials(): ...     # {}, {"city": "O"}, {"city": "Oslo"}
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from .errors import MalformedReplyError, OptionError, UsageError, name_by_package
@@ -45,14 +45,15 @@ def value_of(run: "Run", text: str | None = None) -> Any:
         why = str(error)
     if not why:
         return value
-    cut = run.finish is not None and run.finish.reason == "length"
-    failed = MalformedReplyError(
-        f"the answer is not the JSON that was asked for: {why}; the text is in .partial",
-        provider=run.call.provider.name,
-        advice="the answer was cut off: raise {max_tokens}"
-        if cut
-        else "ask again, or say in the messages what is wanted",
-    )
+    said = f"is not the JSON that was asked for: {why}; the text is in .partial"
+    advice = "ask again, or say in the messages what is wanted"
+    if run.finish is not None and run.finish.reason == "length":
+        advice = "the answer was cut off: raise {max_tokens}"
+    elif run.tool_calls:
+        # Before its calls, the model may say what it does.
+        said = f"calls the tool {run.tool_calls[0].name!r}, and is not the JSON that was asked for"
+        advice = "run the calls, and send their results for the next answer, as a Conversation does"
+    failed = MalformedReplyError(f"the answer {said}", provider=run.call.provider.name, advice=advice)
     failed.partial = text
     raise failed
 
@@ -122,16 +123,15 @@ class Partials:
     the stream raises, and `MalformedReplyError` if the whole answer is not JSON.
     """
 
-    def __init__(self, run: "Run", read: Callable[[], Generator[str, None, None]],
-                 aread: Callable[[], AsyncGenerator[str, None]]) -> None:  # fmt: skip
-        self._run, self._read, self._aread = run, read, aread
-        self._parse = parser_of_partial_json()
+    def __init__(self, source: Any) -> None:
+        # A `Stream`, or the `Answer` of a conversation.
+        self._source, self._parse = source, parser_of_partial_json()
 
     def __iter__(self) -> Iterator[Any]:
-        return Values(self._run, self._read(), Growing(self._parse))
+        return Values(self._source, self._source._read(), self._parse)
 
     def __aiter__(self) -> AsyncIterator[Any]:
-        return Values(self._run, self._aread(), Growing(self._parse))
+        return Values(self._source, self._source._aread(), self._parse)
 
     if not TYPE_CHECKING:
         __next__, __await__ = refusals("partials()", "for value in stream.partials()", "stream.aparsed()")
@@ -143,8 +143,9 @@ class Values:
     This is no generator: the stream's own generator, which closes the connection, would be nested in it.
     """
 
-    def __init__(self, run: "Run", texts: Any, growing: Growing) -> None:
-        self._run, self._texts, self._growing = run, texts, growing
+    def __init__(self, source: Any, texts: Any, parse: Callable[[bytes], Any]) -> None:
+        self._source, self._texts, self._parse = source, texts, parse
+        self._run, self._growing = source._run, Growing(parse)
 
     def __iter__(self) -> "Values":
         return self
@@ -154,7 +155,7 @@ class Values:
 
     def __next__(self) -> Any:
         for text in self._texts:
-            if self._growing.add(text):
+            if self._grows(text):
                 return self._growing.value
         if self._ends():
             return self._growing.value
@@ -162,17 +163,28 @@ class Values:
 
     async def __anext__(self) -> Any:
         async for text in self._texts:
-            if self._growing.add(text):
+            if self._grows(text):
                 return self._growing.value
         if self._ends():
             return self._growing.value
         raise StopAsyncIteration
 
+    def _grows(self, text: str) -> bool:
+        """Return whether a piece of the text has changed the value."""
+        self._begin_round()
+        return self._growing.add(text)
+
     def _ends(self) -> bool:
         """Return whether the end of the text has changed the value.  Raises if the whole text is no value."""
+        self._begin_round()
         changed = self._growing.parse()
         value_of(self._run, self._growing.text)
         return changed
+
+    def _begin_round(self) -> None:
+        """Begin a new text if the answer of a conversation is in another round than before."""
+        if self._source._run is not self._run:
+            self._run, self._growing = self._source._run, Growing(self._parse)
 
 
 name_by_package(Partials)

@@ -16,7 +16,7 @@ from os import urandom
 from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
-from .takes import Takes
+from .takes import PART_KEYS, Takes
 
 # A message that `messages.normalise` returned.
 Message: TypeAlias = dict[str, Any]
@@ -50,6 +50,8 @@ class Question(Protocol):
 # The fields of a message that a digest of the messages stands for.  A service has seen the states among them that
 # belong to it, and these are the same for each later turn that belongs to it.
 SEEN = ("role", "content", "name", "tool_calls", "tool_call_id", "is_error", "state", "partial")
+# The roles whose messages are the system prompt.
+SYSTEM = ("system", "developer")
 # How many hexadecimal digits of a SHA-256 a digest has.
 DIGITS = 12
 # How often the hash of a key is hashed: one key takes about 20 milliseconds, a list of likely keys takes long.
@@ -79,7 +81,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
             why = "the answer is not complete" if partial else _foreign(state, message, call, takes)
             # A state that came after a change fits: it was left out of that request, too, what the change had ended.
             if not why and bound and state.get("prefix") != digest:
-                why = _changed(first, number, state.get("prefix"), digest)
+                why = _changed(call, first, number, state.get("prefix"), digest)
             if not why:
                 first, kept["state"] = number + 1, state["parts"]
                 # Where reasoning goes back in the content, there is no place for such a field.
@@ -129,13 +131,15 @@ def _is_reasoning(state: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return own and all(not isinstance(part, dict) or part.keys() == {"reasoning"} for part in state["parts"])
 
 
-def _changed(first: int, number: int, then: object, now: str) -> str:
+def _changed(call: Question, first: int, number: int, then: object, now: str) -> str:
     """Return why a state of message `number` is not valid any more: something before it was changed."""
     tools, system, _ = now.split("-")
     if not str(then).startswith(f"{tools}-"):
         return "the tools were changed"
     if not str(then).startswith(f"{tools}-{system}-"):
-        return "the system prompt in extra= was changed"
+        behind = enumerate(call.messages[number:], number + 1)
+        late = next((place for place, message in behind if message["role"] in SYSTEM), None)
+        return f"message {late} changed the system prompt" if late else "the system prompt was changed"
     return (
         f"message {first} was changed"
         if first + 1 >= number
@@ -181,14 +185,41 @@ def digest_of_calls(calls: Sequence[Mapping[str, Any]]) -> str:
 def prefixes(call: Question) -> Iterator[str]:
     """Yield a digest of what stands before each message, and one of all messages.
 
-    A digest is that of the tools, that of the system prompt in `extra`, and that of the messages, with "-" between.
+    A digest is that of the tools, that of the system prompt, and that of the other messages, with "-" between.  The
+    services that check what stands before a state get all system messages in one place before the others, so that a
+    system message that comes later changes the beginning.  Marks of the cache change nothing: the service leaves them
+    out of the comparison (platform.claude.com, preserved-thinking/prefix-checks, 2026).
     """
-    tools = _digest([call.options.get("tools") or [], call.extra.get("tools")])
-    beginning, seen = f"{tools}-{_digest(call.extra.get('system'))}", sha256()
+    tools = _digest([_unmarked(call.options.get("tools") or []), _unmarked(call.extra.get("tools"))])
+    system = _digest(_as_blocks(call.extra.get("system") or _system_prompt(call.messages)))
+    beginning, seen = f"{tools}-{system}", sha256()
     yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
     for message in call.messages:
-        seen.update(_json({key: value for key, value in message.items() if key in SEEN}))
+        if message["role"] not in SYSTEM:
+            fields = {key: value for key, value in message.items() if key in SEEN}
+            seen.update(_json({**fields, "content": _as_blocks(message["content"])}))
         yield f"{beginning}-{seen.hexdigest()[:DIGITS]}"
+
+
+def _system_prompt(messages: Sequence[Message]) -> Any:
+    """Return the contents of the system messages as `messages.split_system` joins them."""
+    contents = [message["content"] for message in messages if message["role"] in SYSTEM]
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(content for content in contents if content.strip())
+    return [block for content in contents for block in _as_blocks(content) if block["text"].strip()]
+
+
+def _as_blocks(content: Any) -> Any:
+    """Return a content as a list of its parts, without marks of the cache."""
+    return _unmarked([{"type": "text", "text": content}] if isinstance(content, str) else content)
+
+
+def _unmarked(values: Any) -> Any:
+    """Return a list of objects without their marks of the cache; any other value as it is."""
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        return values
+    return [{k: v for k, v in value.items() if k not in PART_KEYS} if isinstance(value, Mapping) else value
+            for value in values]  # fmt: skip
 
 
 def _digest(value: object) -> str:

@@ -90,6 +90,7 @@ class Stream:
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "pause", "error" or "other".
 
+        With "pause", the service wants the turn back, to go on with it: append `message` and ask again.
         None before the answer's end, and for a service that gives no finish reason.
         """
         return self._run.finish.reason if self._run.finish is not None else None
@@ -224,7 +225,7 @@ class Stream:
         """
         from .parsed import Partials  # noqa: PLC0415 - most answers are text
 
-        return Partials(self._run, self._read, self._aread)
+        return Partials(self)
 
     def close(self) -> None:
         """End a `for` loop and close its connection; do nothing if the stream has ended.

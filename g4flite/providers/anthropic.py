@@ -58,6 +58,9 @@ FROM_4_1, FROM_4_6, FROM_4_7 = (
 UP_TO_4_5 = r"(.*[./])?claude-(3[.-]|[a-z]+-4([.-][0-5](?!\d)|[-@]\d{8}|$)).*"
 CLAUDE = r"(.*[./])?claude-.*"
 ALWAYS_THINKING = r"(.*[./])?claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
+# The models that do not think unless they are told to.  Later ones think by default (platform.claude.com,
+# preserved-thinking, 2026).
+OFF_BY_DEFAULT = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?!\d).*)"
 # The models before 4.6, which know a budget of thinking alone, and those before 3.7, which do not think.
 BUDGETED = r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([6-9]|1\d)(?!\d)).*)"
 THOUGHTLESS = r"(.*[./])?claude-(instant|2|3-(opus|sonnet|haiku)|3[.-]5).*"
@@ -102,12 +105,15 @@ NO_SCHEMA = Refused(
     but=("text",),
     models=r"(.*[./])?claude-(\d.*|instant.*|[a-z]+-4(?![.-]([5-9]|1\d)(?!\d)).*)",
 )
-# The keywords of a schema that the service does not take: the vendor's client writes them into the description, and so
-# do we (types and helpers of anthropic-sdk-python 2.14.0).
-UNKNOWN = frozenset((
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength", "pattern",
-    "maxItems", "uniqueItems", "minProperties", "maxProperties", "patternProperties",
+# The keywords of a schema that the service takes, and the formats of texts.  The vendor's client writes all others into
+# the description, and so do we (types and helpers of anthropic-sdk-python 2.14.0).
+KEYWORDS = frozenset((
+    "type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "title", "description",
+    "default", "properties", "required", "additionalProperties", "items", "minItems", "format",
 ))  # fmt: skip
+FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
+# The keywords of which a schema needs one, and those that say nothing of the answer.
+TYPED, IDLE = frozenset(("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")), ("$schema", "$comment")
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
@@ -139,8 +145,8 @@ def payload(call: Call) -> JSON:
 
     Tool calls and their results, images and files are blocks; a file of text goes out as text.  The service requires
     `max_tokens`: it is 8192 without the option.
-    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; models before
-    Claude 4.5, which know none, raise `OptionError`.
+    A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; an object of
+    any keys, any value, and models before Claude 4.5, which know no schema, raise `OptionError`.
     A text that holds blanks alone is left out, as are reasoning that nothing follows and an assistant's empty message;
     a user's raises `MessagesError`.  An answer that the model is to go on with loses the blanks at its end, and raises
     `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a `name` raises `MessagesError`.
@@ -240,8 +246,8 @@ def fitting(thought: dict[str, Any], conversation: list[dict[str, Any]], call: C
         call.dropped.append(f"reasoning_effort={call.options['reasoning_effort']!r} is left out, because {why}")
         thought, kind = {}, None
     last = conversation[-1]
-    thinks = kind in ("enabled", "adaptive") or re.fullmatch(ALWAYS_THINKING, call.model or "")
-    if last["role"] == "assistant" and not thinks and isinstance(last["content"], list):
+    off = kind == "disabled" or (kind is None and re.fullmatch(OFF_BY_DEFAULT, call.model or ""))
+    if last["role"] == "assistant" and off and isinstance(last["content"], list):
         kept = [block for block in last["content"] if block["type"] not in THINKING]
         if len(kept) < len(last["content"]):
             call.dropped.append("the reasoning of the last message is left out, because the model does not think now")
@@ -269,36 +275,54 @@ def goes_on_without_thinking(conversation: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def is_paused(message: Message) -> bool:
-    """Return whether an answer is a turn of a tool of the service's, which goes back as it is and last.
+    """Return whether an answer is one that pauses, or holds a turn of a tool of the service's.
 
+    Such an answer goes back as it is and last, without a user's message behind it.
     Source: pydantic-ai's cassette test_pause_turn_web_search_streaming_vcr (2026).
     """
     kinds = [str(part.get("type")) for part in message.get("state", ()) if isinstance(part, dict)]
-    return any(kind in SERVER_TOOLS or kind.endswith("_tool_result") for kind in kinds)
+    return any(kind in (PAUSED["type"], *SERVER_TOOLS) or kind.endswith("_tool_result") for kind in kinds)
 
 
-def accepted(schema: Any) -> Any:
+def accepted(schema: Any, where: str = "the schema") -> Any:
     """Return a JSON Schema as the service takes it: closed objects, and other keywords told in the description.
 
-    `oneOf` becomes `anyOf`.
+    `oneOf` becomes `anyOf`.  Raises `OptionError`, which says `where`, for what would mean something else then: an
+    object of any keys, which would be closed to all of them, and a schema of any value.
     """
-    if isinstance(schema, list):
-        return [accepted(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
+    if not isinstance(schema, dict) or TYPED.isdisjoint(schema):
+        raise OptionError(
+            f"response_format=: {where} may be any value, which this service does not take; give it a type"
+        )
     made, told = dict[str, Any](), list[str]()
     for key, value in schema.items():
-        if key in UNKNOWN:
-            told.append(f"{key}: {value}")
-        elif key in ("properties", "$defs"):
-            made[key] = {name: accepted(one) for name, one in value.items()}
+        if not takes_keyword(key, value):
+            told += [f"{key}: {value}"] if key not in IDLE else []
+        elif key in ("properties", "$defs", "definitions"):
+            made[key] = {name: accepted(one, f"{name!r} in {where}") for name, one in value.items()}
+        elif key in ("anyOf", "oneOf", "allOf"):
+            made["anyOf" if key == "oneOf" else key] = [accepted(one, where) for one in value]
         else:
-            made["anyOf" if key == "oneOf" else key] = value if key in ("enum", "const", "default") else accepted(value)
+            made[key] = accepted(value, f"the items of {where}") if key == "items" else value
     if told:
         made["description"] = "\n".join(filter(None, (made.get("description"), f"({', '.join(told)})")))
     if schema.get("type") == "object":
-        made.setdefault("additionalProperties", False)
+        others = schema.get("additionalProperties", "properties" not in schema)
+        # Fields that may be more are left out; an object that is made of such fields would be empty.
+        if others not in (False, True, {}) or (others is not False and "properties" not in schema):
+            raise OptionError(
+                f"response_format=: {where} may have any keys, which this service does not take; name its "
+                "properties, or make it a list of objects with a key and a value"
+            )
+        made["additionalProperties"] = False
     return made
+
+
+def takes_keyword(key: str, value: Any) -> bool:
+    """Return whether the service takes a keyword of a schema with this value."""
+    if key == "format":
+        return value in FORMATS
+    return key in KEYWORDS and (key != "minItems" or value in (0, 1))
 
 
 def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -318,7 +342,7 @@ def turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
         else:
             result.append({"role": message["role"], "content": blocks(message)})
         answers_tools = message["role"] == "tool"
-    if result[-1]["role"] == "assistant":
+    if result[-1]["role"] == "assistant" and not is_paused(messages[-1]):
         result[-1]["content"] = without_end(result[-1]["content"])
     return result
 
@@ -327,7 +351,7 @@ def blocks(message: Message) -> Any:
     """Return the content of a turn: the text, if the message is nothing but text, else a list of blocks."""
     calls = [tool_use(call) for call in message.get("tool_calls", ())]
     if "state" in message:
-        return list(turn_blocks(message["state"], calls))
+        return turn_blocks(message["state"], calls)
     if isinstance(message["content"], str) and not calls:
         return message["content"]
     result: list[dict[str, Any]] = []
@@ -368,23 +392,32 @@ def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": arguments(call)}
 
 
-def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the blocks of an answer from the parts of its state.
+def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the blocks of an answer from the parts of its state.
 
-    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.
+    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.  A text stands
+    before the object with its citations, and the fields of a tool call name the call by its place.
     """
-    thinking = ""
-    for part in parts:
+    beside = {part["call"]: part["fields"] for part in parts if isinstance(part, dict) and "fields" in part}
+    made, thinking = list[dict[str, Any]](), ""
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
         if isinstance(part, int):
-            yield calls[part]
+            made.append(calls[part] | beside.get(part, {}))
         elif isinstance(part, str):
+            # The service takes no text of blanks.
             if part.strip():
-                yield {"type": "text", "text": part}
+                made.append({"type": "text", "text": part, **(following if is_cited(following) else {})})
         elif "reasoning" in part:
             thinking = part["reasoning"]
-        else:
-            yield {**part, "thinking": thinking} if part.get("type") == "thinking" else part
+        elif not (is_cited(part) or "fields" in part or part == PAUSED):
+            made.append({**part, "thinking": thinking} if part.get("type") == "thinking" else part)
             thinking = ""
+    return made
+
+
+def is_cited(part: Any) -> bool:
+    """Return whether a part of a state holds the citations of the text before it."""
+    return isinstance(part, dict) and part.keys() == {"citations"}
 
 
 def without_end_of_thought(number: int, message: Message, dropped: list[str]) -> Message:
@@ -393,7 +426,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
     400 "The final block in an assistant message cannot be `thinking`" (tailcallhq/forgecode#2107 and #3073,
     NousResearch/hermes-agent#13010).
     """
-    state = list(message["state"])
+    state = [part for part in message["state"] if part != PAUSED]
     while state and (not state[-1].strip() if isinstance(state[-1], str) else is_thought(state[-1])):
         state.pop()
     if any(map(is_thought, message["state"][len(state) :])):
@@ -401,7 +434,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
             f"message {number}: the reasoning at the end of an answer is left out, because no text or tool call "
             "follows it"
         )
-    kept: Any = {**message, "state": state}
+    kept: Any = {**message, "state": [*state, PAUSED] if PAUSED in message["state"] else state}
     if not state:
         del kept["state"]
     return kept  # type: ignore[no-any-return]
@@ -461,6 +494,11 @@ DELTAS = {"text": "text_delta", "thinking": "thinking_delta", "partial_json": "i
 
 # The blocks that are calls of tools which the service runs itself.
 SERVER_TOOLS = ("server_tool_use", "mcp_tool_use")
+# The state at the end of an answer that pauses.
+PAUSED = {"type": "pause_turn"}
+# The fields of a tool call that go back beside the common ones: who has made it, and the set of the tool (types of
+# anthropic-sdk-python 2.14.0).
+BESIDE = ("caller", "toolset_name")
 # The ranks of the kinds of blocks: see `MessagesReader`.
 RANKS = {"text": 1, None: 1, "tool_use": 2}
 
@@ -524,6 +562,8 @@ class MessagesReader:
         self._rank = 0
         # The signature of the open block of thinking; None if no such block is open.
         self._signature: str | None = None
+        # The citations of the open block of text.
+        self._cited: list[Any] = []
 
     @property
     def verbatim(self) -> bool:
@@ -580,17 +620,21 @@ class MessagesReader:
         # The block before never stopped, if it is still open.
         yield from self._signed()
         rank = RANKS.get(kind, 0)
-        if rank < self._rank:
+        # A text behind a text is a block of its own.
+        if rank < self._rank or rank == self._rank == RANKS["text"]:
             yield TurnState(None)
         self._rank = rank
         if kind == "tool_use":
             # Some servers send the whole `input` here, and no `input_json_delta`.
             yield from self._calls.begin(index, id=block.get("id"), name=block.get("name"), spare=block.get("input"))
+            if beside := {key: block[key] for key in BESIDE if block.get(key) is not None}:
+                yield TurnState({"call": self._calls.count - 1, "fields": beside})
             return
         if kind in (None, "text"):
             yield text_or_error(block.get("text"))
             cited = block.get("citations")
-            yield from (citation(one) for one in cited if isinstance(one, dict)) if isinstance(cited, list) else ()
+            for one in cited if isinstance(cited, list) else ():
+                yield from self._quoted(one) if isinstance(one, dict) else ()
         elif kind == "thinking":
             self._signature = text_or_error(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
@@ -604,15 +648,30 @@ class MessagesReader:
             self._stopped.discard(place_of(index))
 
     def _signed(self) -> Items:
-        """Yield the signature of the open block of thinking, which ends."""
+        """Yield the signature of the open block of thinking, or the citations of the open block of text, which ends."""
         signature, self._signature = self._signature, None
         if signature is not None:
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
+        if self._cited:
+            yield TurnState({"citations": self._cited})
+            self._left += sum(map(weight, self._cited))
+            self._cited = []
+
+    def _quoted(self, value: dict[str, Any]) -> Items:
+        """Yield a citation of the open block of text.  The service wants it back with the text."""
+        self._cited.append(value)
+        self._left -= weight(value)
+        self._check_left()
+        yield citation(value)
 
     def _spend(self, block: Block, size: int) -> None:
         """Count the characters that an open block has more."""
         self._left -= size
         block.size += size
+        self._check_left()
+
+    def _check_left(self) -> None:
+        """Raise `LimitError` if the open blocks have more characters than they may."""
         if self._left < 0:
             raise LimitError("the blocks of the reply are longer than max_frame allows")
 
@@ -654,7 +713,7 @@ class MessagesReader:
             self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
             return ()
         if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
-            return (citation(delta["citation"]),)
+            return tuple(self._quoted(delta["citation"]))
         return (Native(str(kind), delta),)
 
     def _grown(self, block: Block, delta: dict[str, Any]) -> tuple[()]:
@@ -689,6 +748,8 @@ class MessagesReader:
         yield from self._signed()
         for index in tuple(self._blocks):
             yield from self._native(index)
+        if finish.reason == "pause":
+            yield TurnState(PAUSED)
         yield finish._replace(reason=self._calls.reason(finish.reason))
         if finish.reason == "content_filter" and isinstance(self._said, str):
             yield refusal(self._said[:KEPT_WORDS])

@@ -90,21 +90,24 @@ def thinking(call: Call) -> dict[str, Any]:
 def with_thinking(message: Message) -> Message:
     """Return the message with its reasoning where it was: a part of the content, or the plan of the tool calls.
 
-    Sources: pydantic-ai's cassette test_cohere_model_thinking_part; types of cohere-python 7.3.1 (`tool_plan`).
+    Its citations stand beside it.
+    Sources: pydantic-ai's cassette test_cohere_model_thinking_part; types of cohere-python 7.3.1 (`AssistantMessage`).
     """
     if "state" not in message:
         return message
-    thoughts, plan = list[str](), ""
+    thoughts, plan, citations = list[str](), "", list[Any]()
     for part in message["state"]:
         if part == PLAN:
             plan = thoughts.pop()
+        elif isinstance(part, dict) and "citations" in part:
+            citations += part["citations"]
         elif isinstance(part, dict):
             thoughts.append(part["reasoning"])
     thinking = "".join(thoughts)
     rest = {key: value for key, value in message.items() if key != "state"}
     if thinking:
         rest["content"] = [{"type": "thinking", "thinking": thinking}, *parts(message)]
-    return rest | non_empty(tool_plan=plan)
+    return rest | non_empty(tool_plan=plan, citations=citations)
 
 
 # The state that stands behind the plan of tool calls, which is reasoning.
@@ -139,7 +142,7 @@ class CohereReader:
         if kind in ("tool-plan-delta", "citation-start"):
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
-                return tuple(map(cited, citations if isinstance(citations, list) else (citations,)))
+                return tuple(self._cited(citations))
             begins = kind == "tool-plan-delta" and not self._planned
             self._planned |= begins
             return (TurnState(None) if begins else None, *reasoning_of(message.get("tool_plan")))
@@ -169,7 +172,14 @@ class CohereReader:
         for call in calls if isinstance(calls, list) else ():
             yield from self._calls.once(call["function"].get("name"), call["function"].get("arguments"), call.get("id"))
         if citations := message.get("citations"):
-            yield from map(cited, citations if isinstance(citations, list) else (citations,))
+            yield from self._cited(citations)
+
+    def _cited(self, citations: object) -> Items:
+        """Yield citations, which the service takes back."""
+        found = citations if isinstance(citations, list) else [citations]
+        yield from map(cited, found)
+        if back := [one for one in found if isinstance(one, dict)]:
+            yield TurnState({"citations": back})
 
     def _plan(self) -> Items:
         """Yield the end of the plan, if it is under way."""

@@ -113,6 +113,8 @@ VLLM_TAKES = replace(EVERYTHING, late_system=False)
 # 400 "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s)."
 # (perplexityai/api-discussion#265, edenai/edenai-apis#144, 2024-2025).
 PERPLEXITY_TAKES = replace(TAKES, late_system=False)
+# The types of together-python 3.1.1.
+TOGETHER_TAKES = replace(TAKES, media=(*IMAGES, "audio.data"))
 # The types of openrouter-python 1.3.84; `annotations` of files are sent back (pydantic-ai, cassettes).
 OPENROUTER_TAKES = replace(
     TAKES,
@@ -240,6 +242,14 @@ def payload(call: Call) -> JSON:
     return {**dialect(call, TAKES), **USAGE}
 
 
+def together_payload(call: Call) -> JSON:
+    """`messages` and `tools` are unchanged, but a developer message becomes a system message.
+
+    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    """
+    return {**dialect(call, TOGETHER_TAKES), **USAGE}
+
+
 def openrouter_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
@@ -330,6 +340,17 @@ def azure_payload(call: Call) -> JSON:
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
 
 
+def openrouter_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, `delta.reasoning` is reasoning, `delta.tool_calls` are pieces of tool calls,
+    `delta.images` are images.  Images and annotations of files go back with the turn (types of openrouter-python
+    1.3.84; pydantic-ai's cassettes).  `usage` holds the token counts.  The reply is complete with its `[DONE]`, or if
+    the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, returned=("images", "annotations")), "an event")
+
+
 def xai_parser(limit: int) -> FrameParser:
     """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
 
@@ -397,6 +418,16 @@ def mistral_payload(call: Call) -> JSON:
     return {**made, "messages": list(in_order(messages))}
 
 
+def mistral_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text, or a list of parts: `text`, `thinking`, which is reasoning, and `reference`, which goes
+    back with the turn.  `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.  The reply is
+    complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, returned=("reference",)), "an event")
+
+
 def with_chunks(message: Message) -> Message:
     """Return the message with its media in the service's form (types of mistralai 3.7.0, `ContentChunk`)."""
     if not isinstance(message["content"], list):
@@ -447,7 +478,7 @@ MISTRAL_OPTIONS = {name: kinds for name, kinds in UNMARKED.items() if name not i
 # What all providers below have in common.
 OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED, example_model="")
 OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,
-                     example_model="openai/gpt-4o-mini",
+                     example_model="openai/gpt-4o-mini", parser=openrouter_parser,
                      key_variables=("OPENROUTER_API_KEY",), options=CACHING)  # fmt: skip
 GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", payload=groq_payload,
                example_model="llama-3.3-70b-versatile",
@@ -455,7 +486,7 @@ GROQ = replace(OTHER, name="groq", base_url="https://api.groq.com/openai/v1", pa
 DEEPSEEK = replace(OTHER, name="deepseek", base_url="https://api.deepseek.com", payload=deepseek_payload,
                    example_model="deepseek-chat", key_variables=("DEEPSEEK_API_KEY",), options=CACHING)  # fmt: skip
 MISTRAL = replace(OTHER, name="mistral", base_url="https://api.mistral.ai/v1", payload=mistral_payload,
-                  example_model="mistral-small-latest",
+                  example_model="mistral-small-latest", parser=mistral_parser,
                   key_variables=("MISTRAL_API_KEY",), options=MISTRAL_OPTIONS)  # fmt: skip
 HUGGINGFACE = replace(OTHER, name="huggingface", base_url="https://router.huggingface.co/v1",
                       example_model="meta-llama/Llama-3.1-8B-Instruct", key_variables=("HF_TOKEN",))  # fmt: skip
@@ -465,6 +496,7 @@ TOGETHER = replace(
     OTHER,
     name="together",
     base_url="https://api.together.xyz/v1",
+    payload=together_payload,
     example_model="meta-llama/Llama-3.3-70B-Instruct-Turbo",
     key_variables=("TOGETHER_API_KEY",),
 )

@@ -44,8 +44,8 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
-    # A web page's image is not fetched; a file's URL is one of the Files API or of YouTube.
-    media=("image.data", "file.data", "file.url", "audio.data"),
+    # A web page's image is not fetched; a file's URL is one of the Files API, of YouTube, or of a bucket (Vertex AI).
+    media=("image.data", "file.data", "file.url", "file.gs", "audio.data"),
     objects=True,
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).
@@ -77,8 +77,8 @@ def payload(call: Call) -> JSON:
     empty text stands before a tool call with which the conversation begins.  The name and the description of a JSON
     Schema become its `title` and `description`.  What a `$ref` names is copied to the keywords beside it, and a schema
     that holds itself by required properties alone raises `OptionError`.  A message with a `name` and an image at an
-    `https:` URL raise `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool raises it,
-    too, and a `response_format` beside `tools` raises `OptionError`.
+    `https:` URL raise `MessagesError`.  For Gemini 2.5 and earlier models, an image in the result of a tool becomes a
+    user's, and a `response_format` beside `tools` raises `OptionError`.
     `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
     raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
     """
@@ -200,7 +200,10 @@ def wire_part(part: dict[str, Any]) -> dict[str, Any]:
         return {"text": part["text"]}
     file = part.get("file", {})
     if "file_url" in file:
-        return {"fileData": {"fileUri": file["file_url"]}}
+        from .._core.media import guessed_type  # noqa: PLC0415 - most messages are text
+
+        # Google's client guesses the type from the name, too (`Part.from_uri` of google-genai 3.6.1).
+        return {"fileData": {"fileUri": file["file_url"]} | non_empty(mimeType=guessed_type(file))}
     from .._core.media import embedded  # noqa: PLC0415 - most messages are text
 
     media_type, data = embedded(part)

@@ -193,8 +193,9 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
             calls[part["tool_call"]]["extra_content"] = part["extra_content"]
         elif isinstance(part, dict) and "reasoning" in part:
             reasoning += part["reasoning"]
-        elif isinstance(part, dict) and part.get("type") != "thinking":
-            fields |= part
+        elif isinstance(part, dict) and "type" not in part:
+            # A list may have come in several pieces.
+            fields |= {key: [*fields.get(key, ()), *one] if isinstance(one, list) else one for key, one in part.items()}
     if "audio" in fields:
         # The transcript is in the audio.
         del fields["content"]
@@ -211,7 +212,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
 def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
     """Return the parts of a state as a content whose reasoning stands in its place, with its signature.
 
-    Source: types of mistralai 3.7.0, `ThinkChunk`.
+    So do references to sources.  Source: types of mistralai 3.7.0, `ThinkChunk` and `ReferenceChunk`.
     """
     found = list[dict[str, Any]]()
     for part in state:
@@ -223,6 +224,8 @@ def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:
             # A signature belongs to the reasoning before it, which may have no text.
             unsigned = found and found[-1]["type"] == "thinking" and "signature" not in found[-1]
             found.append((found.pop() if unsigned else {"thinking": []}) | part)
+        elif isinstance(part, dict) and part.get("type") == "reference":
+            found.append(part)
     return found
 
 
@@ -287,8 +290,10 @@ class ChatReader:
     # Events of other names are read if their data are chunks.
     names = ("", "message")
 
-    def __init__(self, limit: int, *, thoughts_beside: bool = False) -> None:
+    def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
+        # The fields and parts with content of other kinds that the service takes back: "images", "reference".
+        self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
         self._counts, self._timings = dict[str, Any](), dict[str, Any]()
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
@@ -465,6 +470,8 @@ class ChatReader:
         # A `reference`, a `document_url`.
         else:
             yield Native(str(kind), part)
+            if kind in self._returned:
+                yield TurnState(part)
 
     def _others(self, key: str, value: Any) -> Iterator[str | Event]:
         """Yield the content of another kind than text, reasoning and tool calls in a field of a delta."""
@@ -474,6 +481,10 @@ class ChatReader:
             from .._core.response.others import annotation_of, image_of  # noqa: PLC0415 - most answers are text
 
             yield from (annotation_of(key, one) if key == "annotations" else image_of(key, one) for one in value)
+            if key in self._returned:
+                # A source that is named says nothing to the model; a file that was read need not be read again.
+                back = [one for one in value if key == "images" or as_object(one).get("type") == "file"]
+                yield from (TurnState({key: back}),) if back else ()
         elif key == "executed_tools" and isinstance(value, list):
             for tool in value:
                 yield from self._executed(tool) if isinstance(tool, dict) else (Native(key, tool),)

@@ -5,7 +5,7 @@ error as an object `error` (recorded, August 2026).  The parser reads both.
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -73,8 +73,9 @@ TAKES = replace(
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
     state="account",
 )
-# The fields of an item of the output that go back: `status` and fields that are null say nothing.
-UNSENT = ("status",)
+# The fields that go back of a function call: its id, who has made it, and the set of its function (types of
+# openai-python 3.57.0).
+HEAD = ("type", "id", "phase", "caller", "namespace")
 # The items that are calls of the service's own tools: the field with the arguments.  The fields with what a tool found.
 # Source: types of openai-python 3.57.0.
 SERVER_TOOLS = {"web_search_call": "action", "file_search_call": "queries", "code_interpreter_call": "code",
@@ -182,8 +183,9 @@ def turn_items(message: Message) -> Iterator[dict[str, Any]]:
         head = own.get("type") == "message" and "content" not in own
         if text:
             said = {"type": "output_text", "text": text}
+            whole = {"status": "completed", **own, "content": said_in(text, own.get("parts", ()))}
             # The types of openai-python 3.57.0 require these fields beside an id.
-            beside = {"status": "completed", **own, "content": [{**said, "annotations": []}]} if head else {}
+            beside = {key: value for key, value in whole.items() if key != "parts"} if head else {}
             yield {"role": "assistant", "content": [said], **beside}
             text = ""
         if isinstance(part, int):
@@ -201,6 +203,21 @@ def reasoning(call: Call) -> dict[str, Any]:
     from .._core.effort import level  # noqa: PLC0415 - most calls give no level
 
     return {"reasoning": {"effort": level(call, SAME_LEVELS)}}
+
+
+def said_in(text: str, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts of a message with their annotations.  `parts` has the length and the annotations of each.
+
+    If the lengths do not make up the text, because the service has rewritten it, there is one part.
+    """
+    if sum(part["size"] for part in parts) != len(text):
+        parts = [{"size": len(text), "annotations": [note for part in parts for note in part["annotations"]]}]
+    made, start = list[dict[str, Any]](), 0
+    for part in parts:
+        end = start + part["size"]
+        made.append({"type": "output_text", "text": text[start:end], "annotations": part["annotations"]})
+        start = end
+    return made
 
 
 def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -486,12 +503,19 @@ class ResponsesReader:
             return
         self._sent.add(item_id)
         head = kind in ("message", "function_call") and item.get("phase") != "commentary"
-        self._bound |= not head or "phase" in item
+        parts = parts_of(item) if kind == "message" else []
+        self._bound |= not head or "phase" in item or bool(parts or item.get("namespace"))
         # Without reasoning, the ids of messages and tool calls say nothing.
         if not self._bound:
             return
-        whole = {key: value for key, value in item.items() if key not in UNSENT and value is not None}
-        yield TurnState({key: whole[key] for key in ("type", "id", "phase") if key in whole} if head else whole)
+        if kind == "reasoning":
+            yield TurnState({key: value for key, value in item.items() if key != "status" and value is not None})
+        # Items of the service's own tools go back as they came, as the vendor's client sends them: most need their
+        # `status`, and some a field that is null.
+        elif not head:
+            yield TurnState(item)
+        else:
+            yield TurnState({key: item[key] for key in HEAD if item.get(key) is not None} | non_empty(parts=parts))
 
     def _thoughts(self, index: object, item: dict[str, Any], thought: Part) -> Items:
         """Yield what is new in the reasoning of an item, which is in none of its pieces."""
@@ -632,7 +656,9 @@ class ResponsesReader:
             else:
                 aside = place in asides
                 yield from self._give(before.get(place, part), value, aside=aside, told=told[aside])
-            yield from self._kept(item)
+            # Behind all parts of a message.
+            if place + 1 == len(entries) or entries[place + 1][2] is not item:
+                yield from self._kept(item)
 
     def _matched(self, entries: list[tuple[Part, str | None, bool]]) -> dict[int, Part]:
         """Return the parts that were given out, by the place of their entry in the response.
@@ -692,6 +718,17 @@ def others(kind: str, item: dict[str, Any]) -> Iterator[Other]:
     found = {key: item[key] for key in OUTCOMES if item.get(key) is not None}
     if found or item.get("status") == "failed":
         yield ServerToolResult(word(item.get("id")), name, found or {"status": "failed"})
+
+
+def parts_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the length and the annotations of each part of a message; [] for one text without annotations."""
+    parts = [as_object(part) for part in item.get("content") or () if content_of(as_object(part))[0] == "text"]
+    found = [
+        {"size": len(content_of(part)[1] or ""), "annotations": notes if isinstance(notes, list) else []}
+        for part in parts
+        for notes in (part.get("annotations"),)
+    ]
+    return found if len(found) > 1 or any(part["annotations"] for part in found) else []
 
 
 def is_commentary(item: dict[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
+from . import schemas
 from .anthropic_thinking import CONTROLS, Signer, checked
 from .checks import (
     BOOLEAN,
@@ -95,6 +96,8 @@ BLOCKS = {
     "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use", *SERVER_BLOCKS)),
 }
 ROLE = one_of(BLOCKS)
+# Who has made a tool call (types of anthropic-sdk-python 2.14.0).
+CALLER = one_of(("direct", "code_execution_20250825", "code_execution_20260120"))
 OLD, NEW = "2023-06-01", "2026-10-21"
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 KNOWN = {
@@ -159,12 +162,18 @@ def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
     for block in [{"type": "text", "text": content}] if isinstance(content, str) else content:
         match need(block, "type", BLOCKS[role], where + "content: "):
             case "text":
+                for cited in may(block, "citations", OBJECTS, where + "content.") or ():
+                    need(cited, "cited_text", TEXT, where + "content.citations: ")
+                    if need(cited, "type", NAME, where + "content.citations: ") == "web_search_result_location":
+                        need(cited, "encrypted_index", NAME, where + "content.citations: ")
                 parts.append(text_part(need(block, "text", NAME, where)))
             case "image":
                 parts.append(_image(block, where))
             case "document":
                 parts.append(_document(block, where))
             case "tool_use":
+                if caller := may(block, "caller", OBJECT, where + "content."):
+                    need(caller, "type", CALLER, where + "content.caller.")
                 asked = need(block, "name", NAME, where), need(block, "input", OBJECT, where)
                 calls.append(tool_call(*asked, need(block, "id", NAME, where)))
             case "tool_result" if parts:
@@ -236,6 +245,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         found["reasoning_effort"] = level
     if form := may(output, "format", OBJECT, "output_config."):
         schema = need(form, "schema", OBJECT, "output_config.format.")
+        schemas.anthropic(schema)
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
     return found
 

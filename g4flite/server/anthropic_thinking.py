@@ -24,8 +24,8 @@ THINKING = ("thinking", "redacted_thinking")
 # The models that check what stands before their thinking, and those that check the account.
 PREFIX = r"(.*/)?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!\d).*"
 ACCOUNT = r"(.*/)?claude-(sonnet|haiku)-5[.-]5(?!\d).*"
-# The models that think without being asked to.
-ALWAYS = r"claude-(fable-5|mythos|(opus|sonnet)-5[.-]5)(?!\d).*"
+# The models that do not think unless they are asked to.
+OFF = r"claude-(\d.*|instant.*|[a-z]+-4(?!\d).*)"
 CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta header with which a request may say what becomes of thinking whose prefix was changed."""
 INVALID = "Invalid `signature` in `{}` block"
@@ -39,8 +39,9 @@ MODIFIED = (
 )
 # What of a block belongs to the conversation, by its type; any other block belongs to it as a whole.
 FIELDS = {
-    "text": ("text",), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
-    "tool_use": ("id", "name", "input"), "tool_result": ("tool_use_id", "content", "is_error"), "image": ("source",),
+    "text": ("text", "citations"), "thinking": ("thinking", "signature"), "redacted_thinking": ("data",),
+    "tool_use": ("id", "name", "input", "caller", "toolset_name"),
+    "tool_result": ("tool_use_id", "content", "is_error"), "image": ("source",),
 }  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def _check_beginning(data: JSON) -> None:
             ". When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding "
             "the lastmost set of `tool_use` and `tool_result` blocks).",
         )
-    off = kind == "disabled" or (kind is None and not re.fullmatch(ALWAYS, data["model"]))
+    off = kind == "disabled" or (kind is None and re.fullmatch(OFF, data["model"]))
     if off and messages[last]["role"] == "assistant":
         for place, block in enumerate(blocks(messages[last]["content"])):
             if block["type"] in THINKING:

@@ -72,7 +72,17 @@ OWN_TOOLS = {
     "code_interpreter_call": ("ci", "outputs"), "mcp_call": ("mcp", "output"),
     "image_generation_call": ("ig", "result"),
 }  # fmt: skip
-ITEM = one_of(("message", "function_call", "function_call_output", "reasoning", *OWN_TOOLS))
+# What the items of the service's own tools have to hold, be it null (types of openai-python 3.57.0).
+SERVER_ITEMS = {
+    "web_search_call": ("id", "status", "action"),
+    "file_search_call": ("id", "status", "queries"),
+    "code_interpreter_call": ("id", "status", "container_id", "code", "outputs"),
+    "image_generation_call": ("id", "status", "result"),
+    "mcp_list_tools": ("id", "server_label", "tools"),
+    "mcp_call": ("id", "server_label", "name", "arguments"),
+    "mcp_approval_request": ("id", "server_label", "name", "arguments"),
+}
+ITEM = one_of(("message", "function_call", "function_call_output", "reasoning", *SERVER_ITEMS))
 INPUT_PARTS = ("input_text", "input_image", "input_file")
 # The fields of a file: its data have a name.
 FILES = (("file_data", "filename"), ("file_url",), ("file_id",))
@@ -148,7 +158,7 @@ def _check_reasoning(items: list[dict[str, Any]], account: str, *, stored: bool)
         if kind == "reasoning":
             _check_encrypted(item, account, stored=stored)
             known.add(id_)
-            kinds = ("reasoning", "function_call", *OWN_TOOLS)
+            kinds = ("reasoning", "function_call", *SERVER_ITEMS)
             answers = following.get("role") == "assistant" or following.get("type") in kinds
             if not answers:
                 raise Refusal(
@@ -185,7 +195,11 @@ def _check_encrypted(item: Mapping[str, Any], account: str, *, stored: bool) -> 
 def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
     """Append an item; a function call joins the assistant's message before it, and reasoning is left out."""
     too_long(f"{where}call_id", str(item.get("call_id", "")), 64)
-    match need({"type": "message", **item}, "type", ITEM, where):
+    kind = need({"type": "message", **item}, "type", ITEM, where)
+    for name in SERVER_ITEMS.get(kind, ("status", "content") if kind == "message" and "id" in item else ()):
+        if name not in item:
+            raise Refusal(400, f"Missing required parameter: '{where}{name}'.")
+    match kind:
         case "message":
             role = need(item, "role", ROLE, where)
             kinds = ("output_text",) if role == "assistant" else INPUT_PARTS

@@ -1,6 +1,7 @@
 """What services refuse of a JSON Schema.
 
 openai_strict(data)     # Refusal 400 "... context=('properties', 'color'), $ref cannot have keywords {'description'}."
+anthropic(schema)       # Refusal 400 "For 'object' type, 'additionalProperties' must be explicitly set to false"
 gemini(schema)          # Refusal 400 for a keyword beside a `$ref`, and for a circle of required properties
 
 The words are OpenAI's own, as users have quoted them in 2024 to 2026 (langchain-ai/langchainjs#11381 and others).
@@ -60,6 +61,35 @@ def _not_strict(schema: Any, *, root: bool) -> list[str]:
         **{f"'{key}' is not permitted": key in schema for key in NOT_PERMITTED},
     }  # fmt: skip
     return [words for words, wrong in found.items() if wrong]
+
+
+# What Anthropic takes (helpers of anthropic-sdk-python 2.14.0, which mend a schema before it goes out).
+TAKEN = frozenset((
+    "type", "enum", "const", "anyOf", "allOf", "$ref", "$defs", "definitions", "title", "description", "default",
+    "properties", "required", "additionalProperties", "items", "minItems", "format",
+))  # fmt: skip
+TEXTS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
+
+
+def anthropic(schema: Any, where: str = "output_config.format.schema") -> None:
+    """Refuse an open object, a schema without a type, and a keyword or a format that the service does not know."""
+    if not isinstance(schema, dict) or not any(key in schema for key in (*TYPED, "allOf")):
+        raise Refusal(400, f"{where}: Schema type must be given")
+    unknown, least, form = sorted(schema.keys() - TAKEN), schema.get("minItems", 0), schema.get("format", "date")
+    said = {
+        f"For '{schema.get('type')}' type, property '{', '.join(unknown)}' is not supported": bool(unknown),
+        "For 'object' type, 'additionalProperties' must be explicitly set to false":
+            schema.get("type") == "object" and schema.get("additionalProperties") is not False,
+        "For 'array' type, 'minItems' values other than 0 or 1 are not supported": least not in (0, 1),
+        f"For 'string' type, format '{form}' is not supported": form not in TEXTS,
+    }  # fmt: skip
+    for words, wrong in said.items():
+        if wrong:
+            raise Refusal(400, f"{where}: {words}")
+    inner = [one for key in ("properties", "$defs", "definitions") for one in (schema.get(key) or {}).values()]
+    inner += [*schema.get("anyOf", ()), *schema.get("allOf", ()), *([schema["items"]] if "items" in schema else [])]
+    for one in inner:
+        anthropic(one, where)
 
 
 def gemini(schema: JSON) -> None:

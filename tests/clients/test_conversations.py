@@ -224,8 +224,8 @@ def of_responses(body: Any) -> Any:
 
 
 def of_anthropic(body: Any) -> Any:
-    """A text block may say that it has no citations, a call that the model is its caller; both say nothing new."""
-    return without(body["messages"], "citations", "caller", "parsed_output")
+    """The client adds a field of its own to each text."""
+    return without(body["messages"], "parsed_output")
 
 
 def of_gemini(body: Any) -> Any:
@@ -270,3 +270,133 @@ def test_g4flite_sends_the_turns_back_as_the_official_client_does(e: Emulator, n
     # The state is there, byte for byte.
     state = {"responses": "encrypted_content", "anthropic": "signature", "gemini": "thoughtSignature"}.get(name, "id")
     assert json.dumps(ours[1]).count(f'"{state}"') == json.dumps(theirs[1]).count(f'"{state}"') > 0
+
+
+# What no script of the emulator says: sources, and who has called a tool.
+
+
+def frames(*given: dict[str, Any]) -> Script:
+    body = "".join(f"event: {frame['type']}\ndata: {json.dumps(frame)}\n\n" for frame in given)
+    return Script(body=body.encode(), headers={"content-type": "text/event-stream"})
+
+
+QUOTED = {"type": "web_search_result_location", "cited_text": "2 degrees", "url": "https://w.test", "title": "W",
+          "encrypted_index": "EiIx"}  # fmt: skip
+SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "oslo"}}
+RESULT = {"type": "web_search_result", "url": "https://w.test", "title": "W", "encrypted_content": "RQ=="}
+BLOCKS: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
+    ({"type": "thinking", "thinking": "", "signature": ""},
+     [{"type": "thinking_delta", "thinking": "Hm."}, {"type": "signature_delta", "signature": "c2ln"}]),
+    ({**SEARCH, "input": {}}, [{"type": "input_json_delta", "partial_json": '{"query": "oslo"}'}]),
+    ({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": [RESULT]}, []),
+    ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "So "}]),
+    ({"type": "text", "text": "", "citations": []},
+     [{"type": "citations_delta", "citation": QUOTED}, {"type": "text_delta", "text": "it is cold"}]),
+    ({"type": "text", "text": ""}, [{"type": "text_delta", "text": "."}]),
+    ({"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}, "caller": {"type": "direct"},
+      "toolset_name": "times"}, [{"type": "input_json_delta", "partial_json": '{"zone": "UTC"}'}]),
+]  # fmt: skip
+CITED = frames(
+    {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [],
+                                          "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+    *(frame for index, (block, deltas) in enumerate(BLOCKS) for frame in (
+        {"type": "content_block_start", "index": index, "content_block": block},
+        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+        {"type": "content_block_stop", "index": index})),
+    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 7}},
+    {"type": "message_stop"},
+)  # fmt: skip
+
+
+def test_citations_and_callers_go_back_as_anthropic_s_client_sends_them(e: Emulator) -> None:
+    sent: list[Any] = []
+    with anthropic.Anthropic(base_url=e.url, api_key=KEY, max_retries=0) as client:
+        messages: list[Any] = [{"role": "user", "content": QUESTION}]
+        settings: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 8192, "messages": messages}
+        e.script = CITED
+        with client.messages.stream(**settings) as stream:
+            messages.append({"role": "assistant", "content": stream.get_final_message().content})
+        messages.append(
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "9"}]}
+        )
+        with client.messages.stream(**settings) as stream:
+            stream.get_final_message()
+        sent.append(json.loads(e.exchanges[-1].body))
+    messages = [{"role": "user", "content": QUESTION}]
+    settings = {"model": "claude-opus-4-6", "api_key": KEY, "base_url": e.url, "retries": 0}
+    stream = g4flite.stream("anthropic", messages, **settings)
+    stream.text()
+    messages += [stream.message, tool_result("toolu_1", "9")]
+    g4flite.stream("anthropic", messages, **settings).text()
+    sent.append(json.loads(e.exchanges[-1].body))
+    theirs, ours = map(of_anthropic, sent)
+    assert ours == theirs
+    assert ours[1]["content"][4] == {"type": "text", "text": "it is cold", "citations": [QUOTED]}
+    assert ours[1]["content"][6]["caller"] == {"type": "direct"}
+
+
+SOURCES = [{"type": "url_citation", "url": "https://w.test", "title": "W", "start_index": 0, "end_index": 2},
+           {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf", "index": 1}]  # fmt: skip
+TEXTS = [{"type": "output_text", "text": text, "annotations": [note]} for text, note in zip(
+    ("So ", "it is cold."), SOURCES, strict=True)]  # fmt: skip
+OUTPUT: list[dict[str, Any]] = [
+    {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "EE"},
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "oslo"}},
+    {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "code": "1", "container_id": "c",
+     "outputs": None},
+    {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": TEXTS},
+    {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBORw0KGgo="},
+    {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "clock", "arguments": "{}",
+     "caller": {"type": "direct"}, "namespace": "times"},
+]  # fmt: skip
+HEAD = {"id": "resp_1", "object": "response", "created_at": 1, "model": "gpt-5", "tools": [], "tool_choice": "auto",
+        "parallel_tool_calls": True}  # fmt: skip
+
+
+def responses_of(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
+    place = {"output_index": index, "item_id": item["id"]}
+    texts = item.get("content", ())
+    yield {
+        "type": "response.output_item.added",
+        "output_index": index,
+        "item": {**item, **({"content": []} if texts else {})},
+    }
+    for number, part in enumerate(texts):
+        at = {**place, "content_index": number}
+        yield {"type": "response.content_part.added", **at, "part": {**part, "text": "", "annotations": []}}
+        yield {"type": "response.output_text.delta", **at, "delta": part["text"], "logprobs": []}
+        for order, note in enumerate(part["annotations"]):
+            yield {"type": "response.output_text.annotation.added", **at, "annotation_index": order, "annotation": note}
+        yield {"type": "response.output_text.done", **at, "text": part["text"], "logprobs": []}
+        yield {"type": "response.content_part.done", **at, "part": part}
+    yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def test_sources_and_items_of_tools_go_back_as_openai_s_client_sends_them(e: Emulator) -> None:
+    given = [
+        {"type": "response.created", "response": {**HEAD, "status": "in_progress", "output": []}},
+        *(frame for index, item in enumerate(OUTPUT) for frame in responses_of(item, index)),
+        {"type": "response.completed", "response": {**HEAD, "status": "completed", "output": OUTPUT}},
+    ]
+    e.script = frames(*({**frame, "sequence_number": number} for number, frame in enumerate(given)))
+    sent: list[Any] = []
+    with openai.OpenAI(base_url=f"{e.url}/v1", api_key=KEY, max_retries=0) as client:
+        items: list[Any] = [{"role": "user", "content": QUESTION}]
+        with client.responses.stream(model="gpt-5", input=items) as events:
+            items += events.get_final_response().output
+        items.append({"type": "function_call_output", "call_id": "call_1", "output": "9"})
+        with client.responses.stream(model="gpt-5", input=items) as events:
+            events.get_final_response()
+        sent.append(json.loads(e.exchanges[-1].body))
+    messages = [{"role": "user", "content": QUESTION}]
+    settings: dict[str, Any] = {"model": "gpt-5", "api_key": KEY, "base_url": f"{e.url}/v1", "retries": 0}
+    stream = g4flite.stream("openai-responses", messages, **settings)
+    stream.text()
+    messages += [stream.message, tool_result("call_1", "9")]
+    g4flite.stream("openai-responses", messages, **settings).text()
+    sent.append(json.loads(e.exchanges[-1].body))
+    # Of a call alone, the client sends a `status` if there is one.
+    theirs, ours = (without(body["input"], "parsed_arguments") for body in sent)
+    assert [ours[0]["content"][0]["text"], *ours[1:]] == [QUESTION, *theirs[1:]]
+    # The types have fields that may be null, and have to be there.
+    assert [one["outputs"] for one in json.loads(e.exchanges[-1].body)["input"] if "outputs" in one] == [None]

@@ -240,10 +240,29 @@ def test_the_mark_of_a_failed_tool_is_left_out_if_the_service_does_not_take_it()
         assert (result.get("is_error"), call.dropped) == (None if dropped else True, dropped)
 
 
-def test_an_image_in_the_result_of_a_tool_is_refused_if_the_service_refuses_it() -> None:
-    messages = [asking("x"), {**answer("x"), "content": [{"type": "image_url", "image_url": {"url": PNG}}]}]
-    assert fit(*messages, keys=["tool.image_url"]) == messages
-    assert "message 2, part 1 is an image in the result of a tool, which this service refuses" in refused(*messages)
+def test_images_in_the_results_of_tools_go_out_behind_them_if_the_service_takes_none_there() -> None:
+    image = {"type": "image_url", "image_url": {"url": PNG}}
+    said = {"type": "text", "text": "Here."}
+    marked = {**said, "cache_control": {"type": "ephemeral"}}
+    asked_twice = asking("x", "y")
+    results = [{**answer("x"), "content": [image]}, {**answer("y"), "content": [said, image, image]}]
+    assert fit(asked_twice, *results, keys=["tool.image_url"]) == [asked_twice, *results]
+    texts = [{**answer("x"), "content": "The user's message shows what it has returned."},
+             {**answer("y"), "content": "Here."}]  # fmt: skip
+    of_x, of_y = ({"type": "text", "text": f"From the tool now ({one}):"} for one in "xy")
+    shown = [of_x, image, of_y, image, image]
+    user = {"role": "user", "content": shown}
+    assert fit(asked_twice, *results) == [asked_twice, *texts, user]
+    late = {"role": "assistant", "content": "So."}
+    assert fit(asked_twice, *results, late, HI) == [asked_twice, *texts, user, late, HI]
+    # Some services refuse two messages of the user in a row.
+    both = {**user, "content": [*shown, {"type": "text", "text": HI["content"]}]}
+    assert fit(asked_twice, *results, HI) == [asked_twice, *texts, both]
+    kept = [asking("x"), {**answer("x"), "content": [marked, image]}]
+    assert fit(*kept, keys=["content.cache_control"])[1]["content"] == [marked]
+    # What the service takes nowhere is refused there, too.
+    with pytest.raises(g4flite.MessagesError, match="message 2, part 1 is an image, which this service does not take"):
+        fitted(asked(asking("x"), {**answer("x"), "content": [image]}), Takes(media=()))
 
 
 def test_a_state_goes_back_or_is_told() -> None:

@@ -86,7 +86,8 @@ def test_a_file_without_a_name_gets_one_after_its_type() -> None:
     named = {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUI="}
     assert filename_of(part("file", named)) == "a.pdf"
     assert filename_of(part("file", {**named, "filename": ""})) == "file.pdf"
-    assert filename_of(part("file", {"file_url": URL})) == "file"
+    assert filename_of(part("file", {"file_url": URL})) == "a.pdf"
+    assert filename_of(part("file", {"file_url": "https://host.test"})) == "file"
 
 
 NOT_WEB = "a file whose file_url is not https"

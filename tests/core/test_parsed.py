@@ -23,7 +23,7 @@ from g4flite.providers.anthropic import accepted
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}}}
 
 
 @dataclass
@@ -150,6 +150,23 @@ def test_an_answer_that_does_not_fit_is_an_error_with_its_text(
     assert "secret" not in str(caught.value)
     assert caught.value.partial == text
     assert caught.value.provider == "openai"
+
+
+def test_an_answer_that_calls_a_tool_says_so(server: Emulator, driver: Driver) -> None:
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+    settings: dict[str, Any] = {"model": "m", "base_url": f"{server.url}/v1", "api_key": "k", "tools": [tool],
+                                "response_format": Point}  # fmt: skip
+    said = "the answer calls the tool 'now', and is not the JSON that was asked for; run the calls, and send their"
+    for pieces in ([], ["I look."]):
+        server.reply = lambda _, pieces=pieces: [*pieces, g4flite.ToolCall("", "now", "{}")]  # type: ignore[misc]
+        stream = g4flite.stream("openai", "Where?", **settings)
+        with pytest.raises(MalformedReplyError, match=said) as caught:
+            stream.parsed() if driver.name == "sync" else driver.run(stream.aparsed)
+        assert caught.value.partial == "".join(pieces)
+    # A value beside a call is a value.
+    server.reply = lambda _: ['{"x": 1, "y": 2}', g4flite.ToolCall("", "now", "{}")]
+    stream = g4flite.stream("openai", "Where?", **settings)
+    assert (stream.parsed() if driver.name == "sync" else driver.run(stream.aparsed)) == Point(1, 2)
 
 
 def test_an_answer_that_was_cut_off_says_to_raise_max_tokens(server: Emulator, driver: Driver) -> None:
@@ -456,3 +473,61 @@ def test_claude_s_schema_has_what_the_service_does_not_take_in_its_description()
             "minimum": {"type": "integer", "description": "How many.\n(minimum: 1, maximum: 9)"},
             "kind": {"anyOf": [{"const": {"pattern": 1}}, {"type": "string", "description": "(pattern: a+)"}]}},
     }  # fmt: skip
+
+
+# The service's rules are those by which the vendor's client mends a schema (anthropic-sdk-python 2.14.0).
+MENDED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "array", "items": {"type": "string"}, "minItems": 1}, {}),
+    ({"type": "string", "format": "uuid", "default": "x", "enum": ["x"]}, {}),
+    ({"type": ["string", "null"], "$schema": "https://json-schema.org/draft/2020-12/schema"}, {"$schema": None}),
+    ({"type": "array", "minItems": 2, "maxItems": 3}, {"minItems": None, "maxItems": None,
+                                                     "description": "(minItems: 2, maxItems: 3)"}),
+    ({"type": "array", "prefixItems": [{"type": "string"}], "minItems": 1},
+     {"prefixItems": None, "description": "(prefixItems: [{'type': 'string'}])"}),
+    ({"type": "string", "format": "binary"}, {"format": None, "description": "(format: binary)"}),
+    ({"anyOf": [{"type": "string"}], "discriminator": {"propertyName": "kind"}},
+     {"discriminator": None, "description": "(discriminator: {'propertyName': 'kind'})"}),
+    ({"type": "string", "examples": ["a"], "x-own": 1}, {"examples": None, "x-own": None,
+                                                      "description": "(examples: ['a'], x-own: 1)"}),
+    ({"type": "object", "properties": {}}, {"additionalProperties": False}),
+    ({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": True},
+     {"additionalProperties": False}),
+    ({"type": "object", "properties": {}, "additionalProperties": {}}, {"additionalProperties": False}),
+    ({"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {}}}},
+     {"$defs": {"A": {"type": "object", "properties": {}, "additionalProperties": False}}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "change"), MENDED)
+def test_claude_s_schema_is_mended_as_the_vendor_s_client_does(given: dict[str, Any], change: dict[str, Any]) -> None:
+    assert accepted(given) == {key: value for key, value in {**given, **change}.items() if value is not None}
+
+
+ANYTHING: list[tuple[dict[str, Any], str]] = [
+    ({"type": "object", "properties": {"d": {"type": "object", "additionalProperties": {"type": "integer"}}}},
+     "'d' in the schema may have any keys"),
+    ({"type": "object", "properties": {}, "additionalProperties": {"type": "integer"}}, "the schema may have any keys"),
+    ({"type": "object"}, "the schema may have any keys"),
+    ({"type": "object", "additionalProperties": True}, "the schema may have any keys"),
+    ({"type": "object", "properties": {"any": {"title": "Any"}}}, "'any' in the schema may be any value"),
+    ({"type": "object", "properties": {"a": {"type": "array", "items": {}}}}, "the items of 'a' in the"),
+    ({"type": "array", "items": True}, "the items of the schema may be any value"),
+    ({"anyOf": [{"type": "string"}, {"description": "d"}]}, "the schema may be any value"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("schema", "said"), ANYTHING)
+def test_claude_takes_no_schema_of_any_value(schema: dict[str, Any], said: str) -> None:
+    form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    with pytest.raises(OptionError, match=f"response_format=: {said}.*which this service does not take"):
+        sent("anthropic", "claude-sonnet-4-5", form)
+
+
+def test_a_class_with_a_dict_of_any_keys_is_refused_for_claude() -> None:
+    @dataclass
+    class Prices:
+        by_town: dict[str, int]
+
+    with pytest.raises(OptionError, match="'by_town' in the schema may have any keys"):
+        sent("anthropic", "claude-sonnet-4-5", Prices)
+    assert sent("openai", "gpt-4o", Prices)

@@ -171,10 +171,55 @@ def test_a_change_of_a_message_leaves_out_the_states_behind_it(changed: int, kep
 
 
 def test_of_several_messages_any_may_have_been_changed() -> None:
-    first, *rest = history()
-    states, dropped = sent(call({"role": "system", "content": "Be brief."}, first, *rest), prefix="m-.*")
+    states, dropped = sent(call(HI, *history()), prefix="m-.*")
     assert states == [None] * 8
     assert dropped[0] == "message 3: its state is left out, because one of messages 1 to 2 was changed"
+
+
+SYSTEM = {"role": "system", "content": "Be brief."}
+
+
+def test_a_change_of_the_system_prompt_leaves_the_states_out() -> None:
+    assert sent(call(SYSTEM, *history()), prefix="m-.*") == (
+        [None] * 8,
+        [f"message {number}: its state is left out, because the system prompt was changed" for number in (3, 5, 7)],
+    )
+    # A later one goes out before the others, and so changes what stands before each answer.
+    for role in ("system", "developer"):
+        late = [*history(), {"role": role, "content": "In French."}, HI]
+        states, dropped = sent(call(*late), prefix="m-.*")
+        assert states == [None] * 9
+        why = "because message 8 changed the system prompt"
+        assert dropped == [f"message {number}: its state is left out, {why}" for number in (2, 4, 6)]
+        # The next answer is bound to what went out.
+        assert sent(call(*late, answer(*late), HI), prefix="m-.*")[0][-2] == PARTS
+    # What says nothing, or goes out as another message would, changes nothing.
+    assert sent(call(*history(), {"role": "system", "content": " "}, HI), prefix="m-.*")[1] == []
+    with_one = [SYSTEM, HI]
+    moved = [HI, answer(*with_one), SYSTEM, HI]
+    assert sent(call(*moved), prefix="m-.*")[1] == []
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def test_marks_of_the_cache_may_move() -> None:
+    def marked(text: str) -> dict[str, Any]:
+        return {"role": "user", "content": [{"type": "text", "text": text, **MARK}]}
+
+    tool = {"type": "function", "function": {"name": "now"}}
+    prompt = [{"type": "text", "text": "Be brief.", **MARK}]
+    begun = [SYSTEM, marked("Hi")]
+    later = [{**SYSTEM, "content": prompt}, HI, answer(*begun, options={"tools": [tool]}), marked("And now?")]
+    assert sent(call(*later, options={"tools": [{**tool, **MARK}]}), prefix="m-.*") == ([None, None, PARTS, None], [])
+    in_extra = answer(HI, extra={"system": "Be brief.", "tools": [{"name": "now"}]})
+    extra = {"system": prompt, "tools": [{"name": "now", **MARK}]}
+    assert sent(call(HI, in_extra, HI, extra=extra), prefix="m-.*")[1] == []
+    # The text beside a mark counts.
+    changed = call(SYSTEM, marked("Ho"), later[2], HI, options={"tools": [tool]})
+    assert sent(changed, prefix="m-.*")[1] == [
+        "message 3: its state is left out, because one of messages 1 to 2 was changed"
+    ]
 
 
 def test_a_change_of_the_tools_leaves_the_states_out() -> None:
@@ -204,7 +249,7 @@ def test_a_change_of_what_extra_says_leaves_the_states_out() -> None:
     extra = {"system": "Be brief."}
     assert sent(call(*history(extra=extra), extra=extra), prefix="m-.*")[1] == []
     _, dropped = sent(call(*history(), extra=extra), prefix="m-.*")
-    assert dropped[0] == "message 2: its state is left out, because the system prompt in extra= was changed"
+    assert dropped[0] == "message 2: its state is left out, because the system prompt was changed"
     _, dropped = sent(call(*history(), extra={"tools": [{}]}), prefix="m-.*")
     assert dropped[0] == "message 2: its state is left out, because the tools were changed"
     # Other fields stand before no message.

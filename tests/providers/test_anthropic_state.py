@@ -16,6 +16,7 @@ from g4flite.providers.anthropic import turn_blocks
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import read, sse
+from tests.providers.test_turns import QUESTION, sent, turn_of
 from tests.splits import SPLITS
 
 KEY = "sk-ant-s3cret-s3cret"
@@ -32,12 +33,22 @@ def events(*blocks: dict[str, Any], reason: str = "end_turn") -> bytes:
     """Return a reply of these blocks, as the service sends it."""
     frames: list[Any] = [{"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {"input_tokens": 3}}}]
     for index, block in enumerate(blocks):
-        begin = {"text": {"text": ""}, "thinking": {"thinking": "", "signature": ""}, "tool_use": {"input": {}}}
+        begin = {
+            "text": {"text": "", "citations": []},
+            "thinking": {"thinking": "", "signature": ""},
+            "tool_use": {"input": {}},
+        }
         frames.append(
             {"type": "content_block_start", "index": index, "content_block": {**block, **begin.get(block["type"], {})}}
         )
         deltas = {
-            "text": [{"type": "text_delta", "text": block.get("text")}],
+            # The citations may come before the text or behind it.
+            "text": [
+                *({"type": "citations_delta", "citation": one} for one in block.get("citations", ())[:1]),
+                {"type": "text_delta", "text": block.get("text", "")[:3]},
+                {"type": "text_delta", "text": block.get("text", "")[3:]},
+                *({"type": "citations_delta", "citation": one} for one in block.get("citations", ())[1:]),
+            ],
             "thinking": [
                 {"type": "thinking_delta", "thinking": block.get("thinking")},
                 {"type": "signature_delta", "signature": block.get("signature", "")[:2]},
@@ -56,7 +67,16 @@ def script(*blocks: dict[str, Any], **more: Any) -> Script:
     return Script(body=events(*blocks, reason="tool_use"), headers={"content-type": "text/event-stream"}, **more)
 
 
+# Types of anthropic-sdk-python 2.14.0; its client sends the same back.
+QUOTED = {"type": "web_search_result_location", "cited_text": "2 degrees", "url": "https://w.test", "title": "W",
+          "encrypted_index": "EiIx"}  # fmt: skip
+CITED = {"type": "text", "text": "it is cold", "citations": [QUOTED, {**QUOTED, "encrypted_index": "EiIy"}]}
+BY_CODE = {"caller": {"type": "code_execution_20250825", "tool_id": "srv_1"}, "toolset_name": "towns"}
 TURNS = [
+    [TEXT, CITED, {"type": "text", "text": "."}, OSLO],
+    [THINKING, CITED, CITED, MORE, OSLO],
+    [OSLO | BY_CODE, ROME | {"caller": {"type": "direct"}}],
+    [THINKING, OSLO, TEXT, TEXT, ROME | BY_CODE],
     [THINKING, OSLO],
     [THINKING, TEXT, OSLO, ROME],
     [REDACTED, THINKING, TEXT, OSLO],
@@ -137,6 +157,47 @@ def test_a_conversation_carries_the_state_in_three_drivers(driver: Driver, serve
         f"message {number}: its state is left out, because it belongs to another provider anthropic"
         for number in (2, 5, 7)
     )
+
+
+def test_citations_may_come_with_the_beginning_of_their_text_and_go_to_their_service_alone() -> None:
+    frames: list[Any] = [
+        {"type": "content_block_start", "index": place, "content_block": block}
+        for place, block in enumerate([THINKING, TEXT, {**CITED, "citations": [QUOTED, 3]}, CITED])
+    ]
+    # No block stops, as some servers have it.
+    frames += [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}]
+    turn = turn_of("anthropic", sse(*((frame["type"], frame) for frame in frames)), "claude-opus-4-6")
+    history = [QUESTION, turn, QUESTION]
+    payload, dropped = sent("anthropic", history, "claude-opus-4-6")
+    expected = [THINKING, TEXT, {**CITED, "citations": [QUOTED]}, CITED]
+    assert (payload["messages"][1]["content"], dropped) == (expected, ())
+    # A text that was edited has no citations any more.
+    payload, dropped = sent("anthropic", [QUESTION, {**turn, "content": "It is."}, QUESTION], "claude-opus-4-6")
+    assert payload["messages"][1]["content"] == "It is."
+    assert dropped == ("message 2: its state is left out, because the message was changed",)
+    payload, _ = sent("openai", history, "gpt-4o")
+    assert payload["messages"][1] == {"role": "assistant", "content": turn["content"]}
+
+
+def test_the_citations_of_a_text_are_bounded() -> None:
+    parser = providers.ANTHROPIC.parser(1000)
+    start = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    stop = {"type": "content_block_stop", "index": 0}
+    delta = {
+        "type": "content_block_delta",
+        "index": 0,
+        "delta": {"type": "citations_delta", "citation": {"a": "x" * 400}},
+    }
+
+    def feed(*frames: dict[str, Any]) -> None:
+        list(parser.feed(sse(*((frame["type"], frame) for frame in frames))))
+
+    # What has come out takes no memory.
+    for _ in range(4):
+        feed(start, delta, delta, stop)
+    feed(start, delta, delta)
+    with pytest.raises(g4flite.LimitError, match="the blocks of the reply are longer than max_frame"):
+        feed(delta)
 
 
 def test_a_failed_tool_is_marked(server: Emulator) -> None:

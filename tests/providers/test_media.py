@@ -21,6 +21,7 @@ PARTS = {
     "image.data": part("image_url", PNG), "image.url": part("image_url", {"url": URL}),
     "image.id": part("image_url", {"file_id": "file-1"}),
     "file.data": part("file", {"file_data": PDF, "filename": "a.pdf"}), "file.url": part("file", {"file_url": URL}),
+    "file.gs": part("file", {"file_url": "gs://bucket/a.pdf"}),
     "file.id": part("file", {"file_id": "file-1", "filename": "a.pdf"}),
     "audio.data": part("input_audio", {"data": WAV}),
 }  # fmt: skip
@@ -38,9 +39,10 @@ FORMS: dict[str, dict[str, Any]] = {
     "openai": {**CHAT, **FILES, **SAID},
     "azure-openai": {**CHAT, **SAID},
     "openrouter": {**CHAT, "file.data": FILES["file.data"], **SAID,
-        "file.url": {"type": "file", "file": {"filename": "file", "file_data": URL}}},
+        "file.url": {"type": "file", "file": {"filename": "a.pdf", "file_data": URL}}},
+    "together": {**CHAT, **SAID},
     "mistral": {**CHAT, "file.data": {"type": "document_url", "document_url": DATA, "document_name": "a.pdf"},
-        "file.url": {"type": "document_url", "document_url": URL, "document_name": "file"},
+        "file.url": {"type": "document_url", "document_url": URL, "document_name": "a.pdf"},
         "file.id": {"type": "file", "file_id": "file-1"}, "audio.data": {"type": "input_audio",
         "input_audio": b64(WAV)}},
     "openai-responses": {
@@ -57,7 +59,8 @@ FORMS: dict[str, dict[str, Any]] = {
         "file.url": {"type": "document", "source": {"type": "url", "url": URL}},
         "file.id": {"type": "document", "source": {"type": "file", "file_id": "file-1"}, "title": "a.pdf"}},
     "gemini": {"image.data": {"inlineData": {"mimeType": "image/png", "data": b64(PNG)}}, "file.data": INLINE,
-        "file.url": {"fileData": {"fileUri": URL}},
+        "file.url": {"fileData": {"fileUri": URL, "mimeType": "application/pdf"}},
+        "file.gs": {"fileData": {"fileUri": "gs://bucket/a.pdf", "mimeType": "application/pdf"}},
         "audio.data": {"inlineData": {"mimeType": "audio/wav", "data": b64(WAV)}}},
     "ollama": {"image.data": b64(PNG)},
     "cohere": CHAT,
@@ -135,6 +138,26 @@ def file_of(media_type: str, data: bytes) -> dict[str, Any]:
     return part("file", {"file_data": f"data:{media_type};base64,{b64(data)}"})
 
 
+@rows(("file", "media_type", "name"), [
+    ({"file_url": "https://host.test/dir/My%20notes.txt#top"}, "text/plain", "My notes.txt"),
+    ({"file_url": "https://host.test/show?id=1", "filename": "clip.mp4"}, "video/mp4", "clip.mp4"),
+    ({"file_url": "https://www.youtube.com/watch?v=x"}, None, "watch"),
+    ({"file_url": "https://host.test/"}, None, "file"),
+])  # fmt: skip
+def test_a_file_at_a_url_is_named_and_typed_after_it(file: dict[str, str], media_type: str | None, name: str) -> None:
+    data = {"fileUri": file["file_url"], "mimeType": media_type}
+    _, made = sent("gemini", messages(part("file", file)))
+    assert made == {"fileData": {key: value for key, value in data.items() if value}}
+    for provider, named in (("openrouter", "filename"), ("mistral", "document_name")):
+        _, made = sent(provider, messages(part("file", file)))
+        assert (made.get("file") or made)[named] == name
+
+
+def test_a_jpeg_has_its_registered_name_in_a_file_too() -> None:
+    given = part("file", {"file_data": f"data:image/JPG;base64,{b64(PNG)}"})
+    assert sent("gemini", messages(given))[1]["inlineData"]["mimeType"] == "image/jpeg"
+
+
 def test_anthropic_reads_files_of_text_as_text() -> None:
     _, block = sent("anthropic", messages(file_of("text/csv", "a,\u00e9".encode())))
     assert block == {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "a,\u00e9"}}
@@ -151,6 +174,8 @@ def test_anthropic_reads_files_of_text_as_text() -> None:
         "service refuses; convert it to wav"),
     ("groq", PARTS["file.url"], "is a file at a web URL, which this service does not take; send its text, or ask"),
     ("openai", PARTS["file.url"], "is a file at a web URL, which this service does not take; download it, and"),
+    ("openrouter", PARTS["file.gs"], "is a file in Google's Cloud Storage, which this service does not take; download"),
+    ("ollama", PARTS["file.gs"], "is a file in Google's Cloud Storage, which this service does not take; send its"),
     ("gemini", PARTS["file.id"], "is a file by its file_id, which this service does not take; pass its bytes"),
     ("anthropic", PARTS["audio.data"], "is audio, which this service does not take; send its text, or ask a provider"),
 ])  # fmt: skip
@@ -172,16 +197,28 @@ def test_an_image_in_the_result_of_a_tool() -> None:
     (answer,) = sent("gemini", DRAWN, model="gemini-3-pro")
     assert answer["functionResponse"] == {"id": "call_1", "name": "draw", "response": {"result": "Here."},
                                           "parts": [FORMS["gemini"]["image.data"]]}  # fmt: skip
-    for name, model in (("gemini", "gemini-2.5-pro"), ("openai", "m"), ("mistral", "m"), ("cohere", "m")):
-        with pytest.raises(g4flite.MessagesError, match="message 3, part 2 is an image in the result of a tool"):
-            body(name, DRAWN, model)
+    said = {"type": "text", "text": "From the tool draw (call_1):"}
+    for name in ("openai", "openrouter", "groq", "cohere", "azure-openai"):
+        result, shown = body(name, DRAWN)["messages"][2:]
+        assert (result["content"], shown) == ("Here.", {"role": "user", "content": [said, CHAT["image.data"]]})
+    *_, result, shown = body("gemini", DRAWN, "gemini-2.5-pro")["contents"]
+    assert [*result["parts"][0]["functionResponse"]] == ["id", "name", "response"]
+    assert shown["parts"] == [{"text": said["text"]}, FORMS["gemini"]["image.data"]]
+    result, between, shown = body("mistral", DRAWN)["messages"][2:]
+    assert (result["role"], between["role"], shown["content"][1]) == ("tool", "assistant", CHAT["image.data"])
+    *_, shown = body("ollama", DRAWN)["messages"]
+    assert shown["images"] == [b64(PNG)]
 
 
-@pytest.mark.parametrize(("name", "model"), [("openai-responses", "m"), ("gemini", "gemini-3-pro"), ("anthropic", "m")])
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("openai-responses", "m"), ("gemini", "gemini-3-pro"), ("anthropic", "m"), ("openai", "m"), ("mistral", "m"),
+     ("gemini", "gemini-2.5-pro"), ("cohere", "m"), ("ollama", "m")],
+)  # fmt: skip
 def test_the_emulator_reads_an_image_in_the_result_of_a_tool(
     name: str, model: str, driver: Driver, server: Emulator
 ) -> None:
-    base = f"{server.url}/v1" if name == "openai-responses" else server.url
+    base = f"{server.url}/v1" if name in ("openai-responses", "openai", "mistral") else server.url
     assert driver.collect(name, DRAWN, model=model, base_url=base, api_key="sk-test-1")
     content: Any = server.exchanges[-1].messages[-1]["content"]  # type: ignore[index]
     assert [one["type"] for one in content] == ["text", "image_url"]

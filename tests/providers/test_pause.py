@@ -29,12 +29,12 @@ def paused(*blocks: dict[str, Any]) -> Script:
     return Script(body=body, headers={"content-type": "text/event-stream"})
 
 
-def said(driver: Driver, server: Emulator, chat: Conversation) -> list[Any]:
-    """Return the events of an answer; once it has begun, the server answers as usual."""
+def said(driver: Driver, server: Emulator, chat: Conversation, then: Script | None = None) -> list[Any]:
+    """Return the events of an answer; once it has begun, the server answers as usual, or as `then` says."""
     answer, got = chat.say("A coat?"), list[Any]()
 
     def take(event: Any) -> None:
-        server.script = Script()
+        server.script = then or Script()
         got.append(event)
 
     async def read() -> None:
@@ -70,6 +70,58 @@ def test_a_conversation_goes_on_with_a_turn_that_pauses(
     ]  # fmt: skip
     assert server.exchanges[-1].problem is None
     assert [message["role"] for message in chat.messages] == ["user", "assistant", "assistant"]
+
+
+SIGNED = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+SPOKEN = {"type": "text", "text": "I look. "}
+ENDED = Script(
+    body=events(*block(0, {"type": "text", "text": "It snows."}),
+                {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"}),
+    headers={"content-type": "text/event-stream"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-5-5", "claude-haiku-5-5", "anthropic/claude-opus-5", "claude-fable-5-1"]
+)
+@pytest.mark.parametrize("blocks", [[SPOKEN], [SIGNED, SPOKEN], [SIGNED, SEARCH, FOUND], [SEARCH, FOUND, SPOKEN]])
+def test_a_turn_that_pauses_goes_back_as_it_is_on_models_that_think_by_default(
+    model: str, blocks: list[Any], driver: Driver, server: Emulator
+) -> None:
+    server.script = paused(*blocks)
+    chat = Conversation("anthropic", model=model, base_url=server.url, api_key=KEY)
+    got = said(driver, server, chat, ENDED)
+    assert "".join(one for one in got if isinstance(one, str)).endswith("It snows.")
+    assert json.loads(server.exchanges[-1].body)["messages"] == [
+        {"role": "user", "content": "A coat?"}, {"role": "assistant", "content": blocks},
+    ]  # fmt: skip
+    # The thinking is bound to the turn as it went back, and goes back with it.
+    payload, dropped = sent("anthropic", [*chat.messages, QUESTION], model, base_url=server.url, api_key=KEY,
+                            options={})  # fmt: skip
+    assert (payload["messages"][1]["content"], dropped) == (blocks, ())
+
+
+def test_a_turn_that_paused_loses_its_thinking_if_the_model_is_told_not_to_think() -> None:
+    reply = bytes(paused(SIGNED, SPOKEN).body)
+    why = ("the reasoning of the last message is left out, because the model does not think now",)
+    for model, extra, told in (
+        ("claude-haiku-5-5", {"thinking": {"type": "disabled"}}, why),
+        ("claude-opus-4-8", {}, why),
+        ("claude-opus-4-8", {"thinking": {"type": "adaptive"}}, ()),
+        ("claude-haiku-5-5", {}, ()),
+    ):
+        turn = turn_of("anthropic", reply, model)
+        payload, dropped = sent("anthropic", [QUESTION, turn], model, extra=extra)
+        assert payload["messages"][-1]["content"] == ([SPOKEN] if told else [SIGNED, SPOKEN])
+        assert dropped == told
+
+
+def test_a_turn_that_paused_in_its_thinking_has_nothing_to_go_back() -> None:
+    for blocks in ([SIGNED], []):
+        turn = turn_of("anthropic", bytes(paused(*blocks).body), "claude-opus-5-5")
+        payload, dropped = sent("anthropic", [QUESTION, turn], "claude-opus-5-5")
+        assert payload["messages"] == [QUESTION]
+        assert len(dropped) == len(blocks)
 
 
 def test_gemini_goes_on_with_a_turn_that_pauses(driver: Driver, server: Emulator) -> None:

@@ -192,9 +192,9 @@ GEMINI_TURN = [
 
 THOUGHT = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "Look."}],
            "encrypted_content": "gAAA=="}  # fmt: skip
-COMMENTARY = {"type": "message", "id": "msg_0", "role": "assistant", "phase": "commentary",
+COMMENTARY = {"type": "message", "id": "msg_0", "role": "assistant", "phase": "commentary", "status": "completed",
               "content": [{"type": "output_text", "text": "I begin.", "annotations": []}]}  # fmt: skip
-LOOKED = {"type": "web_search_call", "id": "ws_1", "action": {"type": "search", "query": "time"}}
+LOOKED = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "time"}}
 CALL_ITEM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "now", "arguments": "{}"}
 SAID_ITEM = {"type": "message", "id": "msg_1", "role": "assistant", "phase": "final_answer", "status": "completed",
              "content": [{"type": "output_text", "text": "I look.", "annotations": []}]}  # fmt: skip
@@ -219,6 +219,34 @@ OUTPUT = [
 COMPLETED = {"type": "response.completed", "response": {"id": "r1", "status": "completed", "output": []}}
 RESPONSES = events(*OUTPUT, COMPLETED)
 RESPONSES_TURN = [THOUGHT, COMMENTARY, LOOKED, SAID_ITEM, CALL_ITEM]
+
+
+# Items of the service's own tools go back as they came: most need their status, and some a field that is null.  Each
+# text of a message has its own sources.
+SOURCE = {"type": "url_citation", "url": "https://host.test", "title": "T", "start_index": 0, "end_index": 2}
+READ_FILE = {"type": "file_citation", "file_id": "file_1", "filename": "a.pdf", "index": 1}
+RAN = {
+    "type": "code_interpreter_call",
+    "id": "ci_1",
+    "status": "completed",
+    "code": "1",
+    "container_id": "c",
+    "outputs": None,
+}
+ASKED = {"type": "mcp_call", "id": "mcp_1", "server_label": "s", "name": "ask", "arguments": "{}", "output": "no",
+         "error": None, "status": "failed"}  # fmt: skip
+SOURCED = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [
+    {"type": "output_text", "text": "I ", "annotations": [SOURCE]},
+    {"type": "output_text", "text": "look.", "annotations": [READ_FILE]}]}  # fmt: skip
+BY_PROGRAM = {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "now", "arguments": "{}",
+              "caller": {"type": "program", "caller_id": "c"}, "namespace": "times"}  # fmt: skip
+SOURCES = [
+    *item(0, RAN), *item(1, ASKED),
+    *item(2, SOURCED, {"type": "response.output_text.delta", "content_index": 0, "delta": "I "},
+          {"type": "response.output_text.annotation.added", "content_index": 0, "annotation": SOURCE},
+          {"type": "response.output_text.delta", "content_index": 1, "delta": "look."}, content=[]),
+    *item(3, BY_PROGRAM, {"type": "response.function_call_arguments.delta", "delta": "{}"}, arguments=""),
+]  # fmt: skip
 
 
 def call_of(number: int, **more: Any) -> dict[str, Any]:
@@ -249,6 +277,10 @@ OPENROUTER = chat(
     {"reasoning_details": [{"type": "reasoning.text", "signature": "c2ln", "index": 0}]},
     {"reasoning_details": [DETAILS[1]]},
 )  # fmt: skip
+DRAWN = [{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}} for data in ("c2ln", "ZGF0YQ==")]
+CITED = {"type": "url_citation", "url_citation": {"url": "https://host.test"}}
+READ = {"type": "file", "file": {"hash": "h", "name": "a.pdf", "content": [{"type": "text", "text": "I call."}]}}
+REFERENCE = {"type": "reference", "reference_ids": [1, 2]}
 EXTRA = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
 OLLAMA_CALL = {"function": {"name": "now", "arguments": {}}}
 OLLAMA = b"".join(
@@ -269,6 +301,9 @@ def cohere(*events_: tuple[str, Any]) -> bytes:
 
 COHERE_CALL = [{"id": "call1", "type": "function", "function": {"name": "now", "arguments": "{}"}}]
 THINKING = {"type": "thinking", "thinking": "Look."}
+QUOTES = [
+    {"start": start, "end": start + 2, "text": "It", "sources": [{"type": "document", "id": "d"}]} for start in (0, 3)
+]
 # Provider, model, reply, where in the next request the turn stands, and the turn.
 ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "anthropic": ("anthropic", "claude-sonnet-4-5", ANTHROPIC, {"role": "assistant", "content": ANTHROPIC_TURN}),
@@ -278,6 +313,12 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
         "openai-responses", "gpt-5.6",
         events({"type": "response.completed", "response": {"status": "completed", "output": RESPONSES_TURN}}),
         RESPONSES_TURN),
+    "responses with sources": (
+        "openai-responses", "gpt-5.6", events(*SOURCES, COMPLETED), [RAN, ASKED, SOURCED, BY_PROGRAM]),
+    "responses with sources, the output in the end alone": (
+        "openai-responses", "gpt-5.6",
+        events({"type": "response.completed", "response": {"output": [RAN, ASKED, SOURCED, BY_PROGRAM]}}),
+        [RAN, ASKED, SOURCED, BY_PROGRAM]),
     "deepseek": ("deepseek", "deepseek-v4", chat({"reasoning_content": "Lo"}, {"reasoning_content": "ok."}),
                  chat_turn(reasoning_content="Look.")),
     "deepseek without reasoning": ("deepseek", "deepseek-v4", chat(), chat_turn(reasoning_content="")),
@@ -287,6 +328,10 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "zai": ("zai", "glm-5", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "openrouter": ("openrouter", "anthropic/claude-sonnet-4.5", OPENROUTER, chat_turn(reasoning_details=DETAILS)),
     "openrouter without details": ("openrouter", "m", chat({"reasoning": "Look."}), chat_turn(reasoning="Look.")),
+    "openrouter with images": (
+        "openrouter", "google/gemini-3-pro-image", sse(*(chunk({"content": "", "images": [one]}) for one in DRAWN),
+            chunk({"content": "I look.", "annotations": [CITED, READ]}), STOP, DONE),
+        {"role": "assistant", "content": "I look.", "images": DRAWN, "annotations": [READ]}),
     "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
     "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
                 chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
@@ -305,6 +350,11 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
             {"type": "thinking", "thinking": [text("Again.")], "signature": "YWdhaW4="}, text(" So."),
             {"type": "thinking", "thinking": [], "signature": "ZW5k"},
             {"type": "thinking", "thinking": [], "signature": "bGFzdA=="}])),
+    "mistral with references": (
+        "mistral", "mistral-large",
+        sse(*(chunk({"content": [part]}) for part in (text("I"), REFERENCE, text(" look."))), chat_call(0),
+            chat_call(1), STOP, DONE),
+        chat_turn(content=[text("I"), REFERENCE, text(" look.")])),
     "mistral without signatures": (
         "mistral", "magistral-small",
         sse(*(chunk({"content": [part]}) for part in (
@@ -324,6 +374,13 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
                cohere(("content-delta", {"content": {"thinking": "Look."}}),
                       ("content-delta", {"content": {"text": "I"}})),
                {"role": "assistant", "content": [THINKING, text("I")], "tool_calls": COHERE_CALL}),
+    "cohere with citations": (
+        "cohere", "command-a",
+        cohere(("content-delta", {"content": {"thinking": "Look."}}), ("content-delta", {"content": {"text": "It "}}),
+               ("citation-start", {"citations": QUOTES[0]}), ("content-delta", {"content": {"text": "snows"}}),
+               ("citation-start", {"citations": [QUOTES[1]]})),
+        {"role": "assistant", "content": [THINKING, text("It snows")], "citations": QUOTES,
+         "tool_calls": COHERE_CALL}),
     "cohere with a plan alone": (
         "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
         {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
@@ -391,6 +448,21 @@ def test_a_signature_of_gemini_in_chat_goes_to_its_own_model_alone() -> None:
         assert ("extra_content" in turn) is own
         told = "message 2: 'extra_content' is left out, because it belongs to another model gemini-3-pro"
         assert dropped == (() if own else (told, told))
+
+
+def test_a_text_that_was_rewritten_keeps_its_sources_in_one_part() -> None:
+    rewritten = {**SOURCED, "content": [{**part, "text": f"{part['text']} "} for part in SOURCED["content"]]}
+    deltas = [{"type": "response.output_text.delta", "content_index": 0, "delta": "I look."}]
+    turn = turn_of("openai-responses", events(*item(0, rewritten, *deltas, content=[]), COMPLETED), "gpt-5.6")
+    payload, _ = sent("openai-responses", answered(turn), "gpt-5.6")
+    assert "".join(part["text"] for part in payload["input"][1]["content"]) == turn["content"]
+    assert [note for part in payload["input"][1]["content"] for note in part["annotations"]] == [SOURCE, READ_FILE]
+
+
+def test_a_namespace_goes_back_without_reasoning() -> None:
+    reply = events(*item(0, {**BY_PROGRAM, "caller": None}), COMPLETED)
+    payload, _ = sent("openai-responses", answered(turn_of("openai-responses", reply, "gpt-5.6")), "gpt-5.6")
+    assert payload["input"][1] == {key: value for key, value in BY_PROGRAM.items() if key != "caller"}
 
 
 def test_a_call_of_another_model_has_the_signature_that_gemini_does_not_check() -> None:
@@ -599,7 +671,8 @@ UNSIGNED = {"type": "thinking", "thinking": "Look."}
         ([SIGNED, text(" ")], []),
         ([UNSIGNED], []),
         ([text("I"), SIGNED], [text("I")]),
-        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I ")]),
+        # Each text is a block of its own, and the service takes none of blanks.
+        ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I")]),
         ([SIGNED, SEARCH, REDACTED], [SIGNED, SEARCH]),
     ],
 )

@@ -13,7 +13,6 @@ from tests.open_protocols import (
     ARGUMENTS,
     COMMON,
     CONVERSATION,
-    JSON_SCHEMA,
     KINDS,
     MARK,
     MESSAGES,
@@ -45,6 +44,8 @@ from tests.testing.sockets import mistaken
 # Requests
 
 
+CLOSED = {**SCHEMA, "additionalProperties": False}
+USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 REFUSED: list[tuple[Wire, str]] = [
     (ANTHROPIC.header(anthropic_version=None), "header anthropic-version"),
     (ANTHROPIC.header(anthropic_version="2023-01-01"), "header anthropic-version"),
@@ -64,12 +65,39 @@ REFUSED: list[tuple[Wire, str]] = [
     ),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c"}])), "call c before"),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "image", "source": {"type": "x"}}])), "source.type"),
+    (
+        ANTHROPIC.field(**message(role="assistant", content=[{**text("x"), "citations": [{"cited_text": "c"}]}])),
+        "content.citations: type: expected",
+    ),
+    (
+        ANTHROPIC.field(
+            **message(
+                role="assistant",
+                content=[{**text("x"), "citations": [{"cited_text": "c", "type": "web_search_result_location"}]}],
+            )
+        ),
+        "content.citations: encrypted_index: expected",
+    ),
+    (
+        ANTHROPIC.field(**message(role="assistant", content=[USE | {"id": "c", "caller": {"type": "me"}}])),
+        "content.caller.type: expected one of direct",
+    ),
     (ANTHROPIC.field(tools=[{"name": "f"}]), "tools: input_schema"),
     (ANTHROPIC.field(tool_choice={"type": "required"}), "tool_choice.type: expected one of auto, any"),
     (ANTHROPIC.field(tool_choice={"type": "tool"}), "tool_choice.name"),
     (
         ANTHROPIC.field(output_config={"format": {}, "x": 1} | {"format": {"type": "json"}}),
         "output_config.format.schema",
+    ),
+    *(
+        (ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": schema}}), said)
+        for schema, said in (
+            (SCHEMA, "'additionalProperties' must be explicitly set to false"),
+            ({**CLOSED, "properties": {"a": {}}}, "type must be given"),
+            ({"type": "array", "minItems": 2}, "'minItems' values other than 0 or 1 are not supported"),
+            ({"type": "array", "items": {"type": "string", "format": "binary"}}, "format 'binary' is not supported"),
+            ({"anyOf": [{"type": "string", "pattern": "a", "minLength": 1}]}, "property 'minLength, pattern' is not"),
+        )
     ),
     *(
         (ANTHROPIC.header(anthropic_version="2026-10-21").field(**{name: 1}), f"{name}: expected none as of 2026-10-21")
@@ -91,9 +119,6 @@ RESULTS = [
     {"type": "tool_result", "tool_use_id": "c", "content": [text("Rain")]},
     {"type": "tool_result", "tool_use_id": "d"},
 ]
-
-
-USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 
 
 SOURCE = {"type": "base64", "media_type": "image/png", "data": PNG}
@@ -151,8 +176,8 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
     ),
     (ANTHROPIC.field(tool_choice={"type": "tool", "name": "weather"}), {"max_tokens": 9, "tool_choice": NAMED}),
     (
-        ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": SCHEMA}}),
-        {"max_tokens": 9, "response_format": JSON_SCHEMA},
+        ANTHROPIC.field(output_config={"format": {"type": "json_schema", "schema": CLOSED}}),
+        {"max_tokens": 9, "response_format": {"type": "json_schema", "json_schema": {"schema": CLOSED}}},
     ),
     (
         ANTHROPIC.field(thinking={"type": "adaptive"}, output_config={"effort": "low"}, metadata={"user_id": "a"}),
@@ -434,6 +459,45 @@ def test_the_marks_of_the_cache_are_no_change_of_the_prefix() -> None:
         history = [user([{**text("How are you?"), **mark}]), assistant(content), user("And?")]
         tools = [{"name": "weather", "input_schema": {}, **mark}]
         assert ask(e, wire.field(messages=history, tools=tools)).status == 200
+
+
+FOUND = {"type": "web_search_result_location", "cited_text": "2 degrees", "url": "https://w.test", "title": "W",
+         "encrypted_index": "EiIx"}  # fmt: skip
+
+
+QUOTED = {"type": "char_location", "cited_text": "2 degrees", "document_index": 0}
+
+
+@pytest.mark.parametrize(
+    ("block", "changed"),
+    [
+        ({**text("It is cold."), "citations": [FOUND, QUOTED]}, text("It is cold.")),
+        (
+            {**text("It is cold."), "citations": [FOUND]},
+            {**text("It is cold."), "citations": [{**FOUND, "title": "V"}]},
+        ),
+        (USE | {"id": "c", "caller": {"type": "direct"}}, USE | {"id": "c"}),
+        (
+            USE | {"id": "c", "caller": {"type": "direct"}},
+            USE | {"id": "c", "caller": {"type": "code_execution_20250825"}},
+        ),
+        (USE | {"id": "c", "toolset_name": "towns"}, USE | {"id": "c"}),
+    ],
+)
+def test_thinking_is_bound_to_citations_and_to_who_called_a_tool(block: Any, changed: Any) -> None:
+    wire = ANTHROPIC.field(model="claude-opus-5-5", stream=False)
+    results = [{"type": "tool_result", "tool_use_id": "c", "content": "9"}] if "id" in block else [text("Sure?")]
+
+    def history(turn: Any) -> list[Any]:
+        return [*MESSAGES, assistant([turn]), user(results)]
+
+    with emulate(Reasoning("Hm"), "a") as e:
+        content = ask(e, wire.field(messages=history(block))).json["content"]
+        later = [assistant(content), user("And?")]
+        assert ask(e, wire.field(messages=[*history(block), *later])).status == 200
+        refused = ask(e, wire.field(messages=[*history(changed), *later]))
+        assert refused.status == 400
+        assert "bound to a different conversation" in refused.json["error"]["message"]
 
 
 def test_the_ids_of_calls_are_not_those_of_earlier_replies() -> None:

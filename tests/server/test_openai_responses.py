@@ -39,6 +39,20 @@ from tests.open_protocols import (
 # Requests
 
 
+# Items of a reply, as they go back (types of openai-python 3.57.0).
+ITEMS: list[dict[str, Any]] = [
+    {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "x"}},
+    {"type": "code_interpreter_call", "id": "ci_1", "status": "completed", "container_id": "c", "code": "1",
+     "outputs": None},
+    {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [
+        {"type": "output_text", "text": "Hi", "annotations": []}]},
+]  # fmt: skip
+
+
+def test_items_of_the_service_s_own_tools_may_come_back(shared: Emulator) -> None:
+    assert ask(shared, RESPONSES.field(input=[user("Hi"), *ITEMS, user("And?")], stream=False)).status == 200
+
+
 REFUSED: list[tuple[Wire, str]] = [
     (RESPONSES.field(input=[]), "input: expected"),
     (RESPONSES.field(input=[{"type": "video"}]), "input[0].type: expected"),
@@ -49,6 +63,15 @@ REFUSED: list[tuple[Wire, str]] = [
     (RESPONSES.field(input=[{"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}]), "results of"),
     (RESPONSES.field(input=[{"type": "function_call_output", "call_id": "c", "output": "x"}]), "call c before"),
     (RESPONSES.field(instructions=1), "instructions: expected a string"),
+    *(
+        (
+            RESPONSES.field(input=[{key: value for key, value in item.items() if key != name}, user("Hi")]),
+            f"Missing required parameter: 'input[0].{name}'.",
+        )
+        for item in ITEMS
+        for name in ("status", "outputs", "content")
+        if name in item
+    ),
     (RESPONSES.field(max_output_tokens=-1), "max_output_tokens: expected"),
     (RESPONSES.field(tools=[TOOL]), "tools: name: expected"),
     (RESPONSES.field(tool_choice="any"), "tool_choice: expected"),

@@ -312,8 +312,36 @@ def test_thinking_is_left_out_behind_another_system_prompt_in_extra(talk: Talk) 
     talk.start()
     talk.ask("anthropic", user("What time is it?"), extra={"system": "Be brief."})
     assert talk.answer_calls("anthropic", extra={"system": "Be long."}).dropped == (
-        "message 2: its state is left out, because the system prompt in extra= was changed",
+        "message 2: its state is left out, because the system prompt was changed",
     )
+
+
+@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-fable-5-1"])
+def test_thinking_is_left_out_before_a_system_message_that_comes_later(model: str, talk: Talk) -> None:
+    talk.start()
+    prompt = {"role": "system", "content": "Be kind."}
+    talk.ask("anthropic", prompt, user("What time is it?"), model=model)
+    assert talk.answer_calls("anthropic", model=model).dropped == ()
+    late = {"role": "system", "content": "Now answer in French."}
+    why = "because message 7 changed the system prompt"
+    told = tuple(f"message {number}: its state is left out, {why}" for number in (3, 6))
+    assert talk.ask("anthropic", late, user("And now?"), model=model).dropped == told
+    assert json.loads(talk.emulator.exchanges[-1].body)["system"] == "Be kind.\n\nNow answer in French."
+    # The turn behind it goes back.
+    assert talk.answer_calls("anthropic", model=model).dropped == told
+    assert talk.messages[-1]["state"]["parts"][0] == {"reasoning": "Hmm."}
+
+
+def test_thinking_goes_back_while_the_marks_of_the_cache_move(talk: Talk) -> None:
+    talk.start()
+    mark = {"cache_control": {"type": "ephemeral"}}
+    question = {"role": "user", "content": [{"type": "text", "text": "What time is it?", **mark}]}
+    talk.ask("anthropic", {"role": "system", "content": "Be kind."}, question)
+    talk.messages[:2] = [
+        {"role": "system", "content": [{"type": "text", "text": "Be kind.", **mark}]}, user("What time is it?")
+    ]  # fmt: skip
+    assert talk.answer_calls("anthropic", tools=[{**TOOL, **mark}]).dropped == ()
+    assert [exchange.problem for exchange in talk.emulator.exchanges] == [None] * 2
 
 
 # What the emulator refuses.  Each row changes the request with the results of the tools, which is right as it is.

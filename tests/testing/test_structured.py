@@ -24,7 +24,7 @@ SCHEMA = {
     "required": ["city", "days", "unit", "rain"],
     "additionalProperties": False,
     "$defs": {"day": {"type": "object", "properties": {"high": {"type": "integer"}, "low": {"type": "number"}},
-                      "required": ["high", "low"]}},
+                      "required": ["high", "low"], "additionalProperties": False}},
 }  # fmt: skip
 FORM = {"type": "json_schema", "json_schema": {"name": "weather", "schema": SCHEMA}}
 VALUE = {"city": "text", "days": [{"high": 1, "low": 1}], "unit": "C", "rain": True}
