@@ -12,7 +12,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.effort import EFFORTS, budget, effort, level
 from .._core.errors import LimitError, MessagesError, OptionError
-from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
+from .._core.events import Citation, Finish, Native, Other, Reasoning, ServerToolResult, Start, TurnState, Usage
 from .._core.media import embedded
 from .._core.messages import Message, arguments, parts, split_system
 from .._core.numbers import loads
@@ -39,6 +39,7 @@ from .._core.response.framing import ServerSentEvents
 from .._core.response.others import citation_of, server_call, word
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT as KEPT_WORDS
 from .._core.response.service_errors import reported
 from .._core.takes import IMAGES, Refused, Takes
@@ -503,6 +504,7 @@ class MessagesReader:
 
     names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
              "message_stop")  # fmt: skip
+    roles = fields()
 
     def __init__(self, limit: int) -> None:
         self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
@@ -519,9 +521,9 @@ class MessagesReader:
         self._signature: str | None = None
 
     @property
-    def verbatim(self) -> bool:
+    def told(self) -> Mapping[type, Tell]:
         # Behind a finish reason, it matters whether content comes.
-        return self._ending.finish is None
+        return {str: None, Reasoning: None, **self._calls.told} if self._ending.finish is None else {}
 
     @property
     def settled(self) -> bool:
