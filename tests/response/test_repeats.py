@@ -112,7 +112,7 @@ def test_lines_give_the_same_items_with_and_without_the_fast_path(frames: list[A
 
 # The inside of a JSON string, as bytes; and what ends the string early, or is no JSON.
 INSIDES = [
-    b"hi", b" word", b"text", b"content", b"x", b"1", b",", b"}", b"\\n", b'\\"', b"\\\\", b"\\u00e9", b"\\/", b"{", b"[",
+    b"hi", b" word", b"text", b"content", b"x", b"1", b",", b"}", b"\\n", b'\\"', b"\\\\", b"\\u00e9", b"\\/", b"{",
     "é😀".encode(), "a\u2028b".encode(), b"\\ud83d", b"\\ude00", b"\\ud83d\\ude00", b"\xff", b'\\"},\\"x\\":{\\"',
     b"<think>", b"</think>", b"[DONE]",
 ]  # fmt: skip
@@ -141,13 +141,14 @@ PLACE = b'"item_id":"m","output_index":%b,"content_index":0'
 
 def chat_event(text: bytes, number: bytes, more: bytes, way: int) -> bytes:
     """Return an event of a chat, its text in one of several places, or something else beside it."""
+    odd = b'{"content":"%b","unknown":"u"}' if number > b"3" else b'{"content":"%b","content":"a"}'
     delta = [
         b'{"content":"%b"}', b'{"content":null,"reasoning_content":"%b"}', b'{"content":"%b"}',
         b'{"tool_calls":[{"index":0,"id":"i","function":{"name":"f","arguments":"%b"}}]}',
         b'{"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}',
         b'{"tool_calls":[{"index":0,"function":{"arguments":"%b"}}]}',
         b'{"tool_calls":[{"index":1,"function":{"arguments":"%b"}}]}',
-        b'{"refusal":"%b"}', b'{"content":"%b","unknown":"u"}', b'{"content":"%b","content":"a"}',
+        b'{"refusal":"%b"}', odd, b"{}%.0b",
     ][way] % text  # fmt: skip
     event = b"data: " + HEAD % number + delta + TAIL % (SURE % text if way == 2 else b"null", more) + b"\n\n"
     return event.replace(b'"finish_reason":null', b'"finish_reason":"stop"') if way == 9 else event
@@ -158,6 +159,8 @@ def block_event(text: bytes, number: bytes, more: bytes, way: int) -> bytes:
     kinds = [(b"text_delta", b"text"), (b"thinking_delta", b"thinking"), (b"input_json_delta", b"partial_json")]
     kind, name = kinds[way % 3]
     data = DELTA % (b"0" if way < 8 else number, kind, name, text, blanks)
+    if way == 8:
+        data = b'{"type":"message_delta","delta":{"stop_reason":"end_turn"}}'
     if way == 7:
         data = b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f"}}'
     return b"event: content_block_delta\ndata: " + data + b"\n\n"
