@@ -249,6 +249,11 @@ class Part:
         began = whole[: self.given].rstrip().endswith(self.piece.strip())
         return whole[self.given :] if began else None
 
+    def told(self, text: str) -> None:
+        """Note that a text, which is not empty, is given out."""
+        self.given += len(text)
+        self.piece = text
+
     def add(self, text: str) -> str:
         """Note that a text is given out, and return it."""
         self.given, self.piece = self.given + len(text), text or self.piece
@@ -314,7 +319,7 @@ class ResponsesReader:
                 self._key, self._part = key, self._at("text", place_of(key[0]), place_of(key[1]) or 0, key[2])
             text = self._part.add(text_or_error(frame["delta"]))
             item = Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text
-            self.told = {type(item): self._part.add}
+            self.told = {type(item): self._part.told}
             # The list is there and empty if nobody asked for logprobs.
             return (item, *logprobs_of(frame)) if frame.get("logprobs") else (item,)
         self.told = {}

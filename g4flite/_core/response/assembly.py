@@ -310,7 +310,8 @@ class ToolCalls:
         try:
             if call.given and call.name and len(text) <= self._left and call.skim(text):
                 self._left -= len(text)
-                return (ToolCallDelta(call.index, call.given, call.name, text),)
+                # In less time than by the class.
+                return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
             return tuple(self._put(call, text))
         except G4fliteError as error:
             return (error,)

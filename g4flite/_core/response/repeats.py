@@ -40,7 +40,6 @@ All else is parsed: a frame with another field, a finish reason, counts that are
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -95,34 +94,29 @@ def fields(*, unread: tuple[str, ...] = (), kept: str = "", beside: str = "") ->
     return {**dict.fromkeys(unread, "unread"), **{path: role for path, role in named.items() if path}}
 
 
-@dataclass(slots=True, eq=False)
-class Pattern:
-    """What an event looks like: `match(event, start, len(event) - size)` finds its slots between `before` and `after`.
+class Pattern(NamedTuple):
+    """What an event looks like: `match` finds its slots, a regular expression for all between `before` and `after`.
 
-    These two include the framing but for `end`, the bytes that end the event; `after_end` includes them.  `text`,
-    `kept` and `beside` are the numbers of their groups, 0 if there is no such group; `name` is that of the `Native`
-    beside.
+    These two include the event's framing, `after` with the bytes that `end` it.  `text`, `kept` and `beside` are the
+    numbers of their groups, 0 if there is no such group; `name` is that of the `Native` beside.
     """
 
     before: bytes
     after: bytes
     end: bytes
-    match: Callable[..., re.Match[bytes] | None]
+    match: Callable[[bytes, int, int], re.Match[bytes] | None]
     text: int
     kept: int
     beside: int
     name: str
-    start: int = field(init=False)
-    size: int = field(init=False)
-    after_end: bytes = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.start, self.size, self.after_end = len(self.before), len(self.after), self.after + self.end
-
-    def fits(self, event: bytes) -> bool:
-        """Return whether an event without its `end` matches."""
-        is_around = event.startswith(self.before) and event.endswith(self.after)
-        return is_around and self.match(event, self.start, len(event) - self.size) is not None
+    def found(self, data: bytes, start: int, stop: int) -> re.Match[bytes] | None:
+        """Return the match of the event that stands between these places, or None.  (`texts` does so in less time.)"""
+        before, after = self.before, self.after
+        if not data.startswith(before, start) or not data.endswith(after, start, stop):
+            return None
+        # Without a match if the two overlap.
+        return self.match(data, start + len(before), stop - len(after))
 
 
 class Token(NamedTuple):
@@ -174,9 +168,9 @@ class Repeats:
         if form is None or self.off or not text:
             return None
         head, end = form
-        event = head + frame
+        event = head + frame + end
         for pattern in self._patterns:
-            if pattern.end == end and pattern.fits(event):
+            if pattern.found(event, 0, len(event)) is not None:
                 return pattern
         beside = items[1] if len(items) > 1 else None
         learnt = self._compared(head, frame, text, end, beside)
@@ -390,4 +384,4 @@ def finished(before: bytes, source: bytes, after: bytes, end: bytes, groups: lis
     """Return the pattern of these parts; `groups` are the names of the groups in the expression, in order."""
     text, kept, beside = (groups.index(role) + 1 if role in groups else 0 for role in ("text", "kept", "beside"))
     # `re` keeps what it has compiled, which takes 100 microseconds and more.
-    return Pattern(before, after, end, re.compile(source).fullmatch, text, kept, beside, name)
+    return Pattern(before, after + end, end, re.compile(source).fullmatch, text, kept, beside, name)
