@@ -38,6 +38,8 @@ class Reply(NamedTuple):
     begin: bytes
     events: list[bytes]
     end: bytes
+    # Whether `decode.py` reads it as a loop over texts does.
+    texts_alone: bool = True
 
 
 def sse(value: object, name: str = "", *, blanks: tuple[str, str] = (",", ":"), end: str = "\n") -> bytes:
@@ -82,6 +84,11 @@ def likely(dice: random.Random) -> Reply:
         return {"token": text, "logprob": logprob, "bytes": list(text.encode()), "top_logprobs": []}
 
     return openai(dice, lambda text: {"logprobs": {"content": [sure(text)], "refusal": None}})
+
+
+def as_events(dice: random.Random) -> Reply:
+    """The same for a loop over `stream.events()`, which gets the logprobs."""
+    return likely(dice)._replace(texts_alone=False)
 
 
 def azure(dice: random.Random) -> Reply:
@@ -232,8 +239,8 @@ def ollama(dice: random.Random) -> Reply:
 STREAMS = {
     name: make(random.Random(name))
     for name, make in {
-        "openai": openai, "obfuscated": obfuscated, "logprobs": likely, "azure": azure, "mistral": mistral,
-        "reasoning": reasoning, "tool": tool, "responses": responses, "anthropic": anthropic, "gemini": gemini,
-        "ollama": ollama,
+        "openai": openai, "obfuscated": obfuscated, "logprobs": likely, "logprobs as events": as_events,
+        "azure": azure, "mistral": mistral, "reasoning": reasoning, "tool": tool, "responses": responses,
+        "anthropic": anthropic, "gemini": gemini, "ollama": ollama,
     }.items()
 }  # fmt: skip

@@ -453,8 +453,8 @@ def test_a_frame_is_learnt_only_if_the_place_of_the_text_is_certain(
 
 def learnt(*frames: bytes, text: str = "x") -> Pattern | None:
     """Return what is learnt from these lines, each of which holds the text."""
-    known = Repeats(Lines(1000), ROLES)
-    *_, last = [known.learn(frame + b"\n", "", frame, [text]) for frame in frames]
+    known = Repeats(Lines(1000).forms, ROLES)
+    *_, last = [known.learn(frame + b"\n", "", frame, text) for frame in frames]
     return last
 
 
@@ -545,12 +545,12 @@ def test_other_values_that_differ_do_not(one: bytes, two: bytes) -> None:
 
 
 def test_a_pattern_is_found_again_behind_frames_of_another_form() -> None:
-    known = Repeats(Lines(1000), ROLES)
+    known = Repeats(Lines(1000).forms, ROLES)
     frames = [b'{"at": %d, "a": "x"}' % number for number in range(3)]
-    *_, pattern = [known.learn(frame + b"\n", "", frame, ["x"]) for frame in frames]
+    *_, pattern = [known.learn(frame + b"\n", "", frame, "x") for frame in frames]
     other = b'{"b": "x"}'
-    assert known.learn(other + b"\n", "", other, ["x"]) is not pattern
-    assert known.learn(frames[0] + b"\n", "", frames[0], ["x"]) is pattern
+    assert known.learn(other + b"\n", "", other, "x") is not pattern
+    assert known.learn(frames[0] + b"\n", "", frames[0], "x") is pattern
 
 
 def test_frames_are_taken_apart_only_a_limited_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ from ..errors import (
 from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import scan, scan_exactly
 from .framing import Framing, Lines
-from .repeats import Pattern, Repeats, Roles, Tell, fields, is_learnable, scan_string
+from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
 from .service_errors import excerpt, report_of, reported
 from .surrogates import SurrogatePairs
 
@@ -143,7 +143,7 @@ class FrameParser:
         self._text_pairs, self._reasoning_pairs = SurrogatePairs(), SurrogatePairs()
         # The pattern that the next event may match, None if there is none; what reads such an event; and the type of
         # its item.
-        self._repeats = Repeats(framing, reader.roles)
+        self._repeats = Repeats(framing.forms, reader.roles)
         self._known: Pattern | None = None
         self._again: Again = never
         self._type: type = str
@@ -251,9 +251,14 @@ class FrameParser:
         told, self._known = self._reader.told, None
         if self._matches:
             self._repeats.misses, self._matches = 0, False
-        if not is_learnable(items, told, self._reader.roles):
+        item, beside = items[0], items[1] if len(items) > 1 else None
+        if type(item) not in told or len(items) > 2:
             return
-        self._known = known = self._repeats.learn(data, name, frame, items)
+        # What is not declared beside the text is content of its own.
+        if beside is not None and not (isinstance(beside, Native) and "beside" in self._reader.roles.values()):
+            return
+        text = item if isinstance(item, str) else item.text if isinstance(item, Reasoning) else item.arguments
+        self._known = known = self._repeats.learn(data, name, frame, text, beside)
         if known is None:
             return
         self._end, self._type = known.end, type(items[0])
@@ -263,9 +268,8 @@ class FrameParser:
         elif self._type is ToolCallDelta:
             self._again = calls(known, tell)
         else:
-            self._again = texts(
-                known, tell, self._type, self._text_pairs if self._type is str else self._reasoning_pairs
-            )
+            pairs = self._text_pairs if self._type is str else self._reasoning_pairs
+            self._again = texts(known, tell, self._type, pairs)
 
     def item(self, known: Pattern, tell: Tell, found: re.Match[bytes]) -> Iterable[str | Event]:
         """Return the text or the reasoning in an event that matches, and what stands beside it."""

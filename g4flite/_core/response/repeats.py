@@ -39,13 +39,11 @@ All else is parsed: a frame with another field, a finish reason, counts that are
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from ..events import Native, Reasoning, ToolCallDelta
 from ..numbers import scan
-from .framing import Framing
 
 # The C function that decodes one string for `json.loads`, which takes six times as long for a short text.
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
@@ -78,6 +76,8 @@ is_positive: Final = re.compile(POSITIVE).fullmatch
 
 # What a reader says of fields, by their path without the places in lists, like "choices.logprobs".
 Roles: TypeAlias = Mapping[str, str]
+# What comes out beside a text: the name and the value of a `Native`.
+Beside: TypeAlias = tuple[str, Any]
 # Told of a text.  For tool calls: returns the items of a piece of the arguments, or None if the frame has to be parsed.
 Tell: TypeAlias = Callable[[str], Any] | None
 
@@ -138,10 +138,10 @@ class Sample(NamedTuple):
 
 
 class Repeats:
-    """Learns the patterns of one reply."""
+    """Learns the patterns of one reply.  `forms` are those of its framing: see `Framing.forms`."""
 
-    def __init__(self, framing: Framing, known: Roles) -> None:
-        self._framing, self._roles = framing, known
+    def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
+        self._forms, self._roles = forms, known
         # How many frames that might have been learnt were parsed in a row.
         self.misses = 0
         # The last frame that was parsed and learnt from, with its text; and as a sample, None if not yet taken apart.
@@ -155,13 +155,12 @@ class Repeats:
         """Whether nothing is learnt any more."""
         return self.misses > MOST_MISSES
 
-    def learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> Pattern | None:
+    def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.
 
-        `data` are the bytes of a read in which the event ends, whose name is `name`.  `items` is what the frame holds,
-        without what is empty: a text, a piece of reasoning or of a tool call's arguments, and perhaps a `Native`.
+        `data` are the bytes of a read in which the event ends, whose name is `name`.  The frame holds a text, which may
+        be reasoning or a piece of a tool call's arguments, and nothing else but what is `beside`.
         """
-        text = text_of(items[0])
         self.misses += 1
         # What the framing has joined from several lines has a form of its own.
         form = None if b"\n" in frame else self._form(data, name, frame)
@@ -172,7 +171,6 @@ class Repeats:
         for pattern in self._patterns:
             if pattern.found(event, 0, len(event)) is not None:
                 return pattern
-        beside = items[1] if len(items) > 1 else None
         learnt = self._compared(head, frame, text, end, beside)
         if learnt is None and beside is None:
             learnt = simple(head, frame, text, end)
@@ -183,7 +181,7 @@ class Repeats:
 
     def _form(self, data: bytes, name: str, frame: bytes) -> tuple[bytes, bytes] | None:
         """Return what stands before the frame and behind it in an event of its own, None if it came in another form."""
-        forms = list(self._framing.forms(name))
+        forms = list(self._forms(name))
         for head, end in forms:
             if head + frame + end in data:
                 return head, end
@@ -194,7 +192,7 @@ class Repeats:
                 return head, end
         return None
 
-    def _compared(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Native | None) -> Pattern | None:
+    def _compared(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Beside | None) -> Pattern | None:
         """Return the pattern of a frame that differs from the frame before in values that may differ."""
         if not self._frame or not self._tries:
             return None
@@ -214,28 +212,13 @@ class Repeats:
             self._patterns = [pattern, *self._patterns[: MOST_PATTERNS - 1]]
         return pattern
 
-    def _alone(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Native | None) -> Pattern | None:
+    def _alone(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Beside | None) -> Pattern | None:
         """Return the pattern of a frame that cannot be compared, and has escapes or something beside its text."""
         if not self._tries:
             return None
         self._tries -= 1
         self._sample = sampled(frame, text, self._roles)
         return built(head, self._sample, end, beside) if self._sample is not None else None
-
-
-def text_of(item: object) -> str:
-    """Return the text of an item, "" if it has none."""
-    if isinstance(item, Reasoning):
-        return item.text
-    if isinstance(item, ToolCallDelta):
-        return item.arguments
-    return item if isinstance(item, str) else ""
-
-
-def is_learnable(found: list[Any], told: Mapping[type, Tell], known: Roles) -> bool:
-    """Return whether a pattern can stand for a frame that holds these items."""
-    beside = len(found) == 2 and isinstance(found[1], Native) and "beside" in known.values()
-    return type(found[0]) in told and (len(found) == 1 or beside)
 
 
 def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
@@ -339,7 +322,7 @@ def compared(old: Sample, new: Sample) -> tuple[frozenset[int], frozenset[int]] 
     return frozenset(values), frozenset(blanks)
 
 
-def built(head: bytes, sample: Sample, end: bytes, beside: Native | None) -> Pattern | None:
+def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None) -> Pattern | None:
     """Return the pattern of a sample, None if the value that was found `beside` is not the one in the frame."""
     made, kinds = sample.tokens, [token.role for token in sample.tokens]
     # The groups, each by the places of its first and its last token.
@@ -355,7 +338,7 @@ def built(head: bytes, sample: Sample, end: bytes, beside: Native | None) -> Pat
         del groups["kept"]
     if beside is None:
         groups.pop("beside", None)
-    elif "beside" not in groups or scan(value_of(made, *groups["beside"]), 0)[0] != beside.value:
+    elif "beside" not in groups or scan(value_of(made, *groups["beside"]), 0)[0] != beside[1]:
         return None
     # Pieces that are equal in each frame, and pieces of the regular expression.
     pieces: list[tuple[bool, bytes]] = [(True, head)]
@@ -372,7 +355,7 @@ def built(head: bytes, sample: Sample, end: bytes, beside: Native | None) -> Pat
     middle = pieces[len(before) : len(pieces) - len(after)]
     source = b"".join(re.escape(piece) if equal else piece for equal, piece in middle)
     order = sorted(groups, key=lambda name: groups[name])
-    return finished(b"".join(before), source, b"".join(after), end, order, beside.name if beside is not None else "")
+    return finished(b"".join(before), source, b"".join(after), end, order, beside[0] if beside is not None else "")
 
 
 def value_of(made: list[Token], first: int, last: int) -> str:
