@@ -1,5 +1,6 @@
 """The benchmark's plain functions: what they make of figures that the test gives.  Nothing is measured here."""
 
+import re
 from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
@@ -79,6 +80,17 @@ def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks()
     assert guide.placed(after, results) == after
     with pytest.raises(ValueError, match="lacks the marks"):
         guide.placed("nothing", results)
+
+
+@pytest.mark.parametrize("kind", ["~openai", "~ollama"])
+@pytest.mark.parametrize("group", [1, 64, -100])
+def test_the_server_sends_realistic_streams(kind: str, group: int) -> None:
+    sent = b"".join(server.reply(kind, group, 700))
+    # Without the framing of the HTTP chunks.
+    body = re.sub(rb"\r\n[0-9a-f]+\r\n|\r\n\Z", b"", sent.partition(b"\r\n\r\n")[2])
+    events = STREAMS[kind[1:]].events
+    assert b"".join([*events, *events[:60]])[100:] in body
+    assert contenders.settings(kind, "http://host.test")["provider"] == kind[1:]
 
 
 @pytest.mark.parametrize("kind", contenders.PROVIDERS)
