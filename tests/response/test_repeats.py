@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
-from g4flite._core.events import Finish
+from g4flite._core.events import Finish, Native, ToolCallDelta
 from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.repeats import Pattern, Repeats, Tell, fields, sampled, simple
+from tests.benchmarks.streams import STREAMS
 from tests.splits import cut
 
 TEXTS = st.one_of(
@@ -223,6 +224,71 @@ EVENTS = {
     "gemini": (gemini_event, INSIDES), "ollama": (line_event, INSIDES), "openai-responses": (response_event, INSIDES),
     "cohere": (cohere_event, INSIDES), "flowgpt": (plain_event, INSIDES),
 }  # fmt: skip
+
+
+def call_pieces(*pieces: str) -> list[bytes]:
+    """Return the events of a chat with one tool call, whose arguments come in these pieces."""
+    form = b'{"tool_calls":[{"index":0,%b"arguments":%b}}]}'
+    deltas = [form % (b'"id":"i","function":{"name":"f",', b'""')]
+    deltas += [form % (b'"function":{', json.dumps(piece).encode()) for piece in pieces]
+    ends = [TAIL % (b"null", b"pad%d" % at) + b"\n\n" for at in range(len(deltas))]
+    return [b"data: " + HEAD % b"1" + delta + end for delta, end in zip(deltas, ends, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("last", "problem"),
+    [
+        # More than the 4000 characters of the limit, in pieces that open nothing.
+        (["x" * 900] * 5, "longer than max_frame"),
+        # A second object, and more behind the last brace of the first.
+        (['b"}{"a":'], "a second object follows"),
+        (['b"}', '{"a":'], ""),
+        # A surrogate pair in two pieces, and a lone surrogate.
+        (["\ud83d", "\ude00", "é", "\ud83d", 'b"}'], ""),
+        (["b[", "]{", "}", 'c"}'], ""),
+    ],
+)
+def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_path(
+    last: list[str], problem: str
+) -> None:
+    events = call_pieces('{"a": "', *["piece "] * 80, *last)
+    items = said("openai", events)
+    assert items == parsed_each("openai", events)
+    assert sum(isinstance(item, ToolCallDelta) for item in items) > 80
+    *_, last_item, done = items
+    assert not done
+    assert problem in str(last_item)
+    assert isinstance(last_item, ToolCallDelta) != bool(problem)
+
+
+def test_an_event_that_breaks_off_is_read_at_the_end_though_it_began_like_one_that_is_known() -> None:
+    event = dumped(chat("word"), True)
+    events = [b"data: " + event + b"\n\n"] * 3
+    # The last event lacks its blank line.
+    assert said("openai", [*events, b"data: " + event])[1:5] == ["word"] * 4
+    half = [*events, b"data: " + event[:-20]]
+    assert said("openai", half) == parsed_each("openai", half)
+
+
+def test_logprobs_stand_beside_each_text_unless_the_loop_gets_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = STREAMS["logprobs"]
+    for events in (True, False):
+        with monkeypatch.context() as patched:
+            parser: Any = providers.find("openai").parser(10_000)
+            list(parser.feed(reply.begin))
+            list(parser.feed(reply.events[0]))
+            if not events:
+                parser.skip_beside()
+            list(parser.feed(reply.events[1]))
+            seen = parsed(patched)
+            items = [item for event in reply.events[2:5] for item in parser.feed(event)]
+        texts = [item for item in items if isinstance(item, str)]
+        natives = [item for item in items if isinstance(item, Native)]
+        assert texts == [" falls", " on", " Oslo"]
+        assert [item.value["content"][0]["token"] for item in natives] == (texts if events else [])
+        # The value of the logprobs is parsed, and nothing else.
+        assert all(text.startswith('{"content"') for text in seen)
+        assert len(seen) == len(natives)
 
 
 def bodies(name: str, dice: random.Random) -> list[bytes]:
