@@ -1,13 +1,17 @@
 """The benchmark's plain functions: what they make of figures that the test gives.  Nothing is measured here."""
 
+import re
 from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
 import pytest
 
-from tests.benchmarks import check, contenders, guide, inside, run, server, table
+from g4flite import ToolCallDelta, providers
+from g4flite._core.events import Reasoning
+from tests.benchmarks import check, contenders, decode, guide, inside, run, server, table
 from tests.benchmarks.rows import ROWS
+from tests.benchmarks.streams import DISTINCT, PIECES, STREAMS, WORDS
 
 
 def entry(shown: str, *, least: bool = False, target: float = 5.0, **values: list[float]) -> dict[str, Any]:
@@ -78,6 +82,17 @@ def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks()
         guide.placed("nothing", results)
 
 
+@pytest.mark.parametrize("kind", ["~openai", "~ollama"])
+@pytest.mark.parametrize("group", [1, 64, -100])
+def test_the_server_sends_realistic_streams(kind: str, group: int) -> None:
+    sent = b"".join(server.reply(kind, group, 700))
+    # Without the framing of the HTTP chunks.
+    body = re.sub(rb"\r\n[0-9a-f]+\r\n|\r\n\Z", b"", sent.partition(b"\r\n\r\n")[2])
+    events = STREAMS[kind[1:]].events
+    assert b"".join([*events, *events[:60]])[100:] in body
+    assert contenders.settings(kind, "http://host.test")["provider"] == kind[1:]
+
+
 @pytest.mark.parametrize("kind", contenders.PROVIDERS)
 @pytest.mark.parametrize("group", [1, 64])
 def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group: int) -> None:
@@ -95,3 +110,27 @@ def test_the_functions_that_the_benchmark_switches_off_exist_and_come_back() -> 
         inside.switch_off(stack)
         assert not {*before} & {*switches()}
     assert switches() == before
+
+
+@pytest.mark.parametrize("read", decode.READS)
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_realistic_stream_is_complete_and_holds_its_texts(name: str, read: str) -> None:
+    reply = STREAMS[name]
+    parser = providers.find(reply.provider).parser(2**20)
+    items = [item for piece in decode.cut([reply.begin, *reply.events, reply.end], read) for item in parser.feed(piece)]
+    items += parser.close()
+    assert parser.done
+    kinds = {"reasoning": Reasoning, "tool": ToolCallDelta}
+    said = [item[-1] if name in kinds else item for item in items if isinstance(item, kinds.get(name, str))]
+    words = PIECES[14:] if name == "tool" else WORDS
+    wanted = "".join(words * DISTINCT)[: len("".join(said))]
+    assert "".join(said).removeprefix("Well").removeprefix("".join(PIECES)).removesuffix('"}') in wanted
+    assert len(said) >= DISTINCT
+
+
+def test_decode_cuts_a_stream_into_reads_and_measures_it(capsys: pytest.CaptureFixture[str]) -> None:
+    events = STREAMS["openai"].events
+    assert [len(decode.cut(events, read)) for read in decode.READS] == [640, 10, -(-len(b"".join(events)) // 100)]
+    assert decode.rows("gemini") == [("gemini", "alone"), ("gemini", "of 64")]
+    decode.measure("openai, alone", 1)
+    assert "openai, alone" in capsys.readouterr().out

@@ -455,7 +455,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
         data, is_reply = yield from _first_bytes(provider, head)
         if not is_reply:
             raise error_of_content_type(head.headers, redact((yield from _body_text(run, head, data)), run.secrets))
-    reply = reply_of(provider, head)
+    reply = reply_of(provider, head, everything=run.everything)
     # The events before the first content, like `Start`: the last of each type, so that a service that sends no content
     # but events without end fills no memory.  Of `TurnState`, all.
     early: dict[object, str | Event] = {}
@@ -494,8 +494,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     yield Opening(reply, early.values(), ended)
 
 
-def reply_of(provider: Provider, head: Head) -> Reply:
-    """Return the decoder of a response from this provider.
+def reply_of(provider: Provider, head: Head, *, everything: bool = True) -> Reply:
+    """Return the decoder of a response from this provider; `everything` says whether the loop gets events.
 
     Raises `MalformedReplyError` if the body is compressed in a way that the request did not offer, and `SpecError` if
     the provider makes no parser.
@@ -503,6 +503,9 @@ def reply_of(provider: Provider, head: Head) -> Reply:
     parser: Any = provider.parser(provider.max_frame)
     if not (callable(getattr(parser, "feed", None)) and callable(getattr(parser, "close", None))):
         raise SpecError(f"parser returned a {type(parser).__name__}; it must return an object with feed and close")
+    # The parsers of the open protocols need not make what a loop over texts does not get.
+    if not everything and (skip := getattr(parser, "skip_beside", None)) is not None:
+        skip()
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 
 

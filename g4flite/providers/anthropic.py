@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError, OptionError
-from .._core.events import Citation, Finish, Native, Other, ServerToolResult, Start, TurnState, Usage
+from .._core.events import Citation, Finish, Native, Other, Reasoning, ServerToolResult, Start, TurnState, Usage
 from .._core.messages import Message, arguments, parts, split_system
 from .._core.numbers import loads
 from .._core.options import (
@@ -36,6 +36,7 @@ from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT as KEPT_WORDS
 from .._core.response.service_errors import reported
 from .._core.takes import EFFORTS, IMAGES, Refused, Takes
@@ -548,6 +549,7 @@ class MessagesReader:
 
     names = ("message_start", "content_block_start", "content_block_delta", "content_block_stop", "message_delta",
              "message_stop")  # fmt: skip
+    roles = fields()
 
     def __init__(self, limit: int) -> None:
         self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
@@ -566,9 +568,9 @@ class MessagesReader:
         self._cited: list[Any] = []
 
     @property
-    def verbatim(self) -> bool:
+    def told(self) -> Mapping[type, Tell]:
         # Behind a finish reason, it matters whether content comes.
-        return self._ending.finish is None
+        return {str: None, Reasoning: None, **self._calls.told} if self._ending.finish is None else {}
 
     @property
     def settled(self) -> bool:

@@ -3,11 +3,12 @@
 Source: https://docs.cohere.com/v2/docs/streaming and the types of cohere-python (August 2026).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
-from .._core.events import Citation, Finish, Native, Start, TurnState
+from .._core.events import Citation, Finish, Native, Reasoning, Start, TurnState
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -29,6 +30,7 @@ from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import reported
 from .._core.takes import Refused, Takes
 
@@ -121,12 +123,16 @@ class CohereReader:
     """Reads the events of one reply.  Unknown events are skipped."""
 
     names = ("content-start", "content-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "message-end")
-    verbatim = True
+    roles = fields(beside="logprobs")
 
     def __init__(self, limit: int) -> None:
         self._calls, self.done = ToolCalls(limit), False
         # Whether the plan of the tool calls is under way.
         self._planned = False
+
+    @property
+    def told(self) -> Mapping[type, Tell]:
+        return {str: None, Reasoning: None, **self._calls.told}
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name

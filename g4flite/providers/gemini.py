@@ -11,7 +11,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import ContentFilterError, G4fliteError, OptionError, ProviderError
-from .._core.events import CONTENT, Citation, Finish, Native, Other, ServerToolResult, TurnState, Usage
+from .._core.events import CONTENT, Citation, Finish, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
 from .._core.messages import Message, arguments, as_result_object, parts, split_system, tool_names
 from .._core.numbers import dumps
 from .._core.options import (
@@ -36,6 +36,7 @@ from .._core.response.framing import EventsOrArray
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import excerpt, reported
 from .._core.takes import EFFORTS, Refused, Takes
 
@@ -261,11 +262,15 @@ class GeminiReader:
     """
 
     names = ("", "message")
+    roles = fields(unread=("createTime", "candidates.avgLogprobs", "candidates.tokenCount"), kept="usageMetadata",
+                   beside="candidates.logprobsResult")  # fmt: skip
 
     def __init__(self, limit: int) -> None:
         self._calls, self._naming, self._ending, self._sources = ToolCalls(limit), Naming(), Ending(), dict[str, Any]()
         # The token counts so far, and whether they have changed since they were given out.
         self._counts, self._uncounted = dict[str, Any](), False
+        # Whether the last counts have replaced those before.
+        self._anew = True
         # The tool call whose arguments are coming in pieces, and the most characters of them.
         self._open: PartialArgs | None = None
         # The signature of that call.
@@ -278,9 +283,13 @@ class GeminiReader:
         self.done = False
 
     @property
-    def verbatim(self) -> bool:
+    def told(self) -> Mapping[type, Tell]:
         # Behind a finish reason, it matters whether content comes.
-        return self._ending.finish is None
+        return {str: None, Reasoning: None} if self._ending.finish is None and self._anew else {}
+
+    def keep(self, usage: dict[str, Any]) -> None:
+        """Take the token counts of the last chunk that `repeats` has read."""
+        self._counts, self._uncounted = usage, True
 
     @property
     def settled(self) -> bool:
@@ -323,8 +332,8 @@ class GeminiReader:
         # #13944), and then adds to the counts before.
         if usage := as_object(frame.get("usageMetadata")):
             prompt, answer = usage.get("promptTokenCount"), usage.get("candidatesTokenCount")
-            anew = type(prompt) is type(answer) is int and prompt > 0 < answer
-            self._counts, self._uncounted = usage if anew else merged(self._counts, usage), True
+            self._anew = type(prompt) is type(answer) is int and prompt > 0 < answer
+            self._counts, self._uncounted = usage if self._anew else merged(self._counts, usage), True
         if blocked or (reason and not finished):
             yield self._usage()
         if blocked:

@@ -5,12 +5,12 @@ Source: ollama's docs/api.md, docs/api/streaming.mdx and docs/api/errors.mdx (Au
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.events import Finish, Native, Start
+from .._core.events import Finish, Native, Reasoning, Start
 from .._core.messages import Message, arguments, parts, tool_names
 from .._core.options import (
     as_wire_names,
@@ -29,6 +29,7 @@ from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
 from .._core.response.parsers import FrameParser, Items, text_or_error
 from .._core.response.reasons import REASONS
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import report_of, reported
 from .._core.takes import EFFORTS, Takes
 
@@ -123,7 +124,9 @@ READ = frozenset(("role", "content", "thinking", "images", "tool_calls", "tool_n
 class OllamaReader:
     """Reads the lines of one reply."""
 
-    names, verbatim = ("",), True
+    names: tuple[str, ...] = ("",)
+    roles = fields(unread=("created_at",), beside="logprobs")
+    told: Mapping[type, Tell] = {str: None, Reasoning: None}
 
     def __init__(self, limit: int) -> None:
         self._calls = ToolCalls(limit)

@@ -5,7 +5,7 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the ty
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
@@ -35,6 +35,7 @@ from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import finish_of
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT, reported
 from .._core.response.tails import Tail
 from .._core.response.thinking import ThinkTag
@@ -289,6 +290,10 @@ class ChatReader:
 
     # Events of other names are read if their data are chunks.
     names = ("", "message")
+    # `p` is Mistral's padding.
+    roles = fields(unread=(
+        "created", "service_tier", "system_fingerprint", "obfuscation", "p", "choices.content_filter_results",
+        "choices.content_filter_offsets"), beside="choices.logprobs")  # fmt: skip
 
     def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
         self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
@@ -314,17 +319,22 @@ class ChatReader:
         self._said, self._message = set[str](), dict[str, Any]()
         # The ends of the text and of the reasoning that came in deltas.
         self._text, self._thought = Tail(), Tail()
-        # Is told of the texts that `repeats` reads.
-        self.passed = self._text.add
         # The token counts that came with the finish reason or behind it.
         self._usage: Usage | None = None
         self.done = False
 
     @property
-    def verbatim(self) -> bool:
-        # While a `<think>` tag may come and once the model refuses, what the text says matters; behind a finish reason,
-        # it matters that a text comes.
-        return self._think.off and not self._refusal and self._ending.finish is None
+    def told(self) -> Mapping[type, Tell]:
+        # Once the model refuses, and behind a finish reason, it matters that a text comes.
+        if self._refusal or self._ending.finish is not None:
+            return {}
+        told: dict[type, Tell] = {**self._calls.told}
+        # While a `<think>` tag may come, what the text says matters, and within one, it is the reasoning.
+        if self._think.off:
+            told[str] = self._text.add
+        if not self._think.open:
+            told[Reasoning] = self._thought.add
+        return told
 
     @property
     def settled(self) -> bool:

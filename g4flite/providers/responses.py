@@ -7,6 +7,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming (Augu
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -34,6 +35,7 @@ from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
 from .._core.response.reasons import REASONS
+from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT, reported
 from .._core.takes import IMAGES, SAME_LEVELS
 from .openai import OPENAI
@@ -271,6 +273,11 @@ class Part:
         began = whole[: self.given].rstrip().endswith(self.piece.strip())
         return whole[self.given :] if began else None
 
+    def told(self, text: str) -> None:
+        """Note that a text, which is not empty, is given out."""
+        self.given += len(text)
+        self.piece = text
+
     def add(self, text: str) -> str:
         """Note that a text is given out, and return it."""
         self.given, self.piece = self.given + len(text), text or self.piece
@@ -297,6 +304,7 @@ class ResponsesReader:
             "output_item.added", "output_item.done", "function_call_arguments.delta", "function_call_arguments.done",
             "completed", "incomplete", "failed")),
     )  # fmt: skip
+    roles = fields(unread=("sequence_number", "obfuscation"), beside="logprobs")
 
     def __init__(self, limit: int) -> None:
         self._calls, self._naming = ToolCalls(limit), Naming()
@@ -324,7 +332,8 @@ class ResponsesReader:
         # The media type of the audio, "" if none came.
         self._sound = ""
         # Behind a delta, `repeats` may read the next one.
-        self.verbatim = self.done = False
+        self.told: Mapping[type, Tell] = {}
+        self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
@@ -332,16 +341,14 @@ class ResponsesReader:
             key = frame.get("output_index"), frame.get("content_index", 0), frame.get("item_id")
             if key != self._key:
                 self._key, self._part = key, self._at("text", place_of(key[0]), place_of(key[1]) or 0, key[2])
-            text, self.verbatim = self._part.add(text_or_error(frame["delta"])), True
+            text = self._part.add(text_or_error(frame["delta"]))
             item = Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text
+            self.told = {type(item): self._part.told}
             # The list is there and empty if nobody asked for logprobs.
             return (item, *logprobs_of(frame)) if frame.get("logprobs") else (item,)
-        self.verbatim = False
+        self.told = {}
         # What follows comes once in a part, an item or a reply.
         return tuple(self._read(kind, name, frame))
-
-    def passed(self, text: str) -> object:
-        return self._part.add(text)
 
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Yield the items of an event of this `kind` and this name."""
@@ -351,7 +358,9 @@ class ResponsesReader:
             place, said = place_of(frame.get("summary_index", number)), frame.get("delta")
             yield from self._think(index, place, said)
             known = self._at("summary" if "summary" in kind else "content", index, place, item_id)
-            self._count_thought(self._at("reasoning", index, None, item_id), known, thought_in(said))
+            thought = self._at("reasoning", index, None, item_id)
+            self._count_thought(thought, known, thought_in(said))
+            self.told = {Reasoning: partial(self._count_thought, thought, known)}
         elif kind in REASONED:
             thought = self._at("reasoning", index, None, item_id)
             form, place = ("summary" if "summary" in kind else "content"), frame.get("summary_index", number)
@@ -403,6 +412,7 @@ class ResponsesReader:
             yield from self._added(index, frame["item"])
         elif kind == "response.function_call_arguments.delta":
             yield from self._calls.add(item_id, index, arguments=frame["delta"])
+            self.told = self._calls.told
         elif kind == "response.function_call_arguments.done":
             yield from self._calls.settle(item_id, index, arguments=frame.get("arguments"))
         elif kind == "response.output_item.done":

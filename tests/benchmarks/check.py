@@ -19,6 +19,7 @@ from tests.benchmarks.rows import BOTH, ROWS
 
 BASELINE = Path(__file__).with_name("baseline.json")
 CHECKED = re.compile(
+    "(OpenAI as asked for|Responses|Anthropic with|Gemini|Ollama|Mistral|OpenAI with o).*64 events|TLS, one event an|"
     "(raw text|NDJSON|OpenAI SSE|Anthropic SSE), one event an|(NDJSON|OpenAI SSE|Anthropic SSE), 64 events|"
     "warm call|500 streams|import|fresh process, http$|client for one call|allocated|pieces"
 )

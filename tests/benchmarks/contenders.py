@@ -17,6 +17,7 @@ from contextlib import (
 )
 from typing import Any
 
+# `kind` is one of the server's; those of `streams.py` name their provider themselves.
 PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
 # Other SDKs, measured as black boxes.
 PEERS = ("openai", "anthropic", "litellm", "g4f")
@@ -102,8 +103,13 @@ async def aby_hand(kind: str, url: str) -> AsyncIterator[Read]:
 
 def settings(kind: str, url: str) -> dict[str, Any]:
     """Return the arguments of a call with g4flite."""
-    named = {"model": MODEL, "api_key": KEY} if kind in ("openai", "anthropic") else {}
-    return {"provider": PROVIDERS[kind], "base_url": url, **named}
+    named = {"model": MODEL, "api_key": KEY} if kind not in ("text", "ndjson") else {}
+    if not kind.startswith("~"):
+        return {"provider": PROVIDERS[kind], "base_url": url, **named}
+    # Making the streams takes time and memory, which no other measurement is to have.
+    from tests.benchmarks.streams import STREAMS
+
+    return {"provider": STREAMS[kind[1:]].provider, "base_url": url, **named}
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from itertools import product
 from typing import Any, NamedTuple
 
 WIRES = {"text": "raw text", "ndjson": "NDJSON", "openai": "OpenAI SSE", "anthropic": "Anthropic SSE"}
-MODES = {"burst": "64 events an HTTP chunk", "drip": "one event an HTTP chunk", "paced": "one event every 400 us"}
-COUNTS = {"burst": 64_000, "drip": 6400, "paced": 1600}
+MODES = {"burst": "64 events an HTTP chunk", "drip": "one event an HTTP chunk", "paced": "one event every 400 us",
+         "pieces": "100 bytes an HTTP chunk"}  # fmt: skip
+COUNTS = {"burst": 64_000, "drip": 6400, "paced": 1600, "pieces": 3200}
 # CPU, times the floor's.
 TARGETS = {
     ("text", "burst"): 1.15, ("text", "drip"): 1.08,
@@ -14,6 +15,15 @@ TARGETS = {
     ("openai", "burst"): 5, ("openai", "drip"): 1.45, ("openai", "paced"): 1.15,
     ("anthropic", "burst"): 6.5, ("anthropic", "drip"): 1.4,
 }  # fmt: skip
+# The streams of `streams.py`, whose events differ in more than their text.
+REAL = {
+    "~openai": "OpenAI as asked for", "~obfuscated": "OpenAI with obfuscation", "~logprobs": "OpenAI with logprobs",
+    "~azure": "Azure", "~mistral": "Mistral with padding", "~reasoning": "DeepSeek's reasoning",
+    "~tool": "pieces of a tool call", "~responses": "Responses", "~anthropic": "Anthropic with pings",
+    "~gemini": "Gemini with counts", "~ollama": "Ollama with times",
+}  # fmt: skip
+# CPU of bursts of these, times the floor's.
+BURSTS = {"sync": 2.4, "async": 1.8}
 BOTH = ("floor", "g4flite")
 CHAT = ("floor", "g4flite", "openai", "litellm")
 EVERYBODY = (*BOTH, "openai", "anthropic", "litellm", "g4f")
@@ -67,6 +77,18 @@ def chunk_rows() -> Iterator[Row]:
                 *[Figure("rate", "Chunks a second", "1/s", "value")] * (mode != "paced"),
             ),
         )
+
+
+def real_rows() -> Iterator[Row]:
+    """Yield the rows of realistic streams, and those over TLS."""
+    wanted = [(kind, name, mode, "http") for kind, name in REAL.items() for mode in ("burst", "drip")]
+    wanted += [("~openai", REAL["~openai"], mode, "http") for mode in ("paced", "pieces")]
+    wanted += [("~openai", f"{REAL['~openai']}, TLS", mode, "https") for mode in ("burst", "drip", "paced")]
+    for (kind, name, mode, scheme), driver in product(wanted, ("sync", "async")):
+        targets = {OURS: BURSTS[driver]} if (mode, scheme) == ("burst", "http") else {}
+        arguments = {"kind": kind, "mode": mode, "driver": driver, "count": COUNTS[mode], "scheme": scheme}
+        figures = (Figure("cpu", "CPU per event of real streams", "us", "ratio", targets),)
+        yield Row(f"{name}, {MODES[mode]}, {driver}", "speed.chunks", BOTH, arguments, figures)
 
 
 def other_rows() -> Iterator[Row]:
@@ -125,4 +147,4 @@ def other_rows() -> Iterator[Row]:
     ), once=True)  # fmt: skip
 
 
-ROWS = (*chunk_rows(), *other_rows())
+ROWS = (*chunk_rows(), *real_rows(), *other_rows())

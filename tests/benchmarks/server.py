@@ -4,9 +4,11 @@
 
 It prints its ports.  The path says what it sends: `/<kind>/<mode>/...`; the rest is the provider's.
 
-Kinds: text, ndjson, openai, anthropic.  Modes: drip (one event an HTTP chunk), burst (64 events an HTTP chunk), paced
-(an event every 400 us), crowd (slowly, and only when the whole crowd is there), held (the reply has no end).  The
-prompt says how many chunks: "640 chunks, one of 1", "20 chunks, one of 500".
+Kinds: text, ndjson, openai, anthropic, whose events differ in their text alone, and those of `streams.py` behind a `~`,
+like `~ollama`, whose events are as the services send them.  Modes: drip (one event an HTTP chunk), burst (64 events an
+HTTP chunk), pieces (100 bytes an HTTP chunk), paced (an event every 400 us), crowd (slowly, and only when the whole
+crowd is there), held (the reply has no end).  The prompt says how many chunks: "640 chunks, one of 1", "20 chunks, one
+of 500".
 """
 
 import json
@@ -17,11 +19,13 @@ import sys
 import threading
 import time
 from functools import cache
+from itertools import cycle, islice
 
 from tests.benchmarks.limits import open_files
+from tests.benchmarks.streams import STREAMS
 
-# Events in an HTTP chunk.
-GROUP = {"burst": 64}
+# Events in an HTTP chunk, or bytes if negative.
+GROUP = {"burst": 64, "pieces": -100}
 # Seconds.
 PACE = 400e-6
 # Seconds, times the size of the crowd.
@@ -86,13 +90,26 @@ def framed(data: bytes) -> bytes:
 @cache
 def reply(kind: str, group: int, chunks: int) -> list[bytes]:
     """Return the pieces of a response."""
-    media, begin, (one, other), end = WIRES[kind]
+    media, begin, events, end = wire(kind)
     head = f"HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ntransfer-encoding: chunked\r\n\r\n".encode()
-    turn = [framed(one), framed(other)] if group == 1 else [framed((one + other) * (group // 2))]
-    turns, left = divmod(chunks, max(group, 2))
-    # All events have the same length.
-    rest = ((one + other) * group)[: left * len(one)]
-    return [head + framed(begin), *turn * turns, framed(rest) + framed(end) + b"0\r\n\r\n"]
+    if group < 0:
+        body = begin + b"".join(islice(cycle(events), chunks)) + end
+        return [head, *(framed(body[at : at - group]) for at in range(0, len(body), -group)), b"0\r\n\r\n"]
+    # As many different HTTP chunks as make the events come round.
+    many = group * len(events)
+    turn = [framed(b"".join(islice(cycle(events), at, at + group))) for at in range(0, many, group)]
+    whole, left = divmod(chunks, group)
+    rest = b"".join(islice(cycle(events), whole * group % len(events), whole * group % len(events) + left))
+    pieces = [turn[at % len(turn)] for at in range(whole)]
+    return [head + framed(begin), *pieces, framed(rest) + framed(end) + b"0\r\n\r\n"]
+
+
+def wire(kind: str) -> tuple[str, bytes, list[bytes], bytes]:
+    """Return the content type of a kind, what it begins with, its events and its end."""
+    if kind.startswith("~"):
+        _, *made, _ = STREAMS[kind[1:]]
+        return tuple(made)  # type: ignore[return-value]  # its length is not known to mypy
+    return WIRES[kind]
 
 
 @cache

@@ -9,9 +9,13 @@ from tests.benchmarks.contenders import ASYNC, SYNC, Figures, Skipped, prompt
 from tests.benchmarks.limits import open_files
 
 
-def chunks(who: str, roots: dict[str, str], kind: str, mode: str, driver: str, count: int) -> Figures:
+def chunks(
+    who: str, roots: dict[str, str], kind: str, mode: str, driver: str, count: int, scheme: str = "http"
+) -> Figures:
     """Return the CPU of one reply per chunk, after a short reply that warms everything up."""
-    url = f"{roots['http']}/{kind}/{mode}"
+    if scheme not in roots:
+        raise Skipped("no certificate for https: trustme is not installed")
+    url = f"{roots[scheme]}/{kind}/{mode}"
 
     def once() -> tuple[float, float]:
         with SYNC[who](kind, url) as (opened, iterated):

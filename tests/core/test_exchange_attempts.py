@@ -11,6 +11,7 @@ from g4flite import Timeout
 from g4flite._core.events import Finish, Usage
 from g4flite._core.response.framing import Lines
 from g4flite._core.response.parsers import FrameParser, Items
+from g4flite._core.response.repeats import Tell, fields
 from g4flite._core.response.service_errors import reported
 from g4flite._core.transport import driver as driver_module
 from g4flite.testing import Emulator, Script
@@ -195,7 +196,7 @@ def test_total_ends_a_reply_whose_text_drips(driver: Driver) -> None:
 class FinishReader:
     """Reads lines that hold a finish reason and a number of tokens, or a text, or an error."""
 
-    done = verbatim = False
+    done, roles, told = False, fields(), dict[type, Tell]()
     names = ()
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:

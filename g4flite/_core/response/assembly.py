@@ -103,10 +103,10 @@ and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index);
 huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
 """
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, wraps
 from os import urandom
-from typing import Final, ParamSpec, TypeAlias
+from typing import Concatenate, Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
@@ -128,13 +128,16 @@ MORE: Final = "more came behind its arguments, and may be another call's"
 P = ParamSpec("P")
 
 
-def _with_errors(method: Callable[P, Pieces]) -> Callable[P, Pieces]:
+def _with_errors(
+    method: Callable[Concatenate["ToolCalls", P], Pieces],
+) -> Callable[Concatenate["ToolCalls", P], Pieces]:
     """Make a method yield the error that it raises, so that the items before the error are not lost."""
 
     @wraps(method)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> Pieces:
+    def wrapper(self: "ToolCalls", /, *args: P.args, **kwargs: P.kwargs) -> Pieces:
+        self._growing = None
         try:
-            yield from method(*args, **kwargs)
+            yield from method(self, *args, **kwargs)
         except G4fliteError as error:
             yield error
 
@@ -166,6 +169,8 @@ class ToolCalls:
         self._given: set[str] = set()
         # What tells the calls apart, so far.
         self._seen = Readings()
+        # The slots of the last fragment, if it had nothing but more of the last call's arguments.
+        self._growing: Slots | None = None
 
     @_with_errors
     def begin(
@@ -208,13 +213,8 @@ class ToolCalls:
         keys, text = _keys(slots), EMPTY if arguments == {} else arguments_of(arguments)
         self._seen.frames += first
         # Most fragments are more of the last call's arguments.  This is what the rules do to them, in half the time.
-        call = self._slots.get(None)
-        if (
-            not (id or name or self._skipped or self._seen.astray)
-            and (call is not None and call.name and call.pieces and not call.nesting.whole)
-            and (self._seen.numbered and keys and self._slots.get(keys[0]) is call and keys[0] not in self._seen.shared)
-        ):
-            self._seen.identified, call.bare = False, True
+        if not (id or name) and (call := self._call_that_grows(keys)) is not None:
+            self._seen.identified, call.bare, self._growing = False, True, keys
             yield from self._put(call, text)
             return
         part = Fragment(keys, string_of(id), string_of(name), text)
@@ -227,6 +227,41 @@ class ToolCalls:
         elif part.id or part.name or part.text:
             part = part._replace(keys=[]) if self._seen.astray else part
             yield from self._take(self._owner(part), part)
+
+    def _call_that_grows(self, keys: Slots) -> PartialCall | None:
+        """Return the last call, if a fragment in these slots that has neither id nor name can only be more of it."""
+        call = self._slots.get(None)
+        if (
+            call is not None
+            and not (self._skipped or self._seen.astray)
+            and (call.name and call.pieces and not call.nesting.whole)
+            and (self._seen.numbered and keys and self._slots.get(keys[0]) is call and keys[0] not in self._seen.shared)
+        ):
+            return call
+        return None
+
+    @property
+    def told(self) -> Mapping[type, Callable[[str], object]]:
+        """What makes the items of the next piece behind a fragment that had arguments alone: see `Reader.told`."""
+        return {ToolCallDelta: partial(self._grown, self._growing)} if self._growing is not None else {}
+
+    def _grown(self, keys: Slots, text: str) -> tuple[ToolCallDelta | G4fliteError, ...] | None:
+        """Return the items of a further fragment in these slots, None if the rules have to decide.
+
+        Nothing that the rules look at has changed but the call itself, while `_growing` are the same slots.
+        """
+        call = self._slots[None]
+        if self._growing is not keys or call.nesting.whole:
+            return None
+        self._seen.frames += 1
+        try:
+            if call.given and call.name and len(text) <= self._left and call.skim(text):
+                self._left -= len(text)
+                # In less time than by the class.
+                return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+            return tuple(self._put(call, text))
+        except G4fliteError as error:
+            return (error,)
 
     @_with_errors
     def settle(
@@ -290,7 +325,7 @@ class ToolCalls:
 
     def skip(self, *slots: object) -> None:
         """Read no fragments in these slots: they belong to a call that the service carries out itself."""
-        keys = _keys(slots)
+        keys, self._growing = _keys(slots), None
         self._grow(0, places=sum(key not in self._skipped for key in keys))
         self._skipped.update(keys)
 

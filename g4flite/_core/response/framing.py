@@ -61,6 +61,13 @@ class Framing(Protocol):
         Returns None if more bytes have to tell.
         """
 
+    def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:
+        """Return the forms in which a frame of this name comes: the bytes before it, and those that end it.
+
+        A frame in one of these forms, behind which nothing is held back, is that frame and nothing else.  (The frame
+        must be without line breaks.)  The first form is the usual one.
+        """
+
 
 def start_of(data: bytes) -> bytes:
     """Return the beginning of a body without a byte order mark and white space, b"" while there may be more of both."""
@@ -104,6 +111,9 @@ class Lines:
             return self._joined(lines)
         # If all bytes together are within the limit, no line needs to be measured.
         return zip(repeat(""), lines) if size <= self.limit else self._checked(lines)
+
+    def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:  # noqa: ARG002 - lines have no names
+        return ((b"", b"\n"),)
 
     def close(self) -> Iterator[tuple[str, bytes]]:
         line = bytes(self._value + self._tail)
@@ -198,6 +208,12 @@ class ServerSentEvents:
             return self._events(self._take_tail()) if len(tail) + len(self._data or b"") > self.limit else ()
         data = self._take_tail() + data
         return self._blocks(data) if self._is_between_events() and _CR not in data else self._events(data)
+
+    def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:
+        for end in (b"\n", b"\r\n"):
+            head = b"event: %b%b" % (name.encode(), end) if name else b""
+            yield head + b"data: ", end * 2
+            yield head + b"data:", end * 2
 
     @property
     def half_name(self) -> str:
@@ -359,8 +375,8 @@ class JsonArray:
     comma are given out with the second element.
     """
 
-    # The fast path of `repeats` needs reads that hold complete frames alone, but the array's closing bracket is missing
-    # up to the end of the body.
+    # The fast path of `repeats` needs complete frames, but the array's closing bracket is missing up to the end of the
+    # body.
     idle = False
 
     def __init__(self, limit: int) -> None:
@@ -419,6 +435,9 @@ class JsonArray:
         self._tail.clear()
         yield "", element.rstrip(_BLANK)
 
+    def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:  # noqa: ARG002 - elements have no names
+        return ()
+
     def recognises(self, data: bytes) -> bool | None:
         start = start_of(data)
         # An object alone may be any error in JSON.
@@ -454,6 +473,9 @@ class EventsOrArray:
             return ()
         self._framing = JsonArray(self.limit) if start.startswith((b"[", b"{")) else ServerSentEvents(self.limit)
         return self._framing.feed(start)
+
+    def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:
+        return self._framing.forms(name) if self._framing is not None else ()
 
     def close(self) -> Frames:
         return self._framing.close() if self._framing is not None else ()

@@ -12,6 +12,9 @@ import re
 # What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
 MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
+# How many pieces that open and close nothing are read at once.
+MOST_UNREAD = 64
+
 
 class Nesting:
     """Reads each character of the text once.
@@ -23,12 +26,32 @@ class Nesting:
     def __init__(self) -> None:
         self._depth, self._tail = 0, ""
         self._escaped = self._quoted = self.is_object = self.whole = False
+        # Pieces without brackets, which are not read yet.
+        self._unread = list[str]()
+
+    def skip(self, piece: str) -> bool:
+        """Do what `read` does with a piece that opens and closes nothing, but later; return whether it is such a piece.
+
+        Must not be called for an empty piece.
+        """
+        if not self._depth or "{" in piece or "}" in piece or "[" in piece or "]" in piece:
+            return False
+        self._unread.append(piece)
+        if len(self._unread) > MOST_UNREAD:
+            self._catch_up()
+        return True
+
+    def _catch_up(self) -> None:
+        if self._unread:
+            pieces, self._unread = "".join(self._unread), []
+            self.read(pieces)
 
     def read(self, piece: str) -> int:
         """Return how many characters of the next piece belong to the object; all, if the text is no object.
 
         Must not be called for an empty piece, or once the text is `whole`.
         """
+        self._catch_up()
         if not self._depth and not self._quoted:
             start = piece.lstrip()[:1]
             self.is_object, self.whole = start == "{", start not in ("", "{", "[", '"')
@@ -55,4 +78,5 @@ class Nesting:
     @property
     def takes_brace(self) -> bool:
         """Whether the text may go on with a brace: in a string, as a value, or in an array."""
+        self._catch_up()
         return not self.whole and (self._quoted or self._tail in (":", ",", "["))

@@ -14,7 +14,7 @@ writes.
 import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import (
@@ -25,19 +25,19 @@ from ..errors import (
     TruncatedStreamError,
     UsageError,
 )
-from ..events import CONTENT, Event, Finish, Reasoning
+from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import scan, scan_exactly
 from .framing import Framing, Lines
-from .repeats import Surroundings, surroundings, text_between, with_framing
+from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
 from .service_errors import excerpt, report_of, reported
 from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
 # return an expression that can be None.
 Items: TypeAlias = Iterable[str | Event | G4fliteError | None]
-# After so many frames in a row that `repeats` could not read (a service may put a counter or a time into each), all
-# further frames are parsed at once, without a comparison.
-MOST_MISSES = 16
+# The most bytes of the beginning of an event that the parser holds back from the framing, because it may be one that
+# `repeats` knows.  The next read is appended to them, so that they are copied once for each read.
+HELD_BACK: Final = 4096
 # The end marker of OpenAI's Chat Completions and of the services that speak the same protocol.
 # Source: https://platform.openai.com/docs/api-reference/chat/streaming (August 2026).
 DONE = b"[DONE]"
@@ -65,6 +65,11 @@ TAIL: Final = 4096
 CHECK = "check {base_url} and the provider"
 # The same for the line of a `JsonLinesParser`: the service has sent another form, or the caller's function is wrong.
 TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
+BACKSLASH: Final = ord("\\")
+# Reads the event between two places of a read: returns its items, or None if it has to be parsed.
+Again: TypeAlias = Callable[["FrameParser", bytes, int, int], Iterable[str | Event] | None]
+# Makes a named tuple of the tuple of its values, in half the time.
+new: Final[Any] = tuple.__new__
 _Utf8 = getincrementaldecoder("utf-8")
 
 
@@ -78,8 +83,7 @@ class Reader(Protocol):
       no content since.
     - `rest()` returns the items that were held back, in place of `end`, because the reply is cut off and not whole.
 
-    A reader that counts what it gave out, like that of Responses, has `passed(text)`: it is told of each text that
-    `repeats` has read in its place.
+    If it names a `kept` field in its `roles`, it has `keep(value)`: see there.
 
     An error among the items is raised after the items before it were given out.  A reader need not check the shape of a
     frame: if it lets a LookupError, TypeError, ValueError, AttributeError or OverflowError escape, the parser raises
@@ -97,12 +101,20 @@ class Reader(Protocol):
         nothing of the answer, they are passed over.
         """
 
-    @property
-    def verbatim(self) -> bool:
-        """Whether `repeats` may read frames in place of this reader.
+    # What the reader says of its fields, so that `repeats` may read frames in its place.
+    roles: Roles
 
-        A reader whose `verbatim` is true promises: if a frame holds a text and nothing else, that text is a string of
-        the frame's JSON, unchanged, and neither the reader's state nor its other frames depend on what the text says.
+    @property
+    def told(self) -> Mapping[type, Tell]:
+        """Which frames `repeats` may read in place of this reader now: by the type of their item, whom it tells of it.
+
+        A reader promises of each type here, for a frame like the last one of this type, which holds one such item and
+        nothing else but a `Native` beside it: its text is a string of the frame's JSON, unchanged; and the reader's
+        state, and what its other frames mean, depend on the text no further than the function knows that is told of
+        it, None if nobody has to know.  The promise holds until the reader has read another frame.
+
+        For `ToolCallDelta`, the function makes the items of the next piece of the arguments, in the same place.  It
+        returns None if the frame has to be parsed.
         """
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -120,96 +132,160 @@ class FrameParser:
 
     `unit` is the word for a frame in error messages, like "an event" or "a line".
 
-    There are three paths through `feed`, the fastest first.  All three give out the same items (see `repeats`):
-
-    1. A read that equals the last read but for its text: the text is taken from the read, no frame is split off.
-    2. A frame that equals the last frame but for its text: the text is taken from the frame, its JSON is not parsed.
-    3. Any other frame: its JSON is parsed, and the reader says what it holds.
+    There are two paths through `feed`, which give out the same items.  An event that matches the pattern that `repeats`
+    has learnt is neither split into lines nor parsed: its text is taken out of its bytes.  All others go into the
+    framing, their JSON is parsed, and the reader says what they hold.
     """
 
     def __init__(self, framing: Framing, reader: Reader, unit: str) -> None:
         self._framing, self._reader, self._unit = framing, reader, unit
         # Join surrogate pairs that are split between two texts, or between two pieces of reasoning.
         self._text_pairs, self._reasoning_pairs = SurrogatePairs(), SurrogatePairs()
-        # For path 1: the bytes around the text of the last read, None unless that read was one frame with a text alone.
-        self._read_surroundings: Surroundings | None = None
-        # For path 2: the bytes around the text of the last frame, None unless it held a text alone; and its name.
-        self._frame_surroundings: Surroundings | None = None
-        self._frame_name = ""
-        # Whether the framing held nothing back before this read.
-        self._idle = framing.idle
-        # How many frames with a text alone were parsed in a row, because each was unlike the last: see `MOST_MISSES`.
-        self._misses = 0
-        # Tells the reader of a text on paths 1 and 2, None if it does not count.
-        self._tell: Callable[[str], object] | None = getattr(reader, "passed", None)
-        self._limit = framing.limit
+        # The pattern that the next event may match, None if there is none; what reads such an event; and the type of
+        # its item.
+        self._repeats = Repeats(framing.forms, reader.roles)
+        self._known: Pattern | None = None
+        self._again: Again = never
+        self._type: type = str
+        # Whether the framing holds nothing back, so that the next byte begins an event; and such bytes that it has not
+        # seen, the beginning of an event that may match.
+        self._idle, self._held = framing.idle, b""
+        # What ends an event, b"" if that is not known.
+        self._end = next((end for _, end in framing.forms("")), b"")
+        # The last `kept` value that the reader was not given yet, as JSON.
+        self.kept = b""
+        # Whether an event has matched since the last one was learnt from.
+        self._matches = False
+        self._wants_beside = True
+        self._limit, self._most_held = framing.limit, min(framing.limit, HELD_BACK)
 
     @property
     def done(self) -> bool:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        known = self._read_surroundings
-        if known is not None:
-            text = text_between(data, known)
-            # The framing, which would have refused a frame beyond its limit, does not see this read.
-            if text is not None and len(data) <= self._limit:
-                self._misses = 0
-                if self._tell is not None:
-                    self._tell(text)
-                # Text in ASCII holds no surrogates: most texts need no joining.
-                return (text,) if text.isascii() and text and not self._text_pairs.high else self._joined(text)
-            self._read_surroundings = None
-        frames = self._framing.feed(data)
-        # An empty tuple says that the bytes are the middle of a line.
-        if not frames:
-            self._idle = False
-            return ()
-        return self._feed(data, frames)
+        known = self._known
+        # Most reads are one event that matches.  (The framing, which would have refused an event beyond its limit, does
+        # not see it.)
+        if known is not None and self._idle and len(data) <= self._limit:
+            if self._held:
+                data, self._held = self._held + data, b""
+            items = self._again(self, data, 0, len(data))
+            if items is not None:
+                self._matches = True
+                return items
+            # The beginning of an event.
+            if self._may_match(data):
+                self._held = data
+                return ()
+        return self._feed(data)
 
-    def _feed(self, data: bytes, frames: Iterable[tuple[str, bytes]]) -> Iterator[str | Event]:
-        """Yield what the frames hold that `data` has completed."""
+    def _feed(self, data: bytes) -> Iterator[str | Event]:
+        """Yield what the events hold that `data` completes."""
         if self.done:
             return
-        known, known_name, pairs = self._frame_surroundings, self._frame_name, self._text_pairs
-        count, parsed, frame, tell = 0, 0, b"", self._tell
-        for name, frame in frames:
-            count += 1
-            if known is not None and name == known_name and (text := text_between(frame, known)) is not None:
-                if tell is not None:
-                    tell(text)
-                if text.isascii() and text and not pairs.high:
-                    yield text
-                else:
-                    yield from self._joined(text)
-                continue
+        if self._held:
+            data, self._held = self._held + data, b""
+        end, fits = self._end, len(data) <= self._limit
+        if not end or self._repeats.off:
+            yield from self._parsed(data)
+            return
+        place, more, first = 0, len(end), end[:1]
+        while place < len(data):
+            known = self._known if fits and self._idle else None
+            if known is not None:
+                again, start = self._again, len(known.before)
+                # No slot has a line break, so the first one behind `before` ends the event.
+                while (items := again(self, data, place, stop := data.find(first, place + start) + more)) is not None:
+                    for item in items:  # noqa: UP028 - `yield from` takes longer for one item
+                        yield item
+                    place, self._matches = stop, True
+            if (stop := data.find(end, place)) < 0:
+                break
+            event, place = data[place : stop + more], stop + more
+            yield from self._parsed(event)
+            if self._reader.done:
+                return
+            # Another pattern may have been learnt, with another end, or the framing may hold something back.
+            end = self._end
+            more, first = len(end), end[:1]
+        rest = data[place:]
+        if rest and self._may_match(rest):
+            self._held = rest
+        elif rest:
+            yield from self._parsed(rest)
+
+    def _may_match(self, rest: bytes) -> bool:
+        """Return whether the end of a read is the beginning of an event that may match."""
+        known = self._known
+        if known is None or not self._idle or len(rest) > self._most_held:
+            return False
+        before, size = known.before, len(known.before)
+        if len(rest) <= size:
+            return before.startswith(rest)
+        # An event of another form may be complete, if it has a line break.
+        return rest.startswith(before) and rest.find(b"\n", size) < 0 and rest.find(b"\r", size) < 0
+
+    def _parsed(self, data: bytes) -> Iterator[str | Event]:
+        """Yield what the frames hold that `data` completes, parsed; learn from the last of them."""
+        last: tuple[str, bytes, list[Any]] | None = None
+        for name, frame in self._framing.feed(data):
             items = self._read(name, frame)
-            parsed += 1
-            known, known_name = self._frame_surroundings, self._frame_name = self._learn(frame, items), name
-            for item in items:
-                yield from self._joined(item)
+            if found := [item for item in items if item is not None and item != ""]:
+                last = name, frame, found
+                for item in found:
+                    yield from self._joined(item)
             # The reply is complete: the frames behind this one are not read.
             if self._reader.done:
                 yield from self._lone_surrogates()
                 return
-        if count > parsed:
-            self._misses = 0
-        # If the framing held nothing back before this read and holds nothing back after it, and the read held one
-        # frame, then the read was that frame and its framing.  The next read may equal it.
-        was_idle, self._idle = self._idle, self._framing.idle
-        if was_idle and count == 1 and known is not None and self._idle:
-            self._read_surroundings = with_framing(data, frame, known)
+        self._idle = self._framing.idle
+        if last is not None:
+            self._learn(data, *last)
+        # A frame that holds nothing, like a ping, changes nothing, unless the reader says otherwise.
+        elif self._known is not None and self._type not in self._reader.told:
+            self._known = None
 
-    def _learn(self, frame: bytes, items: tuple[Any, ...]) -> Surroundings | None:
-        """Return the bytes around the text of a parsed frame, if the next frame may be compared with them.
+    def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
+        """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
+        told, self._known = self._reader.told, None
+        if self._matches:
+            self._repeats.misses, self._matches = 0, False
+        item, beside = items[0], items[1] if len(items) > 1 else None
+        if type(item) not in told or len(items) > 2:
+            return
+        # What is not declared beside the text is content of its own.
+        if beside is not None and not (isinstance(beside, Native) and "beside" in self._reader.roles.values()):
+            return
+        text = item if isinstance(item, str) else item.text if isinstance(item, Reasoning) else item.arguments
+        self._known = known = self._repeats.learn(data, name, frame, text, beside)
+        if known is None:
+            return
+        self._end, self._type = known.end, type(items[0])
+        tell = told[self._type]
+        if known.beside and self._wants_beside:
+            self._again = with_beside(known, tell)
+        elif self._type is ToolCallDelta:
+            self._again = calls(known, tell)
+        else:
+            pairs = self._text_pairs if self._type is str else self._reasoning_pairs
+            self._again = texts(known, tell, self._type, pairs)
 
-        Returns None if the frame holds more than a text, and if comparing has not helped for `MOST_MISSES` frames.
-        """
-        text = items[0] if len(items) == 1 else None
-        if not isinstance(text, str) or not text or not self._reader.verbatim or self._reader.done:
-            return None
-        self._misses += 1
-        return surroundings(frame, text) if self._misses <= MOST_MISSES else None
+    def item(self, known: Pattern, tell: Tell, found: re.Match[bytes]) -> Iterable[str | Event]:
+        """Return the text or the reasoning in an event that matches, and what stands beside it."""
+        text = unescaped(found[known.text])
+        items = tuple(self._joined(text if self._type is str else Reasoning(text)))
+        if tell is not None:
+            tell(text)
+        if known.kept:
+            self.kept = found[known.kept]
+        if known.beside and self._wants_beside:
+            items += (Native(known.name, scan(found[known.beside].decode("utf-8", "replace"), 0)[0]),)
+        return items
+
+    def skip_beside(self) -> None:
+        """Give out no `Native` beside a text that `repeats` reads: a loop over texts alone does not get it."""
+        self._wants_beside = False
 
     def close(self) -> Iterator[str | Event]:
         return self._close(cut=False)
@@ -225,6 +301,9 @@ class FrameParser:
         if self.done:
             return
         half: TruncatedStreamError | None = None
+        if self._held:
+            held, self._held = self._held, b""
+            yield from self._parsed(held)
         # An event may break off behind its name.
         name, frame = getattr(self._framing, "half_name", ""), b""
         named = bool(name)
@@ -236,6 +315,7 @@ class FrameParser:
         except TruncatedStreamError as error:
             half = error
         reader: Any = self._reader
+        self._keep()
         if not reader.done:
             torn = cut or half is not None
             # Not settled for a reader whose protocol has no finish reason before its end: nothing but the end counts.
@@ -254,6 +334,7 @@ class FrameParser:
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
         """Return the items of a frame.  `last` is true if the body ends with this frame, which may be cut off."""
+        self._keep()
         frame = frame.strip()
         if frame == DONE:
             return tuple(self._reader.end(marked=True))
@@ -296,6 +377,13 @@ class FrameParser:
             if name and name not in self._reader.names and name != "error" and not CONTENT_FIELD.search(frame):
                 return ()
             raise self._malformed(f"does not have the protocol's shape: {excerpt(frame)}") from error
+
+    def _keep(self) -> None:
+        """Give the reader the last `kept` value, if it does not have it yet."""
+        if self.kept:
+            raw, self.kept = self.kept, b""
+            reader: Any = self._reader
+            reader.keep(scan(raw.decode("utf-8", "replace"), 0)[0])
 
     def _value(self, frame: bytes, last: bool) -> dict[str, Any] | None:
         """Return the JSON object of a frame, which has no white space around it; None for `null`, which says nothing.
@@ -349,6 +437,10 @@ class FrameParser:
                 yield from self._lone_surrogates()
             yield item
 
+    def joined(self, items: Items) -> Iterator[str | Event]:
+        for item in items:
+            yield from self._joined(item)
+
     def _lone_surrogates(self) -> Iterator[str | Event]:
         """Yield U+FFFD for each high surrogate that was held back, because its low surrogate never came."""
         if self._reasoning_pairs.high:
@@ -356,6 +448,78 @@ class FrameParser:
         if self._text_pairs.high:
             yield "\ufffd"
         self._text_pairs.high = self._reasoning_pairs.high = ""
+
+
+def unescaped(raw: bytes) -> str:
+    """Return the text of a JSON string, without its quotes, that is known to be valid."""
+    text = raw.decode("utf-8", "replace")
+    return text if b"\\" not in raw else scan_string(text + '"', 0)[0]
+
+
+# The functions below make what reads an event that matches a pattern.  They get the parser anew for each event: else
+# the parser would hold what holds the parser, and such a circle stays until a garbage collection.
+
+
+def never(parser: FrameParser, data: bytes, begin: int, stop: int) -> None:
+    """Read no event."""
+
+
+def with_beside(known: Pattern, tell: Tell) -> Again:
+    """Return what reads the events that match a pattern and hold something beside their text."""
+
+    def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
+        found = known.found(data, begin, stop)
+        return parser.item(known, tell, found) if found is not None else None
+
+    return again
+
+
+def calls(known: Pattern, tell: Any) -> Again:
+    """Return what reads the events that match a pattern and hold a piece of a tool call."""
+    before, after, _, match, group, *_ = known
+    start, size = len(before), len(after)
+
+    def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
+        if not data.startswith(before, begin) or not data.endswith(after, begin, stop):
+            return None
+        found = match(data, begin + start, stop - size)
+        items = tell(unescaped(found[group])) if found is not None else None
+        # One piece is most often all, and is given out as it is.
+        if items is None or (len(items) == 1 and type(items[0]) is ToolCallDelta):
+            return items
+        return parser.joined(items)
+
+    return again
+
+
+def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs) -> Again:
+    """Return what does the same as that of `events` for texts or reasoning with nothing beside, in half the time."""
+    before, after, _, match, group, kept, *_ = known
+    start, size, is_text = len(before), len(after), kind is str
+
+    def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
+        if not data.startswith(before, begin) or not data.endswith(after, begin, stop):
+            return None
+        found = match(data, begin + start, stop - size)
+        if found is None:
+            return None
+        raw = found[group]
+        if BACKSLASH not in raw:
+            text = raw.decode("utf-8", "replace")
+        # Only such escapes hold surrogates, and only a surrogate has to be joined.
+        elif b"\\u" in raw:
+            return parser.item(known, tell, found)
+        else:
+            text = unescaped(raw)
+        if pairs.high:
+            return parser.item(known, tell, found)
+        if tell is not None:
+            tell(text)
+        if kept:
+            parser.kept = found[kept]
+        return (text,) if is_text else (new(Reasoning, (text,)),)
+
+    return again
 
 
 # The functions below are for the readers of the protocols.
@@ -460,7 +624,8 @@ class JsonLinesParser:
 class _TextReader:
     """The reader of a `JsonLinesParser`: a function finds the text of each frame."""
 
-    names = ("",)
+    names: tuple[str, ...] = ("",)
+    roles = fields()
 
     def __init__(
         self,
@@ -468,7 +633,8 @@ class _TextReader:
         ends: Callable[[dict[str, Any]], bool] | None,
         verbatim: bool,
     ) -> None:
-        self._text_of, self._ends, self.verbatim, self.done = text_of, ends, verbatim, False
+        self._text_of, self._ends, self.done = text_of, ends, False
+        self.told: Mapping[type, Tell] = {str: None} if verbatim else {}
 
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         try:

@@ -31,6 +31,11 @@ class ThinkTag:
         # True once all that follows is text, so that the caller need not ask any more.
         self.off = False
 
+    @property
+    def open(self) -> bool:
+        """Whether the text is reasoning now."""
+        return bool(self._close) and not self.off
+
     def feed(self, text: str) -> Iterator[str | Reasoning]:
         """Yield the text and reasoning that the piece completes."""
         text, self._held = self._held + text, ""
