@@ -194,7 +194,7 @@ def emulate(*pieces: Any, **settings: Any) -> Emulator:
 # What stands in the place of /v1 in the paths of a dialect.
 BASES = {
     "azure": "/openai/v1", "openrouter": "/api/v1", "groq": "/openai/v1", "zai": "/api/paas/v4", "perplexity": "",
-    "github-models": "/inference", "fireworks": "/inference/v1", "gemini": "/v1beta/openai",
+    "github-models": "/inference", "fireworks": "/inference/v1", "google": "/v1beta/openai",
 }  # fmt: skip
 
 

@@ -304,7 +304,7 @@ DIALECTS = {
         think=thinking_list, text=text_list, whole_calls=True, usage="finish",
     ),
     # Gemini's path for OpenAI's clients.  It says nothing of its thoughts unless it is asked to.
-    "gemini": Habits(
+    "google": Habits(
         bases=("/v1beta/openai",), parts=FILES, check=thought_signatures.check_chat, mark_call=sign_call, role=EMPTY,
         whole_calls=True, dress=dress_gemini,
     ),

@@ -33,7 +33,7 @@ from .tool_calls import call_of, in_place_of_text
 # The headers that go with the status of an error.
 RETRY = {429: {"retry-after": "1"}}
 # The dialects that a path names.
-BY_PATH = {"/openai/deployments/": "azure", "/v1beta/openai/": "gemini"}
+BY_PATH = {"/openai/deployments/": "azure", "/v1beta/openai/": "google"}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}

@@ -74,9 +74,9 @@ class Script:
 
     dialect: str | None = None
     """The service whose habits the reply has, if several share a protocol: openai, azure, openrouter, deepseek, vllm,
-    groq, zai, huggingface, llamacpp, transformers, litellm, mistral, gemini (its path for OpenAI's clients),
+    groq, zai, huggingface, llamacpp, transformers, litellm, mistral, google (Gemini's path for OpenAI's clients),
     moonshot, xai, perplexity, github-models or fireworks.  What the service refuses is refused, and so is every base
-    path but the service's own and /v1.  None: azure, gemini or openai, by the path, at the base path of any of these
+    path but the service's own and /v1.  None: azure, google or openai, by the path, at the base path of any of these
     services.  Of these, vllm, llamacpp and transformers demand no key."""
 
     quirk: str | None = None

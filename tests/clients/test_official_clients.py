@@ -411,7 +411,7 @@ def test_a_finish_reason_is_the_client_s_own(e: Emulator, name: str, reason: Any
 )
 def test_openai_s_client_reads_the_dialects(e: Emulator, dialect: str, way: str) -> None:
     e.script = Script(dialect=dialect)
-    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks", "gemini"}
+    silent = dialect in {"openai", "azure", "perplexity", "github-models", "fireworks", "google"}
     inline = dialect in {"huggingface", "transformers"}
     thought = ("<think>\nHm.\n</think>\n\n" if inline else "", "" if inline or silent else "Hm.")
     expected = EXPECTED["chat"]

@@ -323,7 +323,7 @@ PATHS = {
     "deepseek": "/chat/completions", "groq": "/openai/v1/chat/completions", "zai": "/api/paas/v4/chat/completions",
     "llamacpp": "/chat/completions", "litellm": "/chat/completions", "perplexity": "/chat/completions",
     "github-models": "/inference/chat/completions", "fireworks": "/inference/v1/chat/completions",
-    "gemini": "/v1beta/openai/chat/completions",
+    "google": "/v1beta/openai/chat/completions",
 }  # fmt: skip
 
 

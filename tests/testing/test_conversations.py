@@ -37,7 +37,7 @@ ROWS = {
     "anthropic": Row("claude-opus-5-5", base=""),
     "gemini": Row("gemini-3-pro", base=""),
     "openai-responses": Row("gpt-5.6", "openai"),
-    "openai-compatible": Row("gemini-3-pro", "gemini", "/v1beta/openai"),
+    "openai-compatible": Row("gemini-3-pro", "google", "/v1beta/openai"),
     "deepseek": Row("deepseek-v4", "deepseek"),
     "moonshot": Row("kimi-k2.5", "moonshot"),
     "openrouter": Row("anthropic/claude-sonnet-4.5", "openrouter", "/api/v1"),

@@ -229,7 +229,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "llamacpp": ({}, {}, {"reasoning_content": "Hmm."}),
     "transformers": ({}, {}, {"content": "<think>\nHmm.\n</think>\n\nGrüß dich"}),
     "litellm": ({}, {}, {"reasoning_content": "Hmm."}),
-    **dict.fromkeys(("perplexity", "github-models", "fireworks", "gemini"), ({}, {}, {})),
+    **dict.fromkeys(("perplexity", "github-models", "fireworks", "google"), ({}, {}, {})),
     "mistral": ({}, {}, {"content": [THOUGHT, {"type": "text", "text": "Grüß dich"}]}),
 }
 
