@@ -261,6 +261,14 @@ def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_pat
     assert isinstance(last_item, ToolCallDelta) != bool(problem)
 
 
+def test_the_elements_of_an_array_are_all_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    element = b'{"candidates": [{"content": {"parts": [{"text": "word"}]}}], "modelVersion": "m", "responseId": "r"}'
+    seen, parser = parsed(monkeypatch), providers.find("gemini").parser(1000)
+    texts = [item for piece in (b"[", *[element + b","] * 4) for item in parser.feed(piece) if isinstance(item, str)]
+    assert texts == ["word"] * 4
+    assert len(seen) == 4
+
+
 def test_an_event_that_breaks_off_is_read_at_the_end_though_it_began_like_one_that_is_known() -> None:
     event = dumped(chat("word"), True)
     events = [b"data: " + event + b"\n\n"] * 3

@@ -178,6 +178,9 @@ class FrameParser:
             if self._may_match(data):
                 self._held = data
                 return ()
+        # Nothing is learnt any more.
+        if self._repeats.off and not self.done:
+            return self._parsed(data)
         return self._feed(data)
 
     def _feed(self, data: bytes) -> Iterator[str | Event]:
@@ -187,7 +190,7 @@ class FrameParser:
         if self._held:
             data, self._held = self._held + data, b""
         end, fits = self._end, len(data) <= self._limit
-        if not end or self._repeats.off:
+        if not end:
             yield from self._parsed(data)
             return
         place, more, first = 0, len(end), end[:1]
@@ -229,12 +232,17 @@ class FrameParser:
     def _parsed(self, data: bytes) -> Iterator[str | Event]:
         """Yield what the frames hold that `data` completes, parsed; learn from the last of them."""
         last: tuple[str, bytes, list[Any]] | None = None
+        pairs = self._text_pairs
         for name, frame in self._framing.feed(data):
             items = self._read(name, frame)
             if found := [item for item in items if item is not None and item != ""]:
                 last = name, frame, found
                 for item in found:
-                    yield from self._joined(item)
+                    # Text in ASCII holds no surrogates.
+                    if type(item) is str and item.isascii() and not pairs.high:
+                        yield item
+                    else:
+                        yield from self._joined(item)
             # The reply is complete: the frames behind this one are not read.
             if self._reader.done:
                 yield from self._lone_surrogates()
@@ -248,9 +256,12 @@ class FrameParser:
 
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
         """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
-        told, self._known = self._reader.told, None
+        self._known = None
+        if self._repeats.off:
+            return
         if self._matches:
             self._repeats.misses, self._matches = 0, False
+        told = self._reader.told
         item, beside = items[0], items[1] if len(items) > 1 else None
         if type(item) not in told or len(items) > 2:
             return

@@ -10,8 +10,8 @@ To parse such a frame and walk to its text takes 4 to 8 microseconds (CPython 3.
 match it against a pattern and to decode the text alone takes about 1.  The parser (`FrameParser` in `parsers.py`)
 parses a frame, asks its reader what the frame holds, and lets `Repeats` learn a pattern from both:
 
-    pattern = repeats.learn(data, name, frame, items)       # from the first frame above, and the item " Hello"
-    found = pattern.match(data, pattern.start, ...)         # the next event, in whose bytes the text is a group
+    pattern = repeats.learn(data, name, frame, " Hello")    # from the first frame above, which has come in `data`
+    found = pattern.found(data, start, stop)                # the match of the next event, with the text as a group
 
 A pattern is bytes that must be equal, `before` and `after`, and between them a regular expression with a slot for each
 value that may differ.  At first the only slot is the text.  If a frame does not match, it is compared with the frame
@@ -142,18 +142,14 @@ class Repeats:
 
     def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
         self._forms, self._roles = forms, known
-        # How many frames that might have been learnt were parsed in a row.
-        self.misses = 0
+        # How many frames that might have been learnt were parsed in a row, and whether these were too many, so that
+        # nothing is learnt any more.
+        self.misses, self.off = 0, False
         # The last frame that was parsed and learnt from, with its text; and as a sample, None if not yet taken apart.
         self._frame, self._text = b"", ""
         self._sample: Sample | None = None
         self._tries = MOST_TRIES
         self._patterns: list[Pattern] = []
-
-    @property
-    def off(self) -> bool:
-        """Whether nothing is learnt any more."""
-        return self.misses > MOST_MISSES
 
     def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.
@@ -162,6 +158,7 @@ class Repeats:
         be reasoning or a piece of a tool call's arguments, and nothing else but what is `beside`.
         """
         self.misses += 1
+        self.off = self.misses > MOST_MISSES
         # What the framing has joined from several lines has a form of its own.
         form = None if b"\n" in frame else self._form(data, name, frame)
         if form is None or self.off or not text:
