@@ -96,6 +96,10 @@ call is given out unless all are right: a call whose name never came, one whose 
 that is no JSON, and one whose pieces differ from the arguments that the service said at once, are errors.  A call
 without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
 process made the others.
+5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
+with its id, or, as services make new ids there, one of its name with the same arguments.  If an entry is a new call and
+a call that came before has none, it is an error.
+
 
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
@@ -243,7 +247,9 @@ class ToolCalls:
         that the protocol lists all calls once more, so that no entry is the call of another entry.
         """
         part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
-        call = self._settled(part, last) or self._new(part)
+        known = self._settled(part, last)
+        call = known or self._new(part)
+        call.unheard = last and not known
         text, before = part.text, call.text.getvalue()
         if part.name and call.name not in (None, part.name):
             raise unclear(call, f"it comes again under the name {part.name!r}")
@@ -264,13 +270,8 @@ class ToolCalls:
         numbered = next((self._slots[key] for key in own), None)
         if numbered is not None and (part.id is None or numbered.id in (None, part.id)):
             return numbered
-        calls = [
-            call
-            for call in self._calls
-            if not (last and call.listed)
-            and part.name in (None, call.name)
-            and (part.id is None or call.id in (None, part.id))
-        ]
+        named = [call for call in self._calls if not (last and call.listed) and part.name in (None, call.name)]
+        calls = [call for call in named if part.id is None or call.id in (None, part.id)]
         for call in calls:
             # Equal calls without ids are two calls.
             known = last or not call.stopped or (part.id is not None and call.id == part.id)
@@ -279,7 +280,11 @@ class ToolCalls:
         waiting = [call for call in calls if not call.stopped]
         if part.name is None and sum(not call.begun for call in waiting) > 1:
             raise unclear(waiting[-1], "its arguments may be those of another call that waits for them")
-        return waiting[-1] if waiting else None
+        if waiting:
+            return waiting[-1]
+        # vLLM makes new ids for the same call (vllm-project/vllm#47916).
+        again = (call for call in named if last or (call is numbered and not call.stopped))
+        return next((call for call in again if _equal(call.said, part.text or EMPTY)), None)
 
     @_with_errors
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
@@ -307,7 +312,7 @@ class ToolCalls:
             if call.spare:
                 yield from self._fill(call)
         waiting = self._calls[self._first :]
-        if all(call.stopped and call.whole and call.name for call in waiting):
+        if all(call.stopped and call.whole and call.name and not call.unheard for call in waiting):
             self._seen.check(self._calls, self._first)
             yield from [piece for call in waiting for piece in self._end(call)]
 
@@ -322,6 +327,9 @@ class ToolCalls:
             if call.echoed and call.head is not None:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
             if call.echoed and call.head is None:
+        unheard = next((call for call in self._calls if call.unheard), None)
+        if unheard is not None and not all(call.listed for call in self._calls):
+            raise unclear(unheard, "the list of all calls has it, and not one that came before")
                 raise unclear(call, AGAIN)
         self._seen.check(self._calls, self._first)
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
