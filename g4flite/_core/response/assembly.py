@@ -96,10 +96,10 @@ call is given out unless all are right: a call whose name never came, one whose 
 that is no JSON, and one whose pieces differ from the arguments that the service said at once, are errors.  A call
 without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
 process made the others.
+
 5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
 with its id, or, as services make new ids there, one of its name with the same arguments.  If an entry is a new call and
 a call that came before has none, it is an error.
-
 
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
@@ -114,9 +114,9 @@ from typing import Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from ..numbers import Number, dumps, loads, scan_exactly
+from ..numbers import Number, dumps, scan_exactly
 from .partial_call import PartialCall, unclear
-from .readings import Fragment, Readings, Slots, compared
+from .readings import Fragment, Readings, Slots, value_of
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -327,10 +327,10 @@ class ToolCalls:
             if call.echoed and call.head is not None:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
             if call.echoed and call.head is None:
+                raise unclear(call, AGAIN)
         unheard = next((call for call in self._calls if call.unheard), None)
         if unheard is not None and not all(call.listed for call in self._calls):
             raise unclear(unheard, "the list of all calls has it, and not one that came before")
-                raise unclear(call, AGAIN)
         self._seen.check(self._calls, self._first)
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
@@ -475,8 +475,6 @@ class ToolCalls:
                     call.joined, part = True, part._replace(name=f"{call.name}{part.name}")
                 call.name = part.name
         if part.name:
-            # The head of a second call, or the same head again?
-            call.doubtful |= bool(call.frame and not part.text and not part.id)
             call.heads += 1
             call.frame = self._seen.frames
         call.bare |= bool(part.text) and not part.name
@@ -539,11 +537,14 @@ class ToolCalls:
         if before is not None and not before.stopped and (before.begins or not before.whole):
             call.rival = before
         if self._calls:
-            self._calls[-1].overlapped = not self._calls[-1].stopped
+            self._calls[-1].overlapped = self._calls[-1].begins and not self._calls[-1].stopped
         call.full_head = text.strip() not in ("", EMPTY)
         shared = [key for key in keys if key in self._slots]
         self._seen.numbered &= len(shared) < len(keys)
         self._seen.shared.update(shared)
+        if keys and isinstance(keys[0], int):
+            self._seen.rising &= keys[0] > self._seen.highest
+            self._seen.highest = keys[0]
         self._seen.own_ids &= bool(id) and id not in self._by_id
         self._seen.identified &= self._seen.own_ids
         self._seen.in_order &= name is not None
@@ -655,16 +656,14 @@ def place_of(slot: object) -> str | int | None:
     """
     if isinstance(slot, str):
         short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
-        return short if len(slot) <= LONGEST_ID else hash(slot)
+        return short if len(slot) <= LONGEST_ID else str(hash(slot))
     return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
 
 
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
-    try:
-        return compared(loads(one)) == compared(loads(other))
-    except (ValueError, RecursionError):
-        return False
+    value = value_of(one)
+    return value is not None and value == value_of(other)
 
 
 def _followed(text: str) -> bool:
