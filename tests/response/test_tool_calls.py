@@ -366,6 +366,11 @@ UNDECIDABLE = {
     "the last is cut off, and more of the first came behind its head": (
         [(0, "a", "t", '{"x": "'), (1, "b", "f", '{"port": 1'), (0, NONE, NONE, '}"'), (0, NONE, NONE, "}")], "id 'b'",
     ),
+    "one call with one id at two indices": ([(0, "a", "t", ONE), (1, "a", "t", ONE)], "'t' with the id 'a'"),
+    "one call with one id at two indices, in pieces": (
+        [*in_fragments(0, "a", "t", '{"po', 'rt": 1}'), *in_fragments(1, "a", "t", ONE)], "'t' with the id 'a'",
+    ),
+    "one call with one id twice, without an index": ([[(NONE, "a", "t", ONE), (NONE, "a", "t", ONE)]], "id 'a'"),
     "a second object in one piece": ([(0, "a", "t", ONE + TWO)], "'t' with the id 'a'"),
     "a second object, the same": ([(0, "a", "t", f"{ONE} {ONE}")], "'t' with the id 'a'"),
     "a second object, torn": ([(0, "a", "t", '{"port": 1}{"po'), (0, NONE, NONE, 'rt": 2}')], "'t' with the id 'a'"),
