@@ -27,7 +27,7 @@ from .._core.options import (
     stops,
     tool_choice,
 )
-from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
@@ -562,8 +562,8 @@ class MessagesReader:
         self._said: object = None
         # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
         self._rank = 0
-        # The signature of the open block of thinking; None if no such block is open.
-        self._signature: str | None = None
+        # The pieces of the signature of the open block of thinking; None if no such block is open.
+        self._signature: list[str] | None = None
         # The citations of the open block of text.
         self._cited: list[Any] = []
 
@@ -589,6 +589,10 @@ class MessagesReader:
             # Behind a finish reason, the beginning of a block says that content is under way.
             self._ending.note(None, (kind,) if kind == "content_block_start" else items, calls=self._calls.count)
         return items
+
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        is_answer = value.get("type") == "message"
+        return ({"type": "message_start", "message": value}, {"type": "message_stop"}) if is_answer else ()
 
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Return the items of an event of this `kind` and this name."""
@@ -638,7 +642,8 @@ class MessagesReader:
             for one in cited if isinstance(cited, list) else ():
                 yield from self._quoted(one) if isinstance(one, dict) else ()
         elif kind == "thinking":
-            self._signature = text_or_error(block.get("signature"))
+            self._signature = []
+            self._sign(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
         else:
             # The block may be a `server_tool_use`, a tool that the service runs itself.
@@ -651,8 +656,10 @@ class MessagesReader:
 
     def _signed(self) -> Items:
         """Yield the signature of the open block of thinking, or the citations of the open block of text, which ends."""
-        signature, self._signature = self._signature, None
-        if signature is not None:
+        pieces, self._signature = self._signature, None
+        if pieces is not None:
+            signature = "".join(pieces)
+            self._left += len(signature)
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
         if self._cited:
             yield TurnState({"citations": self._cited})
@@ -665,6 +672,14 @@ class MessagesReader:
         self._left -= weight(value)
         self._check_left()
         yield citation(value)
+
+    def _sign(self, piece: object) -> None:
+        """Keep a piece of a signature, which may be as long as the blocks that are open."""
+        self._signature = self._signature or []
+        self._signature.append(text_or_error(piece))
+        self._left -= len(self._signature[-1])
+        if self._left < 0:
+            raise LimitError("the signatures of the reply are longer than max_frame allows")
 
     def _spend(self, block: Block, size: int) -> None:
         """Count the characters that an open block has more."""
@@ -712,7 +727,7 @@ class MessagesReader:
             late = not items and bool(delta["partial_json"]) and place_of(index) in self._stopped
             return (Native(kind, delta),) if late else items
         if kind == "signature_delta":
-            self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
+            self._sign(delta.get("signature"))
             return ()
         if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
             return tuple(self._quoted(delta["citation"]))
@@ -773,7 +788,7 @@ def parser(limit: int) -> FrameParser:
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}"}
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
-    headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
+    headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=NO_EVENTS,
     example_model="claude-sonnet-4-5",
     options=options_named(
         "temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format", "reasoning_effort",

@@ -25,7 +25,7 @@ from .._core.options import (
     stops,
     tool_choice,
 )
-from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import REASONING as REASONED
@@ -282,7 +282,7 @@ SOURCES = frozenset(("citations", "search_results", "images", "videos", "related
 
 
 class ChatReader:
-    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read.
+    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the one that comes first is read.
 
     The finish reason and complete tool calls come out at the end of the reply, because content may follow the chunk
     with the reason.
@@ -319,6 +319,8 @@ class ChatReader:
         self._said, self._message = set[str](), dict[str, Any]()
         # The ends of the text and of the reasoning that came in deltas.
         self._text, self._thought = Tail(), Tail()
+        # The index of the choice that is read, "" before the first.
+        self._place = ""
         # The token counts that came with the finish reason or behind it.
         self._usage: Usage | None = None
         self.done = False
@@ -347,8 +349,13 @@ class ChatReader:
             items += filter(None, (self._naming.learn(frame.get("id"), frame.get("model")),))
         choices, counts = frame.get("choices") or (), None
         for choice in (choices,) if isinstance(choices, dict) else choices:
-            if not isinstance(choice, dict) or choice.get("index") not in (None, 0, "0"):
+            if not isinstance(choice, dict):
                 continue
+            # Some services number their only choice 1.
+            place = str(choice.get("index") or 0)
+            if place != (self._place or place):
+                continue
+            self._place = place
             delta = choice.get("delta")
             if delta is None:
                 delta = self._unsaid(whole_of(choice))
@@ -380,6 +387,9 @@ class ChatReader:
         elif finish is not None and (finish.reason == "error" or self._refusal):
             items += self.end(marked=False)
         return items
+
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        return (value,) if value.get("choices") else ()
 
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event | G4fliteError]:
         """Yield the reasoning, text, pieces of tool calls and other content in a delta."""
@@ -633,7 +643,7 @@ OPENAI = Provider(
     payload=payload,
     parser=parser,
     end="marker",
-    error_types=WEB_PAGE_OR_JSON,
+    error_types=NO_EVENTS,
     example_model="gpt-4o-mini",
     options=dict(OPTIONS),
     key_variables=("OPENAI_API_KEY",),

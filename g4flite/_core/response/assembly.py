@@ -70,11 +70,10 @@ nothing either, unless a name comes with it.
                                                                         and "get_now"
   another name        else: one name in pieces, or two calls?           is an error
   no id, no name      began while the call before in this slot was not  is an error
-                      whole, or not ended if the service says where
-                      calls end; unless the reply is numbered so far
+                      whole; unless the reply is numbered so far
   anything            is not whole                                      goes on with the arguments
   the same arguments  is whole, and the fragment has no new id          says nothing: they are sent again, at once (in
-                                                                        any spelling of JSON) or in pieces
+                                                                        any spelling, or as JSON of a text) or in pieces
   real arguments      has `{}` so far                                   replaces them (error if a name comes with them,
                                                                         and an id with either)
   arguments that open is whole, and its name came again, with them or   begins a call
@@ -97,6 +96,10 @@ that is no JSON, and one whose pieces differ from the arguments that the service
 without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
 process made the others.
 
+5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
+with its id, or, as services make new ids there, one of its name with the same arguments.  If an entry is a new call and
+a call that came before has none, it is an error.
+
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
 and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index); pydantic-ai's recordings (`id: ""`);
@@ -110,9 +113,9 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from ..numbers import Number, dumps, loads, scan_exactly
+from ..numbers import Number, dumps, scan_exactly
 from .partial_call import PartialCall, unclear
-from .readings import Fragment, Readings, Slots, compared
+from .readings import Fragment, Readings, Slots, value_of
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -278,7 +281,9 @@ class ToolCalls:
         that the protocol lists all calls once more, so that no entry is the call of another entry.
         """
         part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
-        call = self._settled(part, last) or self._new(part)
+        known = self._settled(part, last)
+        call = known or self._new(part)
+        call.unheard = last and not known
         text, before = part.text, call.text.getvalue()
         if part.name and call.name not in (None, part.name):
             raise unclear(call, f"it comes again under the name {part.name!r}")
@@ -292,6 +297,9 @@ class ToolCalls:
             self._seen.note(call, part, self._slots, self._calls[-1])
         call.id, call.name = call.id or part.id, call.name or part.name
         yield from self._put(call, text[len(before) :] if text.startswith(before) else "")
+        if call.unheard and not call.given and call.name is not None:
+            # Arguments that are `{}` are given out at the end, but the call has its place here.
+            yield self._delta(call, "")
 
     def _settled(self, part: Fragment, last: bool) -> PartialCall | None:
         """Return the call whose complete arguments these are; None if it did not come yet."""
@@ -299,13 +307,8 @@ class ToolCalls:
         numbered = next((self._slots[key] for key in own), None)
         if numbered is not None and (part.id is None or numbered.id in (None, part.id)):
             return numbered
-        calls = [
-            call
-            for call in self._calls
-            if not (last and call.listed)
-            and part.name in (None, call.name)
-            and (part.id is None or call.id in (None, part.id))
-        ]
+        named = [call for call in self._calls if not (last and call.listed) and part.name in (None, call.name)]
+        calls = [call for call in named if part.id is None or call.id in (None, part.id)]
         for call in calls:
             # Equal calls without ids are two calls.
             known = last or not call.stopped or (part.id is not None and call.id == part.id)
@@ -314,7 +317,11 @@ class ToolCalls:
         waiting = [call for call in calls if not call.stopped]
         if part.name is None and sum(not call.begun for call in waiting) > 1:
             raise unclear(waiting[-1], "its arguments may be those of another call that waits for them")
-        return waiting[-1] if waiting else None
+        if waiting:
+            return waiting[-1]
+        # vLLM makes new ids for the same call (vllm-project/vllm#47916).
+        again = (call for call in named if last or (call is numbered and not call.stopped))
+        return next((call for call in again if _equal(call.said, part.text or EMPTY)), None)
 
     @_with_errors
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
@@ -342,7 +349,7 @@ class ToolCalls:
             if call.spare:
                 yield from self._fill(call)
         waiting = self._calls[self._first :]
-        if all(call.stopped and call.whole and call.name for call in waiting):
+        if all(call.stopped and call.whole and call.name and not call.unheard for call in waiting):
             self._seen.check(self._calls, self._first)
             yield from [piece for call in waiting for piece in self._end(call)]
 
@@ -358,6 +365,9 @@ class ToolCalls:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
             if call.echoed and call.head is None:
                 raise unclear(call, AGAIN)
+        unheard = next((call for call in self._calls if call.unheard), None)
+        if unheard is not None and not all(call.listed for call in self._calls):
+            raise unclear(unheard, "the list of all calls has it, and not one that came before")
         self._seen.check(self._calls, self._first)
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 
@@ -480,6 +490,9 @@ class ToolCalls:
         This is the second table, up to the arguments of a call that is not whole.
         """
         bare = not part.id and not part.name
+        # LiteLLM sends them so at the end (BerriAI/litellm#20480).
+        if call.whole and part.name in (None, call.name) and _text_of(part.text, call.said):
+            return
         if part.name and call.name is None:
             call.joined = True
             call.name, part, call.frame = part.name, part._replace(name=None), self._seen.frames
@@ -502,8 +515,6 @@ class ToolCalls:
                     call.joined, part = True, part._replace(name=f"{call.name}{part.name}")
                 call.name = part.name
         if part.name:
-            # The head of a second call, or the same head again?
-            call.doubtful |= bool(call.frame and not part.text and not part.id)
             call.heads += 1
             call.frame = self._seen.frames
         call.bare |= bool(part.text) and not part.name
@@ -563,14 +574,17 @@ class ToolCalls:
         call = PartialCall(id or None, name)
         call.index = len(self._calls)
         before = self._here(keys)
-        if before is not None and not before.stopped and (before.begins or not before.whole):
+        if before is not None and before.waits:
             call.rival = before
         if self._calls:
-            self._calls[-1].overlapped = not self._calls[-1].stopped
+            self._calls[-1].overlapped = self._calls[-1].begins and not self._calls[-1].stopped
         call.full_head = text.strip() not in ("", EMPTY)
         shared = [key for key in keys if key in self._slots]
         self._seen.numbered &= len(shared) < len(keys)
         self._seen.shared.update(shared)
+        if keys and isinstance(keys[0], int):
+            self._seen.rising &= keys[0] > self._seen.highest
+            self._seen.highest = keys[0]
         self._seen.own_ids &= bool(id) and id not in self._by_id
         self._seen.identified &= self._seen.own_ids
         self._seen.in_order &= name is not None
@@ -682,16 +696,20 @@ def place_of(slot: object) -> str | int | None:
     """
     if isinstance(slot, str):
         short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
-        return short if len(slot) <= LONGEST_ID else hash(slot)
+        return short if len(slot) <= LONGEST_ID else str(hash(slot))
     return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
 
 
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
-    try:
-        return compared(loads(one)) == compared(loads(other))
-    except (ValueError, RecursionError):
-        return False
+    value = value_of(one)
+    return value is not None and value == value_of(other)
+
+
+def _text_of(text: str, arguments: str) -> bool:
+    """Return whether a text is JSON of a text that is the arguments."""
+    value = value_of(text) if text.lstrip().startswith('"') else None
+    return value is not None and _equal(str(value[0]), arguments)
 
 
 def _followed(text: str) -> bool:
