@@ -17,7 +17,7 @@ from g4flite._core.errors import G4fliteError, LimitError, MalformedReplyError
 from g4flite._core.events import ToolCall, ToolCallDelta
 from g4flite._core.response import nesting
 from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
-from g4flite._core.response.readings import is_cut_off
+from g4flite._core.response.partial_calls import is_cut_off
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse

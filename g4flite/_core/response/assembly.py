@@ -84,7 +84,7 @@ nothing either, unless a name comes with it.
 
 Two equal calls without ids are two calls, unless the first came in pieces and the second at once.
 
-3. Is every call told apart?  `readings.py` has the third table, and looks at all calls at the end.
+3. Is every call told apart?  `partial_calls.py` has the third table, and looks at all calls at the end.
 
 4. Who wrote it badly?  A second object behind the last brace has come from a second call, whether it begins with a
 fragment or inside of one; without a name it is an error, because an accumulator on the way that joined two calls keeps
@@ -114,8 +114,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, scan_exactly
-from .partial_call import PartialCall, unclear
-from .readings import Fragment, Readings, Slots, value_of
+from .partial_calls import Fragment, PartialCall, Readings, Slots, unclear, value_of
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.

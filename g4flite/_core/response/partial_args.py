@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..errors import LimitError, MalformedReplyError
 from .assembly import string_of
-from .partial_call import PartialCall, unclear
+from .partial_calls import PartialCall, unclear
 
 # One step of a path (RFC 9535): `.name`, `['name']`, `["name"]` or `[0]`.
 STEP: Final = re.compile(r"""\.([^.\[\]]+)|\[(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|(\d{1,9}))\]""", re.DOTALL)
