@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     )
     from ._core.exchange import Attempt
     from ._core.hooks import observe
+    from ._core.ledger import Figure, Ledger, Price, Sums
     from ._core.messages import Message
     from ._core.observed import ObservedAttempt, ObservedCall, ObservedEnd, ObservedFirst
     from ._core.parsed import Partials
@@ -103,6 +104,7 @@ __all__ = [
     "ErrorRule",
     "Event",
     "Events",
+    "Figure",
     "Finish",
     "FinishReason",
     "FirstTokenTimeoutError",
@@ -111,6 +113,7 @@ __all__ = [
     "IdleTimeoutError",
     "InsecureTransportWarning",
     "JsonLinesParser",
+    "Ledger",
     "LimitError",
     "MalformedReplyError",
     "Media",
@@ -128,6 +131,7 @@ __all__ = [
     "OverloadedError",
     "Partials",
     "PermissionDeniedError",
+    "Price",
     "Provider",
     "ProviderError",
     "ProviderLike",
@@ -147,6 +151,7 @@ __all__ = [
     "StreamClosedError",
     "StreamConsumed",
     "StreamTimeoutError",
+    "Sums",
     "SyncInAsyncWarning",
     "TLSError",
     "TextParser",
@@ -177,7 +182,7 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
     "Partials": "_core.parsed",
     **dict.fromkeys("ObservedAttempt ObservedCall ObservedEnd ObservedFirst".split(), "_core.observed"),
-    "observe": "_core.hooks",
+    "observe": "_core.hooks", **dict.fromkeys(("Figure", "Ledger", "Price", "Sums"), "_core.ledger"),
     **dict.fromkeys(("Answer", "Conversation"), "conversation"), "tool_result": "_core.tools",
     "providers": "", "register": "providers",
 }  # fmt: skip
