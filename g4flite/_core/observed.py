@@ -184,7 +184,7 @@ class Watch:
         return request._replace(headers={**self.headers, **request.headers})
 
     def tapped(self, source: Any) -> Any:
-        """Return the source of the HTTP client, behind the observers that note the bytes (`testing/flight.py`)."""
+        """Return the source of the HTTP client, behind the observers that note the bytes: flight recorders."""
         for observer in self._observers:
             if (function := getattr(observer, "tap", None)) is not None:
                 source = self._call(observer, "tap", function, source, default=source)

@@ -12,6 +12,8 @@ with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.Async
 with httpx.Client(transport=replay("sky.txt")) as client:       # the same bytes in the same pieces, faults included
     stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client, api_key="none").text()
 
+observe(flight("flights"))              # in production: each stream that fails becomes such a file
+
 The file is text, without any key, cookie or password.  pytest finds the fixtures `emulator` and `recorded` in `plugin`.
 A name is imported when it is first asked for.
 """
@@ -24,14 +26,15 @@ if TYPE_CHECKING:
     from ..server.pieces import Hidden, Problem
     from .emulator import Emulator
     from .exchange import Exchange
+    from .flight_recorder import Flight, flight
     from .recorder import Recorder, record
     from .replayer import NotRecorded, Replayer, replay
     from .replies import ReplyFunction
     from .script import Script
 
 __all__ = [
-    "Emulator", "Exchange", "Finish", "Hidden", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer",
-    "ReplyFunction", "Script", "Start", "ToolCall", "Usage", "record", "replay",
+    "Emulator", "Exchange", "Finish", "Flight", "Hidden", "NotRecorded", "Problem", "Reasoning", "Recorder", "Replayer",
+    "ReplyFunction", "Script", "Start", "ToolCall", "Usage", "flight", "record", "replay",
 ]  # fmt: skip
 
 # The module of each name.
@@ -39,6 +42,7 @@ _HOME = {
     **dict.fromkeys(("Finish", "Reasoning", "Start", "ToolCall", "Usage"), ".._core.events"),
     "Hidden": "..server.pieces", "Problem": "..server.pieces", "ReplyFunction": ".replies",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
+    "Flight": ".flight_recorder", "flight": ".flight_recorder",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",
 }  # fmt: skip
