@@ -31,6 +31,7 @@ from hypothesis import HealthCheck, settings
 import g4flite
 from g4flite import client, providers
 from g4flite._core import loops, observed
+from g4flite._core.log import log
 from g4flite._core.request import base_url_variable
 from g4flite._core.transport import clients, tls
 from g4flite.testing import Emulator
@@ -199,6 +200,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "_warned", set())
     monkeypatch.setattr(loops, "_warned", False)
     monkeypatch.setattr(observed, "_complained", set())
+    # A program of a guide adds a handler.
+    monkeypatch.setattr(log, "handlers", [*log.handlers])
     monkeypatch.setattr(clients, "httpx", httpx)
     monkeypatch.setattr(tls, "httpx", httpx)
     if TRANSPORT == "aiohttp":
