@@ -122,6 +122,7 @@ bench: $(VENV)/bench .venv-bench/core
 	@echo "== what g4flite costs, beside bare httpx and the SDKs of .venv-peers"
 	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
+	@$(BIN)/python -m tests.benchmarks.dashboard tests/benchmarks/traces.json tests/benchmarks/dashboard.svg
 	@$(BIN)/python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md
 
 bench-peers: .venv-peers/core

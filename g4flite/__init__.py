@@ -68,7 +68,10 @@ if TYPE_CHECKING:
         Usage,
     )
     from ._core.exchange import Attempt
+    from ._core.hooks import observe
+    from ._core.ledger import Figure, Ledger, Price, Sums
     from ._core.messages import Message
+    from ._core.observed import ObservedAttempt, ObservedCall, ObservedEnd, ObservedFirst
     from ._core.parsed import Partials
     from ._core.provider import JSON, Call, ErrorRule, Provider
     from ._core.response.parsers import JsonLinesParser, TextParser
@@ -101,6 +104,7 @@ __all__ = [
     "ErrorRule",
     "Event",
     "Events",
+    "Figure",
     "Finish",
     "FinishReason",
     "FirstTokenTimeoutError",
@@ -109,6 +113,7 @@ __all__ = [
     "IdleTimeoutError",
     "InsecureTransportWarning",
     "JsonLinesParser",
+    "Ledger",
     "LimitError",
     "MalformedReplyError",
     "Media",
@@ -118,10 +123,15 @@ __all__ = [
     "ModelNotFoundError",
     "Native",
     "NotFoundError",
+    "ObservedAttempt",
+    "ObservedCall",
+    "ObservedEnd",
+    "ObservedFirst",
     "OptionError",
     "OverloadedError",
     "Partials",
     "PermissionDeniedError",
+    "Price",
     "Provider",
     "ProviderError",
     "ProviderLike",
@@ -141,6 +151,7 @@ __all__ = [
     "StreamClosedError",
     "StreamConsumed",
     "StreamTimeoutError",
+    "Sums",
     "SyncInAsyncWarning",
     "TLSError",
     "TextParser",
@@ -153,6 +164,7 @@ __all__ = [
     "TurnState",
     "Usage",
     "UsageError",
+    "observe",
     "providers",
     "register",
     "stream",
@@ -169,6 +181,8 @@ _HOME = dict.fromkeys(__all__, "_core.errors") | {
     **dict.fromkeys(("Retry", "Timeout"), "_core.settings"), "Attempt": "_core.exchange",
     **dict.fromkeys(("Events", "Stream"), "_core.stream"), "Message": "_core.messages",
     "Partials": "_core.parsed",
+    **dict.fromkeys("ObservedAttempt ObservedCall ObservedEnd ObservedFirst".split(), "_core.observed"),
+    "observe": "_core.hooks", **dict.fromkeys(("Figure", "Ledger", "Price", "Sums"), "_core.ledger"),
     **dict.fromkeys(("Answer", "Conversation"), "conversation"), "tool_result": "_core.tools",
     "providers": "", "register": "providers",
 }  # fmt: skip

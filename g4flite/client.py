@@ -78,6 +78,7 @@ def stream(
     verify: "ssl.SSLContext | None" = None,
     transport: Literal["httpx", "aiohttp"] | None = None,
     extra: Mapping[str, Any] | None = None,
+    observer: object = None,
     keep_partial: bool = True,
     **options: Any,
 ) -> Stream:
@@ -108,6 +109,9 @@ def stream(
     - `transport` is "httpx", or "aiohttp", which takes less CPU in an `async for` on asyncio.
     - `extra` holds fields of the payload for which there is no option, and is sent unchanged; an object in it is merged
       with the payload's object of the same name.
+    - `observer` is an object, or a list of objects, with any of the methods `start(call)`, `attempt(call, attempt)`,
+      `first(call, first)` and `end(call, end)`, which are told of this stream; None means those of the `Client`.  The
+      observers of `g4flite.observe` are told as well.
     - `keep_partial=False` keeps neither text nor reasoning, for an answer larger than memory: `.partial` stays empty.
     - `options` are the options that the provider takes, under common names: temperature, max_tokens, top_p, stop, seed,
       frequency_penalty, presence_penalty, tools, tool_choice, parallel_tool_calls, response_format, reasoning_effort,
@@ -169,7 +173,12 @@ def stream(
     if not routes:
         raise lacking[0]
     refused = tuple(error for error in lacking if isinstance(error, OptionError))
-    return start(routes, keep_partial=keep_partial, refused=refused)
+    if observer is None:
+        clients = (item._observers for item in asked if isinstance(item, Client))
+        observers = tuple(dict.fromkeys(one for own in clients for one in own))
+    else:
+        observers = observers_of(observer)
+    return start(routes, keep_partial=keep_partial, refused=refused, observers=observers)
 
 
 class Client:
@@ -200,8 +209,10 @@ class Client:
         verify: "ssl.SSLContext | None" = None,
         transport: Literal["httpx", "aiohttp"] | None = None,
         extra: Mapping[str, Any] | None = None,
+        observer: object = None,
         **options: Any,
     ) -> None:
+        self._observers = observers_of(observer)
         self._call = make_call(
             providers.find(provider),
             "",
@@ -230,12 +241,14 @@ class Client:
         timeout: Timeout | float | None = None,
         retries: Retry | int | None = None,
         extra: Mapping[str, Any] | None = None,
+        observer: object = None,
         keep_partial: bool = True,
         **options: Any,
     ) -> Stream:
         """Return a `Stream` of the answer, which reads over the client's pool."""
         route = self._route(messages, system, model, headers, timeout, retries, extra, options)
-        return start([route], keep_partial=keep_partial)
+        observers = self._observers if observer is None else observers_of(observer)
+        return start([route], keep_partial=keep_partial, observers=observers)
 
     def _route(
         self,
@@ -396,7 +409,22 @@ def _route_over(call: Call, source: "Source", timeout: Timeout, retry: Retry) ->
     return Route(call, source, timeout, retry, partial(request_for_attempt, call, first_request(call)))
 
 
-def start(routes: "Sequence[Route]", *, keep_partial: bool = True, refused: tuple[G4fliteError, ...] = ()) -> Stream:
+def observers_of(observer: object) -> tuple[Any, ...]:
+    """Return the observers that an argument means.  Raises `OptionError` for an object that is no observer."""
+    if observer is None:
+        return ()
+    from ._core.hooks import as_observers  # noqa: PLC0415 - logging is imported with the first call
+
+    return as_observers(observer)
+
+
+def start(
+    routes: "Sequence[Route]",
+    *,
+    keep_partial: bool = True,
+    refused: tuple[G4fliteError, ...] = (),
+    observers: tuple[Any, ...] = (),
+) -> Stream:
     """Return a stream that tries these routes in order; the timer `total` of the first route runs for all of them.
 
     `refused` are the errors of providers that cannot be asked.
@@ -404,7 +432,8 @@ def start(routes: "Sequence[Route]", *, keep_partial: bool = True, refused: tupl
     from ._core.exchange import Run  # noqa: PLC0415 - logging is imported with the first call
     from ._core.timers import Timers  # noqa: PLC0415
 
-    return Stream(Run(tuple(routes), Timers(routes[0].timeout), keep_partial, refused=refused))
+    timers = Timers(routes[0].timeout)
+    return Stream(Run(tuple(routes), timers, keep_partial, refused=refused, observers=observers))
 
 
 name_by_package(Client)

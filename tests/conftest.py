@@ -30,7 +30,8 @@ from hypothesis import HealthCheck, settings
 
 import g4flite
 from g4flite import client, providers
-from g4flite._core import loops
+from g4flite._core import loops, observed
+from g4flite._core.log import log
 from g4flite._core.request import base_url_variable
 from g4flite._core.transport import clients, tls
 from g4flite.testing import Emulator
@@ -193,11 +194,14 @@ SETTINGS = {*PROXIES, *map(str.lower, PROXIES)}.union(
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's settings out of every test, and forget which warnings earlier tests have caused."""
+    """Keep the machine's settings out of every test, and forget which complaints earlier tests have caused."""
     for name in SETTINGS.intersection(os.environ):
         monkeypatch.delenv(name)
     monkeypatch.setattr(client, "_warned", set())
     monkeypatch.setattr(loops, "_warned", False)
+    monkeypatch.setattr(observed, "_complained", set())
+    # A program of a guide adds a handler.
+    monkeypatch.setattr(log, "handlers", [*log.handlers])
     monkeypatch.setattr(clients, "httpx", httpx)
     monkeypatch.setattr(tls, "httpx", httpx)
     if TRANSPORT == "aiohttp":

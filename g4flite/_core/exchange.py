@@ -23,6 +23,7 @@ import enum
 import io
 import logging
 import random
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,7 @@ from .events import (
     TurnState,
     Usage,
 )
+from .log import log, say
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.fields import weight
@@ -83,8 +85,6 @@ QUOTED: Final = ("request_id", "body", "code", "kind", "url")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
 IN_PARTIAL: Final = "the text so far is in .partial"
 NO_SECRETS: Final = Secrets()
-# The logger is named like the package, which may have been vendored under another name.
-log = logging.getLogger((__package__ or "").rpartition(".")[0])
 
 
 class Response(Protocol):
@@ -182,6 +182,11 @@ class Run:
     head: Head | None = None
     # The errors of providers of the list that cannot be asked, as they have no key or no base URL.
     refused: tuple[G4fliteError, ...] = ()
+    # The stream's own observers, and the `Watch` that tells them and those of all streams; None if there are none.
+    observers: tuple[Any, ...] = ()
+    watch: Any = None
+    # When the loop began, by `clock`.
+    opened: float = 0.0
     # The attempts that have ended.
     attempts: list[Attempt] = field(default_factory=list)
     state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
@@ -191,7 +196,7 @@ class Run:
     # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
     reader: object = None
     # When this attempt began, by `clock`; None once it stands in `attempts`.
-    _began: float | None = None
+    began: float | None = None
 
     def __post_init__(self) -> None:
         self.call, self.source = self.routes[0].call, self.routes[0].source
@@ -204,7 +209,7 @@ class Run:
 
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
-        self.call, self.source, self._began = route.call, route.source, self.clock()
+        self.call, self.source, self.began = route.call, route.source, self.clock()
         self.url = self.headers = self.head = None
         self.start, self.usage, self.finish = Start(), None, None
         self.states.clear()
@@ -219,7 +224,8 @@ class Run:
         """
         if self.headers is None:
             return NO_SECRETS
-        own = secrets_of(self.headers, self.call.headers.keys(), self.call.api_key)
+        given = self.call.headers.keys() | (self.watch.headers.keys() if self.watch is not None else ())
+        own = secrets_of(self.headers, given, self.call.api_key)
         proxy = self.source.proxy(self.url or "")
         return secrets_of_client(self.timers.sent, self.headers, own, proxy.url if proxy else "")
 
@@ -282,7 +288,7 @@ class Run:
             mend = error.advice.replace("{base_url}", f"{variable}[ or {{base_url}}]")
         error.advice = mend or error.advice
         # An error that is raised after the last attempt has ended (`AllFailedError`) belongs to no request.
-        if self._began is not None:
+        if self.began is not None:
             error.url = error.url if self.url is None else public_url(self.url)
             error.request_id = error.request_id or (request_id(self.head.headers) if self.head else None)
         secrets = self.secrets
@@ -297,29 +303,68 @@ class Run:
         for name in QUOTED:
             if isinstance(words := getattr(error, name, None), str):
                 setattr(error, name, redact(words, secrets))
-        self._note(outcome_of(error))
+        self._note(outcome_of(error), error)
 
     def end(self, state: Literal["complete", "failed", "closed"]) -> None:
-        """Note that the stream has ended.  Only the first end counts.
+        """Note that the stream has ended, and tell of it.  Only the first end counts.
 
         Only the thread or task that reads may call this, or any if none reads.
         """
         if self.state in ("new", "streaming"):
             self.state = state
-        self._note(state)
+        try:
+            self._note(state)
+        finally:
+            # An observer of the attempt may have been interrupted.  The end is told once, even if that is, too.
+            if self.watch is not None:
+                told, self.watch = self.watch, None
+                told.tell_end(self, sys.exc_info()[1])
+        if state == "failed":
+            self._say_failed(sys.exc_info()[1])
 
     def abort(self) -> None:
         """Close the stream from another thread or task than the one that reads, which then notes the attempt's end."""
         self.state = "closed"
         self.timers.abort()
 
-    def _note(self, outcome: str) -> None:
-        """Note the end of the attempt that is under way, if there is one."""
-        if self._began is not None:
-            done = Attempt(self.call.provider.name, self.call.model, outcome, self.clock() - self._began)
-            self._began = None
-            self.attempts.append(done)
-            log.debug("%s, model %s: %s after %.3f s", *done)
+    def _note(self, outcome: str, error: G4fliteError | None = None) -> None:
+        """Note the end of the attempt that is under way, if there is one, and tell of it."""
+        if self.began is None:
+            return
+        done = Attempt(self.call.provider.name, self.call.model, outcome, self.clock() - self.began)
+        self.began = None
+        self.attempts.append(done)
+        if log.isEnabledFor(logging.DEBUG):
+            url, status, identity = self.place(error)
+            say(logging.DEBUG, "attempt", number=len(self.attempts), **done._asdict(), status=status, url=url,
+                request_id=identity)  # fmt: skip
+        if self.watch is not None:
+            self.watch.tell_attempt(self, done, error)
+
+    def place(self, error: BaseException | None = None) -> tuple[str | None, int | None, str | None]:
+        """Return the URL, the status and the service's id of this attempt's request, each None if there is none."""
+        identity = getattr(error, "request_id", None)
+        if identity is None and self.head is not None and (found := request_id(self.head.headers)):
+            # A service may repeat anything in a header.
+            identity = redact(found, self.secrets)
+        url = None if self.url is None else redact(public_url(self.url), self.secrets)
+        return url, self.head.status if self.head is not None else None, identity
+
+    def _say_failed(self, error: BaseException | None) -> None:
+        """Log that the stream has failed."""
+        _, status, identity = self.place(error)
+        say(
+            logging.WARNING,
+            "failed",
+            provider=getattr(error, "provider", None),
+            model=self.call.model,
+            error_type=type(error).__name__,
+            error=str(error),
+            attempts=len(self.attempts),
+            seconds=self.clock() - self.opened,
+            status=status,
+            request_id=identity,
+        )
 
 
 def outcome_of(error: G4fliteError) -> str:
@@ -379,6 +424,9 @@ def exchange(run: Run) -> Exchange:
     first one's `UsageError`.
     """
     errors: list[G4fliteError] = [*run.refused]
+    run.opened = run.clock()
+    if run.watch is not None:
+        run.watch.tell_start()
     try:
         for route in run.routes:
             try:
@@ -430,11 +478,14 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     """
     provider = route.call.provider
     request = route.request(number, run.now_ms())
+    if run.watch is not None:
+        request = run.watch.with_headers(request)
     run.url, run.headers = request.url, request.headers
     run.dropped, run.bound_to = request.dropped, request.bound_to
     for told in request.dropped:
-        log.debug("%s, model %s: %s", provider.name, route.call.model, told)
-    head: Head = yield Send(request, route.source)
+        say(logging.DEBUG, "dropped", provider=provider.name, model=route.call.model, what=told)
+    source = route.source if run.watch is None else run.watch.tapped(route.source)
+    head: Head = yield Send(request, source)
     run.head = head
     # This status is a proxy's (RFC 9110 15.5.8).
     if head.status == 407:
@@ -482,6 +533,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
                 yield PAUSE
                 continue
             if isinstance(item, CONTENT):
+                if run.watch is not None:
+                    run.watch.tell_first(run)
                 yield Opening(reply, chain(early.values(), (item,), items), ended)
             kind = type(item) if not isinstance(item, TurnState) else len(early)
             early.pop(kind, None)

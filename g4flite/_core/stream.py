@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import StreamConsumed, name_by_package
 from .events import Event, FinishReason, ToolCall, Usage
+from .hooks import all_observers
 from .loops import has_ended, refusals, running_task, warn_of_blocking
 
 if TYPE_CHECKING:
@@ -302,6 +303,10 @@ class Stream:
         if self._run.state != "new":
             raise StreamConsumed("a stream is read once; call stream() again for a new answer", provider=self.provider)
         self._run.state = "streaming"
+        if observers := all_observers(self._run.observers):
+            from .observed import Watch  # noqa: PLC0415 - most programs have no observer
+
+            self._run.watch = Watch(observers, self._run.call)
 
 
 name_by_package(Events, Stream)

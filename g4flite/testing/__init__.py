@@ -14,6 +14,8 @@ with httpx.Client(transport=record("sky.txt")) as client:       # or httpx.Async
 with httpx.Client(transport=replay("sky.txt")) as client:       # the same bytes in the same pieces, faults included
     stream("openai", "Why is the sky blue?", model="gpt-4o-mini", client=client, api_key="none").text()
 
+observe(flight("flights"))              # in production: each stream that fails becomes such a file
+
 The file is text, without any key, cookie or password.  pytest finds the fixtures `emulator` and `recorded` in `plugin`.
 A name is imported when it is first asked for.
 """
@@ -36,15 +38,16 @@ if TYPE_CHECKING:
     from ..server.pieces import Hidden, Problem
     from .emulator import Emulator
     from .exchange import Exchange
+    from .flight_recorder import Flight, flight
     from .recorder import Recorder, record
     from .replayer import NotRecorded, Replayer, replay
     from .replies import ReplyFunction
     from .script import Script
 
 __all__ = [
-    "Citation", "Emulator", "Exchange", "Finish", "Hidden", "Media", "NotRecorded", "Problem", "Reasoning", "Recorder",
-    "Replayer", "ReplyFunction", "Script", "ServerToolCall", "ServerToolResult", "Start", "ToolCall", "Usage",
-    "record", "replay",
+    "Citation", "Emulator", "Exchange", "Finish", "Flight", "Hidden", "Media", "NotRecorded", "Problem", "Reasoning",
+    "Recorder", "Replayer", "ReplyFunction", "Script", "ServerToolCall", "ServerToolResult", "Start", "ToolCall",
+    "Usage", "flight", "record", "replay",
 ]  # fmt: skip
 
 # The module of each name.
@@ -53,6 +56,7 @@ _HOME = {
                      "ToolCall", "Usage"), ".._core.events"),
     "Hidden": "..server.pieces", "Problem": "..server.pieces", "ReplyFunction": ".replies",
     "Emulator": ".emulator", "Exchange": ".exchange", "Script": ".script",
+    "Flight": ".flight_recorder", "flight": ".flight_recorder",
     "Recorder": ".recorder", "record": ".recorder",
     "NotRecorded": ".replayer", "Replayer": ".replayer", "replay": ".replayer",
 }  # fmt: skip

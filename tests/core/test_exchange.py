@@ -439,8 +439,9 @@ class TestRetry:
         caplog.set_level("DEBUG", logger="g4flite")
         self.follow(run_of(ACME, authorization="Bearer s3cret"), (Head(401, {}), b"s3cret"))
         assert [record.getMessage() for record in caplog.records] == [
-            "acme, model None: AuthenticationError: status 401 Unauthorized: '***'; pass api_key= or send the key in "
-            'a header, like "authorization: Bearer KEY", with headers= after 0.000 s'
+            "attempt number=1 provider=acme outcome=\"AuthenticationError: status 401 Unauthorized: '***'; pass "
+            'api_key= or send the key in a header, like \\"authorization: Bearer KEY\\", with headers=" '
+            "seconds=0.000 status=401 url=http://acme.test/chat"
         ]
 
     def test_the_cause_of_the_error_of_several_providers_is_the_last_provider_s_error(self) -> None:

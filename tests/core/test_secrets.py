@@ -245,7 +245,8 @@ def test_a_key_is_in_no_error_log_or_repr(
         str(error), repr(error), repr(driver.stream), repr(driver.stream.attempts), caplog.text,
         pickle.dumps(error).decode("latin-1"), *traceback.format_exception(error),
     ]  # fmt: skip
-    assert len(caplog.records) == 2
+    # Two attempts, and the stream that failed.
+    assert len(caplog.records) == 3
     assert SECRET not in "".join(shown)
 
 

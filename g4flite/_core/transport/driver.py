@@ -108,9 +108,12 @@ def iterate(run: Run) -> Generator[Any, None, None]:
         retire(run)
         raise
     finally:
-        # Without effect if the stream was complete or failed; else the caller left the loop.
-        run.end("closed")
-        close(response, run)
+        # Without effect if the stream was complete or failed; else the caller left the loop.  An observer, which is
+        # told of it, may be interrupted.
+        try:
+            run.end("closed")
+        finally:
+            close(response, run)
 
 
 async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
@@ -189,15 +192,18 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             retire(run)
         raise
     finally:
-        # Without effect if the stream was complete or failed; else the caller left the loop.
-        run.end("closed")
-        timers.release()
-        # If the task is cancelled, each `await` here would raise at once and leave a socket open.
-        with anyio.move_on_after(CLOSING, shield=True):
-            if response is not None:
-                await response.aclose()
-            for route in run.routes:
-                await route.source.arelease()
+        # Without effect if the stream was complete or failed; else the caller left the loop.  An observer, which is
+        # told of it, may be interrupted.
+        try:
+            run.end("closed")
+        finally:
+            timers.release()
+            # If the task is cancelled, each `await` here would raise at once and leave a socket open.
+            with anyio.move_on_after(CLOSING, shield=True):
+                if response is not None:
+                    await response.aclose()
+                for route in run.routes:
+                    await route.source.arelease()
 
 
 def close(response: Response | None, run: Run) -> None:

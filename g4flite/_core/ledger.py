@@ -1,0 +1,232 @@
+"""`Ledger`: an observer that sums the tokens and the cost of each stream, those that were left or failed included.
+
+    ledger = Ledger({"gpt-4o-mini": (0.15, 0.60)})      # dollars for a million tokens: of the prompt, of the answer
+    g4flite.observe(ledger)
+    ...
+    ledger.total.cost                                   # Figure(counted=1.25, estimated=0.01, unknown=3)
+    ledger.by_model["openai", "gpt-4o-mini"].completion_tokens
+
+A number is *counted* if the service has counted it and the answer is complete.  A service that was left in the middle
+of an answer has counted nothing, or only what it had written by then; then the number is *estimated* from the text that
+came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no text to estimate it from: with
+`keep_partial=False`, and for a prompt that holds an image, a file or audio.
+"""
+
+import threading
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
+from typing import Any, Final, Literal, NamedTuple
+
+from .errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    OptionError,
+    ProxyError,
+    StatusError,
+    TLSError,
+    UsageError,
+    name_by_package,
+)
+from .events import Usage
+
+Mark = Literal["counted", "estimated", "unknown"]
+# Bytes of UTF-8 that are taken for a token.  OpenAI says of English text that a token is about four characters.
+# Source: https://platform.openai.com/tokenizer (August 2026).
+BYTES: Final = 4
+MILLION: Final = 1_000_000
+# After these errors, the service has written nothing that it could charge for.
+UNCHARGED: Final = (StatusError, UsageError, ConnectError, ConnectTimeoutError, ProxyError, TLSError)
+# The names that genai-prices has for providers, where they differ from ours.
+PRICED_AS: Final = {"gemini": "google", "azure-openai": "azure", "openai-responses": "openai", "xai": "x-ai",
+                    "moonshot": "moonshotai"}  # fmt: skip
+
+
+class Price(NamedTuple):
+    """Prices for a million tokens: of the prompt, of the answer, of what was read from the cache and written to it.
+
+    Without a price for cached tokens, they cost what other tokens of the prompt cost.
+    """
+
+    prompt: float
+    completion: float
+    cached: float | None = None
+    cache_write: float | None = None
+
+
+class Figure(NamedTuple):
+    """A sum over streams: of what was counted, of what was estimated; and of how many streams nothing is known."""
+
+    counted: float = 0
+    estimated: float = 0
+    unknown: int = 0
+
+    @property
+    def known(self) -> float:
+        """What was counted and what was estimated, together."""
+        return self.counted + self.estimated
+
+
+class Sums(NamedTuple):
+    """The figures of some streams; `streams` is their number."""
+
+    streams: int = 0
+    prompt_tokens: Figure = Figure()
+    completion_tokens: Figure = Figure()
+    cost: Figure = Figure()
+
+
+class Entry(NamedTuple):
+    """The figures of one stream: pairs of a number, None if unknown, and how it is known."""
+
+    prompt_tokens: tuple[int | None, Mark]
+    completion_tokens: tuple[int | None, Mark]
+    cost: tuple[float | None, Mark]
+
+
+class Ledger:
+    """An observer that sums the tokens and the cost of streams.  Any thread may use it.
+
+    `prices` are a `Price`, or a tuple of its numbers, for each model, by its name or by "provider/model".  A model
+    without a price costs what `genai-prices` says, if that is installed; else its cost is unknown.  Raises
+    `OptionError` for prices that are no numbers.
+    """
+
+    def __init__(self, prices: Mapping[str, Price | tuple[float, ...]] | None = None) -> None:
+        self._prices = {name: _price(name, price) for name, price in (prices or {}).items()}
+        self._lock = threading.Lock()
+        self._sums: dict[tuple[str, str | None], Sums] = {}
+
+    def end(self, call: Any, end: Any) -> None:
+        """Add a stream, as its `ObservedEnd` tells of it."""
+        entry, key = self._entry(call, end), (end.provider, end.model)
+        with self._lock:
+            streams, *figures = self._sums.get(key, Sums())
+            self._sums[key] = Sums(streams + 1, *map(_added, figures, entry))
+
+    def _entry(self, call: Any, end: Any) -> Entry:
+        """Return the figures of one stream."""
+        prompt, completion = prompt_tokens(call, end), completion_tokens(end)
+        return Entry(prompt, completion, self._cost(end, prompt, completion))
+
+    @property
+    def by_model(self) -> dict[tuple[str, str | None], Sums]:
+        """The sums for each provider and model that was asked last by a stream."""
+        with self._lock:
+            return {**self._sums}
+
+    @property
+    def total(self) -> Sums:
+        """The sums of all streams."""
+        return _summed(self.by_model.values())
+
+    def __repr__(self) -> str:
+        return f"<Ledger: {self.total}>"
+
+    def _cost(self, end: Any, prompt: tuple[int | None, Mark], completion: tuple[int | None, Mark]) -> tuple[Any, Mark]:
+        """Return the cost of one stream, which is known as well as the less known of its numbers of tokens."""
+        if prompt[0] is None or completion[0] is None:
+            return None, "unknown"
+        mark: Mark = "counted" if prompt[1] == completion[1] == "counted" else "estimated"
+        usage = end.usage or Usage()
+        cached = min(usage.cached_tokens or 0, prompt[0])
+        written = min(usage.cache_write_tokens or 0, prompt[0] - cached)
+        names = [name for model in (end.start.model, end.model) if model for name in (f"{end.provider}/{model}", model)]
+        price = next((self._prices[name] for name in names if name in self._prices), None)
+        if price is not None:
+            of_cache = price.prompt if price.cached is None else price.cached
+            of_write = price.prompt if price.cache_write is None else price.cache_write
+            plain = (prompt[0] - cached - written) * price.prompt
+            return (plain + cached * of_cache + written * of_write + completion[0] * price.completion) / MILLION, mark
+        listed = listed_cost(end, prompt[0], completion[0], cached, written)
+        return (None, "unknown") if listed is None else (listed, mark)
+
+
+def _price(name: str, price: Any) -> Price:
+    """Return a price.  Raises `OptionError` if it is none."""
+    try:
+        made = Price(*price)
+    except TypeError:
+        made = Price(-1, -1)
+    if not all(one is None or (isinstance(one, int | float) and one >= 0) for one in made) or None in made[:2]:
+        raise OptionError(f"prices: {name!r} must have a Price(prompt, completion) of numbers from 0 up, not {price!r}")
+    return made
+
+
+def _added(figure: Figure, known: tuple[float | None, Mark]) -> Figure:
+    """Return the figure with the number of one more stream."""
+    number, mark = known
+    if number is None:
+        return figure._replace(unknown=figure.unknown + 1)
+    return figure._replace(**{mark: getattr(figure, mark) + number})
+
+
+def _summed(sums: Iterable[Sums]) -> Sums:
+    """Return the sum of sums."""
+    total = Sums()
+    for one in sums:
+        figures = (
+            Figure(x.counted + y.counted, x.estimated + y.estimated, x.unknown + y.unknown)
+            for x, y in zip(total[1:], one[1:], strict=True)
+        )
+        total = Sums(total.streams + one.streams, *figures)
+    return total
+
+
+def estimated(text: str) -> int:
+    """Return about how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES)
+
+
+def prompt_tokens(call: Any, end: Any) -> tuple[int | None, Mark]:
+    """Return the tokens of the prompt, and how they are known."""
+    if end.usage is not None and end.usage.prompt_tokens is not None:
+        return end.usage.prompt_tokens, "counted"
+    if end.first is None and isinstance(end.error, UNCHARGED):
+        return 0, "estimated"
+    texts = [text_of(message) for message in call.messages]
+    return (None, "unknown") if None in texts else (sum(estimated(text or "") for text in texts), "estimated")
+
+
+def text_of(message: Mapping[str, Any]) -> str | None:
+    """Return all that a message says in text, None if it holds anything else."""
+    content = message.get("content") or ""
+    parts = [content] if isinstance(content, str) else [part.get("text") for part in content]
+    for call in message.get("tool_calls") or ():
+        parts += [call["function"]["name"], call["function"]["arguments"]]
+    return None if None in parts else "".join(parts)
+
+
+def completion_tokens(end: Any) -> tuple[int | None, Mark]:
+    """Return the tokens of the answer and of its reasoning, and how they are known."""
+    counted = end.usage.completion_tokens if end.usage is not None else None
+    # The services that count while they write begin with 1 or so.
+    if counted is not None and end.state == "complete":
+        return counted, "counted"
+    if end.first is None and (end.state == "complete" or isinstance(end.error, UNCHARGED)):
+        return counted or 0, "estimated"
+    # It may have written without a word: before its first text, or what was not kept.
+    if end.first is None or end.text is None:
+        return None, "unknown"
+    said = (end.text, end.reasoning, *(part for call in end.tool_calls for part in (call.name, call.arguments)))
+    return max(counted or 0, sum(map(estimated, said))), "estimated"
+
+
+def listed_cost(end: Any, prompt: int, completion: int, cached: int, written: int) -> float | None:
+    """Return what genai-prices says that a stream costs, None if it is not installed or does not know the model."""
+    if find_spec("genai_prices") is None:
+        return None
+    import genai_prices  # noqa: PLC0415 - it is not needed, and reads a large table
+
+    usage = genai_prices.Usage(
+        input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached, cache_write_tokens=written
+    )
+    for model in filter(None, (end.start.model, end.model)):
+        try:
+            found = genai_prices.calc_price(usage, model, provider_id=PRICED_AS.get(end.provider, end.provider))
+        except LookupError:
+            continue
+        return float(found.total_price)
+    return None
+
+
+name_by_package(Price, Figure, Sums, Entry, Ledger)

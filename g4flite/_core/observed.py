@@ -1,0 +1,236 @@
+"""What observers are told of a stream, as frozen values; and `Watch`, which tells them.  `hooks.py` says when.
+
+ObservedCall(1, "openai", "gpt-4o-mini", "https://api.openai.com/v1", {"temperature": 0.5}, ({"role": ..., ...},))
+ObservedAttempt(1, "openai", "gpt-4o-mini", "RateLimitError: ...", 0.21, "RateLimitError", "https://...", 429, "req_1")
+ObservedFirst("openai", "gpt-4o-mini", 1.4, 0.6)
+ObservedEnd("complete", None, "openai", "gpt-4o-mini", ..., usage=Usage(9, 12), finish=Finish("stop", "stop"), ...)
+"""
+
+from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
+from itertools import count
+from typing import Any, Literal, NamedTuple
+
+from .errors import name_by_package
+from .events import Finish, Start, ToolCall, Usage
+from .headers import check_header
+from .log import log
+from .messages import Message
+from .provider import Call, FrozenDict, Request
+from .secrets import is_secret
+
+_numbers = count(1)
+# The observers' methods whose exceptions the log has told of, and the headers that were left out.
+_complained: set[object] = set()
+
+
+class ObservedCall(NamedTuple):
+    """The call of a stream.  `id` is another one for each stream of this process.
+
+    `provider`, `model`, `options` and `messages` are those of the first provider, if several may be asked.  Neither
+    the key nor the headers are told.
+    """
+
+    id: int
+    provider: str
+    model: str | None
+    base_url: str
+    options: Mapping[str, Any]
+    messages: tuple[Message, ...]
+
+    def __hash__(self) -> int:
+        # The options are a mapping, which has no hash.
+        return self.id
+
+
+class ObservedAttempt(NamedTuple):
+    """An attempt that has ended: its number (from 1), and what became of it.
+
+    `outcome` is "complete", "closed", or the class and the message of an error; `error_type` is that class, None
+    without an error.  `seconds` is how long the attempt took.  `url`, `status` and `request_id` are None if there was
+    no request, no response, no id.
+    """
+
+    number: int
+    provider: str
+    model: str | None
+    outcome: str
+    seconds: float
+    error_type: str | None = None
+    url: str | None = None
+    status: int | None = None
+    request_id: str | None = None
+
+
+class ObservedFirst(NamedTuple):
+    """The first content has come, from this provider and model.
+
+    `seconds` is the time since the loop began, `attempt_seconds` since the attempt began that brought the content.
+    """
+
+    provider: str
+    model: str | None
+    seconds: float
+    attempt_seconds: float
+
+
+class ObservedEnd(NamedTuple):
+    """The end of a stream.
+
+    - `state` is "complete", "failed" (a `G4fliteError`), or "closed": the loop was left or closed, the stream was
+      collected, or another exception passed through it, like that of a cancellation.
+    - `error` is the exception that the loop gets, None if there is none.  Its traceback keeps the stream in memory.
+    - `provider` and `model` are those that were asked last, `attempts` is the number of attempts.
+    - `seconds` is the time from the beginning of the loop, `first` that up to the first content; None without content.
+    - `text` and `reasoning` are None with `keep_partial=False`.
+    - `usage`, `start` and `finish` are what the service has said of its last reply.
+    """
+
+    state: Literal["complete", "failed", "closed"]
+    error: BaseException | None
+    provider: str
+    model: str | None
+    attempts: int
+    seconds: float
+    first: float | None
+    text: str | None
+    reasoning: str | None
+    tool_calls: tuple[ToolCall, ...]
+    start: Start
+    usage: Usage | None
+    finish: Finish | None
+    url: str | None
+    status: int | None
+    request_id: str | None
+
+    def __hash__(self) -> int:
+        # `usage.raw` is a dict, which has no hash.
+        return hash((self.state, self.provider, self.seconds))
+
+
+class Watch:
+    """The observers of one stream, whose `Run` the methods get as `run`."""
+
+    def __init__(self, observers: tuple[Any, ...], call: Call) -> None:
+        self._observers = observers
+        # The context in which the loop began; None before.
+        self._context: Context | None = None
+        self.call = ObservedCall(
+            next(_numbers),
+            call.provider.name,
+            call.model,
+            call.base_url,
+            FrozenDict(call.options),
+            tuple(FrozenDict(message) for message in call.messages),  # type: ignore[misc]
+        )
+        # What `start` has added to the headers, names in lower case.
+        self.headers: dict[str, str] = {}
+        # Seconds from the beginning of the loop to the first content.
+        self.first: float | None = None
+
+    def tell_attempt(self, run: Any, done: tuple[str, str | None, str, float], error: BaseException | None) -> None:
+        """Tell of an attempt that has ended."""
+        kind = type(error).__name__ if error is not None else None
+        self._tell("attempt", ObservedAttempt(len(run.attempts), *done, kind, *run.place(error)))
+
+    def tell_first(self, run: Any) -> None:
+        """Tell that the first content has come."""
+        now = run.clock()
+        self.first = now - run.opened
+        told = ObservedFirst(run.call.provider.name, run.call.model, self.first, now - run.began)
+        self._tell("first", told)
+
+    def tell_end(self, run: Any, error: BaseException | None) -> None:
+        """Tell that the stream has ended, by this exception if there is one; not if its loop took no step."""
+        if self._context is None:
+            return
+        by_the_caller = run.state == "complete" or isinstance(error, GeneratorExit)
+        text, reasoning = (run.partial, run.reasoning.getvalue()) if run.keep_partial else (None, None)
+        told = ObservedEnd(
+            run.state,
+            None if by_the_caller else error,
+            run.call.provider.name,
+            run.call.model,
+            len(run.attempts),
+            run.clock() - run.opened,
+            self.first,
+            text,
+            reasoning,
+            tuple(run.tool_calls),
+            run.start,
+            run.usage,
+            run.finish,
+            *run.place(error),
+        )
+        self._tell("end", told)
+
+    def _tell(self, method: str, *told: object) -> None:
+        """Call this method of each observer that has it."""
+        for observer in self._observers:
+            if (function := getattr(observer, method, None)) is not None:
+                self._call(observer, method, function, *told)
+
+    def tell_start(self) -> None:
+        """Tell that the loop has begun, and keep the headers that observers return; the first of a name counts."""
+        self._context = copy_context()
+        for observer in self._observers:
+            if (function := getattr(observer, "start", None)) is not None:
+                self.headers = {**self._call(observer, "start", headers_of(function), default={}), **self.headers}
+
+    def with_headers(self, request: Request) -> Request:
+        """Return the request with the observers' headers, but for those that it has already."""
+        for name in self.headers.keys() & request.headers.keys():
+            complain((name,), "the header %s of an observer was left out: the request has one of its own", name)
+        return request._replace(headers={**self.headers, **request.headers})
+
+    def tapped(self, source: Any) -> Any:
+        """Return the source of the HTTP client, behind the observers that note the bytes: flight recorders."""
+        for observer in self._observers:
+            if (function := getattr(observer, "tap", None)) is not None:
+                source = self._call(observer, "tap", function, source, default=source)
+        return source
+
+    def _call(
+        self, observer: object, name: str, function: Callable[..., Any], *told: object, default: Any = None
+    ) -> Any:
+        """Return what the function returns, or `default` if it raises; the log tells of the first time that it does."""
+        context = self._context or copy_context()
+        try:
+            return context.run(function, self.call, *told)
+        except Exception as error:
+            # What ends the stream at this moment is no part of the observer's traceback.
+            error.__suppress_context__ = True
+            kind = type(observer)
+            complain((kind, name), "the observer %s.%s failed in %s, and is told of other streams as before",
+                     kind.__module__, kind.__qualname__, name, exc_info=error)  # fmt: skip
+            return default
+
+
+def headers_of(start: Callable[[ObservedCall], object]) -> Callable[[ObservedCall], dict[str, str]]:
+    """Return a function that calls `start`, and returns its headers, checked, with their names in lower case.
+
+    That raises `TypeError` or `ValueError` for headers that HTTP cannot carry, and for one whose name says that it is
+    secret: it could take the place of a key that the caller's client adds.
+    """
+
+    def checked(call: ObservedCall) -> dict[str, str]:
+        headers = start(call) or {}
+        if not isinstance(headers, Mapping):
+            raise TypeError(f"start must return a mapping of headers or None, not {type(headers).__name__}")
+        for name, value in headers.items():
+            check_header(name, value)
+            if is_secret(name, value):
+                raise ValueError(f"an observer cannot add the header {name}, which is a secret; pass headers= instead")
+        return {name.lower(): value for name, value in headers.items()}
+
+    return checked
+
+
+def complain(what: object, message: str, *words: object, exc_info: BaseException | None = None) -> None:
+    """Log a fault of an observer at the level ERROR, once a process."""
+    if what not in _complained:
+        _complained.add(what)
+        log.error(message, *words, exc_info=exc_info)
+
+
+name_by_package(ObservedCall, ObservedAttempt, ObservedFirst, ObservedEnd)

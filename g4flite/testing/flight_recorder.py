@@ -1,0 +1,290 @@
+"""`flight`: a recorder that keeps the bytes of the last streams, and writes those of a stream that has failed.
+
+    g4flite.observe(flight("flights"))                      # in production: a folder
+    ...
+    g4flite.TruncatedStreamError: ...; flights/openai-20261126T120000-7.txt is its replay file
+
+    with httpx.Client(transport=replay("flights/openai-20261126T120000-7.txt")) as client:    # in a test
+        stream("openai", "Hello", model="gpt-4o-mini", client=client, api_key="none").text()
+
+The recorder is an observer.  It stands between the exchange and the source of the HTTP client, and so keeps what any
+client and any transport reads:
+
+    Tapped.send        ->  Sent: the request and the time at which it went out
+                       <-  TappedResponse: the response's head, noted
+    next piece         <-  noted, TappedBody: the same bytes, with their time
+    end of the stream  ->  Flight.end: if it has failed, the recording is written
+
+While a stream runs, nothing is done but to note.  Secrets are taken out when a file is written.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timezone
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from .._core.errors import G4fliteError, TLSError, UsageError
+from .._core.observed import ObservedCall, ObservedEnd
+from .._core.provider import Request
+from .._core.response.reply import Head, is_delimited
+from .._core.secrets import Secrets, forms_of, redact, secrets_of_client
+from .._core.timers import Timers
+from .._core.transport.deadlines import deadline
+from .recording import FAULTS, TITLE, Entry, end_of, entry_of, escaped, lines_of
+from .secrets import public_headers, tokens_of
+
+# Bytes of one reply that are kept.
+MOST: Final = 4 * 2**20
+
+
+def flight(path: str | PathLike[str], streams: int = 20) -> "Flight":
+    """Return an observer that writes the replay file of each stream that fails into the folder `path`.
+
+    The message of the error names the file.  The requests are written with all messages, without their headers; keys,
+    cookies and passwords become stars.  `streams` is how many streams that have ended are kept in memory, for `dump()`,
+    and how many files at most: the oldest file of this recorder is removed for a new one.  Of a reply, the first 4 MiB
+    are kept.  Raises `ValueError` unless `streams` is at least 1.
+    """
+    return Flight(Path(path), streams)
+
+
+class Sent:
+    """A request that went out, and what came back.
+
+    `began` and the times of `pieces` are those of the clock, `opened` and `ended` seconds since `began`.
+    """
+
+    __slots__ = ("began", "clock", "end", "ended", "head", "headers", "opened", "pieces", "request", "size", "timers")
+
+    def __init__(self, request: Request, timers: Timers) -> None:
+        self.request, self.timers, self.headers = request, timers, timers.sent
+        self.clock = time.monotonic
+        self.began = self.clock()
+        self.head: Head | None = None
+        self.opened = self.ended = 0.0
+        self.pieces: list[tuple[float, bytes]] = []
+        self.size = 0
+        self.end = "left"
+
+    def note(self, piece: bytes) -> bytes:
+        """Keep a piece of the body with the time, and return it."""
+        if self.size < MOST:
+            self.size += len(piece)
+            self.pieces.append((self.clock(), piece))
+        return piece
+
+    def stop(self, error: BaseException) -> None:
+        """Note by which exception the body ended, or that came in the place of a response."""
+        self.ended = self.clock() - self.began
+        if isinstance(error, StopIteration | StopAsyncIteration):
+            self.end = "end"
+        elif isinstance(error, Exception):
+            self.end = self._end_by(error)
+
+    def _end_by(self, error: Exception) -> str:
+        """Return the end of the recording: the exception of httpx that this one is, or that has caused it."""
+        request, secrets = self._as_httpx(), self._entry().secrets
+        for one in (error, error.__cause__):
+            if one is not None and (end := end_of(one, request, secrets)) != "left":
+                return end
+        # An exception of httpx2, or one of ours whose cause was taken out because it quotes a secret.
+        named = (kind.__name__ for kind in type(error).__mro__ if kind.__name__ in FAULTS)
+        name = "ConnectError, SSLError" if isinstance(error, TLSError) else next(named, "")
+        return f"{name}: {escaped(redact(str(error), secrets).encode())}" if name else "left"
+
+    def lines(self) -> list[str]:
+        """Return the lines of a recording, without the secrets."""
+        entry, head = self._entry(), self.head
+        if head is not None:
+            raw = getattr(head.headers, "raw", None) or [(n.encode(), v.encode()) for n, v in head.headers.items()]
+            entry.secrets = forms_of([*entry.secrets, *tokens_of(raw)])
+            entry.headers, entry.status, entry.opened = public_headers(raw, entry.secrets), head.status, self.opened
+            framed = head.open_ended or head.status == 204 or is_delimited(head.headers)
+            entry.version = "HTTP/1.1" if framed else "-"
+        entry.pieces = [(at - self.began, piece) for at, piece in self.pieces]
+        entry.ended, entry.end = self.ended, self.end
+        if self.size >= MOST:
+            entry.end = "left"
+            return [*lines_of(entry), f"# The bytes behind the first {MOST} were not kept."]
+        return [*lines_of(entry)]
+
+    def _as_httpx(self) -> httpx.Request:
+        """Return the request with all headers that went out, and with the timers, as `recording` takes it."""
+        went = [pair for headers, _ in self.headers for pair in getattr(headers, "raw", headers)]
+        own = [(name.encode(), value.encode()) for name, value in self.request.headers.items()]
+        return httpx.Request(
+            self.request.method,
+            self.request.url,
+            headers=[*own, *went],
+            content=self.request.body,
+            extensions={"timeout": {"read": deadline(self.timers, None, self.timers.left)}},
+        )
+
+    def _entry(self) -> Entry:
+        """Return the entry of the request, and its secrets, with those that the caller's client has added."""
+        entry = entry_of(self._as_httpx())
+        added = secrets_of_client(self.headers, self.request.headers, Secrets())
+        entry.secrets = forms_of([*entry.secrets, *added])
+        return entry
+
+
+class Kept:
+    """What is kept of a stream: its call's number and provider, its requests, and its file once there is one."""
+
+    def __init__(self, call: ObservedCall) -> None:
+        self.number, self.provider, self.began = call.id, call.provider, datetime.now(timezone.utc)
+        self.sent: list[Sent] = []
+        self.file: Path | None = None
+
+
+class Flight:
+    """An observer that keeps the bytes of streams; see `flight`.  Any thread may use it."""
+
+    def __init__(self, folder: Path, streams: int) -> None:
+        if type(streams) is not int or streams < 1:
+            raise ValueError(f"streams is how many streams are kept, at least 1, not {streams!r}")
+        self._folder, self._lock = folder, threading.Lock()
+        self._running: dict[int, Kept] = {}
+        self._ended = deque[Kept](maxlen=streams)
+        self._files = deque[Path]()
+        self._most = streams
+
+    def tap(self, call: ObservedCall, source: Any) -> "Tapped":
+        """Return a source that notes what goes over another; it is asked for each attempt."""
+        return Tapped(source, self._running.setdefault(call.id, Kept(call)))
+
+    def end(self, call: ObservedCall, end: ObservedEnd) -> None:
+        """Write the recording of a stream that has failed, and name its file in the error."""
+        kept = self._running.pop(call.id, None)
+        if kept is None:
+            return
+        self._ended.append(kept)
+        error = end.error
+        closed = end.state == "closed" and isinstance(error, G4fliteError)
+        if not isinstance(error, Exception) or isinstance(error, UsageError) or closed or not kept.sent:
+            return
+        told = f"{self._write(kept)} is its replay file"
+        if isinstance(error, G4fliteError):
+            error.advice = f"{error.advice}; {told}" if error.advice else told
+        # Python 3.10 has no notes.
+        elif hasattr(error, "add_note"):
+            error.add_note(told)
+
+    def dump(self) -> list[Path]:
+        """Write a recording of each stream that is kept, those that still run included, and return the files."""
+        with self._lock:
+            every = [*self._ended, *self._running.values()]
+        return [self._write(kept) for kept in every if kept.sent]
+
+    def _write(self, kept: Kept) -> Path:
+        """Write the recording of a stream, unless it has a file, and return the file."""
+        blocks = ("".join(f"{line}\n" for line in sent.lines()) for sent in kept.sent)
+        text = "\n".join([TITLE, *blocks])
+        with self._lock:
+            if kept.file is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                kept.file = self._folder / f"{kept.provider}-{kept.began:%Y%m%dT%H%M%S}-{kept.number}.txt"
+                self._files.append(kept.file)
+            # Others may not read what users have asked.
+            handle = os.open(kept.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            while len(self._files) > self._most:
+                self._files.popleft().unlink(missing_ok=True)
+            return kept.file
+
+
+class Tapped:
+    """A source of the exchange that notes what goes over another."""
+
+    def __init__(self, source: Any, kept: Kept) -> None:
+        self._source, self._kept = source, kept
+
+    def send(self, request: Request, timers: Timers) -> "TappedResponse":
+        """Send a request, and note it."""
+        sent = self._begin(request, timers)
+        try:
+            return TappedResponse(self._source.send(request, timers), sent)
+        except BaseException as error:
+            self._fail(sent, error)
+            raise
+
+    async def asend(self, request: Request, timers: Timers) -> "TappedResponse":
+        """Do the same as `send`, in async."""
+        sent = self._begin(request, timers)
+        try:
+            return TappedResponse(await self._source.asend(request, timers), sent)
+        except BaseException as error:
+            self._fail(sent, error)
+            raise
+
+    def _begin(self, request: Request, timers: Timers) -> Sent:
+        sent = Sent(request, timers)
+        self._kept.sent.append(sent)
+        return sent
+
+    def _fail(self, sent: Sent, error: BaseException) -> None:
+        """Note an error in the place of a response; a request that was not sent is forgotten."""
+        if isinstance(error, UsageError | TypeError):
+            self._kept.sent.remove(sent)
+        else:
+            sent.stop(error)
+
+
+class TappedResponse:
+    """A response whose body is noted while it is read."""
+
+    def __init__(self, response: Any, sent: Sent) -> None:
+        self._response, self.head = response, response.head
+        is_async = hasattr(response.body, "__anext__")
+        self.body: Any = TappedBody(response.body, sent) if is_async else noted(response.body, sent)
+        sent.head, sent.opened = response.head, sent.clock() - sent.began
+
+    def close(self) -> None:
+        """Close the response."""
+        self._response.close()
+
+    async def aclose(self) -> None:
+        """Close the response."""
+        await self._response.aclose()
+
+
+def noted(body: Iterator[bytes], sent: Sent) -> Iterator[bytes]:
+    """Yield the pieces of a body, and note each."""
+    note = sent.note
+    try:
+        for piece in body:
+            yield note(piece)
+    except BaseException as error:
+        sent.stop(error)
+        raise
+    sent.stop(StopIteration())
+
+
+class TappedBody:
+    """An async iterator of the pieces of a body, which are noted.
+
+    It is no generator: the event loop would have to close that.
+    """
+
+    __slots__ = ("_anext", "_note", "_stop")
+
+    def __init__(self, body: AsyncIterator[bytes], sent: Sent) -> None:
+        self._anext, self._note, self._stop = body.__anext__, sent.note, sent.stop
+
+    def __aiter__(self) -> "TappedBody":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return self._note(await self._anext())
+        except BaseException as error:
+            self._stop(error)
+            raise

@@ -1,0 +1,159 @@
+"""The tokens and the cost of streams: which number is counted, estimated or unknown."""
+
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite import Finish, Price, Start, ToolCall, Usage
+from g4flite._core import ledger as ledger_module
+from g4flite._core.ledger import Figure, Ledger, Sums
+from g4flite._core.observed import ObservedCall, ObservedEnd
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
+from tests.core.test_observed import SLOW, ask
+from tests.rows import rows
+
+CALL = ObservedCall(1, "openai", "m", "https://a.test", {}, ({"role": "user", "content": "12345678"},))
+DONE = ObservedEnd(
+    "complete", None, "openai", "m", 1, 1.0, 0.5, "12345", "", (), Start(), None, Finish("stop"), None, 200, None
+)
+COUNTED = Usage(prompt_tokens=100, completion_tokens=10)
+
+
+def end(**fields: Any) -> ObservedEnd:
+    return DONE._replace(**fields)
+
+
+def failed(error: BaseException, **fields: Any) -> ObservedEnd:
+    return end(**{"state": "failed", "error": error, "first": None, "text": "", **fields})
+
+
+# What is told, and the tokens of the prompt and of the answer.
+KNOWN: list[tuple[str, ObservedEnd, Any, Any]] = [
+    ("counted", end(usage=COUNTED), (100, "counted"), (10, "counted")),
+    ("complete, not counted", end(), (2, "estimated"), (2, "estimated")),
+    ("left, not counted", end(state="closed"), (2, "estimated"), (2, "estimated")),
+    ("left, counted at the start", end(state="closed", usage=Usage(100, 1)), (100, "counted"), (2, "estimated")),
+    ("left, counted behind", end(state="closed", usage=Usage(100, 50)), (100, "counted"), (50, "estimated")),
+    ("reasoning and a tool call", end(reasoning="1234", tool_calls=(ToolCall("c", "now", '{"a":1}'),)),
+     (2, "estimated"), (6, "estimated")),
+    ("complete without content", end(first=None, text=""), (2, "estimated"), (0, "estimated")),
+    ("not kept", end(text=None, reasoning=None), (2, "estimated"), (None, "unknown")),
+    ("not kept, counted", end(text=None, reasoning=None, usage=COUNTED), (100, "counted"), (10, "counted")),
+    ("refused", failed(g4flite.RateLimitError("x")), (0, "estimated"), (0, "estimated")),
+    ("not connected", failed(g4flite.ConnectError("x")), (0, "estimated"), (0, "estimated")),
+    ("silent", failed(g4flite.FirstTokenTimeoutError("x")), (2, "estimated"), (None, "unknown")),
+    ("cancelled before the first text", end(state="closed", error=KeyboardInterrupt(), first=None, text=""),
+     (2, "estimated"), (None, "unknown")),
+    ("refused in the middle", failed(g4flite.OverloadedError("x"), first=0.5, text="1234"),
+     (2, "estimated"), (1, "estimated")),
+]  # fmt: skip
+
+
+@rows(("name", "told", "prompt", "completion"), KNOWN)
+def test_each_number_says_how_it_is_known(name: str, told: ObservedEnd, prompt: Any, completion: Any) -> None:
+    entry = Ledger({"m": (1, 1)})._entry(CALL, told)
+    assert (entry.prompt_tokens, entry.completion_tokens) == (prompt, completion)
+    marks = {prompt[1], completion[1]}
+    worst = next(mark for mark in ("unknown", "estimated", "counted") if mark in marks)
+    assert entry.cost[1] == worst
+    assert (entry.cost[0] is None) == (worst == "unknown")
+
+
+@rows(
+    ("message", "tokens"),
+    [
+        ({"role": "user", "content": "\u00e9\u00e9\u00e9"}, 2),
+        ({"role": "user", "content": [{"type": "text", "text": "12345"}]}, 2),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://a.test"}}]}, None),
+        ({"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "now", "arguments": "{}"}}]}, 2),
+        ({"role": "assistant", "content": None}, 0),
+    ],
+)
+def test_a_prompt_is_estimated_from_its_text_alone(message: Any, tokens: int | None) -> None:
+    entry = Ledger()._entry(CALL._replace(messages=(message,)), end())
+    assert entry.prompt_tokens == (tokens, "unknown" if tokens is None else "estimated")
+
+
+@rows(
+    ("price", "cost"),
+    [
+        ((2, 10), 100 * 2 + 10 * 10),
+        (Price(2, 10), 100 * 2 + 10 * 10),
+        (Price(2, 10, cached=1), 60 * 2 + 40 * 1 + 10 * 10),
+        (Price(2, 10, cached=1, cache_write=3), 30 * 2 + 40 * 1 + 30 * 3 + 10 * 10),
+        ((0, 0), 0),
+    ],
+)
+def test_cached_tokens_have_a_price_of_their_own(price: Any, cost: float) -> None:
+    told = end(usage=Usage(100, 10, cached_tokens=40, cache_write_tokens=30))
+    assert Ledger({"m": price})._entry(CALL, told).cost == (pytest.approx(cost / 1e6), "counted")
+
+
+def test_the_model_that_answered_is_priced_first_and_a_provider_s_own_before_all() -> None:
+    told = end(usage=Usage(1_000_000, 0), start=Start("c", "m-2026"))
+    prices: dict[str, Any] = {"m": (1, 0)}
+    for name, price in [("openai/m", 2), ("m-2026", 3), ("openai/m-2026", 4)]:
+        assert Ledger(prices)._entry(CALL, told).cost[0] == price - 1
+        prices[name] = (price, 0)
+    assert Ledger(prices)._entry(CALL, told).cost[0] == 4
+
+
+@rows("wrong", [5, (1,), ("a", 1), (1, -2), (None, 1), (1, 2, 3, 4, 5), {"input": 1}])
+def test_prices_that_are_no_numbers_are_refused(wrong: Any) -> None:
+    with pytest.raises(g4flite.OptionError, match="'m' must have a Price"):
+        Ledger({"m": wrong})
+
+
+def test_a_model_without_a_price_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    import genai_prices
+
+    told = end(model="gpt-4o-mini", usage=Usage(1000, 100))
+    usage = genai_prices.Usage(input_tokens=1000, output_tokens=100)
+    listed = float(genai_prices.calc_price(usage, "gpt-4o-mini", provider_id="openai").total_price)
+    assert listed > 0
+    for provider, start in (
+        ("openai", Start()),
+        ("openai", Start("c", "no-such-model")),
+        ("openai-responses", Start()),
+    ):
+        assert Ledger()._entry(CALL, told._replace(provider=provider, start=start)).cost == (listed, "counted")
+    assert Ledger()._entry(CALL, end(usage=COUNTED)).cost == (None, "unknown")
+    monkeypatch.setattr(ledger_module, "find_spec", lambda name: None)
+    assert Ledger()._entry(CALL, told).cost == (None, "unknown")
+
+
+def test_the_sums_of_all_streams_hold_those_that_were_left_and_failed(driver: Driver, server: Emulator) -> None:
+    ledger = Ledger({"m": (1_000_000, 1_000_000)})
+    server.script = Script()
+    driver.read(ask(server, ledger))
+    driver.read(ask(server, ledger, model="free"))
+    server.script = SLOW
+    driver.read(ask(server, ledger), limit=1)
+    server.script = Script(status=401)
+    with pytest.raises(g4flite.AuthenticationError):
+        driver.read(ask(server, ledger))
+    assert ledger.by_model["openai", "m"] == Sums(
+        3, Figure(counted=1, estimated=1), Figure(counted=3, estimated=1), Figure(counted=4, estimated=2)
+    )
+    assert ledger.by_model["openai", "free"] == Sums(1, Figure(1), Figure(3), Figure(unknown=1))
+    assert ledger.total == Sums(4, Figure(2, 1), Figure(6, 1), Figure(4, 2, 1))
+    assert (ledger.total.cost.known, repr(ledger)) == (6, f"<Ledger: {ledger.total}>")
+
+
+def test_many_threads_may_share_a_ledger() -> None:
+    ledger, told = Ledger({"m": (1, 1)}), end(usage=COUNTED)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=lambda: [ledger.end(CALL, told) for _ in range(500)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert ledger.total.prompt_tokens == Figure(counted=200_000)
