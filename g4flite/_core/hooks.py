@@ -59,12 +59,10 @@ def _forget(observers: tuple[Any, ...]) -> None:
 
 
 def as_observers(observer: object) -> tuple[Any, ...]:
-    """Return the observers that an argument `observer=` means: one or a list of them, None for none.
+    """Return the observers that an argument `observer=` means: one or a list of them.
 
     Raises `OptionError` for an object without one of the methods, and for a method that is async.
     """
-    if observer is None:
-        return ()
     several = isinstance(observer, Sequence) and not isinstance(observer, str)
     observers: tuple[Any, ...] = tuple(observer) if several else (observer,)  # type: ignore[arg-type]
     for one in observers:

@@ -173,9 +173,9 @@ class Flight:
         told = f"{self._write(kept)} is its replay file"
         if isinstance(error, G4fliteError):
             error.advice = f"{error.advice}; {told}" if error.advice else told
-        # Python 3.10 has no notes.
-        elif hasattr(error, "add_note"):
-            error.add_note(told)
+        else:
+            # Python 3.10 has no notes.
+            getattr(error, "add_note", repr)(told)
 
     def dump(self) -> list[Path]:
         """Write a recording of each stream that is kept, those that still run included, and return the files."""

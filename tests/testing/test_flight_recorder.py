@@ -12,8 +12,10 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite._core import exchange
+from g4flite._core.provider import Request
+from g4flite._core.timers import Timers
 from g4flite.testing import Emulator, Script, flight
-from g4flite.testing.flight_recorder import Flight
+from g4flite.testing.flight_recorder import Flight, Sent
 from tests.conftest import TRANSPORT, Driver
 from tests.conftest import httpx as clients
 from tests.core.test_observed import AT_ONCE, FRAME, SLOW, ask
@@ -241,3 +243,21 @@ def test_an_end_that_it_was_not_told_the_beginning_of_is_nothing_to_it(tmp_path:
     assert isinstance(recorder, Flight)
     recorder.end(CALL, DONE)
     assert recorder.dump() == []
+
+
+@rows(
+    ("error", "end"),
+    [
+        (g4flite.ConnectError("refused: key-1234567"), "ConnectError: refused: ***"),
+        (g4flite.TLSError("bad certificate"), "ConnectError, SSLError: bad certificate"),
+        (g4flite.TransportError("lost"), "TransportError: lost"),
+        (ZeroDivisionError("of a hook"), "left"),
+        (StopIteration(), "end"),
+        (KeyboardInterrupt(), "left"),
+    ],
+)
+def test_a_failure_whose_cause_was_taken_out_is_recorded_by_its_class(error: BaseException, end: str) -> None:
+    """The cause is taken out if it quotes a secret."""
+    sent = Sent(Request("http://a.test", {"authorization": "Bearer key-1234567"}, b"{}"), Timers(g4flite.Timeout()))
+    sent.stop(error)
+    assert sent.lines()[-1].split(" ", 2)[2] == end
