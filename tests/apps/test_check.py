@@ -122,9 +122,9 @@ def without(body: bytes, *marks: bytes) -> bytes:
     return b"".join(block + end for block in body.split(end)[:-1] if not any(mark in block for mark in marks))
 
 
-# Dialects that no provider of their name or "openai" describes: the first is "azure-openai", the second sends no end
+# Dialects that no provider of their name or "openai" describes: two have other paths, and the last sends no end
 # marker.
-OTHERWISE = ("azure", "transformers")
+OTHERWISE = ("azure", "google", "transformers")
 # A provider, and a script or a `reply` function without a fault.
 HEALTHY: dict[str, tuple[str, Any]] = {
     **{name: (name, Script()) for name in (*OPEN, *FOUNDERS)},
