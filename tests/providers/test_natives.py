@@ -519,7 +519,7 @@ def called(number: int, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("output", [
-    [called(1), called(2)], [called(2), called(1)], [called(1, id="x"), called(2, id="y")],
+    [called(1), called(2)], [called(2), called(1)], [called(1, id="x"), called(2, id="y")], [called(2)],
 ])  # fmt: skip
 def test_a_call_that_stands_in_the_response_alone_is_a_call(output: list[Any]) -> None:
     done = named("response.output_item.done", output_index=0, item=called(1))

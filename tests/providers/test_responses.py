@@ -133,15 +133,6 @@ class TestResponses:
             ]
             assert items[-1] == "done"
 
-    def test_a_list_of_all_calls_that_misses_one_for_another_is_an_error(self) -> None:
-        done = self.named("response.output_item.done", output_index=0, item=self.item(1))
-        *items, error = read("openai-responses", sse(done, self.end(output=[self.item(2)])))
-        assert [i.id for i in items if isinstance(i, ToolCall)] == ["a1"]
-        assert "the list of all calls has it, and not one that came before" in str(error)
-        # A list that has both, or none, is none.
-        for output in ([self.item(1), self.item(2)], []):
-            assert read("openai-responses", sse(done, self.end(output=output)))[-1] == "done"
-
     def delta(self, item: str | None, index: int | None, delta: str) -> Any:
         where = {"item_id": item} if item else {}
         where |= {"output_index": index} if index is not None else {}  # type: ignore[dict-item]

@@ -97,8 +97,7 @@ without an id, or with the id of another call, gets a random id, so that it is u
 process made the others.
 
 5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
-with its id, or, as services make new ids there, one of its name with the same arguments.  If an entry is a new call and
-a call that came before has none, it is an error.
+with its id, or, as services make new ids there, one of its name with the same arguments.  Others are new calls.
 
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
@@ -280,9 +279,7 @@ class ToolCalls:
         that the protocol lists all calls once more, so that no entry is the call of another entry.
         """
         part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
-        known = self._settled(part, last)
-        call = known or self._new(part)
-        call.unheard = last and not known
+        call = self._settled(part, last) or self._new(part)
         text, before = part.text, call.text.getvalue()
         if part.name and call.name not in (None, part.name):
             raise unclear(call, f"it comes again under the name {part.name!r}")
@@ -296,9 +293,6 @@ class ToolCalls:
             self._seen.note(call, part, self._slots, self._calls[-1])
         call.id, call.name = call.id or part.id, call.name or part.name
         yield from self._put(call, text[len(before) :] if text.startswith(before) else "")
-        if call.unheard and not call.given and call.name is not None:
-            # Arguments that are `{}` are given out at the end, but the call has its place here.
-            yield self._delta(call, "")
 
     def _settled(self, part: Fragment, last: bool) -> PartialCall | None:
         """Return the call whose complete arguments these are; None if it did not come yet."""
@@ -348,7 +342,7 @@ class ToolCalls:
             if call.spare:
                 yield from self._fill(call)
         waiting = self._calls[self._first :]
-        if all(call.stopped and call.whole and call.name and not call.unheard for call in waiting):
+        if all(call.stopped and call.whole and call.name for call in waiting):
             self._seen.check(self._calls, self._first)
             yield from [piece for call in waiting for piece in self._end(call)]
 
@@ -364,9 +358,6 @@ class ToolCalls:
                 yield from self._put(self._new(Fragment([], call.head, call.name)), call.echo[: call.echoed])
             if call.echoed and call.head is None:
                 raise unclear(call, AGAIN)
-        unheard = next((call for call in self._calls if call.unheard), None)
-        if unheard is not None and not all(call.listed for call in self._calls):
-            raise unclear(unheard, "the list of all calls has it, and not one that came before")
         self._seen.check(self._calls, self._first)
         yield from [piece for call in self._calls[self._first :] for piece in self._end(call)]
 

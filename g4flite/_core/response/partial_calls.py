@@ -85,8 +85,8 @@ class PartialCall:
         self.spare = self.empty = ""
         # Whether the service has ended the call, and whether the `ToolCall` was given out.
         self.stopped = self.out = False
-        # Whether it came whole with its name; whether it came in a list of all calls, and nowhere before.
-        self.sure = self.listed = self.unheard = False
+        # Whether it came whole with its name, and whether it came so in a list of all calls.
+        self.sure = self.listed = False
         # Whether the service says where it begins, and whether another call began before it was ended.
         self.begins = self.overlapped = False
         # The call in the same slot that was not whole when this one began.
