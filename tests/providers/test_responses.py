@@ -109,6 +109,30 @@ class TestResponses:
         names = {"id": f"fc{number}", "call_id": f"a{number}", "name": "add"}
         return {"type": "function_call", **names, "arguments": f'{{"x": {number}}}', **more}
 
+    @pytest.mark.parametrize("arguments", ['{"x": 1}', "", "{}"])
+    @pytest.mark.parametrize("ids", [{"id": "fc9", "call_id": "a9"}, {"call_id": "a9"}, {"id": None, "call_id": "a9"}])
+    def test_the_last_event_may_list_a_call_under_other_ids(self, arguments: str, ids: dict[str, Any]) -> None:
+        """vllm-project/vllm#47916"""
+        call, twin = self.item(1, arguments=arguments), self.item(2, arguments=arguments)
+        added = self.named("response.output_item.added", output_index=0, item={**call, "arguments": ""})
+        done = [self.named("response.output_item.done", output_index=n, item=c) for n, c in enumerate((call, twin))]
+        listed = [{**call, "arguments": arguments or "{}", **ids}]
+        for events, output, expected in (
+            ((added, self.delta("fc1", 0, arguments), done[0]), listed, ["a1"]),
+            # In each event another id.
+            ((added, self.delta("fc1", 0, arguments), self.named(
+                "response.output_item.done", output_index=0, item={**call, "id": "fc5", "call_id": "a5"}
+            )), listed, ["a1"]),
+            # Equal calls are two calls, and a third one that is listed alone is a third.
+            (done, listed * 2, ["a1", "a2"]),
+            (done, listed * 3, ["a1", "a2", "a9"]),
+        ):  # fmt: skip
+            items = read("openai-responses", sse(*events, self.end(output=output)))
+            assert [(i.id, i.arguments) for i in items if isinstance(i, ToolCall)] == [
+                (key, arguments or "{}") for key in expected
+            ]
+            assert items[-1] == "done"
+
     def delta(self, item: str | None, index: int | None, delta: str) -> Any:
         where = {"item_id": item} if item else {}
         where |= {"output_index": index} if index is not None else {}  # type: ignore[dict-item]

@@ -97,6 +97,9 @@ that is no JSON, and one whose pieces differ from the arguments that the service
 without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
 process made the others.
 
+5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
+with its id, or, as services make new ids there, one of its name with the same arguments.  Others are new calls.
+
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
 and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index); pydantic-ai's recordings (`id: ""`);
@@ -264,13 +267,8 @@ class ToolCalls:
         numbered = next((self._slots[key] for key in own), None)
         if numbered is not None and (part.id is None or numbered.id in (None, part.id)):
             return numbered
-        calls = [
-            call
-            for call in self._calls
-            if not (last and call.listed)
-            and part.name in (None, call.name)
-            and (part.id is None or call.id in (None, part.id))
-        ]
+        named = [call for call in self._calls if not (last and call.listed) and part.name in (None, call.name)]
+        calls = [call for call in named if part.id is None or call.id in (None, part.id)]
         for call in calls:
             # Equal calls without ids are two calls.
             known = last or not call.stopped or (part.id is not None and call.id == part.id)
@@ -279,7 +277,11 @@ class ToolCalls:
         waiting = [call for call in calls if not call.stopped]
         if part.name is None and sum(not call.begun for call in waiting) > 1:
             raise unclear(waiting[-1], "its arguments may be those of another call that waits for them")
-        return waiting[-1] if waiting else None
+        if waiting:
+            return waiting[-1]
+        # vLLM makes new ids for the same call (vllm-project/vllm#47916).
+        again = (call for call in named if last or (call is numbered and not call.stopped))
+        return next((call for call in again if _equal(call.said, part.text or EMPTY)), None)
 
     @_with_errors
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
