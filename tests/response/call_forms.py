@@ -103,6 +103,9 @@ def chat(random: Random, form: dict[str, Any], calls: list[tuple[str, Any]]) -> 
         form["chunks"] = "one each"
         # A name with arguments is complete.
         form["head"] = form["head"] and None
+    if form["ids"] == "new" and form["names"] == "each" and form["head"] == "{}":
+        # With a name and an id of its own, `{}` is a whole call, as Ollama and Gemini send it.
+        form["head"] = "piece"
     if form["ids"] == "first call" and form["index"] != "right":
         # A name without an id, behind a head without arguments, is the rest of the head's name.
         form["order"] = "sequential"

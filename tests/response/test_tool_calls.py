@@ -311,6 +311,54 @@ def test_arguments_that_end_too_early_are_given_out_as_they_came() -> None:
     assert joined((0, "a", "t", ONE), (0, "a", "t", '{"po')) == [("a", "t", ONE), (MADE, "t", '{"po')]
 
 
+# Each slot holds one call, whose id no other call has.
+STANDARD = {
+    "no arguments, then some": [
+        (0, "a", "t", ""), (1, "b", "t", ""), (1, NONE, NONE, '{"po'), (1, NONE, NONE, 'rt": 1}'),
+    ],
+    "some arguments, then none": [(0, "a", "t", ""), (0, NONE, NONE, ONE), (1, "b", "t", "")],
+    "no arguments, then all at once": [(0, "a", "t", ""), (1, "b", "t", ONE)],
+    "{}, then some": [(0, "a", "t", "{}"), (1, "b", "t", ""), (1, NONE, NONE, ONE)],
+    "equal, in pieces and at once": [(0, "a", "t", ""), (0, NONE, NONE, ONE), (1, "b", "t", ONE)],
+    "equal, at once and in pieces": [(0, "a", "t", ONE), (1, "b", "f", ""), (1, NONE, NONE, ONE)],
+    "both broken by the model": [
+        (0, "a", "t", ""), (0, NONE, NONE, ONE + "}"), (1, "b", "f", ""), (1, NONE, NONE, '{"port" 2}'),
+    ],
+    "both broken by the model, at once": [(0, "a", "t", ONE + "}"), (1, "b", "f", '{"port" 2}')],
+    "both cut off": [(0, "a", "t", '{"po'), (1, "b", "f", '{"po')],
+    "none has arguments": [(0, "a", "t", ""), (1, "b", "t", "")],
+    "interleaved, and the last has none": [
+        (0, "a", "t", ""), (1, "b", "f", ""), (2, "c", "f", ""), (0, NONE, NONE, ONE), (1, NONE, NONE, TWO),
+    ],
+    "no arguments while the first goes on": [(0, "a", "t", '{"po'), (1, "b", "f", ""), (0, NONE, NONE, 'rt": 1}')],
+}  # fmt: skip
+# Each call came at once, whatever its index is.
+ENTRIES = {
+    f"{text}, index {index}, {frame}": (index, texts, frame)
+    for text, texts in {"{} first": ("{}", ONE), "{} last": (ONE, "{}"), "equal": (ONE, ONE),
+                        "both broken": (ONE + "}", '{"port" 2}')}.items()
+    for index in (0, 7, NONE)
+    for frame in ("one frame", "two frames")
+}  # fmt: skip
+
+
+@rows("form", STANDARD)
+def test_on_the_standard_wire_calls_come_out_as_they_came(form: str) -> None:
+    texts: dict[int, str] = {}
+    for slot, *_, text in STANDARD[form]:
+        texts[slot] = texts.get(slot, "") + text
+    heads = [fragment for fragment in STANDARD[form] if fragment[1]]
+    assert joined(*STANDARD[form]) == [(key, name, texts[slot] or "{}") for slot, key, name, _ in heads]
+
+
+@rows("form", ENTRIES)
+def test_calls_that_came_whole_with_ids_of_their_own_come_out_as_they_came(form: str) -> None:
+    index, texts, frame = ENTRIES[form]
+    calls = [(key, "t", text) for key, text in zip("ab", texts, strict=True)]
+    fragments = [(index, *call) for call in calls]
+    assert joined(*([fragments] if frame == "one frame" else fragments)) == calls
+
+
 UNDECIDABLE = {
     "a second object in one piece": ([(0, "a", "t", ONE + TWO)], "'t' with the id 'a'"),
     "a second object, the same": ([(0, "a", "t", f"{ONE} {ONE}")], "'t' with the id 'a'"),
@@ -424,6 +472,7 @@ FORMS = {
     "one call": [*ONE_CALL.values()],
     "one id": [*SAME_ID.values()],
     "broken": [*BROKEN.values()],
+    "standard": [*STANDARD.values()],
     "undecidable": [row for row, _ in UNDECIDABLE.values()],
 }
 
@@ -496,6 +545,8 @@ BLOCKS: dict[str, tuple[list[Any], Any]] = {
         piece(0, 'st": 2}'), stop(0), stop(0)], None),
     "two objects": ([tool(0, "a"), piece(0, ONE), piece(0, TWO), stop(0)], None),
     "two objects in one piece": ([tool(0, "a"), piece(0, ONE + TWO), stop(0)], None),
+    "never stopped, the last without input, numbered one lower": ([tool(1, "a"), tool(2, "b"), piece(1, ONE),
+        tool(3, "c"), piece(2, TWO)], None),
     "one right, one not": ([tool(0, "a"), piece(0, '{"po'), tool(1, "b"), piece(1, ONE + TWO)], None),
 }  # fmt: skip
 
@@ -742,6 +793,20 @@ def test_calls_with_an_index_each_are_joined_however_they_are_cut_and_mixed(
             order = [other for other in order if other != number]
     indices = [fragment[0] for fragment in fragments if fragment[2]]
     assert [(name, text) for _, name, text in joined(*fragments)] == [calls[number] for number in indices]
+
+
+ANY = ARGUMENTS | st.sampled_from(["", "{}", ONE, ONE + "}", '{"port" 1}', '{"port": ', "port 1", "null"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(["t", "f", "get_t"]), ANY), min_size=1, max_size=4), st.data())
+def test_on_the_standard_wire_any_calls_come_out_as_they_came(
+    calls: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    fragments: list[Fragment] = []
+    for number, (name, text) in enumerate(calls):
+        head, *pieces = cut(text, data)
+        fragments += [(number, f"i{number}", name, head), *((number, NONE, NONE, piece) for piece in pieces)]
+    assert [(name, text) for _, name, text in joined(*fragments)] == [(name, text or "{}") for name, text in calls]
 
 
 @given(CALLS, st.sampled_from(["ids", "no ids", "repeated ids"]), st.sampled_from(["", "name", "id and name"]),

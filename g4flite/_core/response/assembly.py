@@ -113,9 +113,9 @@ from typing import Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
-from ..numbers import Number, dumps, loads, scan_exactly
+from ..numbers import Number, dumps, scan_exactly
 from .partial_call import PartialCall, unclear
-from .readings import Fragment, Readings, Slots, compared
+from .readings import Fragment, Readings, Slots, value_of
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -469,8 +469,6 @@ class ToolCalls:
                     call.joined, part = True, part._replace(name=f"{call.name}{part.name}")
                 call.name = part.name
         if part.name:
-            # The head of a second call, or the same head again?
-            call.doubtful |= bool(call.frame and not part.text and not part.id)
             call.heads += 1
             call.frame = self._seen.frames
         call.bare |= bool(part.text) and not part.name
@@ -533,11 +531,14 @@ class ToolCalls:
         if before is not None and not before.stopped and (before.begins or not before.whole):
             call.rival = before
         if self._calls:
-            self._calls[-1].overlapped = not self._calls[-1].stopped
+            self._calls[-1].overlapped = self._calls[-1].begins and not self._calls[-1].stopped
         call.full_head = text.strip() not in ("", EMPTY)
         shared = [key for key in keys if key in self._slots]
         self._seen.numbered &= len(shared) < len(keys)
         self._seen.shared.update(shared)
+        if keys and isinstance(keys[0], int):
+            self._seen.rising &= keys[0] > self._seen.highest
+            self._seen.highest = keys[0]
         self._seen.own_ids &= bool(id) and id not in self._by_id
         self._seen.identified &= self._seen.own_ids
         self._seen.in_order &= name is not None
@@ -649,16 +650,14 @@ def place_of(slot: object) -> str | int | None:
     """
     if isinstance(slot, str):
         short = int(slot) if slot.isdecimal() and len(slot) < 20 else slot or None
-        return short if len(slot) <= LONGEST_ID else hash(slot)
+        return short if len(slot) <= LONGEST_ID else str(hash(slot))
     return slot if isinstance(slot, int) and not isinstance(slot, bool) else None
 
 
 def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
-    try:
-        return compared(loads(one)) == compared(loads(other))
-    except (ValueError, RecursionError):
-        return False
+    value = value_of(one)
+    return value is not None and value == value_of(other)
 
 
 def _followed(text: str) -> bool:

@@ -44,9 +44,8 @@ class PartialCall:
         self.full_head = False
         # Whether the first piece had all arguments.
         self.at_once = False
-        # Whether the head came twice, which may have been two calls.
-        self.heads = 0
-        self.doubtful = self.bare = False
+        # How many fragments gave the name, and whether one with arguments did not.
+        self.heads, self.bare = 0, False
         # Whether the name came in two pieces, or behind arguments.
         self.joined = False
         self._pairs = SurrogatePairs()
@@ -95,21 +94,6 @@ class PartialCall:
         return self.text.getvalue() or self.spare or self.empty or "{}"
 
     @property
-    def clean(self) -> bool:
-        """Whether the arguments are one object with its last brace, and nothing behind it."""
-        return self.nesting.whole and self.nesting.is_object
-
-    @property
-    def trails(self) -> bool:
-        """Whether other text stands behind what begins like JSON."""
-        return self.nesting.whole and not self.nesting.is_object and self.like_json
-
-    @property
-    def like_json(self) -> bool:
-        """Whether the arguments begin like an object, a list or a string."""
-        return self.said.lstrip()[:1] in ("{", "[", '"')
-
-    @property
     def waits(self) -> bool:
         """Whether more may come, before a call that came later."""
         return not self.stopped and (self.begins or not self.whole)
@@ -118,6 +102,11 @@ class PartialCall:
     def lacking(self) -> bool:
         """Whether neither arguments nor `{}` came."""
         return not (self.pieces or self.empty or self.spare)
+
+    @property
+    def entry(self) -> bool:
+        """Whether it came at once, with its name and its arguments."""
+        return self.heads < 2 and self.whole and not (self.bare or self.joined)
 
     @property
     def whole(self) -> bool:
