@@ -360,6 +360,12 @@ def test_calls_that_came_whole_with_ids_of_their_own_come_out_as_they_came(form:
 
 
 UNDECIDABLE = {
+    "the last has no arguments, and those of the first came behind its head": (
+        [(0, "a", "t", ""), (1, "b", "f", ""), (0, NONE, NONE, '{"po'), (0, NONE, NONE, 'rt": 1}')], "'f' with the id",
+    ),
+    "the last is cut off, and more of the first came behind its head": (
+        [(0, "a", "t", '{"x": "'), (1, "b", "f", '{"port": 1'), (0, NONE, NONE, '}"'), (0, NONE, NONE, "}")], "id 'b'",
+    ),
     "a second object in one piece": ([(0, "a", "t", ONE + TWO)], "'t' with the id 'a'"),
     "a second object, the same": ([(0, "a", "t", f"{ONE} {ONE}")], "'t' with the id 'a'"),
     "a second object, torn": ([(0, "a", "t", '{"port": 1}{"po'), (0, NONE, NONE, 'rt": 2}')], "'t' with the id 'a'"),

@@ -5,7 +5,8 @@ are (missing, `{}`, equal, or broken by the model):
 
 - a call that is named and whole in an item of its own;
 - calls on the *standard wire*: each began with its name and an id of its own, at a higher index than the one before,
-  and each fragment stands in its call's slot.  For calls that have a
+  and each fragment stands in its call's slot.  An error is left: the last call is not complete, none but the first
+  call has pieces without a name, and such a piece came that the last call could have, too.  For calls that have a
   beginning and an end, the wire is not standard if one began inside of another and one has no arguments;
 - calls that came whole at once, with a name and an id of their own each, whatever their indices are.
 
@@ -103,6 +104,8 @@ class Readings:
         placed &= not any(call.joined or (call.heads > 1 and call.bare) for call in calls)
         lacking, unended = any(call.lacking for call in calls), any(call.overlapped for call in calls)
         if placed and self.own_ids and not (lacking and unended):
+            if calls and self.mixed and not calls[-1].whole and not any(call.bare for call in every[1:]):
+                raise unclear(calls[-1], MISSING if calls[-1].lacking else NO_JSON)
             return
         if all(call.sure or (call.entry and self.own_ids) for call in calls):
             return
