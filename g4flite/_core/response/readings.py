@@ -24,8 +24,7 @@ if a name came late or in pieces, a fragment stood in another slot, or the last 
   whose arguments are no JSON                       another one's are none, either; the next call begins with them; the
                                                     last call could have a piece of another; or the slots do not tell
                                                     its pieces, unless all came with its name, or it is the last and cut
-  whose arguments equal another call's              name and id are the same, in a reply that is not
-                                                    numbered; or the reply is odd, or only one of the
+  whose arguments equal another call's              name and id are the same; or the reply is odd, or only one of the
                                                     two has an id or came at once (unless both are `{}`)
 
 A call whose name came again, with nameless pieces, and whose arguments are no JSON, is always one.  An id that came in
@@ -152,7 +151,7 @@ class Readings:
             same = call.id in self.repeated and (call.id, call.name) == (other.id, other.name)
             # Many calls have the arguments {}.
             unlike = call.full_head != other.full_head or (call.id is None) != (other.id is None)
-            if (same and not self.numbered) or ((call.pieces or call.spare) and (odd or unlike)):
+            if same or ((call.pieces or call.spare) and (odd or unlike)):
                 raise unclear(call, AGAIN_WHOLE)
 
 
