@@ -215,6 +215,9 @@ ONE_CALL = {
     "all again at the end": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, "a", "get_t", ONE)],
     "all again, spelled otherwise": [*in_fragments(0, "a", "get_t", '{"po', 'rt": 1}'), (0, "a", "get_t", SPELLED)],
     "an empty last fragment": [(0, "a", "get_t", ONE), (0, "a", "get_t", ""), (0, "", "", ""), (0, NONE)],
+    "the arguments again as text": [*in_fragments(0, "a", "get_t", ONE), (0, NONE, NONE, json.dumps(ONE))],
+    "the arguments again as text, with the id": [(0, "a", "get_t", ONE), (0, "a", NONE, json.dumps(SPELLED))],
+    "all again, the arguments as text": [*in_fragments(0, "a", "get_t", ONE), (0, "a", "get_t", json.dumps(ONE))],
     "a brace at the begin of a piece": [(0, "a", "get_t", piece) for piece in ('{"port": ', "1", "}")],
 }  # fmt: skip
 
@@ -556,6 +559,11 @@ BLOCKS: dict[str, tuple[list[Any], Any]] = {
         piece(0, 'st": 2}'), stop(0), stop(0)], None),
     "two objects": ([tool(0, "a"), piece(0, ONE), piece(0, TWO), stop(0)], None),
     "two objects in one piece": ([tool(0, "a"), piece(0, ONE + TWO), stop(0)], None),
+    "at one number, and never stopped": ([tool(0, "a"), piece(0, ONE), tool(0, "b"), piece(0, TWO), stop(0)],
+        [("a", "t", ONE), ("b", "t", TWO)]),
+    "at one number, all at the start, and never stopped": ([tool(0, "a", port=1), tool(0, "b"), piece(0, TWO)],
+        [("a", "t", ONE), ("b", "t", TWO)]),
+    "at one number, never stopped, and the first not whole": ([tool(0, "a"), tool(0, "b"), piece(0, TWO)], None),
     "never stopped, the last without input, numbered one lower": ([tool(1, "a"), tool(2, "b"), piece(1, ONE),
         tool(3, "c"), piece(2, TWO)], None),
     "one right, one not": ([tool(0, "a"), piece(0, '{"po'), tool(1, "b"), piece(1, ONE + TWO)], None),

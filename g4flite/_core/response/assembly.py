@@ -70,11 +70,10 @@ nothing either, unless a name comes with it.
                                                                         and "get_now"
   another name        else: one name in pieces, or two calls?           is an error
   no id, no name      began while the call before in this slot was not  is an error
-                      whole, or not ended if the service says where
-                      calls end; unless the reply is numbered so far
+                      whole; unless the reply is numbered so far
   anything            is not whole                                      goes on with the arguments
   the same arguments  is whole, and the fragment has no new id          says nothing: they are sent again, at once (in
-                                                                        any spelling of JSON) or in pieces
+                                                                        any spelling, or as JSON of a text) or in pieces
   real arguments      has `{}` so far                                   replaces them (error if a name comes with them,
                                                                         and an id with either)
   arguments that open is whole, and its name came again, with them or   begins a call
@@ -447,6 +446,9 @@ class ToolCalls:
         This is the second table, up to the arguments of a call that is not whole.
         """
         bare = not part.id and not part.name
+        # LiteLLM sends them so at the end (BerriAI/litellm#20480).
+        if call.whole and part.name in (None, call.name) and _text_of(part.text, call.said):
+            return
         if part.name and call.name is None:
             call.joined = True
             call.name, part, call.frame = part.name, part._replace(name=None), self._seen.frames
@@ -528,7 +530,7 @@ class ToolCalls:
         call = PartialCall(id or None, name)
         call.index = len(self._calls)
         before = self._here(keys)
-        if before is not None and not before.stopped and (before.begins or not before.whole):
+        if before is not None and before.waits:
             call.rival = before
         if self._calls:
             self._calls[-1].overlapped = self._calls[-1].begins and not self._calls[-1].stopped
@@ -658,6 +660,12 @@ def _equal(one: str, other: str) -> bool:
     """Return whether two texts are JSON and have the same value."""
     value = value_of(one)
     return value is not None and value == value_of(other)
+
+
+def _text_of(text: str, arguments: str) -> bool:
+    """Return whether a text is JSON of a text that is the arguments."""
+    value = value_of(text) if text.lstrip().startswith('"') else None
+    return value is not None and _equal(str(value[0]), arguments)
 
 
 def _followed(text: str) -> bool:

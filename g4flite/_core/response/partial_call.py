@@ -96,7 +96,7 @@ class PartialCall:
     @property
     def waits(self) -> bool:
         """Whether more may come, before a call that came later."""
-        return not self.stopped and (self.begins or not self.whole)
+        return not (self.stopped or self.whole or self.spare)
 
     @property
     def lacking(self) -> bool:
