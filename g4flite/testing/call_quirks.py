@@ -179,15 +179,39 @@ def arguments_behind_empty_ones(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def in_one_chunk(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """All calls come whole in one chunk, numbered 0 and without ids."""
-    for called, group in groupby(calls_whole(frames), lambda frame: fragment_of(frame) is not None):
+    """All fragments come in one chunk."""
+    for called, group in groupby(frames, lambda frame: fragment_of(frame) is not None):
         held = list(group)
         if called:
             made = json.loads(json.dumps(held[0].data))
-            fragments = [fragment_of(frame) or {} for frame in held]
-            made["choices"][0]["delta"]["tool_calls"] = [{"index": 0, "function": one["function"]} for one in fragments]
+            made["choices"][0]["delta"]["tool_calls"] = [fragment_of(frame) for frame in held]
             held = [held[0]._replace(data=made)]
         yield from held
+
+
+def no_arguments(fragment: JSON, _: int) -> None:
+    """Arguments that are an empty object do not come (QwenLM/qwen-code#6249)."""
+    if fragment["function"]["arguments"] == "{}":
+        fragment["function"]["arguments"] = ""
+
+
+def again_one_higher(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """LocalAI has sent a call, with its id, at two indices (mudler/LocalAI#9722)."""
+    for frame in calls_whole(frames):
+        yield frame
+        if (fragment := fragment_of(frame)) is not None:
+            yield changed(frame, fragment | {"index": fragment["index"] + 1})
+
+
+def text_of_arguments_at_end(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """LiteLLM has sent a call's arguments once more as JSON of a text, with id and name (BerriAI/litellm#20480)."""
+    for index, group in groupby(frames, lambda frame: (fragment_of(frame) or {}).get("index")):
+        fragments = [(frame, fragment_of(frame) or {}) for frame in group]
+        yield from (frame for frame, _ in fragments)
+        if index is not None:
+            frame, head = fragments[0]
+            whole = "".join(fragment["function"]["arguments"] for _, fragment in fragments)
+            yield changed(frame, head | {"function": head["function"] | {"arguments": json.dumps(whole)}})
 
 
 def joined(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -425,6 +449,17 @@ def completed_alone(_: Frame, __: int) -> Iterable[Frame]:
     return ()
 
 
+def other_ids_at_the_end(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """vLLM's `response.completed` lists the calls under other ids than before (vllm-project/vllm#47916)."""
+    for frame in frames:
+        made = json.loads(json.dumps(frame.data))
+        if _kind(frame) == "response.completed":
+            for item in made["response"]["output"]:
+                if item["type"] == "function_call":
+                    item |= {"id": f"{item['id']}-2", "call_id": f"{item['call_id']}-2"}
+        yield frame._replace(data=made)
+
+
 # Cohere: a call that begins, goes on and ends
 
 
@@ -493,7 +528,11 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
         "chat": arguments_behind_empty_ones, "anthropic": input_at_start_and_empty,
     },
     "call_arguments_in_another_block": {"anthropic": numbered_like_the_block_before},
-    "calls_in_one_chunk": {"chat": in_one_chunk},
+    "calls_in_one_chunk": {"chat": then(calls_whole, each(numbered_0, no_id), in_one_chunk)},
+    "calls_in_one_chunk_with_their_ids": {"chat": then(calls_whole, each(no_index), in_one_chunk)},
+    "call_arguments_missing": {"chat": each(no_arguments)},
+    "call_arguments_as_text_at_end": {"chat": text_of_arguments_at_end},
+    "call_ids_new_at_the_end": {"responses": other_ids_at_the_end},
     "call_at_its_end_alone": {"responses": items(done_alone)},
     "call_at_the_end_alone": {"responses": items(completed_alone)},
     "call_item_ids_of_each_event": {"responses": items(new_item_ids)},
@@ -502,6 +541,7 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
 # Calls that cannot be told apart, or not be read.
 UNCLEAR_CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "calls_joined": {"chat": joined},
+    "call_again_one_higher": {"chat": again_one_higher},
     "call_heads_first": {"chat": heads_first},
     "call_in_partial_args_without_end": {"gemini": partial_args(ended=False)},
 }
