@@ -19,7 +19,7 @@ from typing import Any
 
 from .._core.conversation import leading_system_joined, runs_joined
 from .._core.effort import EFFORTS, SAME_LEVELS, effort, level
-from .._core.errors import MessagesError
+from .._core.errors import MessagesError, OptionError
 from .._core.messages import Message
 from .._core.options import OPTIONS, cache_mark, non_empty, options_named
 from .._core.provider import JSON, Call
@@ -96,7 +96,7 @@ XAI_TAKES = replace(
         Refused(option="reasoning_effort", models=r"grok-(2|3|4|code)(-(?!mini|\d\d?(-|$)).*)?"),
         Refused(option="reasoning_effort", but=SOME, models=r"grok-4[.-]5(-.+)?"),
         # "presencePenalty, frequencyPenalty and stop parameters are not supported by reasoning models" (docs.x.ai).
-        *(Refused(option=name, models=r"grok-(3-mini|4)(?!.*non-reasoning).*")
+        *(Refused(option=name, models=r"grok-(3-mini|4|code)(?!.*non-reasoning).*")
           for name in ("frequency_penalty", "presence_penalty", "stop")),
     ),
 )  # fmt: skip
@@ -354,8 +354,15 @@ def llamacpp_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  All optional keys go out.  `reasoning_effort` goes out beside
-    `enable_thinking`, the switch of the chat template.  `include_usage` asks for the token counts.
+    `enable_thinking`, the switch of the chat template; for an answer that is to be gone on with, the server refuses it,
+    and so does an `OptionError`.  `include_usage` asks for the token counts.
     """
+    if call.messages[-1]["role"] == "assistant" and call.options.get("reasoning_effort") not in (None, "none", 0):
+        # 400 "Assistant response prefill is incompatible with enable_thinking."
+        raise OptionError(
+            "reasoning_effort= is refused if the last message is the assistant's; leave it out, pass 'none', or add a "
+            "user's message"
+        )
     return {**dialect(call, EVERYTHING, template_effort), **USAGE}
 
 

@@ -175,7 +175,7 @@ GROQ = (
 )  # fmt: skip
 XAI = (
     Rule("stop", "Argument not supported on this model: stop", never,
-         "grok-3-mini(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),
+         "grok-3-mini(-.+)?|grok-code(-.+)?|grok-4(-0709|-latest|-fast|-fast-reasoning)?"),
 )  # fmt: skip
 DEEPSEEK = (
     Rule("tool_choice", "Thinking mode does not support this tool_choice",

@@ -236,6 +236,12 @@ def vllm(data: JSON) -> None:
         raise Refusal(400, "System message must be at the beginning.")
 
 
+def llamacpp(data: JSON) -> None:
+    """Refuse to go on with an assistant's message while the chat template lets the model think."""
+    if data["messages"][-1]["role"] == "assistant" and (data.get("chat_template_kwargs") or {}).get("enable_thinking"):
+        raise Refusal(400, "Assistant response prefill is incompatible with enable_thinking.")
+
+
 def groq(data: JSON) -> None:
     """Refuse unknown fields of messages, JSON beside tools or that no message names, a JSON Schema in a stream, and a
     level of reasoning that a model does not know.

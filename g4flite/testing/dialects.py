@@ -266,7 +266,7 @@ DIALECTS = {
     # The server takes the paths without /v1 as well (ggml-org/llama.cpp, tools/server).
     "llamacpp": Habits(
         bases=("", "/v1"), parts=(*SHOWN, "input_audio"), id_header="", fault=shaped(llamacpp_error),
-        comment="ping - 2026-08-01 12:00:00.000000+00:00",
+        check=refusals.llamacpp, comment="ping - 2026-08-01 12:00:00.000000+00:00",
         role={"content": None}, think=reasoning_content,
     ),
     "transformers": Habits(

@@ -111,7 +111,7 @@ def test_grok_that_reasons_takes_no_penalty() -> None:
         g4flite.stream("xai", "Hi", model=model, api_key="k", **options)
 
     for option, value in (("frequency_penalty", 0.5), ("presence_penalty", 0.5), ("stop", ["END"])):
-        for model in ("grok-4", "grok-3-mini", "grok-4.3", "grok-4-1-fast-reasoning"):
+        for model in ("grok-4", "grok-3-mini", "grok-4.3", "grok-4-1-fast-reasoning", "grok-code-fast-1"):
             with pytest.raises(g4flite.OptionError, match=f"xai: {option}=.* is refused by the model '{model}'"):
                 ask(model, **{option: value})
         for model in ("grok-3", "grok-4-fast-non-reasoning", "m"):

@@ -172,7 +172,8 @@ TABLE: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("openai", "o1 o3-mini gpt-5 gpt-5-mini", "gpt-4o gpt-5.2 m", {"stop": ["a"]}, "stop=['a']"),
     ("moonshot", "kimi-k2.5 kimi-k2.6 kimi-k3", "kimi-k2-turbo-preview kimi-latest m", {"temperature": 0.3},
      "temperature=0.3"),
-    ("xai", "grok-4 grok-4-0709 grok-3-mini", "grok-3 grok-4-fast-non-reasoning m", {"stop": "a"}, "stop='a'"),
+    ("xai", "grok-4 grok-4-0709 grok-3-mini grok-code-fast-1", "grok-3 grok-4-fast-non-reasoning m", {"stop": "a"},
+     "stop='a'"),
     ("groq", "llama-3.3-70b-versatile m", "", {"response_format": {"type": "json_object"}},
      "response_format='json_object' together with tools="),
     ("groq", "openai/gpt-oss-120b m", "", {"response_format": JSON_SCHEMA, "tools": []},
@@ -580,3 +581,25 @@ def test_an_image_jpg_is_an_image_jpeg_for_every_service() -> None:
             sent = json.dumps(body(name, [picture(media, "?")]))
             assert "jpg" not in sent.lower()
             assert name == "ollama" or "image/jpeg" in sent
+
+
+def test_llamacpp_does_not_think_before_it_goes_on_with_an_answer(driver: Driver) -> None:
+    """WIRE-C: 400 "Assistant response prefill is incompatible with enable_thinking." """
+    messages = [HI, said("It is")]
+    with Emulator("noon.") as server:
+        server.script = Script(dialect="llamacpp")
+
+        def ask(*turns: Any, **options: Any) -> None:
+            driver.events("llamacpp", list(turns), model="m", base_url=f"{server.url}/v1", **options)
+
+        for effort in ("minimal", "low", 2000):
+            with pytest.raises(
+                g4flite.OptionError, match="reasoning_effort= is refused if the last message is the ass"
+            ):
+                ask(*messages, reasoning_effort=effort)
+        assert not server.exchanges
+        ask(*messages)
+        ask(*messages, reasoning_effort="none")
+        ask(*messages, HI, reasoning_effort="low")
+        with pytest.raises(g4flite.StatusError, match="incompatible with enable_thinking"):
+            ask(*messages, extra={"chat_template_kwargs": {"enable_thinking": True}})

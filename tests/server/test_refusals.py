@@ -254,6 +254,7 @@ def strict(parameters: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "weather", "strict": True, "parameters": parameters}}
 
 
+PREFILL = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "He"}]
 # The dialect, what the request says besides, and the refusal; "" means that the service takes it.
 OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-reasoner", "tool_choice": "required"}, "Thinking mode does not support this tool"),
@@ -270,7 +271,12 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("groq", {"response_format": MADE_UP, "tools": [], "stream": False}, ""),
     ("groq", {"response_format": {"type": "json_object"}, "tools": [], "messages": JSON_ASKED}, ""),
     ("xai", {"model": "grok-4", "stop": ["a"]}, "Argument not supported on this model: stop"),
+    ("xai", {"model": "grok-code-fast-1", "stop": ["a"]}, "Argument not supported on this model: stop"),
     ("xai", {"model": "grok-3", "stop": ["a"]}, ""),
+    ("llamacpp", {"messages": PREFILL, "chat_template_kwargs": {"enable_thinking": True}}, "incompatible with enable_"),
+    ("llamacpp", {"messages": PREFILL, "chat_template_kwargs": {"enable_thinking": False}}, ""),
+    ("llamacpp", {"chat_template_kwargs": {"enable_thinking": True}}, ""),
+    ("llamacpp", {"messages": PREFILL}, ""),
     ("moonshot", {"model": "kimi-k2.6", "temperature": 0.3}, "invalid temperature: only 1 is allowed for this model"),
     ("moonshot", {"model": "kimi-k2.6", "temperature": 1}, ""),
     ("moonshot", {"model": "kimi-k2-turbo-preview", "temperature": 0.3}, ""),
