@@ -49,6 +49,7 @@ from .errors import (
 from .events import CONTENT, OTHERS, Citation, Event, Finish, Media, Other, Reasoning, Start, ToolCall, TurnState, Usage
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
+from .response.fields import weight
 from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
 from .response.service_errors import BODY_READ, URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
@@ -435,8 +436,9 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             raise error_of_content_type(head.headers, redact((yield from _body_text(run, head, data)), run.secrets))
     reply = reply_of(provider, head)
     # The events before the first content, like `Start`: the last of each type, so that a service that sends no content
-    # but events without end fills no memory.  Of `TurnState`, all.
+    # but events without end fills no memory.  Of `TurnState`, all, but no more characters than a frame may have.
     early: dict[object, str | Event] = {}
+    room = provider.max_frame
     ended = False
     while not ended:
         try:
@@ -458,7 +460,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             kind = type(item) if not isinstance(item, TurnState) else len(early)
             early.pop(kind, None)
             early[kind] = item
-            if len(early) > MOST_STATES:
+            room -= weight(item.value) if isinstance(item, TurnState) else 0
+            if len(early) > MOST_STATES or room < 0:
                 raise LimitError("the reply holds no answer but too many parts that are to be sent back")
             # The answer is complete without any content.
             if isinstance(item, Finish):

@@ -515,8 +515,8 @@ class MessagesReader:
         self._said: object = None
         # The rank of the last block's kind: in a turn, reasoning comes before text, and text before tool calls.
         self._rank = 0
-        # The signature of the open block of thinking; None if no such block is open.
-        self._signature: str | None = None
+        # The pieces of the signature of the open block of thinking; None if no such block is open.
+        self._signature: list[str] | None = None
 
     @property
     def verbatim(self) -> bool:
@@ -585,7 +585,8 @@ class MessagesReader:
             cited = block.get("citations")
             yield from (citation(one) for one in cited if isinstance(one, dict)) if isinstance(cited, list) else ()
         elif kind == "thinking":
-            self._signature = text_or_error(block.get("signature"))
+            self._signature = []
+            self._sign(block.get("signature"))
             yield from reasoning_of(block.get("thinking"))
         else:
             # The block may be a `server_tool_use`, a tool that the service runs itself.
@@ -598,9 +599,19 @@ class MessagesReader:
 
     def _signed(self) -> Items:
         """Yield the signature of the open block of thinking, which ends."""
-        signature, self._signature = self._signature, None
-        if signature is not None:
+        pieces, self._signature = self._signature, None
+        if pieces is not None:
+            signature = "".join(pieces)
+            self._left += len(signature)
             yield TurnState({"type": "thinking", "signature": signature} if signature else None)
+
+    def _sign(self, piece: object) -> None:
+        """Keep a piece of a signature, which may be as long as the blocks that are open."""
+        self._signature = self._signature or []
+        self._signature.append(text_or_error(piece))
+        self._left -= len(self._signature[-1])
+        if self._left < 0:
+            raise LimitError("the signatures of the reply are longer than max_frame allows")
 
     def _spend(self, block: Block, size: int) -> None:
         """Count the characters that an open block has more."""
@@ -644,7 +655,7 @@ class MessagesReader:
             late = not items and bool(delta["partial_json"]) and place_of(index) in self._stopped
             return (Native(kind, delta),) if late else items
         if kind == "signature_delta":
-            self._signature = (self._signature or "") + text_or_error(delta.get("signature"))
+            self._sign(delta.get("signature"))
             return ()
         if kind == "citations_delta" and isinstance(delta.get("citation"), dict):
             return (citation(delta["citation"]),)

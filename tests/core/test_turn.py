@@ -1,18 +1,23 @@
 """The turn of a stream as a message: the text, the calls and the states in the order in which they came."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import g4flite
-from g4flite import Reasoning, ToolCall, TurnState
+from g4flite import Reasoning, ToolCall, TurnState, providers
 from g4flite._core.exchange import MOST_STATES, READ, Opening, Send, exchange
 from g4flite._core.response.reply import Head
 from g4flite._core.state import prefixes
 from g4flite._core.turn import message_of
+from g4flite.testing import Emulator, Script
 from tests.acme import ACME
+from tests.conftest import Driver
+from tests.providers.frames import chunk, sse
+from tests.rows import rows
 from tests.runs import run_of
 
 SIGNED = TurnState({"type": "thinking", "signature": "x"})
@@ -110,6 +115,34 @@ def test_all_states_before_the_first_text_are_kept() -> None:
     assert opened(SIGNED, usages[0], TurnState(None), usages[1], SIGNED, "a") == [
         SIGNED, TurnState(None), usages[1], SIGNED, "a",
     ]  # fmt: skip
+
+
+# Chunks with something that goes back, of 20,000 characters.
+BIG = "z" * 20_000
+FLOODS: dict[str, tuple[str, Any]] = {
+    "chat": ("openai", chunk({"extra_content": {"x": BIG}})),
+    "chat, tool calls": ("openai", chunk({"tool_calls": [{"index": 0, "extra_content": {"x": BIG}}]})),
+    "gemini": ("gemini", {"candidates": [{"content": {"parts": [{"text": "", "thoughtSignature": BIG}]}}]}),
+    "responses": ("openai-responses", ("response.output_item.done", {
+        "type": "response.output_item.done", "output_index": 0,
+        "item": {"type": "reasoning", "summary": [], "encrypted_content": BIG},
+    })),
+    "anthropic": ("anthropic", ("content_block_delta", {
+        "type": "content_block_delta", "index": 0, "delta": {"type": "signature_delta", "signature": BIG},
+    })),
+}  # fmt: skip
+
+
+@rows("flood", FLOODS)
+def test_states_before_the_first_text_are_no_longer_than_a_frame(flood: str, driver: Driver, server: Emulator) -> None:
+    name, one = FLOODS[flood]
+    kind, data = one if isinstance(one, tuple) else ("", one)
+    # Each item has an id of its own.
+    frames = [(kind, {**data, "item": {**data["item"], "id": f"rs{n}"}}) if "item" in data else one for n in range(9)]
+    server.script = Script(body=sse(*frames), headers={"content-type": "text/event-stream"})
+    spec = replace(providers.find(name), max_frame=100_000)
+    with pytest.raises(g4flite.LimitError, match="too many parts that are to be sent back|signatures of the reply"):
+        driver.events(spec, "Hi", model="m", base_url=server.url, api_key="sk-test-1")
 
 
 def test_states_without_end_fill_no_memory() -> None:

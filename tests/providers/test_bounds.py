@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from g4flite import LimitError, Usage, providers
+from g4flite import LimitError, TurnState, Usage, providers
 from g4flite._core.response.assembly import MOST_CALLS
 from g4flite._core.response.counts import LONGEST, MOST_NAMES, merged
 from g4flite.providers import responses
@@ -71,6 +71,22 @@ FLOODS: dict[str, tuple[str, Callable[[int], Any]]] = {
 def test_what_a_reader_keeps_is_bounded(flood: str) -> None:
     name, frame = FLOODS[flood]
     assert kept_by(name, frame, 300 if len(sse(frame(0))) > len(LONG) else 4 * MOST_CALLS) < 3 * LIMIT
+
+
+def test_the_length_of_a_signature_counts_while_its_block_is_open() -> None:
+    def signed(pieces: int, size: int) -> list[Any]:
+        return [
+            named("content_block_start", index=0, content_block={"type": "thinking", "thinking": ""}),
+            *(named("content_block_delta", index=0, delta={"type": "signature_delta", "signature": "s" * size})
+              for _ in range(pieces)),
+            named("content_block_stop", index=0),
+        ]  # fmt: skip
+
+    spec = providers.find("anthropic")
+    with pytest.raises(LimitError, match="the signatures of the reply are longer than max_frame allows"):
+        list(spec.parser(LIMIT).feed(sse(*signed(20, 20_000))))
+    items = spec.parser(LIMIT).feed(sse(*signed(10, 20_000) * 3))
+    assert [len(i.value["signature"]) for i in items if isinstance(i, TurnState) and i.value] == [200_000] * 3
 
 
 def test_the_number_of_asides_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
