@@ -266,7 +266,7 @@ SOURCES = frozenset(("citations", "search_results", "images", "videos", "related
 
 
 class ChatReader:
-    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the first is read.
+    """Reads the chunks of one reply, of OpenAI or of a dialect.  Of several choices, the one that comes first is read.
 
     The finish reason and complete tool calls come out at the end of the reply, because content may follow the chunk
     with the reason.
@@ -299,6 +299,8 @@ class ChatReader:
         self._text, self._thought = Tail(), Tail()
         # Is told of the texts that `repeats` reads.
         self.passed = self._text.add
+        # The index of the choice that is read, "" before the first.
+        self._place = ""
         # The token counts that came with the finish reason or behind it.
         self._usage: Usage | None = None
         self.done = False
@@ -320,8 +322,13 @@ class ChatReader:
             items += filter(None, (self._naming.learn(frame.get("id"), frame.get("model")),))
         choices, counts = frame.get("choices") or (), None
         for choice in (choices,) if isinstance(choices, dict) else choices:
-            if not isinstance(choice, dict) or choice.get("index") not in (None, 0, "0"):
+            if not isinstance(choice, dict):
                 continue
+            # Some services number their only choice 1.
+            place = str(choice.get("index") or 0)
+            if place != (self._place or place):
+                continue
+            self._place = place
             delta = choice.get("delta")
             if delta is None:
                 delta = self._unsaid(whole_of(choice))

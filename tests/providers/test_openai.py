@@ -177,6 +177,15 @@ class TestChat:
         assert isinstance(error, g4flite.ContentFilterError)
         assert (error.code, error.body) == ("refusal", "I can't help.")
 
+    @pytest.mark.parametrize("index", [1, "1", -1])
+    def test_the_only_choice_is_read_whatever_its_index_is(self, index: Any) -> None:
+        frames = [said("a"), said("b"), chunk({}, finish_reason="stop")]
+        for frame in frames:
+            frame["choices"][0]["index"] = index
+        assert read("openai", sse(*frames, DONE)) == [BEGIN, "a", "b", Finish("stop", "stop"), "done"]
+        # The choice that comes first is the one that is read.
+        assert read("openai", sse(*frames[:1], said("no"), *frames[1:], DONE))[1:3] == ["a", "b"]
+
     def test_only_the_first_of_several_choices_is_read(self) -> None:
         other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "stop"}
         data = sse({**said("a"), "choices": [*said("a")["choices"], other]}, STOP)
