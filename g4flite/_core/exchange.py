@@ -433,7 +433,11 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
     if head.headers.get("content-type", "").lower().startswith(provider.error_types):
         data, is_reply = yield from _first_bytes(provider, head)
         if not is_reply:
-            raise error_of_content_type(head.headers, redact((yield from _body_text(run, head, data)), run.secrets))
+            text = yield from _body_text(run, head, data, most=provider.max_frame)
+            data = _whole(provider, text)
+            if not data:
+                raise error_of_content_type(head.headers, redact(text[:BODY_READ], run.secrets))
+            head = head._replace(coding="", open_ended=False)
     reply = reply_of(provider, head)
     # The events before the first content, like `Start`: the last of each type, so that a service that sends no content
     # but events without end fills no memory.  Of `TurnState`, all, but no more characters than a frame may have.
@@ -512,8 +516,16 @@ def _first_bytes(provider: Provider, head: Head) -> Generator[Literal[Wanted.REA
     return bytes(body), known is True
 
 
-def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wanted.READ], bytes, str]:
-    """Read the body of an error, and return the first `BODY_READ` bytes as text.  `data` is what was read before.
+def _whole(provider: Provider, text: str) -> bytes:
+    """Return the events of an answer that came whole, as servers and proxies send it that know no streams; else b""."""
+    whole = getattr(provider.parser(provider.max_frame), "whole", None)
+    return b"" if whole is None else whole(text)
+
+
+def _body_text(
+    run: Run, head: Head, data: bytes = b"", *, most: int = BODY_READ
+) -> Generator[Literal[Wanted.READ], bytes, str]:
+    """Read the body of an error, and return the first `most` bytes as text.  `data` is what was read before.
 
     Returns less if reading fails or takes longer than `BODY_TIME`.
     """
@@ -521,10 +533,10 @@ def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wan
     run.timers.linger(BODY_TIME)
     try:
         inflate = inflater(head, run.call.provider.max_ratio)
-        while len(body) < BODY_READ and (data := data or (yield READ)):
+        while len(body) < most and (data := data or (yield READ)):
             for piece in (data,) if inflate is None else inflate.feed(data):
                 body += piece
-                if len(body) >= BODY_READ:
+                if len(body) >= most:
                     break
             data = b""
     except (StreamClosedError, TotalTimeoutError):
@@ -532,7 +544,7 @@ def _body_text(run: Run, head: Head, data: bytes = b"") -> Generator[Literal[Wan
     # The body explains the status.  The status alone says more than the error that ended the reading of the body.
     except G4fliteError:
         pass
-    return body[:BODY_READ].decode("utf-8", "replace")
+    return body[:most].decode("utf-8", "replace")
 
 
 name_by_package(Attempt)

@@ -27,6 +27,8 @@ JSON: TypeAlias = Mapping[str, object] | Sequence[object] | str | float | bool |
 WEB_PAGE = ("text/html", "application/xhtml+xml")
 # For a service whose replies have another type than JSON: a JSON body is an error, even if its status is 200.
 WEB_PAGE_OR_JSON = (*WEB_PAGE, "application/json")
+# For a service whose replies are events: a text that does not begin like an event says what went wrong.
+NO_EVENTS = (*WEB_PAGE_OR_JSON, "text/plain")
 
 
 class ErrorRule(NamedTuple):

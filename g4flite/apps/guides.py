@@ -97,8 +97,8 @@ redirect.
     - a body with a known code, type or message of an error: its class, like `ContextLengthError`
     - the status alone: 401 `AuthenticationError`, 403 `PermissionDeniedError`, 404 `NotFoundError`, 429 \
 `RateLimitError`, 529 `OverloadedError`, any other `StatusError`
-#. **Checks the content type.** A reply of the type {error_types} is no answer, unless its body begins like one: it \
-raises the error that it reports, else `MalformedReplyError`.
+#. **Checks the content type.** A reply of the type {error_types} is no answer, unless its body is one nevertheless: \
+it raises the error that it reports, else `MalformedReplyError`.
 #. **Decodes the reply.** Feeds the bytes to a parser made by {parser} An error inside the reply raises its class, as \
 above, or `ProviderError`; a frame of more than {spec.max_frame:,} bytes, and a compressed reply that grows more than \
 {spec.max_ratio} times, raise `LimitError`.

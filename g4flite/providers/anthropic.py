@@ -29,7 +29,7 @@ from .._core.options import (
     stops,
     tool_choice,
 )
-from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
@@ -541,6 +541,10 @@ class MessagesReader:
             self._ending.note(None, (kind,) if kind == "content_block_start" else items, calls=self._calls.count)
         return items
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        is_answer = value.get("type") == "message"
+        return ({"type": "message_start", "message": value}, {"type": "message_stop"}) if is_answer else ()
+
     def _read(self, kind: object, name: str, frame: dict[str, Any]) -> Items:
         """Return the items of an event of this `kind` and this name."""
         if kind == "content_block_delta":
@@ -714,7 +718,7 @@ def parser(limit: int) -> FrameParser:
 HEADERS = {"content-type": "application/json", "accept": "text/event-stream", "x-api-key": "{api_key}"}
 ANTHROPIC = Provider(
     name="anthropic", base_url="https://api.anthropic.com", url="{base_url}/v1/messages", payload=payload,
-    headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=WEB_PAGE_OR_JSON,
+    headers={**HEADERS, "anthropic-version": "2023-06-01"}, parser=parser, end="marker", error_types=NO_EVENTS,
     options=options_named(
         "temperature", "max_tokens", "top_p", "stop", "tools", "tool_choice", "response_format", "reasoning_effort",
         "parallel_tool_calls", "user", "cache",

@@ -22,7 +22,7 @@ from .._core.options import (
     stops,
     tool_choice,
 )
-from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
@@ -157,6 +157,10 @@ class CohereReader:
             return tuple(self._finish(frame.get("delta") or {}))
         return (reported(frame),) if frame.get("error") else ()
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        start, end = {"type": "message-start", "id": value.get("id"), "delta": value}, {"type": "message-end"}
+        return (start, {**end, "delta": value}) if isinstance(value.get("message"), dict) else ()
+
     def _begun(self, message: object) -> Items:
         """Yield what a message already holds when it starts."""
         message = as_object(message)
@@ -243,7 +247,7 @@ COHERE = Provider(
     payload=payload,
     parser=parser,
     end="marker",
-    error_types=WEB_PAGE_OR_JSON,
+    error_types=NO_EVENTS,
     options=OPTIONS,
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
 )

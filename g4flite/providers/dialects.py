@@ -354,8 +354,8 @@ def llamacpp_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  All optional keys go out.  `reasoning_effort` goes out beside
-    `enable_thinking`, the switch of the chat template; for an answer that is to be gone on with, the server refuses it,
-    and so does an `OptionError`.  `include_usage` asks for the token counts.
+    `enable_thinking`, the switch of the chat template, and raises `OptionError` if the last message is the
+    assistant's.  `include_usage` asks for the token counts.
     """
     if call.messages[-1]["role"] == "assistant" and call.options.get("reasoning_effort") not in (None, "none", 0):
         # 400 "Assistant response prefill is incompatible with enable_thinking."

@@ -27,7 +27,7 @@ from .._core.options import (
     stops,
     tool_choice,
 )
-from .._core.provider import JSON, WEB_PAGE_OR_JSON, Call, Provider
+from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import REASONING as REASONED
@@ -361,6 +361,9 @@ class ChatReader:
             items += self.end(marked=False)
         return items
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        return (value,) if value.get("choices") else ()
+
     def _delta(self, delta: dict[str, Any]) -> Iterator[str | Event | G4fliteError]:
         """Yield the reasoning, text, pieces of tool calls and other content in a delta."""
         known = READ.issuperset(delta)
@@ -596,7 +599,7 @@ OPENAI = Provider(
     payload=payload,
     parser=parser,
     end="marker",
-    error_types=WEB_PAGE_OR_JSON,
+    error_types=NO_EVENTS,
     options=dict(OPTIONS),
     key_variables=("OPENAI_API_KEY",),
     base_url_variables=("OPENAI_BASE_URL",),

@@ -561,6 +561,10 @@ class ResponsesReader:
         yield from self._calls.settle(*slots, id=item.get("call_id"), name=name, arguments=text, last=last)
         yield from self._calls.stop()
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        is_answer = value.get("object") == "response"
+        return ({"type": f"response.{value.get('status')}", "response": value},) if is_answer else ()
+
     def _finish(self, response: dict[str, Any]) -> Items:
         """Yield the end of the answer: what is new in the response, token counts, the finish reason, a refusal."""
         self.done = True

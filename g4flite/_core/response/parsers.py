@@ -26,7 +26,7 @@ from ..errors import (
     UsageError,
 )
 from ..events import CONTENT, Event, Finish, Reasoning
-from ..numbers import scan, scan_exactly
+from ..numbers import dumps, loads, scan, scan_exactly
 from .framing import Framing, Lines
 from .repeats import Surroundings, surroundings, text_between, with_framing
 from .service_errors import excerpt, report_of, reported
@@ -77,6 +77,9 @@ class Reader(Protocol):
     - The property `settled` says that the answer is whole although the reply has not ended: a finish reason came, and
       no content since.
     - `rest()` returns the items that were held back, in place of `end`, because the reply is cut off and not whole.
+
+    `whole(value)`, if the reader has it, returns the frames that say what a whole answer says which came as one JSON
+    object, none if the object is no answer.
 
     A reader that counts what it gave out, like that of Responses, has `passed(text)`: it is told of each text that
     `repeats` has read in its place.
@@ -251,6 +254,16 @@ class FrameParser:
     def recognises(self, data: bytes) -> bool | None:
         """Return whether a body that begins so is a reply in this framing, or None if more bytes have to tell."""
         return self._framing.recognises(data)
+
+    def whole(self, text: str) -> bytes:
+        """Return the events that say what a whole answer in JSON says, b"" if the text is no such answer."""
+        whole: Callable[[dict[str, Any]], Iterable[Any]] = getattr(self._reader, "whole", lambda _: ())
+        try:
+            value = loads(text)
+            events = [*whole(value)] if isinstance(value, dict) else []
+        except (ValueError, RecursionError):
+            return b""
+        return b"".join(b"data: %s\n\n" % event for event in (*(dumps(e).encode() for e in events), DONE) if events)
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
         """Return the items of a frame.  `last` is true if the body ends with this frame, which may be cut off."""

@@ -534,6 +534,8 @@ def _advice(kind: type[StatusError], status: int, headers: Mapping[str, str], re
         return f"the service lost the connection to another one behind it: {LATER}"
     if status >= 500 and not _is_lasting(report):
         return f"the service fails: {LATER}"
+    if status in PASSING_STATUSES and status < 500:
+        return f"the service gave up on this request: {LATER}"
     return {
         402: "the account has no credit left: add credit, or ask another provider",
         405: NOTHING_TO_ASK,
@@ -552,7 +554,8 @@ def _redirect_host(headers: Mapping[str, str]) -> str:
 def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError:
     """Return the error that a 2xx response of a content type in `Provider.error_types` means; `text` is its body."""
     kind = headers.get("content-type", "").partition(";")[0]
-    return reported(text) or MalformedReplyError(
+    said = {"error": text} if kind.lower() == "text/plain" and text.strip() else text
+    return reported(said) or MalformedReplyError(
         f"the reply is {kind}, not an answer: {excerpt(text)}",
         advice=WEB_PAGE,
     )
