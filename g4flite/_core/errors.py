@@ -34,8 +34,7 @@ METHODS: Final = {"stream": "stream()", "text": ".text()", "parsed": ".parsed()"
 ARGUMENTS: Final = (
     *METHODS,
     *TIMERS,
-    *"system model api_key base_url proxy headers client timeout retries verify transport".split(),
-    *"extra observer keep_partial".split(),
+    *"system model api_key base_url proxy headers client timeout retries verify extra observer keep_partial".split(),
     *"temperature max_tokens top_p stop seed tools tool_choice response_format reasoning_effort".split(),
     *"parallel_tool_calls frequency_penalty presence_penalty logprobs user metadata cache".split(),
 )

@@ -22,7 +22,7 @@ import g4flite
 from g4flite._core.provider import Request
 from g4flite._core.transport import clients
 from g4flite.testing import Emulator, Script
-from tests.conftest import Driver, bare_environment, httpx, transport
+from tests.conftest import Driver, bare_environment, httpx
 from tests.exchanges import answering, arrived
 
 
@@ -316,7 +316,7 @@ def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulato
 def test_ctrl_c_closes_the_connection(driver: str, slow: Emulator) -> None:
     code = f"""
 import asyncio, g4flite, sys
-stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1], transport={transport(driver)!r})
+stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1])
 async def read():
     async for chunk in stream:
         print(chunk, flush=True)
@@ -362,7 +362,7 @@ def test_the_child_of_a_fork_makes_connections_of_its_own(server: Emulator) -> N
 def test_a_process_that_exits_during_a_stream_prints_no_error(driver: Driver, slow: Emulator) -> None:
     code = """
 import sys, anyio, g4flite
-client = g4flite.Client("cromicle", base_url=sys.argv[1], transport=sys.argv[3])
+client = g4flite.Client("cromicle", base_url=sys.argv[1])
 if sys.argv[2] == "sync":
     running = iter(client.stream("Hi"))
     print(next(running))
@@ -374,7 +374,7 @@ else:
                 sys.exit()
     anyio.run(main, backend=sys.argv[2])
 """
-    command = [sys.executable, "-c", code, slow.url, driver.name, transport(driver.name)]
+    command = [sys.executable, "-c", code, slow.url, driver.name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=bare_environment())
     assert done.stdout == "You\n"
     # Before Python 3.11, trio wraps the SystemExit in an exception group of its own.
@@ -743,7 +743,7 @@ def test_an_interrupt_lets_a_client_of_one_stream_go(server: Emulator, monkeypat
     source = stream._run.routes[0].source
     assert isinstance(source, clients.OneShot)
     used = weakref.ref(source.client())
-    monkeypatch.setattr(httpx.Client, "send", interrupt)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", interrupt)
     with pytest.raises(KeyboardInterrupt):
         stream.text()
     gc.collect()
@@ -755,20 +755,22 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     def interrupt(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
+    server.script = Script(wait=30)
     client = g4flite.Client("cromicle", base_url=server.url)
     used = client._pool.client()
     stream = iter(client.stream("Hi"))
     if moment == "send":
-        monkeypatch.setattr(used, "send", interrupt)
+        monkeypatch.setattr(used._transport, "handle_request", interrupt)
     else:
         assert next(stream) == "You"
         [link] = used._transport._pool.connections
-        monkeypatch.setattr(
-            link._connection, {"read": "_receive_event", "close": "_response_closed"}[moment], interrupt
-        )
+        inner = link._connection
+        what, name = (inner._network_stream, "read") if moment == "read" else (inner, "_response_closed")
+        monkeypatch.setattr(what, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         next(stream) if moment != "close" else stream.close()
     monkeypatch.undo()
+    server.script = Script()
     assert client._pool.client() is not used
     assert client.stream("Hi").text() == "You said: Hi"
     client.close()
@@ -794,7 +796,7 @@ def test_an_interrupt_retires_the_client_of_the_event_loop(
     loop = asyncio.new_event_loop()
     end = client.aclose if by == "aclose" else loop.shutdown_asyncgens
     old = loop.run_until_complete(used())
-    monkeypatch.setattr(old, "send", interrupt)
+    monkeypatch.setattr(old._transport, "handle_async_request", interrupt)
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(ask())
     monkeypatch.undo()

@@ -97,11 +97,16 @@ def told(response: httpx.Response) -> Pieces:
     return Pieces(*[response.content] if response.is_stream_consumed else [])
 
 
-def built(client: Any, wanted: Request, passed: dict[str, Any]) -> httpx.Request:
-    """Return the request of httpx, with the client's own headers and cookies, and with these extensions."""
-    request: httpx.Request = client.build_request(
-        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
-    )
+def built(client: Any, wanted: Request, passed: dict[str, Any], own: bool) -> httpx.Request:
+    """Return the request of httpx, with the client's own headers and cookies, and with these extensions.
+
+    An `own` client, one that was made here, has no base URL, and no cookies before a service has set some.
+    """
+    make, headers = client.build_request, wanted.headers
+    if own and not client.cookies.jar:
+        make, headers = sys.modules[type(client).__module__.partition(".")[0]].Request, client.headers.copy()
+        headers.update(wanted.headers)
+    request: httpx.Request = make(wanted.method, wanted.url, headers=headers, content=wanted.body, extensions=passed)
     limit_offer(request.headers)
     return request
 
@@ -111,16 +116,31 @@ def note(request: httpx.Request, timers: Timers) -> None:
     timers.sent.append((request.headers, request.url))
 
 
-def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
-    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
+def answered(client: Any, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+    """Return the response that a transport gave; the client keeps its cookies."""
+    response.request = request
+    if "set-cookie" in response.headers:
+        client.cookies.extract_cookies(response)
+    return response
+
+
+def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: bool) -> Response:
+    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors.
+
+    An `own` client, one that was made here, has neither hooks nor a login, and follows no redirects, so that its
+    transport gets the request at once.  It sends back the cookies of a response, as httpx does.
+    """
     passed = extensions(timers, watch)
-    request = built(client, wanted, passed)
+    request = built(client, wanted, passed, own)
     note(request, timers)
     through = transports(client, request.url)
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
-    raw = client.send(request, stream=True, follow_redirects=False)
+    if own:
+        raw = answered(client, through[0].handle_request(request), request)
+    else:
+        raw = client.send(request, stream=True, follow_redirects=False)
     note(raw.request, timers)
     end_of_head(passed, request.extensions, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
@@ -128,28 +148,26 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
-async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
+async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, own: bool) -> Response:
     """Do the same as `send`, in async."""
     passed = extensions(timers, awatch)
-    request = built(client, wanted, passed)
+    request = built(client, wanted, passed, own)
     note(request, timers)
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
     through = transports(client, request.url)
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
-        raw = await client.send(request, stream=True, follow_redirects=False)
+        if own:
+            raw = answered(client, await through[0].handle_async_request(request), request)
+        else:
+            raw = await client.send(request, stream=True, follow_redirects=False)
         end_of_head(passed, request.extensions, timers)
-        return async_response(raw, timers)
+        note(raw.request, timers)
+        body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
+        return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
     timers.check()
     raise timers.expired()
-
-
-def async_response(raw: httpx.Response, timers: Timers) -> Response:
-    """Return the `Response` of an async response of httpx."""
-    note(raw.request, timers)
-    body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
-    return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
 def is_used_up(response: httpx.Response) -> bool:
@@ -204,8 +222,11 @@ def attached(response: httpx.Response, timers: Timers) -> bool:
 def head_of(response: httpx.Response) -> Head:
     """Return the head of a response."""
     headers = response.headers
-    # A mock transport has no network stream, and no connection that may break.  A 204 has no body (RFC 9110 15.3.5).
-    bounded = "network_stream" not in response.extensions or response.status_code == 204 or is_delimited(headers)
+    # A mock transport has no connection that may break; httpx-aiohttp has one, and shows no network stream, either.
+    maker = type(getattr(response.stream, "_stream", None)).__module__.partition(".")[0]
+    is_mock = "network_stream" not in response.extensions and maker != "httpx_aiohttp"
+    # A 204 has no body (RFC 9110 15.3.5).
+    bounded = is_mock or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
