@@ -44,7 +44,7 @@ def test_a_target_stands_beside_its_figure_and_is_marked_if_missed() -> None:
     assert table.verdict(entry("ratio", floor=[1.0])) == "target 5 not measured"
     lines = table.text([entry("ratio", **values)]).splitlines()
     assert lines[1].startswith("CPU per chunk (times httpx's)")
-    assert lines[2].split()[-9:] == ["6", *"-----", "target", "5", "MISSED"]
+    assert lines[2].split()[-8:] == ["6", *"----", "target", "5", "MISSED"]
 
 
 def test_the_openai_sdk_is_compared_with_g4flite_if_both_were_measured() -> None:

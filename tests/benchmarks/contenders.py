@@ -133,10 +133,6 @@ async def ag4flite(kind: str, url: str, **more: Any) -> AsyncIterator[Read]:
         yield client.stream, aiter
 
 
-def ag4flite_on_aiohttp(kind: str, url: str) -> AbstractAsyncContextManager[Read]:
-    return ag4flite(kind, url, transport="aiohttp")
-
-
 @contextmanager
 def openai(kind: str, url: str) -> Iterator[Read]:
     from openai import OpenAI
@@ -227,6 +223,6 @@ SYNC: dict[str, Callable[[str, str], AbstractContextManager[Read]]] = {
     "litellm": litellm,
 }  # fmt: skip
 ASYNC: dict[str, Callable[[str, str], AbstractAsyncContextManager[Read]]] = {
-    "floor": afloor, "by hand": aby_hand, "g4flite": ag4flite, "g4flite[aiohttp]": ag4flite_on_aiohttp,
+    "floor": afloor, "by hand": aby_hand, "g4flite": ag4flite,
     "openai": aopenai, "anthropic": aanthropic, "litellm": alitellm,
 }  # fmt: skip

@@ -44,7 +44,5 @@ def timers(who: str, roots: dict[str, str], timer: str, driver: str, count: int)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"{roots['http']}/openai/held" if timer == "idle" else f"https://127.0.0.1:{silent.getsockname()[1]}"
         own = settings("openai", url) | {"retries": 0, "timeout": g4flite.Timeout(**{timer: SECONDS})}
-        if who == "g4flite[aiohttp]":
-            own["transport"] = "aiohttp"
         found = [wait() for _ in range(-1, count)] if driver == "sync" else asyncio.run(repeated())
         return {"late": max(found[1:])}  # what comes with the first call is no part of it

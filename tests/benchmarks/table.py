@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
-COLUMNS = ("by hand", "g4flite", "g4flite[aiohttp]", "openai", "anthropic", "litellm", "g4f")
+COLUMNS = ("by hand", "g4flite", "openai", "anthropic", "litellm", "g4f")
 # Its keys: row, section, unit, shown, least, targets (by contender), values (by contender and round).
 Entry = Mapping[str, Any]
 
