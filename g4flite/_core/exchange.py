@@ -25,7 +25,7 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
@@ -88,17 +88,17 @@ NO_SECRETS: Final = Secrets()
 
 
 class Response(Protocol):
-    """A response whose body is unread; `body` is an iterator of bytes in sync, an async iterator of bytes in async.
+    """A response whose body is unread; `pieces` returns an iterator of its bytes, `apieces` an async iterator.
 
-    `raw` is what the library that has sent the request calls its response.
+    `body` is the iterator of the library that has sent the request: a piece of it is an HTTP chunk at most.
     """
 
     @property
     def head(self) -> Head: ...
     @property
     def body(self) -> Any: ...
-    @property
-    def raw(self) -> Any: ...
+    def pieces(self) -> Iterator[bytes]: ...
+    def apieces(self) -> AsyncIterator[bytes]: ...
     def close(self) -> None: ...
     async def aclose(self) -> None: ...
 

@@ -61,7 +61,7 @@ INSTEAD = {
     # What `Client.stream` and `Client` do not take.
     **dict.fromkeys(("api_key", "base_url", "proxy", "verify"), "it is a setting of the Client; set it there"),
     "client": OWN_CLIENT,
-    "transport": "pass client=httpx.Client(transport=...) to stream()",
+    "transport": "[pass {client}httpx.Client(transport=...) to {stream}]",
 }  # fmt: skip
 
 

@@ -75,9 +75,9 @@ class Sent:
 
     def note(self, piece: bytes) -> bytes:
         """Keep a piece of the body with the time, and return it."""
-        if self.size < MOST:
+        if self.size <= MOST:
+            self.pieces.append((self.clock(), piece[: MOST - self.size]))
             self.size += len(piece)
-            self.pieces.append((self.clock(), piece))
         return piece
 
     def stop(self, error: BaseException) -> None:
@@ -110,7 +110,7 @@ class Sent:
             entry.version = "HTTP/1.1" if framed else "-"
         entry.pieces = [(at - self.began, piece) for at, piece in self.pieces]
         entry.ended, entry.end = self.ended, self.end
-        if self.size >= MOST:
+        if self.size > MOST:
             entry.end = "left"
             return [*lines_of(entry), f"# The bytes behind the first {MOST} were not kept."]
         return [*lines_of(entry)]
@@ -242,10 +242,16 @@ class TappedResponse:
     """A response whose body is noted while it is read."""
 
     def __init__(self, response: Any, sent: Sent) -> None:
-        self._response, self.head = response, response.head
-        is_async = hasattr(response.body, "__anext__")
-        self.body: Any = TappedBody(response.body, sent) if is_async else noted(response.body, sent)
+        self._response, self._sent, self.head = response, sent, response.head
         sent.head, sent.opened = response.head, sent.clock() - sent.began
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return an iterator of the body in sync."""
+        return noted(self._response.pieces(), self._sent)
+
+    def apieces(self) -> "TappedBody":
+        """Return an iterator of the body in async."""
+        return TappedBody(self._response.apieces(), self._sent)
 
     def close(self) -> None:
         """Close the response."""

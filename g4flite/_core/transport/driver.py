@@ -20,7 +20,6 @@ from ..loops import running_task
 from ..provider import Request
 from ..response.reply import PAUSE
 from ..timers import Timers
-from .body import past_h11, past_h11_async
 from .network_errors import error_of_body, read_failures
 
 # Seconds that closing may take in async, where it is shielded from cancellation.
@@ -54,7 +53,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                     sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = wanted.source.send(wanted.request, timers)
-                    happened, body = response.head, past_h11(response)
+                    happened, body = response.head, response.pieces()
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -139,7 +138,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = await wanted.source.asend(wanted.request, timers)
-                    happened, body = response.head, past_h11_async(response)
+                    happened, body = response.head, response.apieces()
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:

@@ -17,6 +17,7 @@ from ..errors import G4fliteError
 from ..provider import Request
 from ..response.reply import PIECE, Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
+from .body import past_h11, past_h11_async
 from .connecting import interruptible
 from .deadlines import Awaiting, attach, awatch, end_of_head, extensions, watch
 from .network_errors import failures, httpx_classes
@@ -29,6 +30,14 @@ class Response(NamedTuple):
     head: Head
     body: Any
     raw: httpx.Response
+
+    def pieces(self) -> Iterator[bytes]:
+        """Return an iterator of the body in sync, decoded past h11 if that can be; nothing of it was read."""
+        return past_h11(self)
+
+    def apieces(self) -> AsyncIterator[bytes]:
+        """Do the same as `pieces`, in async."""
+        return past_h11_async(self)
 
     def close(self) -> None:
         """Close the response."""
