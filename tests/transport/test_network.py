@@ -5,6 +5,7 @@ import select
 import socket
 import ssl
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -19,8 +20,9 @@ import g4flite
 from g4flite import Timeout
 from g4flite._core.errors import causes
 from g4flite._core.transport import network
+from g4flite._core.transport.clients import Connection, make_client
 from g4flite.testing import Emulator, Script
-from tests.conftest import httpx
+from tests.conftest import httpx, interpret
 
 core: Any = import_module(httpx.__name__.replace("httpx", "httpcore"))
 AUTO: Any = import_module(f"{core.__name__}._backends.auto").AutoBackend
@@ -231,6 +233,18 @@ def test_tls_ends_with_the_connection_and_a_broken_record_is_an_error(run: Any) 
     run(main)
 
 
+def test_tls_goes_above_tls(run: Any) -> None:
+    """As for an https proxy; `test_clients.py` has a whole stream over one."""
+
+    async def main() -> None:
+        async with pair(ssl=tls()) as (stream, _, writer):
+            writer.write(b"HTTP/1.1 400 no second TLS\r\n\r\n")
+            with pytest.raises(core.ConnectError, match="SSL"):
+                await stream.start_tls(ssl.create_default_context(), "localhost", 30)
+
+    run(main)
+
+
 def test_a_handshake_that_fails_is_a_connect_error(run: Any) -> None:
     async def main() -> None:
         for said, error, is_of_tls in [
@@ -264,6 +278,28 @@ def test_a_socket_is_readable_once_bytes_wait_or_it_is_closed(monkeypatch: pytes
         # As on Windows.
         monkeypatch.delattr(select, "poll", raising=False)
     assert network.is_readable(None)
+
+
+def test_on_trio_alone_asyncio_is_not_imported() -> None:
+    code = """
+import sys, trio, g4flite
+async def main():
+    await g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", retries=0).atext()
+try:
+    trio.run(main)
+except g4flite.ConnectError:
+    print("g4flite._core.transport.network" in sys.modules)
+"""
+    assert interpret(code) == "False\n"
+
+
+def test_without_asyncio_httpcore_s_own_backend_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    for _ in range(2):
+        client = make_client(httpx.AsyncClient, Connection("http://acme.test", None, None))
+        made += [type(client._transport._pool._network_backend).__name__]
+        monkeypatch.delitem(sys.modules, "asyncio", raising=False)
+    assert made == ["TakingOver", "AutoBackend"]
 
 
 def test_odd_pools_and_streams_are_left_alone() -> None:
