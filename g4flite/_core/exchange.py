@@ -73,12 +73,17 @@ log = logging.getLogger((__package__ or "").rpartition(".")[0])
 
 
 class Response(Protocol):
-    """A response whose body is unread; `body` is an iterator of bytes in sync, an async iterator of bytes in async."""
+    """A response whose body is unread; `body` is an iterator of bytes in sync, an async iterator of bytes in async.
+
+    `raw` is what the library that has sent the request calls its response.
+    """
 
     @property
     def head(self) -> Head: ...
     @property
     def body(self) -> Any: ...
+    @property
+    def raw(self) -> Any: ...
     def close(self) -> None: ...
     async def aclose(self) -> None: ...
 

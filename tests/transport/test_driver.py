@@ -4,6 +4,7 @@ import gc
 import itertools
 import socket
 import threading
+import time
 import warnings
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from g4flite import providers
 from g4flite._core.timers import Timers
 from g4flite._core.transport import driver as driver_module
 from g4flite.testing import Emulator, Script
-from tests.conftest import TRANSPORT, Driver, httpx
+from tests.conftest import Driver, httpx
 from tests.founders import FOUNDERS, wire
 from tests.rows import rows
 from tests.splits import TEXT
@@ -34,8 +35,6 @@ def test_the_emulator_accepts_the_request_and_the_answer_comes_whole(
 ) -> None:
     chunks = driver.collect(name, TEXT, base_url=server.url)
     assert "".join(chunks) == driver.stream.partial == f"You said: {TEXT}"
-    # aiohttp joins the bytes that have come by the time of a read.
-    assert len(chunks) > 1 or TRANSPORT == "aiohttp"
     assert server.exchanges[0].problem is None
     assert (driver.stream.provider, driver.stream.model) == (name, providers.find(name).models[0])
 
@@ -346,3 +345,35 @@ def test_a_cancelled_stream_closes_the_client_that_was_made_for_it(backend: str)
     with Emulator(script=Script(wait=30)) as server:
         stream = g4flite.stream("gprochat", "Hi", base_url=server.url)
         anyio.run(main, backend=backend)
+
+
+def test_what_comes_later_behind_the_end_marker_is_read_and_the_connection_used_again(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_module, "LINGER", 30.0)
+    answer = b'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    pieces = b"%x\r\n%s\r\n" % (len(answer), answer), b"7\r\n: bye\n\n\r\n", b"7\r\n: bye\n\n\r\n0\r\n\r\n"
+
+    def serve() -> None:
+        link, _ = listening.accept()
+        with link:
+            for _ in range(2):
+                request = link.recv(65536)
+                while b"messages" not in request:
+                    request += link.recv(65536)
+                link.sendall(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+                )
+                for piece in pieces:
+                    link.sendall(piece)
+                    time.sleep(0.1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, driver.one_client() as client:
+        listening.settimeout(30)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        for _ in range(2):
+            assert driver.collect("openai", "Hi", model="m", api_key="k", base_url=url, client=client) == ["Hi"]
+        thread.join(30)
+        assert not thread.is_alive()

@@ -755,6 +755,7 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     def interrupt(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
+    server.script = Script(wait=30)
     client = g4flite.Client("cromicle", base_url=server.url)
     used = client._pool.client()
     stream = iter(client.stream("Hi"))
@@ -763,12 +764,13 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     else:
         assert next(stream) == "You"
         [link] = used._transport._pool.connections
-        monkeypatch.setattr(
-            link._connection, {"read": "_receive_event", "close": "_response_closed"}[moment], interrupt
-        )
+        inner = link._connection
+        what, name = (inner._network_stream, "read") if moment == "read" else (inner, "_response_closed")
+        monkeypatch.setattr(what, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         next(stream) if moment != "close" else stream.close()
     monkeypatch.undo()
+    server.script = Script()
     assert client._pool.client() is not used
     assert client.stream("Hi").text() == "You said: Hi"
     client.close()

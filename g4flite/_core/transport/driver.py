@@ -20,6 +20,7 @@ from ..loops import running_task
 from ..provider import Request
 from ..response.reply import PAUSE
 from ..timers import Timers
+from .body import past_h11, past_h11_async
 from .network_errors import error_of_body, read_failures
 
 # Seconds that closing may take in async, where it is shielded from cancellation.
@@ -53,7 +54,7 @@ def iterate(run: Run) -> Generator[Any, None, None]:
                     sleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = wanted.source.send(wanted.request, timers)
-                    happened, body = response.head, response.body
+                    happened, body = response.head, past_h11(response)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -135,7 +136,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
                     response = await wanted.source.asend(wanted.request, timers)
-                    happened, body = response.head, response.body
+                    happened, body = response.head, past_h11_async(response)
             except G4fliteError as error:
                 wanted = steps.throw(error)
             else:
@@ -330,9 +331,9 @@ def fetch(route: Route, request: Request) -> Iterator[Fetched]:
             status = fetched.response.head.status
             body = b"".join(fetched.pieces)
 
-    The route's timers bound each read; the caller decides how much to read.  Raises the `G4fliteError` that a failure
-    on the way means.  A `G4fliteError` that the caller raises inside the `with` gets the provider's name and the
-    request's id as well, and loses its secrets.
+    The route's timers bound each read; the caller decides how much to read.  Each piece is an HTTP chunk or a part of
+    one.  Raises the `G4fliteError` that a failure on the way means.  A `G4fliteError` that the caller raises inside the
+    `with` gets the provider's name and the request's id as well, and loses its secrets.
     """
     # With keep_partial=False, no error says that the body is in `.partial`.
     run = Run((route,), Timers(route.timeout), keep_partial=False)
