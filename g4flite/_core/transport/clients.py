@@ -502,6 +502,10 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
         client = kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
         if isinstance(client, httpx.Client):
             use_safe_locks(client)
+        elif "asyncio" in sys.modules:
+            from .network import read_over_asyncio  # noqa: PLC0415 - asyncio is slow to import, and of no use in sync
+
+            read_over_asyncio(client)
         return client
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
