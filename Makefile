@@ -6,15 +6,14 @@ VENV ?= .venv
 CLIENTS ?= .venv-clients
 SERVERS ?= .venv-servers
 BIN = $(VENV)/bin
-EXTRAS_bench = aiohttp
-EXTRAS_peers = peers
+EXTRAS_peers = [peers]
 DOCS = .venv-docs
 DIST = .venv-dist
 FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py tests/test_package.py tests/test_readme.py
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-aiohttp test-lowest cover check format bench bench-peers bench-check soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-lowest cover check format bench bench-peers bench-check soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -25,8 +24,7 @@ help:
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
-	@echo "make test-aiohttp  run all tests of asyncio over aiohttp"
-	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx, anyio and aiohttp that setup.cfg allows"
+	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
 	@echo "make check         run ruff and mypy, and find broken links"
 	@echo "make format        rewrite the code with ruff"
@@ -88,13 +86,9 @@ test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
 	@G4FLITE_TEST_CLIENTS=httpx2 $(BIN)/python -m pytest -q -n 4 --dist worksteal
 
-test-aiohttp: $(VENV)/tools
-	@echo "== the tests of asyncio, over aiohttp (half a minute)"
-	@G4FLITE_TEST_TRANSPORT=aiohttp $(BIN)/python -m pytest -q -n 4 --dist worksteal
-
 # httpx2 needs a newer anyio.
 test-lowest: .venv-lowest/tools
-	@echo "== the core over the lowest versions of httpx, anyio and aiohttp (a minute or two)"
+	@echo "== the core over the lowest versions of httpx and anyio (a minute or two)"
 	@.venv-lowest/bin/python -m pytest -q -n 4 --dist worksteal tests/core tests/response tests/providers tests/transport tests/test_client.py --ignore tests/transport/test_httpx.py --ignore tests/transport/test_network_errors.py
 
 cover: $(VENV)/tools
@@ -183,7 +177,7 @@ $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/install
 .venv-lowest/tools: setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
 	@echo "== making .venv-lowest (a minute, once)"
 	@$(PYTHON) -m venv .venv-lowest
-	@grep -vE '^(aiohttp|anyio|httpx|httpx-aiohttp|multidict)==' tests/constraints.txt > .venv-lowest/constraints.txt
+	@grep -vE '^(anyio|httpx|httpx-aiohttp)==' tests/constraints.txt > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --constraint .venv-lowest/constraints.txt --constraint tests/lowest.txt --editable '.[socks,cli,lowest]'
 	@touch $@
 
@@ -195,5 +189,5 @@ $(VENV)/bench: $(VENV)/core
 .venv-bench/core .venv-peers/core: .venv-%/core: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making .venv-$* (a minute or two, once)"
 	@$(PYTHON) -m venv .venv-$*
-	@.venv-$*/bin/python $(INSTALL) --config-settings editable_mode=compat --editable '.[$(EXTRAS_$*)]'
+	@.venv-$*/bin/python $(INSTALL) --config-settings editable_mode=compat --editable '.$(EXTRAS_$*)'
 	@touch $@

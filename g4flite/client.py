@@ -12,7 +12,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from . import providers
 from ._core.errors import (
@@ -76,7 +76,6 @@ def stream(
     timeout: Timeout | float | None = None,
     retries: Retry | int | None = None,
     verify: "ssl.SSLContext | None" = None,
-    transport: Literal["httpx", "aiohttp"] | None = None,
     extra: Mapping[str, Any] | None = None,
     keep_partial: bool = True,
     **options: Any,
@@ -105,7 +104,6 @@ def stream(
     - `retries` says how often an attempt that failed before its first text is made again, as a number or a `Retry`;
       None means the setting of the `Client`, or else 2.
     - `verify` is an `ssl.SSLContext`, for private certificates.
-    - `transport` is "httpx", or "aiohttp", which takes less CPU in an `async for` on asyncio.
     - `extra` holds fields of the payload for which there is no option, and is sent unchanged; an object in it is merged
       with the payload's object of the same name.
     - `keep_partial=False` keeps neither text nor reasoning, for an answer larger than memory: `.partial` stays empty.
@@ -124,12 +122,12 @@ def stream(
     """
     is_one = isinstance(provider, str | Provider | Client) or not isinstance(provider, Sequence)
     asked: Sequence[Any] = [provider] if is_one else list(provider)  # type: ignore[arg-type]  # of the `not isinstance`
-    connecting = (base_url, proxy, client, verify, transport)
+    connecting = (base_url, proxy, client, verify)
     # In a list that also names providers, these settings are for those, and each Client keeps its own.
-    if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 5:
+    if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 4:
         if client is not None:
             raise OptionError(f"client= cannot be given with a Client; {OWN_CLIENT}")
-        raise OptionError("base_url=, proxy=, verify= and transport= are settings of the Client; set them there")
+        raise OptionError("base_url=, proxy= and verify= are settings of the Client; set them there")
     if not asked:
         # What `working()` of the app `probe` returns knows why it is empty.
         why: G4fliteError | None = getattr(provider, "error", None)
@@ -156,7 +154,7 @@ def stream(
                 extra=extra,
                 system=system,
             )
-            connection = resolve_connection(call, proxy, verify, transport, client)
+            connection = resolve_connection(call, proxy, verify, client)
             routes.append(route_of(call, connection, client, timeout, retries))
             warn(call, public=base_url is None)
         except (ModelNotFoundError, OptionError) as error:
@@ -198,7 +196,6 @@ class Client:
         timeout: Timeout | float | None = None,
         retries: Retry | int = 2,
         verify: "ssl.SSLContext | None" = None,
-        transport: Literal["httpx", "aiohttp"] | None = None,
         extra: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
@@ -215,7 +212,7 @@ class Client:
         )
         self._system, self._public = system, base_url is None
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
-        connection = resolve_connection(self._call, proxy, verify, transport)
+        connection = resolve_connection(self._call, proxy, verify)
         from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
 
         self._pool = Pool(connection, self._call.provider.name)
@@ -298,9 +295,7 @@ class Client:
         return f"<Client of {self._call.provider.name}: {'closed' if self._pool.closed else 'open'}>"
 
 
-def resolve_connection(
-    call: Call, proxy: str | None, verify: object, transport: str | None = None, client: object = None
-) -> "Connection":
+def resolve_connection(call: Call, proxy: str | None, verify: object, client: object = None) -> "Connection":
     """Return the checked settings of a client that is to be made; the proxy is the argument, else G4FLITE_PROXY.
 
     Raises `OptionError` for a setting that cannot be used, and for one that is given together with `client`.
@@ -310,11 +305,8 @@ def resolve_connection(
     from ._core.transport.clients import Connection  # noqa: PLC0415 - httpx is imported with the first call
 
     name = call.provider.name
-    if client is not None and (proxy, verify, transport) != (None, None, None):
-        raise OptionError(
-            "proxy=, verify= and transport= cannot be given with client=; set them on that client", provider=name
-        )
-    check_transport(transport, name)
+    if client is not None and (proxy, verify) != (None, None):
+        raise OptionError("proxy= and verify= cannot be given with client=; set them on that client", provider=name)
     if verify is not None and not isinstance(verify, ssl.SSLContext):
         raise OptionError(
             f"verify= must be an ssl.SSLContext, like ssl.create_default_context(cafile=...), not {verify!r}; "
@@ -327,26 +319,10 @@ def resolve_connection(
     variable = "G4FLITE_PROXY" if proxy is None else "{proxy}"
     try:
         checked = None if chosen is None else check_proxy(chosen)
-        return Connection(call.base_url, checked, verify, transport or "httpx", variable)
+        return Connection(call.base_url, checked, verify, variable)
     except ValueError as error:
         source = " (from G4FLITE_PROXY)" if proxy is None else ""
         raise OptionError(f"{error}{source}", provider=name, argument="proxy") from None
-
-
-def check_transport(transport: object, provider: str) -> None:
-    """Raise `OptionError` if the transport is unknown or not installed."""
-    if transport not in (None, "httpx", "aiohttp"):
-        # A transport of httpx, like a recorder.
-        ours = hasattr(transport, "handle_request") or hasattr(transport, "handle_async_request")
-        advice = "pass client=httpx.Client(transport=...) to stream()" if ours else ""
-        raise OptionError(
-            f'transport= must be "httpx" or "aiohttp", not {transport!r}', provider=provider, advice=advice
-        )
-    if transport == "aiohttp":
-        from importlib.util import find_spec  # noqa: PLC0415 - needed for this transport only
-
-        if find_spec("httpx_aiohttp") is None:
-            raise OptionError('transport="aiohttp" needs httpx-aiohttp: pip install httpx-aiohttp', provider=provider)
 
 
 def warn(call: Call, *, public: bool) -> None:

@@ -37,11 +37,6 @@ from g4flite.testing import Emulator
 
 # The library whose clients all streams use: httpx, or httpx2.
 httpx = import_module(os.environ.get("G4FLITE_TEST_CLIENTS", "httpx"))
-# httpx, or aiohttp: then the tests of asyncio alone are run, over aiohttp.
-TRANSPORT = os.environ.get("G4FLITE_TEST_TRANSPORT", "httpx")
-if TRANSPORT == "aiohttp":
-    # This import takes longer than some tests wait.
-    import_module("g4flite._core.transport.aiohttp")
 
 CERTIFICATES = ssl.create_default_context()
 
@@ -65,16 +60,6 @@ def interpret(code: str, *arguments: str, cwd: Path | None = None) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, env=bare_environment())
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
-
-
-tls_proxy = pytest.mark.skipif(
-    TRANSPORT == "aiohttp" and sys.version_info < (3, 11), reason="asyncio speaks TLS within TLS from 3.11 on"
-)
-
-
-def transport(driver: str) -> str:
-    """Return the value of `transport=` for a stream in a process of its own."""
-    return TRANSPORT if driver == "asyncio" else "httpx"
 
 
 class Driver:
@@ -150,8 +135,6 @@ class Driver:
         kwargs = {"verify": CERTIFICATES, **kwargs}
         if self.name == "sync":
             return httpx.Client(**kwargs)
-        if TRANSPORT == "aiohttp":
-            return import_module("httpx_aiohttp").HttpxAiohttpClient(**kwargs)
         return httpx.AsyncClient(**kwargs)
 
     def close(self, client: Any) -> None:
@@ -200,9 +183,6 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "_warned", False)
     monkeypatch.setattr(clients, "httpx", httpx)
     monkeypatch.setattr(tls, "httpx", httpx)
-    if TRANSPORT == "aiohttp":
-        kind = clients.async_client_class
-        monkeypatch.setattr(clients, "async_client_class", lambda to: kind(to._replace(transport=TRANSPORT)))
 
 
 def pytest_collection_finish() -> None:
@@ -211,14 +191,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if TRANSPORT == "aiohttp":
-        kept = [item for item in items if "asyncio" in getattr(getattr(item, "callspec", None), "params", {}).values()]
-        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-        items[:] = kept
-        for item in items:
-            if "socks" in item.name:
-                item.add_marker(pytest.mark.skip(reason="aiohttp speaks to no SOCKS proxy"))
-    if (httpx.__name__, TRANSPORT) != ("httpx", "httpx"):
+    if httpx.__name__ != "httpx":
         for item in items:
             if "httpx_mock" in getattr(item, "fixturenames", ()):
                 item.add_marker(pytest.mark.skip(reason="pytest-httpx answers in place of httpx's own transport"))

@@ -10,7 +10,7 @@ import g4flite
 
 PACKAGE = Path(g4flite.__file__).parent
 NETWORK = {
-    "httpx", "httpx2", "httpcore", "anyio", "ssl", "socket", "socksio", "asyncio", "trio", "aiohttp", "httpx_aiohttp",
+    "httpx", "httpx2", "httpcore", "anyio", "ssl", "socket", "socksio", "asyncio", "trio",
 }  # fmt: skip
 FLOORS = 8
 

@@ -19,7 +19,7 @@ import g4flite
 from tests.conftest import bare_environment
 
 pytestmark = pytest.mark.typed
-EXTRAS = ("httpx2", "httpx_aiohttp", "aiohttp", "rich", "socksio")
+EXTRAS = ("httpx2", "rich", "socksio")
 WITH_HTTPX2 = """
 
 import httpx2

@@ -258,7 +258,7 @@ def clients() -> None:
 
 
 async def aclients() -> list[str]:
-    async with Client("openai", model="m", transport="aiohttp") as client:
+    async with Client("openai", model="m") as client:
         assert_type(client, Client)
         return await asyncio.gather(*(client.stream(f"Question {n}").atext() for n in range(3)))
 
@@ -284,7 +284,6 @@ def settings() -> Stream:
         timeout=Timeout(connect=5, first_token=120, total=None),
         retries=0,
         verify=ssl.create_default_context(),
-        transport="httpx",
         extra={"top_k": 5},
         keep_partial=False,
         stop=["\n"],
@@ -423,7 +422,6 @@ async def mistakes() -> None:
     stream("openai", 3)  # type: ignore
     stream("openai", {"role": "user", "content": "Hi"})  # type: ignore
     stream("openai", "Hi", timeout="soon")  # type: ignore
-    stream("openai", "Hi", transport="requests")  # type: ignore
     stream("openai", "Hi", client=object())  # type: ignore
     Provider(name="x")  # type: ignore
     await stream("openai", "Hi")  # type: ignore

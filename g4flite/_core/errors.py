@@ -31,7 +31,7 @@ OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
 # The names that may stand in braces in an error's `advice`: the arguments of `stream()`, and the common options.
 ARGUMENTS: Final = (
     *TIMERS,
-    *"system model api_key base_url proxy headers client timeout retries verify transport extra keep_partial".split(),
+    *"system model api_key base_url proxy headers client timeout retries verify extra keep_partial".split(),
     *"temperature max_tokens top_p stop seed tools tool_choice response_format reasoning_effort".split(),
     *"parallel_tool_calls frequency_penalty presence_penalty logprobs user metadata cache".split(),
 )

@@ -56,10 +56,9 @@ INSTEAD = {
     ),
     "fallbacks": "pass a list of providers as the first argument",
     # What `Client.stream` and `Client` do not take.
-    **dict.fromkeys(
-        ("api_key", "base_url", "proxy", "verify", "transport"), "it is a setting of the Client; set it there"
-    ),
+    **dict.fromkeys(("api_key", "base_url", "proxy", "verify"), "it is a setting of the Client; set it there"),
     "client": OWN_CLIENT,
+    "transport": "pass client=httpx.Client(transport=...) to stream()",
 }  # fmt: skip
 
 

@@ -133,8 +133,8 @@ def test_nothing_is_copied_without_the_licence(newer: Path, run: Run) -> None:
 
 def test_a_copy_imports_no_other_package_than_httpx_and_anyio(run: Run) -> None:
     known = {"httpx", "anyio", *sys.stdlib_module_names}
-    # pytest is there if the plugin is loaded, the others if the caller has chosen a SOCKS proxy or aiohttp.
-    known |= {"pytest", "socksio", "aiohttp", "httpx_aiohttp"}
+    # pytest is there if the plugin is loaded, the others if the caller has chosen a SOCKS proxy.
+    known |= {"pytest", "socksio"}
     run("--with", "testing")
     for path in COPY.rglob("*.py"):
         # Top-level statements only: an import inside a function may be of an extra.

@@ -44,7 +44,7 @@ def test_an_argument_of_another_sdk_says_what_to_write(name: str, pooled: bool) 
     assert SAID[name] in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["api_key", "base_url", "proxy", "verify", "transport"])
+@pytest.mark.parametrize("name", ["api_key", "base_url", "proxy", "verify"])
 def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
     with g4flite.Client("openai", model="m", api_key="sk-test-1") as client:
         with pytest.raises(g4flite.OptionError, match=f"'{name}'; it is a setting of the Client; set it there"):
@@ -72,7 +72,7 @@ def test_each_argument_in_the_table_is_one_that_there_is(name: str) -> None:
 
 
 def test_an_option_that_the_provider_takes_is_no_foreign_one() -> None:
-    assert {*INSTEAD} & {*ARGUMENTS} == {"api_key", "base_url", "proxy", "verify", "transport", "client"}
+    assert {*INSTEAD} & {*ARGUMENTS} == {"api_key", "base_url", "proxy", "verify", "client"}
 
 
 @pytest.mark.parametrize("timeout", [httpx.Timeout(5.0), type("ClientTimeout", (SimpleNamespace,), {})()])

@@ -35,7 +35,7 @@ from g4flite._core.secrets import (
 )
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
-from tests.conftest import TRANSPORT, Driver, httpx
+from tests.conftest import Driver, httpx
 from tests.rows import rows
 
 SECRET = "sk-s3cret-s3cret"
@@ -520,7 +520,6 @@ def test_the_key_of_a_call_is_in_no_error_of_a_broken_body(
         assert SECRET not in shown_by(caught.value, caplog.text)
 
 
-@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="nothing tells what went out")
 def test_each_step_of_a_login_is_in_no_error(driver: Driver, server: Emulator) -> None:
     class Login(httpx.Auth):  # type: ignore[misc, name-defined, unused-ignore]
         def auth_flow(self, request: Any) -> Any:

@@ -227,7 +227,7 @@ def test_a_closed_client_and_a_value_that_is_no_client_are_refused_at_once() -> 
 
 
 def test_the_argument_proxy_is_refused_beside_a_client() -> None:
-    with pytest.raises(g4flite.OptionError, match="acme: proxy=, verify= and transport= cannot be given with client="):
+    with pytest.raises(g4flite.OptionError, match="acme: proxy= and verify= cannot be given with client="):
         g4flite.stream(ACME, "Hi", client=httpx.Client(), proxy="http://127.0.0.1:1")
 
 

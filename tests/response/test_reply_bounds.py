@@ -11,7 +11,7 @@ import pytest
 
 from g4flite import providers
 from g4flite.testing import Emulator, Script
-from tests.conftest import bare_environment, transport
+from tests.conftest import bare_environment
 
 pytestmark = pytest.mark.heavy
 
@@ -25,14 +25,14 @@ def peak():
 def attempt(url):
     async def read():
         await stream.atext()
-    before, stream = peak(), g4flite.stream("flowgpt", "Hi", base_url=url, retries=0, transport=sys.argv[2])
+    before, stream = peak(), g4flite.stream("flowgpt", "Hi", base_url=url, retries=0)
     try:
         stream.text() if sys.argv[1] == "sync" else anyio.run(read, backend=sys.argv[1])
     except g4flite.G4fliteError as error:
         return type(error).__name__, str(error), len(repr(error.__dict__)), peak() - before
 
 attempt("http://127.0.0.1:1")
-print(json.dumps([attempt(url) for url in sys.argv[3:]]))
+print(json.dumps([attempt(url) for url in sys.argv[2:]]))
 """
 
 
@@ -58,7 +58,7 @@ def test_a_flood_takes_less_than_64_mib_of_memory(driver: str) -> None:
     table = floods()
     with ExitStack() as stack:
         urls = [stack.enter_context(Emulator(script=script)).url for script, _, _ in table.values()]
-        command = [sys.executable, "-c", CODE, driver, transport(driver), *urls]
+        command = [sys.executable, "-c", CODE, driver, *urls]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=bare_environment())
     assert done.returncode == 0, done.stderr
     outcomes = json.loads(done.stdout)

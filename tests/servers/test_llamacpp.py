@@ -236,8 +236,3 @@ def failures_of(driver: Driver, url: str, **settings: Any) -> list[g4flite.G4fli
 def test_every_call_over_one_client_succeeds(driver: Driver, llamacpp: str) -> None:
     failures = failures_of(driver, llamacpp)
     assert not failures, f"{len(failures)} of {CALLS} failed, the first: {failures[0]}"
-
-
-def test_every_call_over_one_client_of_aiohttp_succeeds(llamacpp: str) -> None:
-    failures = failures_of(Driver("asyncio"), llamacpp, transport="aiohttp")
-    assert not failures, f"{len(failures)} of {CALLS} failed, the first: {failures[0]}"

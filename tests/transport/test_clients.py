@@ -32,7 +32,7 @@ import trustme
 
 import g4flite
 from g4flite.testing import Emulator
-from tests.conftest import TRANSPORT, Driver, bare_environment, tls_proxy
+from tests.conftest import Driver, bare_environment
 
 USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -389,7 +389,7 @@ def test_the_argument_wins_over_g4flite_proxy_and_that_wins_over_http_proxy(
 ) -> None:
     with nobody() as port:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("G4FLITE_PROXY", proxy("socks5" if TRANSPORT == "httpx" else "http"))
+        monkeypatch.setenv("G4FLITE_PROXY", proxy("socks5"))
         assert driver.collect("cromicle", "Hi", base_url=far(server))
         monkeypatch.setenv("G4FLITE_PROXY", f"http://127.0.0.1:{port}")
         assert driver.collect("cromicle", "Hi", base_url=far(server), proxy=proxy("http"))
@@ -459,7 +459,6 @@ def test_the_error_of_a_proxy_that_falls_silent_names_it_and_its_variable(
     assert f"no connection to upstream.test over the proxy http://{address} of HTTPS_PROXY in 0.1 s" in str(error)
 
 
-@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="the pools of httpcore tell which proxy they use")
 def test_the_error_of_the_caller_s_client_names_the_variable_that_it_has_read(
     driver: Driver, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -475,7 +474,7 @@ def test_the_error_of_the_caller_s_client_names_the_variable_that_it_has_read(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("kind", ["http", pytest.param("https", marks=tls_proxy), "socks5"])
+@pytest.mark.parametrize("kind", ["http", "https", "socks5"])
 def test_a_proxy_that_does_not_listen_is_an_error_without_the_password(
     kind: str, scheme: str, driver: Driver, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -560,7 +559,6 @@ def test_a_refused_login_closes_the_socket(driver: Driver, proxy: Proxy) -> None
     assert descriptors() <= before
 
 
-@tls_proxy
 def test_text_comes_through_an_https_proxy(
     driver: Driver,
     service: Service,
@@ -576,7 +574,6 @@ def test_text_comes_through_an_https_proxy(
     assert driver.collect("cromicle", "Hi", base_url=url, proxy=proxy("https"), verify=trusting) == ["hello"]
 
 
-@tls_proxy
 def test_the_authorities_of_verify_are_trusted_for_the_proxy_too(
     driver: Driver, service: Service, proxy: Proxy, trusting: ssl.SSLContext
 ) -> None:

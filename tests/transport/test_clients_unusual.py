@@ -1,17 +1,15 @@
-"""Where clients differ from the usual: the system's proxies, hidden pools, idle connections of aiohttp."""
+"""Where clients differ from the usual: the system's proxies, hidden pools."""
 
 import os
 import socket
 import sys
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
 import g4flite
 from g4flite._core import proxies
-from g4flite._core.transport import clients
 from g4flite.testing import Emulator
 from tests.conftest import Driver
 from tests.transport.test_stale import in_turn, serving
@@ -87,22 +85,3 @@ def test_a_stale_connection_in_a_hidden_pool_is_replaced(driver: Driver) -> None
         texts = in_turn(driver, client, lambda: [g4flite.stream("cromicle", "Hi", **call) for _ in range(2)])
         assert texts == ["hello"] * 2
         assert server.requests == [2, 1]
-
-
-def test_the_idle_connections_of_aiohttp_are_closed_with_a_stale_one() -> None:
-    async def read() -> list[str]:
-        async with g4flite.Client("cromicle", base_url=server.url, transport="aiohttp", retries=0) as client:
-            loops = [aiter(client.stream("Hi")) for _ in range(3)]
-            texts = [await anext(loop) for loop in loops]
-            for number, loop in enumerate(loops):
-                texts[number] += "".join([chunk async for chunk in loop])
-            return [*texts, await client.stream("Hi").atext()]
-
-    with serving("fin", together=3) as server:
-        assert anyio.run(read) == ["hello"] * 4
-        assert sorted(server.requests) == [1, 1, 1, 2]
-
-
-def test_without_httpx_aiohttp_no_client_is_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "httpx_aiohttp", raising=False)
-    assert not clients.is_over_aiohttp(httpx.AsyncClient(), "http://upstream.test")

@@ -22,7 +22,7 @@ import g4flite
 from g4flite._core.provider import Request
 from g4flite._core.transport import clients
 from g4flite.testing import Emulator, Script
-from tests.conftest import Driver, bare_environment, httpx, transport
+from tests.conftest import Driver, bare_environment, httpx
 from tests.exchanges import answering, arrived
 
 
@@ -316,7 +316,7 @@ def test_a_stream_left_early_frees_the_pool_s_slot(driver: Driver, slow: Emulato
 def test_ctrl_c_closes_the_connection(driver: str, slow: Emulator) -> None:
     code = f"""
 import asyncio, g4flite, sys
-stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1], transport={transport(driver)!r})
+stream = g4flite.stream("cromicle", "Hi", base_url=sys.argv[1])
 async def read():
     async for chunk in stream:
         print(chunk, flush=True)
@@ -362,7 +362,7 @@ def test_the_child_of_a_fork_makes_connections_of_its_own(server: Emulator) -> N
 def test_a_process_that_exits_during_a_stream_prints_no_error(driver: Driver, slow: Emulator) -> None:
     code = """
 import sys, anyio, g4flite
-client = g4flite.Client("cromicle", base_url=sys.argv[1], transport=sys.argv[3])
+client = g4flite.Client("cromicle", base_url=sys.argv[1])
 if sys.argv[2] == "sync":
     running = iter(client.stream("Hi"))
     print(next(running))
@@ -374,7 +374,7 @@ else:
                 sys.exit()
     anyio.run(main, backend=sys.argv[2])
 """
-    command = [sys.executable, "-c", code, slow.url, driver.name, transport(driver.name)]
+    command = [sys.executable, "-c", code, slow.url, driver.name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=bare_environment())
     assert done.stdout == "You\n"
     # Before Python 3.11, trio wraps the SystemExit in an exception group of its own.

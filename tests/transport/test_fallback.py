@@ -7,7 +7,7 @@ import pytest
 
 import g4flite
 from g4flite.testing import Emulator
-from tests.conftest import TRANSPORT, Driver
+from tests.conftest import Driver
 
 
 def close(client: g4flite.Client, driver: Driver) -> None:
@@ -24,20 +24,12 @@ def bad_host(driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch) 
     return g4flite.Client("free2gpt", base_url="http://-\u00e9.test"), "a URL that httpx refuses"
 
 
-def wrong_loop(driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
-    if driver.name == "asyncio":
-        pytest.skip("this transport works on asyncio")
-    return g4flite.Client(
-        "free2gpt", base_url=server.url, transport="aiohttp"
-    ), "works only with `async for` on asyncio"
-
-
 def bad_proxy(driver: Driver, server: Emulator, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("HTTPS_PROXY", "socks://127.0.0.1:1")
     return g4flite.Client("free2gpt", base_url="https://127.0.0.1:1"), "HTTPS_PROXY is socks://127.0.0.1:1"
 
 
-ROUTES = [closed, bad_host, wrong_loop, bad_proxy]
+ROUTES = [closed, bad_host, bad_proxy]
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -121,7 +113,6 @@ def test_a_mistake_of_the_call_is_raised_at_once_though_another_provider_could_b
         assert not caught.value.own_setting
 
 
-@pytest.mark.skipif(TRANSPORT == "aiohttp", reason="httpx-aiohttp makes its session with the first request")
 def test_a_client_of_the_caller_s_that_was_closed_meanwhile_is_an_option_error(
     driver: Driver, server: Emulator
 ) -> None:

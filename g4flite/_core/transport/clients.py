@@ -27,7 +27,7 @@ from ..proxies import NamedProxy, environment_proxy, names_proxies
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, asend, async_response, head_of, idle_connections, pool_of, send, told, transports
+from .httpx import Response, asend, head_of, idle_connections, pool_of, send, told, transports
 from .network_errors import (
     error_of_request,
     failures,
@@ -41,7 +41,6 @@ from .tls import default_context, unused_context
 
 C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 Keepers: TypeAlias = list[AsyncGenerator[None, None]]
-ASYNCIO = 'transport="aiohttp" works only with `async for` on asyncio; leave it out for `for`, and on trio'
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 # Seconds that closing a client may take when its event loop ends.
@@ -56,7 +55,6 @@ class Connection(NamedTuple):
     base_url: str
     proxy: str | None
     verify: ssl.SSLContext | None
-    transport: str = "httpx"
     # The variable that names the proxy, if the argument does not.
     proxy_variable: str = "{proxy}"
 
@@ -101,10 +99,6 @@ async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, tim
     client = source.async_client()
     while True:
         try:
-            if is_over_aiohttp(client, wanted.url):
-                from . import aiohttp  # noqa: PLC0415 - aiohttp is an extra
-
-                return async_response(await aiohttp.send(client, wanted, timers), timers)
             return await asend(client, wanted, timers)
         except failures(timers) as error:
             if (response := refused_response(error, wanted.url)) is not None:
@@ -117,8 +111,6 @@ async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, tim
                 break
         timers.reconnect()
         # They may be stale, too.
-        if is_over_aiohttp(client, wanted.url):
-            aiohttp.close_idle_connections(transports(client, wanted.url), wanted.url)
         with anyio.CancelScope(shield=True):
             for connection in idle_connections(client, wanted.url):
                 await connection.aclose()
@@ -141,17 +133,9 @@ def is_stale(error: Exception, timers: Timers) -> bool:
     # read was counted, nobody knows.
     if timers.head_reads != 1:
         return False
-    # The words of httpcore and of `aiohttp.py`.
+    # The words of httpcore.
     ended = is_a(error, "RemoteProtocolError") and "disconnected" in str(error)
     return ended or is_a(error, "ReadError") or is_a(error, "WriteError")
-
-
-def is_over_aiohttp(client: httpx.AsyncClient, url: str) -> bool:
-    """Return whether the client sends its requests to this URL over httpx-aiohttp."""
-    through = transports(client, url) if "httpx_aiohttp" in sys.modules else []
-    kinds = [kind for transport in through for kind in type(transport).__mro__]
-    # A transport of the caller's that wraps one of each kind is taken for httpx's.
-    return pool_of(through) is None and any(kind.__module__.partition(".")[0] == "httpx_aiohttp" for kind in kinds)
 
 
 class OneShot:
@@ -167,12 +151,12 @@ class OneShot:
 
     def client(self) -> httpx.Client:
         if self._client is None:
-            self._client = make_client(client_class(self._connection), self._connection)
+            self._client = make_client(httpx.Client, self._connection)
         return self._client
 
     def async_client(self) -> httpx.AsyncClient:
         if self._async_client is None:
-            self._async_client = make_client(async_client_class(self._connection), self._connection)
+            self._async_client = make_client(httpx.AsyncClient, self._connection)
         return self._async_client
 
     def release(self) -> None:
@@ -281,7 +265,7 @@ class Pool:
         with self._lock:
             self._check_open()
             if self._client is None:
-                self._client = make_client(client_class(self._connection), self._connection)
+                self._client = make_client(httpx.Client, self._connection)
             return self._client
 
     def async_client(self) -> httpx.AsyncClient:
@@ -293,7 +277,7 @@ class Pool:
             client, keepers = self._async_clients.get(loop, (None, []))
             if client is None:
                 self._forget_idle_loops()
-                client = make_client(async_client_class(self._connection), self._connection)
+                client = make_client(httpx.AsyncClient, self._connection)
                 # Not a method of the pool: the loop would keep the pool alive.
                 keepers.append(kept_open(client, partial(_forget, self._async_clients, self._ended, loop, client)))
                 self._async_clients[loop] = client, keepers
@@ -446,28 +430,6 @@ async def _until_the_loop_ends(client: httpx.AsyncClient, forget: Callable[[], A
                 await client.aclose()
 
 
-def client_class(to: Connection) -> Callable[..., httpx.Client]:
-    """Return the class of the client for `for`.  Raises `OptionError` if the transport has no such class."""
-    if to.transport == "aiohttp":
-        raise OptionError(ASYNCIO)
-    return httpx.Client
-
-
-def async_client_class(to: Connection) -> Callable[..., httpx.AsyncClient]:
-    """Return the class of the client for `async for`.  Raises `OptionError` if it cannot run on this event loop."""
-    if to.transport != "aiohttp":
-        return httpx.AsyncClient
-    import asyncio  # noqa: PLC0415 - slow to import, and of no use in sync
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        raise OptionError(ASYNCIO) from None
-    from .aiohttp import Client  # noqa: PLC0415 - aiohttp is an extra
-
-    return Client
-
-
 def use_safe_locks(client: httpx.Client) -> None:
     """Give the pools of a new client a lock that an interrupt cannot leave held.
 
@@ -509,9 +471,6 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
         return client
     except OSError as error:
         raise OptionError(f"the certificates cannot be read: {error}; check SSL_CERT_FILE and SSL_CERT_DIR") from error
-    # The transport cannot use the proxy, and says why.
-    except OptionError as error:
-        raise OptionError(f"{error}{source}") from None
     except ImportError:
         raise OptionError(f"a SOCKS proxy needs socksio: pip install socksio{source}") from None
     except (httpx.InvalidURL, ValueError):

@@ -140,16 +140,11 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> R
     with awaiting.scope:
         raw = await client.send(request, stream=True, follow_redirects=False)
         end_of_head(passed, request.extensions, timers)
-        return async_response(raw, timers)
+        note(raw.request, timers)
+        body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
+        return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
     timers.check()
     raise timers.expired()
-
-
-def async_response(raw: httpx.Response, timers: Timers) -> Response:
-    """Return the `Response` of an async response of httpx."""
-    note(raw.request, timers)
-    body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
-    return Response(head_of(raw), body if attached(raw, timers) else AsyncTimed(body, timers), raw)
 
 
 def is_used_up(response: httpx.Response) -> bool:
@@ -204,8 +199,11 @@ def attached(response: httpx.Response, timers: Timers) -> bool:
 def head_of(response: httpx.Response) -> Head:
     """Return the head of a response."""
     headers = response.headers
-    # A mock transport has no network stream, and no connection that may break.  A 204 has no body (RFC 9110 15.3.5).
-    bounded = "network_stream" not in response.extensions or response.status_code == 204 or is_delimited(headers)
+    # A mock transport has no connection that may break; httpx-aiohttp has one, and shows no network stream, either.
+    maker = type(getattr(response.stream, "_stream", None)).__module__.partition(".")[0]
+    is_mock = "network_stream" not in response.extensions and maker != "httpx_aiohttp"
+    # A 204 has no body (RFC 9110 15.3.5).
+    bounded = is_mock or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
     coding = "" if response.is_stream_consumed else content_coding(headers)
     open_ended = not bounded and response.http_version.startswith("HTTP/1")
