@@ -743,7 +743,7 @@ def test_an_interrupt_lets_a_client_of_one_stream_go(server: Emulator, monkeypat
     source = stream._run.routes[0].source
     assert isinstance(source, clients.OneShot)
     used = weakref.ref(source.client())
-    monkeypatch.setattr(httpx.Client, "send", interrupt)
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", interrupt)
     with pytest.raises(KeyboardInterrupt):
         stream.text()
     gc.collect()
@@ -760,7 +760,7 @@ def test_an_interrupt_retires_the_client(moment: str, server: Emulator, monkeypa
     used = client._pool.client()
     stream = iter(client.stream("Hi"))
     if moment == "send":
-        monkeypatch.setattr(used, "send", interrupt)
+        monkeypatch.setattr(used._transport, "handle_request", interrupt)
     else:
         assert next(stream) == "You"
         [link] = used._transport._pool.connections
@@ -796,7 +796,7 @@ def test_an_interrupt_retires_the_client_of_the_event_loop(
     loop = asyncio.new_event_loop()
     end = client.aclose if by == "aclose" else loop.shutdown_asyncgens
     old = loop.run_until_complete(used())
-    monkeypatch.setattr(old, "send", interrupt)
+    monkeypatch.setattr(old._transport, "handle_async_request", interrupt)
     with pytest.raises(KeyboardInterrupt):
         loop.run_until_complete(ask())
     monkeypatch.undo()

@@ -124,3 +124,12 @@ def test_a_request_that_is_cancelled_while_it_is_sent_leaves_no_warning(backend:
         Driver(backend).run(main)
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
+
+
+def test_a_client_made_here_sends_the_same_headers_as_one_of_the_caller_s(driver: Driver, server: Emulator) -> None:
+    with driver.one_client() as client:
+        for own in ({}, {"client": client}):
+            driver.collect("cromicle", "Hi", base_url=server.url, headers={"X-A": "1"}, **own)
+    ours, given = ([(name.lower(), value) for name, value in exchange.headers] for exchange in server.exchanges)
+    assert sorted(ours) == sorted(given)
+    assert ("x-a", "1") in ours

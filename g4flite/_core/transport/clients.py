@@ -75,7 +75,7 @@ def _send(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Ti
     client = source.client()
     while True:
         try:
-            return send(client, wanted, timers)
+            return send(client, wanted, timers, own=source.is_own)
         except failures(timers) as error:
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), told(response), response)
@@ -99,7 +99,7 @@ async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, tim
     client = source.async_client()
     while True:
         try:
-            return await asend(client, wanted, timers)
+            return await asend(client, wanted, timers, own=source.is_own)
         except failures(timers) as error:
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), told(response), response)
@@ -141,6 +141,7 @@ def is_stale(error: Exception, timers: Timers) -> bool:
 class OneShot:
     """A client for one stream, which is made with the first request and closed when the stream ends."""
 
+    is_own = True
     send, asend = _send, _asend
 
     def __init__(self, connection: Connection) -> None:
@@ -175,6 +176,7 @@ class OneShot:
 class Given:
     """The caller's own client, which only the caller closes."""
 
+    is_own = False
     send, asend = _send, _asend
 
     def __init__(self, client: object, base_url: str) -> None:
@@ -235,6 +237,8 @@ class Pool:
     Threads may share a pool.  After a fork, the child makes clients of its own.  `name` is what a warning calls the
     `Client` if nobody closes it.
     """
+
+    is_own = True
 
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name

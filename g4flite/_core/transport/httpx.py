@@ -97,11 +97,18 @@ def told(response: httpx.Response) -> Pieces:
     return Pieces(*[response.content] if response.is_stream_consumed else [])
 
 
-def built(client: Any, wanted: Request, passed: dict[str, Any]) -> httpx.Request:
-    """Return the request of httpx, with the client's own headers and cookies, and with these extensions."""
-    request: httpx.Request = client.build_request(
-        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
-    )
+def built(client: Any, wanted: Request, passed: dict[str, Any], own: bool) -> httpx.Request:
+    """Return the request of httpx, with the client's own headers and cookies, and with these extensions.
+
+    An `own` client, one that was made here, has no base URL, and mostly no cookies.
+    """
+    make: Any = client.build_request
+    more: dict[str, Any] = {"headers": wanted.headers}
+    if own:
+        make = sys.modules[type(client).__module__.partition(".")[0]].Request
+        more = {"headers": client.headers.copy(), "cookies": client.cookies if client.cookies.jar else None}
+        more["headers"].update(wanted.headers)
+    request: httpx.Request = make(wanted.method, wanted.url, content=wanted.body, extensions=passed, **more)
     limit_offer(request.headers)
     return request
 
@@ -111,16 +118,31 @@ def note(request: httpx.Request, timers: Timers) -> None:
     timers.sent.append((request.headers, request.url))
 
 
-def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
-    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors."""
+def received(client: Any, request: httpx.Request, response: httpx.Response) -> None:
+    """Do what a client does with a response: note its request, and keep its cookies."""
+    response.request = request
+    if "set-cookie" in response.headers:
+        client.cookies.extract_cookies(response)
+
+
+def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: bool) -> Response:
+    """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors.
+
+    An `own` client, one that was made here, has neither hooks nor a login, and follows no redirects, so that its
+    transport gets the request at once.
+    """
     passed = extensions(timers, watch)
-    request = built(client, wanted, passed)
+    request = built(client, wanted, passed, own)
     note(request, timers)
     through = transports(client, request.url)
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
-    raw = client.send(request, stream=True, follow_redirects=False)
+    if own:
+        raw: httpx.Response = through[0].handle_request(request)
+        received(client, request, raw)
+    else:
+        raw = client.send(request, stream=True, follow_redirects=False)
     note(raw.request, timers)
     end_of_head(passed, request.extensions, timers)
     # `raw.stream` is the iterator below `iter_raw`, which would count the bytes of each read.
@@ -128,17 +150,21 @@ def send(client: httpx.Client, wanted: Request, timers: Timers) -> Response:
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
-async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers) -> Response:
+async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, own: bool) -> Response:
     """Do the same as `send`, in async."""
     passed = extensions(timers, awatch)
-    request = built(client, wanted, passed)
+    request = built(client, wanted, passed, own)
     note(request, timers)
     kind: Any = type(request.stream)
     request.stream = upload(kind)(wanted.body)
     through = transports(client, request.url)
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
-        raw = await client.send(request, stream=True, follow_redirects=False)
+        if own:
+            raw: httpx.Response = await through[0].handle_async_request(request)
+            received(client, request, raw)
+        else:
+            raw = await client.send(request, stream=True, follow_redirects=False)
         end_of_head(passed, request.extensions, timers)
         note(raw.request, timers)
         body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
