@@ -3,11 +3,11 @@
 import asyncio
 
 import g4flite
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 
 
 async def main() -> None:
-    with Emulator() as server:
+    with Emulator(script=Script(wait=0.05)) as server:
         async with g4flite.Client("free2gpt", base_url=server.url) as client:
             print(await asyncio.gather(*(client.stream(f"Question {n}").atext() for n in (1, 2, 3))))
 

@@ -36,7 +36,7 @@ PRINTS = {
         "You said: How are you?   [cromicle, gpt-3.5-turbo, 22 characters]",
         "ModelNotFoundError: cromicle: ",
     ],
-    "async_asyncio": ["['You said: Question 1', 'You said: Question 2', 'You said: Question 3']", "closed, 3 char"],
+    "async_asyncio": ["['You said: Question 1', 'You said: Question 2', 'You said: Question 3']", "closed, "],
     "async_trio": ["[out of time: "],
     "custom_provider": ["Acme says hello."],
     "local": ["llamacpp at http://127.0.0.1:", ", model emulated:\nYou said: In one", "[stop, 10 tokens counted]"],
