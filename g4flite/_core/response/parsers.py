@@ -15,6 +15,7 @@ import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import (
@@ -69,6 +70,8 @@ CHECK = "check {base_url} and the provider"
 TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
 BACKSLASH: Final = ord("\\")
 # Reads the event between two places of a read: returns its items, or None if it has to be parsed.
+# The numbers of two bytes, for which Python searches in the least time.
+_LF, _CR = b"\n\r"
 Again: TypeAlias = Callable[["FrameParser", bytes, int, int], Iterable[str | Event] | None]
 # Makes a named tuple of the tuple of its values, in half the time.
 new: Final[Any] = tuple.__new__
@@ -170,12 +173,27 @@ class FrameParser:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        known = self._known
+        known, room = self._known, BURST
         # Most reads are one event that matches.  (The framing, which would have refused an event beyond its limit, does
         # not see it.)
         if known is not None and self._idle and len(data) <= self._limit:
-            if self._held:
-                data, self._held = self._held + data, b""
+            if held := self._held:
+                # The middle of an event.
+                if _LF not in data and _CR not in data and len(held) + len(data) <= self._most_held:
+                    self._held += data
+                    return ()
+                data, self._held = held + data, b""
+                if len(data) > self._limit:
+                    return self._feed(data)
+                # Its end, and most often the beginning of the next.
+                stop = data.find(known.end[:1], len(known.before)) + len(known.end)
+                if stop < len(data) and (items := self._again(self, data, 0, stop)) is not None:
+                    self._matches = True
+                    rest = data[stop:]
+                    if not self._may_match(rest):
+                        return chain(items, self._feed(rest))
+                    self._held = rest
+                    return items
             items = self._again(self, data, 0, len(data))
             if items is not None:
                 self._matches = True
@@ -184,13 +202,18 @@ class FrameParser:
             if self._may_match(data):
                 self._held = data
                 return ()
+            # Not in `_feed`, because a list costs less than a generator.
+            if (burst := self._burst(known, data, 0, BURST)) is not None:
+                items, stop = burst
+                return items if stop == len(data) else chain(items, self._feed(data[stop:]))
+            room = 0
         # Nothing is learnt any more.
         if self._repeats.off and not self.done:
             return self._parsed(data)
-        return self._feed(data)
+        return self._feed(data, room)
 
-    def _feed(self, data: bytes) -> Iterator[str | Event]:
-        """Yield what the events hold that `data` completes."""
+    def _feed(self, data: bytes, room: int = BURST) -> Iterator[str | Event]:
+        """Yield what the events hold that `data` completes; at first, match bursts of at most `room` bytes."""
         if self.done:
             return
         if self._held:
@@ -202,7 +225,7 @@ class FrameParser:
         place, more, first = 0, len(end), end[:1]
         # How many bytes are matched at once: behind an event that did not match, as many as matched in the row before
         # it, which began at `began`.
-        room, began = BURST, 0
+        began = 0
         while place < len(data):
             known = self._known if fits and self._idle else None
             if known is not None:
@@ -252,9 +275,9 @@ class FrameParser:
         self._matches = True
         if kept:
             self.kept = kept
-        if self._tell is not None:
+        if (tell := self._tell) is not None:
             for text in texts:
-                self._tell(text)
+                tell(text)
         return texts if kind is str else [new(Reasoning, (text,)) for text in texts], stop
 
     def _may_match(self, rest: bytes) -> bool:
