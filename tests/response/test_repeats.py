@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 import tracemalloc
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from g4flite._core.events import Finish, Native, ToolCallDelta
 from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
-from g4flite._core.response.repeats import Pattern, Repeats, Tell, fields, sampled, simple
+from g4flite._core.response.repeats import TEXT, Pattern, Repeats, Tell, fields, sampled, simple, strings
 from tests.benchmarks.streams import STREAMS
 from tests.splits import cut
 
@@ -334,6 +335,63 @@ def check_body(name: str, seed: int) -> None:
 @settings(max_examples=150)
 def test_adversarial_bodies_give_the_same_items_with_and_without_the_fast_path(name: str, seed: int) -> None:
     check_body(name, seed)
+
+
+# What might make several pieces look like as many strings, or one piece like several.
+JOINTS = [b'"', b",", b'",\n"', b'","', b"[", b"]", b"1", b"{}", b"\n", b"\x7f", b'"]', b"NaN", b"9" * 5000]
+
+
+@given(st.lists(st.lists(st.sampled_from(INSIDES + BROKEN + JOINTS), max_size=4).map(b"".join), min_size=1, max_size=5))
+@settings(max_examples=1000)
+def test_strings_are_scanned_at_once_only_if_each_piece_is_one(raws: list[bytes]) -> None:
+    singles = [parsers.unescaped(raw) if re.fullmatch(TEXT, raw) else "" for raw in raws]
+    lone = any("\ud800" <= char <= "\udfff" for char in "".join(singles))
+    assert strings(raws) == (singles if all(singles) and not lone else None)
+
+
+@pytest.mark.parametrize(
+    "raws",
+    [
+        # Strings that end behind a comma, so that their number is right.
+        [b"a\\", b',"b'],
+        [b"a\\", b',"b","c'],
+        [b'a",', b"b\\", b"c"],
+        # Lists and numbers, a string too many and one too few, an end too early.
+        [b'a",["b', b'c"],"d'],
+        [b'a",1,"b'],
+        [b'a","b'],
+        [b'a"]', b"b"],
+        [b'a"] ', b'"'],
+        [b'a",' + b"[" * 100_000],
+        [],
+    ],
+)
+def test_pieces_that_are_no_strings_are_not_scanned(raws: list[bytes]) -> None:
+    assert strings(raws) is None
+
+
+def test_a_burst_is_matched_up_to_an_event_of_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    burst = Pattern.burst
+
+    def counted(self: Pattern, *places: Any) -> Any:
+        found = burst(self, *places)
+        sizes.append(0 if found is None else len(found[0]))
+        return found
+
+    monkeypatch.setattr(Pattern, "burst", counted)
+    parser = providers.find("openai").parser(1000_000)
+    text, other = b"data: " + dumped(chat("hi"), True) + b"\n\n", b"data: " + dumped(chat("ho", more=1), True) + b"\n\n"
+    assert [*parser.feed(text * 65)][1:] == ["hi"] * 65
+    # Of the first frame, which also holds the `Start`, nothing is learnt.
+    assert sizes == [63]
+    sizes.clear()
+    assert list(parser.feed(text * 40 + other + text * 23)) == [*["hi"] * 40, "ho", *["hi"] * 23]
+    assert sum(sizes) == 40
+    # Every second event is of another form: no time is lost on bursts.
+    sizes.clear()
+    assert list(parser.feed((text + other) * 32)) == ["hi", "ho"] * 32
+    assert len(sizes) < 10
 
 
 WIRES = {

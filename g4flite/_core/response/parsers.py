@@ -15,6 +15,7 @@ import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import (
@@ -38,6 +39,8 @@ Items: TypeAlias = Iterable[str | Event | G4fliteError | None]
 # The most bytes of the beginning of an event that the parser holds back from the framing, because it may be one that
 # `repeats` knows.  The next read is appended to them, so that they are copied once for each read.
 HELD_BACK: Final = 4096
+# The most bytes of a read whose events are matched all at once.
+BURST: Final = 32 * 1024
 # The end marker of OpenAI's Chat Completions and of the services that speak the same protocol.
 # Source: https://platform.openai.com/docs/api-reference/chat/streaming (August 2026).
 DONE = b"[DONE]"
@@ -67,6 +70,8 @@ CHECK = "check {base_url} and the provider"
 TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
 BACKSLASH: Final = ord("\\")
 # Reads the event between two places of a read: returns its items, or None if it has to be parsed.
+# The numbers of two bytes, for which Python searches in the least time.
+_LF, _CR = b"\n\r"
 Again: TypeAlias = Callable[["FrameParser", bytes, int, int], Iterable[str | Event] | None]
 # Makes a named tuple of the tuple of its values, in half the time.
 new: Final[Any] = tuple.__new__
@@ -149,6 +154,7 @@ class FrameParser:
         self._repeats = Repeats(framing.forms, reader.roles)
         self._known: Pattern | None = None
         self._again: Again = never
+        self._tell: Tell = None
         self._type: type = str
         # Whether the framing holds nothing back, so that the next byte begins an event; and such bytes that it has not
         # seen, the beginning of an event that may match.
@@ -167,12 +173,27 @@ class FrameParser:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        known = self._known
+        known, room = self._known, BURST
         # Most reads are one event that matches.  (The framing, which would have refused an event beyond its limit, does
         # not see it.)
         if known is not None and self._idle and len(data) <= self._limit:
-            if self._held:
-                data, self._held = self._held + data, b""
+            if held := self._held:
+                # The middle of an event.
+                if _LF not in data and _CR not in data and len(held) + len(data) <= self._most_held:
+                    self._held += data
+                    return ()
+                data, self._held = held + data, b""
+                if len(data) > self._limit:
+                    return self._feed(data)
+                # Its end, and most often the beginning of the next.
+                stop = data.find(known.end[:1], len(known.before)) + len(known.end)
+                if stop < len(data) and (items := self._again(self, data, 0, stop)) is not None:
+                    self._matches = True
+                    rest = data[stop:]
+                    if not self._may_match(rest):
+                        return chain(items, self._feed(rest))
+                    self._held = rest
+                    return items
             items = self._again(self, data, 0, len(data))
             if items is not None:
                 self._matches = True
@@ -181,13 +202,18 @@ class FrameParser:
             if self._may_match(data):
                 self._held = data
                 return ()
+            # Not in `_feed`, because a list costs less than a generator.
+            if (burst := self._burst(known, data, 0, BURST)) is not None:
+                items, stop = burst
+                return items if stop == len(data) else chain(items, self._feed(data[stop:]))
+            room = 0
         # Nothing is learnt any more.
         if self._repeats.off and not self.done:
             return self._parsed(data)
-        return self._feed(data)
+        return self._feed(data, room)
 
-    def _feed(self, data: bytes) -> Iterator[str | Event]:
-        """Yield what the events hold that `data` completes."""
+    def _feed(self, data: bytes, room: int = BURST) -> Iterator[str | Event]:
+        """Yield what the events hold that `data` completes; at first, match bursts of at most `room` bytes."""
         if self.done:
             return
         if self._held:
@@ -197,10 +223,16 @@ class FrameParser:
             yield from self._parsed(data)
             return
         place, more, first = 0, len(end), end[:1]
+        # How many bytes are matched at once: behind an event that did not match, as many as matched in the row before
+        # it, which began at `began`.
+        began = 0
         while place < len(data):
             known = self._known if fits and self._idle else None
             if known is not None:
                 again, start = self._again, len(known.before)
+                while (burst := self._burst(known, data, place, room)) is not None:
+                    yield from burst[0]
+                    room, place = min(2 * (burst[1] - place), BURST), burst[1]
                 # No slot has a line break, so the first one behind `before` ends the event.
                 while (items := again(self, data, place, stop := data.find(first, place + start) + more)) is not None:
                     for item in items:  # noqa: UP028 - `yield from` takes longer for one item
@@ -208,7 +240,10 @@ class FrameParser:
                     place, self._matches = stop, True
             if (stop := data.find(end, place)) < 0:
                 break
-            event, place = data[place : stop + more], stop + more
+            if known is not None:
+                room = min(place - began, BURST)
+            event, began = data[place : stop + more], stop + more
+            place = began
             yield from self._parsed(event)
             if self._reader.done:
                 return
@@ -220,6 +255,30 @@ class FrameParser:
             self._held = rest
         elif rest:
             yield from self._parsed(rest)
+
+    def _burst(self, known: Pattern, data: bytes, place: int, room: int) -> tuple[list[Any], int] | None:
+        """Return what the events hold that match from this place on, and the place behind them; None if too few match.
+
+        As long as some within `room` do not match, half as many are tried.
+        """
+        kind, least = self._type, 2 * (len(known.before) + len(known.after))
+        pairs = self._text_pairs if kind is str else self._reasoning_pairs
+        # A piece of a tool call, or what stands beside a text, costs more than to match its event.
+        if kind is ToolCallDelta or pairs.high or (known.beside and self._wants_beside):
+            return None
+        room, found = min(room, len(data) - place), None
+        while room > least and (found := known.burst(data, place, place + room)) is None:
+            room //= 2
+        if found is None:
+            return None
+        texts, stop, kept = found
+        self._matches = True
+        if kept:
+            self.kept = kept
+        if (tell := self._tell) is not None:
+            for text in texts:
+                tell(text)
+        return texts if kind is str else [new(Reasoning, (text,)) for text in texts], stop
 
     def _may_match(self, rest: bytes) -> bool:
         """Return whether the end of a read is the beginning of an event that may match."""
@@ -276,7 +335,7 @@ class FrameParser:
         if known is None:
             return
         self._end, self._type = known.end, type(items[0])
-        tell = told[self._type]
+        self._tell = tell = told[self._type]
         if known.beside and self._wants_beside:
             self._again = with_beside(known, tell)
         elif self._type is ToolCallDelta:

@@ -22,6 +22,9 @@ that the pattern was learnt from, token by token, and what differs becomes a slo
 - a string, a number or such a list in the field that comes out *beside* the text, as a `Native`;
 - the number of blanks before a token.
 
+The events of a burst, a read that holds many, are matched all at once (`Pattern.burst`): the data are split, put
+together again and compared, and the texts are scanned as one list.
+
 Why this cannot change an answer:
 
 1. All of an event's bytes are compared, its framing included, but those in a slot.  A slot takes a JSON value of the
@@ -47,12 +50,16 @@ from ..numbers import scan
 
 # The C function that decodes one string for `json.loads`, which takes six times as long for a short text.
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
+# The C scanner of JSON that takes no control characters inside strings.
+scan_strictly: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 # After so many frames in a row that no pattern fitted, all further frames of the reply are parsed at once.
 MOST_MISSES: Final = 16
 # How often a reply's frames are compared token by token, which takes 30 microseconds, without learning anything new.
 MOST_TRIES: Final = 8
 # How many patterns with several slots are remembered, for replies whose frames take turns.
 MOST_PATTERNS: Final = 4
+# The most bytes of a mark at which a burst is split: for long ones, `bytes.split` prepares a table at each place.
+MARK: Final = 24
 
 # The inside of a JSON string without line breaks, as a bytes pattern; and the same as a group, if it is not empty.
 # A thousand escapes at most: each takes memory while the expression runs.
@@ -98,7 +105,9 @@ class Pattern(NamedTuple):
     """What an event looks like: `match` finds its slots, a regular expression for all between `before` and `after`.
 
     These two include the event's framing, `after` with the bytes that `end` it.  `text`, `kept` and `beside` are the
-    numbers of their groups, 0 if there is no such group; `name` is that of the `Native` beside.
+    numbers of their groups, 0 if there is no such group; `name` is that of the `Native` beside.  `mark` are the first
+    bytes of `after`, which stand at no other place of an event around its slots; `alone` says that there is no other
+    slot than the text.
     """
 
     before: bytes
@@ -109,6 +118,8 @@ class Pattern(NamedTuple):
     kept: int
     beside: int
     name: str
+    mark: bytes
+    alone: bool
 
     def found(self, data: bytes, start: int, stop: int) -> re.Match[bytes] | None:
         """Return the match of the event that stands between these places, or None.  (`texts` does so in less time.)"""
@@ -117,6 +128,33 @@ class Pattern(NamedTuple):
             return None
         # Without a match if the two overlap.
         return self.match(data, start + len(before), stop - len(after))
+
+    def burst(self, data: bytes, start: int, stop: int) -> tuple[list[str], int, bytes] | None:
+        """Return the texts of the events between two places that are complete, if all match and no surrogate is lone.
+
+        Returns also the place behind them, and the last `kept` value, b"" if there is none.  This takes a few calls of
+        C functions for all events, not a few for each.
+        """
+        before, after, mark = self.before, self.after, self.mark
+        around = after + before
+        # What stands between `before` and `after`: these bytes are what the marks say only if the events, put together
+        # again, are equal to the data.
+        skip = len(around) - len(mark)
+        middles = [piece[skip:] for piece in (after[len(mark) :] + data[start:stop]).split(mark)]
+        del middles[-1]
+        events = before + around.join(middles) + after
+        if not middles or not data.startswith(events, start):
+            return None
+        raws, kept = middles, b""
+        if not self.alone:
+            match: Any = self.match
+            found = [*map(match, middles)]
+            if None in found:
+                return None
+            raws = [one[self.text] for one in found]
+            kept = found[-1][self.kept] if self.kept else b""
+        texts = strings(raws)
+        return None if texts is None else (texts, start + len(events), kept)
 
 
 class Token(NamedTuple):
@@ -293,6 +331,22 @@ def string(body: bytes) -> str:
     return text[:-1] if "\\" not in text else scan_string(text, 0, False)[0]
 
 
+def strings(raws: list[bytes]) -> list[str] | None:
+    """Return the values of JSON strings without their quotes; None if one is empty, none, or has a lone surrogate.
+
+    They are scanned as one list.  No string takes the line break behind a comma, so that a string ends before each; and
+    there are as many strings as pieces only if each piece is one.
+    """
+    source = '["' + b'",\n"'.join(raws).decode("utf-8", "replace") + '"]'
+    try:
+        values, end = scan_strictly(source, 0)
+        # Raises `TypeError` if there is another value than strings, and `UnicodeEncodeError` for a surrogate.
+        "".join(values).encode()
+    except (ValueError, StopIteration, RecursionError, TypeError):
+        return None
+    return values if end == len(source) and len(values) == len(raws) and "" not in values else None
+
+
 def slot(token: Token) -> bytes:
     """Return the regular expression of what may stand in the place of a token, b"" if nothing else may."""
     body = token.body
@@ -363,5 +417,9 @@ def value_of(made: list[Token], first: int, last: int) -> str:
 def finished(before: bytes, source: bytes, after: bytes, end: bytes, groups: list[str], name: str = "") -> Pattern:
     """Return the pattern of these parts; `groups` are the names of the groups in the expression, in order."""
     text, kept, beside = (groups.index(role) + 1 if role in groups else 0 for role in ("text", "kept", "beside"))
+    after += end
+    # What has the end in it stands nowhere else.
+    mark = after[:MARK] if (after + before).count(after[:MARK]) == 1 else after
     # `re` keeps what it has compiled, which takes 100 microseconds and more.
-    return Pattern(before, after + end, end, re.compile(source).fullmatch, text, kept, beside, name)
+    match = re.compile(source).fullmatch
+    return Pattern(before, after, end, match, text, kept, beside, name, mark, source == TEXT)
