@@ -10,7 +10,8 @@ import g4flite
 
 PACKAGE = Path(g4flite.__file__).parent
 NETWORK = {
-    "httpx", "httpx2", "httpcore", "anyio", "ssl", "socket", "socksio", "asyncio", "trio",
+    "httpx", "httpx2", "httpcore", "h11", "anyio", "ssl", "socket", "socksio", "asyncio", "trio", "aiohttp", "select",
+    "selectors", "http.client", "urllib.request",
 }  # fmt: skip
 FLOORS = 8
 
@@ -33,9 +34,10 @@ def _named(module: str, path: Path, modules: dict[str, Path]) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         yield from _loaded_by_name(node, here)
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (name for alias in node.names for name in (alias.name, alias.name.partition(".")[0]))
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield (node.module or "").partition(".")[0]
+            yield from (node.module or "", (node.module or "").partition(".")[0])
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             up = node.level - (path.name == "__init__.py")
             base = inside[: len(inside) - up] + ([node.module] if node.module else [])

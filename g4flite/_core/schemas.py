@@ -125,7 +125,7 @@ def response_format(kind: Any) -> dict[str, Any]:
     schema = closed(inlined(schema_of_type(kind)))
     if schema.get("type") != "object":
         raise OptionError(
-            f"response_format= is a type whose JSON is a {schema.get('type')}, and services want an object",
+            f"response_format= is a type whose JSON is of the type {schema.get('type')}, and services want an object",
             advice="put it into a field of a dataclass",
         )
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", getattr(kind, "__name__", "answer"))[:64]

@@ -114,8 +114,9 @@ def with_thinking(message: Message) -> Message:
 
 # The state that stands behind the plan of tool calls, which is reasoning.
 PLAN = {"type": "tool_plan"}
-# The types of content that is text or reasoning, which a delta need not name; and the fields that such content has.
+# The types of content that is text or reasoning.  A delta may have no type.
 TEXTS = (None, "text", "thinking")
+# The fields of such content.
 SAID = frozenset(("type", "text", "thinking"))
 
 
@@ -203,7 +204,7 @@ class CohereReader:
         yield from self._plan()
         yield from self._calls.whole()
         counts, native = merged({}, delta.get("usage")), name_of(delta.get("finish_reason"))
-        # The billed units are other numbers.
+        # `billed_units`, which stands beside `tokens`, counts otherwise.
         prompt, answer = found(counts, "tokens.input_tokens"), found(counts, "tokens.output_tokens")
         yield usage_of(counts, prompt, answer) if "tokens" in counts else None
         reason = self._calls.reason(REASONS.get(native or "", "other"))
@@ -254,7 +255,7 @@ def parser(limit: int) -> FrameParser:
     return FrameParser(ServerSentEvents(limit), CohereReader(limit), "an event")
 
 
-# The service names no other likely tokens, so `logprobs` is no number.
+# `logprobs` is True or False: the service does not name the tokens that were likely, too.
 OPTIONS = {
     **options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
                     "reasoning_effort", "frequency_penalty", "presence_penalty"),

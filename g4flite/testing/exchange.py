@@ -71,8 +71,9 @@ class Exchange:
     status: int = 0
     # Set when the server has finished with the request, however it ended.
     finished: Event = field(default_factory=Event)
-    # Set when the client was seen to leave before the response was whole, and when, on the clock of `started`.
+    # Set when the client was seen to leave before the response was whole.
     disconnected: Event = field(default_factory=Event)
+    # When that was, on the clock of `started`.
     disconnected_at: float | None = None
 
 
@@ -87,7 +88,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What the emulator was told about its responses, as it holds for one request."""
+    """What the emulator was told about its responses: a copy for one request."""
 
     script: Script
     reply: ReplyFunction

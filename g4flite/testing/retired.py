@@ -20,7 +20,7 @@ from typing import Any
 from ..server.checks import INTEGER, NUMBER, TEXT, Headers, Refusal, Rule, exactly, json_data, matching, one_of, sole
 
 Values = Mapping[str, Any]
-"""The value of every required header (lower case) and of every field of the body; no name is both."""
+"""The value of every required header (lower case) and of every field of the body; their names differ."""
 
 FRESH = 60
 """The seconds by which a request's time may differ from the server's clock."""
@@ -216,7 +216,7 @@ def match(method: str, path: str, headers: Headers, prefix: str, others: Iterabl
 
     If two services share a path, `Origin` tells them apart, because it names the public site whatever host is asked.
     Raise `Refusal` 404 for another path, 405 for another method than POST, 400 for another origin.  The message of the
-    404 names the paths that end alike, of these services and of `others`; all of them, if none does.
+    404 names the paths of these services and of `others` that end as this one does, or all paths if none does.
     """
     found = [service for service in SERVICES if prefix + service.path == path]
     if not found:

@@ -135,6 +135,26 @@ def test_calls_that_are_all_numbered_0_are_told_apart(form: str) -> None:
     assert joined(*fragments) == [(ids[0], "t", ONE), (ids[1], "t", TWO)]
 
 
+@pytest.mark.parametrize("slot", [0, NONE])
+def test_blanks_may_come_before_the_arguments(slot: Any) -> None:
+    assert joined((slot, "a", "t", ""), (slot, NONE, NONE, " "), (slot, NONE, NONE, ONE)) == [("a", "t", f" {ONE}")]
+    assert joined((slot, "a", "t", "\n"), (slot, NONE, NONE, ONE)) == [("a", "t", f"\n{ONE}")]
+    assert joined((slot, "a", "t", " ")) == [("a", "t", " {}")]
+
+
+@pytest.mark.parametrize("slot", [0, NONE])
+def test_calls_with_ids_of_their_own_may_have_no_arguments(slot: Any) -> None:
+    assert joined((slot, "a", "t", ""), (slot, "b", "f", "")) == [("a", "t", "{}"), ("b", "f", "{}")]
+    pieces = (slot, "a", "t", "{}"), (slot, "b", "t", '{"port"'), (slot, "b", NONE, ": 1}")
+    assert joined(*pieces) == [("a", "t", "{}"), ("b", "t", ONE)]
+
+
+@pytest.mark.parametrize("slot", [0, NONE])
+def test_a_call_that_comes_again_at_once_under_another_id_is_an_error(slot: Any) -> None:
+    with pytest.raises(MalformedReplyError, match="may have come again"):
+        joined((slot, "a", "t", '{"port"'), (slot, NONE, NONE, ": 1}"), (slot, "b", "t", ONE))
+
+
 def test_equal_calls_without_ids_are_two_calls() -> None:
     assert joined((0, NONE, "t", ONE), (0, NONE, "t", ONE)) == [(MADE, "t", ONE)] * 2
     pieces = in_fragments(0, NONE, "t", '{"po', 'rt": 1}')

@@ -640,6 +640,27 @@ def test_aclose_from_another_task_ends_a_wait_on_uvloop(moment: str) -> None:
         left(server)
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop", "trio"])
+def test_a_client_closes_beside_a_stream_that_was_left_and_kept(loop: str) -> None:
+    """uvloop shows no socket of a connection that is closed."""
+    options = {"use_uvloop": True} if loop == "uvloop" else {}
+    if options:
+        pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    async def main() -> None:
+        client = g4flite.Client("cromicle", base_url=server.url)
+        async with client.stream("Hi") as stream:
+            async for _ in stream:
+                break
+        # So it keeps no loop from being forgotten.
+        assert stream._run.timers.waiting is None
+        await client.aclose()
+
+    with Emulator(script=Script(wait=30)) as server:
+        anyio.run(main, backend=loop.replace("uvloop", "asyncio"), backend_options=options)
+        left(server)
+
+
 def test_no_text_of_a_chunk_that_was_read_follows_a_close_from_another_thread(server: Emulator) -> None:
     line = b'{"event": "text", "data": "a"}\n'
     server.script = Script(body=line * 400)

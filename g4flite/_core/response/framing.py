@@ -64,8 +64,8 @@ class Framing(Protocol):
     def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:
         """Return the forms in which a frame of this name comes: the bytes before it, and those that end it.
 
-        A frame in one of these forms, behind which nothing is held back, is that frame and nothing else.  (The frame
-        must be without line breaks.)  The first form is the usual one.
+        The frame has no line breaks.  Bytes in one of these forms are one frame, if the framing holds nothing back
+        behind them.  The first form is the usual one.
         """
 
 
@@ -361,7 +361,7 @@ _TOP = re.compile(rb'["{}\[\],]')
 # In an element that is an object or array, commas do not matter.
 _NESTED = re.compile(rb'["{}\[\]]')
 # In a string: its closing quote, or a run of escapes (`\"` does not close it), or a backslash at the end of a read.  A
-# text of many escapes would else take a step of the loop for each; 999 bounds the regular expression's memory.
+# run is one match, so that a text of many escapes takes few steps.  999 bounds the regular expression's memory.
 _QUOTED = re.compile(rb'"|(?:\\.[^"\\]*){1,999}|\\', re.DOTALL)
 
 

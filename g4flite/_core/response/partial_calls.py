@@ -19,10 +19,11 @@ if a name came late or in pieces, a fragment stood in another slot, or the last 
 
   a call                                            is an error if
   ------------------------------------------------  --------------------------------------------------------------------
-  without arguments, even `{}`                      the reply is odd or has several frames (for calls with a beginning
-                                                    and an end: this one held another, and pieces came), or a later
-                                                    call of this name has arguments
-  with `{}`, in a reply that is not numbered        a later call of this name has arguments, or a `{}` was replaced
+  without arguments, even `{}`                      the reply is odd; or it has several frames, and any arguments (for
+                                                    calls with a beginning and an end: this one held another, and
+                                                    pieces came); or a later call of this name has arguments
+  with `{}`, in a reply that is neither numbered    a later call of this name has arguments, or a `{}` was replaced
+  nor identified
   whose arguments are no JSON                       another one's are none, either; the next call begins with them; the
                                                     last call could have a piece of another; or the slots do not tell
                                                     its pieces, unless all came with its name, or it is the last and cut
@@ -124,7 +125,8 @@ class PartialCall:
             # What follows now belongs to the model's broken JSON.
             nesting.is_object &= not (nesting.whole and text[end:].strip())
             self.at_once = nesting.whole if not self.pieces else self.at_once
-            self.pieces += 1
+            # Blanks may come before the arguments.
+            self.pieces += bool(self.pieces or text.strip())
             self.text.write(text)
         return text
 
@@ -253,11 +255,14 @@ class Readings:
     def _check_missing(self, calls: Sequence[PartialCall], *, odd: bool) -> None:
         """Raise the error for a call without arguments, or with `{}`, that may have those of another."""
         bare, replaced = any(call.bare for call in calls), any(call.empty and call.pieces for call in calls)
+        scattered = self.frames != 1 and any(call.begun or call.spare for call in calls)
         for place, call in enumerate(calls):
             later = any(one.name == call.name and (one.pieces or one.spare) for one in calls[place + 1 :])
-            if call.lacking and (odd or later or (call.overlapped and bare if call.begins else self.frames != 1)):
+            if call.lacking and (odd or later or (call.overlapped and bare if call.begins else scattered)):
                 raise unclear(call, MISSING)
-            if not (call.lacking or call.pieces or call.spare or self.numbered) and (replaced or later):
+            if not (call.lacking or call.pieces or call.spare or self.numbered or self.identified) and (
+                replaced or later
+            ):
                 raise unclear(call, "its arguments {} may stand before those of another call")
 
     def _check_torn(self, calls: Sequence[PartialCall], broken: Sequence[PartialCall], *, placed: bool) -> None:
@@ -281,6 +286,8 @@ class Readings:
             same = call.id in self.repeated and (call.id, call.name) == (other.id, other.name)
             # Many calls have the arguments {}.
             unlike = call.full_head != other.full_head or (call.id is None) != (other.id is None)
+            at_once = (one.full_head and one.at_once for one in (call, other))
+            unlike |= call.name == other.name and next(at_once) != next(at_once)
             if same or ((call.pieces or call.spare) and (odd or unlike)):
                 raise unclear(call, AGAIN_WHOLE)
 

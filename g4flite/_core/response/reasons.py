@@ -7,8 +7,8 @@ One table serves all protocols, because relays pass the words of the service beh
 Anthropic's `end_turn` come inside OpenAI's chunks, too.  No word means two things.
 
 Sources (November 2026): the types of openai, anthropic, google-genai, mistralai, cohere, ollama, groq, together,
-openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and `network_error` (Z.AI) and `load`
-(Ollama) are quoted by public programs.
+openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and `network_error`
+(Z.AI) are quoted by public programs.
 """
 
 from collections.abc import Mapping

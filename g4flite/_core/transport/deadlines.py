@@ -247,7 +247,9 @@ def bounded(kind: type[Any]) -> type[Any]:
         def interrupt(self) -> None:
             """Shut the socket down, so that a read which waits in another thread or task ends at once."""
             own = self.second or self.get_extra_info("socket")
-            # The socket may be closed by now.
+            # The socket may be closed by now; uvloop then has none to show.
+            if own is None:
+                return
             with suppress(OSError):
                 # `SSLSocket.shutdown` drops the TLS state, which the thread that reads may be using.  The method of the
                 # plain socket leaves this state alone.

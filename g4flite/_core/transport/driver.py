@@ -134,6 +134,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                 elif response is not None:
                     timers.release()
                     await response.aclose()
+                    timers.release()  # again: see below
                 if isinstance(wanted, Wait):
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
@@ -202,6 +203,8 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             with anyio.move_on_after(CLOSING, shield=True):
                 if response is not None:
                     await response.aclose()
+                    # The last read of a response that is closed holds its network stream once more.
+                    timers.release()
                 for route in run.routes:
                     await route.source.arelease()
 

@@ -61,7 +61,7 @@ def httpx_classes(*names: str) -> tuple[type[Any], ...]:
 def failures(timers: Timers | None = None) -> tuple[type[Exception], ...]:
     """Return the classes of exceptions by which sending a request or reading a response may fail.
 
-    Of a stream that was closed, these are all classes, because its HTTP client may have been closed under it.
+    If the stream was closed, any exception may come, because its HTTP client may have been closed during the read.
     """
     if timers is not None and timers.closed:
         return (Exception,)
@@ -81,8 +81,8 @@ def is_a(error: Exception, name: str) -> bool:
 def is_of_the_caller(error: BaseException) -> bool:
     """Return whether an event hook or a login of the caller's client has raised the exception, and not httpx.
 
-    httpx calls hooks and logins in the methods `CALLERS` of its clients, a login through its own class `Auth`.  All
-    that these methods call besides belongs to httpx.
+    httpx calls hooks and logins in the methods `CALLERS` of its clients, a login through its own class `Auth`.  Any
+    other function that these methods call is one of httpx.
     """
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     names = [frame.f_code.co_name for frame in frames]
@@ -105,8 +105,8 @@ def refused_response(error: Exception, url: str) -> httpx.Response | None:
     A hook or a login of the caller's client may also ask another service, say for a token: that response is not ours.
 
     httpx closes the response when a hook raises, before anybody else sees it.  So its body is lost, unless the hook has
-    read it, and only the status and the headers say what the error is: a used-up quota that is a plain 429 without
-    `x-should-retry: false` counts as one that passes, and is asked again.
+    read it, and only the status and the headers say what the error is.  So a 429 for a quota that is used up is asked
+    again, unless it has the header `x-should-retry: false`.
     """
     if not is_a(error, "HTTPStatusError"):
         return None
