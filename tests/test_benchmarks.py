@@ -11,7 +11,7 @@ from g4flite import ToolCallDelta, providers
 from g4flite._core.events import Reasoning
 from tests.benchmarks import check, contenders, decode, guide, inside, run, server, table
 from tests.benchmarks.rows import ROWS
-from tests.benchmarks.streams import DISTINCT, PIECES, STREAMS, WORDS
+from tests.real_streams import DISTINCT, PIECES, STREAMS, WORDS
 
 
 def entry(shown: str, *, least: bool = False, target: float = 5.0, **values: list[float]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from contextlib import (
 )
 from typing import Any
 
-# `kind` is one of the server's; those of `streams.py` name their provider themselves.
+# `kind` is one of the server's; those of `tests/real_streams.py` name their provider themselves.
 PROVIDERS = {"text": "cromicle", "ndjson": "flowgpt", "openai": "openai", "anthropic": "anthropic"}
 # Other SDKs, measured as black boxes.
 PEERS = ("openai", "anthropic", "litellm", "g4f")
@@ -107,7 +107,7 @@ def settings(kind: str, url: str) -> dict[str, Any]:
     if not kind.startswith("~"):
         return {"provider": PROVIDERS[kind], "base_url": url, **named}
     # Making the streams takes time and memory, which no other measurement is to have.
-    from tests.benchmarks.streams import STREAMS
+    from tests.real_streams import STREAMS
 
     return {"provider": STREAMS[kind[1:]].provider, "base_url": url, **named}
 

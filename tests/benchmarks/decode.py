@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.decode [--only PATTERN] [--rounds 15] [--plain] [--instructions]
 
-Each stream of `streams.py` comes in reads of one event and of 64 events, and OpenAI's in pieces of 100 bytes, too.  A
+Each stream of `tests/real_streams.py` comes in reads of one event and of 64 events, and OpenAI's in pieces of 100 bytes, too.  A
 figure is the least of many rounds, in which all streams take turns; each round has a new parser, so that a figure
 includes what the parser learns.  `--plain` parses each event, and shows what a miss of the fast path costs.
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from unittest.mock import patch
 
-from tests.benchmarks.streams import STREAMS, Reply
+from tests.real_streams import STREAMS, Reply
 
 # Events in a read, or bytes in a piece.
 READS = {"alone": 1, "of 64": 64, "pieces": -100}

@@ -13,7 +13,7 @@ TARGETS = {"burst": (2.4, 1.8), "drip": (0.3, 0.32), "paced": (0.55, 0.6)}
 TLS_TARGETS = {"paced": (0.7, 0.55)}
 KINDS = (("text", "burst"), ("text", "drip"), ("ndjson", "burst"), ("ndjson", "drip"), ("openai", "burst"),
          ("openai", "drip"), ("openai", "paced"), ("anthropic", "burst"), ("anthropic", "drip"))  # fmt: skip
-# The streams of `streams.py`, whose events differ in more than their text.
+# The streams of `tests/real_streams.py`, whose events differ in more than their text.
 REAL = {
     "~openai": "OpenAI as asked for", "~obfuscated": "OpenAI with obfuscation", "~logprobs": "OpenAI with logprobs",
     "~azure": "Azure", "~mistral": "Mistral with padding", "~reasoning": "DeepSeek's reasoning",

@@ -21,7 +21,7 @@ from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.repeats import TEXT, Pattern, Repeats, Tell, fields, sampled, simple, strings
-from tests.benchmarks.streams import STREAMS
+from tests.real_streams import STREAMS
 from tests.splits import cut
 
 TEXTS = st.one_of(
