@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.decode [--only PATTERN] [--rounds 15] [--plain] [--instructions]
 
-Each stream of `tests/real_streams.py` comes in reads of one event and of 64 events, and OpenAI's in pieces of 100 bytes, too.  A
-figure is the least of many rounds, in which all streams take turns; each round has a new parser, so that a figure
-includes what the parser learns.  `--plain` parses each event, and shows what a miss of the fast path costs.
+Each stream of `tests/real_streams.py` comes in reads of one event and of 64 events, and OpenAI's in pieces of 100
+bytes, too.  A figure is the least of many rounds, in which all streams take turns; each round has a new parser, so that
+a figure includes what the parser learns.  `--plain` parses each event, and shows what a miss of the fast path costs.
 
 The first line says how long `json.loads` takes for the 285 bytes of an OpenAI event: figures of two machines, or of two
 hours of one machine, are compared by it.  `times` is a figure by that time.
