@@ -5,10 +5,10 @@
 It prints its ports.  The path says what it sends: `/<kind>/<mode>/...`; the rest is the provider's.
 
 Kinds: text, ndjson, openai, anthropic, whose events differ in their text alone, and those of `tests/real_streams.py`
-behind a `~`, like `~ollama`, whose events are as the services send them.  Modes: drip (one event an HTTP chunk), burst (64 events an
-HTTP chunk), pieces (100 bytes an HTTP chunk), paced (an event every 400 us), crowd (slowly, and only when the whole
-crowd is there), held (the reply has no end).  The prompt says how many chunks: "640 chunks, one of 1", "20 chunks, one
-of 500".
+behind a `~`, like `~ollama`, whose events are as the services send them.  Modes: drip (one event an HTTP chunk), burst
+(64 events an HTTP chunk), pieces (100 bytes an HTTP chunk), paced (an event every 400 us), crowd (slowly, and only when
+the whole crowd is there), held (the reply has no end).  The prompt says how many chunks: "640 chunks, one of 1", "20
+chunks, one of 500".
 """
 
 import json
