@@ -602,7 +602,7 @@ class ChatReader:
 
 
 def joined_details(pieces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return OpenRouter's `reasoning_details`, the pieces of one index and type joined in the order in which they came.
+    """Return OpenRouter's `reasoning_details`, the pieces of one index, id and type joined as they came.
 
     A text grows from piece to piece; the signature comes in a piece of its own (pydantic-ai's cassette
     test_openrouter_streaming_reasoning, 2026).
@@ -611,6 +611,9 @@ def joined_details(pieces: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for piece in pieces:
         place = piece.get("id") if piece.get("index") is None else piece["index"]
         whole = details.setdefault((piece.get("type"), place), {})
+        # Gemini's signatures of several calls have one index, and the ids of the calls (mastra-ai/mastra#23433).
+        if None not in (piece.get("id"), whole.get("id")) and piece["id"] != whole["id"]:
+            whole = details.setdefault((piece.get("type"), str(piece["id"])), {})
         for key, value in piece.items():
             grows = key in ("text", "summary", "data") and isinstance(value, str)
             if value is not None or key not in whole:

@@ -17,6 +17,7 @@ from g4flite._core.settings import Timeout
 from g4flite._core.state import prefixes
 from g4flite._core.timers import Timers
 from g4flite._core.turn import message_of
+from g4flite.providers.openai import joined_details
 from tests.providers.frames import DONE, STOP, chunk, read, read_once, said, sse
 
 QUESTION = {"role": "user", "content": "What time is it?"}
@@ -718,3 +719,17 @@ def test_a_text_without_an_id_behind_reasoning_goes_back() -> None:
     bare = {key: value for key, value in SAID_ITEM.items() if key != "id"}
     said = {"role": "assistant", "content": [{"type": "output_text", "text": "I look."}]}
     assert responses_turn(THOUGHT, bare) == ([THOUGHT, said], ())
+
+
+def test_encrypted_details_of_two_calls_at_one_index_are_two() -> None:
+    """mastra-ai/mastra#23433"""
+    pieces = [
+        {"type": "reasoning.text", "index": 0, "text": "Hm"},
+        {"type": "reasoning.encrypted", "index": 0, "id": "t1", "data": "E1"},
+        {"type": "reasoning.encrypted", "index": 0, "id": "t2", "data": "E2"},
+        {"type": "reasoning.encrypted", "index": 0, "id": "t2", "data": "E3"},
+        {"type": "reasoning.text", "index": 0, "text": "m."},
+    ]
+    assert [(detail.get("id"), detail.get("data"), detail.get("text")) for detail in joined_details(pieces)] == [
+        (None, None, "Hmm."), ("t1", "E1", None), ("t2", "E2E3", None),
+    ]  # fmt: skip
