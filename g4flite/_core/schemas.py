@@ -124,8 +124,9 @@ def response_format(kind: Any) -> dict[str, Any]:
     """
     schema = closed(inlined(schema_of_type(kind)))
     if schema.get("type") != "object":
+        types = f"the type {schema['type']}" if "type" in schema else "several types"
         raise OptionError(
-            f"response_format= is a type whose JSON is of the type {schema.get('type')}, and services want an object",
+            f"response_format= is a type whose JSON is of {types}, and services want an object",
             advice="put it into a field of a dataclass",
         )
     name = re.sub(r"[^a-zA-Z0-9_-]", "_", getattr(kind, "__name__", "answer"))[:64]
