@@ -247,10 +247,8 @@ def bounded(kind: type[Any]) -> type[Any]:
         def interrupt(self) -> None:
             """Shut the socket down, so that a read which waits in another thread or task ends at once."""
             own = self.second or self.get_extra_info("socket")
-            # The socket may be closed by now; uvloop then has none to show.
-            if own is None:
-                return
-            with suppress(OSError):
+            # The socket may be closed by now; uvloop then shows None in its place.
+            with suppress(OSError, AttributeError):
                 # `SSLSocket.shutdown` drops the TLS state, which the thread that reads may be using.  The method of the
                 # plain socket leaves this state alone.
                 if isinstance(own, socket.socket):
