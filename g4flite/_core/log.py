@@ -20,10 +20,7 @@ BARE: Final = frozenset("-._:/+@%,;()[]#*~0123456789abcdefghijklmnopqrstuvwxyzAB
 
 
 def say(level: int, event: str, **fields: object) -> None:
-    """Log one line, `event key=value key=value`, without the fields that are None.
-
-    The fields are attributes of the record, too, for formatters that write JSON.
-    """
+    """Log one line, `event key=value key=value`, without the fields that are None."""
     if log.isEnabledFor(level):
         known = {name: value for name, value in fields.items() if value is not None}
         log.log(

@@ -69,9 +69,9 @@ CHECK = "check {base_url} and the provider"
 # The same for the line of a `JsonLinesParser`: the service has sent another form, or the caller's function is wrong.
 TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
 BACKSLASH: Final = ord("\\")
-# Reads the event between two places of a read: returns its items, or None if it has to be parsed.
 # The numbers of two bytes, for which Python searches in the least time.
 _LF, _CR = b"\n\r"
+# Reads the event between two places of a read: returns its items, or None if it has to be parsed.
 Again: TypeAlias = Callable[["FrameParser", bytes, int, int], Iterable[str | Event] | None]
 # Makes a named tuple of the tuple of its values, in half the time.
 new: Final[Any] = tuple.__new__

@@ -174,6 +174,11 @@ class PartialCall:
         return not (self.pieces or self.empty or self.spare)
 
     @property
+    def whole_head(self) -> bool:
+        """Whether all arguments came with the name that began the call."""
+        return self.full_head and self.at_once
+
+    @property
     def entry(self) -> bool:
         """Whether it came at once, with its name and its arguments."""
         return self.heads < 2 and self.whole and not (self.bare or self.joined)
@@ -286,8 +291,7 @@ class Readings:
             same = call.id in self.repeated and (call.id, call.name) == (other.id, other.name)
             # Many calls have the arguments {}.
             unlike = call.full_head != other.full_head or (call.id is None) != (other.id is None)
-            at_once = (one.full_head and one.at_once for one in (call, other))
-            unlike |= call.name == other.name and next(at_once) != next(at_once)
+            unlike |= call.name == other.name and call.whole_head != other.whole_head
             if same or ((call.pieces or call.spare) and (odd or unlike)):
                 raise unclear(call, AGAIN_WHOLE)
 

@@ -132,9 +132,7 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
                     await apause(timers)
                 # Before a wait or another request: the response is not needed any more.
                 elif response is not None:
-                    timers.release()
-                    await response.aclose()
-                    timers.release()  # again: see below
+                    await aclose_response(response, timers)
                 if isinstance(wanted, Wait):
                     await asleep(wanted.seconds, timers)
                 elif isinstance(wanted, Send):
@@ -202,11 +200,17 @@ async def aiterate(run: Run) -> AsyncGenerator[Any, None]:
             # If the task is cancelled, each `await` here would raise at once and leave a socket open.
             with anyio.move_on_after(CLOSING, shield=True):
                 if response is not None:
-                    await response.aclose()
-                    # The last read of a response that is closed holds its network stream once more.
-                    timers.release()
+                    await aclose_response(response, timers)
                 for route in run.routes:
                     await route.source.arelease()
+
+
+async def aclose_response(response: Response, timers: Timers) -> None:
+    """Close a response, and let go of its network stream, whose connection may serve another stream from now on."""
+    timers.release()
+    await response.aclose()
+    # The last read of a closed response has held the network stream once more.
+    timers.release()
 
 
 def close(response: Response | None, run: Run) -> None:
