@@ -133,7 +133,7 @@ class Conversation:
 
         Without a `tool_choice` among the arguments, that of a `Client` counts.
         """
-        return stream(
+        asked = stream(
             self._provider,
             [*self.messages, *turn],
             system=self.system,
@@ -142,6 +142,8 @@ class Conversation:
             **choice,
             **self._settings,
         )
+        asked._run.kept = True
+        return asked
 
     def fork(self) -> "Conversation":
         """Return a conversation that begins with a copy of the history, and shares the connections of this one."""

@@ -63,6 +63,7 @@ from .events import (
     Usage,
 )
 from .log import log, say
+from .options import asks_for_media
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
 from .response.fields import weight
@@ -161,6 +162,8 @@ class Run:
     chance: Callable[[], float] = random.random
     # Whether the loop gets events, or text alone.
     everything: bool = False
+    # Whether a Conversation keeps the answer, of whatever kind it is.
+    kept: bool = False
     # What the loop has got so far.
     text: io.StringIO = field(default_factory=io.StringIO)
     reasoning: io.StringIO = field(default_factory=io.StringIO)
@@ -262,19 +265,23 @@ class Run:
         return self.everything
 
     def check_answer(self) -> None:
-        """Raise `EmptyReplyError` if the loop gets text alone, and the answer holds content of other kinds alone.
+        """Raise `EmptyReplyError` if the answer holds content of other kinds than text alone, and nobody asked for it.
 
-        Without the error, such an answer would look like an empty one that is complete.  A loop over the events has
-        got the content: its answer is complete.  Tool calls are an answer: `tool_calls` holds them.  A turn that pauses
-        goes on.
+        Without the error, such an answer would look like an empty one that is complete.  In a loop over the events it
+        is complete if the request asks for images or audio, or if a Conversation keeps the answer.  Tool calls are an
+        answer: `tool_calls` holds them.  A turn that pauses goes on.
         """
         paused = self.finish is not None and self.finish.reason == "pause"
-        if self.others and not (self.everything or self.said or self.tool_calls or paused):
-            kinds = ", ".join(dict.fromkeys(self.others.values()))
-            raise EmptyReplyError(
-                f"the answer holds no text but {', '.join(self.others)}; read it with `for event in "
-                f"stream.events()`, where it comes as {kinds}"
-            )
+        if not self.others or self.said or self.tool_calls or paused:
+            return
+        kinds = ", ".join(dict.fromkeys(self.others.values()))
+        if not self.everything:
+            where = f"read it with `for event in stream.events()`, where it comes as {kinds}"
+        elif self.kept or asks_for_media(self.call.options, self.call.extra):
+            return
+        else:
+            where = f"it came as {kinds}. If you want such answers, ask for images or audio in extra=, or in tools="
+        raise EmptyReplyError(f"the answer holds no text but {', '.join(self.others)}; {where}")
 
     def fail(self, error: G4fliteError) -> None:
         """Complete the error of an attempt, or of the stream, by what only the stream knows; note the attempt's end.

@@ -108,6 +108,20 @@ def tool_choice(options: Mapping[str, Any], extra: Mapping[str, Any]) -> tuple[s
     return ("function", function["name"]) if function else (given, "")
 
 
+def asks_for_media(options: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
+    """Return whether a request asks for images or audio, so that an answer of those alone is what the caller expects.
+
+    OpenAI's Chat Completions and OpenRouter name them in `modalities`, Gemini in `generationConfig.responseModalities`.
+    Responses has the tool `image_generation`.
+    """
+    config = extra.get("generationConfig")
+    named = [extra.get("modalities"), config.get("responseModalities") if isinstance(config, Mapping) else None]
+    if any(str(kind).lower() != "text" for kinds in named if isinstance(kinds, list | tuple) for kind in kinds):
+        return True
+    tools = [*(options.get("tools") or ()), *(extra.get("tools") or ())]
+    return any(isinstance(tool, Mapping) and tool.get("type") == "image_generation" for tool in tools)
+
+
 def has_tools(options: Mapping[str, Any], extra: Mapping[str, Any]) -> bool:
     """Return whether the model gets tools, as the option `tools` or as a field of `extra`."""
     return bool(options.get("tools") or extra.get("tools"))

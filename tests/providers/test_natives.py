@@ -308,11 +308,52 @@ def test_an_answer_of_other_content_alone_is_no_complete_empty_answer(
     assert len(server.exchanges) == 1
     assert f"it comes as {type(others[0]).__name__}" in str(caught.value)
     assert driver.stream.message["partial"] is True
-    # For whoever has got the content, the answer is complete.
-    got = driver.events(name, "Hi", **call)
+    # A loop over the events has got the content, and learns that nobody asked for it.
+    got = list[Any]()
+    with pytest.raises(
+        g4flite.EmptyReplyError, match=rf"it came as {type(others[0]).__name__}.*ask for images or audio"
+    ):
+        driver.each_event(got.append, name, "Hi", **call)
     assert [item for item in got if isinstance(item, OTHERS)] == others
-    assert "partial" not in driver.stream.message
-    assert driver.stream.attempts[0].outcome == "complete"
+
+
+ASKED: dict[str, tuple[str, dict[str, Any]]] = {
+    "modalities": ("openrouter", {"extra": {"modalities": ["image", "text"]}}),
+    "responseModalities": ("gemini", {"extra": {"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}}),
+    "image_generation": ("openai-responses", {"extra": {"tools": [{"type": "image_generation"}]}}),
+    "text alone": ("openrouter", {"extra": {"modalities": ["text"]}}),
+    "no list": ("gemini", {"extra": {"generationConfig": {"responseModalities": None}, "modalities": "image"}}),
+    "another tool": ("openai-responses", {"extra": {"tools": [{"type": "web_search"}]}}),
+}
+ALONE: dict[str, list[Any]] = {
+    "openrouter": [
+        chunk({"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}]}),
+        DONE,
+    ],
+    "gemini": [gemini({"inlineData": IMAGE})],
+    "openai-responses": [{"type": "response.completed", "response": {"output": [DRAWN]}}],
+}
+
+
+@rows("asked", ASKED)
+def test_an_answer_of_images_alone_is_complete_if_the_request_asks_for_them(
+    asked: str, driver: Driver, server: Emulator
+) -> None:
+    name, options = ASKED[asked]
+    server.script = Script(body=sse(*ALONE[name]), headers={"content-type": "text/event-stream"})
+    call = {"model": "m", "base_url": server.url, "api_key": "sk-test-1", **options}
+    got = list[Any]()
+    if asked in ("modalities", "responseModalities", "image_generation"):
+        driver.each_event(got.append, name, "Hi", **call)
+        assert "partial" not in driver.stream.message
+        assert driver.stream.attempts[0].outcome == "complete"
+    else:
+        with pytest.raises(g4flite.EmptyReplyError, match="it came as Media"):
+            driver.each_event(got.append, name, "Hi", **call)
+    assert any(isinstance(item, Media) for item in got)
+    # A loop over the text would get nothing.
+    with pytest.raises(g4flite.EmptyReplyError, match="read it with"):
+        driver.collect(name, "Hi", **call)
 
 
 def test_text_or_a_tool_call_beside_other_content_is_an_answer(driver: Driver, server: Emulator) -> None:
