@@ -16,7 +16,7 @@ from g4flite.providers.anthropic import turn_blocks
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import read, sse
-from tests.providers.test_turns import QUESTION, sent, turn_of
+from tests.providers.test_all_turns import QUESTION, sent, turn_of
 from tests.splits import SPLITS
 
 KEY = "sk-ant-s3cret-s3cret"

@@ -12,7 +12,7 @@ import g4flite
 from g4flite._core import proxies
 from g4flite.testing import Emulator
 from tests.conftest import Driver
-from tests.transport.test_stale import in_turn, serving
+from tests.transport.test_clients_stale import in_turn, serving
 
 
 def test_a_proxy_of_the_system_is_used_and_one_that_is_no_url_is_an_error(

@@ -11,7 +11,7 @@ from g4flite.testing import Emulator, Script
 from g4flite.testing import Finish as Ends
 from tests.conftest import Driver
 from tests.providers.frames import DONE, STOP, chunk, sse
-from tests.providers.test_turns import QUESTION, block, events, sent, turn_of
+from tests.providers.test_all_turns import QUESTION, block, events, sent, turn_of
 
 KEY = "sk-test-1"
 SEARCH = {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "snow"}}

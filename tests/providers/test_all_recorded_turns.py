@@ -12,7 +12,7 @@ import pytest
 
 from g4flite import tool_result
 from tests.providers.frames import DONE, STOP, chunk, said, sse
-from tests.providers.test_turns import COMPLETED, QUESTION, block, events, item, sent, turn_of
+from tests.providers.test_all_turns import COMPLETED, QUESTION, block, events, item, sent, turn_of
 
 
 def claude(model: str, reason: str, *blocks: list[dict[str, Any]]) -> bytes:

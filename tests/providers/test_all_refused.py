@@ -13,7 +13,7 @@ from g4flite import providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, TOOLS, settings
-from tests.providers.test_outgoing import body
+from tests.providers.test_all_outgoing import body
 from tests.rows import rows
 
 HI = {"role": "user", "content": "Hi"}

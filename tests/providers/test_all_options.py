@@ -7,7 +7,7 @@ import pytest
 import g4flite
 from g4flite import providers
 from tests.providers.test_all import DIALECTS, PROTOCOLS, TOOLS
-from tests.providers.test_outgoing import HI, body
+from tests.providers.test_all_outgoing import HI, body
 
 # The providers that do not have the option.
 LACKING = {
