@@ -15,9 +15,7 @@ from hypothesis import strategies as st
 
 from g4flite._core.errors import G4fliteError, LimitError, MalformedReplyError
 from g4flite._core.events import ToolCall, ToolCallDelta
-from g4flite._core.response import nesting
 from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
-from g4flite._core.response.partial_calls import is_cut_off
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse
@@ -760,13 +758,6 @@ def test_a_whole_call_without_a_name_is_an_error() -> None:
     assert "the name of its tool never came" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("text", "cut_off"), [('{"x": ', True), ('{"x', True), ("{x", False), ("{}", False), ("[" * 10**5, False)]
-)
-def test_a_text_that_breaks_off_is_the_beginning_of_json(text: str, cut_off: bool) -> None:
-    assert is_cut_off(text) is cut_off
-
-
 def test_the_size_of_all_calls_is_bounded() -> None:
     with pytest.raises(LimitError, match="longer than max_frame"):
         told(fed(ToolCalls(50), *((number, NONE, "t", "x" * 10) for number in range(9))))
@@ -777,23 +768,6 @@ def test_the_size_of_all_calls_is_bounded() -> None:
 def test_the_number_of_calls_is_bounded() -> None:
     with pytest.raises(LimitError, match="more than 1024 tool calls"):
         told(fed(ToolCalls(2**20), *((number, NONE, "t") for number in range(MOST_CALLS + 1))))
-
-
-def test_arguments_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each fragment may begin a call, so each one asks whether the arguments are whole."""
-    read = 0
-
-    class Counting:
-        def finditer(self, text: str, start: int) -> Any:
-            nonlocal read
-            read += len(text)
-            return marks.finditer(text, start)
-
-    marks = nesting.MARKS
-    monkeypatch.setattr(nesting, "MARKS", Counting())
-    pieces = ['{"a": [', *['{"b": "}"}', ","] * 2000, "0]}"]
-    assert len(joined(*((0, NONE, "t", piece) for piece in pieces))) == 1
-    assert read <= len("".join(pieces))
 
 
 # Any calls, cut and mixed in any way that an index, or an id, tells apart

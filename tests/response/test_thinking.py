@@ -1,9 +1,8 @@
-"""Pieces that were split between frames are joined, wherever they were split."""
+"""Reasoning in a tag at the beginning of a text is told apart from the answer, wherever the text was split."""
 
 import pytest
 
 from g4flite._core.events import Reasoning
-from g4flite._core.response.surrogates import SurrogatePairs
 from g4flite._core.response.thinking import LONGEST_START, ThinkTag
 
 
@@ -47,17 +46,3 @@ def test_reasoning_in_a_think_tag_is_distinguished_from_text_at_every_split(
 def test_blanks_before_a_think_tag_are_held_back_up_to_a_bound() -> None:
     assert list(ThinkTag().feed(" " * (LONGEST_START - 1))) == []
     assert list(ThinkTag().feed(" " * LONGEST_START)) == [" " * LONGEST_START]
-
-
-@pytest.mark.parametrize("character", ["\U00010000", "\U0001f600", "\U0010ffff"])
-def test_a_surrogate_pair_is_joined_at_both_ends_of_its_range(character: str) -> None:
-    high, low = (chr(int.from_bytes(half, "big")) for half in divided(character))
-    pairs = SurrogatePairs()
-    assert (pairs.join(f"a{high}"), pairs.join(f"{low}b")) == ("a", f"{character}b")
-    assert pairs.join(f"c{low}") == "c\ufffd"
-
-
-def divided(character: str) -> tuple[bytes, bytes]:
-    """The two halves of a character's surrogate pair."""
-    pair = character.encode("utf-16-be")
-    return pair[:2], pair[2:]
