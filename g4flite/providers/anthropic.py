@@ -34,7 +34,7 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT as KEPT_WORDS
@@ -767,7 +767,7 @@ class MessagesReader:
             yield from self._native(index)
         if finish.reason == "pause":
             yield TurnState(PAUSED)
-        yield finish._replace(reason=self._calls.reason(finish.reason))
+        yield from (finish._replace(reason=self._calls.reason(finish.reason)), failure(finish))
         if finish.reason == "content_filter" and isinstance(self._said, str):
             yield refusal(self._said[:KEPT_WORDS])
 

@@ -27,7 +27,7 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
-from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import report_of, reported
@@ -173,7 +173,8 @@ class OllamaReader:
                 yield usage_of(counts, prompt, answer)
             native = frame.get("done_reason")
             reason = REASONS.get(native or "stop", "other")
-            yield Finish(self._calls.reason(reason), native)
+            finish = Finish(self._calls.reason(reason), native)
+            yield from (finish, failure(finish))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - only `done: true` ends a reply
         return ()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.conversation import fitted
-from .._core.errors import G4fliteError, LimitError, OptionError, ProviderError
+from .._core.errors import G4fliteError, LimitError, OptionError
 from .._core.events import Event, Finish, Native, Reasoning, ServerToolResult, TurnState, Usage
 from .._core.messages import Message
 from .._core.options import (
@@ -33,7 +33,7 @@ from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT, reported
@@ -591,11 +591,7 @@ class ChatReader:
 
             yield from sources_of(self._sources)
         yield from (finish._replace(reason=self._calls.reason(finish.reason)), self._usage)
-        if finish.reason == "error":
-            said = f"the service ended its reply with the finish reason {finish.native}; try again"
-            yield ProviderError(said, code=finish.native, passing=True)
-        elif self._refusal:
-            yield refusal(self._refusal)
+        yield failure(finish) or (refusal(self._refusal) if self._refusal else None)
 
     def rest(self) -> Items:
         return (*self._think.close(), self._usage)

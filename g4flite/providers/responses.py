@@ -33,7 +33,7 @@ from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT, reported
@@ -284,6 +284,14 @@ class Part:
         return text
 
 
+# The events that end a reply, and the finish reason that each is if its response names none.  `done` and `cancelled`
+# come from relays (can1357/oh-my-pi PR#4692, decolua/9router PR#2142, Wei-Shaw/sub2api#1565, 2026).
+LAST = {
+    "response.completed": None, "response.done": None, "response.incomplete": "incomplete",
+    "response.cancelled": "cancelled", "response.canceled": "cancelled",
+}  # fmt: skip
+
+
 class ResponsesReader:
     """Reads the events of one reply.  Events of other types are skipped; the protocol has more than fifty types.
 
@@ -302,7 +310,8 @@ class ResponsesReader:
         *(f"response.{name}" for name in (
             "output_text.delta", "output_text.done", "refusal.delta", "refusal.done", "content_part.done",
             "output_item.added", "output_item.done", "function_call_arguments.delta", "function_call_arguments.done",
-            "completed", "incomplete", "failed")),
+            "failed")),
+        *LAST,
     )  # fmt: skip
     roles = fields(unread=("sequence_number", "obfuscation"), beside="logprobs")
 
@@ -418,9 +427,9 @@ class ResponsesReader:
         elif kind == "response.output_item.done":
             yield from self._item(index, frame["item"])
             yield from self._kept(frame["item"])
-        elif kind in ("response.completed", "response.incomplete"):
-            yield from self._finish(frame["response"])
-        elif kind == "response.failed":
+        elif kind in LAST and as_object(frame.get("response")).get("status") != "failed":
+            yield from self._finish(frame["response"], LAST[kind])
+        elif kind in LAST or kind == "response.failed":
             response = as_object(frame.get("response"))
             yield self._count(response)
             yield reported({"error": response.get("error") or "the response failed"})
@@ -612,8 +621,11 @@ class ResponsesReader:
         is_answer = value.get("object") == "response"
         return ({"type": f"response.{value.get('status')}", "response": value},) if is_answer else ()
 
-    def _finish(self, response: dict[str, Any]) -> Items:
-        """Yield the end of the answer: what is new in the response, token counts, the finish reason, a refusal."""
+    def _finish(self, response: dict[str, Any], word: str | None) -> Items:
+        """Yield the end of the answer: what is new in the response, token counts, the finish reason, a refusal.
+
+        `word` is the finish reason if the response names none.
+        """
         self.done = True
         # llama.cpp and LiteLLM name the model here.
         if response.get("model"):
@@ -623,10 +635,11 @@ class ResponsesReader:
         for part, item in self._begun.items():
             if not part.given:
                 yield from (*self._give(part, item), *self._kept(item))
-        native = as_object(response.get("incomplete_details")).get("reason") or response.get("status")
+        native = as_object(response.get("incomplete_details")).get("reason") or response.get("status") or word
         yield from self._calls.whole()
         yield self._count(response)
-        yield Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
+        finish = Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
+        yield from (finish, failure(finish))
         yield refusal(self._refusal) if self._refusal else None
 
     def _new_in(self, output: Iterable[dict[str, Any]]) -> Items:

@@ -96,12 +96,20 @@ def named_at_the_end(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield frame
 
 
+def ended_by_done(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Responses: the last event is `response.done` (can1357/oh-my-pi PR#4692, July 2026)."""
+    for name, data in frames:
+        done = "response.done" if name == "response.completed" else name
+        yield Frame(done, {**data, "type": done})
+
+
 END_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "finish_first": {"gemini": finish_first},
     "finish_on_every_chunk": {"chat": finish_on_every_chunk, "gemini": finish_on_every_chunk},
     "finish_repeated": dict.fromkeys(("chat", "gemini", "anthropic"), finish_repeated),
     "no_end_marker": dict.fromkeys(("chat", "anthropic"), no_end_marker),
     "no_deltas": {"responses": no_deltas},
+    "ended_by_done": {"responses": ended_by_done},
     "all_at_the_end": {"responses": all_at_the_end},
     "summary_in_parts": {"responses": summary_in_parts},
     "named_at_the_end": {"responses": named_at_the_end, "chat": named_at_the_end},

@@ -1,21 +1,23 @@
 """Finish reasons have one vocabulary, whichever service's word comes, in lower or in upper case."""
 
+from typing import Any
+
 import pytest
 
 import g4flite
 from g4flite._core.response.reasons import REASONS
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
-from tests.providers.frames import DONE, chunk, said, sse
+from tests.providers.frames import DONE, chunk, read, said, sse
 
 TABLE = {
     "stop": "stop eos end_turn stop_sequence COMPLETE STOP STOP_SEQUENCE eos_token REASON_STOP completed compaction",
     "length": "length model_length max_tokens MAX_TOKENS model_context_window_exceeded max_output_tokens",
     "tool_calls": "tool_calls function_call tool_use TOOL_CALL FUNCTION_CALL REASON_TOOL_CALLS",
     "content_filter": "content_filter refusal SAFETY RECITATION sensitive MODEL_ARMOR ESCALATION JAILBREAK",
-    "error": "error ERROR TIMEOUT aborted network_error insufficient_system_resource MALFORMED_FUNCTION_CALL",
+    "error": "error ERROR TIMEOUT abort aborted cancelled canceled network_error MALFORMED_FUNCTION_CALL",
     "pause": "pause_turn CONTINUATION",
-    "other": "load unload steered OTHER LANGUAGE FINISH_REASON_UNSPECIFIED new abort",
+    "other": "load unload steered OTHER LANGUAGE FINISH_REASON_UNSPECIFIED new",
 }
 
 
@@ -36,3 +38,59 @@ def test_each_word_has_its_reason_in_each_driver(reason: str, driver: Driver, se
             assert reason == "error"
         assert (driver.stream.partial, driver.stream.finish_reason) == ("a", reason), word
         assert driver.stream.native_finish_reason == word
+
+
+def named(name: str, **data: Any) -> tuple[str, dict[str, Any]]:
+    return name, {"type": name, **data}
+
+
+TEXT = named("response.output_text.delta", delta="a")
+
+
+def replies(word: str) -> dict[str, bytes]:
+    """Return replies that say "a" and end with this word as their finish reason, by the provider."""
+    return {
+        "openai": sse(said("a"), chunk(finish_reason=word), DONE),
+        "openai-responses": sse(TEXT, named("response.completed", response={"status": word})),
+        "anthropic": sse(
+            named("content_block_delta", index=0, delta={"type": "text_delta", "text": "a"}),
+            named("message_delta", delta={"stop_reason": word}), named("message_stop"),
+        ),
+        "gemini": sse({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": word}]}),
+        "ollama": b'{"message":{"content":"a"},"done":true,"done_reason":"%s"}\n' % word.encode(),
+        "cohere": sse(
+            named("content-delta", delta={"message": {"content": {"text": "a"}}}),
+            named("message-end", delta={"finish_reason": word}),
+        ),
+    }  # fmt: skip
+
+
+def test_a_reason_that_is_an_error_raises_in_each_protocol(driver: Driver, server: Emulator) -> None:
+    for word in ("error", "ABORT", "aborted"):
+        for name, body in replies(word).items():
+            server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+            with pytest.raises(g4flite.ProviderError, match=f"finish reason {word}|cannot use .{word}|reason {word}"):
+                driver.collect(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1")
+            stream = driver.stream
+            assert (stream.partial, stream.finish_reason, stream.native_finish_reason) == ("a", "error", word), name
+
+
+# The last event of a response, and its finish reason.
+LAST = {
+    "response.completed": g4flite.Finish("stop"),
+    "response.done": g4flite.Finish("stop"),
+    "response.incomplete": g4flite.Finish("other", "incomplete"),
+    "response.cancelled": g4flite.Finish("error", "cancelled"),
+    "response.canceled": g4flite.Finish("error", "cancelled"),
+}
+
+
+def test_each_last_event_of_a_response_ends_it() -> None:
+    for name, finish in LAST.items():
+        assert read("openai-responses", sse(TEXT, named(name, response={})))[:2] == ["a", finish], name
+        length = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+        assert read("openai-responses", sse(TEXT, named(name, response=length)))[-2:] == [
+            g4flite.Finish("length", "max_output_tokens"), "done"
+        ]  # fmt: skip
+        failed = {"status": "failed", "error": {"code": "rate_limit_exceeded", "message": "no"}}
+        assert isinstance(read("openai-responses", sse(TEXT, named(name, response=failed)))[-1], g4flite.RateLimitError)

@@ -22,6 +22,7 @@ from ..errors import (
     ContentFilterError,
     G4fliteError,
     MalformedReplyError,
+    ProviderError,
     SpecError,
     TruncatedStreamError,
     UsageError,
@@ -629,6 +630,14 @@ def refusal(text: str) -> ContentFilterError:
     """Return the error for a model that refuses to answer, and says `text` instead."""
     said = f"the model refuses: {excerpt(text)}; its words are in .body, and another question may help"
     return ContentFilterError(said, status=200, body=text, code="refusal")
+
+
+def failure(finish: Finish) -> ProviderError | None:
+    """Return the error that a finish reason stands for, None if the answer has ended well."""
+    if finish.reason != "error":
+        return None
+    said = f"the service ended its reply with the finish reason {finish.native}; try again"
+    return ProviderError(said, code=finish.native, passing=True)
 
 
 class TextParser:

@@ -8,7 +8,8 @@ Anthropic's `end_turn` come inside OpenAI's chunks, too.  No word means two thin
 
 Sources (November 2026): the types of openai, anthropic, google-genai, mistralai, cohere, ollama, groq, together,
 openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and `network_error`
-(Z.AI) are quoted by public programs.
+(Z.AI) are quoted by public programs; so is `abort`, with which vLLM and SGLang end an answer that their engine has
+broken off (vllm-project/vllm#57082, radixark/miles#3337, September 2026).
 """
 
 from collections.abc import Mapping
@@ -30,8 +31,10 @@ _WORDS: Mapping[FinishReason, str] = {
     " content_filtered",
     # pause_turn: Anthropic.  continuation: Gemini.  Both ask the caller to send the turn back.
     "pause": "pause_turn continuation",
-    # timeout: Cohere.  The words with malformed_, unexpected_, too_many_ and missing_: Gemini and Bedrock.
-    "error": "error timeout aborted network_error insufficient_system_resource reason_time_limit"
+    # timeout: Cohere.  abort: vLLM, SGLang.  cancelled: Responses.  The words with malformed_, unexpected_, too_many_
+    # and missing_: Gemini and Bedrock.
+    "error": "error timeout abort aborted cancelled canceled network_error insufficient_system_resource"
+    " reason_time_limit"
     " malformed_function_call unexpected_tool_call too_many_tool_calls missing_thought_signature malformed_response"
     " malformed_model_output malformed_tool_use",
 }
