@@ -30,7 +30,7 @@ from .._core.options import (
 from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
-from .._core.response.counts import found, merged, usage_of
+from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
@@ -751,8 +751,8 @@ class MessagesReader:
         self._counts = counts = merged(self._counts, usage)
         # `input_tokens` leaves out the tokens that were written to the cache or read from it.
         names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        prompt = [count for count in (found(counts, name) for name in names) if count is not None]
-        return usage_of(counts, sum(prompt) if prompt else None, found(counts, "output_tokens"))
+        prompt = sum(found(counts, name) or 0 for name in names) or found(counts, *PROMPT)
+        return usage_of(counts, prompt, found(counts, *ANSWER))
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - a [DONE] has no meaning here
         # Some servers close the connection behind their `stop_reason`, without a `message_stop`.

@@ -28,8 +28,8 @@ from .._core.options import (
 from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls
+from .._core.response.counts import ANSWER, PROMPT, count_or_none, found, merged, usage_of
 from .._core.response.counts import REASONING as REASONED
-from .._core.response.counts import count_or_none, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
@@ -562,7 +562,7 @@ class ChatReader:
             prompt = None if prompt is None else prompt + (cached or 0)
             return usage_of({**self._timings, "cached_tokens": cached}, prompt, answer)
         counts = merged({"cached_tokens": cached} if cached else {}, self._counts)
-        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("prompt", "completion", "total"))
+        prompt, answer, total = (found(counts, *names) for names in (PROMPT, ANSWER, ("total_tokens",)))
         # DeepSeek's two halves of the prompt (api-docs.deepseek.com, kv_cache).
         halves = [found(counts, f"prompt_cache_{name}_tokens") for name in ("hit", "miss")]
         if prompt is None and halves != [None, None]:

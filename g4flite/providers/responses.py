@@ -30,7 +30,7 @@ from .._core.options import (
 from .._core.provider import JSON, Call
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls, place_of
-from .._core.response.counts import found, merged, usage_of
+from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
@@ -719,7 +719,7 @@ class ResponsesReader:
     def _count(response: dict[str, Any]) -> Usage | None:
         """Return the token counts of a response."""
         counts = merged({}, response.get("usage"))
-        prompt, answer, total = (found(counts, f"{name}_tokens") for name in ("input", "output", "total"))
+        prompt, answer, total = (found(counts, *names) for names in (PROMPT, ANSWER, ("total_tokens",)))
         return usage_of(counts, prompt, answer, total=total)
 
     def end(self, *, marked: bool) -> Items:  # noqa: ARG002 - OpenRouter adds a [DONE], which has no meaning here

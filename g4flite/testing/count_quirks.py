@@ -61,6 +61,12 @@ def cached_as(*names: str) -> Callable[[JSON], JSON]:
     return change
 
 
+def named_otherwise(usage: JSON) -> JSON:
+    """mlx-vlm: the counts have the names that Responses gives them (earendil-works/pi#2326, March 2026)."""
+    names = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+    return {names.get(key, key): value for key, value in usage.items()}
+
+
 def timings(frames: Iterator[Frame]) -> Iterator[Frame]:
     """llama.cpp: the counts are its own, `timings`."""
     for frame in frames:
@@ -179,6 +185,7 @@ COUNT_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "cached_as_hit_and_miss": {"chat": counting(cached_as("prompt_cache_hit_tokens", "prompt_cache_miss_tokens"))},
     "cached_as_number": {"chat": counting(cached_as("num_cached_tokens"))},
     "cached_flat": {"chat": counting(cached_as("cached_tokens"))},
+    "counts_named_otherwise": {"chat": counting(named_otherwise)},
     "counts_in_timings": {"chat": timings},
     "counts_in_choice": {"chat": in_choice},
     "counts_before_finish": {"gemini": gemini_counts(later=False)},

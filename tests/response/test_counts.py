@@ -8,7 +8,7 @@ from g4flite import Usage
 from g4flite._core.response.counts import count_or_none, found, merged, usage_of
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
-from tests.providers.frames import DONE, STOP, said, sse
+from tests.providers.frames import DONE, STOP, read, said, sse
 
 ODD = [None, True, "9", "n/a", -1, float("nan"), float("inf"), 10**400, 2**53, [], {}]
 
@@ -93,6 +93,25 @@ CACHED = [
 @pytest.mark.parametrize("counts", CACHED)
 def test_the_tokens_of_the_cache_are_found_where_services_say_them(counts: Any) -> None:
     assert usage_of(counts, 9, 5) == Usage(9, 5, None, 14, 4, 2, raw=counts)
+
+
+NAMES = {"openai": ("prompt", "completion"), "openai-responses": ("input", "output"), "anthropic": ("input", "output")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_names_of_another_protocol_are_known_in_each(name: str) -> None:
+    for prompt, answer in ("prompt", "completion"), ("input", "output"):
+        usage = {f"{prompt}_tokens": 9, f"{answer}_tokens": 5}
+        # Relays send the other names with zeros.
+        for zeros in {}, {f"{half}_tokens": 0 for half in NAMES[name] if half not in (prompt, answer)}:
+            counts = {**usage, **zeros}
+            frames: dict[str, list[Any]] = {
+                "openai": [said("a"), STOP, {"choices": [], "usage": counts}, DONE],
+                "openai-responses": [{"type": "response.completed", "response": {"usage": counts}}],
+                "anthropic": [{"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": counts}],
+            }
+            found = [item[:4] for item in read(name, sse(*frames[name])) if isinstance(item, Usage)]
+            assert found == [(9, 5, None, 14)], counts
 
 
 def counted(driver: Driver, server: Emulator, *usages: object) -> Usage | None:

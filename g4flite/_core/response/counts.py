@@ -19,6 +19,10 @@ MOST: Final = 2**53
 # object of a reply may have more: it is bounded as a frame.
 MOST_NAMES: Final = 64
 LONGEST: Final = 1024
+# What Chat Completions calls the tokens of the prompt and of the answer, and what Responses and Anthropic call them.
+# Servers of one protocol use the names of the other (mlx-vlm: earendil-works/pi#2326, openclaw/openclaw#49316, 2026).
+PROMPT: Final = ("prompt_tokens", "input_tokens")
+ANSWER: Final = ("completion_tokens", "output_tokens")
 # Where services say how many tokens of the prompt came from their cache, and how many they wrote there.  In order:
 # OpenAI and most others, Responses, Anthropic, DeepSeek, Mistral, Together and Hugging Face, Gemini.
 CACHED: Final = (
