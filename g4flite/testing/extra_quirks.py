@@ -127,6 +127,15 @@ def control_characters(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield Frame("", f"{head}data: {compact(data)}\n\n".replace("\\t", "\t").encode())
 
 
+def one_line_break(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Any protocol of events: one line break stands between two events in place of two, as in Baseten's replies.
+
+    Source: anomalyco/opencode#27365 (May 2026).
+    """
+    for block in blocks_of(frames, lines=False):
+        yield Frame("", block.rstrip() + b"\n")
+
+
 def huge_numbers(*, lines: bool) -> Quirk:
     """Return a quirk: each frame has a number of 5000 digits, and one that is beyond the largest float."""
 
@@ -153,6 +162,7 @@ EXTRA_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "numeric_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), numeric_ids),
     "long_ids": dict.fromkeys(("chat", "responses", "anthropic", "gemini", "cohere"), long_ids),
     "byte_order_mark": dict.fromkeys(NATIVES, byte_order_mark),
+    "one_line_break": dict.fromkeys(EVENTS, one_line_break),
     "control_characters": dict.fromkeys(EVENTS, control_characters),
     "huge_numbers": {**dict.fromkeys(EVENTS, huge_numbers(lines=False)), "ollama": huge_numbers(lines=True)},
 }

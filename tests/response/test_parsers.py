@@ -11,6 +11,7 @@ import g4flite
 from g4flite import ChunkParser, JsonLinesParser, TextParser, providers
 from g4flite._core.response.parsers import refusal, text_or_error
 from tests.founders import said
+from tests.providers import frames
 from tests.rows import rows
 from tests.splits import SPLITS, TEXT, cut, decode, lines, pieces
 
@@ -209,3 +210,26 @@ def test_text_is_held_back_only_as_long_as_the_text_may_be_an_error() -> None:
     parser = TextParser()
     assert parser.feed(begun) == ()
     assert parser.feed(b" ") == (begun.decode() + " ",)
+
+
+SAID, STOPPED = json.dumps(frames.said("a")), json.dumps(frames.STOP)
+ENDED = [g4flite.Finish("stop", "stop"), "done"]
+# Lines that one line break ends in place of two, and the items of the reply (an error by its class).
+GLUED: dict[str, tuple[list[str], list[Any]]] = {
+    "all": ([f"data: {SAID}", f"data: {SAID}", f"data: {STOPPED}", "data: [DONE]"], ["a", "a", *ENDED]),
+    "two": ([f"data: {SAID}", f"data: {SAID}", "", f"data: {STOPPED}"], ["a", "a", *ENDED]),
+    "nothing behind the end": (["data: [DONE]", f"data: {SAID}"], [g4flite.Finish("other"), "done"]),
+    "names": (["event: a", f"data: {SAID}", "event: error", 'data: {"error": "no"}'], ["a", g4flite.ProviderError]),
+    "an error behind a text": ([f"data: {SAID}", 'data: {"error": {"code": 429}}'], ["a", g4flite.RateLimitError]),
+    "a cut": ([f"data: {SAID}", 'data: {"choices": [{"del'], ["a", g4flite.TruncatedStreamError]),
+    "no JSON": ([f"data: {SAID}", "data: no", "", ""], [g4flite.MalformedReplyError]),
+    "no object": ([f"data: {SAID}", "data: 7", "", ""], [g4flite.MalformedReplyError]),
+}
+
+
+@rows("form", GLUED)
+def test_events_with_one_line_break_between_them_are_read(form: str) -> None:
+    lines, expected = GLUED[form]
+    items = frames.read("openai", "\n".join(lines).encode())
+    found = [item for item in items if not isinstance(item, g4flite.Start)]
+    assert [type(item) if isinstance(item, g4flite.G4fliteError) else item for item in found] == expected

@@ -14,7 +14,7 @@ writes.
 import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -427,6 +427,10 @@ class FrameParser:
         try:
             value = self._value(frame, last)
         except (MalformedReplyError, TruncatedStreamError):
+            # Servers end events with one line break in place of two (Baseten's, anomalyco/opencode#27365, May 2026).
+            *lines, end = frame.split(b"\n")
+            if lines and all(map(_is_frame, (*lines, *(() if last else (end,))))):
+                return self._each(name, (*lines, end), last)
             text = frame.decode("utf-8", "replace")
             # A relay that failed inside of an event has written its error into the same event, on a line of its own
             # (Wei-Shaw/sub2api#1471, April 2026); and the data of an event `error` may be plain text
@@ -461,6 +465,22 @@ class FrameParser:
             if name and name not in self._reader.names and name != "error" and not CONTENT_FIELD.search(frame):
                 return ()
             raise self._malformed(f"does not have the protocol's shape: {excerpt(frame)}") from error
+
+    def _each(self, name: str, frames: Sequence[bytes], last: bool) -> tuple[Any, ...]:
+        """Return the items of frames that came as one event, whose name is the last one's.
+
+        The last frame may be cut off if it is the `last` of the body.
+        """
+        items: list[Any] = []
+        for number, frame in enumerate(frames, 1 - len(frames)):
+            at_end = number == 0
+            try:
+                if not self._reader.done:
+                    items += self._read(name if at_end else "", frame, last=last and at_end)
+            # It is raised behind the items before it.
+            except G4fliteError as error:
+                items.append(error)
+        return tuple(items)
 
     def _keep(self) -> None:
         """Give the reader the last `kept` value, if it does not have it yet."""
@@ -619,6 +639,14 @@ def text_or_error(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"a {type(value).__name__} where text should be")
     return value
+
+
+def _is_frame(line: bytes) -> bool:
+    """Return whether a line is a JSON object or the end marker."""
+    try:
+        return line.strip() == DONE or isinstance(loads(line.decode("utf-8", "replace")), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _holds_content(half: bytes) -> bool:
