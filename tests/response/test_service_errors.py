@@ -642,6 +642,34 @@ USED_UP: dict[str, tuple[int, Any, str]] = {
     "huggingface": (402, {"error": "You have exceeded your monthly included credits for Inference."}, "monthly"),
     # cohere-ai/cohere-developer-experience#199
     "cohere": (429, {"message": "You are using a Trial key, which is limited to 1000 API calls / month."}, "Trial"),
+    # jin-bo/agentao#283, September 2026; earendil-works/pi#4172
+    **{
+        code: (429, openai("No more.", "x", code), "No more")
+        for code in ("credit_balance_exhausted", "organization_spend_limit_exceeded", "project_spend_limit_exceeded",
+                     "organization_usage_limit_exceeded", "usage_limit_reached")
+    },
+    # MiniMax-AI/MiniMax-M2#62 and MiniMax-M2.7#36
+    "minimax": (429, openai("no (1008)", "insufficient_balance_error", None), "1008"),
+    "minimax 500": (500, anthropic("api_error", "insufficient balance (1008)"), "1008"),
+    "minimax, a plan": (429, anthropic("rate_limit_error", "usage limit exceeded, 5-hour usage limit hit"), "5-hour"),
+    # continuedev/continue#11444, NousResearch/hermes-agent PR#68832
+    "ollama": (429, {"error": "you (x) have reached your session usage limit, upgrade for higher limits"}, "session"),
+    "ollama, a week": (429, {"error": "you've reached your weekly usage limit, please wait or upgrade"}, "weekly"),
+    # google-gemini/gemini-cli#10925, liuw1535/antigravity2api-nodejs#44, Gitlawb/openclaude PR#249
+    "gemini, a day in ErrorInfo": (
+        429, {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED", "details": [
+            {"reason": "RATE_LIMIT_EXCEEDED", "metadata": {"quota_limit": "Gemini25ProRequestsPerDay"}},
+            {"metadata": "x"}]}}, "Quota exceeded",
+    ),
+    "gemini, a day in words": (429, {"error": {"message": "Quota exceeded for 'Requests per day per user'"}}, "day"),
+    "gemini, exhausted": (
+        429, {"error": {"code": 429, "message": "No more.", "details": [{"reason": "QUOTA_EXHAUSTED"}]}}, "No more",
+    ),
+    "gemini, nothing at all": (
+        429, {"error": {"message": "Quota exceeded for metric: generativelanguage.googleapis.com/free_tier, limit: 0, "
+                        "model: gemini-3-pro\nPlease retry in 2.5s."}}, "limit: 0",
+    ),
+    "cerebras": (429, openai("Tokens per day limit exceeded - too many tokens processed.", "x", "x"), "per day"),
 }  # fmt: skip
 # Status and body of an error that says that requests come too fast.
 PACE: dict[str, tuple[int, Any]] = {
@@ -663,6 +691,14 @@ PACE: dict[str, tuple[int, Any]] = {
     "deepseek": (429, openai("Rate limit reached", "rate_limit", None)),
     "kimi": (429, openai("The engine is busy", "engine_overloaded_error", None)),
     "cohere": (429, {"message": "You are using a Trial key, which is limited to 20 API calls / minute."}),
+    "groq, a day": (
+        429, openai("Rate limit reached on tokens per day (TPD): Limit 100000, Used 99336. Please try again in 7.6s.",
+                    "tokens", "rate_limit_exceeded"),
+    ),
+    "cerebras": (
+        429, openai("Tokens per minute limit exceeded - too many tokens processed.", "x", "token_quota_exceeded"),
+    ),
+    "gemini, limit: 10": (429, {"error": {"message": "Quota exceeded for metric: free_tier, limit: 10, model: x"}}),
     "nothing": (429, ""),
 }  # fmt: skip
 
@@ -690,6 +726,17 @@ def test_requests_that_came_too_fast_are_made_again(status: int, body: Any) -> N
     assert error.should_retry is None
     assert may_pass(error)
     assert "used up" not in str(error)
+
+
+def test_the_error_of_minimax_is_read_where_its_code_is_not_zero() -> None:
+    def minimax(code: object, said: str) -> dict[str, Any]:
+        return {"choices": None, "base_resp": {"status_code": code, "status_msg": said}}
+
+    assert type(refused(500, minimax(1008, "insufficient balance"))) is RateLimitError
+    error = reported(minimax(1002, "rate limit triggered, please try again later"))
+    assert isinstance(error, ProviderError)
+    assert (error.code, error.passing) == (1002, True)
+    assert reported(minimax(0, "")) is reported({"base_resp": None}) is None
 
 
 def test_a_402_is_never_asked_again_whatever_it_says() -> None:
@@ -773,6 +820,16 @@ def test_a_model_in_another_sentence_is_not_an_unknown_model(message: str) -> No
         "Range of input length should be [1, 129024]",
         "The total length of prompt exceeds max",
         "Current length is 9000 while limit is 8192",
+        # Poolside, Ollama, Atlas, Z.AI, SGLang, MiniMax, Vertex (earendil-works/pi#4943 and #9805, openclaw/openclaw
+        # PR#36074 and #111744, NousResearch/hermes-agent PR#9170 and PR#99701, all of 2026)
+        "Input length 131393 exceeds the maximum allowed input length of 131040 tokens.",
+        "prompt too long; exceeded max context length by 100 tokens",
+        "Prompt too long: 5152 tokens exceeds max_seq_len 2048 (leave room for output tokens)",
+        "Prompt exceeds max length",
+        "tokens in request more than max tokens allowed",
+        "The input (5000 tokens) is longer than the model's context length (4096 tokens).",
+        "invalid params, context window exceeds limit (2013)",
+        "Unable to submit request because the input token count is 32825 but model only supports up to 32768.",
     ],
 )
 def test_a_relayed_context_error_is_a_context_length_error(message: str) -> None:
@@ -780,6 +837,22 @@ def test_a_relayed_context_error_is_a_context_length_error(message: str) -> None
     assert type(refused(500, {"error": {"message": message}})) is ContextLengthError
     assert type(reported({"error": {"message": message}})) is ContextLengthError
     assert type(refused(400, openai("x", "ContextWindowExceededError", None))) is ContextLengthError
+
+
+@rows(
+    "message",
+    [
+        # Cerebras, Bedrock, OpenAI, Anthropic behind a relay
+        "Tokens per minute limit exceeded - too many tokens processed.",
+        "Too many tokens, please wait before trying again.",
+        "This request exceeds the limit of 30000 tokens per minute.",
+        "This request would exceed the rate limit of 20,000 input tokens per minute. Please reduce the prompt length",
+    ],
+)
+def test_a_pace_of_tokens_is_no_word_about_the_length_of_the_messages(message: str) -> None:
+    for error in refused(400, {"error": {"message": message}}), reported({"error": {"message": message}}):
+        assert type(error) is RateLimitError
+        assert may_pass(error)
 
 
 def test_the_filter_of_azure_is_found_by_its_inner_error() -> None:

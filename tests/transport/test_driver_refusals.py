@@ -65,8 +65,8 @@ def test_what_no_second_attempt_can_change_is_asked_once(
 STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 
 
-QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_half_an_event",
-          "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
+QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_base_resp",
+          "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
 
 
 @rows("quirk", QUIRKS)
@@ -96,6 +96,7 @@ def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
         '{"errors": [{"message": "Slow down, try again in 10ms", "code": 429}]}\n',
         '\t{"error": {"message": "Slow\tdown, try again in 10ms", "code": 429}}\n',
         'data: {"object": "error", "message": "Slow down, try again in 10ms", "code": 429}\n\n',
+        'data: {"base_resp": {"status_code": 1002, "status_msg": "rate limit exceeded, try again in 10ms"}}\n\n',
     ],
 )
 @pytest.mark.parametrize("provider", STREAMS)

@@ -449,9 +449,10 @@ class FrameParser:
             if name == "error" and not any(isinstance(item, G4fliteError) for item in items):
                 return *items, reported(value) or reported({"error": value})
             # So do relays, in events of any name.
-            relayed = "error" in (value.get("object"), value.get("type"))
+            # MiniMax's are chunks without choices (RooCodeInc/Roo-Code#9105, November 2025).
+            relayed = "error" in (value.get("object"), value.get("type")) or "base_resp" in value
             if relayed and not any(isinstance(item, str | G4fliteError) for item in items):
-                return (reported(value),)
+                items = (*items, reported(value))
             # A relay's own error has one field, {"detail": "text"}.
             says_error = len(value) == 1 and name in ("", "message") and report_of(value, bare=True)
             if says_error and not any(isinstance(item, (*CONTENT, Finish, G4fliteError)) for item in items):

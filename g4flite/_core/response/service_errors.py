@@ -133,25 +133,32 @@ class Rule(NamedTuple):
 
 
 # What says that a quota or a balance is used up, so that no second attempt can succeed before somebody pays or a day
-# has passed.  The words are those of OpenAI, Moonshot (`exceeded_current_quota_error`), Z.AI (1113), Anthropic (the
-# balance, the limit of a workspace), OpenRouter and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403),
-# Azure API Management (403), LiteLLM (the budget), and the day in Gemini's `quotaId` and in OpenRouter's
-# `free-models-per-day`: simonw/llm#494, anthropics/claude-code#66314, google-gemini/gemini-cli#8437,
-# can1357/oh-my-pi#9569, continuedev/continue#10373, cohere-ai/cohere-developer-experience#199, Gitlawb/openclaude#936.
+# has passed.  The words are those of OpenAI (codes of 2026: jin-bo/agentao#283), Codex (`usage_limit_reached`),
+# Moonshot (`exceeded_current_quota_error`), Z.AI (1113), Anthropic (the balance, the limit of a workspace), OpenRouter
+# and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403), Azure API Management (403), LiteLLM (the budget),
+# MiniMax (the balance, five hours), Ollama's cloud (the session, the week), Gemini (the day in its `quotaId`, a limit
+# of 0) and OpenRouter (`free-models-per-day`): simonw/llm#494, anthropics/claude-code#66314, earendil-works/pi#4172,
+# google-gemini/gemini-cli#8437 and #10925, can1357/oh-my-pi#9569, continuedev/continue#10373 and #11444,
+# cohere-ai/cohere-developer-experience#199, Gitlawb/openclaude#936 and PR#249, MiniMax-AI/MiniMax-M2.7#36.
 USED_UP: Final = Rule(
     RateLimitError, (),
-    r"insufficient_(quota|balance|credits?|funds)|exceeded_current_quota(_error)?|billing_\w+|payment_required|1113"
-    r"|(budget|credit_limit)(_exceeded)?"
+    r"insufficient_(quota|balance|credits?|funds)(_error)?|exceeded_current_quota(_error)?|billing_\w+"
+    r"|payment_required|1113|(budget|credit_limit)(_exceeded)?|(credit_balance|quota)_exhausted"
+    r"|((organization|project)_)?(spend|usage)_limit_(exceeded|reached)"
     r"|\w+_per_day(_\w+)?",
     r"\b(credit balance is too low|insufficient (account )?(balance|credits?|funds|quota)"
     r"|(used|consumed|exhausted) all (of )?(your |its )?(available )?credits|(does not|doesn't|don't) have any credits"
-    r"|monthly (spending|usage) limit|spending limit (reached|exceeded)|specified (\w+ )?api usage limits"
+    r"|(\d-hour|hourly|session|daily|weekly|monthly) (spending|usage) limit|quota exceeded for metric: \S+, limit: 0"
+    r"|spending limit (reached|exceeded)|specified (\w+ )?api usage limits"
     r"|free-models-per-day[\w-]*|(credit|key) limit exceeded|budget has been exceeded|out of call volume quota"
     r"|exceeded your monthly (included )?(credits|quota|limit)|requires more credits|out of credits"
     r"|no (credits?|balance|quota) (left|remaining)|(calls|requests|tokens) ?(/|per) ?month)\b",
 )  # fmt: skip
 # OpenAI means by this that the money is gone.  Gemini says it of each quota, and says when to retry if it is a pace.
 BILLING: Final = "check your plan and billing"
+# This, or a quota of a day, unless the service says when to ask again: a day's quota of Groq's and OpenAI's gets free
+# bit by bit.  Gemini's Code Assist and Cerebras say nothing.
+UNPACED: Final = re.compile(BILLING + r"|\b(requests|tokens) per day\b")
 # The quotas of a pace, in Gemini's `quotaId`.
 PACE: Final = re.compile(r"\w+_per_(second|minute|hour)(_\w+)?")
 # The first rule that fits counts.  The words come from the sources above.
@@ -161,17 +168,20 @@ RULES: Final = (
         RateLimitError, (429,),
         r"(\w+_)?rate_limit(s|ed|_\w+)?|too_many_requests|resource_exhausted|insufficient_quota|quota_exceeded"
         r"|throttling(_exception)?",
-        r"^429 |^(200|5\d\d) .*\b(rate limit (reached|exceeded)|(usage|request) limit)\b|" + BILLING,
+        # The second part, also of a 400, is no word about the length of the messages (code-yeongyu/senpi#1466, 2026).
+        r"^429 |^(200|5\d\d) .*\b(rate limit (reached|exceeded)|(usage|request) limit)\b|" + BILLING
+        + r"|\b(tokens|requests) per (min(ute)?|hour|day)\b|\btoo many tokens, please wait\b",
     ),
     Rule(
         ContextLengthError, (),
         r"context_length_exceeded|exceed_context_size(_error)?|(model_)?context_window_exceeded(_error)?|tokens_limit_reached",
-        r"\b(maximum (context|prompt) length|prompt is too long|input is too long for|too many tokens"
+        r"\b(maximum (context|prompt|allowed input) length|prompt (is )?too long|input is too long for|too many tokens"
         r"|context size has been exceeded|context length of only|max_new_tokens` must be"
         r"|exceeds the maximum number of tokens|prompt token count of \d+ exceeds|contextwindowexceedederror"
-        r"|input token count (\(\d+\) )?exceeds"
+        r"|input token count (\(\d+\) exceeds|exceeds|is \d+ but)|tokens in request more than max tokens"
+        r"|prompt exceeds max length|context window exceeds limit"
         r"|reduce the length of the (messages|prompt|input)|exceed(s|ed)? (the )?model token limit"
-        r"|longer than the maximum model length|exceeds? the configured limit of [\d,]+ tokens"
+        r"|longer than the (maximum model|model's context) length|exceeds? the configured limit of [\d,]+ tokens"
         r"|range of input length should be|length of (the )?prompt exceeds|current length is \d+ while limit is"
         r"|exceeds? (the |your |this )?(model's )?(available |maximum )?context (length|limit|size|window))\b",
     ),
@@ -252,6 +262,7 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
         {"type": "error", "error": {...}, "request_id"}
         {"type": "error", "code", "message"}
         {"object": "error", "message", "type", "code"}
+        {"base_resp": {"status_code", "status_msg"}}, of MiniMax, where the code is 0 beside an answer
 
     With `bare=True`, for the body of an HTTP error, so do `{"message": "text"}`, `{"detail": "text"}`,
     `{"detail": [{"loc", "msg"}]}`, `{"errors": [{"message"}]}`, and `{"response": {"error": {...}}}`.
@@ -271,6 +282,9 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     if not isinstance(value, dict):
         return None
     error = value.get("error")
+    base = value.get("base_resp")
+    if not error and isinstance(base, dict) and base.get("status_code"):
+        error = {"code": base["status_code"], "message": base.get("status_msg")}
     if not error and "error" not in (value.get("type"), value.get("object")):
         error = _bare_error(value) if bare else None
         if not error and not (bare and isinstance(value.get("message"), str)):
@@ -291,8 +305,9 @@ def report_of(value: object, *, bare: bool = False, depth: int = 0) -> Report | 
     kinds = [inner.get("type"), inner.get("error_type"), inner.get("status"), title, more.get("error_type")]
     words = [printable(kind[:KEPT]) for kind in kinds if isinstance(kind, str) and kind not in ("", "error")]
     reasons = [detail.get("reason") for detail in details]
-    # Gemini names the quota (google.rpc.QuotaFailure), Azure the filter.
+    # Gemini names the quota (google.rpc.QuotaFailure, or ErrorInfo), Azure the filter.
     quotas = [quota.get("quotaId") for detail in details for quota in _objects(detail.get("violations"))]
+    quotas += [info.get("quota_limit") for info in _objects([detail.get("metadata") for detail in details])]
     numbers = (inner.get("status"), inner.get("status_code"))
     marks = map(_mark, (*words[1:], *reasons, *quotas, within.get("code"), *numbers))
     wait = asked_by_fields((*details, inner, more, value, headers))
@@ -389,7 +404,7 @@ def is_used_up(status: int, report: Report) -> bool:
     if _fits(USED_UP, status, report):
         return True
     is_pace = report.wait is not None or any(PACE.fullmatch(_snake(str(mark))) for mark in report.marks)
-    return BILLING in report.message[:KEPT].lower() and not is_pace
+    return UNPACED.search(report.message[:KEPT].lower()) is not None and not is_pace
 
 
 def _fits(rule: Rule, status: int, report: Report) -> bool:

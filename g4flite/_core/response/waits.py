@@ -49,7 +49,7 @@ _ASKED: Final = re.compile(
 # The fields of a body by their letters alone, and the unit of a plain number in them.
 FIELDS: Final = {
     "retryafter": 1.0, "retryafterseconds": 1.0, "retryafters": 1.0, "retryinseconds": 1.0, "retryafterms": 1e-3,
-    "retrydelay": 1.0, "retrydelayseconds": 1.0, "retrydelayms": 1e-3,
+    "resetsinseconds": 1.0, "retrydelay": 1.0, "retrydelayseconds": 1.0, "retrydelayms": 1e-3,
 }  # fmt: skip
 
 
