@@ -46,6 +46,8 @@ OPTIONS: Mapping[str, tuple[type, ...]] = MappingProxyType({
 SCHEMA_FIELDS = ("name", "description", "schema", "strict")
 # The fields that a tool's function may have besides its name, with their types.
 TOOL_FIELDS = {"description": str, "parameters": Mapping, "strict": bool}
+# The keywords beside which a schema says nothing of its properties itself.
+ELSEWHERE = frozenset(("$ref", "anyOf", "oneOf", "allOf"))
 
 
 def options_named(*names: str) -> dict[str, tuple[type, ...]]:
@@ -209,12 +211,28 @@ def check_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]
     """Return the functions of the option `tools`: `{"name", "description"?, "parameters"?, "strict"?}`.
 
     `tools` is a list in OpenAI's form `{"type": "function", "function": {...}}`; `parameters` is a JSON Schema.  A
-    `cache_control` beside `function` becomes a field of the function.  Raises `OptionError` for any other form, and for
-    a name or a field that the service does not take.
+    `cache_control` beside `function` becomes a field of the function.  Raises `OptionError` for any other form, for two
+    tools of one name, and for a name or a field that the service does not take.
     """
     if not isinstance(tools, list | tuple):
         raise OptionError(f"must be a list, not {type(tools).__name__}", argument="tools")
-    return [_function(f"tool {number}", tool, takes) for number, tool in enumerate(tools, 1)]
+    found = [_function(f"tool {number}", tool, takes) for number, tool in enumerate(tools, 1)]
+    names = [tool["name"] for tool in found]
+    # 400 "tools: Tool names must be unique." of Anthropic and DeepSeek, "Duplicate function declaration found" of
+    # Gemini (danny-avila/LibreChat#13162, decolua/9router PR#3333, rikkahub/rikkahub#1311, 2026).
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"there are two tools of the name {name!r}; a model could not tell them apart")
+    return found
+
+
+def as_chat_tools(tools: object, takes: Takes = EVERYTHING) -> list[dict[str, Any]]:
+    """Return the option `tools` in OpenAI's form, checked as by `check_tools`."""
+    return [
+        # The types of openai-python 3.57.0 require the type.
+        {"type": "function", "function": {key: tool.pop(key) for key in ("name", *TOOL_FIELDS) if key in tool}, **tool}
+        for tool in check_tools(tools, takes)
+    ]
 
 
 def _function(where: str, tool: object, takes: Takes) -> dict[str, Any]:
@@ -234,12 +252,28 @@ def _function(where: str, tool: object, takes: Takes) -> dict[str, Any]:
             raise OptionError(f"{where}, {name!r}: {key} must be {kind}, not {type(value).__name__}")
         if key == "strict" and "function.strict" not in takes.keys:
             raise OptionError(f"{where}, {name!r}, has 'strict', which this service does not take; leave it out")
+    if "parameters" in given:
+        given["parameters"] = _of_object(f"{where}, {name!r}", given["parameters"])
     check_name(where, name, takes)
     beside = {key: value for key, value in tool.items() if key not in ("type", "function") and value is not None}
     for key in beside:
         if f"tools.{key}" not in takes.keys:
             raise OptionError(f"{where}, {name!r}, has {key!r}, which this service does not take; leave it out")
     return {"name": name, **given, **beside}
+
+
+def _of_object(where: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a function's arguments with what it may lack, as the schemas of MCP's tools do.
+
+    400 "tools.0.custom.input_schema.type: Field required" of Anthropic (lidge-jun/opencodex#75, BerriAI/litellm
+    PR#31527), and "In context=(), object schema missing properties." of OpenAI (langchain-mcp-adapters#137,
+    inboxapi/cli#106, 2025-2026).  Raises `OptionError` for a schema of another type.
+    """
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind != "object":
+        raise OptionError(f"{where}: parameters must have the type 'object', not {kind!r}")
+    made = {"type": "object"} | {key: value for key, value in schema.items() if value is not None or key != "type"}
+    return made if ELSEWHERE.intersection(schema) else {**made, "properties": schema.get("properties", {})}
 
 
 def check_name(where: str, name: str, takes: Takes) -> None:

@@ -11,9 +11,9 @@ from .._core.errors import OptionError, ProviderError
 from .._core.events import Citation, Finish, Native, Reasoning, Start, TurnState
 from .._core.messages import Message, parts
 from .._core.options import (
+    as_chat_tools,
     as_wire_names,
     bare_schema,
-    check_tools,
     non_empty,
     options_named,
     required_model,
@@ -63,8 +63,7 @@ def payload(call: Call) -> JSON:
         raise OptionError(
             'tool_choice= cannot name one tool for this service; pass "auto", "none" or "required" instead'
         )
-    wanted, tools = schema(call.options), call.options.get("tools", ())
-    check_tools(tools, TAKES)
+    wanted, tools = schema(call.options), as_chat_tools(call.options.get("tools", ()), TAKES)
     return (
         {"model": required_model(call.model), "messages": messages, "stream": True}
         | as_wire_names(
@@ -72,7 +71,7 @@ def payload(call: Call) -> JSON:
             frequency_penalty="frequency_penalty", presence_penalty="presence_penalty", logprobs="logprobs",
         )
         | thinking(call)
-        | non_empty(stop_sequences=stops(call.options), tools=[{"type": "function", **tool} for tool in tools])
+        | non_empty(stop_sequences=stops(call.options), tools=tools)
         | non_empty(tool_choice=kind.upper() if kind != "auto" else None)
         | non_empty(response_format=None if wanted is None else {
             "type": "json_object", **({"json_schema": bare_schema(wanted)} if wanted else {})})

@@ -45,6 +45,9 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
+    # 400 "Invalid function name. Must start with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain
+    # underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64." (kaitranntt/ccs#25, 2025)
+    tool_names="[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}",
     # A web page's image is not fetched; a file's URL is one of the Files API, of YouTube, or of a bucket (Vertex AI).
     media=("image.data", "file.data", "file.url", "file.gs", "audio.data"),
     objects=True,

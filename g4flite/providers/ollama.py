@@ -13,9 +13,9 @@ from .._core.conversation import fitted
 from .._core.events import Finish, Native, Reasoning, Start
 from .._core.messages import Message, arguments, parts, tool_names
 from .._core.options import (
+    as_chat_tools,
     as_wire_names,
     bare_schema,
-    check_tools,
     logprob_fields,
     non_empty,
     options_named,
@@ -53,8 +53,7 @@ def payload(call: Call) -> JSON:
     """
     messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)
-    wanted, tools = schema(call.options), call.options.get("tools", ())
-    check_tools(tools, TAKES)
+    wanted, tools = schema(call.options), as_chat_tools(call.options.get("tools", ()), TAKES)
     options = as_wire_names(call.options, max_tokens="num_predict", **SAME)
     turns = [turn(message, names) for message in messages]
     return (
@@ -63,7 +62,7 @@ def payload(call: Call) -> JSON:
         | non_empty(
             think=thinking(call),
             options=options,
-            tools=[{"type": "function", **tool} for tool in tools],
+            tools=tools,
             format=bare_schema(wanted) if wanted else None if wanted is None else "json",
         )
     )

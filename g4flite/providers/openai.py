@@ -14,9 +14,9 @@ from .._core.events import Event, Finish, Native, Reasoning, ServerToolResult, T
 from .._core.messages import Message
 from .._core.options import (
     OPTIONS,
+    as_chat_tools,
     as_wire_names,
     check_name,
-    check_tools,
     has_tools,
     logprob_fields,
     non_empty,
@@ -136,10 +136,10 @@ def chat(
     `reasoning` returns the fields of `reasoning_effort`, and `names` are the options that a dialect names otherwise.
     """
     check_effort(call, takes)
-    tools = call.options.get("tools", ())
+    tools = as_chat_tools(call.options.get("tools", ()), takes)
     thought = reasoning(call) if "reasoning_effort" in call.options else {}
-    # The options go out unchanged.  These functions raise for a value that the service would refuse.
-    check_tools(tools, takes), stops(call.options)
+    # These options go out unchanged.  The functions raise for a value that the service would refuse.
+    stops(call.options)
     check_refused(call.model, call.options, call.extra, call.messages, takes, thought.get("thinking"))
     single_answer(call.extra.get("n"), "n")
     named = call.options.get("response_format", {}).get("json_schema")
@@ -157,8 +157,7 @@ def chat(
         | options
         | thought
         | logprob_fields(call.options, "logprobs", "top_logprobs")
-        # The types of openai-python 3.57.0 require the type.
-        | non_empty(tools=[{"type": "function", **tool} for tool in tools])
+        | non_empty(tools=tools)
     )
 
 

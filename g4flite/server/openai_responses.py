@@ -61,7 +61,7 @@ from .pieces import (
     unknown,
 )
 from .protocol import Post, Protocol, Reply, Turn
-from .refusals import OPENAI_PAIRS, openai_model, openai_name, supported_image, too_long
+from .refusals import OPENAI_PAIRS, openai_model, openai_name, openai_schema, supported_image, too_long
 from .signatures import Bound, Signature, digest
 
 INPUT = Rule("a string or a list of items, at least one", lambda got: isinstance(got, str) or OBJECTS.holds(got))
@@ -252,6 +252,8 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         asked = [tool for tool in tools if need(tool, "type", TEXT, "tools: ") == "function"]
         for number, tool in enumerate(asked):
             openai_name(f"tools[{number}].name", need(tool, "name", NAME, "tools: "))
+            may(tool, "parameters", OBJECT, "tools: ")
+            openai_schema(tool)
         found["tools"] = [
             function(tool["name"], tool.get("description"), may(tool, "parameters", OBJECT, "tools: "))
             for tool in asked

@@ -11,7 +11,7 @@ mistralai_client_dart and others, and recordings of pydantic-ai).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import dropwhile, pairwise
 from typing import Any
 
@@ -86,7 +86,9 @@ def openai(data: JSON) -> None:
                 said = f"Invalid value: '{part['input_audio']['format']}'. Supported values are: 'wav' and 'mp3'."
                 raise Refusal(400, said)
     for number, tool in enumerate(data.get("tools") or ()):
-        openai_name(f"tools[{number}].function.name", (tool.get("function") or {}).get("name", ""))
+        function = tool.get("function") or {}
+        openai_name(f"tools[{number}].function.name", function.get("name", ""))
+        openai_schema(function)
     if data.get("metadata") and not data.get("store"):
         raise Refusal(400, "The 'metadata' parameter is only allowed when 'store' is enabled.")
     if data.get("tool_choice") and not data.get("tools"):
@@ -115,6 +117,26 @@ def openai_name(where: str, name: str) -> None:
     too_long(where, name, 64)
 
 
+def openai_schema(function: JSON) -> None:
+    """Refuse a schema of a function's arguments that is no object with properties, as OpenAI does.
+
+    Source: langchain-ai/langchain-mcp-adapters#137, inboxapi/cli#106 (2025-2026).
+    """
+    schema = function.get("parameters")
+    if schema and schema.get("type") == "object" and "properties" not in schema:
+        said = "In context=(), object schema missing properties."
+        raise Refusal(400, f"Invalid schema for function '{function.get('name')}': {said}")
+
+
+def unique(names: Iterable[str], said: str) -> None:
+    """Refuse two tools of one name; `said` is what the service says of the name."""
+    known = set[str]()
+    for name in names:
+        if name in known:
+            raise Refusal(400, said.format(name))
+        known.add(name)
+
+
 def too_long(name: str, value: str, limit: int) -> None:
     """Refuse a text of more than `limit` characters, as OpenAI does."""
     if len(value) > limit:
@@ -140,6 +162,9 @@ def deepseek(data: JSON) -> None:
     missing reasoning.
     """
     model_refusals.check(model_refusals.DEEPSEEK, data)
+    # decolua/9router PR#3333, August 2026
+    functions = (tool.get("function") or {} for tool in data.get("tools") or ())
+    unique((function.get("name", "") for function in functions), "Tool names must be unique.")
     # anomalyco/opencode#25356; an empty text is accepted (pydantic-ai's cassette
     # test_deepseek_deferred_capability_with_thinking, 2026).
     for _ in without_reasoning(data, model_refusals.DEEPSEEK_REASONING):
@@ -321,7 +346,7 @@ def gemini_thinking(model: str, thinking: JSON) -> None:
 
 
 def gemini(data: JSON) -> None:
-    """Refuse a tool call that stands behind no user's turn, and a tool choice without tools."""
+    """Refuse a tool call that stands behind no user's turn, a tool choice without tools, and names of tools."""
     before = "model"
     for number, content in enumerate(data["contents"]):
         role = content.get("role") or "user"
@@ -334,6 +359,22 @@ def gemini(data: JSON) -> None:
         before = role
     if (data.get("toolConfig") or {}).get("functionCallingConfig") and not data.get("tools"):
         raise Refusal(400, "toolConfig: Function calling config is set without function_declarations.")
+    names = [
+        str(function.get("name", ""))
+        for tool in data.get("tools") or ()
+        for function in tool.get("functionDeclarations") or ()
+    ]
+    for number, name in enumerate(names):
+        # kaitranntt/ccs#25, November 2025
+        if not re.fullmatch("[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}", name):
+            raise Refusal(
+                400,
+                f"tools[0].function_declarations[{number}].name: [FIELD_INVALID] Invalid function name. Must start "
+                "with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain underscores (_), dots (.), colons "
+                "(:), or dashes (-), with a maximum length of 64.",
+            )
+    # rikkahub/rikkahub#1311, June 2026
+    unique(names, "Duplicate function declaration found: {}")
 
 
 def anthropic(data: JSON) -> None:
@@ -369,6 +410,10 @@ def anthropic(data: JSON) -> None:
     for number, tool in enumerate(data.get("tools") or ()):
         if not re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"]):
             raise Refusal(400, f"tools.{number}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
+        # lidge-jun/opencodex#75, Kilo-Org/kilocode#12238 (July 2026)
+        if "input_schema" in tool and "type" not in tool["input_schema"]:
+            raise Refusal(400, f"tools.{number}.custom.input_schema.type: Field required")
+    unique((tool["name"] for tool in data.get("tools") or ()), "tools: Tool names must be unique.")
 
 
 def anthropic_blocks(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

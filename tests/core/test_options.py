@@ -109,6 +109,11 @@ def test_check_tools_returns_the_function_of_each_tool() -> None:
         ([{"function": {"name": ""}}], "tool 1 has no name"),
         ([{"function": {"name": 3}}], "tool 1 has no name"),
         ([{"function": {"name": "add", "parameters": []}}], "tool 1, 'add': parameters must be an object, not list"),
+        (
+            [{"function": {"name": "add", "parameters": {"type": "array"}}}],
+            "tool 1, 'add': parameters must have the type 'object', not 'array'",
+        ),
+        ([{"function": {"name": "a"}}, {"function": {"name": "a"}}], "there are two tools of the name 'a'"),
         ([{"function": {"name": "add", "description": 3}}], "description must be of the type str, not int"),
         ([{"function": {"name": "add", "strict": 1}}], "strict must be of the type bool, not int"),
         ([{"function": {"name": "add", "handler": print}}], "'add', has 'handler'; it takes name, description, param"),

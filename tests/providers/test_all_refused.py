@@ -389,7 +389,42 @@ def test_names_that_a_service_refuses_are_refused(wrong: str) -> None:
     if len(wrong) < 65:
         with pytest.raises(g4flite.OptionError, match="tool 1 has the name"):
             body("anthropic", [HI], tools)
-    assert body("gemini", [HI], tools)["tools"][0]["functionDeclarations"][0]["name"] == wrong
+    if wrong == "a.b":
+        assert body("gemini", [HI], tools)["tools"][0]["functionDeclarations"][0]["name"] == wrong
+    else:
+        with pytest.raises(g4flite.OptionError, match="tool 1 has the name"):
+            body("gemini", [HI], tools)
+
+
+# The `parameters` of a function, and as they go out.
+PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "object", "properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}}),
+    ({"properties": {"a": {}}, "required": ["a"]}, {"type": "object", "properties": {"a": {}}, "required": ["a"]}),
+    ({"type": "object"}, {"type": "object", "properties": {}}),
+    ({"type": None}, {"type": "object", "properties": {}}),
+    ({}, {"type": "object", "properties": {}}),
+]
+
+
+def test_the_schema_of_a_function_goes_out_as_an_object_with_properties(driver: Driver, server: Emulator) -> None:
+    for given, sent in PARAMETERS:
+        for name in PROTOCOLS + DIALECTS:
+            server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
+            tools = [{"type": "function", "function": {"name": "now", "parameters": given}}]
+            driver.collect(name, "Hi", tools=tools, **settings(name, server))
+            found = server.exchanges[-1].options["tools"][0]["function"]["parameters"]
+            assert found == sent, (name, given)
+    # What it holds stands elsewhere.
+    union = [{"type": "function", "function": {"name": "now", "parameters": {"anyOf": [{"type": "object"}]}}}]
+    assert body("openai", [HI], union)["tools"][0]["function"]["parameters"].keys() == {"type", "anyOf"}
+
+
+def test_two_tools_of_one_name_are_refused(server: Emulator) -> None:
+    tools = [{"function": {"name": "now"}}, {"function": {"name": "other"}}, {"function": {"name": "now"}}]
+    for name in PROTOCOLS + DIALECTS:
+        with pytest.raises(g4flite.OptionError, match="there are two tools of the name 'now'"):
+            g4flite.stream(name, "Hi", tools=tools, **settings(name, server))
+    assert server.connections == 0
 
 
 @rows("name", PROTOCOLS + DIALECTS)

@@ -145,6 +145,16 @@ OTHERS: list[tuple[Wire, str]] = [
         "tools.0.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'",
     ),
     (
+        ANTHROPIC.field(tools=[{"name": "a", "input_schema": {"properties": {}}}]),
+        "tools.0.custom.input_schema.type: Field required",
+    ),
+    (ANTHROPIC.field(tools=[{"name": "a", "input_schema": {"type": "object"}}] * 2), "Tool names must be unique."),
+    (
+        GEMINI.field(tools=[{"functionDeclarations": [{"name": "a"}, {"name": "a"}]}]),
+        "Duplicate function declaration found: a",
+    ),
+    (GEMINI.field(tools=[{"functionDeclarations": [{"name": "4 a"}]}]), "[FIELD_INVALID] Invalid function name."),
+    (
         GEMINI.field(contents=[{"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]),
         "Please ensure that function call turn comes immediately after a user turn",
     ),
@@ -171,6 +181,10 @@ OTHERS: list[tuple[Wire, str]] = [
     (
         RESPONSES.field(input=[{"type": "function_call", "call_id": "c", "name": "my tool!", "arguments": "{}"}]),
         "Invalid 'input[0].name': string does not match pattern. Expected a string that matches the pattern",
+    ),
+    (
+        RESPONSES.field(tools=[{"type": "function", "name": "a", "parameters": {"type": "object"}}]),
+        "Invalid schema for function 'a': In context=(), object schema missing properties.",
     ),
     (RESPONSES.field(tools=[{"type": "function", "name": "a b"}]), "Invalid 'tools[0].name': string does not match"),
     (RESPONSES.field(model="o3", temperature=0.2), "'temperature' does not support 0.2 with this model. Only the def"),
@@ -261,6 +275,7 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-v4-pro", "tool_choice": NAMED_TOOL}, "Thinking mode does not support this tool_"),
     ("deepseek", {"model": "deepseek-v4", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
     ("deepseek", {"model": "deepseek-chat", "tool_choice": "required"}, ""),
+    ("deepseek", {"tools": [TOOL, TOOL]}, "Tool names must be unique."),
     ("deepseek", {"response_format": MADE_UP}, "This response_format type is unavailable now"),
     ("deepseek", {"response_format": {"type": "json_object"}}, "Prompt must contain the word 'json' in some form to"),
     ("deepseek", {"response_format": {"type": "json_object"}, "messages": JSON_ASKED}, ""),
@@ -295,7 +310,8 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("openai", {"parallel_tool_calls": False}, ""),
     ("openai", {"parallel_tool_calls": False, "tools": None}, "is only allowed when 'tools' are specified."),
     ("openai", {"model": "gpt-5", "temperature": 1}, ""),
-    ("openai", {"tools": [strict({"type": "object", "additionalProperties": False})]}, ""),
+    ("openai", {"tools": [strict({"type": "object", "properties": {}, "additionalProperties": False})]}, ""),
+    ("openai", {"tools": [strict({"type": "object", "additionalProperties": False})]}, "object schema missing prop"),
     ("openai", {"tools": [strict({"type": "object"})]}, "'additionalProperties' is required to be supplied and"),
     ("openai", {"model": "gpt-5.4", "top_p": 1, "reasoning_effort": "low"}, ""),
     ("openai", {"model": "gpt-5.4", "logprobs": True, "reasoning_effort": "low"}, "'logprobs' is not supported with"),
