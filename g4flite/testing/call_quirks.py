@@ -445,6 +445,14 @@ def done_alone(frame: Frame, _: int) -> Iterator[Frame]:
         yield frame
 
 
+def emptied(frame: Frame, _: int) -> Iterator[Frame]:
+    """LM Studio: no deltas, and `{}` behind the whole arguments (earendil-works/pi PR#917, January 2026)."""
+    if frame.name == "response.output_item.done":
+        yield frame._replace(data=frame.data | {"item": frame.data["item"] | {"arguments": "{}"}})
+    elif not frame.name.endswith(".delta"):
+        yield frame
+
+
 def completed_alone(_: Frame, __: int) -> Iterable[Frame]:
     return ()
 
@@ -533,6 +541,7 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "call_arguments_missing": {"chat": each(no_arguments)},
     "call_arguments_as_text_at_end": {"chat": text_of_arguments_at_end},
     "call_ids_new_at_the_end": {"responses": other_ids_at_the_end},
+    "call_arguments_empty_at_its_end": {"responses": items(emptied)},
     "call_at_its_end_alone": {"responses": items(done_alone)},
     "call_at_the_end_alone": {"responses": items(completed_alone)},
     "call_item_ids_of_each_event": {"responses": items(new_item_ids)},

@@ -707,6 +707,8 @@ SETTLED = {
     "other blanks": (['{"port":', "1}"], ONE, '{"port":1}'),
     "an object": ([ONE], {"port": 1}, ONE),
     "nothing": ([ONE], "", ONE),
+    "an empty object": ([ONE], "{}", ONE),
+    "an empty object behind nothing": ([], " {} ", " {} "),
 }
 
 
@@ -727,6 +729,9 @@ def test_complete_arguments_that_differ_are_an_error() -> None:
     for other in (TWO, "oops"):
         with pytest.raises(MalformedReplyError, match="its arguments differ from the pieces"):
             told(calls.settle("i", 0, arguments=other))
+    list(calls.begin("j", 1, id="b", name="t", arguments='{"po'))
+    with pytest.raises(MalformedReplyError, match="its arguments differ from the pieces"):
+        told(calls.settle("j", 1, arguments="{}"))
 
 
 def test_a_call_is_settled_by_its_id_if_its_slot_is_unknown() -> None:

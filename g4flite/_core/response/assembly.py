@@ -96,7 +96,8 @@ that is no JSON, and one whose pieces differ from the arguments that the service
 without an id, or with the id of another call, gets a random id, so that it is unique in a conversation, whatever
 process made the others.
 
-5. Which call does a list of all calls repeat?  Responses lists all calls at the end.  An entry is the call in its slot,
+5. Which call does a list of all calls repeat?  Responses says a call's arguments once more behind their pieces, where
+`{}` says nothing, and lists all calls at the end.  An entry is the call in its slot,
 with its id, or, as services make new ids there, one of its name with the same arguments.  Others are new calls.
 
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
@@ -281,6 +282,9 @@ class ToolCalls:
         part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
         call = self._settled(part, last) or self._new(part)
         text, before = part.text, call.text.getvalue()
+        # It says nothing: LM Studio's comes behind arguments that came whole (earendil-works/pi PR#917, January 2026).
+        if text.strip() == EMPTY and before and call.whole:
+            text = ""
         if part.name and call.name not in (None, part.name):
             raise unclear(call, f"it comes again under the name {part.name!r}")
         if text and not text.startswith(before) and not _equal(before, text):
