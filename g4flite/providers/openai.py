@@ -366,6 +366,9 @@ class ChatReader:
                 if "message" in choice:
                     self._message = as_object(choice["message"])
             items += self._delta(delta)
+            # OpenRouter's may stand in the choice (openrouter.ai/docs, types of a response; genkit-ai/genkit PR#6259).
+            if choice.get("error"):
+                frame = {**frame, "error": choice["error"]}
             reason = choice.get("finish_reason")
             if reason or self._ending.finish or delta.get("tool_calls"):
                 finish = finish_of(reason, choice.get("native_finish_reason"))

@@ -7,6 +7,7 @@ import pytest
 
 import g4flite
 from g4flite.testing import Emulator, Script
+from g4flite.testing.quirks import QUIRKS as FORMS
 from tests.conftest import Driver
 from tests.exchanges import answering
 from tests.rows import rows
@@ -65,7 +66,7 @@ def test_what_no_second_attempt_can_change_is_asked_once(
 STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 
 
-QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_base_resp",
+QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_base_resp", "error_in_choice",
           "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
 
 
@@ -74,7 +75,7 @@ QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "e
 def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
     driver: Driver, server: Emulator, provider: str, quirk: str
 ) -> None:
-    if provider == "ollama" and quirk != "error_on_lines":
+    if {"openai": "chat", "openai-responses": "responses"}.get(provider, provider) not in FORMS[quirk]:
         return
     server.script = Script(quirk=quirk)
     base = f"{server.url}/v1" if provider.startswith("openai") else server.url
