@@ -172,6 +172,10 @@ def payload(call: Call) -> JSON:
     tools = [{"input_schema": {"type": "object", "properties": {}}, **{key: tool[key] for key in tool if key in KEPT},
               **non_empty(description=tool.get("description"), input_schema=tool.get("parameters"))}
              for tool in check_tools(call.options.get("tools", ()), TAKES)]  # fmt: skip
+    sequences = stops(call.options)
+    # 400 "stop_sequences: each stop sequence must contain non-whitespace" (BerriAI/litellm#3286 and PR#7484)
+    if any(not text.strip() for text in sequences):
+        raise OptionError("has a text of blanks alone, which this service refuses; leave it out", argument="stop")
     wanted = schema(call.options)
     if wanted == {}:
         raise OptionError(
@@ -186,7 +190,7 @@ def payload(call: Call) -> JSON:
     return (
         {"model": required_model(call.model), "max_tokens": MAX_TOKENS, "messages": conversation, "stream": True}
         | as_wire_names(call.options, max_tokens="max_tokens", temperature="temperature", top_p="top_p")
-        | non_empty(system=system, stop_sequences=stops(call.options), tools=tools)
+        | non_empty(system=system, stop_sequences=sequences, tools=tools)
         | non_empty(tool_choice=choice, metadata=non_empty(user_id=call.options.get("user")))
         | cache_mark(call.options)
         | thought

@@ -45,9 +45,6 @@ MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "function": "ANY"}
 # The types of google-genai 3.6.1 have none of the optional keys.
 TAKES = Takes(
     keys=("tool.is_error",),
-    # 400 "Invalid function name. Must start with a letter or an underscore. Must be a-z, A-Z, 0-9, or contain
-    # underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64." (kaitranntt/ccs#25, 2025)
-    tool_names="[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}",
     # A web page's image is not fetched; a file's URL is one of the Files API, of YouTube, or of a bucket (Vertex AI).
     media=("image.data", "file.data", "file.url", "file.gs", "audio.data"),
     objects=True,
@@ -57,6 +54,10 @@ TAKES = Takes(
     # "Invalid/Corrupted thought signature" for one of another model (docs.apiyi.com, 2026).
     state="model",
 )
+# Of the tools that are declared: 400 "Invalid function name. Must start with a letter or an underscore. Must be a-z,
+# A-Z, 0-9, or contain underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
+# (kaitranntt/ccs#25, November 2025)
+DECLARED = replace(TAKES, tool_names="[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 # From Gemini 3 on: 400 "Function call is missing a thought_signature in functionCall parts" (earendil-works/pi#8590,
 # 2026).  Of calls that stand side by side, the first has it.  This one stands for a call that another model has made
 # (ai.google.dev, thought-signatures).
@@ -106,7 +107,7 @@ def payload(call: Call) -> JSON:
             responseJsonSchema=ending(bare_schema(wanted)) if wanted else None,
         )
     )
-    functions = [declaration(tool) for tool in check_tools(call.options.get("tools", ()), TAKES)]
+    functions = [declaration(tool) for tool in check_tools(call.options.get("tools", ()), DECLARED)]
     mode = non_empty(mode=MODES.get(kind), allowedFunctionNames=[name] if name else None)
     return non_empty(
         contents=contents(messages, signed=signed),

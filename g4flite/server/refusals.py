@@ -403,6 +403,8 @@ def anthropic(data: JSON) -> None:
                 f"{place}.image.source.base64.media_type: Input should be 'image/jpeg', 'image/png', 'image/gif' or "
                 "'image/webp'",
             )
+    if not all(text.strip() for text in data.get("stop_sequences") or ()):
+        raise Refusal(400, "stop_sequences: each stop sequence must contain non-whitespace")
     last = data["messages"][-1]
     end = last["content"] if isinstance(last["content"], str) else last["content"][-1].get("text", "")
     if last["role"] == "assistant" and end != end.rstrip():

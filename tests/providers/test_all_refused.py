@@ -3,6 +3,7 @@
 The emulator refuses what the services refuse, so a conversation that it answers is one that they take.
 """
 
+import contextlib
 import json
 from typing import Any
 
@@ -394,6 +395,16 @@ def test_names_that_a_service_refuses_are_refused(wrong: str) -> None:
     else:
         with pytest.raises(g4flite.OptionError, match="tool 1 has the name"):
             body("gemini", [HI], tools)
+
+
+def test_claude_takes_no_stop_of_blanks_alone(driver: Driver, server: Emulator) -> None:
+    for name in PROTOCOLS:
+        if "stop" in providers.find(name).options:
+            with contextlib.suppress(g4flite.OptionError):
+                driver.collect(name, "Hi", stop=["a", "\n"], **settings(name, server))
+                assert name != "anthropic"
+    with pytest.raises(g4flite.OptionError, match="stop= has a text of blanks alone"):
+        body("anthropic", [HI], stop="\n")
 
 
 # The `parameters` of a function, and as they go out.

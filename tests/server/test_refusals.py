@@ -144,6 +144,7 @@ OTHERS: list[tuple[Wire, str]] = [
         ANTHROPIC.field(tools=[{"name": "a.b", "input_schema": {}}]),
         "tools.0.custom.name: String should match pattern '^[a-zA-Z0-9_-]{1,128}$'",
     ),
+    (ANTHROPIC.field(stop_sequences=["a", "\n"]), "stop_sequences: each stop sequence must contain non-whitespace"),
     (
         ANTHROPIC.field(tools=[{"name": "a", "input_schema": {"properties": {}}}]),
         "tools.0.custom.input_schema.type: Field required",
