@@ -91,7 +91,7 @@ class Stream:
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "pause", "error" or "other".
 
-        With "pause", the service wants the turn back, to go on with it: append `message` and ask again.
+        With "pause", the service goes on once it gets the turn back: append `message` and ask again.
         None before the answer's end, and for a service that gives no finish reason.
         """
         return self._run.finish.reason if self._run.finish is not None else None
