@@ -302,6 +302,8 @@ class GeminiReader:
         self._open: PartialArgs | None = None
         # The signature of that call.
         self._signature: object = None
+        # How many calls stand before the last part of the text.
+        self._called = 0
         self._limit = limit
         # What the service says about its finish reason, and its token to go on with the answer.
         self._said: object = None
@@ -380,8 +382,9 @@ class GeminiReader:
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
         text, signature = part.get("text"), part.get("thoughtSignature")
         if text:
-            # What stands before a signed text has no part in its signature.
-            if signature or self._calls.count:
+            # What stands before a signed text has no part in its signature, and a text behind a call is one of its own.
+            if signature or self._calls.count > self._called:
+                self._called = self._calls.count
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
