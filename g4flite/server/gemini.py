@@ -360,10 +360,12 @@ class Signer:
     Models before Gemini 3 sign if they have thought, and give their calls no ids.
     """
 
-    __slots__ = ("_calls", "_due", "_newer", "_turn")
+    __slots__ = ("_bound", "_calls", "_due", "_newer", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self._turn, self._calls = turn, 0
+        # What stands before a part does not matter, as it does for a token.
+        self._bound = turn.bound._replace(before="")
         # Whether a signature is due.
         self._due = self._newer = SIGNING.fullmatch(turn.bound.model) is not None
 
@@ -371,7 +373,7 @@ class Signer:
         """Return a piece as a part; an image and the service's own tools are signed beside the first tool call."""
         match piece:
             case Media() | ServerToolCall() | ServerToolResult():
-                mark = {"thoughtSignature": self._turn.bound.sign("gemini", "")} if self._due else {}
+                mark = {"thoughtSignature": self._bound.sign("gemini", "")} if self._due else {}
                 return {**_other(piece), **mark}
             case ToolCall():
                 self._calls += 1
@@ -389,7 +391,7 @@ class Signer:
 
     def _signature(self, content: Any) -> dict[str, Any]:
         due, self._due = self._due, False
-        return {"thoughtSignature": self._turn.bound.sign("gemini", content)} if due else {}
+        return {"thoughtSignature": self._bound.sign("gemini", content)} if due else {}
 
 
 def _other(piece: Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
