@@ -142,7 +142,7 @@ class Conversation:
             **choice,
             **self._settings,
         )
-        asked._run.kept = True
+        asked._run.kept = asked._owned = True
         return asked
 
     def fork(self) -> "Conversation":
@@ -307,7 +307,7 @@ class Answer:
 
     @property
     def stream(self) -> Stream:
-        """The stream of the round that is being read, or of the last one."""
+        """The stream of the round that is being read, or of the last one; the answer alone reads it."""
         return self._streams[-1]
 
     @property
@@ -528,6 +528,7 @@ class Loop:
                 if wanted is None:
                     break
                 if isinstance(wanted, Stream):
+                    wanted._owned = False
                     self._items = wanted._read(everything=self._everything)
                 else:
                     from ._core.transport.jobs import run  # noqa: PLC0415 - httpx is imported with the first call
@@ -548,6 +549,7 @@ class Loop:
                 if wanted is None:
                     break
                 if isinstance(wanted, Stream):
+                    wanted._owned = False
                     self._items = wanted._aread(everything=self._everything)
                 else:
                     from ._core.transport.jobs import arun  # noqa: PLC0415 - httpx is imported with the first call
