@@ -54,6 +54,7 @@ def payload(call: Call) -> JSON:
     The service cannot be told to call one certain tool, and takes no `response_format` beside `tools`: both raise
     `OptionError`.
     A message with a `name` raises `MessagesError`.  `reasoning_effort` becomes `thinking`, with a budget.
+    `cache=True` changes nothing: the service caches by itself.
     """
     messages = [with_thinking(message) for message in fitted(call, TAKES)]
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
@@ -258,7 +259,7 @@ def parser(limit: int) -> FrameParser:
 # `logprobs` is True or False: the service does not name the tokens that were likely, too.
 OPTIONS = {
     **options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
-                    "reasoning_effort", "frequency_penalty", "presence_penalty"),
+                    "reasoning_effort", "frequency_penalty", "presence_penalty", "cache"),
     "logprobs": (bool,),
 }  # fmt: skip
 COHERE = Provider(
