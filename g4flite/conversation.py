@@ -40,7 +40,7 @@ from ._core.errors import (
 from ._core.events import NOTHING, FinishReason, Usage
 from ._core.exchange import Run
 from ._core.loops import refusals
-from ._core.messages import normalise
+from ._core.messages import normalise, parts
 from ._core.parsed import Partials, value_of
 from ._core.provider import Provider
 from ._core.stream import Events, Stream
@@ -452,7 +452,7 @@ class Answer:
         try:
             stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
         except MessagesError as error:
-            shown = [job for job in jobs if isinstance(job.result["content"], list)]
+            shown = [job for job in jobs if any(part["type"] != "text" for part in parts(job.result))]
             if not shown:
                 raise
             for job in shown:

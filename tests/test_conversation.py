@@ -134,7 +134,8 @@ def test_an_answer_without_tools_is_one_round_and_its_usage_is_summed(driver: Dr
     chat = conversation(server)
     assert chat.usage == Usage()
     assert say(driver, chat, [{"type": "text", "text": "A "}, {"type": "text", "text": "coat?"}]) == "Hi"
-    assert chat.messages == [USER, {"role": "assistant", "content": "Hi"}]
+    parts = [{"type": "text", "text": "A "}, {"type": "text", "text": "coat?"}]
+    assert chat.messages == [{"role": "user", "content": parts}, {"role": "assistant", "content": "Hi"}]
     chat = conversation(server, messages=chat.messages)
     answer = chat.say({**USER, "name": "ann"})
     assert answer.text() == "Hi"
@@ -811,7 +812,6 @@ def test_close_does_not_end_an_async_loop(server: Emulator) -> None:
     Driver("asyncio").run(main)
 
 
-def test_one_answer_is_read_at_a_time(server: Emulator) -> None:
 def test_the_stream_of_an_answer_is_read_by_the_answer_alone(driver: Driver, server: Emulator) -> None:
     chat = conversation(server, tools=tools(driver))
     answer = chat.say("A coat?")
@@ -844,6 +844,7 @@ def test_the_stream_of_an_answer_is_read_by_the_answer_alone(driver: Driver, ser
     assert [message["role"] for message in chat.messages] == ["user", "assistant", "tool", "assistant"]
 
 
+def test_one_answer_is_read_at_a_time(server: Emulator) -> None:
     server.reply = lambda _: "One two three"
     with conversation(server) as chat:
         first, second, third = chat.say("1"), chat.say("2"), chat.say("3")

@@ -123,6 +123,7 @@ OPENROUTER_TAKES = replace(
           "content.prompt_cache_breakpoint", "tools.cache_control"),
     # A file's data, or its URL in their place (cassettes test_openrouter_file_annotation and document_url).
     media=(*IMAGES, "file.data", "file.url", "audio.data"),
+    blocks=True,
     # The details belong to the family of the model (the types' `format`).
     state="model",
     reasoning="reasoning",
@@ -420,8 +421,8 @@ def mistral_payload(call: Call) -> JSON:
     `name` raises `MessagesError`.  A system message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
-    """
     `cache=True` becomes a `prompt_cache_key`, which is the same for all calls with these tools and system messages.
+    """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
     messages = list(in_order(runs_joined([with_chunks(message) for message in made["messages"]])))
     key = cache_key(made.get("tools"), messages) if call.options.get("cache") else None
