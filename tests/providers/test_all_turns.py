@@ -385,6 +385,24 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
                ("citation-start", {"citations": [QUOTES[1]]})),
         {"role": "assistant", "content": [THINKING, text("It snows")], "citations": QUOTES,
          "tool_calls": COHERE_CALL}),
+    "cohere with several texts": (
+        "cohere", "command-a",
+        cohere(("content-start", {"content": text("")}), ("content-delta", {"content": {"text": "It "}}),
+               ("citation-start", {"citations": QUOTES[0]}), ("content-delta", {"content": {"text": "snows."}}),
+               ("content-start", {"content": {"type": "thinking", "thinking": ""}}),
+               ("content-delta", {"content": {"thinking": "Look."}}),
+               ("content-start", {"content": text("")}), ("content-delta", {"content": {"text": "So "}}),
+               ("content-delta", {"content": {"text": "cold."}}),
+               ("content-start", {"content": text("Yes.")})),
+        {"role": "assistant", "content": [text("It snows."), THINKING, text("So cold."), text("Yes.")],
+         "citations": QUOTES[:1], "tool_calls": COHERE_CALL}),
+    "cohere with several texts at once": (
+        "cohere", "command-a",
+        events({"type": "message-start", "delta": {"message": {
+                   "content": [text("It snows."), THINKING, text("So cold."), "Yes."], "tool_calls": COHERE_CALL}}},
+               {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}}),
+        {"role": "assistant", "content": [text("It snows."), THINKING, text("So cold."), text("Yes.")],
+         "tool_calls": COHERE_CALL}),
     "cohere with a plan alone": (
         "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
         {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
