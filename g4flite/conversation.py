@@ -40,7 +40,7 @@ from ._core.errors import (
 from ._core.events import NOTHING, FinishReason, Usage
 from ._core.exchange import Run
 from ._core.loops import refusals
-from ._core.messages import normalise
+from ._core.messages import normalise, parts
 from ._core.parsed import Partials, value_of
 from ._core.provider import Provider
 from ._core.stream import Events, Stream
@@ -142,7 +142,7 @@ class Conversation:
             **choice,
             **self._settings,
         )
-        asked._run.kept = True
+        asked._run.kept = asked._owned = True
         return asked
 
     def fork(self) -> "Conversation":
@@ -307,7 +307,7 @@ class Answer:
 
     @property
     def stream(self) -> Stream:
-        """The stream of the round that is being read, or of the last one."""
+        """The stream of the round that is being read, or of the last one; the answer alone reads it."""
         return self._streams[-1]
 
     @property
@@ -452,7 +452,7 @@ class Answer:
         try:
             stream = chat._ask([*self._turn, *(job.result for job in jobs)], tool_choice=choice)
         except MessagesError as error:
-            shown = [job for job in jobs if isinstance(job.result["content"], list)]
+            shown = [job for job in jobs if any(part["type"] != "text" for part in parts(job.result))]
             if not shown:
                 raise
             for job in shown:
@@ -528,6 +528,7 @@ class Loop:
                 if wanted is None:
                     break
                 if isinstance(wanted, Stream):
+                    wanted._owned = False
                     self._items = wanted._read(everything=self._everything)
                 else:
                     from ._core.transport.jobs import run  # noqa: PLC0415 - httpx is imported with the first call
@@ -548,6 +549,7 @@ class Loop:
                 if wanted is None:
                     break
                 if isinstance(wanted, Stream):
+                    wanted._owned = False
                     self._items = wanted._aread(everything=self._everything)
                 else:
                     from ._core.transport.jobs import arun  # noqa: PLC0415 - httpx is imported with the first call

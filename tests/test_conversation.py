@@ -134,7 +134,8 @@ def test_an_answer_without_tools_is_one_round_and_its_usage_is_summed(driver: Dr
     chat = conversation(server)
     assert chat.usage == Usage()
     assert say(driver, chat, [{"type": "text", "text": "A "}, {"type": "text", "text": "coat?"}]) == "Hi"
-    assert chat.messages == [USER, {"role": "assistant", "content": "Hi"}]
+    parts = [{"type": "text", "text": "A "}, {"type": "text", "text": "coat?"}]
+    assert chat.messages == [{"role": "user", "content": parts}, {"role": "assistant", "content": "Hi"}]
     chat = conversation(server, messages=chat.messages)
     answer = chat.say({**USER, "name": "ann"})
     assert answer.text() == "Hi"
@@ -811,6 +812,38 @@ def test_close_does_not_end_an_async_loop(server: Emulator) -> None:
     Driver("asyncio").run(main)
 
 
+def test_the_stream_of_an_answer_is_read_by_the_answer_alone(driver: Driver, server: Emulator) -> None:
+    chat = conversation(server, tools=tools(driver))
+    answer = chat.say("A coat?")
+    stream = answer.stream
+    readings: list[Callable[[], Any]] = [lambda: iter(stream), lambda: aiter(stream), lambda: iter(stream.events()),
+                                         lambda: aiter(stream.events()), stream.text, stream.parsed]  # fmt: skip
+    for read in readings:
+        with pytest.raises(UsageError, match=r"openai: this stream is a round of a conversation's answer, .* read the"):
+            read()
+    assert server.exchanges == []
+
+    async def whole() -> str:
+        with pytest.raises(UsageError, match="read the answer"):
+            await stream.atext()
+        async with chat:
+            return await answer.atext()
+
+    if driver.name == "sync":
+        with pytest.raises(UsageError, match="read the answer"), stream:
+            pytest.fail("a stream that its answer reads is in a block")
+        with chat:
+            said = answer.text()
+    else:
+        said = driver.run(whole)
+    assert said == "It is snow in Oslo."
+    # All else of a stream is told.
+    assert (stream.finish_reason, answer.stream.finish_reason) == ("tool_calls", "stop")
+    with pytest.raises(g4flite.StreamConsumed):
+        stream.text()
+    assert [message["role"] for message in chat.messages] == ["user", "assistant", "tool", "assistant"]
+
+
 def test_one_answer_is_read_at_a_time(server: Emulator) -> None:
     server.reply = lambda _: "One two three"
     with conversation(server) as chat:
@@ -869,7 +902,7 @@ def test_the_clients_of_a_list_keep_their_system_messages(driver: Driver, server
     server.reply = lambda _: "Hi"
     client = g4flite.Client("openai", system="Be brief.", model="m", base_url=f"{server.url}/v1", api_key=SECRET)
     for own, expected in ((None, "Be brief."), ("Be long.", "Be long.")):
-        assert driver.read(Conversation([client], system=own).say("Hi").stream) == ["Hi"]
+        assert driver.read(Conversation([client], system=own).say("Hi")) == ["Hi"]
         assert sent(server)["messages"][0] == {"role": "system", "content": expected}
     driver.close(client)
 

@@ -12,7 +12,7 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any
 
 from .errors import MessagesError
-from .messages import Message, arguments, joined, parts, tool_names
+from .messages import Message, arguments, is_plain, joined, parts, tool_names
 from .takes import ANSWER_KEYS, CALL_KEYS, KEPT_EMPTY, PART_KEYS, Takes
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
     for place, part in enumerate(parts(message), 1):
         if problem := _problem(part, takes):
             raise MessagesError(f"message {number}, part {place} {problem}")
+    if not takes.blocks and not isinstance(fit["content"], str) and is_plain(fit["content"]):
+        fit["content"] = "".join(part["text"] for part in fit["content"])
     if fit["role"] == "developer" and not takes.developer:
         fit["role"] = "system"
     return fit
@@ -164,8 +166,7 @@ def _with_images_behind(messages: Sequence[Message], functions: Mapping[str, str
             id_ = message["tool_call_id"]
             images += [{"type": "text", "text": f"From the tool {functions[id_]} ({id_}):"}, *shown]
             said = [part for part in parts(message) if part["type"] == "text"]
-            plain = all(part.keys() == {"type", "text"} for part in said)
-            content = ("".join(part["text"] for part in said) or SHOWN_BEHIND) if plain else said
+            content = ("".join(part["text"] for part in said) or SHOWN_BEHIND) if is_plain(said) else said
             message = {**message, "content": content}  # noqa: PLW2901
         elif images and message["role"] == "user" and message.keys() == {"role", "content"}:
             message = behind(*parts(message))  # noqa: PLW2901 - two user's messages in a row are refused by some

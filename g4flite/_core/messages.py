@@ -59,11 +59,12 @@ Source: https://platform.openai.com/docs/api-reference/chat (August 2026).
 def normalise(messages: object) -> tuple[Message, ...]:
     """Return the messages as new plain dicts, each with a `role` and a `content`.
 
-    A string becomes one user message.  Text parts are joined to one text; a content with an image, a file or audio, or
-    with a text part that has a key like `cache_control`, stays a list.  A message with tool calls may lack its content,
-    which becomes "".  Bytes and paths become data URLs: files are read here.  Optional fields that are None or empty
-    are left out, but for an empty `reasoning_content`.  The media type `image/jpg`, which no service knows, becomes
-    `image/jpeg`.  Raises `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
+    A string becomes one user message.  A content with an image, a file or audio, with several text parts, or with a
+    text part that has a key like `cache_control`, stays a list; the text parts of an assistant's message, and blank
+    ones, are joined to one text.  A message with tool calls may lack its content, which becomes "".  Bytes and paths
+    become data URLs: files are read here.  Optional fields that are None or empty are left out, but for an empty
+    `reasoning_content`.  The media type `image/jpg`, which no service knows, becomes `image/jpeg`.  Raises
+    `MessagesError` for any other shape, and for text that UTF-8 cannot carry.
     """
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
@@ -142,9 +143,15 @@ def checked_content(where: str, content: object, role: str) -> str | list[dict[s
             + _hint_of_path(content)
         )
     parts = [_part(f"{where}, part {place}", part, role) for place, part in enumerate(content, 1)]
-    if all(part.keys() == {"type", "text"} for part in parts):
+    # A mark of the cache may move from part to part, and must not change the parts.  No service takes a blank one.
+    if is_plain(parts) and (len(parts) < 2 or role == "assistant" or not all(part["text"].strip() for part in parts)):
         return "".join(part["text"] for part in parts)
     return parts
+
+
+def is_plain(parts: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether all parts of a content are text without further keys."""
+    return all(part.keys() == {"type", "text"} for part in parts)
 
 
 def _hint_of_path(value: object) -> str:
@@ -384,7 +391,7 @@ def _plain(number: int, message: Message) -> dict[str, str]:
             f"message {number} holds {found[0]}, which this service cannot carry; ask a provider that can, like openai"
         )
     role = "system" if message["role"] == "developer" else message["role"]
-    return {"role": role, "content": message["content"]}
+    return {"role": role, "content": "".join(part["text"] for part in parts(message))}
 
 
 def flatten(messages: Sequence[Message], dropped: list[str] | None = None) -> str:

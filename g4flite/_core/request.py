@@ -20,6 +20,7 @@ from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
 from .messages import Message, normalise
 from .numbers import dumps, loads_strictly
+from .options import OPTIONS
 from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
 from .urls import EXAMPLE_URL, check_base_url, complete_host
@@ -259,7 +260,9 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
             if instead := instead_of(name):
                 raise OptionError(f"there is no option {name!r}", advice=instead)
             known = ", ".join(provider.options) or "no options"
-            hint = nearest(name, [*provider.options, "api_key", "base_url", "retries", "timeout"])
+            # A word that is like the option of another service is that option, which has an error of its own.
+            others = () if name in OPTIONS else OPTIONS
+            hint = nearest(name, [*provider.options, *others, "api_key", "base_url", "retries", "timeout"])
             raise OptionError(
                 f"there is no option {name!r}{hint}", advice=f"it takes {known}[, and {{extra}} for other fields]"
             )

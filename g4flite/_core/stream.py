@@ -15,7 +15,7 @@ from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
-from .errors import StreamConsumed, name_by_package
+from .errors import StreamConsumed, UsageError, name_by_package
 from .events import Event, FinishReason, ToolCall, Usage
 from .hooks import all_observers
 from .loops import has_ended, refusals, running_task, warn_of_blocking
@@ -66,6 +66,8 @@ class Stream:
         self._kept: AsyncGenerator[str, None] | None = None
         # Whether the stream is inside an `async with`.
         self._entered = False
+        # Whether an `Answer` alone may read the stream: else its history would lack what was read.
+        self._owned = False
 
     @property
     def provider(self) -> str:
@@ -91,7 +93,7 @@ class Stream:
     def finish_reason(self) -> FinishReason | None:
         """Why the answer ended: "stop", "length", "tool_calls", "content_filter", "pause", "error" or "other".
 
-        With "pause", the service wants the turn back, to go on with it: append `message` and ask again.
+        With "pause", the service goes on once it gets the turn back: append `message` and ask again.
         None before the answer's end, and for a service that gives no finish reason.
         """
         return self._run.finish.reason if self._run.finish is not None else None
@@ -281,13 +283,24 @@ class Stream:
         else:
             self._run.end("closed")
 
+    def _check_owner(self) -> None:
+        """Raise `UsageError` if the stream is that of an `Answer`, which has not begun to read it."""
+        if self._owned:
+            raise UsageError(
+                "this stream is a round of a conversation's answer, which calls the tools and keeps the history; read "
+                "the answer: `for chunk in chat.say(...)`",
+                provider=self.provider,
+            )
+
     def __enter__(self) -> "Stream":
+        self._check_owner()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     async def __aenter__(self) -> "Stream":
+        self._check_owner()
         self._entered = True
         return self
 
@@ -300,6 +313,7 @@ class Stream:
 
     def _begin(self) -> None:
         """Note that a loop begins.  Raises `StreamConsumed` if a loop has begun before or the stream is closed."""
+        self._check_owner()
         if self._run.state != "new":
             raise StreamConsumed("a stream is read once; call stream() again for a new answer", provider=self.provider)
         self._run.state = "streaming"

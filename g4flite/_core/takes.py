@@ -67,6 +67,8 @@ class Takes:
     - `media` are the kinds of media that it takes, in the words of `media.KINDS`.
     - `images` are the media types of the images that it takes; () means any.  `files` is a regular expression for the
       media types of files, and `audio` one for the formats of audio; "" means any.
+    - `blocks` says whether each text part of a message stays a part of its own, for a service that caches or signs what
+      ends with it; else they are joined.
     - `developer` says whether it knows the role developer.
     - `objects` says whether the arguments of a tool call go out as an object, and not as text.
     - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
@@ -89,6 +91,7 @@ class Takes:
     images: Collection[str] = ()
     files: str = ""
     audio: str = ""
+    blocks: bool = False
     developer: bool = False
     objects: bool = False
     empty_answers: bool = True

@@ -34,7 +34,8 @@ def message_of(run: "Run") -> Message:
             for call in run.tool_calls
         ]
     parts = list(_parts(run.partial, run.reasoning.getvalue(), len(run.tool_calls), run.states))
-    if any(isinstance(part, dict) for part in parts):
+    # A text and calls behind it need no state: all services take them in this order.
+    if any(isinstance(part, dict) or (place and isinstance(part, str)) for place, part in enumerate(parts)):
         call = run.call
         *_, before = prefixes(call)
         message["state"] = {**origin(call), "prefix": before, "parts": parts}

@@ -130,6 +130,7 @@ TAKES = Takes(
     images=("image/jpeg", "image/png", "image/gif", "image/webp"),
     # A PDF, or text of any kind, which goes out as plain text.
     files="application/pdf|text/.+",
+    blocks=True,
     objects=True,
     call_ids="[a-zA-Z0-9_-]+",
     tool_names="[a-zA-Z0-9_-]{1,128}",

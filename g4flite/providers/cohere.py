@@ -9,7 +9,7 @@ from typing import Any
 from .._core.conversation import fitted
 from .._core.errors import OptionError, ProviderError
 from .._core.events import Citation, Finish, Native, Reasoning, Start, TurnState
-from .._core.messages import Message, parts
+from .._core.messages import Message
 from .._core.options import (
     as_chat_tools,
     as_wire_names,
@@ -54,6 +54,7 @@ def payload(call: Call) -> JSON:
     The service cannot be told to call one certain tool, and takes no `response_format` beside `tools`: both raise
     `OptionError`.
     A message with a `name` raises `MessagesError`.  `reasoning_effort` becomes `thinking`, with a budget.
+    `cache=True` changes nothing: the service caches by itself.
     """
     messages = [with_thinking(message) for message in fitted(call, TAKES)]
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
@@ -89,30 +90,38 @@ def thinking(call: Call) -> dict[str, Any]:
 
 
 def with_thinking(message: Message) -> Message:
-    """Return the message with its reasoning where it was: a part of the content, or the plan of the tool calls.
+    """Return the message with its texts and its reasoning where they were: parts of the content, or the plan of calls.
 
     Its citations stand beside it.
     Sources: pydantic-ai's cassette test_cohere_model_thinking_part; types of cohere-python 7.3.1 (`AssistantMessage`).
     """
     if "state" not in message:
         return message
-    thoughts, plan, citations = list[str](), "", list[Any]()
+    blocks, plan, citations, begins = list[dict[str, Any]](), "", list[Any](), False
     for part in message["state"]:
         if part == PLAN:
-            plan = thoughts.pop()
+            plan = blocks.pop()["thinking"]
         elif isinstance(part, dict) and "citations" in part:
             citations += part["citations"]
+        elif part == TEXT:
+            begins = True
         elif isinstance(part, dict):
-            thoughts.append(part["reasoning"])
-    thinking = "".join(thoughts)
+            blocks.append({"type": "thinking", "thinking": part["reasoning"]})
+        # A citation stands in the middle of a text.
+        elif isinstance(part, str) and blocks[-1:] and blocks[-1]["type"] == "text" and not begins:
+            blocks[-1]["text"] += part
+        elif isinstance(part, str):
+            blocks.append({"type": "text", "text": part})
+            begins = False
     rest = {key: value for key, value in message.items() if key != "state"}
-    if thinking:
-        rest["content"] = [{"type": "thinking", "thinking": thinking}, *parts(message)]
+    if len(blocks) > 1 or (blocks and blocks[0]["type"] == "thinking"):
+        rest["content"] = blocks
     return rest | non_empty(tool_plan=plan, citations=citations)
 
 
-# The state that stands behind the plan of tool calls, which is reasoning.
-PLAN = {"type": "tool_plan"}
+# The state that stands behind the plan of tool calls, which is reasoning, and the one before a further text of the
+# content, by whose number a citation names it (`content_index` in the types of cohere-python 7.3.1).
+PLAN, TEXT = {"type": "tool_plan"}, {"type": "text"}
 # The types of content that is text or reasoning.  A delta may have no type.
 TEXTS = (None, "text", "thinking")
 # The fields of such content.
@@ -127,8 +136,8 @@ class CohereReader:
 
     def __init__(self, limit: int) -> None:
         self._calls, self.done = ToolCalls(limit), False
-        # Whether the plan of the tool calls is under way.
-        self._planned = False
+        # Whether the plan of the tool calls is under way, and whether a text has begun.
+        self._planned = self._begun_text = False
 
     @property
     def told(self) -> Mapping[type, Tell]:
@@ -140,7 +149,7 @@ class CohereReader:
             content = frame["delta"]["message"]["content"]
             # Most pieces are a text alone.
             text = content.get("text") if len(content) == 1 else None
-            items = (text,) if isinstance(text, str) else tuple(content_of(content))
+            items = (text,) if isinstance(text, str) else (*self._bound(kind, content), *content_of(content))
             logprobs = frame.get("logprobs")
             return (*items, Native("logprobs", logprobs)) if isinstance(logprobs, dict) else items
         if kind == "message-start":
@@ -177,12 +186,20 @@ class CohereReader:
         yield from reasoning_of(message.get("tool_plan"))
         content = message.get("content")
         for part in content if isinstance(content, list) else (content,) if content else ():
-            yield from content_of(part if isinstance(part, dict) else {"text": part})
+            part = part if isinstance(part, dict) else {"type": "text", "text": part}  # noqa: PLW2901
+            yield from (*self._bound("content-start", part), *content_of(part))
         calls = message.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
             yield from self._calls.once(call["function"].get("name"), call["function"].get("arguments"), call.get("id"))
         if citations := message.get("citations"):
             yield from self._cited(citations)
+
+    def _bound(self, kind: str, content: dict[str, Any]) -> tuple[TurnState, ...]:
+        """Return the bound before a text or reasoning that begins behind a text; () for any other event."""
+        if kind != "content-start" or content.get("type") not in ("text", "thinking"):
+            return ()
+        begun, self._begun_text = self._begun_text, self._begun_text or content["type"] == "text"
+        return (TurnState(TEXT if content["type"] == "text" else None),) if begun else ()
 
     def _cited(self, citations: object) -> Items:
         """Yield citations, which the service takes back."""
@@ -257,7 +274,7 @@ def parser(limit: int) -> FrameParser:
 # `logprobs` is True or False: the service does not name the tokens that were likely, too.
 OPTIONS = {
     **options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "tool_choice", "response_format",
-                    "reasoning_effort", "frequency_penalty", "presence_penalty"),
+                    "reasoning_effort", "frequency_penalty", "presence_penalty", "cache"),
     "logprobs": (bool,),
 }  # fmt: skip
 COHERE = Provider(

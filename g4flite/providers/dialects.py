@@ -11,10 +11,11 @@ https://build.nvidia.com, https://platform.kimi.ai/docs/api/overview, https://do
 https://docs.perplexity.ai/docs/sonar/openai-compatibility, https://docs.github.com/en/github-models/quickstart
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from .._core.conversation import leading_system_joined, runs_joined
@@ -122,6 +123,7 @@ OPENROUTER_TAKES = replace(
           "content.prompt_cache_breakpoint", "tools.cache_control"),
     # A file's data, or its URL in their place (cassettes test_openrouter_file_annotation and document_url).
     media=(*IMAGES, "file.data", "file.url", "audio.data"),
+    blocks=True,
     # The details belong to the family of the model (the types' `format`).
     state="model",
     reasoning="reasoning",
@@ -419,10 +421,25 @@ def mistral_payload(call: Call) -> JSON:
     `name` raises `MessagesError`.  A system message as the last one raises it, too.
 
     The service sends the token counts unasked, and refuses unknown fields, `stream_options` among them.
+    `cache=True` becomes a `prompt_cache_key`, which is the same for all calls with these tools and system messages.
     """
     made = dialect(call, MISTRAL_TAKES, seed="random_seed")
-    messages = runs_joined([with_chunks(message) for message in made["messages"]])
-    return {**made, "messages": list(in_order(messages))}
+    messages = list(in_order(runs_joined([with_chunks(message) for message in made["messages"]])))
+    key = cache_key(made.get("tools"), messages) if call.options.get("cache") else None
+    return {**made, "messages": messages, **non_empty(prompt_cache_key=key)}
+
+
+def cache_key(tools: object, messages: Sequence[Message]) -> str:
+    """Return a digest of the beginning of a conversation: the tools, the system messages, or else the first message.
+
+    The service wants one key for all requests that begin alike, and takes no secrets in it (docs.mistral.ai, prompt
+    caching, 2026).
+    """
+    from hashlib import sha256  # noqa: PLC0415 - most calls ask for no key
+
+    system = list(takewhile(lambda message: message["role"] == "system", messages))
+    beginning = [tools, system or messages[:1]]
+    return sha256(json.dumps(beginning, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def mistral_parser(limit: int) -> FrameParser:
@@ -481,7 +498,7 @@ UNMARKED = {name: kinds for name, kinds in CACHING.items() if name != "cache"}
 # "This parameter is not currently supported", and no model has logprobs (types of groq-python 1.7.0).
 GROQ_OPTIONS = {name: kinds for name, kinds in CACHING.items() if name not in ("metadata", "logprobs")}
 # 422 "extra_forbidden" for fields that are not in the types of mistralai 3.7.0.
-MISTRAL_OPTIONS = {name: kinds for name, kinds in UNMARKED.items() if name not in ("user", "logprobs")}
+MISTRAL_OPTIONS = {name: kinds for name, kinds in CACHING.items() if name not in ("user", "logprobs")}
 # What all providers below have in common.
 OTHER = replace(OPENAI, payload=payload, base_url_variables=(), options=UNMARKED, example_model="")
 OPENROUTER = replace(OTHER, name="openrouter", base_url="https://openrouter.ai/api/v1", payload=openrouter_payload,

@@ -86,6 +86,7 @@ def payload(call: Call) -> JSON:
     user's, and a `response_format` beside `tools` raises `OptionError`.
     `reasoning_effort` becomes a `thinkingLevel`, for Gemini 2 a `thinkingBudget`; a level that the model refuses
     raises `OptionError`.  `cache=True` changes nothing: the service caches by itself.
+    If the last messages are an answer that pauses, the service goes on with it by its `continuationToken`.
     """
     check_refused(call.model, call.options, call.extra, call.messages, TAKES)
     # The service takes both spellings of each name.
@@ -93,7 +94,8 @@ def payload(call: Call) -> JSON:
         for count in ("candidateCount", "candidate_count"):
             single_answer(as_object(call.extra.get(group)).get(count), count)
     signed = SIGNED.fullmatch(call.model or "") is not None
-    system, messages = split_system(fitted(call, SIGNED_TAKES if signed else TAKES))
+    system, conversation = split_system(fitted(call, SIGNED_TAKES if signed else TAKES))
+    messages, token = without_paused(conversation)
     wanted, (kind, name) = schema(call.options), tool_choice(call.options, call.extra) or ("", "")
     names = {"temperature": "temperature", "max_tokens": "maxOutputTokens", "top_p": "topP", "seed": "seed",
              "frequency_penalty": "frequencyPenalty", "presence_penalty": "presencePenalty"}  # fmt: skip
@@ -115,7 +117,27 @@ def payload(call: Call) -> JSON:
         generationConfig=config,
         tools=[{"functionDeclarations": functions}] if functions else None,
         toolConfig=non_empty(functionCallingConfig=mode),
+        continuationToken=token,
     )
+
+
+def without_paused(messages: Sequence[Message]) -> tuple[Sequence[Message], object]:
+    """Return the messages without an answer that pauses at their end, and the token to go on with it; None without one.
+
+    The service wants the messages of the paused request as they were: the token stands for what it has said since.
+    Source: google-genai 3.6.1, whose client sends "the same request again with the response's continuation token"
+    (`GenerateContentConfig.automatic_continuation`).
+    """
+    end, token = len(messages), None
+    # An answer may pause several times, and its last token stands for all of it.  One message has to be left.
+    while end > 1 and (found := [part[TOKEN] for part in messages[end - 1].get("state", ()) if is_token(part)]):
+        end, token = end - 1, token or found[0]
+    return messages[:end], token
+
+
+def is_token(part: object) -> bool:
+    """Return whether a part of a state is the token of an answer that pauses."""
+    return isinstance(part, dict) and part.keys() == {TOKEN}
 
 
 def declaration(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,6 +250,8 @@ def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
     """
     before: dict[str, Any] = {}
     for part in message["state"]:
+        if is_token(part):
+            continue
         if isinstance(part, dict) and part.keys() == {"thoughtSignature"}:
             before |= part
             continue
@@ -249,6 +273,9 @@ KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "video
                    "mediaResolution"))  # fmt: skip
 # The finish reason that is none, unless no other comes.
 UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
+# The finish reason of an answer that is longer than one reply may be, and the field with which the service goes on: the
+# last that came.  It may come in early chunks, too (google-genai 3.6.1).
+CONTINUATION, TOKEN = "CONTINUATION", "continuationToken"
 # The fields of a candidate that name the answer's sources.  The last chunk has them whole.
 SOURCES = frozenset(("groundingMetadata", "citationMetadata", "urlContextMetadata"))
 
@@ -279,9 +306,12 @@ class GeminiReader:
         self._open: PartialArgs | None = None
         # The signature of that call.
         self._signature: object = None
+        # How many calls stand before the last part of the text.
+        self._called = 0
         self._limit = limit
-        # What the service says about its finish reason.
+        # What the service says about its finish reason, and its token to go on with the answer.
         self._said: object = None
+        self._token: object = None
         # Whether content came; and whether a finish reason came that is none.
         self._come = self._unspecified = False
         self.done = False
@@ -331,6 +361,7 @@ class GeminiReader:
             self._sources.update({key: value for key, value in candidate.items() if key in SOURCES and value})
         if candidate.get("finishMessage"):
             self._said = candidate["finishMessage"]
+        self._token = candidate.get(TOKEN) or self._token
         # Most chunks repeat the token counts, and those of the last chunk are final: they begin anew while the service
         # runs its own tools.  But a last chunk may have zeros, or no count of the answer (microsoft/semantic-kernel
         # #13944), and then adds to the counts before.
@@ -355,8 +386,9 @@ class GeminiReader:
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
         text, signature = part.get("text"), part.get("thoughtSignature")
         if text:
-            # What stands before a signed text has no part in its signature.
-            if signature or self._calls.count:
+            # What stands before a signed text has no part in its signature, and a text behind a call is one of its own.
+            if signature or self._calls.count > self._called:
+                self._called = self._calls.count
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
         if not KNOWN.issuperset(part):
@@ -395,8 +427,12 @@ class GeminiReader:
             # The text of half a call has no last brace, as the model would have broken it off.
             yield from self._calls.once(waiting.name, dumps(waiting.arguments())[:-1], waiting.id)
         yield from cited(self._sources)
-        native = finish.native
-        yield Finish(self._calls.reason(finish.reason), native)
+        native, reason = finish.native, self._calls.reason(finish.reason)
+        # Half a call cannot be joined with the other half, which another reply would hold.
+        if native == CONTINUATION and self._token and waiting is None:
+            reason = "pause"
+            yield TurnState({TOKEN: self._token})
+        yield Finish(reason, native)
         yield self._usage()
         why = f"{native}: {excerpt(self._said)}" if isinstance(self._said, str) else native
         if finish.reason == "content_filter":

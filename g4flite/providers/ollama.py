@@ -49,7 +49,7 @@ def payload(call: Call) -> JSON:
 
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.  `reasoning_effort` becomes `think`, true or false; a level for
-    gpt-oss.
+    gpt-oss.  `cache=True` changes nothing: the server caches by itself.
     """
     messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)
@@ -189,7 +189,7 @@ def parser(limit: int) -> FrameParser:
 
 
 OPTIONS = options_named("temperature", "max_tokens", "top_p", "stop", "seed", "tools", "response_format",
-                        "reasoning_effort", "frequency_penalty", "presence_penalty", "logprobs")  # fmt: skip
+                        "reasoning_effort", "frequency_penalty", "presence_penalty", "logprobs", "cache")  # fmt: skip
 OLLAMA = Provider(
     name="ollama",
     base_url="http://127.0.0.1:11434",

@@ -5,10 +5,9 @@ error as an object `error` (recorded, August 2026).  The parser reads both.
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from .._core.conversation import fitted
@@ -75,9 +74,9 @@ TAKES = replace(
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
     state="account",
 )
-# The fields that go back of a function call: its id, who has made it, and the set of its function (types of
-# openai-python 3.57.0).
-HEAD = ("type", "id", "phase", "caller", "namespace")
+# The items that hold text and tool calls, and the fields that go back of them: the id, the phase of a message, and who
+# has made a call, of which set of functions (types of openai-python 3.57.0).
+HEADED, HEAD = ("message", "function_call"), ("type", "id", "phase", "caller", "namespace")
 # The items that are calls of the service's own tools: the field with the arguments.  The fields with what a tool found.
 # Source: types of openai-python 3.57.0.
 SERVER_TOOLS = {"web_search_call": "action", "file_search_call": "queries", "code_interpreter_call": "code",
@@ -168,34 +167,40 @@ def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
 def turn_items(message: Message) -> Iterator[dict[str, Any]]:
     """Yield the items of an answer from the parts of its state, in the order of the service's output.
 
-    The heads of messages and tool calls stand behind them: the ids that the service wants with a reasoning item (400
+    The head of a message or of a tool call stands behind it, with the id that the service wants behind reasoning (400
     "Item 'fc_...' of type 'function_call' was provided without its required 'reasoning' item").
     """
-    calls = list(map(function_call, message.get("tool_calls", ())))
-    # A head stands behind its call; calls without reasoning before them have none.
-    for place, part in pairwise(message["state"]):
-        if isinstance(place, int) and isinstance(part, dict) and part.get("type") == "function_call":
-            calls[place] |= part
-    text = ""
-    for part in message["state"]:
-        if isinstance(part, str):
-            text += part
-            continue
-        own = part if isinstance(part, dict) else {}
-        head = own.get("type") == "message" and "content" not in own
-        if text:
-            said = {"type": "output_text", "text": text}
-            whole = {"status": "completed", **own, "content": said_in(text, own.get("parts", ()))}
-            # The types of openai-python 3.57.0 require these fields beside an id.
-            beside = {key: value for key, value in whole.items() if key != "parts"} if head else {}
-            yield {"role": "assistant", "content": [said], **beside}
-            text = ""
+    parts, calls = message["state"], message.get("tool_calls", ())
+    for part, following in zip(parts, [*parts[1:], None], strict=True):
+        head = following if is_head(following) else {}
         if isinstance(part, int):
-            yield calls[part]
-        elif not head and "reasoning" not in own and own.get("type") != "function_call":
-            yield own
-    if text:
-        yield {"role": "assistant", "content": [{"type": "output_text", "text": text}]}
+            yield function_call(calls[part]) | head
+        elif isinstance(part, str):
+            bare = {"role": "assistant", "content": [{"type": "output_text", "text": part}]}
+            yield message_item(part, head) if head else bare
+        elif "reasoning" not in part and not is_head(part):
+            yield part
+
+
+def is_head(part: Any) -> bool:
+    """Return whether a part of a state is the head of a message or a tool call: what stands beside its content."""
+    return isinstance(part, dict) and part.get("type") in HEADED and "content" not in part
+
+
+def message_item(text: str, head: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the item of a message.  `parts` in its head has the length and the annotations of each part of the text.
+
+    If the lengths do not make up the text, because the service has rewritten it, there is one part.
+    """
+    parts, content = head.get("parts", []), list[dict[str, Any]]()
+    if sum(part["size"] for part in parts) != len(text):
+        parts = [{"size": len(text), "annotations": [note for part in parts for note in part["annotations"]]}]
+    for part in parts:
+        said, text = text[: part["size"]], text[part["size"] :]
+        content.append({"type": "output_text", "text": said, "annotations": part["annotations"]})
+    # The types of openai-python 3.57.0 require a role and a status beside an id.
+    beside = {key: value for key, value in head.items() if key != "parts"}
+    return {"role": "assistant", "status": "completed", **beside, "content": content}
 
 
 def reasoning(call: Call) -> dict[str, Any]:
@@ -205,21 +210,6 @@ def reasoning(call: Call) -> dict[str, Any]:
     from .._core.effort import level  # noqa: PLC0415 - most calls give no level
 
     return {"reasoning": {"effort": level(call, SAME_LEVELS)}}
-
-
-def said_in(text: str, parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the parts of a message with their annotations.  `parts` has the length and the annotations of each.
-
-    If the lengths do not make up the text, because the service has rewritten it, there is one part.
-    """
-    if sum(part["size"] for part in parts) != len(text):
-        parts = [{"size": len(text), "annotations": [note for part in parts for note in part["annotations"]]}]
-    made, start = list[dict[str, Any]](), 0
-    for part in parts:
-        end = start + part["size"]
-        made.append({"type": "output_text", "text": text[start:end], "annotations": part["annotations"]})
-        start = end
-    return made
 
 
 def item(part: dict[str, Any], kind: str) -> dict[str, Any]:
@@ -321,8 +311,6 @@ class ResponsesReader:
         self._asides: set[object] = set()
         # The ids of the items whose state was given out.
         self._sent = set[str]()
-        # Whether an item came to which the ids of messages and tool calls belong.
-        self._bound = False
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The parts of the output so far.
@@ -515,26 +503,25 @@ class ResponsesReader:
     def _kept(self, item: dict[str, Any]) -> Items:
         """Yield what goes back of an item that is complete: its head if it holds text or a tool call, else all of it.
 
+        The vendor's client sends each item back as it came.
         (The item of `response.output_item.added` has another `encrypted_content`: types of openai-python 3.57.0.)
         """
         kind, item_id = item.get("type"), item.get("id")
         if not isinstance(item_id, str) or item_id in self._sent:
+            # The next text is another message's.
+            yield TurnState(None)
             return
         self._sent.add(item_id)
-        head = kind in ("message", "function_call") and item.get("phase") != "commentary"
-        parts = parts_of(item) if kind == "message" else []
-        self._bound |= not head or "phase" in item or bool(parts or item.get("namespace"))
-        # Without reasoning, the ids of messages and tool calls say nothing.
-        if not self._bound:
-            return
         if kind == "reasoning":
             yield TurnState({key: value for key, value in item.items() if key != "status" and value is not None})
-        # Items of the service's own tools go back as they came, as the vendor's client sends them: most need their
-        # `status`, and some a field that is null.
-        elif not head:
+        # Items of the service's own tools go back as they came: most need their `status`, and some a field that is
+        # null.
+        elif kind not in HEADED or is_commentary(item):
             yield TurnState(item)
         else:
-            yield TurnState({key: item[key] for key in HEAD if item.get(key) is not None} | non_empty(parts=parts))
+            status = item.get("status") if kind == "message" and item.get("status") != "completed" else None
+            head = {key: item[key] for key in HEAD if item.get(key) is not None}
+            yield TurnState(head | non_empty(status=status, parts=parts_of(item)))
 
     def _thoughts(self, index: object, item: dict[str, Any], thought: Part) -> Items:
         """Yield what is new in the reasoning of an item, which is in none of its pieces."""

@@ -6,7 +6,9 @@ end marker), August 2026.
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from mimetypes import guess_type
 from typing import Any
@@ -49,7 +51,7 @@ from .framing import compact, sse
 from .pieces import UNCOUNTED, Piece, Problem, arguments_object, base64_of, collect, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
-from .signatures import Bound
+from .signatures import Bound, digest
 from .thought_signatures import SIGNING, check, missing, signed
 
 # Status, the name of the status, and message of each kind of error; content_filter is none, but a reply of status 200.
@@ -97,7 +99,8 @@ KINDS = ("text", "inlineData", "fileData", "functionCall", "functionResponse", *
 def read(post: Post) -> Turn:
     """Return the request in common terms.
 
-    `form` has `sse` if the reply is to be server-sent events, and `mute` if it is to be empty.
+    `form` has `sse` if the reply is to be server-sent events, `mute` if it is to be empty, and `continued` if it goes
+    on with an answer, whose text so far is the last message.
     Tool calls and results have an id only if the client gave one; a result always has the tool's `name`.
     """
     post.demand_key("x-goog-api-key")
@@ -115,14 +118,19 @@ def read(post: Post) -> Turn:
     model_refusals.check(model_refusals.GEMINI, {**data, "model": model})
     _check_signatures(data["contents"], model)
     gemini_thinking(model, (data.get("generationConfig") or {}).get("thinkingConfig") or {})
-    form = {"sse": _is_sse(post), "mute": model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))}
+    bound = Bound(model, before=digest(data["contents"]).hex())
+    token = may(data, "continuationToken", TEXT)
+    if token is not None:
+        messages.append(assistant(_said_before(token, bound), []))
+    mute = model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))
+    form = {"sse": _is_sse(post), "mute": mute, "continued": token}
     return Turn(
         model=model,
         messages=messages,
         options=options,
         stream=_is_stream(post),
         form=frozenset(word for word in form if form[word]),
-        bound=Bound(model),
+        bound=bound,
     )
 
 
@@ -143,6 +151,31 @@ def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
         current = number > max(said, default=-1)
         if SIGNING.fullmatch(model) and current and first and "thoughtSignature" not in first:
             raise missing(first["functionCall"]["name"], number + 1)
+
+
+def _token(turn: Turn, said: str) -> dict[str, str]:
+    """Return the field with which a client goes on with an answer that has said this since the request.
+
+    The token holds the text of all replies so far, so that the server has nothing to remember.
+    """
+    said = (turn.messages[-1]["content"] if "continued" in turn.form else "") + said
+    mark = turn.bound.sign("gemini continuation", said)
+    return {"continuationToken": b64encode(compact([said, mark]).encode()).decode()}
+
+
+def _said_before(token: str, bound: Bound) -> str:
+    """Return the text that a token stands for.
+
+    Raise `Refusal` 400 for a token that was made for another model or other contents: "the SDK sends the same request
+    again with the response's continuation token" (types of google-genai 3.6.1).
+    """
+    try:
+        said, mark = json.loads(urlsafe_b64decode(token.replace("+", "-").replace("/", "_")))
+    except ValueError:
+        said = mark = ""
+    if mark != bound.sign("gemini continuation", said):
+        raise Refusal(400, "continuationToken: expected the token of a response to the same request")
+    return str(said)
 
 
 def _answers(content: Mapping[str, Any]) -> bool:
@@ -279,7 +312,7 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
 
 
 def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
-    usage, signer, begun, cited = UNCOUNTED, Signer(turn), False, list[Citation]()
+    usage, signer, begun, cited, said = UNCOUNTED, Signer(turn), False, list[Citation](), ""
     for piece in _said(turn, pieces):
         match piece:
             case Usage():
@@ -292,12 +325,14 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             case Problem():
                 yield {"error": _error(piece.kind)}
             case Finish():
-                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native, cited=cited)
+                yield _chunk(turn, usage, [{"text": "", **signer.last()}], piece.native, cited=cited, said=said)
             # The sources come at the end.
             case Citation():
                 cited.append(piece)
             case _:
-                yield _chunk(turn, usage, [signer.part(piece)], sure=piece if isinstance(piece, str) else "")
+                text = piece if isinstance(piece, str) else ""
+                said += text
+                yield _chunk(turn, usage, [signer.part(piece)], sure=text)
         begun = True
 
 
@@ -316,7 +351,7 @@ def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
             return Reply(200, _chunk(turn, said.usage, parts, "SAFETY"))
         case Problem():
             return _fault(said.end.kind)
-    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text, cited=cited))
+    return Reply(200, _chunk(turn, said.usage, parts, said.end.native, sure=said.text, cited=cited, said=said.text))
 
 
 class Signer:
@@ -325,10 +360,12 @@ class Signer:
     Models before Gemini 3 sign if they have thought, and give their calls no ids.
     """
 
-    __slots__ = ("_calls", "_due", "_newer", "_turn")
+    __slots__ = ("_bound", "_calls", "_due", "_newer", "_turn")
 
     def __init__(self, turn: Turn) -> None:
         self._turn, self._calls = turn, 0
+        # What stands before a part does not matter, as it does for a token.
+        self._bound = turn.bound._replace(before="")
         # Whether a signature is due.
         self._due = self._newer = SIGNING.fullmatch(turn.bound.model) is not None
 
@@ -336,7 +373,7 @@ class Signer:
         """Return a piece as a part; an image and the service's own tools are signed beside the first tool call."""
         match piece:
             case Media() | ServerToolCall() | ServerToolResult():
-                mark = {"thoughtSignature": self._turn.bound.sign("gemini", "")} if self._due else {}
+                mark = {"thoughtSignature": self._bound.sign("gemini", "")} if self._due else {}
                 return {**_other(piece), **mark}
             case ToolCall():
                 self._calls += 1
@@ -354,7 +391,7 @@ class Signer:
 
     def _signature(self, content: Any) -> dict[str, Any]:
         due, self._due = self._due, False
-        return {"thoughtSignature": self._turn.bound.sign("gemini", content)} if due else {}
+        return {"thoughtSignature": self._bound.sign("gemini", content)} if due else {}
 
 
 def _other(piece: Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:
@@ -410,14 +447,16 @@ def _chunk(
     *,
     sure: str = "",
     cited: list[Citation] | None = None,
+    said: str = "",
 ) -> dict[str, Any]:
-    """Return a chunk with the sources `cited`.
+    """Return a chunk with the sources `cited`, and with a token if the answer, which has `said` this, goes on.
 
     `sure` is its text, which has a logprob, if logprobs are asked for, as the one token of it.
     """
     finish = {"finishReason": reason} if reason else {}
     grounding = {"groundingMetadata": _grounding(cited)} if cited else {}
-    candidate = {"content": {"parts": parts, "role": "model"}, **finish, **grounding, "index": 0}
+    more = _token(turn, said) if reason == REASONS["pause"] else {}
+    candidate = {"content": {"parts": parts, "role": "model"}, **finish, **more, **grounding, "index": 0}
     if sure and "logprobs" in turn.options:
         token = {"token": sure, "tokenId": 0, "logProbability": 0.0}
         candidate["logprobsResult"] = {"topCandidates": [{"candidates": [token]}], "chosenCandidates": [token]}

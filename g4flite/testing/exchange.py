@@ -8,6 +8,7 @@ b"".join(response.body)
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,12 @@ from .tool_calls import call_of, in_place_of_text
 RETRY = {429: {"retry-after": "1"}}
 # The dialects that a path names.
 BY_PATH = {"/openai/deployments/": "azure", "/v1beta/openai/": "google"}
+# The dialects that the model of a request names, at the paths of its service: what a model that thinks refuses belongs
+# to the service that has made it.
+BY_MODEL = {
+    re.compile(rb'"model": ?"deepseek-(chat|reasoner|v\d)[^"/]*"'): "deepseek",
+    re.compile(rb'"model": ?"kimi-[^"/]+"'): "moonshot",
+}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -111,7 +118,7 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             # Clients of OpenAI and of local servers ask for this list.
             exchange.service = "models"
             return _json(Reply(200, MODELS), {})
-        dialect = script.dialect or next((name for part, name in BY_PATH.items() if part in exchange.path), "any")
+        dialect = script.dialect or _dialect_of(exchange, policy.prefix)
         if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
             post = Post(
@@ -145,6 +152,14 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
     body = script.raw if script.raw is not None else script.body or b""
     data = body.encode() if isinstance(body, str) else body
     return Response(script.status or 200, {"content-type": content_type}, [data])
+
+
+def _dialect_of(exchange: Exchange, prefix: str) -> str:
+    """Return the dialect that the path or the model of a request names, "any" if they name none."""
+    found = [name for part, name in BY_PATH.items() if part in exchange.path]
+    if exchange.path.removeprefix(prefix).partition("?")[0] in ("/v1/chat/completions", "/chat/completions"):
+        found += [name for model, name in BY_MODEL.items() if model.search(exchange.body)]
+    return found[0] if found else "any"
 
 
 def _answer(protocol: Protocol, post: Post, turn: Turn, policy: Policy) -> Response:

@@ -18,7 +18,7 @@ from google.genai import types
 
 import g4flite
 from g4flite import tool_result
-from g4flite.testing import Emulator, Hidden, Reasoning, Script, ToolCall
+from g4flite.testing import Emulator, Finish, Hidden, Reasoning, Script, ToolCall
 
 QUESTION, AGAIN = "What time is it?", "And now?"
 SCHEMA = {"type": "object", "properties": {"zone": {"type": "string"}}}
@@ -35,6 +35,12 @@ def answer(messages: list[dict[str, Any]]) -> Iterator[Any]:
     yield "I look."
     yield ToolCall("", "clock", '{"zone": "UTC"}')
     yield ToolCall("", "clock", '{"zone": "CET"}')
+
+
+def calls_first(messages: list[dict[str, Any]]) -> Iterator[Any]:
+    """Say something behind a call, too."""
+    said = list(answer(messages))
+    yield from (said[:2] + said[:1:-1] if messages[-1]["role"] != "tool" else said)
 
 
 def clock(zone: str) -> str:
@@ -256,10 +262,14 @@ ROWS: dict[str, tuple[Callable[..., None], Callable[[Any], Any], tuple[str, str,
 }
 
 
+@pytest.mark.parametrize("reply", [answer, calls_first])
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize("name", ROWS)
-def test_g4flite_sends_the_turns_back_as_the_official_client_does(e: Emulator, name: str, stream: bool) -> None:
+def test_g4flite_sends_the_turns_back_as_the_official_client_does(
+    e: Emulator, name: str, stream: bool, reply: Any
+) -> None:
     run, in_one_form, place = ROWS[name]
+    e.reply = reply
     e.script = Script(dialect="openai") if name in ("chat", "responses") else Script()
     run(e, stream=stream)
     theirs = bodies(e)
@@ -296,24 +306,29 @@ BLOCKS: list[tuple[dict[str, Any], list[dict[str, Any]]]] = [
     ({"type": "tool_use", "id": "toolu_1", "name": "clock", "input": {}, "caller": {"type": "direct"},
       "toolset_name": "times"}, [{"type": "input_json_delta", "partial_json": '{"zone": "UTC"}'}]),
 ]  # fmt: skip
-CITED = frames(
-    {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [],
-                                          "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}}},
-    *(frame for index, (block, deltas) in enumerate(BLOCKS) for frame in (
-        {"type": "content_block_start", "index": index, "content_block": block},
-        *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
-        {"type": "content_block_stop", "index": index})),
-    {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 7}},
-    {"type": "message_stop"},
-)  # fmt: skip
 
 
-def test_citations_and_callers_go_back_as_anthropic_s_client_sends_them(e: Emulator) -> None:
+def claude(blocks: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> Script:
+    return frames(
+        {"type": "message_start", "message": {"id": "m", "type": "message", "role": "assistant", "content": [],
+                                              "model": "m", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+        *(frame for index, (block, deltas) in enumerate(blocks) for frame in (
+            {"type": "content_block_start", "index": index, "content_block": block},
+            *({"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas),
+            {"type": "content_block_stop", "index": index})),
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 7}},
+        {"type": "message_stop"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4, 5, 6], [3, 5, 6], [6, 3, 5], [3, 6, 5], [3, 4, 5, 6]])
+def test_blocks_citations_and_callers_go_back_as_anthropic_s_client_sends_them(e: Emulator, order: list[int]) -> None:
+    cited = claude([BLOCKS[place] for place in order])
     sent: list[Any] = []
     with anthropic.Anthropic(base_url=e.url, api_key=KEY, max_retries=0) as client:
         messages: list[Any] = [{"role": "user", "content": QUESTION}]
         settings: dict[str, Any] = {"model": "claude-opus-4-6", "max_tokens": 8192, "messages": messages}
-        e.script = CITED
+        e.script = cited
         with client.messages.stream(**settings) as stream:
             messages.append({"role": "assistant", "content": stream.get_final_message().content})
         messages.append(
@@ -331,8 +346,10 @@ def test_citations_and_callers_go_back_as_anthropic_s_client_sends_them(e: Emula
     sent.append(json.loads(e.exchanges[-1].body))
     theirs, ours = map(of_anthropic, sent)
     assert ours == theirs
-    assert ours[1]["content"][4] == {"type": "text", "text": "it is cold", "citations": [QUOTED]}
-    assert ours[1]["content"][6]["caller"] == {"type": "direct"}
+    called, quoted = order.index(6), order.index(4) if 4 in order else None
+    assert ours[1]["content"][called]["caller"] == {"type": "direct"}
+    if quoted is not None:
+        assert ours[1]["content"][quoted] == {"type": "text", "text": "it is cold", "citations": [QUOTED]}
 
 
 SOURCES = [{"type": "url_citation", "url": "https://w.test", "title": "W", "start_index": 0, "end_index": 2},
@@ -349,6 +366,8 @@ OUTPUT: list[dict[str, Any]] = [
     {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "clock", "arguments": "{}",
      "caller": {"type": "direct"}, "namespace": "times"},
 ]  # fmt: skip
+FIRST, SECOND = ({**OUTPUT[3], "id": f"msg_{number}", "phase": "final_answer"} for number in (2, 3))
+PLAIN = {**OUTPUT[3], "id": "msg_4", "content": [{"type": "output_text", "text": "Now.", "annotations": []}]}
 HEAD = {"id": "resp_1", "object": "response", "created_at": 1, "model": "gpt-5", "tools": [], "tool_choice": "auto",
         "parallel_tool_calls": True}  # fmt: skip
 
@@ -372,11 +391,18 @@ def responses_of(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
 
 
-def test_sources_and_items_of_tools_go_back_as_openai_s_client_sends_them(e: Emulator) -> None:
+@pytest.mark.parametrize(
+    "output",
+    [OUTPUT, [FIRST, SECOND, OUTPUT[5]], [PLAIN, OUTPUT[5]], [OUTPUT[5], PLAIN], [FIRST, OUTPUT[5], PLAIN, SECOND]],
+    ids=["sources", "two messages", "a message", "a call first", "a call between"],
+)
+def test_sources_and_items_of_tools_go_back_as_openai_s_client_sends_them(
+    e: Emulator, output: list[dict[str, Any]]
+) -> None:
     given = [
         {"type": "response.created", "response": {**HEAD, "status": "in_progress", "output": []}},
-        *(frame for index, item in enumerate(OUTPUT) for frame in responses_of(item, index)),
-        {"type": "response.completed", "response": {**HEAD, "status": "completed", "output": OUTPUT}},
+        *(frame for index, item in enumerate(output) for frame in responses_of(item, index)),
+        {"type": "response.completed", "response": {**HEAD, "status": "completed", "output": output}},
     ]
     e.script = frames(*({**frame, "sequence_number": number} for number, frame in enumerate(given)))
     sent: list[Any] = []
@@ -399,4 +425,33 @@ def test_sources_and_items_of_tools_go_back_as_openai_s_client_sends_them(e: Emu
     theirs, ours = (without(body["input"], "parsed_arguments") for body in sent)
     assert [ours[0]["content"][0]["text"], *ours[1:]] == [QUESTION, *theirs[1:]]
     # The types have fields that may be null, and have to be there.
-    assert [one["outputs"] for one in json.loads(e.exchanges[-1].body)["input"] if "outputs" in one] == [None]
+    nulls = [one["outputs"] for one in json.loads(e.exchanges[-1].body)["input"] if "outputs" in one]
+    assert nulls == [None] * output.count(OUTPUT[2])
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_a_long_answer_goes_on_as_google_s_client_asks_for_it(e: Emulator, stream: bool) -> None:
+    """The client sends the token by itself, as `g4flite.Conversation` does."""
+    if "automatic_continuation" not in types.GenerateContentConfig.model_fields:
+        pytest.skip("this version of google-genai knows no continuation")
+
+    def reply(messages: list[dict[str, Any]]) -> list[Any]:
+        said = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+        return {"": ["It ", Finish("pause")], "It ": ["snows", Finish("pause")], "It snows": ["."]}[said]
+
+    e.reply = reply
+    with genai.Client(api_key=KEY, http_options=types.HttpOptions(base_url=e.url)) as client:
+        settings: dict[str, Any] = {"model": "gemini-3-pro", "contents": [types.UserContent(QUESTION)]}
+        if stream:
+            said = "".join(chunk.text or "" for chunk in client.models.generate_content_stream(**settings))
+        else:
+            said = client.models.generate_content(**settings).text or ""
+    assert said == "It snows."
+    theirs = bodies(e)
+    with g4flite.Conversation("gemini", model="gemini-3-pro", api_key=KEY, base_url=e.url) as chat:
+        assert chat.say(QUESTION).text() == said
+    ours = bodies(e)
+    tokens = [[body.pop("continuationToken", "").replace("-", "+").replace("_", "/") for body in sent]
+              for sent in (theirs, ours)]  # fmt: skip
+    assert tokens[0] == tokens[1]
+    assert [body["contents"] for body in theirs] == [body["contents"] for body in ours]

@@ -1,6 +1,7 @@
 """Messages: which can be sent, how they are copied, and how they become the prompt of a service of text alone."""
 
 import copy
+import json
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +46,22 @@ def test_messages_are_copied() -> None:
     assert taken == ({"role": "user", "content": "Hi"},)
 
 
-def test_text_parts_are_joined_without_a_separator() -> None:
+def test_several_text_parts_stay_apart_for_a_service_that_caches_or_signs_what_ends_with_one() -> None:
     parts = [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
-    assert normalise([{"role": "user", "content": parts}])[0]["content"] == "a b"
+    for role, content, kept in (
+        ("user", parts, parts),
+        ("system", parts, parts),
+        ("assistant", parts, "a b"),
+        ("user", parts[:1], "a "),
+        ("user", [*parts, {"type": "text", "text": "\n"}], "a b\n"),
+    ):
+        assert normalise([{"role": role, "content": content}])[0]["content"] == kept
+    joined = ("openai", "mistral", "openai-compatible", "ollama", "cohere", "groq")
+    for name, sent in (("anthropic", parts), ("openrouter", parts), *((name, "a b") for name in joined)):
+        call = make_call(providers.find(name), [{"role": "user", "content": parts}], model="m",
+                         base_url="http://h.test", headers=None, options={}, api_key="k")  # fmt: skip
+        assert json.loads(build(call).body)["messages"][0]["content"] == sent, name
+    assert flatten(normalise([{"role": "user", "content": parts}])) == "a b"
 
 
 def test_optional_fields_are_kept_and_copied() -> None:

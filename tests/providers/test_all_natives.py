@@ -514,7 +514,9 @@ def test_the_texts_that_are_read_without_parsing_count(joined: bool) -> None:
     for data in [b"".join(frames)] if joined else frames:
         items += parser.feed(data)
     # The response is rewritten, and shorter.
-    assert items == [*"abcé😀", " and more", Finish("stop", "completed")]
+    assert [one for one in items if not isinstance(one, TurnState)] == [
+        *"abcé😀", " and more", Finish("stop", "completed"),
+    ]  # fmt: skip
 
 
 def test_a_text_that_comes_whole_is_not_read_without_parsing() -> None:

@@ -1,11 +1,14 @@
 """The options that a protocol names otherwise, leaves out or does not have, and those of which nothing goes out."""
 
+import json
 from typing import Any
 
 import pytest
 
 import g4flite
 from g4flite import providers
+from g4flite.testing import Emulator, Script
+from tests.conftest import Driver
 from tests.providers.test_all import DIALECTS, PROTOCOLS, TOOLS
 from tests.providers.test_all_outgoing import HI, body
 
@@ -17,8 +20,8 @@ LACKING = {
     "logprobs": {"anthropic", "groq", "mistral"},
     "user": {"gemini", "ollama", "cohere", "mistral"},
     "metadata": {"anthropic", "gemini", "ollama", "cohere", "groq"},
-    "cache": {"ollama", "cohere", "mistral", "huggingface", "pollinations", "together", "lmstudio", "fireworks",
-              "cerebras", "nvidia", "perplexity", "github-models", "openai-compatible"},
+    "cache": {"huggingface", "pollinations", "together", "lmstudio", "fireworks", "cerebras", "nvidia", "perplexity",
+              "github-models", "openai-compatible"},
 }  # fmt: skip
 VALUES: dict[str, Any] = {
     "parallel_tool_calls": False, "frequency_penalty": 0.5, "presence_penalty": 0.5, "logprobs": True, "user": "ann",
@@ -100,10 +103,40 @@ def test_openai_takes_metadata_of_answers_that_it_stores() -> None:
 
 def test_a_mark_goes_to_services_that_cache_by_marks() -> None:
     mark = {"cache_control": {"type": "ephemeral"}}
-    for name in {*PROTOCOLS, *DIALECTS} - LACKING["cache"]:
+    for name in {*PROTOCOLS, *DIALECTS} - LACKING["cache"] - {"mistral"}:
         marked, plain = body(name, [HI], cache=True), body(name, [HI])
         assert marked == (plain | mark if name in ("anthropic", "openrouter") else plain), name
         assert body(name, [HI], cache=False) == plain
+
+
+def test_mistral_gets_one_key_for_all_calls_that_begin_alike(driver: Driver, server: Emulator) -> None:
+    """Source: docs.mistral.ai, prompt caching (2026)."""
+
+    def key(*messages: tuple[str, str], **more: Any) -> str:
+        found = body("mistral", [{"role": role, "content": text} for role, text in messages], cache=True, **more)
+        return str(found["prompt_cache_key"])
+
+    system, first, answer, second = ("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "And?")
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+    assert key(system, first) == key(system, first, answer, second) == key(system, second)
+    assert key(first) == key(first, answer, second)
+    assert len({key(system, first), key(first), key(second), key(("system", "Be long."), first),
+                key(system, first, tools=[tool])}) == 5  # fmt: skip
+    assert "prompt_cache_key" not in body("mistral", [HI]) | body("mistral", [HI], cache=False)
+    server.script = Script(dialect="mistral")
+    driver.collect("mistral", "Hi", model="m", base_url=f"{server.url}/v1", api_key="key-1", cache=True)
+    assert server.exchanges[-1].problem is None
+    assert json.loads(server.exchanges[-1].body)["prompt_cache_key"] == key(first)
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    for name in ("openai", "groq", "mistral", "ollama", "cohere", "together", "lmstudio"):
+        for wrong, right in (("cashe", "cache"), ("max_token", "max_tokens"), ("metadat", "metadata")):
+            with pytest.raises(g4flite.OptionError, match=f"no option '{wrong}' \\(did you mean '{right}'\\?\\)"):
+                g4flite.stream(name, "Hi", model="m", api_key="key-1", **{wrong: 1})
+    # An option that the service does not have is not called a slip.
+    with pytest.raises(g4flite.OptionError, match="together: there is no option 'cache'; it takes temperature, "):
+        g4flite.stream("together", "Hi", model="m", api_key="key-1", cache=True)
 
 
 def test_grok_that_reasons_takes_no_penalty() -> None:

@@ -10,7 +10,7 @@ from g4flite import Conversation, Finish, Media, ServerToolCall, ServerToolResul
 from g4flite.testing import Emulator, Script
 from g4flite.testing import Finish as Ends
 from tests.conftest import Driver
-from tests.providers.frames import DONE, STOP, chunk, sse
+from tests.providers.frames import DONE, STOP, chunk, read, sse
 from tests.providers.test_all_turns import QUESTION, block, events, sent, turn_of
 
 KEY = "sk-test-1"
@@ -124,11 +124,96 @@ def test_a_turn_that_paused_in_its_thinking_has_nothing_to_go_back() -> None:
         assert len(dropped) == len(blocks)
 
 
-def test_gemini_goes_on_with_a_turn_that_pauses(driver: Driver, server: Emulator) -> None:
-    server.reply = lambda messages: ["More.", Ends("stop" if messages[-1]["content"] == "More." else "pause")]
-    chat = Conversation("gemini", model="gemini-2.5-pro", base_url=server.url, api_key=KEY)
-    assert [one for one in said(driver, server, chat) if isinstance(one, str)] == ["More.", "More."]
-    assert json.loads(server.exchanges[-1].body)["contents"][-1] == {"role": "model", "parts": [{"text": "More."}]}
+GEMINI = {"model": "gemini-3-pro", "api_key": KEY}
+
+
+def three_replies(messages: list[dict[str, Any]]) -> list[Any]:
+    """Say a sentence in three replies; the emulator knows from the token what was said before."""
+    said = messages[-1]["content"] if messages[-1]["role"] == "assistant" else ""
+    return {"": ["It ", Ends("pause")], "It ": ["snows", Ends("pause")], "It snows": ["."]}[said]
+
+
+def test_gemini_goes_on_with_an_answer_by_its_token(driver: Driver, server: Emulator) -> None:
+    """Source: google-genai 3.6.1: the same request again, with the token of the last response."""
+    server.reply = three_replies
+    chat = Conversation("gemini", base_url=server.url, **GEMINI)
+    got = said(driver, server, chat)
+    assert "".join(one for one in got if isinstance(one, str)) == "It snows."
+    assert [one.reason for one in got if isinstance(one, Finish)] == ["pause", "pause", "stop"]
+    first, *others = [json.loads(exchange.body) for exchange in server.exchanges]
+    tokens = [one.pop("continuationToken") for one in others]
+    assert others == [first, first]
+    assert len({*tokens}) == 2
+    assert [exchange.problem for exchange in server.exchanges] == [None] * 3
+    # Once the answer is whole, it goes back as one content, and without a token.
+    assert [message["content"] for message in chat.messages[1:]] == ["It ", "snows", "."]
+    payload, dropped = sent("gemini", [*chat.messages, QUESTION], "gemini-3-pro", base_url=server.url, options={})
+    assert "continuationToken" not in payload
+    assert [part["text"] for part in payload["contents"][1]["parts"] if part["text"]] == ["It ", "snows", "."]
+    assert dropped == ()
+
+
+def test_the_token_of_gemini_s_answer_survives_json_and_an_edit_is_refused(driver: Driver, server: Emulator) -> None:
+    server.reply = three_replies
+    call: dict[str, Any] = {"base_url": server.url, **GEMINI}
+    assert driver.collect("gemini", [QUESTION], **call) == ["It "]
+    assert driver.stream.finish_reason == "pause"
+    turn = json.loads(json.dumps(driver.stream.message))
+    assert driver.collect("gemini", [QUESTION, turn], **call) == ["snows"]
+    # The emulator refuses the token of another request.
+    for changed in ([{"role": "user", "content": "Hm?"}, turn], [QUESTION, QUESTION, turn]):
+        with pytest.raises(g4flite.G4fliteError, match="expected the token of a response to the same request"):
+            driver.collect("gemini", changed, **call)
+    with pytest.raises(g4flite.G4fliteError, match="expected the token of a response to the same request"):
+        driver.collect("gemini", [QUESTION], **call, extra={"continuationToken": "bm9uZQ=="})
+    # Another model does not get it.
+    assert driver.collect("gemini", [QUESTION, turn], **{**call, "model": "gemini-2.5-pro"})
+    assert "continuationToken" not in json.loads(server.exchanges[-1].body)
+    assert driver.stream.dropped == (
+        "message 2: its state is left out, because it belongs to another model gemini-3-pro",
+    )
+
+
+def chunks(*candidates: dict[str, Any]) -> bytes:
+    return sse(*({"candidates": [one], "modelVersion": "m"} for one in candidates))
+
+
+HALF = {"functionCall": {"id": "c1", "name": "now", "partialArgs": [{"jsonPath": "$.zone", "stringValue": "U"}],
+                         "willContinue": True}}  # fmt: skip
+
+
+def test_an_answer_of_gemini_s_pauses_if_there_is_a_token_to_go_on_with() -> None:
+    """A token may come in any chunk, the last one counts, and behind another finish reason it says nothing."""
+    it = {"content": {"parts": [{"text": "It"}]}}
+    for first, last, reason, token in (
+        ({"continuationToken": "YQ=="}, {"finishReason": "CONTINUATION"}, "pause", "YQ=="),
+        ({"continuationToken": "YQ=="}, {"finishReason": "CONTINUATION", "continuationToken": "Yg=="}, "pause", "Yg=="),
+        ({}, {"finishReason": "CONTINUATION"}, "length", None),
+        ({"continuationToken": "YQ=="}, {"finishReason": "STOP"}, "stop", None),
+        # Half a call cannot be joined with its other half.
+        ({"content": {"parts": [HALF]}, "continuationToken": "YQ=="}, {"finishReason": "CONTINUATION"}, "length", None),
+    ):
+        body = chunks(it | first, last)
+        finish = [one for one in read("gemini", body) if isinstance(one, Finish)]
+        assert [(one.reason, one.native) for one in finish] == [(reason, last["finishReason"])]
+        turn = turn_of("gemini", body, "gemini-3-pro")
+        assert ([*turn.get("state", {"parts": [None]})["parts"]][-1] == {"continuationToken": token}) is bool(token)
+        payload, _ = sent("gemini", [QUESTION, *([turn] if token else [])], "gemini-3-pro", options={})
+        assert payload.get("continuationToken") == token
+        assert len(payload["contents"]) == 1
+
+
+def test_an_answer_of_gemini_s_that_pauses_needs_the_messages_before_it() -> None:
+    turn = turn_of("gemini", chunks({"continuationToken": "YQ==", "finishReason": "CONTINUATION"}), "gemini-3-pro")
+    for history, length in (
+        ([turn], 1),
+        ([turn, turn], 1),
+        ([QUESTION, turn, turn], 1),
+        ([QUESTION, turn, QUESTION], 3),
+    ):
+        payload, _ = sent("gemini", history, "gemini-3-pro", options={})
+        assert len(payload["contents"]) == length
+        assert ("continuationToken" in payload) is (history[-1] is turn and len(history) > 1)
 
 
 def test_without_a_conversation_the_finish_reason_says_so(driver: Driver, server: Emulator) -> None:

@@ -18,7 +18,10 @@ from g4flite._core.state import prefixes
 from g4flite._core.timers import Timers
 from g4flite._core.turn import message_of
 from g4flite.providers.openai import joined_details
+from g4flite.testing import Emulator, ToolCall
+from tests.conftest import Driver
 from tests.providers.frames import DONE, STOP, chunk, read, read_once, said, sse
+from tests.rows import rows
 
 QUESTION = {"role": "user", "content": "What time is it?"}
 TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
@@ -382,6 +385,24 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
                ("citation-start", {"citations": [QUOTES[1]]})),
         {"role": "assistant", "content": [THINKING, text("It snows")], "citations": QUOTES,
          "tool_calls": COHERE_CALL}),
+    "cohere with several texts": (
+        "cohere", "command-a",
+        cohere(("content-start", {"content": text("")}), ("content-delta", {"content": {"text": "It "}}),
+               ("citation-start", {"citations": QUOTES[0]}), ("content-delta", {"content": {"text": "snows."}}),
+               ("content-start", {"content": {"type": "thinking", "thinking": ""}}),
+               ("content-delta", {"content": {"thinking": "Look."}}),
+               ("content-start", {"content": text("")}), ("content-delta", {"content": {"text": "So "}}),
+               ("content-delta", {"content": {"text": "cold."}}),
+               ("content-start", {"content": text("Yes.")})),
+        {"role": "assistant", "content": [text("It snows."), THINKING, text("So cold."), text("Yes.")],
+         "citations": QUOTES[:1], "tool_calls": COHERE_CALL}),
+    "cohere with several texts at once": (
+        "cohere", "command-a",
+        events({"type": "message-start", "delta": {"message": {
+                   "content": [text("It snows."), THINKING, text("So cold."), "Yes."], "tool_calls": COHERE_CALL}}},
+               {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}}),
+        {"role": "assistant", "content": [text("It snows."), THINKING, text("So cold."), text("Yes.")],
+         "tool_calls": COHERE_CALL}),
     "cohere with a plan alone": (
         "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
         {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
@@ -635,15 +656,159 @@ def responses_turn(*output: dict[str, Any]) -> tuple[Any, tuple[str, ...]]:
     frames = [event for index, one in enumerate(output) for event in item(index, one)]
     turn = turn_of("openai-responses", events(*frames, COMPLETED), "gpt-5.6")
     payload, dropped = sent("openai-responses", answered(turn), "gpt-5.6")
-    back = [one for one in payload["input"] if one.get("role") != "user" and one.get("type") != "function_call_output"]
-    return back, dropped
+    return items_of(payload), dropped
 
 
-def test_the_ids_of_calls_stay_with_the_calls_that_have_reasoning_before_them() -> None:
-    first = {**CALL_ITEM, "id": "fc_0", "call_id": "call_0"}
-    second = {**CALL_ITEM, "id": "fc_2", "call_id": "call_2"}
-    bare = {key: value for key, value in first.items() if key != "id"}
-    assert responses_turn(first, THOUGHT, second) == ([bare, THOUGHT, second], ())
+def items_of(payload: Any) -> list[Any]:
+    """Return the items of Responses that are an answer's."""
+    return [one for one in payload["input"] if one.get("role") != "user" and one.get("type") != "function_call_output"]
+
+
+def said_item(number: int, text: str, **more: Any) -> dict[str, Any]:
+    """Return an item of Responses that is a message."""
+    return {"type": "message", "id": f"msg_{number}", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": text, "annotations": []}], **more}  # fmt: skip
+
+
+def bare(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if key != "id"}
+
+
+def unnamed(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
+
+CALLS = [{**CALL_ITEM, "id": f"fc_{number}", "call_id": f"call_{number}"} for number in range(3)]
+FINAL = said_item(2, "It is nine.", phase="final_answer")
+CUT = said_item(3, "It is", status="incomplete")
+
+
+@rows(
+    ("output", "back"),
+    [
+        # As the vendor's client sends them: `input += response.output`.
+        *(
+            (output, output)
+            for output in (
+                [said_item(1, "I look.")],
+                [said_item(1, "I look."), said_item(2, "It is nine.")],
+                [said_item(1, "I look.", phase="final_answer"), FINAL],
+                [said_item(1, "I look.", content=[{**SOURCED["content"][0], "text": "I look."}]), FINAL],
+                [CALLS[0]],
+                [CALLS[0], FINAL],
+                [CALLS[0], THOUGHT, CALLS[2]],
+                [said_item(1, "I look."), CALLS[0], FINAL, CALLS[1]],
+                [COMMENTARY, said_item(1, "I look."), CALLS[0]],
+                [said_item(1, "I look."), CUT],
+            )
+        ),
+        # Servers without ids.
+        ([bare(said_item(1, "I look.")), bare(FINAL)], [unnamed("I look."), unnamed("It is nine.")]),
+        ([bare(CALLS[0]), bare(FINAL), bare(CALLS[1])], [bare(CALLS[0]), unnamed("It is nine."), bare(CALLS[1])]),
+        ([bare(said_item(1, "I look.")), FINAL], [unnamed("I look."), FINAL]),
+    ],
+)
+def test_each_item_of_responses_goes_back_as_it_came(output: list[Any], back: list[Any]) -> None:
+    whole = events({"type": "response.completed", "response": {"status": "completed", "output": output}})
+    frames = [event for index, one in enumerate(output) for event in unheaded(index, one)]
+    for reply in (events(*frames, COMPLETED), whole):
+        turn = turn_of("openai-responses", reply, "gpt-5.6")
+        payload, dropped = sent("openai-responses", answered(turn), "gpt-5.6")
+        assert (items_of(payload), dropped) == (back, ())
+
+
+def unheaded(index: int, whole: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the events of an item, which may have no id."""
+    return [
+        {"type": "response.output_item.added", "output_index": index, "item": {**whole, "content": []}},
+        {"type": "response.output_item.done", "output_index": index, "item": whole},
+    ]
+
+
+def spread(*blocks: dict[str, Any]) -> bytes:
+    """Return a reply of Anthropic's, with each text in two deltas."""
+    frames: list[dict[str, Any]] = [{"type": "message_start", "message": {"id": "m1", "model": "m"}}]
+    for index, one in enumerate(blocks):
+        halves = [] if one["type"] != "text" else [one["text"][:2], one["text"][2:]]
+        deltas = [{"type": "text_delta", "text": half} for half in halves]
+        frames += block(index, {**one, "text": ""} if halves else one, *deltas)
+    return events(*frames, {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, {"type": "message_stop"})
+
+
+@rows(
+    "content",
+    [
+        [text("It is "), text("nine.")],
+        [text("It is "), {**text("nine"), "citations": [{"type": "char_location", "cited_text": "9"}]}, text(".")],
+        [use(1), text("I look.")],
+        [use(1), text("I look."), use(2), text("And "), text("again.")],
+        [text("I look."), use(1), use(2)],
+    ],
+)
+def test_each_block_of_anthropic_s_goes_back_as_it_came(content: list[Any]) -> None:
+    frames = [{key: value for key, value in one.items() if key != "citations"} for one in content]
+    reply = spread(*frames)
+    if cited := next((one["citations"][0] for one in content if "citations" in one), None):
+        place = next(place for place, one in enumerate(content) if "citations" in one)
+        stop = sse(("content_block_stop", {"type": "content_block_stop", "index": place}))
+        delta = {"type": "content_block_delta", "index": place, "delta": {"type": "citations_delta", "citation": cited}}
+        reply = reply.replace(stop, events(delta) + stop)
+    turn = turn_of("anthropic", reply, "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", answered(turn), "claude-sonnet-4-5")
+    assert (payload["messages"][1]["content"], dropped) == (content, ())
+    # In the common order, nothing is kept of what is in the message already.
+    assert ("state" in turn) is (content[0] != text("I look."))
+
+
+@rows(
+    ("parts", "back"),
+    [
+        ([called(1), {"text": "I "}, {"text": "look."}], [called(1), {"text": "I look."}]),
+        ([{"text": "A"}, {"text": "b"}, called(1), called(2), {"text": "C"}, {"text": "d"}],
+         [{"text": "Ab"}, called(1), called(2), {"text": "Cd"}]),
+        ([called(1), {"text": "A"}, {"text": "b"}, called(2), {"text": "C"}],
+         [called(1), {"text": "Ab"}, called(2), {"text": "C"}]),
+        ([called(1), {"text": "Look.", "thought": True}, {"text": "A"}], [called(1), {"text": "A"}]),
+    ],
+)  # fmt: skip
+def test_the_parts_of_gemini_s_go_back_in_their_order(parts: list[Any], back: list[Any]) -> None:
+    """Models before Gemini 3 sign no call unless they think."""
+    reply = sse(*map(gemini, parts), gemini({"text": ""}, finishReason="STOP"))
+    turn = turn_of("gemini", reply, "gemini-2.5-flash")
+    payload, dropped = sent("gemini", answered(turn), "gemini-2.5-flash")
+    assert (turn_in(payload)["parts"], dropped) == (back, ())
+
+
+def test_the_order_of_an_answer_goes_to_its_own_service_alone() -> None:
+    turn = turn_of("anthropic", spread(use(1), text("I "), text("look.")), "claude-sonnet-4-5")
+    payload, dropped = sent("openai", answered(turn), "gpt-4o")
+    assert turn_in(payload)["content"] == "I look."
+    assert dropped == ("message 2: its state is left out, because it belongs to another provider anthropic",)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "base"),
+    [
+        ("anthropic", "claude-sonnet-4-5", ""),
+        ("openai-responses", "gpt-5.6", "/v1"),
+        ("gemini", "gemini-2.5-flash", ""),
+    ],
+)
+def test_a_text_behind_a_call_stays_behind_it(
+    name: str, model: str, base: str, driver: Driver, server: Emulator
+) -> None:
+    server.reply = lambda messages: [ToolCall("", "now", "{}"), "I ", "look."]
+    call: dict[str, Any] = {"model": model, "base_url": server.url + base, "api_key": "sk-test-1", "tools": [TOOL]}
+    driver.collect(name, [QUESTION], **call)
+    turn = json.loads(json.dumps(driver.stream.message))
+    server.reply = "Nine."
+    driver.collect(name, answered(turn), **call)
+    assert (driver.stream.dropped, server.exchanges[-1].problem) == ((), None)
+    body = json.loads(server.exchanges[-1].body)
+    back = items_of(body) if "input" in body else turn_in(body).get("parts") or turn_in(body)["content"]
+    called_, said_ = back
+    assert "now" in str(called_)
+    assert "I look." in str(said_)
 
 
 def test_reasoning_that_nothing_follows_is_left_out() -> None:

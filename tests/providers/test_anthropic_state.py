@@ -13,7 +13,7 @@ from g4flite import Conversation, providers
 from g4flite._core.messages import normalise
 from g4flite._core.provider import Call
 from g4flite.providers.anthropic import turn_blocks
-from g4flite.testing import Emulator, Script
+from g4flite.testing import Emulator, Reasoning, Script
 from tests.conftest import Driver
 from tests.providers.frames import read, sse
 from tests.providers.test_all_turns import QUESTION, sent, turn_of
@@ -157,6 +157,41 @@ def test_a_conversation_carries_the_state_in_three_drivers(driver: Driver, serve
         f"message {number}: its state is left out, because it belongs to another provider anthropic"
         for number in (2, 5, 7)
     )
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def parts_of(first: str, second: str, *, marked: bool) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": first}, {"type": "text", "text": second, **(MARK if marked else {})}]
+
+
+def test_a_mark_of_the_cache_that_moves_changes_nothing(driver: Driver, server: Emulator) -> None:
+    """The emulator refuses thinking if a block before it was changed."""
+    server.reply = lambda messages: [Reasoning("Both."), "It snows."]
+    call: dict[str, Any] = {"model": "claude-opus-5-5", "base_url": server.url, "api_key": KEY}
+
+    def history(*, marked: bool) -> list[Any]:
+        return [{"role": "system", "content": parts_of("Be brief. ", "Speak of snow.", marked=marked)},
+                {"role": "user", "content": parts_of("A coat", " or two?", marked=marked)}]  # fmt: skip
+
+    for before, later in ((True, False), (False, True)):
+        driver.collect("anthropic", history(marked=before), **call)
+        turn = json.loads(json.dumps(driver.stream.message))
+        further = {"role": "user", "content": parts_of("Sure", "?", marked=not later)}
+        driver.collect("anthropic", [*history(marked=later), turn, further], **call)
+        assert (driver.stream.dropped, server.exchanges[-1].problem) == ((), None)
+        body = json.loads(server.exchanges[-1].body)
+        assert [block["type"] for block in body["messages"][1]["content"]] == ["thinking", "text"]
+        assert [len(body["system"]), len(body["messages"][0]["content"]), len(body["messages"][2]["content"])] == [
+            2,
+            2,
+            2,
+        ]
+    # What is said in the parts still counts.
+    driver.collect("anthropic", [history(marked=True)[0], {"role": "user", "content": "A coat or two"}, turn, further],
+                   **call)  # fmt: skip
+    assert driver.stream.dropped == ("message 3: its state is left out, because one of messages 1 to 2 was changed",)
 
 
 def test_citations_may_come_with_the_beginning_of_their_text_and_go_to_their_service_alone() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, TurnState
 from tests.providers.frames import DONE, read, sse
 
 
@@ -55,8 +55,9 @@ class TestResponses:
         )
         items = read("openai-responses", data)
         assert items[:5] == [Start("r1", "m-1"), Reasoning("h"), Reasoning("m"), "He", "llo"]
-        assert (items[5].prompt_tokens, items[5].completion_tokens, items[5].reasoning_tokens) == (3, 5, 2)
-        assert items[6:] == [Finish("stop", "completed"), "done"]
+        assert items[5] == TurnState({"type": "message", "id": "i1"})
+        assert (items[6].prompt_tokens, items[6].completion_tokens, items[6].reasoning_tokens) == (3, 5, 2)
+        assert items[7:] == [Finish("stop", "completed"), "done"]
 
     @pytest.mark.parametrize(
         ("reason", "common"), [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "other")]

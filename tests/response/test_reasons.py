@@ -12,11 +12,12 @@ from tests.providers.frames import DONE, chunk, read, said, sse
 
 TABLE = {
     "stop": "stop eos end_turn stop_sequence COMPLETE STOP STOP_SEQUENCE eos_token REASON_STOP completed compaction",
-    "length": "length model_length max_tokens MAX_TOKENS model_context_window_exceeded max_output_tokens",
+    "length": "length model_length max_tokens MAX_TOKENS model_context_window_exceeded max_output_tokens CONTINUATION",
     "tool_calls": "tool_calls function_call tool_use TOOL_CALL FUNCTION_CALL REASON_TOOL_CALLS",
     "content_filter": "content_filter refusal SAFETY RECITATION sensitive MODEL_ARMOR ESCALATION JAILBREAK",
-    "error": "error ERROR TIMEOUT abort aborted cancelled canceled network_error MALFORMED_FUNCTION_CALL",
-    "pause": "pause_turn CONTINUATION",
+    "error": "error ERROR TIMEOUT abort aborted cancelled canceled network_error insufficient_system_resource"
+    " MALFORMED_FUNCTION_CALL",
+    "pause": "pause_turn",
     "other": "load unload steered OTHER LANGUAGE FINISH_REASON_UNSPECIFIED new",
 }
 

@@ -38,8 +38,9 @@ ROWS = {
     "gemini": Row("gemini-3-pro", base=""),
     "openai-responses": Row("gpt-5.6", "openai"),
     "openai-compatible": Row("gemini-3-pro", "google", "/v1beta/openai"),
-    "deepseek": Row("deepseek-v4", "deepseek"),
-    "moonshot": Row("kimi-k2.5", "moonshot"),
+    # The models name their dialects.
+    "deepseek": Row("deepseek-v4"),
+    "moonshot": Row("kimi-k2.5"),
     "openrouter": Row("anthropic/claude-sonnet-4.5", "openrouter", "/api/v1"),
     "zai": Row("glm-5", "zai", "/api/paas/v4"),
     "groq": Row("llama", "groq", "/openai/v1"),

@@ -20,17 +20,18 @@ from ..events import Finish, FinishReason
 _WORDS: Mapping[FinishReason, str] = {
     # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
     "stop": "stop eos eos_token stop_sequence end_turn compaction complete completed reason_stop",
-    # model_length: Mistral.  max_messages: Responses.
+    # model_length: Mistral.  max_messages: Responses.  continuation: Gemini, which has reached the limit of one request
+    # (types of google-genai 3.6.1); if a token to go on with comes beside it, `providers/gemini.py` says "pause".
     "length": "length max_tokens max_output_tokens max_messages model_length model_context_window_exceeded"
-    " reason_max_len reason_max_context",
+    " reason_max_len reason_max_context continuation",
     # FUNCTION_CALL comes from Gemini behind relays.
     "tool_calls": "tool_calls tool_call tool_use function_call reason_tool_calls",
     # sensitive: Z.AI.  The last two: Bedrock.  The others, but for the first two: Gemini and Vertex.
     "content_filter": "content_filter refusal safety recitation blocklist prohibited_content spii image_safety"
     " image_prohibited_content image_recitation model_armor escalation jailbreak sensitive guardrail_intervened"
     " content_filtered",
-    # pause_turn: Anthropic.  continuation: Gemini.  Both ask the caller to send the turn back.
-    "pause": "pause_turn continuation",
+    # pause_turn: Anthropic, which wants the turn back.
+    "pause": "pause_turn",
     # timeout: Cohere.  abort: vLLM, SGLang.  cancelled: Responses.  The words with malformed_, unexpected_, too_many_
     # and missing_: Gemini and Bedrock.
     "error": "error timeout abort aborted cancelled canceled network_error insufficient_system_resource"

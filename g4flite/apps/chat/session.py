@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ... import Message, UsageError, providers
-from ..._core.messages import normalise
+from ..._core.messages import normalise, parts
 from ..._core.request import nearest, resolve_model
 
 HELP = '''\
@@ -84,7 +84,7 @@ class Session:
         first, *rest = normalise(messages)
         if first["role"] not in ("system", "developer"):
             return replace(self, system="", turns=(first, *rest), pending=())
-        return replace(self, system=first["content"], turns=tuple(rest), pending=())
+        return replace(self, system="".join(part["text"] for part in parts(first)), turns=tuple(rest), pending=())
 
     def __str__(self) -> str:
         model = self.model or resolve_model(providers.find(self.provider), None)
