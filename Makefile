@@ -9,11 +9,11 @@ BIN = $(VENV)/bin
 EXTRAS_peers = [peers]
 DOCS = .venv-docs
 DIST = .venv-dist
-FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py tests/test_package.py tests/test_readme.py
+FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py tests/test_package.py tests/test_readme.py tests/apps/test_gateway_page.py
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-instructions soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-instructions soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -23,6 +23,7 @@ help:
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
+	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -61,6 +62,7 @@ dist: $(DIST)/tools $(VENV)/tools
 	@$(DIST)/bin/check-wheel-contents build/dist/*.whl
 	@$(DIST)/bin/python -m pip --quiet --disable-pip-version-check install --no-deps --target build/installed build/dist/*.whl
 	@cd build && PYTHONPATH=installed $(abspath $(BIN))/python -m g4flite vendor copy/llm_stream
+	@cd build && PYTHONPATH=installed $(abspath $(BIN))/python -c 'from g4flite.apps.gateway import page; assert all(page.response(path)[0] == 200 for path in page.FILES)'
 	@mkdir build/from-sdist && tar -xzf build/dist/*.tar.gz -C build/from-sdist --strip-components=1
 	@cd build/from-sdist && $(abspath $(BIN))/python -m pytest -q -n 4 --dist worksteal $(FROM_SDIST)
 
@@ -83,6 +85,10 @@ test-servers: $(SERVERS)/servers
 test-servers-large: $(SERVERS)/servers
 	@LITELLM_URL=$(LITELLM_URL) LITELLM_KEY=$(LITELLM_KEY) VLLM_URL=$(VLLM_URL) VLLM_KEY=$(VLLM_KEY) \
 	  $(SERVERS)/bin/python -m pytest -q -c tests/servers/pytest.ini --rootdir . --confcutdir . tests/servers/large.py
+
+test-page: .venv-page/tools
+	@echo "== the chat page, in Chromium (two or three minutes)"
+	@.venv-page/bin/python -m pytest -q -c tests/page/pytest.ini --rootdir . tests/page
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
@@ -166,7 +172,7 @@ $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
 	@touch $@
 
-$(DOCS)/tools $(DIST)/tools: .venv-%/tools: setup.cfg pyproject.toml tests/constraints.txt
+$(DOCS)/tools $(DIST)/tools .venv-page/tools: .venv-%/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making .venv-$* (half a minute, once)"
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python $(INSTALL) --editable '.[$*]'
