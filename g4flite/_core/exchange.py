@@ -148,6 +148,19 @@ class Attempt(NamedTuple):
     seconds: float
 
 
+class Text(io.StringIO):
+    """A text that grows.
+
+    A garbage collection that finds a stream in a circle of references runs the finalizers of its objects in any order.
+    That of `StringIO` would close the text, before the generator ends and tells an observer of the text.
+    """
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        pass
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Run:
     """The state of one stream: its routes and timers, what it has delivered, and how it ended."""
@@ -165,8 +178,8 @@ class Run:
     # Whether a Conversation keeps the answer, of whatever kind it is.
     kept: bool = False
     # What the loop has got so far.
-    text: io.StringIO = field(default_factory=io.StringIO)
-    reasoning: io.StringIO = field(default_factory=io.StringIO)
+    text: Text = field(default_factory=Text)
+    reasoning: Text = field(default_factory=Text)
     tool_calls: list[ToolCall] = field(default_factory=list)
     # How many tool calls have begun.  A call without arguments begins in its place, and is given out at the end.
     calls_begun: int = 0
@@ -335,8 +348,12 @@ class Run:
             self._say_failed(sys.exc_info()[1])
 
     def abort(self) -> None:
-        """Close the stream from another thread or task than the one that reads, which then notes the attempt's end."""
-        self.state = "closed"
+        """Close the stream from another thread or task than the one that reads, which then notes the attempt's end.
+
+        A stream that has just become complete, or has failed, stays so.
+        """
+        if self.state in ("new", "streaming"):
+            self.state = "closed"
         self.timers.abort()
 
     def _note(self, outcome: str, error: G4fliteError | None = None) -> None:
@@ -438,7 +455,7 @@ def exchange(run: Run) -> Exchange:
     errors: list[G4fliteError] = [*run.refused]
     run.opened = run.clock()
     if run.watch is not None:
-        run.watch.tell_start()
+        run.watch.tell_start(run)
     try:
         for route in run.routes:
             try:

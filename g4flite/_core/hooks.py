@@ -16,24 +16,27 @@ calls in this order:
     first(call, first)          # the first text, reasoning or tool call has come; before the end of the last attempt
     end(call, end)              # exactly once for each `start`, however the stream ends
 
-A stream that no loop reads is told of to nobody.  If an observer raises an exception, the stream goes on, and the log
-tells of it once.  The methods of one stream run in one copy of the context in which its loop began: they see the
-program's context variables, and change none of the program's.
+A stream that is left is told of when it is closed or collected, at the latest when the process ends; the thread that
+collects it then calls the methods.  A stream that no loop reads is told of to nobody.  If an observer raises an
+exception, the stream goes on, and the log tells of it once.  The methods of one stream run in one copy of the context
+in which its loop began: they see the program's context variables, and change none of the program's.
 
 `observed.py` has what they are told, and is imported once there is an observer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from inspect import iscoroutinefunction
+from threading import Lock
 from typing import Any, Final
 
 from .errors import OptionError
 
 METHODS: Final = ("start", "attempt", "first", "end")
 
-# The observers of all streams of this process.  The tuple is replaced, not changed: threads read it.
+# The observers of all streams of this process.  The tuple is replaced, not changed: threads read it without the lock.
 _observing: tuple[Any, ...] = ()
+_lock = Lock()
 
 
 def observe(*observers: object) -> ExitStack:
@@ -43,19 +46,35 @@ def observe(*observers: object) -> ExitStack:
     """
     global _observing  # noqa: PLW0603
     checked = as_observers(observers)
-    _observing = (*_observing, *checked)
+    with _lock:
+        _observing = (*_observing, *checked)
     ending = ExitStack()
     ending.callback(_forget, checked)
     return ending
 
 
 def _forget(observers: tuple[Any, ...]) -> None:
-    """Take each of these observers out once."""
+    """Take each of these observers out once.  An observer that is only equal, like a dataclass, stays."""
     global _observing  # noqa: PLW0603
-    left = list(_observing)
-    for observer in observers:
-        left.remove(observer)
-    _observing = tuple(left)
+    with _lock:
+        left = list(_observing)
+        for observer in observers:
+            del left[next(place for place, one in enumerate(left) if one is observer)]
+        _observing = tuple(left)
+
+
+def methods_of(observer: object) -> dict[str, Callable[..., Any]]:
+    """Return the methods of an observer by their names.  An attribute of such a name may also be plain data."""
+    found = ((name, getattr(observer, name, None)) for name in METHODS)
+    return {name: method for name, method in found if callable(method)}
+
+
+def taps(observer: object) -> bool:
+    """Return whether this is an observer that notes the bytes: a flight recorder.
+
+    Its class tells, because an object that has any attribute, like a mock, would take the place of the HTTP client.
+    """
+    return hasattr(type(observer), "tap")
 
 
 def as_observers(observer: object) -> tuple[Any, ...]:
@@ -63,11 +82,12 @@ def as_observers(observer: object) -> tuple[Any, ...]:
 
     Raises `OptionError` for an object without one of the methods, and for a method that is async.
     """
-    several = isinstance(observer, Sequence) and not isinstance(observer, str)
+    # A list with a method `end` is an observer, too.
+    several = isinstance(observer, Sequence) and not isinstance(observer, str) and not methods_of(observer)
     observers: tuple[Any, ...] = tuple(observer) if several else (observer,)  # type: ignore[arg-type]
     for one in observers:
-        found = {name: getattr(one, name) for name in METHODS if callable(getattr(one, name, None))}
-        if isinstance(one, type) or not (found or hasattr(one, "tap")):
+        found = methods_of(one)
+        if isinstance(one, type) or not (found or taps(one)):
             raise OptionError(
                 f"must be an object with a method start, attempt, first or end, not {one!r:.100}", argument="observer"
             )

@@ -13,11 +13,13 @@ came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no 
 """
 
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any, Final, Literal, NamedTuple
 
 from .errors import (
+    AllFailedError,
     ConnectError,
     ConnectTimeoutError,
     OptionError,
@@ -93,15 +95,31 @@ class Ledger:
 
     def __init__(self, prices: Mapping[str, Price | tuple[float, ...]] | None = None) -> None:
         self._prices = {name: _price(name, price) for name, price in (prices or {}).items()}
-        self._lock = threading.Lock()
+        # A garbage collection may end a stream, and so call `end`, while this thread holds the lock.  It must neither
+        # wait for the lock nor change a sum that is being added to.
+        self._lock, self._adding = threading.RLock(), False
+        # The streams that have ended, and are not in the sums yet.
+        self._ended = deque[tuple[tuple[str, str | None], Entry]]()
         self._sums: dict[tuple[str, str | None], Sums] = {}
 
     def end(self, call: Any, end: Any) -> None:
         """Add a stream, as its `ObservedEnd` tells of it."""
-        entry, key = self._entry(call, end), (end.provider, end.model)
+        self._ended.append(((end.provider, end.model), self._entry(call, end)))
+        self._added_up()
+
+    def _added_up(self) -> dict[tuple[str, str | None], Sums]:
+        """Return the sums, with the streams that have ended."""
         with self._lock:
-            streams, *figures = self._sums.get(key, Sums())
-            self._sums[key] = Sums(streams + 1, *map(_added, figures, entry))
+            if not self._adding:
+                self._adding = True
+                try:
+                    while self._ended:
+                        key, entry = self._ended.popleft()
+                        streams, *figures = self._sums.get(key, Sums())
+                        self._sums[key] = Sums(streams + 1, *map(_added, figures, entry))
+                finally:
+                    self._adding = False
+            return {**self._sums}
 
     def _entry(self, call: Any, end: Any) -> Entry:
         """Return the figures of one stream."""
@@ -111,8 +129,7 @@ class Ledger:
     @property
     def by_model(self) -> dict[tuple[str, str | None], Sums]:
         """The sums for each provider and model that was asked last by a stream."""
-        with self._lock:
-            return {**self._sums}
+        return self._added_up()
 
     @property
     def total(self) -> Sums:
@@ -177,11 +194,24 @@ def estimated(text: str) -> int:
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES)
 
 
+def is_free(end: Any) -> bool:
+    """Return whether no service has got anything to write, or each has refused to."""
+    nothing_sent = end.url is None and end.attempts <= 1
+    return end.first is None and (nothing_sent or is_refusal(end.error))
+
+
+def is_refusal(error: BaseException | None) -> bool:
+    """Return whether a service has written nothing before this error; of several providers, none has."""
+    if isinstance(error, AllFailedError):
+        return all(map(is_refusal, error.errors))
+    return isinstance(error, UNCHARGED)
+
+
 def prompt_tokens(call: Any, end: Any) -> tuple[int | None, Mark]:
     """Return the tokens of the prompt, and how they are known."""
     if end.usage is not None and end.usage.prompt_tokens is not None:
         return end.usage.prompt_tokens, "counted"
-    if end.first is None and isinstance(end.error, UNCHARGED):
+    if is_free(end):
         return 0, "estimated"
     texts = [text_of(message) for message in call.messages]
     return (None, "unknown") if None in texts else (sum(estimated(text or "") for text in texts), "estimated")
@@ -202,7 +232,7 @@ def completion_tokens(end: Any) -> tuple[int | None, Mark]:
     # The services that count while they write begin with 1 or so.
     if counted is not None and end.state == "complete":
         return counted, "counted"
-    if end.first is None and (end.state == "complete" or isinstance(end.error, UNCHARGED)):
+    if is_free(end) or (end.first is None and end.state == "complete"):
         return counted or 0, "estimated"
     # It may have written without a word: before its first text, or what was not kept.
     if end.first is None or end.text is None:

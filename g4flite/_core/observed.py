@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from .errors import name_by_package
 from .events import Finish, Start, ToolCall, Usage
 from .headers import check_header
+from .hooks import methods_of, taps
 from .log import log
 from .messages import Message
 from .provider import Call, FrozenDict, Request
@@ -113,8 +114,9 @@ class Watch:
 
     def __init__(self, observers: tuple[Any, ...], call: Call) -> None:
         self._observers = observers
-        # The context in which the loop began; None before.
+        # The context in which the loop began, and the `Run`; None before.
         self._context: Context | None = None
+        self._run: Any = None
         self.call = ObservedCall(
             next(_numbers),
             call.provider.name,
@@ -144,6 +146,7 @@ class Watch:
         """Tell that the stream has ended, by this exception if there is one; not if its loop took no step."""
         if self._context is None:
             return
+        self._run = None
         by_the_caller = run.state == "complete" or isinstance(error, GeneratorExit)
         text, reasoning = (run.partial, run.reasoning.getvalue()) if run.keep_partial else (None, None)
         told = ObservedEnd(
@@ -167,14 +170,24 @@ class Watch:
     def _tell(self, method: str, *told: object) -> None:
         """Call this method of each observer that has it."""
         for observer in self._observers:
-            if (function := getattr(observer, method, None)) is not None:
+            if (function := methods_of(observer).get(method)) is not None:
                 self._call(observer, method, function, *told)
 
-    def tell_start(self) -> None:
+    def __del__(self) -> None:
+        """Tell the end of a stream whose generator nobody has ended, and nobody can end any more.
+
+        An event loop that was closed before it had ended its async generators, as `loop.close()` does, lets their
+        frames vanish without running a `finally` in them.
+        """
+        if self._run is not None:
+            self._run.end("closed")
+
+    def tell_start(self, run: Any) -> None:
         """Tell that the loop has begun, and keep the headers that observers return; the first of a name counts."""
-        self._context = copy_context()
+        # The watch and the run hold each other up to the end, so that the frame that held both is not missed.
+        self._context, self._run = copy_context(), run
         for observer in self._observers:
-            if (function := getattr(observer, "start", None)) is not None:
+            if (function := methods_of(observer).get("start")) is not None:
                 self.headers = {**self._call(observer, "start", headers_of(function), default={}), **self.headers}
 
     def with_headers(self, request: Request) -> Request:
@@ -185,9 +198,8 @@ class Watch:
 
     def tapped(self, source: Any) -> Any:
         """Return the source of the HTTP client, behind the observers that note the bytes: flight recorders."""
-        for observer in self._observers:
-            if (function := getattr(observer, "tap", None)) is not None:
-                source = self._call(observer, "tap", function, source, default=source)
+        for observer in filter(taps, self._observers):
+            source = self._call(observer, "tap", observer.tap, source, default=source)
         return source
 
     def _call(

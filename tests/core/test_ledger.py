@@ -1,5 +1,6 @@
 """The tokens and the cost of streams: which number is counted, estimated or unknown."""
 
+import gc
 import sys
 import threading
 from typing import Any
@@ -18,8 +19,9 @@ from tests.rows import rows
 
 CALL = ObservedCall(1, "openai", "m", "https://a.test", {}, ({"role": "user", "content": "12345678"},))
 DONE = ObservedEnd(
-    "complete", None, "openai", "m", 1, 1.0, 0.5, "12345", "", (), Start(), None, Finish("stop"), None, 200, None
-)
+    "complete", None, "openai", "m", 1, 1.0, 0.5, "12345", "", (), Start(), None, Finish("stop"), "https://a.test", 200,
+    None,
+)  # fmt: skip
 COUNTED = Usage(prompt_tokens=100, completion_tokens=10)
 
 
@@ -48,6 +50,13 @@ KNOWN: list[tuple[str, ObservedEnd, Any, Any]] = [
     ("silent", failed(g4flite.FirstTokenTimeoutError("x")), (2, "estimated"), (None, "unknown")),
     ("cancelled before the first text", end(state="closed", error=KeyboardInterrupt(), first=None, text=""),
      (2, "estimated"), (None, "unknown")),
+    ("cancelled before a request", end(state="closed", error=KeyboardInterrupt(), first=None, text="", url=None),
+     (0, "estimated"), (0, "estimated")),
+    ("refused by all", failed(g4flite.AllFailedError(errors=(g4flite.ConnectError("x"), g4flite.RateLimitError("x")))),
+     (0, "estimated"), (0, "estimated")),
+    ("silent before it was refused by another", failed(
+        g4flite.AllFailedError(errors=(g4flite.FirstTokenTimeoutError("x"), g4flite.RateLimitError("x"))), url=None,
+        attempts=2), (2, "estimated"), (None, "unknown")),
     ("refused in the middle", failed(g4flite.OverloadedError("x"), first=0.5, text="1234"),
      (2, "estimated"), (1, "estimated")),
 ]  # fmt: skip
@@ -142,6 +151,30 @@ def test_the_sums_of_all_streams_hold_those_that_were_left_and_failed(driver: Dr
     assert ledger.by_model["openai", "free"] == Sums(1, Figure(1), Figure(3), Figure(unknown=1))
     assert ledger.total == Sums(4, Figure(2, 1), Figure(6, 1), Figure(4, 2, 1))
     assert (ledger.total.cost.known, repr(ledger)) == (6, f"<Ledger: {ledger.total}>")
+
+
+def test_a_stream_that_is_collected_while_a_ledger_adds_waits_for_nothing_and_is_added(server: Emulator) -> None:
+    class Collecting(dict[Any, Any]):
+        def get(self, *key: Any) -> Any:
+            found = super().get(*key)
+            gc.collect()
+            return found
+
+    def leave() -> None:
+        running: Any = iter(ask(server, ledger))
+        next(running)
+        circle = [running]
+        circle.append(circle)
+
+    server.script, ledger = SLOW, Ledger({"m": (1, 1)})
+    gc.disable()
+    try:
+        leave()
+        ledger._sums = Collecting()
+        ledger.end(CALL, end(usage=COUNTED))
+    finally:
+        gc.enable()
+    assert ledger.total[:3] == (2, Figure(100, 1), Figure(10, 1))
 
 
 def test_many_threads_may_share_a_ledger() -> None:

@@ -1,5 +1,6 @@
 """What observers are told, in each way in which a stream may end, in sync, on asyncio and on trio."""
 
+import asyncio
 import contextvars
 import gc
 import logging
@@ -15,7 +16,7 @@ import pytest
 import g4flite
 from g4flite._core import exchange
 from g4flite.testing import Emulator, Script
-from tests.conftest import Driver
+from tests.conftest import Driver, interpret
 from tests.exchanges import answering, arrived
 from tests.rows import rows
 from tests.transport.test_driver_faults import BRIEF, FAULTS
@@ -174,6 +175,85 @@ def test_the_end_is_told_once(how: str, driver: Driver, server: Emulator) -> Non
     assert (told.state, told.error, noted.names.count("end")) == (state, None, 1)
     assert told.first is not None
     assert told.seconds >= told.first >= 0
+
+
+# trio warns of a generator that is collected, and the circle may hold its socket.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stream_in_a_circle_is_told_with_its_text_when_it_is_collected(driver: Driver, server: Emulator) -> None:
+    def begin() -> None:
+        running: Any = iter(ask(server, noted))
+        next(running)
+        circle = [running]
+        circle.append(circle)
+
+    async def abegin() -> None:
+        running: Any = aiter(ask(server, noted))
+        await anext(running)
+        circle = [running]
+        circle.append(circle)
+        del running, circle
+        gc.collect()
+        await anyio.sleep(0.05)
+
+    server.script, noted = SLOW, Noted()
+    begin() if driver.name == "sync" else driver.run(abegin)
+    gc.collect()
+    assert (noted.ending.state, noted.ending.error, noted.ending.text) == ("closed", None, "You")
+
+
+# The socket is left to the garbage collection, too.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stream_whose_event_loop_was_closed_beside_it_is_told_once(server: Emulator) -> None:
+    async def begin() -> Any:
+        running = aiter(ask(server, noted))
+        await anext(running)
+        return running
+
+    server.script, noted = SLOW, Noted()
+    loop = asyncio.new_event_loop()
+    running = loop.run_until_complete(begin())
+    # As `asyncio.run` does not: without `shutdown_asyncgens`.
+    loop.close()
+    assert noted.names == ["start", "first"]
+    del running
+    gc.collect()
+    assert (noted.ending.state, noted.ending.text) == ("closed", "You")
+
+
+@rows("where", ["the module", "a circle", "the loop"])
+def test_a_stream_that_is_under_way_when_the_process_ends_is_told_once(where: str, server: Emulator) -> None:
+    code = """
+import sys, g4flite
+class Ends:
+    def end(self, call, end):
+        print("end", end.state, end.text)
+running = iter(g4flite.stream("openai", "Hi", model="m", api_key="sk-1234567", base_url=sys.argv[1], observer=Ends()))
+print(next(running))
+if sys.argv[2] == "a circle":
+    circle = [running]
+    circle.append(circle)
+elif sys.argv[2] == "the loop":
+    for chunk in running:
+        sys.exit()
+"""
+    server.script = SLOW if where != "the loop" else Script(body=FRAME * 9, split=len(FRAME))
+    url = f"{server.url}/v1"
+    text = "You" if where != "the loop" else "YouYou"
+    assert interpret(code, url, where) == f"You\nend closed {text}\n"
+
+
+def test_an_observer_that_closes_a_stream_which_is_complete_leaves_it_complete(
+    driver: Driver, server: Emulator
+) -> None:
+    class Closes(Noted):
+        def attempt(self, call: g4flite.ObservedCall, attempt: g4flite.ObservedAttempt) -> None:
+            super().attempt(call, attempt)
+            stream._run.abort()
+
+    closes = Closes()
+    stream = ask(server, closes)
+    assert "".join(driver.read(stream)) == "You said: Hi"
+    assert (closes.ending.state, stream._run.state) == ("complete", "complete")
 
 
 def test_a_loop_that_takes_no_step_and_a_stream_that_is_never_read_tell_nothing(
