@@ -167,6 +167,8 @@ def test_an_answer_that_fails_in_the_middle_keeps_its_text(
 @rows(
     ("reply", "said", "advice", "then"),
     [
+        (Reply([]), "The answer was cut off", "Nothing of it came; retry to ask again.", None),
+        (Reply([WHOLE_ERROR]), "Overloaded", "Nothing of it came; retry to ask again.", None),
         (refusal(402, "Spent."), "Spent.", "The budget is spent: use another key", "Open the settings"),
         (refusal(429, "No.", code="insufficient_quota"), "No.", "The budget is spent", "Open the settings"),
         (refusal(403, "Not that model."), "Not that model.", "This key may not do that", "Open the settings"),

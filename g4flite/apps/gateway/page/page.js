@@ -1,6 +1,6 @@
 // The page: shows chats, sends messages, and shows their answers while they come.
 
-import { Failure, answer, models } from "./wire.js";
+import { Failure, KEPT, answer, models } from "./wire.js";
 import { rendered } from "./markdown.js";
 import { Kept, added, asked, choose, exported, imported, newChat, shown, siblings } from "./chats.js";
 
@@ -354,7 +354,7 @@ async function ask(one, question) {
     message.state = "complete";
   } catch (error) {
     if (controller.signal.aborted) message.state = "stopped";
-    else Object.assign(message, { state: "failed", error: told(error) });
+    else Object.assign(message, { state: "failed", error: told(error, message) });
   }
   clearTimeout(saving);
   message.ms = Math.round(performance.now() - began);
@@ -364,9 +364,13 @@ async function ask(one, question) {
   if (one === chat) showSend();
 }
 
-// Return an error as a message keeps it.
-function told(error) {
-  if (error instanceof Failure) return { said: error.said, advice: error.advice, setting: error.setting };
+// Return an error as a message keeps it; `message` is the answer that has failed, if there was one.
+function told(error, message = null) {
+  if (error instanceof Failure) {
+    const isEmpty = message && !message.text && !message.reasoning && !message.calls.length;
+    const advice = isEmpty && error.advice === KEPT ? "Nothing of it came; retry to ask again." : error.advice;
+    return { said: error.said, advice, setting: error.setting };
+  }
   return { said: `The page failed: ${error?.message ?? error}.`, advice: "Retry, or reload the page.", setting: "" };
 }
 

@@ -51,7 +51,7 @@ export async function* answer({ model, messages, key, signal }) {
   }
 }
 
-const KEPT = "What came is kept above; retry to ask again.";
+export const KEPT = "What came is kept above; retry to ask again.";
 
 function headers(key) {
   return key ? { authorization: `Bearer ${key}` } : {};
