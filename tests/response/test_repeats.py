@@ -253,8 +253,10 @@ def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_pat
     last: list[str], problem: str
 ) -> None:
     events = call_pieces('{"a": "', *["piece "] * 80, *last)
-    items = said("openai", events)
-    assert items == parsed_each("openai", events)
+    # Of the pieces in one read, those behind the last that fits are told of one by one.
+    for reads in ([b"".join(events)], [*events[:3], b"".join(events[3:40]), *events[40:]], events):
+        items = said("openai", reads)
+        assert items == parsed_each("openai", reads)
     assert sum(isinstance(item, ToolCallDelta) for item in items) > 80
     *_, last_item, done = items
     assert not done

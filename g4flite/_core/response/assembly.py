@@ -106,8 +106,9 @@ and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index);
 huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, wraps
+from itertools import repeat
 from os import urandom
 from typing import Concatenate, Final, ParamSpec, TypeAlias
 
@@ -243,24 +244,32 @@ class ToolCalls:
         return None
 
     @property
-    def told(self) -> Mapping[type, Callable[[str], object]]:
-        """What makes the items of the next piece behind a fragment that had arguments alone: see `Reader.told`."""
+    def told(self) -> Mapping[type, Callable[..., object]]:
+        """What makes the items of the next pieces behind a fragment that had arguments alone: see `Reader.told`."""
         return {ToolCallDelta: partial(self._grown, self._growing)} if self._growing is not None else {}
 
-    def _grown(self, keys: Slots, text: str) -> tuple[ToolCallDelta | G4fliteError, ...] | None:
-        """Return the items of a further fragment in these slots, None if the rules have to decide.
+    def _grown(self, keys: Slots, text: str, *more: str) -> Sequence[ToolCallDelta | G4fliteError] | None:
+        """Return the items of further fragments in these slots, None if the rules have to decide.
 
         Nothing that the rules look at has changed but the call itself, while `_growing` are the same slots.
         """
         call = self._slots[None]
         if self._growing is not keys or call.nesting.whole:
             return None
-        self._seen.frames += 1
+        whole = "".join((text, *more)) if more else text
         try:
-            if call.given and call.name and len(text) <= self._left and call.skim(text):
-                self._left -= len(text)
+            if call.given and call.name and len(whole) <= self._left and call.skim(whole, 1 + len(more)):
+                self._left -= len(whole)
+                self._seen.frames += 1 + len(more)
                 # In less time than by the class.
-                return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+                if not more:
+                    return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+                values = zip(repeat(call.index), repeat(call.given), repeat(call.name), (text, *more), strict=False)
+                return [*map(tuple.__new__, repeat(ToolCallDelta), values)]
+            # The rules look at one fragment after the other.
+            if more:
+                return None
+            self._seen.frames += 1
             return tuple(self._put(call, text))
         except G4fliteError as error:
             return (error,)

@@ -130,14 +130,14 @@ class PartialCall:
             self.text.write(text)
         return text
 
-    def skim(self, text: str) -> bool:
-        """Do what `write` does with a further piece in ASCII that opens and closes nothing, in less time.
+    def skim(self, text: str, pieces: int = 1) -> bool:
+        """Do what `write` does with further pieces in ASCII that open and close nothing, in less time.
 
-        Return whether it was done.
+        `text` is all of them, joined.  Return whether it was done.
         """
         if not text.isascii() or self._pairs.high or not text or not self.nesting.skip(text):
             return False
-        self.pieces += 1
+        self.pieces += pieces
         self.text.write(text)
         return True
 
