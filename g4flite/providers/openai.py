@@ -302,8 +302,8 @@ class ChatReader:
         self._counts, self._timings = dict[str, Any](), dict[str, Any]()
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
-        # OpenRouter's reasoning, in the pieces that have come.
-        self._details: list[dict[str, Any]] = []
+        # OpenRouter's reasoning, in the pieces that have come, and whether the last delta had some.
+        self._details, self._has_details = list[dict[str, Any]](), False
         # How many characters of them may still come.
         self._left = limit
         # The words of a refusal, as many as its error keeps.
@@ -326,8 +326,8 @@ class ChatReader:
 
     @property
     def told(self) -> Mapping[type, Tell]:
-        # Once the model refuses, and behind a finish reason, it matters that a text comes.
-        if self._refusal or self._ending.finish is not None:
+        # Once the model refuses, and behind a finish reason, it matters that a text comes; and details are kept.
+        if self._refusal or self._ending.finish is not None or self._has_details:
             return {}
         told: dict[type, Tell] = {**self._calls.told}
         # While a `<think>` tag may come, what the text says matters, and within one, it is the reasoning.
@@ -405,6 +405,7 @@ class ChatReader:
                     self._thought.add(piece.text)
                 yield piece
         details = delta.get("reasoning_details") or ()
+        self._has_details = bool(details)
         for detail in details if isinstance(details, list | tuple) else (details,):
             own = as_object(detail)
             if own:
