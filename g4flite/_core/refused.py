@@ -42,7 +42,10 @@ def check_refused(
     effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
     effort = extra.get("reasoning_effort", effort or options.get("reasoning_effort"))
     for rule in takes.refused:
-        if effort in rule.idle or not _concerns(rule, given) or not re.fullmatch(rule.models, model or ""):
+        # Most rules are about an option that is not given.
+        if given.get(rule.option) is None or effort in rule.idle or not _concerns(rule, given):
+            continue
+        if not re.fullmatch(rule.models, model or ""):
             continue
         what = f"{rule.option}={_kind_of(given[rule.option])!r}"
         if not rule.unsaid:

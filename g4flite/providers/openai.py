@@ -302,8 +302,8 @@ class ChatReader:
         self._counts, self._timings = dict[str, Any](), dict[str, Any]()
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
-        # OpenRouter's reasoning, in the pieces that have come.
-        self._details: list[dict[str, Any]] = []
+        # OpenRouter's reasoning, in the pieces that have come, and whether the last delta had some.
+        self._details, self._has_details = list[dict[str, Any]](), False
         # How many characters of them may still come.
         self._left = limit
         # The words of a refusal, as many as its error keeps.
@@ -316,8 +316,9 @@ class ChatReader:
         self._ran = set[str]()
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said, self._message = set[str](), dict[str, Any]()
-        # The ends of the text and of the reasoning that came in deltas.
-        self._text, self._thought = Tail(), Tail()
+        # The ends of the text and of the reasoning that came in deltas; None before the first reasoning.
+        self._text = Tail()
+        self._thought: Tail | None = None
         # The index of the choice that is read, "" before the first.
         self._place = ""
         # The token counts that came with the finish reason or behind it.
@@ -326,15 +327,15 @@ class ChatReader:
 
     @property
     def told(self) -> Mapping[type, Tell]:
-        # Once the model refuses, and behind a finish reason, it matters that a text comes.
-        if self._refusal or self._ending.finish is not None:
+        # Once the model refuses, and behind a finish reason, it matters that a text comes; and details are kept.
+        if self._refusal or self._ending.finish is not None or self._has_details:
             return {}
         told: dict[type, Tell] = {**self._calls.told}
         # While a `<think>` tag may come, what the text says matters, and within one, it is the reasoning.
         if self._think.off:
             told[str] = self._text.add
         if not self._think.open:
-            told[Reasoning] = self._thought.add
+            told[Reasoning] = self._add_thought if self._thought is None else self._thought.add
         return told
 
     @property
@@ -402,9 +403,10 @@ class ChatReader:
         if reasoning:
             for piece in reasoning_of(reasoning):
                 if isinstance(piece, Reasoning):
-                    self._thought.add(piece.text)
+                    self._add_thought(piece.text)
                 yield piece
         details = delta.get("reasoning_details") or ()
+        self._has_details = bool(details)
         for detail in details if isinstance(details, list | tuple) else (details,):
             own = as_object(detail)
             if own:
@@ -448,13 +450,19 @@ class ChatReader:
         if function := delta.get("function_call"):
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
 
+    def _add_thought(self, text: str) -> None:
+        """Note that a piece of reasoning came."""
+        self._thought = self._thought or Tail()
+        self._thought.add(text)
+
     def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return what of a whole message no delta held: other fields, and what is longer than its pieces."""
         said = self._said if self._said.isdisjoint(THOUGHTS) else self._said.union(THOUGHTS)
         unsaid = {key: value for key, value in message.items() if key not in said}
         for key, value in message.items():
             if key in said and isinstance(value, str) and key in ("content", *THOUGHTS[:4]):
-                unsaid[key] = (self._text if key == "content" else self._thought).rest(value)
+                tail = self._text if key == "content" else self._thought or Tail()
+                unsaid[key] = tail.rest(value)
         calls = message.get("tool_calls")
         if "tool_calls" in said and isinstance(calls, list) and self._calls.count < len(calls):
             unsaid["tool_calls"] = calls[self._calls.count :]

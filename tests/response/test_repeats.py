@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
-from g4flite._core.events import Finish, Native, ToolCallDelta
+from g4flite._core.events import Finish, Native, ToolCallDelta, TurnState
 from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
@@ -253,13 +253,27 @@ def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_pat
     last: list[str], problem: str
 ) -> None:
     events = call_pieces('{"a": "', *["piece "] * 80, *last)
-    items = said("openai", events)
-    assert items == parsed_each("openai", events)
+    # Of the pieces in one read, those behind the last that fits are told of one by one.
+    for reads in ([b"".join(events)], [*events[:3], b"".join(events[3:40]), *events[40:]], events):
+        items = said("openai", reads)
+        assert items == parsed_each("openai", reads)
     assert sum(isinstance(item, ToolCallDelta) for item in items) > 80
     *_, last_item, done = items
     assert not done
     assert problem in str(last_item)
     assert isinstance(last_item, ToolCallDelta) != bool(problem)
+
+
+def test_all_details_of_the_reasoning_are_kept() -> None:
+    texts = ["Oslo", " is", " in", " Norway"]
+    deltas = [{"reasoning_details": [{"type": "reasoning.text", "text": text}]} for text in texts]
+    events = [b"data: %b\n\n" % json.dumps({"choices": [{"index": 0, "delta": delta}]}).encode() for delta in deltas]
+    events.append(b'data: {"choices":[{"index":0,"delta":{"content":"Oslo"},"finish_reason":"stop"}]}\n\n')
+    for reads in events, [b"".join(events)]:
+        items = said("openai", reads)
+        assert items == parsed_each("openai", reads)
+        states = [item.value for item in items if isinstance(item, TurnState)]
+        assert states == [{"reasoning_details": [{"type": "reasoning.text", "text": "Oslo is in Norway"}]}]
 
 
 def test_the_elements_of_an_array_are_all_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

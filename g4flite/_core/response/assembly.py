@@ -106,8 +106,9 @@ and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index);
 huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, wraps
+from itertools import repeat
 from os import urandom
 from typing import Concatenate, Final, ParamSpec, TypeAlias
 
@@ -165,10 +166,11 @@ class ToolCalls:
         self._calls, self._first, self._closed = list[PartialCall](), 0, 0
         # The last call in each slot, and of all in the slot None; and the slots whose fragments are not read.
         self._slots: dict[str | int | None, PartialCall] = {}
-        self._skipped = set[str | int | None]()
+        # (Frozen sets, because most replies have no call: an empty one takes no memory.)
+        self._skipped = frozenset[str | int | None]()
         # The last call with each id, and the ids that were given out.
         self._by_id: dict[str, PartialCall] = {}
-        self._given: set[str] = set()
+        self._given = frozenset[str]()
         # What tells the calls apart, so far.
         self._seen = Readings()
         # The slots of the last fragment, if it had nothing but more of the last call's arguments.
@@ -243,24 +245,32 @@ class ToolCalls:
         return None
 
     @property
-    def told(self) -> Mapping[type, Callable[[str], object]]:
-        """What makes the items of the next piece behind a fragment that had arguments alone: see `Reader.told`."""
+    def told(self) -> Mapping[type, Callable[..., object]]:
+        """What makes the items of the next pieces behind a fragment that had arguments alone: see `Reader.told`."""
         return {ToolCallDelta: partial(self._grown, self._growing)} if self._growing is not None else {}
 
-    def _grown(self, keys: Slots, text: str) -> tuple[ToolCallDelta | G4fliteError, ...] | None:
-        """Return the items of a further fragment in these slots, None if the rules have to decide.
+    def _grown(self, keys: Slots, text: str, *more: str) -> Sequence[ToolCallDelta | G4fliteError] | None:
+        """Return the items of further fragments in these slots, None if the rules have to decide.
 
         Nothing that the rules look at has changed but the call itself, while `_growing` are the same slots.
         """
         call = self._slots[None]
         if self._growing is not keys or call.nesting.whole:
             return None
-        self._seen.frames += 1
+        whole = "".join((text, *more)) if more else text
         try:
-            if call.given and call.name and len(text) <= self._left and call.skim(text):
-                self._left -= len(text)
+            if call.given and call.name and len(whole) <= self._left and call.skim(whole, 1 + len(more)):
+                self._left -= len(whole)
+                self._seen.frames += 1 + len(more)
                 # In less time than by the class.
-                return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+                if not more:
+                    return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+                values = zip(repeat(call.index), repeat(call.given), repeat(call.name), (text, *more), strict=False)
+                return [*map(tuple.__new__, repeat(ToolCallDelta), values)]
+            # The rules look at one fragment after the other.
+            if more:
+                return None
+            self._seen.frames += 1
             return tuple(self._put(call, text))
         except G4fliteError as error:
             return (error,)
@@ -331,7 +341,7 @@ class ToolCalls:
         """Read no fragments in these slots: they belong to a call that the service carries out itself."""
         keys, self._growing = _keys(slots), None
         self._grow(0, places=sum(key not in self._skipped for key in keys))
-        self._skipped.update(keys)
+        self._skipped = self._skipped.union(keys)
 
     @_with_errors
     def stop(self, *slots: object) -> Pieces:
@@ -434,7 +444,7 @@ class ToolCalls:
         if here.id is None:
             self._by_id[part.id or ""], here.id = here, part.id
         else:
-            self._seen.passing.add(part.id or "")
+            self._seen.passing |= {part.id or ""}
         return here
 
     def _owner_of_slot(self, part: Fragment, here: PartialCall, last: PartialCall) -> PartialCall:
@@ -575,7 +585,7 @@ class ToolCalls:
         call.full_head = text.strip() not in ("", EMPTY)
         shared = [key for key in keys if key in self._slots]
         self._seen.numbered &= len(shared) < len(keys)
-        self._seen.shared.update(shared)
+        self._seen.shared = self._seen.shared.union(shared)
         if keys and isinstance(keys[0], int):
             self._seen.rising &= keys[0] > self._seen.highest
             self._seen.highest = keys[0]
@@ -584,10 +594,10 @@ class ToolCalls:
         self._seen.in_order &= name is not None
         self._calls.append(call)
         self._slots.update(dict.fromkeys([*keys, None], call))
-        self._skipped.difference_update(keys)
+        self._skipped = self._skipped.difference(keys)
         if id:
             if id in self._by_id:
-                self._seen.repeated.add(id)
+                self._seen.repeated |= {id}
             self._by_id[id] = call
         return call
 
@@ -615,7 +625,7 @@ class ToolCalls:
         if not call.given:
             fresh = call.id and call.id not in self._given
             call.given = call.id if fresh and call.id else f"call_{urandom(12).hex()}"
-            self._given.add(call.given)
+            self._given |= {call.given}
             text = call.text.getvalue()
         return ToolCallDelta(call.index, call.given, call.name or "", text)
 

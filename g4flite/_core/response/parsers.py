@@ -122,8 +122,8 @@ class Reader(Protocol):
         state, and what its other frames mean, depend on the text no further than the function knows that is told of
         it, None if nobody has to know.  The promise holds until the reader has read another frame.
 
-        For `ToolCallDelta`, the function makes the items of the next piece of the arguments, in the same place.  It
-        returns None if the frame has to be parsed.
+        For `ToolCallDelta`, the function makes the items of the next pieces of the arguments, in the same place.  It
+        returns None if the frames have to be told of one by one, or, of one frame, if it has to be parsed.
         """
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -264,8 +264,8 @@ class FrameParser:
         """
         kind, least = self._type, 2 * (len(known.before) + len(known.after))
         pairs = self._text_pairs if kind is str else self._reasoning_pairs
-        # A piece of a tool call, or what stands beside a text, costs more than to match its event.
-        if kind is ToolCallDelta or pairs.high or (known.beside and self._wants_beside):
+        # What stands beside a text costs more than to match its event.
+        if pairs.high or (known.beside and self._wants_beside):
             return None
         room, found = min(room, len(data) - place), None
         while room > least and (found := known.burst(data, place, place + room)) is None:
@@ -273,10 +273,15 @@ class FrameParser:
         if found is None:
             return None
         texts, stop, kept = found
+        tell: Any = self._tell
+        if kind is ToolCallDelta:
+            calls = tell(*texts) if len(texts) > 1 else None
+            self._matches = self._matches or calls is not None
+            return None if calls is None else (calls, stop)
         self._matches = True
         if kept:
             self.kept = kept
-        if (tell := self._tell) is not None:
+        if tell is not None:
             for text in texts:
                 tell(text)
         return texts if kind is str else [new(Reasoning, (text,)) for text in texts], stop

@@ -130,14 +130,14 @@ class PartialCall:
             self.text.write(text)
         return text
 
-    def skim(self, text: str) -> bool:
-        """Do what `write` does with a further piece in ASCII that opens and closes nothing, in less time.
+    def skim(self, text: str, pieces: int = 1) -> bool:
+        """Do what `write` does with further pieces in ASCII that open and close nothing, in less time.
 
-        Return whether it was done.
+        `text` is all of them, joined.  Return whether it was done.
         """
         if not text.isascii() or self._pairs.high or not text or not self.nesting.skip(text):
             return False
-        self.pieces += 1
+        self.pieces += pieces
         self.text.write(text)
         return True
 
@@ -206,7 +206,7 @@ class Readings:
         self.frames = 0
         # Which of the three readings fit so far, and the slots of several calls.
         self.numbered = self.identified = self.in_order = True
-        self.shared = set[str | int | None]()
+        self.shared = frozenset[str | int | None]()
         # Whether each call began at a higher index than the one before, and the last index.
         self.rising, self.highest = True, -1
         # Whether a fragment stood in another slot than the beginning of its call: then slots say nothing.
@@ -214,8 +214,8 @@ class Readings:
         # Whether each call began with an id of its own; the ids of several calls; ids in fragments of a call with
         # another id.
         self.own_ids = True
-        self.repeated = set[str]()
-        self.passing = set[str]()
+        self.repeated = frozenset[str]()
+        self.passing = frozenset[str]()
         # Whether arguments of a call came that the call that began last could have, too.
         self.mixed = False
 

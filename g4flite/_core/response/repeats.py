@@ -85,8 +85,9 @@ is_positive: Final = re.compile(POSITIVE).fullmatch
 Roles: TypeAlias = Mapping[str, str]
 # What comes out beside a text: the name and the value of a `Native`.
 Beside: TypeAlias = tuple[str, Any]
-# Told of a text.  For tool calls: returns the items of a piece of the arguments, or None if the frame has to be parsed.
-Tell: TypeAlias = Callable[[str], Any] | None
+# Told of a text.  For tool calls: told of a piece of the arguments or of several, and returns their items, or None if
+# their frames have to be parsed, or told of one by one.
+Tell: TypeAlias = Callable[..., Any] | None
 
 
 def fields(*, unread: tuple[str, ...] = (), kept: str = "", beside: str = "") -> Roles:
