@@ -138,13 +138,24 @@ def test_every_file_that_contributing_md_names_is_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     tree = text.partition("## The tree")[2].partition("## The way")[0]
     folders, missing = [""], []
-    for line in re.findall(r"^ {4}( *)([\w/.]+)", tree, re.MULTILINE):
+    for line in re.findall(r"^ {4}( *)([\w/.]+)(.*)", tree, re.MULTILINE):
         depth, name = len(line[0]) // 2, line[1]
         folders[depth:] = [name] if name.endswith("/") else []
-        path = ROOT.joinpath(*folders[:depth], name)
-        missing += [] if path.exists() else [str(path)]
-    named = re.findall(r"`((?:tests|examples)/[\w/.]*)`", text)
-    assert missing + [name for name in named if not (ROOT / name).exists()] == []
+        paths = [ROOT.joinpath(*folders[:depth], one) for one in (name, *re.findall(r"\b\w+\.py", line[2]))]
+        # What is said of a folder may name a file in the folder.
+        missing += [str(path) for path in paths if not (path.exists() or (paths[0] / path.name).exists())]
+    assert missing == []
+
+
+def test_every_file_that_a_table_or_a_text_of_contributing_md_names_is_there() -> None:
+    text = "".join((ROOT / page).read_text() for page in ("CONTRIBUTING.md", "tests/README.md"))
+    named = set(re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|md)|(?:tests|examples)/[\w/]*/)`", text))
+    places = (ROOT, PACKAGE, PACKAGE / "_core", PACKAGE / "providers")
+    assert {name for name in named if not any((place / name).exists() for place in places)} == {"providers/acme.py"}
+
+
+def test_contributing_md_is_a_page() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 115
 
 
 def test_the_public_names_are_those_of_all_and_each_can_be_imported() -> None:
