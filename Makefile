@@ -22,7 +22,7 @@ help:
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
-	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see CONTRIBUTING.md"
+	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
 	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("*.md", "examples/**/*.md")
+PAGES = ("*.md", "examples/**/*.md", "tests/*.md")
 CODE = re.compile(r"^( *)```.*?^\1```$|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 # [text](link "title"), [name]: link, <img src="link">; and [text][name].
 LINK = re.compile(

@@ -12,6 +12,7 @@ from g4flite._core.events import Reasoning
 from tests.benchmarks import check, contenders, decode, guide, inside, run, server, table
 from tests.benchmarks.rows import ROWS
 from tests.real_streams import DISTINCT, PIECES, STREAMS, WORDS
+from tests.rows import rows
 
 
 def entry(shown: str, *, least: bool = False, target: float = 5.0, **values: list[float]) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def test_a_figure_is_a_median_or_a_ratio_to_the_floor_or_a_difference_from_the_f
     assert table.figure(entry("ratio", g4flite=[1.0]), "g4flite") is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "shown"), [(None, "-"), (0.1234, "0.12"), (1.456, "1.46"), (34.56, "34.6"), (7.0, "7"), (1234.5, "1,234")]
 )
 def test_numbers_are_shown_with_three_digits(value: float | None, shown: str) -> None:
@@ -82,8 +83,8 @@ def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks()
         guide.placed("nothing", results)
 
 
-@pytest.mark.parametrize("kind", ["~openai", "~ollama"])
-@pytest.mark.parametrize("group", [1, 64, -100])
+@rows("kind", ["~openai", "~ollama"])
+@rows("group", [1, 64, -100])
 def test_the_server_sends_realistic_streams(kind: str, group: int) -> None:
     sent = b"".join(server.reply(kind, group, 700))
     # Without the framing of the HTTP chunks.
@@ -93,8 +94,8 @@ def test_the_server_sends_realistic_streams(kind: str, group: int) -> None:
     assert contenders.settings(kind, "http://host.test")["provider"] == kind[1:]
 
 
-@pytest.mark.parametrize("kind", contenders.PROVIDERS)
-@pytest.mark.parametrize("group", [1, 64])
+@rows("kind", contenders.PROVIDERS)
+@rows("group", [1, 64])
 def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group: int) -> None:
     sent = b"".join(server.reply(kind, group, 131))
     assert sent.count(b"hello word") + sent.count(b"other text") == 131
@@ -112,8 +113,8 @@ def test_the_functions_that_the_benchmark_switches_off_exist_and_come_back() -> 
     assert switches() == before
 
 
-@pytest.mark.parametrize("read", decode.READS)
-@pytest.mark.parametrize("name", STREAMS)
+@rows("read", decode.READS)
+@rows("name", STREAMS)
 def test_a_realistic_stream_is_complete_and_holds_its_texts(name: str, read: str) -> None:
     reply = STREAMS[name]
     parser = providers.find(reply.provider).parser(2**20)

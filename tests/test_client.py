@@ -14,11 +14,12 @@ import g4flite
 from g4flite.testing import Emulator
 from tests.acme import ACME
 from tests.conftest import Driver, bare_environment, httpx
+from tests.rows import rows
 
 HEADERS = {"Authorization": "Bearer sk-s3cret-s3cret"}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "warned"),
     [
         ("http://somewhere.test", True),
@@ -34,7 +35,7 @@ HEADERS = {"Authorization": "Bearer sk-s3cret-s3cret"}
         ("http://[::1]:1", False),
     ],
 )
-@pytest.mark.parametrize("pooled", [True, False])
+@rows("pooled", [True, False])
 def test_a_key_over_plain_http_to_another_machine_raises_a_warning(url: str, warned: bool, pooled: bool) -> None:
     def call(headers: dict[str, str]) -> None:
         if pooled:
@@ -60,7 +61,7 @@ def test_a_placeholder_is_not_a_key_and_raises_no_warning() -> None:
     assert caught == []
 
 
-@pytest.mark.parametrize("verify", [False, True, "/etc/ca.pem", 0])
+@rows("verify", [False, True, "/etc/ca.pem", 0])
 def test_verify_is_a_tls_context_and_cannot_be_switched_off(verify: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext, .* TLS is always verified"):
         g4flite.stream("cromicle", "Hi", base_url="https://127.0.0.1:1", verify=verify)

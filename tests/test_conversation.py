@@ -23,6 +23,7 @@ from g4flite.conversation import summed
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script
 from tests.acme import ACME, MARKED
 from tests.conftest import Driver
+from tests.rows import rows
 
 SECRET = "sk-s3cret-s3cret"
 CALL = ToolCall("", "weather", '{"city": "Oslo"}')
@@ -938,7 +939,7 @@ def test_the_caller_s_http_client_is_used(driver: Driver, server: Emulator) -> N
     assert len(server.exchanges) == 2
 
 
-@pytest.mark.parametrize(
+@rows(
     ("settings", "said"),
     [
         ({"approve": True}, "approve= must be a function, not bool"),

@@ -19,6 +19,7 @@ import uvicorn
 from g4flite import NotFoundError
 from g4flite.testing import Emulator, Script
 from tests.conftest import bare_environment
+from tests.rows import rows
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 # These run in this process.
@@ -175,6 +176,6 @@ def test_the_local_demo_says_what_to_start() -> None:
     assert "ollama serve" in done.stdout
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@rows("path", EXAMPLES)
 def test_an_example_is_short(path: Path) -> None:
     assert 5 <= len(path.read_text().splitlines()) <= 35

@@ -11,6 +11,7 @@ from g4flite import providers
 from g4flite.testing import Emulator, Script
 from tests.apps.test_guides import prose
 from tests.blocks import GUIDES, Block, blocks, environment
+from tests.rows import rows
 
 WRITTEN = sorted(path for path in GUIDES.glob("*.md") if path.stem not in providers.names())
 # Verbs that do not say what happens.
@@ -26,7 +27,7 @@ def written(path: Path) -> str:
     return re.sub(r"<!-- .*? -->.*?<!-- .*? -->", "", path.read_text(), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
+@rows("path", WRITTEN)
 def test_a_guide_takes_two_screens(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= 100
@@ -35,7 +36,7 @@ def test_a_guide_takes_two_screens(path: Path) -> None:
     assert wide == []
 
 
-@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.stem)
+@rows("path", WRITTEN)
 def test_a_guide_says_precisely_what_happens(path: Path) -> None:
     assert re.findall(VAGUE, prose(written(path)), re.IGNORECASE) == []
 

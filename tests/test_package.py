@@ -66,29 +66,30 @@ UNNEEDED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("provider", "path"),
-    [
-        ("openai", "/v1"), ("openai-responses", "/v1"), ("anthropic", ""), ("gemini", ""), ("ollama", ""),
-        ("cohere", ""), ("openrouter", "/v1"), ("mistral", "/v1"),
-    ],
-)  # fmt: skip
-def test_a_plain_stream_loads_nothing_that_it_does_not_need(provider: str, path: str) -> None:
+PATHS = {
+    "openai": "/v1", "openai-responses": "/v1", "anthropic": "", "gemini": "", "ollama": "", "cohere": "",
+    "openrouter": "/v1", "mistral": "/v1",
+}  # fmt: skip
+
+
+def test_a_plain_stream_loads_nothing_that_it_does_not_need() -> None:
+    """One process asks all providers; the first that loads a part is told of it."""
     code = """
-import asyncio, sys
+import asyncio, json, sys
 import g4flite
-provider, base_url, *unneeded = sys.argv[1:]
-def ask():
-    return g4flite.stream(provider, "Hi", base_url=base_url, api_key="sk-test-1", model="m")
+url, paths, *unneeded = sys.argv[1:]
 async def read():
-    print("".join([text async for text in ask()]))
-print("".join(ask()))
-asyncio.run(read())
-print(*sorted({f"g4flite.{name}" for name in unneeded} & {*sys.modules}))
+    return "".join([text async for text in ask()])
+for provider, path in json.loads(paths).items():
+    def ask():
+        return g4flite.stream(provider, "Hi", base_url=url + path, api_key="sk-test-1", model="m")
+    texts = "".join(ask()), asyncio.run(read())
+    print(provider, *texts, sorted({f"g4flite.{name}" for name in unneeded} & {*sys.modules}))
 """
     assert all((PACKAGE / f"{name.replace('.', '/')}.py").exists() for name in UNNEEDED)
     with Emulator() as server:
-        assert interpret(code, provider, server.url + path, *UNNEEDED) == "You said: Hi\nYou said: Hi\n\n"
+        told = interpret(code, server.url, json.dumps(PATHS), *UNNEEDED)
+    assert told.splitlines() == [f"{provider} You said: Hi You said: Hi []" for provider in PATHS]
 
 
 @rows("path", sorted(PACKAGE.rglob("*.py")))
@@ -138,13 +139,24 @@ def test_every_file_that_contributing_md_names_is_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     tree = text.partition("## The tree")[2].partition("## The way")[0]
     folders, missing = [""], []
-    for line in re.findall(r"^ {4}( *)([\w/.]+)", tree, re.MULTILINE):
+    for line in re.findall(r"^ {4}( *)([\w/.]+)(.*)", tree, re.MULTILINE):
         depth, name = len(line[0]) // 2, line[1]
         folders[depth:] = [name] if name.endswith("/") else []
-        path = ROOT.joinpath(*folders[:depth], name)
-        missing += [] if path.exists() else [str(path)]
-    named = re.findall(r"`((?:tests|examples)/[\w/.]*)`", text)
-    assert missing + [name for name in named if not (ROOT / name).exists()] == []
+        paths = [ROOT.joinpath(*folders[:depth], one) for one in (name, *re.findall(r"\b\w+\.py", line[2]))]
+        # What is said of a folder may name a file in the folder.
+        missing += [str(path) for path in paths if not (path.exists() or (paths[0] / path.name).exists())]
+    assert missing == []
+
+
+def test_every_file_that_a_table_or_a_text_of_contributing_md_names_is_there() -> None:
+    text = "".join((ROOT / page).read_text() for page in ("CONTRIBUTING.md", "tests/README.md"))
+    named = set(re.findall(r"`((?:[\w-]+/)*[\w-]+\.(?:py|md)|(?:tests|examples)/[\w/]*/)`", text))
+    places = (ROOT, PACKAGE, PACKAGE / "_core", PACKAGE / "providers")
+    assert {name for name in named if not any((place / name).exists() for place in places)} == {"providers/acme.py"}
+
+
+def test_contributing_md_is_a_page() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 115
 
 
 def test_the_public_names_are_those_of_all_and_each_can_be_imported() -> None:
@@ -163,7 +175,7 @@ CLASSES = [found for name in g4flite.__all__ if isinstance(found := getattr(g4fl
 NAMED_BY_THEIR_MODULE = {"HttpClient", "JsonLinesParser", "TextParser"}
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+@rows("kind", CLASSES)
 def test_a_public_class_is_called_by_the_package(kind: type) -> None:
     home = "g4flite" if kind.__name__ not in NAMED_BY_THEIR_MODULE else f"g4flite.{g4flite._HOME[kind.__name__]}"
     assert kind.__module__ == home
@@ -184,7 +196,7 @@ def test_a_type_checker_sees_the_names_that_the_package_has() -> None:
     assert told == g4flite._HOME
 
 
-@pytest.mark.parametrize("file", ["__init__.py", "providers/__init__.py", "testing/__init__.py"])
+@rows("file", ["__init__.py", "providers/__init__.py", "testing/__init__.py"])
 def test_a_misspelt_name_is_not_hidden_from_type_checkers(file: str) -> None:
     tree = ast.parse((PACKAGE / file).read_text())
     hooks = [(parent, node) for parent in ast.walk(tree) for node in ast.iter_child_nodes(parent)
@@ -240,7 +252,7 @@ def test_the_readme_has_no_dead_link_on_the_page_of_an_index() -> None:
     assert "getting started (`examples/guides/getting-started.md`)" in text
 
 
-@pytest.mark.parametrize(
+@rows(
     ("link", "shown"),
     [
         ("[the guide](a/b.md)", "the guide (`a/b.md`)"),

@@ -14,6 +14,7 @@ import pytest
 import g4flite
 from tests import soak
 from tests.conftest import bare_environment
+from tests.rows import rows
 
 pytestmark = [pytest.mark.heavy, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 WHOLE = soak.Job(1, "whole", "cromicle", pooled=False, moment=0.5)
@@ -61,7 +62,7 @@ def test_a_leak_is_reported(keep: Callable[[list[Any]], None], what: str, monkey
         getattr(thing, "close", lambda: None)()
 
 
-@pytest.mark.parametrize(
+@rows(
     ("kind", "text", "error", "ended"),
     [
         ("whole", ANSWER[:-1], None, True),
@@ -84,7 +85,7 @@ def test_a_wrong_end_of_a_stream_is_reported(
         WHOLE._replace(kind=kind).judge(stream, [text], error, ended=ended)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("kind", "text", "error", "outcome"),
     [
         ("whole", ANSWER, None, "whole"),

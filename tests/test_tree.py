@@ -1,6 +1,7 @@
 """The tree of the tests: each file is called after the module that it tests, so that the one is found by the other.
 
-`tests/core/test_request_keys.py` tests `g4flite/_core/request.py`: `test_`, the module, and perhaps a topic.
+`tests/core/test_request_keys.py` tests `g4flite/_core/request.py`: `test_`, the module, and perhaps a topic.  A folder
+inside a wing is that of the package with its name.
 """
 
 from collections.abc import Iterable
@@ -41,11 +42,12 @@ def strays(tests: Path, package: Path, whole: Iterable[tuple[str, str]] = WHOLE)
     """Return the files that are called after no module of their wing, and the exceptions that no file needs."""
     found, unused = list[str](), set(whole)
     for wing, folder in WINGS.items():
-        names, others = modules(package / folder), {name for at, name in whole if at == wing}
-        for path in sorted((tests / wing).glob("test_*.py")):
-            name = module_of(path.stem, names | others)
+        others = {name for at, name in whole if at == wing}
+        for path in sorted((tests / wing).rglob("test_*.py")):
+            inside = path.parent.relative_to(tests / wing)
+            name = module_of(path.stem, modules(package / folder / inside) | others)
             if name is None:
-                found.append(f"{wing}/{path.name}")
+                found.append(path.relative_to(tests).as_posix())
             unused.discard((wing, name or ""))
     return found + [f"{wing}/test_{name}" for wing, name in sorted(unused)]
 
@@ -64,9 +66,11 @@ def test_a_file_may_have_a_topic_and_belongs_to_the_longest_name() -> None:
 def test_a_file_that_is_called_after_no_module_is_a_stray(tmp_path: Path) -> None:
     files = ["package/_core/urls.py", "package/apps/chat/__init__.py", "package/providers/__init__.py",
              "tests/core/test_urls_wrong.py", "tests/core/test_ends.py", "tests/apps/test_chat.py",
-             "tests/apps/test_urls.py", "tests/providers/test_init.py", "tests/server/test_all_ends.py"]  # fmt: skip
+             "tests/apps/test_urls.py", "tests/providers/test_init.py", "tests/server/test_all_ends.py",
+             "package/apps/chat/session.py", "tests/apps/chat/test_session.py",
+             "tests/apps/chat/test_urls.py"]  # fmt: skip
     for file in files:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     found = strays(tmp_path / "tests", tmp_path / "package")
-    assert found == ["core/test_ends.py", "apps/test_urls.py", "providers/test_all"]
+    assert found == ["core/test_ends.py", "apps/chat/test_urls.py", "apps/test_urls.py", "providers/test_all"]

@@ -34,6 +34,7 @@ from g4flite.apps.chat import markdown
 from g4flite.apps.chat.session import HELP, Session, decide
 from g4flite.testing import Emulator, Finish, Script
 from tests.conftest import bare_environment
+from tests.rows import rows
 
 SECRET = "sk-s3cret-s3cret"
 USER = {"role": "user", "content": "Hello"}
@@ -71,7 +72,7 @@ def typed(*lines: Any, server: Emulator | None = None) -> Callable[[str], str]:
 # What a line means
 
 
-@pytest.mark.parametrize("line", ["Hello", " /tmp is full", "/tmp/x\nis full", "a /help"])
+@rows("line", ["Hello", " /tmp is full", "/tmp/x\nis full", "a /help"])
 def test_a_line_is_a_question(line: str) -> None:
     step = decide(replace(SAID, pending=(ASSISTANT,)), line)
     assert (step.do, step.session) == ("ask", replace(SAID, pending=({"role": "user", "content": line},)))
@@ -83,7 +84,7 @@ def test_a_session_is_printed_without_its_secrets() -> None:
     assert SECRET not in repr(NEW)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("line", "change", "said"),
     [
         ("/help", {}, HELP),
@@ -125,7 +126,7 @@ def test_save_and_load_take_the_path_of_a_file() -> None:
     assert decide(SAID, "/load ~/talk.jsonl") == ("load", SAID, "~/talk.jsonl")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("line", "message"),
     [
         ("/saev x", r"there is no command /saev \(did you mean '/save'\?\); Ctrl-D leaves"),
@@ -172,7 +173,7 @@ def test_an_empty_history_is_not_saved() -> None:
 # Which blocks of an answer are finished
 
 
-@pytest.mark.parametrize(
+@rows(
     ("done", "open_"),
     [
         ("", ""),
@@ -199,7 +200,7 @@ def test_a_block_is_finished_when_nothing_can_change_it_any_more(done: str, open
     assert markdown.finished(done + open_) == len(done)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@rows("size", [1, 2, 3, 7, 1000])
 def test_an_answer_has_the_same_blocks_at_any_split(size: int) -> None:
     text = "# a\n\nb\n\n1. c\n\n2. d\n\n```\ne\n\nf\n```\n- g\n\n-h\n\n2\n\ni\n"
     pieces = [text[start : start + size] for start in range(0, len(text), size)]

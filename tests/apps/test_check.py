@@ -29,6 +29,7 @@ from g4flite.testing.dialects import DIALECTS
 from tests.acme import MARKED
 from tests.apps.complaints import a_line
 from tests.open_protocols import GEMINI_ARRAY, WIRES, emulate, hear
+from tests.rows import rows
 
 OPEN = ("openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere")
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")
@@ -348,7 +349,7 @@ def judged(name: str | g4flite.Provider, *recordings: Recording) -> dict[str, Fi
 EVENTS = [event + b"\n\n" for event in CHAT.split(b"\n\n")[:-1]]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("at", "apart", "verdict"),
     [(0.1, 0.1, "pass"), (0.1, 0.0, "pass"), (3.0, 0.2, "pass"), (3.0, 0.001, "unknown")],
 )
@@ -371,7 +372,7 @@ CUT = g4flite.TruncatedStreamError("the reply was cut off; the text so far is in
 SLOW = g4flite.IdleTimeoutError("idle: no more text came for 3 s; raise it")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("left", "following", "verdict"),
     [
         (recorded(*EVENTS[:3], error=CUT), recorded(*EVENTS[:3]), "pass"),

@@ -140,7 +140,7 @@ def test_a_level_of_reasoning_reaches_the_provider(
     assert "there is no option 'instructions'; pass --system" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "value"),
     [("debug=true", True), ("tools=[1]", [1]), ("name=warm", "warm"), ('name="7"', "7"), ("name=a=b", "a=b"),
      ("name=", ""), ("name=null", None), ("name=" + "[" * 100_000, "[" * 100_000)],

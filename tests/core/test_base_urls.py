@@ -1,7 +1,5 @@
 """What is doubled or missing in a base URL: a table of wrong forms for every protocol, and the right ones."""
 
-import pytest
-
 from g4flite import providers
 from g4flite._core.base_urls import advice_on_base_url
 from tests.rows import rows
@@ -84,7 +82,7 @@ def test_a_wrong_path_is_named_and_mended(name: str, path: str, said: str, right
     assert advice(name, host + right) == ""
 
 
-@pytest.mark.parametrize(("name", "base_url", "said", "right"), AT_HOME)
+@rows(("name", "base_url", "said", "right"), AT_HOME)
 def test_at_the_service_s_own_host_the_public_base_url_is_right(
     name: str, base_url: str, said: str, right: str
 ) -> None:
@@ -109,7 +107,7 @@ def test_nothing_is_said_against_the_public_base_url(name: str) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "path"),
     [("openai", "/v1"), ("zai", "/v4"), ("openai", "/openai/v1"), ("openai", "/api/v1"), ("openai", "/a/b/v1beta"),
      ("anthropic", ""), ("anthropic", "/anthropic"), ("gemini", "/proxy/gemini"), ("ollama", ""), ("cohere", "/x"),

@@ -100,7 +100,7 @@ def test_a_wrong_base_url_of_the_environment_is_told_by_its_variable(
     assert told.replace(" or {}", "") in caught.value.spelled(lambda argument: "")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "base_url", "told"),
     [
         ("openai", "", "openai: base_url= is empty; leave it out for https://api.openai.com/v1"),
@@ -121,7 +121,7 @@ def test_a_base_url_that_cannot_be_used_is_told_what_a_right_one_is_like(name: s
     assert str(caught.value) == told
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "path", "told"),
     [
         ("openai", "", "'path: expected /v1/chat/completions'"),
@@ -212,7 +212,7 @@ def test_https_to_a_server_of_plain_http_says_so(
     assert str(caught.value) == f"{said}OLLAMA_HOST or base_url= to http://{place}/..."
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "command"),
     [
         ("ollama", "ollama serve"),
@@ -225,12 +225,12 @@ def test_the_start_of_each_local_server_is_known_by_its_port(name: str, command:
     assert f"`{command}" in how_to_start(providers.find(name).base_url)
 
 
-@pytest.mark.parametrize("url", ["http://10.0.0.7:11434", "http://127.0.0.1:9", "http://127.0.0.1", "https://h.test"])
+@rows("url", ["http://10.0.0.7:11434", "http://127.0.0.1:9", "http://127.0.0.1", "https://h.test"])
 def test_nothing_is_started_elsewhere(url: str) -> None:
     assert how_to_start(url) == ""
 
 
-@pytest.mark.parametrize(
+@rows(
     ("error", "python", "none"),
     [
         (g4flite.OptionError("no key", advice="[pass {api_key} or ]set A"), "no key; pass api_key= or set A",

@@ -5,8 +5,6 @@ import inspect
 import pickle
 from typing import Any
 
-import pytest
-
 import g4flite
 from g4flite._core import errors
 from tests.rows import rows
@@ -37,8 +35,8 @@ def test_every_error_class_is_public_documented_and_at_most_two_levels_deep(kind
     assert depth(kind) <= 2
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES if issubclass(kind, g4flite.StatusError)])
-@pytest.mark.parametrize("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy])
+@rows("kind", [kind for kind in CLASSES if issubclass(kind, g4flite.StatusError)])
+@rows("twin", [lambda e: pickle.loads(pickle.dumps(e)), copy.deepcopy])
 def test_a_status_error_keeps_its_fields_through_pickle_and_copy(kind: type[g4flite.StatusError], twin: Any) -> None:
     facts = {"status": 429, "body": "{}", "retry_after": 1.5, "should_retry": False, "code": 1302, "kind": "slow"}
     again = twin(kind("slow down", provider="acme", **facts))

@@ -16,6 +16,7 @@ from g4flite._core.exchange import READ, Opening, Run, Send, exchange
 from g4flite._core.response.reply import Head
 from g4flite._core.settings import Retry
 from tests.acme import ACME, MARKED
+from tests.rows import rows
 from tests.runs import NOW, run_of
 
 
@@ -39,7 +40,7 @@ def failing(status: int, body: bytes = b"", spec: g4flite.Provider = ACME, **hea
     return caught.value
 
 
-@pytest.mark.parametrize("status", [200, 201, 299])
+@rows("status", [200, 201, 299])
 def test_the_opening_holds_the_first_text_of_the_reply(status: int) -> None:
     texts, opening = play(ACME, Head(status, {}), [b"\xc3", b"\xa9", b"never read"])
     assert (texts, opening.ended) == (["\u00e9"], False)
@@ -75,7 +76,7 @@ def test_the_error_of_a_status_quotes_the_body() -> None:
     assert "'some text of { its own'" in str(failing(500, b"some text of\n{ its own"))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "advice"),
     [
         (400, "Bad Request; check the messages and options"),
@@ -100,7 +101,7 @@ def test_the_error_of_a_status_says_what_to_try(status: int, advice: str) -> Non
     assert advice in str(failing(status))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("location", "host"),
     [("https://moved.test/x?key=s3cret", "moved.test"), ("/login", "another path"), ("http://[x", "another place")],
 )
@@ -171,7 +172,7 @@ def test_a_secret_that_the_service_repeats_is_redacted() -> None:
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "seconds"),
     [
         ({}, None),
@@ -202,7 +203,7 @@ def test_a_provider_s_own_error_rule_wins_over_the_common_rules() -> None:
     assert type(failing(500, b" " * 5000 + b"Quota exceeded", spec)) is g4flite.RateLimitError
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "body", "headers", "kind"),
     [
         (403, b"<title>Just a moment...</title>", {}, g4flite.ChallengeError),
@@ -219,7 +220,7 @@ def test_a_challenge_page_is_distinguished_from_a_refusal(
     assert type(failing(status, body, **headers)) is kind
 
 
-@pytest.mark.parametrize("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
+@rows("kind", ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml"])
 def test_a_web_page_in_place_of_an_answer_is_malformed(kind: str) -> None:
     with pytest.raises(g4flite.MalformedReplyError, match=r"is (?i:[a-z/+]+ml), not an answer: '<h1>Log in</h1>'"):
         play(ACME, Head(200, {"content-type": kind}), [b"<h1>Log in</h1>\n"])

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 import g4flite
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "complaint"),
     [
         ("x-a", "1\r\nx-b: 2", "line break"),

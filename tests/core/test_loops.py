@@ -18,6 +18,7 @@ import g4flite
 from g4flite._core import loops
 from g4flite.testing import Emulator
 from tests.conftest import Driver, interpret
+from tests.rows import rows
 
 READERS: dict[str, Callable[[g4flite.Stream], Any]] = {
     "for": lambda stream: [chunk for chunk in stream],  # noqa: C416 - the loop is what is tested
@@ -128,7 +129,7 @@ READ: list[tuple[Callable[[], Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "loop", "whole"), READ)
+@rows(("make", "loop", "whole"), READ)
 def test_next_of_a_stream_says_what_to_write(make: Callable[[], Any], loop: str, whole: str) -> None:
     read = make()
     with pytest.raises(TypeError, match=f"{re.escape(f'is no iterator: write `{loop}` or `next(iter(')}") as caught:
@@ -137,8 +138,8 @@ def test_next_of_a_stream_says_what_to_write(make: Callable[[], Any], loop: str,
     assert iter(read) is not read
 
 
-@pytest.mark.parametrize(("make", "loop", "whole"), READ)
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@rows(("make", "loop", "whole"), READ)
+@rows("backend", ["asyncio", "trio"])
 def test_await_of_what_loops_read_says_what_to_write(
     make: Callable[[], Any], loop: str, whole: str, backend: str
 ) -> None:
@@ -166,7 +167,7 @@ AWAITING: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.mark.parametrize(("backend", "how"), [("trio", "await"), *(("asyncio", how) for how in AWAITING)])
+@rows(("backend", "how"), [("trio", "await"), *(("asyncio", how) for how in AWAITING)])
 def test_await_of_a_stream_says_what_to_write(backend: str, how: str) -> None:
     """Also where asyncio awaits it: Python's own error would name neither the stream nor a way out."""
 

@@ -50,7 +50,7 @@ def test_the_first_bytes_tell_the_media_type(data: bytes, media_type: str) -> No
     assert sniffed(data) == media_type
 
 
-@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+@rows("form", [bytes, bytearray, memoryview])
 def test_bytes_become_data(form: Any) -> None:
     assert taken("image_url", form(PNG)) == {"url": f"data:image/png;base64,{b64(PNG)}"}
     assert taken("image_url", {"url": form(PNG), "detail": "low"})["detail"] == "low"
@@ -133,7 +133,7 @@ def test_the_error_names_the_part_and_never_its_content(kind: str, given: Any, c
     assert "s3cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("role", ["system", "assistant", "tool"])
+@rows("role", ["system", "assistant", "tool"])
 def test_the_user_alone_shows_files_and_audio(role: str) -> None:
     for kind in ("file", "input_audio"):
         with pytest.raises(g4flite.MessagesError, match=f"message 1, part 1 is of the type '{kind}'; only"):

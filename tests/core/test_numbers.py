@@ -18,7 +18,7 @@ TEXTS = [DIGITS, f"-{DIGITS}", "1e400", "-1.5E+999", f"{DIGITS}.5", f"{DIGITS}e-
 KEPT = ["0", "-7", "1.5", "-0.0", "1e-999", "1e308", str(10**4000), '"1e400"', "true", "null", "[]", "{}"]
 
 
-@pytest.mark.parametrize("text", TEXTS)
+@rows("text", TEXTS)
 def test_a_number_that_python_cannot_hold_keeps_its_text(text: str) -> None:
     value = loads(f'{{"a": [{text}, 1, 1.5], "b": "{text}"}}')
     (number, *others), words = value["a"], value["b"]
@@ -27,7 +27,7 @@ def test_a_number_that_python_cannot_hold_keeps_its_text(text: str) -> None:
     assert dumps(value) == f'{{"a": [{text}, 1, 1.5], "b": "{text}"}}'
 
 
-@pytest.mark.parametrize("text", KEPT)
+@rows("text", KEPT)
 def test_other_values_are_those_of_json(text: str) -> None:
     value, other = json.loads(text), '"' + "\ud800\t" + '"'
     for found in (loads(text), scan(text, 0)[0], scan_exactly(text, 0)[0]):
@@ -95,27 +95,27 @@ PROVIDERS = ["openai", "openai-responses", "anthropic", "gemini", "cohere", "oll
 
 
 @rows("text", [*TEXTS, "12345678901234567890123", "NaN", "-0.0", "1e-999"])
-@pytest.mark.parametrize("name", PROVIDERS)
+@rows("name", PROVIDERS)
 def test_arguments_given_as_an_object_keep_each_number(name: str, text: str) -> None:
     expected = '{"a": [0.0, {"b": "x"}]}' if text == "1e-999" else f'{{"a": [{text}, {{"b": "x"}}]}}'
     (call,) = (item for item in read(name, raw(name, f'{{"a": [{text}, {{"b": "x"}}]}}')) if isinstance(item, ToolCall))
     assert (call.id, call.name, call.arguments) == ("c", "t", expected)
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@rows("name", PROVIDERS)
 def test_an_id_may_be_a_number_of_any_length(name: str) -> None:
     (call,) = (item for item in read(name, raw(name, '{"a": 1}', DIGITS)) if isinstance(item, ToolCall))
     assert (call.id, call.arguments) == (DIGITS, '{"a": 1}')
 
 
-@pytest.mark.parametrize("name", ["openai", "openai-responses", "cohere"])
+@rows("name", ["openai", "openai-responses", "cohere"])
 def test_arguments_given_as_text_stay_as_they_came(name: str) -> None:
     text = f'{{"a": {DIGITS}, "b": 1e400}}'
     (call,) = (item for item in read(name, raw(name, json.dumps(text))) if isinstance(item, ToolCall))
     assert call.arguments == text
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@rows("name", PROVIDERS)
 def test_arguments_that_are_no_json_are_malformed(name: str) -> None:
     *_, error = read(name, raw(name, f"{{{DIGITS}: 1}}"))
     assert type(error) is MalformedReplyError

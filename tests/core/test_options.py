@@ -8,6 +8,7 @@ import g4flite
 from g4flite._core.media import split_data_url
 from g4flite._core.messages import Message, arguments, normalise, parts, split_system, tool_names
 from g4flite._core.options import check_tools
+from tests.rows import rows
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}}
 
@@ -96,7 +97,7 @@ def test_check_tools_returns_the_function_of_each_tool() -> None:
     assert check_tools(()) == []
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tools", "complaint"),
     [
         ({"name": "add"}, "tools= must be a list, not dict"),

@@ -44,7 +44,7 @@ def test_an_argument_of_another_sdk_says_what_to_write(name: str, pooled: bool) 
     assert SAID[name] in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["api_key", "base_url", "proxy", "verify"])
+@rows("name", ["api_key", "base_url", "proxy", "verify"])
 def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
     with g4flite.Client("openai", model="m", api_key="sk-test-1") as client:
         with pytest.raises(g4flite.OptionError, match=f"'{name}'; it is a setting of the Client; set it there"):
@@ -56,7 +56,7 @@ def test_a_setting_of_the_client_is_not_taken_by_its_stream(name: str) -> None:
             g4flite.stream(client, "Hi", client=httpx.Client())
 
 
-@pytest.mark.parametrize("kind", [httpx.MockTransport, httpx.HTTPTransport, httpx.AsyncHTTPTransport])
+@rows("kind", [httpx.MockTransport, httpx.HTTPTransport, httpx.AsyncHTTPTransport])
 def test_a_transport_of_httpx_belongs_into_an_http_client(kind: Any) -> None:
     transport = kind(str) if kind is httpx.MockTransport else kind(verify=unused_context())
     for ask in (g4flite.Client, lambda name, **more: g4flite.stream(name, "Hi", **more)):

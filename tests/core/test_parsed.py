@@ -22,6 +22,7 @@ from g4flite._core.schemas import closed, is_strict, response_format, schema_of_
 from g4flite.providers.anthropic import accepted
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
+from tests.rows import rows
 
 SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {}}}}
 
@@ -438,7 +439,7 @@ PLACES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
+@rows("name", PLACES)
 def test_a_schema_stands_where_the_protocol_has_a_place_for_it(name: str) -> None:
     model, place = PLACES[name]
     schema = place(sent(name, model, Point))
@@ -446,7 +447,7 @@ def test_a_schema_stands_where_the_protocol_has_a_place_for_it(name: str) -> Non
     assert schema["additionalProperties"] is False
 
 
-@pytest.mark.parametrize(
+@rows(
     "model", ["claude-3-7-sonnet-latest", "claude-3-opus-20240229", "claude-2.1", "claude-instant-1.2",
               "claude-opus-4-20250514", "claude-opus-4-1", "anthropic/claude-sonnet-4"],
 )  # fmt: skip
@@ -498,7 +499,7 @@ MENDED: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "change"), MENDED)
+@rows(("given", "change"), MENDED)
 def test_claude_s_schema_is_mended_as_the_vendor_s_client_does(given: dict[str, Any], change: dict[str, Any]) -> None:
     assert accepted(given) == {key: value for key, value in {**given, **change}.items() if value is not None}
 
@@ -516,7 +517,7 @@ ANYTHING: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("schema", "said"), ANYTHING)
+@rows(("schema", "said"), ANYTHING)
 def test_claude_takes_no_schema_of_any_value(schema: dict[str, Any], said: str) -> None:
     form = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
     with pytest.raises(OptionError, match=f"response_format=: {said}.*which this service does not take"):

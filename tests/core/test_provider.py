@@ -40,7 +40,7 @@ def test_a_provider_is_frozen_and_has_no_other_fields() -> None:
         Provider("acme")  # type: ignore[call-arg,misc]
 
 
-@pytest.mark.parametrize("name", ["Authorization", "x-api-key", "cookie", "x-auth-token"])
+@rows("name", ["Authorization", "x-api-key", "cookie", "x-auth-token"])
 def test_the_repr_of_a_provider_shows_no_secret(name: str) -> None:
     spec = dataclasses.replace(ACME, headers={name: "Bearer s3cret", "x-plain": "{nonce}"})
     assert "s3cret" not in repr(spec)
@@ -118,7 +118,7 @@ def test_a_provider_that_cannot_work_is_refused(fields: dict[str, Any], complain
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["headers", "aliases", "options"])
+@rows("name", ["headers", "aliases", "options"])
 def test_nobody_can_change_a_provider_s_mappings(name: str) -> None:
     given = {"a": "b"} if name != "options" else {"a": (int,)}
     spec = dataclasses.replace(ACME, **{name: given})

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +11,7 @@ from tests.rows import rows
 PLAIN, SECURE = "http://api.acme.test/v1", "https://api.acme.test/v1"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "environment", "found"),
     [
         (PLAIN, {}, None),
@@ -94,7 +93,7 @@ def test_no_value_of_no_proxy_breaks_a_call(exempt: str) -> None:
     assert is_exempt("::1", 80, "http", exempt) in (True, False)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "public"),
     [
         ("http://user:p4ss@host:1/path", "http://host:1/path"),

@@ -7,6 +7,7 @@ import pytest
 import g4flite
 from g4flite._core.refused import check_refused
 from g4flite._core.takes import Refused, Takes
+from tests.rows import rows
 
 # A rule, the options, the fields of `extra`, and the end of the error; None means that nothing is refused.
 RULES: list[tuple[Refused, dict[str, Any], dict[str, Any], str | None]] = [
@@ -49,7 +50,7 @@ RULES: list[tuple[Refused, dict[str, Any], dict[str, Any], str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "options", "extra", "said"), RULES)
+@rows(("rule", "options", "extra", "said"), RULES)
 def test_a_rule_says_which_options_a_model_refuses(
     rule: Refused, options: dict[str, Any], extra: dict[str, Any], said: str | None
 ) -> None:

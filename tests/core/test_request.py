@@ -11,9 +11,10 @@ import g4flite
 from g4flite import Call, providers
 from g4flite._core.request import build, first_request, request_for_attempt
 from tests.acme import ACME, call
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("asked", "resolved"),
     [(None, "gpt-3.5-turbo"), ("gemini", "google-gemini"), ("gemini-pro", "google-gemini"), ("claude-v2", "claude-v2")],
 )
@@ -27,7 +28,7 @@ def test_the_provider_s_default_model_is_used_if_the_provider_has_a_default() ->
     assert call(ACME, model="anything").model == "anything"
 
 
-@pytest.mark.parametrize("model", ["", ".", "..", "a\r\nb", "a\x00", 3])
+@rows("model", ["", ".", "..", "a\r\nb", "a\x00", 3])
 def test_a_model_s_name_that_cannot_be_sent_is_refused(model: Any) -> None:
     with pytest.raises(g4flite.ModelNotFoundError, match="flowgpt: model= must be a string that is not empty"):
         g4flite.stream("flowgpt", "Hi", model=model)
@@ -40,7 +41,7 @@ def test_the_error_for_an_unknown_model_lists_the_models() -> None:
     assert "Dolphin-2.6-8x7B" in str(caught.value)
 
 
-@pytest.mark.parametrize("model", ["gemini-2.5-flash", "models/gemini-2.5-flash",
+@rows("model", ["gemini-2.5-flash", "models/gemini-2.5-flash",
                                    "publishers/google/models/gemini-2.5-flash"])  # fmt: skip
 def test_gemini_s_models_may_be_named_as_the_service_lists_them(model: str) -> None:
     asked = call(providers.GEMINI, model=model, api_key="k")
@@ -67,7 +68,7 @@ def test_options_are_checked_by_name_and_type() -> None:
         call(options={"temperature": float("nan")})
 
 
-@pytest.mark.parametrize("headers", [[("a", "b")], "a: b", 3])
+@rows("headers", [[("a", "b")], "a: b", 3])
 def test_headers_that_are_not_a_mapping_are_refused(headers: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="headers= must be a mapping of names to values, not"):
         g4flite.stream("cromicle", "Hi", headers=headers)
@@ -108,7 +109,7 @@ def test_a_template_that_names_an_unknown_field_is_refused() -> None:
         build(call(spec))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("signed", "complaint"),
     [
         *((value, f"signer returned a {type(value).__name__}; it must return a mapping") for value in (None, [1], "a")),
@@ -127,7 +128,7 @@ def test_a_header_is_checked_after_its_template_is_filled() -> None:
         build(call(spec))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1}, b"x"])
+@rows("value", [float("nan"), float("inf"), {1}, b"x"])
 def test_a_payload_that_is_not_json_is_refused(value: Any) -> None:
     spec = dataclasses.replace(ACME, payload=lambda call: {"x": value})
     with pytest.raises(g4flite.SpecError, match="the payload is not JSON"):

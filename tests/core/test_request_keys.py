@@ -47,7 +47,7 @@ def request(name: Any, **more: Any) -> Any:
     return built._replace(body=json.loads(built.body))
 
 
-@pytest.mark.parametrize("name", KEYED)
+@rows("name", KEYED)
 def test_the_error_for_a_missing_key_names_the_variable(name: str) -> None:
     base_url = "https://own.test" if name == "azure-openai" else None
     with pytest.raises(g4flite.OptionError) as caught:
@@ -83,7 +83,7 @@ def test_the_argument_wins_over_the_variable_and_the_first_variable_over_the_sec
     assert request("gemini", api_key=KEY).headers["x-goog-api-key"] == KEY
 
 
-@pytest.mark.parametrize("name", ["ollama", "llamacpp", "vllm", "lmstudio", "openai-compatible"])
+@rows("name", ["ollama", "llamacpp", "vllm", "lmstudio", "openai-compatible"])
 def test_a_key_is_optional_for_a_local_server(name: str) -> None:
     url = "http://127.0.0.1:8000"
     assert "authorization" not in request(name, base_url=url).headers
@@ -216,9 +216,7 @@ def test_the_error_asks_for_base_url_if_the_provider_has_no_public_address(monke
         g4flite.stream("azure-openai", "Hi", model="m", api_key=KEY)
 
 
-@pytest.mark.parametrize(
-    "name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "azure-openai"]
-)
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere", "azure-openai"])
 def test_a_model_has_to_be_named_if_there_is_no_default(name: str) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.ModelNotFoundError) as caught:
@@ -267,24 +265,22 @@ def test_the_extra_of_a_call_is_merged_into_the_extra_of_its_client() -> None:
     assert run.call.extra == {"options": {"num_ctx": 3, "top_k": 2}, "think": True}
 
 
-@pytest.mark.parametrize("name", ["openai-responses", "anthropic", "gemini", "cohere"])
-@pytest.mark.parametrize("wrong", ["any", {"type": "function"}, {"type": "function", "function": {"name": 5}}])
+@rows("name", ["openai-responses", "anthropic", "gemini", "cohere"])
+@rows("wrong", ["any", {"type": "function"}, {"type": "function", "function": {"name": 5}}])
 def test_a_tool_choice_of_an_unknown_form_is_refused(name: str, wrong: Any) -> None:
     with pytest.raises(g4flite.OptionError, match='tool_choice= must be "auto", "none", "required" or'):
         g4flite.stream(name, "Hi", model="m", api_key=KEY, tool_choice=wrong)
 
 
-@pytest.mark.parametrize("name", ["openai-responses", "gemini", "cohere", "ollama"])
-@pytest.mark.parametrize(
-    "wrong", [{}, {"type": "xml"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}]
-)
+@rows("name", ["openai-responses", "gemini", "cohere", "ollama"])
+@rows("wrong", [{}, {"type": "xml"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": {}}])
 def test_a_response_format_of_an_unknown_form_is_refused(name: str, wrong: Any) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.OptionError, match='response_format= must be {"type": "json_object"} or'):
         g4flite.stream(name, "Hi", model="m", api_key=key, response_format=wrong)
 
 
-@pytest.mark.parametrize("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"])
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "ollama"])
 def test_a_tool_of_an_unknown_form_is_refused(name: str) -> None:
     key = None if name == "ollama" else KEY
     with pytest.raises(g4flite.OptionError, match=f"^{name}: tool 1 is no"):
@@ -358,13 +354,13 @@ def test_empty_messages_alone_are_refused_as_what_they_are(role: str) -> None:
         g4flite.stream("anthropic", [{**SYSTEM, "content": " "}], model="m", api_key=KEY)
 
 
-@pytest.mark.parametrize("stop", [[1], [""], ""])
+@rows("stop", [[1], [""], ""])
 def test_a_stop_that_is_not_a_text_or_an_empty_text_is_refused(stop: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="stop= must be a text or a list of texts"):
         g4flite.stream("anthropic", "Hi", model="m", api_key=KEY, stop=stop)
 
 
-@pytest.mark.parametrize("name", KEYED)
+@rows("name", KEYED)
 def test_a_missing_key_and_a_missing_model_are_told_together(name: str) -> None:
     base_url = "https://own.test" if name == "azure-openai" else None
     with pytest.raises(g4flite.OptionError) as caught:

@@ -12,6 +12,7 @@ import g4flite
 from g4flite._core.schemas import function_of, schema_of_function, schema_of_type
 from tests.acme import ACME
 from tests.conftest import interpret
+from tests.rows import rows
 
 
 @dataclasses.dataclass
@@ -71,7 +72,7 @@ def test_the_arguments_of_a_call_are_converted() -> None:
     assert function_of(nothing).arguments({}) == ((), {})
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "said"),
     [
         ({}, "city: Missing required argument"),
@@ -106,7 +107,7 @@ def unknown(loop: dataclasses.Field[int], other: memoryview) -> None:
     pass
 
 
-@pytest.mark.parametrize(
+@rows(
     ("function", "said"),
     [
         (unannotated, r"'unannotated' has no annotations, .*; annotate it, like def unannotated\(city: str\)"),

@@ -45,7 +45,7 @@ HEADERS = {"Authorization": f"Bearer {SECRET}", "X-Own": SECRET}
 # What is secret
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "secret"),
     [
         ("Authorization", "x", True),
@@ -60,17 +60,17 @@ def test_a_value_is_secret_by_its_name(name: str, value: str, secret: bool) -> N
     assert is_secret(name, value) is secret
 
 
-@pytest.mark.parametrize("name", ["api_key", "access%5Ftoken", "code", "sig", "X-Amz-Signature", "x_sig"])
+@rows("name", ["api_key", "access%5Ftoken", "code", "sig", "X-Amz-Signature", "x_sig"])
 def test_a_parameter_is_secret_by_its_name(name: str) -> None:
     assert is_secret_parameter(name)
 
 
-@pytest.mark.parametrize("name", ["alt", "api-version", "encode", "country_code", "design", "signal", "assigned"])
+@rows("name", ["alt", "api-version", "encode", "country_code", "design", "signal", "assigned"])
 def test_most_parameters_are_not_secret(name: str) -> None:
     assert not is_secret_parameter(name)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "secret"),
     [
         ("x-own", "hunter2", True),
@@ -102,7 +102,7 @@ def test_the_secrets_of_a_request_are_its_key_and_what_the_caller_gave() -> None
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "forms"),
     [
         ("short", []),
@@ -144,7 +144,7 @@ def test_a_short_field_and_a_field_of_several_words_are_not_secret_elsewhere() -
 # How a secret is blotted out
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "redacted"),
     [
         ("", ""),
@@ -171,7 +171,7 @@ def test_a_secret_is_redacted_even_if_the_secret_is_cut_off(text: str, redacted:
     assert stars.replace("*", "") == redacted.replace("*", "")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("data", "shown"),
     [
         (b"a s3cret-key, and s3cret-k", b"a **********, and ********"),
@@ -250,7 +250,7 @@ def test_a_key_is_in_no_error_log_or_repr(
     assert SECRET not in "".join(shown)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "said"),
     [
         ("", ""),
@@ -294,7 +294,7 @@ def test_a_header_of_the_provider_s_own_is_a_secret_by_its_name_alone() -> None:
     assert secrets_of(headers, ("user-agent", "x-version"), "") == (SECRET, "2024-10-21")
 
 
-@pytest.mark.parametrize("length", range(1, 9))
+@rows("length", range(1, 9))
 def test_a_secret_that_is_cut_off_is_redacted_from_six_characters_on(length: int) -> None:
     begun = "abcdefgh"[:length]
     said = begun if length < 6 else "***"
@@ -388,14 +388,14 @@ def test_the_scheme_of_a_login_and_the_beginning_of_an_escaped_form_are_no_begin
         assert redact(said, secrets) == said
 
 
-@pytest.mark.parametrize(("before", "after"), [("", ""), ("a", ""), ("ab", "c"), ("abc", "cd"), ("", "x"), ("é", "é")])
+@rows(("before", "after"), [("", ""), ("a", ""), ("ab", "c"), ("abc", "cd"), ("", "x"), ("é", "é")])
 def test_a_secret_is_found_in_base64_wherever_it_stands(before: str, after: str) -> None:
     for secret in ("s3cret-key", "s3cret-key1", "s3cret-key12"):
         said = base64.b64encode(f"{before}{secret}{after}".encode()).decode()
         assert len(redact(f"<{said}>", [secret]).replace("***", "")) <= 2 + 2 * 4 + len(before + after) * 2
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "shown"),
     [
         (r"no key sk-a\/b+...", "no key ***..."),
@@ -591,7 +591,7 @@ REPEATED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", REPEATED)
+@rows("form", REPEATED)
 def test_a_header_is_secret_in_each_form_in_which_a_service_repeats_it(form: str) -> None:
     header, said = REPEATED[form]
     secrets = forms_of([header])

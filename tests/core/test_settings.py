@@ -19,7 +19,7 @@ def test_a_number_of_retries_stands_for_a_retry_with_the_defaults() -> None:
     assert pickle.loads(pickle.dumps(own)) == own
 
 
-@pytest.mark.parametrize(
+@rows(
     "fields",
     [
         {"times": -1},
@@ -46,7 +46,7 @@ def test_the_wait_doubles_up_to_the_cap_with_full_jitter() -> None:
     assert Retry(times=0).wait(1, error, lambda: 1.0) is None
 
 
-@pytest.mark.parametrize(("asked", "wait"), [(0, 0), (7.5, 7.5), (60, 60), (60.1, None), (3600, None)])
+@rows(("asked", "wait"), [(0, 0), (7.5, 7.5), (60, 60), (60.1, None), (3600, None)])
 def test_a_wait_that_the_service_asks_for_is_kept_up_to_a_limit(asked: float, wait: float | None) -> None:
     error = g4flite.RateLimitError("slow down", status=429, retry_after=asked)
     assert Retry().wait(1, error, lambda: 1.0) == wait

@@ -13,6 +13,7 @@ from g4flite._core.messages import normalise
 from g4flite._core.provider import Call
 from g4flite._core.state import ROUNDS, account, origin, prefixes, with_states
 from g4flite._core.takes import Takes
+from tests.rows import rows
 
 OWN = {"type": "thinking", "signature": "x"}
 HI = {"role": "user", "content": "Hi"}
@@ -56,7 +57,7 @@ def test_messages_without_state_stay_as_they_are() -> None:
     assert with_states(asked, Takes()) == [*asked.messages]
 
 
-@pytest.mark.parametrize("bound", ["provider", "model", "account"])
+@rows("bound", ["provider", "model", "account"])
 def test_a_state_goes_back_to_where_it_came_from(bound: str) -> None:
     asked = call(HI, json.loads(json.dumps(answer())), HI)
     assert sent(asked, bound) == ([None, PARTS, None], [])
@@ -64,7 +65,7 @@ def test_a_state_goes_back_to_where_it_came_from(bound: str) -> None:
     assert asked.messages[1]["state"]["provider"] == "anthropic"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("settings", "bound", "why"),
     [
         ({"provider": "openai"}, "provider", "it belongs to another provider anthropic"),
@@ -147,7 +148,7 @@ def test_bound_states_go_back_if_nothing_before_them_was_changed() -> None:
     assert (states[1::2], dropped) == ([PARTS] * 3, [])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("changed", "kept", "why"),
     [
         (0, 0, "message 1 was changed"),
@@ -229,8 +230,8 @@ def test_a_change_of_the_tools_leaves_the_states_out() -> None:
     assert dropped[0] == "message 2: its state is left out, because the tools were changed"
 
 
-@pytest.mark.parametrize("changed", [1, 3])
-@pytest.mark.parametrize("change", [{"state": None}, {"partial": True}])
+@rows("changed", [1, 3])
+@rows("change", [{"state": None}, {"partial": True}])
 def test_a_state_that_was_taken_out_leaves_out_the_states_behind_it(changed: int, change: Any) -> None:
     messages = history()
     messages[changed] |= change

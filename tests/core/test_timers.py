@@ -257,7 +257,7 @@ def test_a_request_head_that_was_never_written_is_not_sent_with_the_next_attempt
     assert stream.calls == [("write", 7, 10)]
 
 
-@pytest.mark.parametrize("name", ["connect", "first_token", "idle", "total"])
+@rows("name", ["connect", "first_token", "idle", "total"])
 def test_a_timer_may_run_for_a_billion_seconds(name: str) -> None:
     assert getattr(Timeout(**{name: 1e9}), name) == 1e9
     with pytest.raises(g4flite.OptionError, match=f"^{spelled(name)} must be a positive number"):

@@ -12,6 +12,7 @@ import pytest
 import g4flite
 from g4flite import ToolCall, tool_result
 from g4flite._core.tools import MOST_SAID, Job, job_of, tools_of
+from tests.rows import rows
 
 CALL = ToolCall("c1", "weather", '{"city": "Oslo"}')
 FORM = {"type": "function", "function": {"name": "weather"}}
@@ -31,7 +32,7 @@ def weather(city: str, days: int = 1) -> str:
     return f"snow in {city} on {days} days"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("content", "sent"),
     [
         ("text", "text"),
@@ -65,7 +66,7 @@ def test_a_result_is_text_or_parts_or_json(content: Any, sent: Any) -> None:
     assert tool_result("c1", "a", error=True) == {**message, "content": "a", "is_error": True}
 
 
-@pytest.mark.parametrize("content", [float("nan"), object(), Place("Oslo", float("inf")), b"\xff", LOOP])
+@rows("content", [float("nan"), object(), Place("Oslo", float("inf")), b"\xff", LOOP])
 def test_a_result_that_is_not_json_is_refused_and_the_model_is_told(content: Any) -> None:
     with pytest.raises(g4flite.MessagesError, match="the result of a tool call is not JSON: .*; pass a text"):
         tool_result(CALL, content)
@@ -145,7 +146,7 @@ def test_a_tool_is_a_function_or_a_pair_of_its_form_and_a_function() -> None:
     assert tools_of([]) == {}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("tools", "said"),
     [
         ([FORM], r"tool 1 is a dict, which does not say what to call; give the pair \(dict, function\)"),
@@ -178,7 +179,7 @@ def test_a_function_that_does_not_tell_its_parameters_is_called_with_what_came()
     assert job.work.keywords == {"city": "Oslo"}  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("call", "said"),
     [
         (CALL._replace(name="now"), "there is no tool 'now'; the tools are weather"),
@@ -192,7 +193,7 @@ def test_a_function_that_does_not_tell_its_parameters_is_called_with_what_came()
         (CALL._replace(arguments='{"city": "Oslo", "x": 1}'), "the arguments are wrong: "),
     ],
 )
-@pytest.mark.parametrize("tool", [weather, (FORM, weather)])
+@rows("tool", [weather, (FORM, weather)])
 def test_the_model_is_told_what_is_wrong_with_a_call(call: ToolCall, said: str, tool: Any) -> None:
     job = job_of(call, tools_of([tool]))
     assert (job.work, job.result["is_error"], job.result["tool_call_id"]) == (None, True, "c1")

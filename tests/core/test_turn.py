@@ -44,7 +44,7 @@ def test_a_turn_that_is_not_complete_says_so() -> None:
     assert turn("Hel", state="closed") == {"role": "assistant", "content": "Hel", "partial": True}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("items", "parts"),
     [
         ([Reasoning("H"), Reasoning("m"), SIGNED, "Hello"], [{"reasoning": "Hm"}, SIGNED.value, "Hello"]),

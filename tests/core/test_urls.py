@@ -10,9 +10,10 @@ from g4flite._core.urls import check_base_url, check_proxy, complete_host, how_t
 from g4flite.testing import Emulator
 from tests.acme import ACME, call
 from tests.conftest import Driver
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "clean"),
     [
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
@@ -32,7 +33,7 @@ def test_base_url_replaces_scheme_and_host(url: str, clean: str) -> None:
     assert build(call(base_url=url)).url == f"{clean}/chat"
 
 
-@pytest.mark.parametrize(
+@rows(
     "url",
     [
         "", "host.test", "ftp://host.test", "//host.test", "http://", "http:///x", "http://host.test:port",
@@ -49,7 +50,7 @@ def test_a_bad_base_url_is_refused_and_its_password_is_not_shown(url: Any) -> No
     assert caught.value.provider == "cromicle"
 
 
-@pytest.mark.parametrize(
+@rows(
     "proxy",
     ["", "127.0.0.1:3128", "ftp://u:s3cret@host", "http://u:s3cret@[::1", "http://u:s3cret@host:port", "http://", 3,
      "http://ho st:1", "socks4://u:s3cret@host"],

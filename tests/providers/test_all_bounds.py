@@ -12,6 +12,7 @@ from g4flite._core.response.assembly import MOST_CALLS
 from g4flite._core.response.counts import LONGEST, MOST_NAMES, merged
 from g4flite.providers import responses
 from tests.providers.frames import chunk, read, sse
+from tests.rows import rows
 
 LIMIT = 2**18
 LONG = "a" * 20_000
@@ -67,7 +68,7 @@ FLOODS: dict[str, tuple[str, Callable[[int], Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("flood", FLOODS)
+@rows("flood", FLOODS)
 def test_what_a_reader_keeps_is_bounded(flood: str) -> None:
     name, frame = FLOODS[flood]
     assert kept_by(name, frame, 300 if len(sse(frame(0))) > len(LONG) else 4 * MOST_CALLS) < 3 * LIMIT

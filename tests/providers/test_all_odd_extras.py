@@ -153,8 +153,8 @@ def test_an_error_of_several_lines_is_read_between_lines(indent: int | None) -> 
 ODD_COUNTS = [float("nan"), "many", [1], {"details": 3}, {"completion_tokens_details": [1]}, True, 3]
 
 
-@pytest.mark.parametrize("value", ODD_COUNTS)
-@pytest.mark.parametrize("name", PLAIN)
+@rows("value", ODD_COUNTS)
+@rows("name", PLAIN)
 def test_token_counts_of_any_shape_cost_no_answer(name: str, value: Any) -> None:
     frames = {
         "openai": [{**said("a"), "usage": value}, {**STOP, "x_groq": value}, DONE],
@@ -190,7 +190,7 @@ def test_an_unknown_event_may_have_the_answer_s_fields_in_any_shape(name: str, v
     assert answer(name, sse(*odd, PLAIN[name][0], *odd, *PLAIN[name][1:])) == ("a", "", [])
 
 
-@pytest.mark.parametrize("frame", [
+@rows("frame", [
     {"choices": [{"delta": {"content": 5}}]}, {"choices": [{"delta": 3}]}, {"choices": [{"delta": {"tool_calls": 3}}]},
 ])  # fmt: skip
 def test_an_event_of_any_name_that_holds_a_part_of_the_answer_must_have_its_shape(frame: Any) -> None:
@@ -200,7 +200,7 @@ def test_an_event_of_any_name_that_holds_a_part_of_the_answer_must_have_its_shap
 
 @rows("kind", ["ping", "status", "message_start", "content_block_stop", "x"])
 @rows("value", [None, "", {}, False, [], 0])
-@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+@rows("name", [name for name in PLAIN if name != "ollama"])
 def test_an_error_that_is_null_or_empty_is_none(name: str, value: Any, kind: str) -> None:
     odd = (kind, {"type": kind, "error": value, "index": 9, "message": {}})
     assert answer(name, sse(odd, PLAIN[name][0], odd, *PLAIN[name][1:])) == ("a", "", [])
@@ -229,7 +229,7 @@ def test_a_number_that_python_cannot_hold_costs_no_answer(name: str, extra: str)
     assert answer(name, body_of(name, [{"x": 0}]).replace(b"{", b"{%b, " % extra.encode()) + body) == ("a", "", [])
 
 
-@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+@rows("name", [name for name in PLAIN if name != "ollama"])
 def test_an_event_that_holds_the_answer_must_be_json(name: str) -> None:
     first = PLAIN[name][0]
     kind = first[0] if isinstance(first, tuple) else "message"
@@ -237,8 +237,8 @@ def test_an_event_that_holds_the_answer_must_be_json(name: str) -> None:
     assert type(error) is g4flite.MalformedReplyError
 
 
-@pytest.mark.parametrize("said_so", ["Overloaded", '"Overloaded"', '{"message": "Overloaded'])
-@pytest.mark.parametrize("name", [name for name in PLAIN if name != "ollama"])
+@rows("said_so", ["Overloaded", '"Overloaded"', '{"message": "Overloaded'])
+@rows("name", [name for name in PLAIN if name != "ollama"])
 def test_an_event_named_error_is_the_service_s_error_whatever_it_holds(name: str, said_so: str) -> None:
     *items, error = read(name, sse(PLAIN[name][0], ("error", f"data: {said_so}")))
     assert isinstance(error, g4flite.OverloadedError | g4flite.ProviderError), error
@@ -254,12 +254,12 @@ ODD_CHUNKS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", ODD_CHUNKS)
+@rows("odd", ODD_CHUNKS)
 def test_a_chunk_that_holds_nothing_may_have_any_shape(odd: Any) -> None:
     assert answer("openai", sse(odd, said("a"), odd, STOP, odd, DONE)) == ("a", "", [])
 
 
-@pytest.mark.parametrize("odd", [
+@rows("odd", [
     {"candidates": None}, {"candidates": []}, {"candidates": [None]}, {"candidates": [{"content": None}]}, {},
     {"candidates": [{"content": {"parts": None}}]}, {"candidates": {"content": {"parts": [{}]}}}, {"promptFeedback": 3},
     {"candidates": [{"index": 1, "content": {"parts": [{"text": "no"}]}}]}, {"candidates": [{"logprobsResult": 3}]},
@@ -335,7 +335,7 @@ def test_an_unknown_coding_over_bytes_that_are_no_text_is_malformed(driver: Driv
             driver.collect("openai", "Hi", **call("openai", server, body, content_encoding="squash"))
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@rows("name", PLAIN)
 def test_raw_control_characters_and_a_byte_order_mark_cost_no_answer(name: str) -> None:
     body = body_of(name, PLAIN[name]).replace(b'"a"', b'"a\tb\x1f"')
     for start in (b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\n\xef\xbb\xbf" if name == "gemini" else b""):
@@ -352,7 +352,7 @@ def test_a_byte_order_mark_before_a_json_array_is_left_out() -> None:
 # Ids and names.
 
 
-@pytest.mark.parametrize(("value", "name"), [(7, "7"), ("x" * 445, "x" * 445), ("a\ud83d", "a\ufffd"), ([], None)])
+@rows(("value", "name"), [(7, "7"), ("x" * 445, "x" * 445), ("a\ud83d", "a\ufffd"), ([], None)])
 def test_ids_and_models_are_texts(value: Any, name: str | None) -> None:
     bodies = {
         "openai": sse(json_line({**said("a"), "id": value, "model": value}), STOP, DONE),

@@ -217,7 +217,7 @@ def test_each_row_of_the_table_holds_in_every_driver(name: str, driver: Driver, 
             assert json.loads(server.exchanges[-1].body) == body(name, messages, tools), case
 
 
-@pytest.mark.parametrize("case", TAKEN)
+@rows("case", TAKEN)
 def test_a_key_goes_out_to_the_services_that_take_it(case: str) -> None:
     _, messages, tools = CASES[case]
     sent = {name for name in providers.names() if not refused(lambda name=name: body(name, messages, tools))}  # type: ignore[misc]

@@ -8,11 +8,10 @@ events that the service streams.  Each row names what may differ.
 import json
 from typing import Any
 
-import pytest
-
 from g4flite import tool_result
 from tests.providers.frames import DONE, STOP, chunk, said, sse
 from tests.providers.test_all_turns import COMPLETED, QUESTION, block, events, item, sent, turn_of
+from tests.rows import rows
 
 
 def claude(model: str, reason: str, *blocks: list[dict[str, Any]]) -> bytes:
@@ -135,7 +134,7 @@ ROWS: dict[str, tuple[str, str, bytes, list[Any], list[Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("row", ROWS)
+@rows("row", ROWS)
 def test_the_second_request_is_the_one_that_the_vendors_client_sent(row: str) -> None:
     name, model, reply, following, expected = ROWS[row]
     turn = turn_of(name, reply, model)

@@ -421,7 +421,7 @@ def turn_in(payload: Any) -> Any:
     return (payload.get("contents") or payload["messages"])[1]
 
 
-@pytest.mark.parametrize("row", ROWS)
+@rows("row", ROWS)
 def test_the_next_request_holds_the_turn_as_the_service_wants_it_back(row: str) -> None:
     name, model, data, expected = ROWS[row]
     payload, dropped = sent(name, answered(turn_of(name, data, model)), model)
@@ -436,8 +436,8 @@ OTHERS = [("openai", "gpt-4o"), ("anthropic", "claude-opus-4-5"), ("gemini", "ge
           ("cohere", "command"), ("openrouter", "google/gemini-3-pro")]  # fmt: skip
 
 
-@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
-@pytest.mark.parametrize("row", [row for row in ROWS if "without reasoning" not in row])
+@rows("other", OTHERS)
+@rows("row", [row for row in ROWS if "without reasoning" not in row])
 def test_another_service_gets_the_answer_without_the_state_and_the_caller_is_told(
     row: str, other: tuple[str, str]
 ) -> None:
@@ -516,7 +516,7 @@ def test_a_state_is_bound_to_its_host_and_account(row: str, change: dict[str, An
     assert dropped == ((f"message 2: its state is left out, because {why}",) if why else ())
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if "without reasoning" not in row])
+@rows("row", [row for row in ROWS if "without reasoning" not in row])
 def test_a_state_names_the_account_if_the_service_binds_it_to_the_account(row: str) -> None:
     name, model, data, _ = ROWS[row]
     turn = turn_of(name, data, model)
@@ -545,8 +545,8 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
-@pytest.mark.parametrize("row", ["anthropic", "gemini", "responses", "openrouter", "deepseek"])
+@rows("edit", EDITS)
+@rows("row", ["anthropic", "gemini", "responses", "openrouter", "deepseek"])
 def test_a_turn_whose_calls_were_changed_goes_out_without_its_state(row: str, edit: str) -> None:
     """400 "Corrupted thought signature." of Gemini; Responses would get one call's id with another call."""
     name, model, data, _ = ROWS[row]

@@ -130,7 +130,7 @@ TABLE: dict[str, tuple[str, list[Any], str, str, list[ToolCall]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", TABLE)
+@rows("form", TABLE)
 def test_an_answer_is_read_wherever_it_stands(form: str) -> None:
     name, frames, text, reasoning, calls = TABLE[form]
     *items, last = read(name, sse(*frames))
@@ -147,7 +147,7 @@ def test_an_answer_is_read_wherever_it_stands_in_each_driver(driver: Driver, ser
         assert ("".join(got), driver.stream.reasoning, [*driver.stream.tool_calls]) == (text, reasoning, calls), form
 
 
-@pytest.mark.parametrize(("early", "late", "finish"), [
+@rows(("early", "late", "finish"), [
     ("max_tokens", None, Finish("length", "max_tokens")), ("max_tokens", "end_turn", Finish("stop", "end_turn")),
     (None, None, Finish("other")),
 ])  # fmt: skip
@@ -350,7 +350,7 @@ COUNTED: dict[str, tuple[str, list[Any], tuple[Any, ...]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", COUNTED)
+@rows("form", COUNTED)
 def test_counts_are_read_wherever_they_stand(form: str) -> None:
     name, frames, counts = COUNTED[form]
     *items, last = read(name, sse(*frames))

@@ -7,6 +7,7 @@ import pytest
 import g4flite
 from g4flite import providers
 from g4flite.providers.other_names import LOCAL, MODELS, NICKNAMES
+from tests.rows import rows
 
 MEANT = {
     "claude": "'anthropic'", "google": "'gemini'", "azure": "'azure-openai'", "hf": "'huggingface'",
@@ -15,14 +16,14 @@ MEANT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("word", MEANT)
+@rows("word", MEANT)
 def test_a_name_that_people_use_is_known(word: str) -> None:
     with pytest.raises(g4flite.ProviderNotFoundError) as caught:
         g4flite.stream(word, "Hi")
     assert str(caught.value) == f"there is no provider '{word}' (did you mean {MEANT[word]}?)"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("text", "provider", "model"),
     [("gpt-4o-mini", "openai", "gpt-4o-mini"), ("o3", "openai", "o3"), ("claude-x-9", "anthropic", "claude-x-9"),
      ("gemini-9-flash", "gemini", "gemini-9-flash"), ("Grok-5", "xai", "Grok-5"), ("kimi-k2", "moonshot", "kimi-k2"),
@@ -39,7 +40,7 @@ def test_a_model_s_name_in_place_of_a_provider_names_the_provider(text: str, pro
     )
 
 
-@pytest.mark.parametrize("word", ["zzz", "meta-llama/Llama-3", "/", "gpt-oss", "a/"])
+@rows("word", ["zzz", "meta-llama/Llama-3", "/", "gpt-oss", "a/"])
 def test_any_other_word_is_answered_with_the_list(word: str) -> None:
     with pytest.raises(g4flite.ProviderNotFoundError) as caught:
         g4flite.stream(word, "Hi")
@@ -52,7 +53,7 @@ def test_every_name_in_the_tables_is_a_provider_s_and_no_nickname_is_one() -> No
     assert not known & {*NICKNAMES}
 
 
-@pytest.mark.parametrize("messages", ["Why is the sky blue?", [{"role": "user", "content": "Hi"}], "two\nlines"])
+@rows("messages", ["Why is the sky blue?", [{"role": "user", "content": "Hi"}], "two\nlines"])
 def test_messages_in_the_place_of_the_provider_are_told(messages: Any) -> None:
     with pytest.raises(g4flite.ProviderNotFoundError, match="; the provider comes first, then the messages$"):
         g4flite.stream(messages, "openai", model="m")

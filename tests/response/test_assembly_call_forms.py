@@ -4,11 +4,10 @@ import json
 from random import Random
 from typing import Any
 
-import pytest
-
 from g4flite import MalformedReplyError, ToolCall
 from tests.providers.frames import read_once, sse
 from tests.response.call_forms import PROVIDERS, any_reply
+from tests.rows import rows
 
 # How many replies of each protocol are read.
 REPLIES = {"chat": 700, "responses": 150, "anthropic": 150, "cohere": 150}
@@ -21,7 +20,7 @@ def value(call: tuple[str, Any]) -> tuple[str, str]:
     return call[0], json.dumps(call[1], sort_keys=True)
 
 
-@pytest.mark.parametrize("protocol", PROVIDERS)
+@rows("protocol", PROVIDERS)
 def test_a_call_is_given_out_whole_and_once_or_the_error_names_a_call(protocol: str) -> None:
     read = 0
     for seed in [*range(REPLIES[protocol]), *MORE.get(protocol, ())]:

@@ -127,7 +127,7 @@ NUMBERED_0 = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", NUMBERED_0)
+@rows("form", NUMBERED_0)
 def test_calls_that_are_all_numbered_0_are_told_apart(form: str) -> None:
     fragments, ids = NUMBERED_0[form]
     assert joined(*fragments) == [(ids[0], "t", ONE), (ids[1], "t", TWO)]
@@ -206,7 +206,7 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ELSEWHERE)
+@rows("form", ELSEWHERE)
 def test_head_and_tail_of_a_call_may_be_numbered_differently(form: str) -> None:
     assert joined(*ELSEWHERE[form]) == [("a", "t", ONE), ("b", "f", TWO)]
 
@@ -240,7 +240,7 @@ ONE_CALL = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ONE_CALL)
+@rows("form", ONE_CALL)
 def test_one_call(form: str) -> None:
     assert joined(*ONE_CALL[form]) == [("a", "get_t", ONE)]
 
@@ -250,7 +250,7 @@ def test_all_again_at_the_end_without_an_id_is_one_call() -> None:
     assert joined(*fragments) == [(MADE, "t", ONE)]
 
 
-@pytest.mark.parametrize(
+@rows(
     "pieces",
     [
         ['{"a": ', '{"b": 1}', "}"],
@@ -275,7 +275,7 @@ SAME_ID = {
 }
 
 
-@pytest.mark.parametrize("form", SAME_ID)
+@rows("form", SAME_ID)
 def test_the_second_call_with_one_id_gets_an_id_of_its_own(form: str) -> None:
     calls = joined(*SAME_ID[form])
     assert [(key, arguments) for key, _, arguments in calls] == [("a", ONE), (MADE, TWO)]
@@ -319,7 +319,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("form", BROKEN)
+@rows("form", BROKEN)
 def test_what_the_model_wrote_badly_is_given_out_as_it_came(form: str) -> None:
     first, second = [arguments for _, _, arguments in joined(*BROKEN[form])]
     assert first == "".join(fragment[3] for fragment in BROKEN[form][:-1])
@@ -614,7 +614,7 @@ def test_ids_that_are_made_here_are_random() -> None:
     assert len({call.id for call in calls}) == 3
 
 
-@pytest.mark.parametrize("value", [float("nan"), 10**400, "\ud800"])
+@rows("value", [float("nan"), 10**400, "\ud800"])
 def test_an_object_may_hold_any_value_that_json_reads(value: Any) -> None:
     (call,) = told(ToolCalls(999).once("t", {"x": value}))
     assert repr(json.loads(call.arguments)) == repr({"x": value})
@@ -670,9 +670,7 @@ def test_a_whole_call_is_given_out_at_its_end_in_order() -> None:
     assert calls.reason("length") == "length"
 
 
-@pytest.mark.parametrize(
-    "pieces", [['{"a": "\\', '"}"', "}"], ['{"a": "\ud83d', "\udc4b", '"}'], ["\ud83d", "\udc4b{}"]]
-)
+@rows("pieces", [['{"a": "\\', '"}"', "}"], ['{"a": "\ud83d', "\udc4b", '"}'], ["\ud83d", "\udc4b{}"]])
 def test_a_call_that_ends_inside_a_character_is_not_whole(pieces: list[str]) -> None:
     calls, items = ToolCalls(999), list[Any]()
     items += calls.begin(0, id="a", name="t")
@@ -712,7 +710,7 @@ SETTLED = {
 }
 
 
-@pytest.mark.parametrize("form", SETTLED)
+@rows("form", SETTLED)
 def test_complete_arguments_settle_a_call(form: str) -> None:
     given_pieces, arguments, expected = SETTLED[form]
     calls = ToolCalls(999)

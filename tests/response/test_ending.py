@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import pytest
-
 from g4flite import Finish, Native, Reasoning, ToolCallDelta
 from g4flite._core.response.ending import Ending
+from tests.rows import rows
 
 STOP, LENGTH, OTHER = Finish("stop", "STOP"), Finish("length", "MAX"), Finish("other", "REASON_INVALID")
 CALL, MORE, EMPTY = (ToolCallDelta(0, "c", "f", text) for text in ("{", "}", ""))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("frames", "finish", "whole"),
     [
         ([], None, False),

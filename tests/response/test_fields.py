@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import pytest
-
 from g4flite import Native, Reasoning, Start
 from g4flite._core.response.fields import LONGEST_NAME, Naming, as_object, name_of, reasoning_of
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "name"),
     [
         ("c1", "c1"),
@@ -46,7 +45,7 @@ def test_a_start_is_repeated_only_if_a_later_frame_says_more() -> None:
     assert naming.learn("e", "n") is None
 
 
-@pytest.mark.parametrize(
+@rows(
     ("value", "items"),
     [
         ("Hm", [Reasoning("Hm")]),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import g4flite
 from g4flite._core.response.framing import EventsOrArray, JsonArray, Lines, ServerSentEvents
+from tests.rows import rows
 from tests.splits import SPLITS, cut, pieces
 
 BOM = b"\xef\xbb\xbf"
@@ -204,7 +205,7 @@ def test_the_last_event_comes_out_without_its_blank_line(end: bytes, size: int) 
     assert list(decoder.close()) == []
 
 
-@pytest.mark.parametrize("rest", [b"", b"\n", b": ping", b"event: e\nid: 1", BOM[:1], BOM[:2], BOM])
+@rows("rest", [b"", b"\n", b": ping", b"event: e\nid: 1", BOM[:1], BOM[:2], BOM])
 def test_a_stream_that_ends_without_data_gives_no_event(rest: bytes) -> None:
     assert decode(ServerSentEvents(2**20), cut(rest, 1)) == []
 
@@ -373,7 +374,7 @@ def test_the_elements_of_an_array_in_gemini_s_layout_come_out_whole(size: int) -
     assert elements(data, cut(data, size)) == [b'{\r\n  "a": 1\r\n}', b'{\r\n  "b": [2,3]\r\n}']
 
 
-@pytest.mark.parametrize(
+@rows(
     ("data", "last"),
     [(b'[{"a":[{}]}', b'{"a":[{}]}'), (b'["a,\\""', b'"a,\\""'), (b"[[[]]", b"[[]]"), (b"[12,", b"12")],
 )
@@ -455,7 +456,7 @@ def test_any_bytes_give_the_same_elements_at_any_split(text: str, cuts: set[int]
     assert elements(data, pieces(data, cuts)) == elements(data, [data])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("data", "idle"),
     [
         # A byte order mark may come.
@@ -507,7 +508,7 @@ def test_a_reconnection_time_of_more_than_18_digits_is_ignored() -> None:
 BARE = b'{"error": {"message": "a } in a text"}}'
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "frames"),
     [
         (b"data: 1\n\n" + BARE + b"\n", [("", b"1"), ("error", BARE)]),

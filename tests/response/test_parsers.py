@@ -118,7 +118,7 @@ def test_a_last_line_that_is_json_but_not_an_object_is_malformed() -> None:
         list(parser.close())
 
 
-@pytest.mark.parametrize(
+@rows(
     ("texts", "whole"),
     [
         (["a\ud83d", "\udc4bb"], "a\U0001f44bb"),
@@ -129,7 +129,7 @@ def test_a_last_line_that_is_json_but_not_an_object_is_malformed() -> None:
         (["\ud83d\ud83d", "\udc4b"], "\ufffd\U0001f44b"),
     ],
 )
-@pytest.mark.parametrize("end", [b"\n", b""])
+@rows("end", [b"\n", b""])
 def test_a_surrogate_pair_that_is_split_between_lines_is_joined(texts: list[str], whole: str, end: bytes) -> None:
     data = b"\n".join(json.dumps(said(text)).encode() for text in texts) + end
     chunks = decode(flow(), [data])

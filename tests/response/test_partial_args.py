@@ -6,6 +6,7 @@ import pytest
 
 from g4flite import LimitError, MalformedReplyError
 from g4flite._core.response.partial_args import DEEPEST, PartialArgs
+from tests.rows import rows
 
 
 def text(path: str, value: str, **more: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ WHOLE: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("pieces", "expected"), WHOLE)
+@rows(("pieces", "expected"), WHOLE)
 def test_pieces_are_joined(pieces: list[dict[str, Any]], expected: dict[str, Any]) -> None:
     assert joined(*pieces) == expected
     assert list(map(repr, joined(*pieces))) == list(map(repr, expected))
@@ -81,7 +82,7 @@ UNCLEAR: list[tuple[list[dict[str, Any]], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("pieces", "said"), UNCLEAR)
+@rows(("pieces", "said"), UNCLEAR)
 def test_what_could_be_read_in_two_ways_is_an_error_that_names_the_call(pieces: list[Any], said: str) -> None:
     call = PartialArgs(1000)
     with pytest.raises(MalformedReplyError) as caught:

@@ -1,12 +1,9 @@
 """Whether the arguments of a call break off.  `test_assembly_tool_calls.py` tests what is joined while they come."""
 
-import pytest
-
 from g4flite._core.response.partial_calls import is_cut_off
+from tests.rows import rows
 
 
-@pytest.mark.parametrize(
-    ("text", "cut_off"), [('{"x": ', True), ('{"x', True), ("{x", False), ("{}", False), ("[" * 10**5, False)]
-)
+@rows(("text", "cut_off"), [('{"x": ', True), ('{"x', True), ("{x", False), ("{}", False), ("[" * 10**5, False)])
 def test_a_text_that_breaks_off_is_the_beginning_of_json(text: str, cut_off: bool) -> None:
     assert is_cut_off(text) is cut_off

@@ -3,16 +3,16 @@
 import json
 import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from g4flite._core.response.quoted import events_in, objects_in
+from tests.rows import rows
 
 VALUE = {"error": {"message": 'It\'s "too" fast,\nslow \\ down \xe4', "code": None, "is": [True, False, 1.5]}}
 
 
-@pytest.mark.parametrize(
+@rows(
     "text",
     [
         json.dumps(VALUE), json.dumps(VALUE, indent=2), json.dumps(VALUE, ensure_ascii=False), str(VALUE),
@@ -39,9 +39,7 @@ def test_eight_places_of_16_kilobytes_are_tried() -> None:
     assert list(objects_in(" " * 16 * 1024 + '{"a": 1}')) == []
 
 
-@pytest.mark.parametrize(
-    "text", ["{'" * 8192, "\\'" * 8192, "{'\\" * 8192, '{"' * 8192, "{'a':" * 4000, '[{"a":' * 4000]
-)
+@rows("text", ["{'" * 8192, "\\'" * 8192, "{'\\" * 8192, '{"' * 8192, "{'a':" * 4000, '[{"a":' * 4000])
 def test_any_text_is_searched_in_time(text: str) -> None:
     began = time.process_time()
     list(objects_in(text))

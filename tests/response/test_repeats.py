@@ -22,6 +22,7 @@ from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
 from g4flite._core.response.repeats import TEXT, Pattern, Repeats, Tell, fields, sampled, simple, strings
 from tests.real_streams import STREAMS
+from tests.rows import rows
 from tests.splits import cut
 
 TEXTS = st.one_of(
@@ -236,7 +237,7 @@ def call_pieces(*pieces: str) -> list[bytes]:
     return [b"data: " + HEAD % b"1" + delta + end for delta, end in zip(deltas, ends, strict=True)]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("last", "problem"),
     [
         # More than the 4000 characters of the limit, in pieces that open nothing.
@@ -363,7 +364,7 @@ def test_strings_are_scanned_at_once_only_if_each_piece_is_one(raws: list[bytes]
     assert strings(raws) == (singles if all(singles) and not lone else None)
 
 
-@pytest.mark.parametrize(
+@rows(
     "raws",
     [
         # Strings that end behind a comma, so that their number is right.
@@ -456,7 +457,7 @@ def test_only_the_first_frames_are_parsed(monkeypatch: pytest.MonkeyPatch, name:
     assert len(seen) <= 3
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_a_surrogate_pair_that_is_split_between_frames_is_joined_in_the_fast_path(name: str) -> None:
     parser = providers.find(name).parser(10_000)
     list(parser.feed(frame_of(name, "a") * 2))
@@ -530,14 +531,13 @@ def test_many_short_lines_after_a_long_line_take_little_memory() -> None:
 BLANKS = b" " * 2**16
 
 
-@pytest.mark.parametrize(
+@rows(
     "frame",
     [
         BLANKS + b'{"t": "%b"}' + BLANKS,
         b'{"t": "%b", "a": ' + BLANKS + b"NaN" + BLANKS + b"}",
         b'{"t": "%b", "a": [' + BLANKS + b"1" + BLANKS + b"]}",
     ],
-    ids=["around", "NaN", "inside"],
 )
 def test_a_frame_among_blanks_is_learnt_in_linear_time(frame: bytes) -> None:
     def taken() -> float:
@@ -562,7 +562,7 @@ def test_a_frame_above_the_limit_is_refused_even_if_only_its_text_differs() -> N
 ROLES = fields(unread=("at", "choices.id"), beside="logprobs", kept="usage")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("piece", "text", "is_simple", "is_sample"),
     [
         (b'{"a": "x"}', "x", True, True),
@@ -630,7 +630,7 @@ def test_a_frame_matches_only_if_all_bytes_around_its_text_are_equal() -> None:
         assert not fits(known, other)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("one", "two", "fit", "unfit"),
     [
         # A string, a number and a list of numbers that nobody reads.
@@ -669,7 +669,7 @@ def test_values_that_differ_become_slots_if_nobody_reads_them(one: bytes, two: b
     assert not fits(first, two)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("one", "two"),
     [
         # A field that may be read; the name of a field; a value of another type; more fields; the text elsewhere.
@@ -731,8 +731,8 @@ def test_an_event_of_another_name_is_parsed_even_if_only_its_text_differs(alone:
     assert "the service reports an error" in str(error)
 
 
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("name", WIRES)
+@rows("alone", [True, False])
+@rows("name", WIRES)
 def test_half_a_surrogate_pair_comes_out_before_a_text_that_does_not_complete_the_pair(name: str, alone: bool) -> None:
     parser = providers.find(name).parser(10_000)
     pieces = [frame_of(name, text) for text in ("one", "two", "a\ud83d", "b", "c")]

@@ -35,8 +35,8 @@ def read(spec: g4flite.Provider, head: Head, chunks: list[bytes]) -> str:
     return "".join(item for item in decode(reply, chunks) if item is not PAUSE)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("size", SPLITS)
-@pytest.mark.parametrize("coding", CODINGS)
+@rows("size", SPLITS)
+@rows("coding", CODINGS)
 def test_a_compressed_reply_is_whole_at_every_split(coding: str, size: int) -> None:
     data = CODINGS[coding](TEXT.encode() * 50)
     head = Head(200, {}, coding.removesuffix("-raw"))
@@ -118,13 +118,13 @@ def test_blanks_without_end_under_an_unknown_coding_fill_no_memory() -> None:
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("coding", ["br", "gzip,gzip", "nonsense"])
+@rows("coding", ["br", "gzip,gzip", "nonsense"])
 def test_a_content_encoding_that_the_request_did_not_offer_is_malformed(coding: str) -> None:
     with pytest.raises(g4flite.MalformedReplyError, match=f"compressed with {coding}, which the request did not offer"):
         read(ACME, Head(200, {}, coding), [b"noise"])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("header", "coding"),
     [
         ("", ""),
@@ -150,7 +150,7 @@ def test_a_reply_with_neither_a_length_nor_chunks_is_truncated() -> None:
         list(reply.close())
 
 
-@pytest.mark.parametrize("size", SPLITS)
+@rows("size", SPLITS)
 def test_an_end_marker_completes_a_reply(size: int) -> None:
     data = lines({"text": "a"}, {"text": "b", "done": True})
     reply = reply_of(MARKED, Head(200, {}, open_ended=True))
@@ -167,8 +167,8 @@ def test_a_reply_without_its_end_marker_is_truncated() -> None:
         list(reply.close())
 
 
-@pytest.mark.parametrize("size", SPLITS)
-@pytest.mark.parametrize("rest", [b'{"text": "b"}\n', b"no JSON\n", b'{"half', b"\xff" * 20])
+@rows("size", SPLITS)
+@rows("rest", [b'{"text": "b"}\n', b"no JSON\n", b'{"half', b"\xff" * 20])
 def test_bytes_after_the_end_marker_are_ignored(rest: bytes, size: int) -> None:
     data = lines({"text": "a"}, {"done": True}) + rest
     assert read(MARKED, Head(200, {}), cut(data, size)) == "a"
@@ -191,8 +191,8 @@ REPORTS: list[tuple[Any, str, Any, Any, bool]] = [
 
 
 @rows(("report", "said", "code", "kind", "passing"), REPORTS)
-@pytest.mark.parametrize("name", FOUNDERS)
-@pytest.mark.parametrize("size", SPLITS)
+@rows("name", FOUNDERS)
+@rows("size", SPLITS)
 def test_an_error_inside_a_reply_is_raised(
     report: Any, said: str, code: Any, kind: Any, passing: bool, name: str, size: int
 ) -> None:
@@ -206,7 +206,7 @@ def test_an_error_inside_a_reply_is_raised(
 
 
 @rows("text", ['{"error', '{"error" is a key', '{"errors": 1}', "{", " \n", '{"error": null}', '{ "e', "[]"])
-@pytest.mark.parametrize("size", SPLITS)
+@rows("size", SPLITS)
 def test_text_that_only_begins_like_an_error_is_text(text: str, size: int) -> None:
     data = text.encode()
     assert read(providers.CROMICLE, Head(200, {}), cut(data, size)) == text
@@ -254,7 +254,7 @@ def test_a_reply_is_whole_if_its_compressed_data_end_before_all_is_inflated(more
     assert read(ACME, Head(200, {}, "deflate"), [CODINGS["deflate-raw"](text.encode())]) == text
 
 
-@pytest.mark.parametrize("coding", CODINGS)
+@rows("coding", CODINGS)
 def test_a_compressed_reply_may_repeat_what_is_far_away(coding: str) -> None:
     block = "".join(hashlib.sha256(bytes([n % 256, n // 256])).hexdigest() for n in range(480))
     data = CODINGS[coding](2 * block.encode())

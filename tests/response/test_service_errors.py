@@ -320,7 +320,7 @@ def test_the_error_of_a_report_inside_a_reply_has_its_class_and_message(
         assert (caught.status, caught.body) == (200, json.dumps(report))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "message"),
     [
         (400, "the function f is overloaded"),
@@ -418,7 +418,7 @@ NO_ERRORS: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("value", NO_ERRORS, ids=lambda value: repr(value)[:40])
+@rows("value", NO_ERRORS)
 def test_a_value_without_an_error_is_no_report(value: Any) -> None:
     assert report_of(value) is None
     assert reported(value) is None
@@ -497,7 +497,7 @@ def test_the_request_id_comes_from_the_body_or_else_from_a_header() -> None:
     assert getattr(reported(anthropic("overloaded_error", "No")), "request_id", None) == "req_011C"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "name"),
     [
         ({"x-request-id": "a", "request-id": "b"}, "a"),
@@ -719,7 +719,7 @@ def test_a_quota_that_is_used_up_is_never_asked_again(status: int, body: Any, sa
         assert "the quota is used up" in str(inside)
 
 
-@pytest.mark.parametrize(("status", "body"), PACE.values(), ids=PACE)
+@rows(("status", "body"), PACE.values())
 def test_requests_that_came_too_fast_are_made_again(status: int, body: Any) -> None:
     error = refused(status, body)
     assert type(error) in (RateLimitError, OverloadedError)
@@ -751,7 +751,7 @@ def test_a_402_is_never_asked_again_whatever_it_says() -> None:
     assert "no credit left" in str(inside)
 
 
-@pytest.mark.parametrize(
+@rows(
     "message",
     [
         "The model `x` does not exist or you do not have access to it.",
@@ -860,7 +860,7 @@ def test_the_filter_of_azure_is_found_by_its_inner_error() -> None:
     assert type(refused(400, body)) is ContentFilterError
 
 
-@pytest.mark.parametrize(
+@rows(
     ("body", "message"),
     [
         # A service that had begun to stream, llama.cpp and LiteLLM among them.
@@ -913,7 +913,7 @@ def test_a_stream_without_an_error_is_quoted() -> None:
     assert "'<p>" in str(refused(500, '<p>{"error": "no"}'))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("status", "message"),
     [
         # ggml-org/llama.cpp: tools/server
@@ -1059,7 +1059,7 @@ RELAYS: dict[str, Any] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("relay", RELAYS.values(), ids=RELAYS)
+@rows("relay", RELAYS.values())
 def test_the_error_that_a_relay_quotes_tells_a_used_up_quota_from_a_pace(relay: Any) -> None:
     day, minute = refused(429, relay(DAY)), refused(429, relay(MINUTE))
     assert type(day) is type(minute) is RateLimitError

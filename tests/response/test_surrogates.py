@@ -1,11 +1,10 @@
 """The two halves of a surrogate pair that came in two texts are joined."""
 
-import pytest
-
 from g4flite._core.response.surrogates import SurrogatePairs
+from tests.rows import rows
 
 
-@pytest.mark.parametrize("character", ["\U00010000", "\U0001f600", "\U0010ffff"])
+@rows("character", ["\U00010000", "\U0001f600", "\U0010ffff"])
 def test_a_surrogate_pair_is_joined_at_both_ends_of_its_range(character: str) -> None:
     high, low = (chr(int.from_bytes(half, "big")) for half in divided(character))
     pairs = SurrogatePairs()

@@ -1,9 +1,8 @@
 """Reasoning in a tag at the beginning of a text is told apart from the answer, wherever the text was split."""
 
-import pytest
-
 from g4flite._core.events import Reasoning
 from g4flite._core.response.thinking import LONGEST_START, ThinkTag
+from tests.rows import rows
 
 
 def split(pieces: list[str]) -> list[str | Reasoning]:
@@ -17,7 +16,7 @@ def split(pieces: list[str]) -> list[str | Reasoning]:
     return [*([Reasoning(reasoning)] if reasoning else []), *([text] if text else [])]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("answer", "expected"),
     [
         ("<think>Hm</think>Hi", [Reasoning("Hm"), "Hi"]),

@@ -38,7 +38,7 @@ def test_a_number_or_a_duration_is_seconds(text: str, seconds: float | None) -> 
     assert seconds_of(text) == (None if seconds is None else pytest.approx(seconds))
 
 
-@pytest.mark.parametrize(
+@rows(
     ("message", "seconds"),
     [
         # OpenAI, Groq (Aider-AI/aider#3265), Gemini (googleapis/python-genai#1875), Azure
@@ -70,7 +70,7 @@ def test_a_sentence_that_asks_for_a_wait_says_its_seconds(message: str, seconds:
     assert inside.retry_after == seconds
 
 
-@pytest.mark.parametrize(
+@rows(
     ("error", "seconds"),
     [
         ({"details": [{"x": 1}, RETRY_INFO]}, 57.238747106),
@@ -108,7 +108,7 @@ def test_a_field_beside_the_error_counts_too() -> None:
 WORDS = {"error": {"message": "Please try again in 40s."}}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "body", "seconds"),
     [
         # The order of the table in `waits`.
@@ -129,7 +129,7 @@ def test_of_several_waits_the_first_of_the_table_counts(headers: dict[str, str],
     assert refused(429, body, **headers).retry_after == seconds
 
 
-@pytest.mark.parametrize(
+@rows(
     ("headers", "seconds"),
     [
         ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360),

@@ -39,6 +39,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 from tests.testing.sockets import mistaken
 
 # Requests
@@ -110,7 +111,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 
@@ -198,7 +199,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -276,7 +277,7 @@ def test_the_events_are_padded_with_blanks() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [("stop", "end_turn"), ("length", "max_tokens"), ("tool_calls", "tool_use"), ("content_filter", "refusal")],
 )
@@ -307,14 +308,14 @@ ANTHROPIC_TYPES = {
 }
 
 
-@pytest.mark.parametrize("kind", ANTHROPIC_TYPES)
+@rows("kind", ANTHROPIC_TYPES)
 def test_anthropic_s_http_errors(kind: str) -> None:
     status, headers, body = told(kind, ANTHROPIC)
     assert (status, body["error"]["type"]) == ANTHROPIC_TYPES[kind]
     assert (body["type"], body["request_id"], headers["request-id"]) == ("error", "req_1", "req_1")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@rows("kind", KINDS)
 def test_an_error_is_the_last_event_and_may_be_the_first(kind: str) -> None:
     shown = {"type": "error", "error": told(kind, ANTHROPIC)[2]["error"]}
     assert after("anthropic", Problem(kind)) == [shown]
@@ -362,7 +363,7 @@ def test_the_blocks_stand_in_the_order_of_the_pieces() -> None:
     assert (content[3]["input"], content[4]["text"]) == ({}, "de")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [("stop", "end_turn"), ("length", "max_tokens"), ("tool_calls", "tool_use"), ("content_filter", "refusal")],
 )
@@ -372,8 +373,8 @@ def test_the_stop_reason_of_a_whole_reply(reason: Any, expected: str) -> None:
     assert (reply["content"], reply["stop_reason"]) == ([], expected)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     status, _, body = told(kind, ANTHROPIC)
     with emulate(*before, Problem(kind)) as e:
@@ -381,7 +382,7 @@ def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) 
     assert (response.status, response.json) == (status, body)
 
 
-@pytest.mark.parametrize("arguments", ['{"a":', "[]", '"a"', "null"])
+@rows("arguments", ['{"a":', "[]", '"a"', "null"])
 def test_arguments_that_are_no_object_are_the_vendor_s_500(arguments: str) -> None:
     with mistaken(emulate(ToolCall("", "f", arguments))) as e:
         response = ask(e, WHOLE["anthropic"])

@@ -21,6 +21,7 @@ from tests.open_protocols import (
     text,
     user,
 )
+from tests.rows import rows
 
 USE = {"type": "tool_use", "name": "weather", "input": {"city": "Oslo"}}
 THOUGHT = {"type": "thinking", "thinking": "Hm", "signature": MARK}
@@ -58,7 +59,7 @@ BETA = {"anthropic_beta": "other-2026-01-01,thinking-binding-controls-2026-08-01
 DROP = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("change", "reason"),
     [
         ({"thinking": DROP}, ""),
@@ -98,7 +99,7 @@ FOUND = {"type": "web_search_result_location", "cited_text": "2 degrees", "url":
 QUOTED = {"type": "char_location", "cited_text": "2 degrees", "document_index": 0}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("block", "changed"),
     [
         ({**text("It is cold."), "citations": [FOUND, QUOTED]}, text("It is cold.")),

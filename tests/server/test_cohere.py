@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from g4flite.testing import Emulator, Finish, Problem
 from tests.open_protocols import (
     ARGUMENTS,
@@ -37,6 +35,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 
 # Requests
 
@@ -49,7 +48,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 
@@ -94,7 +93,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -144,7 +143,7 @@ def test_a_stream_is_contents_and_tool_calls() -> None:
     ]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [("stop", "COMPLETE"), ("length", "MAX_TOKENS"), ("tool_calls", "TOOL_CALL"), ("error", "ERROR")],
 )
@@ -153,8 +152,8 @@ def test_finish_reasons(reason: str, expected: str) -> None:
         assert events(hear(e, COHERE))[-1]["delta"]["finish_reason"] == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_an_error_is_the_end_of_the_message(kind: str, before: list[str]) -> None:
     start, *_, end = after("cohere", *before, Problem(kind), "never")
     assert start["type"] == "message-start"
@@ -165,7 +164,7 @@ def test_the_reason_content_filter_is_a_problem() -> None:
     assert after("cohere", "a", Finish("content_filter")) == after("cohere", "a", Problem("content_filter"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@rows("kind", KINDS)
 def test_an_http_error_is_a_message(kind: str) -> None:
     status, _, body = told(kind, COHERE)
     assert (status, list(body)) == (STATUS[kind], ["message"])
@@ -195,7 +194,7 @@ def test_a_whole_reply_is_a_message_of_contents_and_tool_calls() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [("stop", "COMPLETE"), ("length", "MAX_TOKENS"), ("tool_calls", "TOOL_CALL"), ("error", "ERROR")],
 )
@@ -205,8 +204,8 @@ def test_the_finish_reason_of_a_whole_reply(reason: Any, expected: str) -> None:
     assert (reply["message"], reply["finish_reason"]) == ({"role": "assistant"}, expected)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     with emulate(*before, Problem(kind)) as e:
         response = ask(e, WHOLE["cohere"])

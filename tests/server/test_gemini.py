@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from g4flite.testing import Emulator, Finish, Problem, Script, ToolCall, Usage
 from tests.open_protocols import (
     COMMON,
@@ -39,6 +37,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 
 # Requests
 
@@ -66,7 +65,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 
@@ -169,7 +168,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -224,7 +223,7 @@ def test_a_call_without_thought_is_not_signed() -> None:
         assert ask(e, GEMINI_ARRAY).json[0] == candidate({"functionCall": {"name": "clock", "args": {}}}, 0, 0)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [
         ("stop", "STOP"),
@@ -258,7 +257,7 @@ GEMINI_STATUS = {
 }
 
 
-@pytest.mark.parametrize("kind", GEMINI_STATUS)
+@rows("kind", GEMINI_STATUS)
 def test_gemini_s_http_errors(kind: str) -> None:
     status, _, body = told(kind, GEMINI)
     assert (status, body["error"]["status"]) == GEMINI_STATUS[kind]
@@ -268,7 +267,7 @@ def test_gemini_s_http_errors(kind: str) -> None:
     assert told(kind, GEMINI_WHOLE)[2] == body
 
 
-@pytest.mark.parametrize("kind", GEMINI_STATUS)
+@rows("kind", GEMINI_STATUS)
 def test_gemini_s_errors_in_the_stream(kind: str) -> None:
     error = told(kind, GEMINI)[2]
     assert after("gemini", Problem(kind)) == [error]
@@ -308,7 +307,7 @@ def test_a_whole_reply_is_one_candidate_of_all_parts() -> None:
         assert hear_whole(e, "gemini") == candidate(parts, 2, 2, finishReason="STOP")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "expected"),
     [("stop", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY"), ("error", "OTHER")],
 )
@@ -317,8 +316,8 @@ def test_the_finish_reason_of_a_whole_reply(reason: Any, expected: str) -> None:
         assert hear_whole(e, "gemini") == candidate({"text": ""}, 0, 0, finishReason=expected)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "content_filter"])
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", [kind for kind in KINDS if kind != "content_filter"])
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     status, _, body = told(kind, GEMINI_WHOLE)
     with emulate(*before, Problem(kind)) as e:

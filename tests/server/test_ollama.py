@@ -37,6 +37,7 @@ from tests.open_protocols import (
     tool,
     user,
 )
+from tests.rows import rows
 from tests.testing.sockets import mistaken
 
 # Requests
@@ -52,7 +53,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 
@@ -104,7 +105,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -151,7 +152,7 @@ def test_the_protocol_knows_one_other_reason() -> None:
         assert lines(hear(e, OLLAMA))[-1]["done_reason"] == "length"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@rows("kind", KINDS)
 def test_an_error_is_the_last_line(kind: str) -> None:
     error = told(kind, OLLAMA)[2]
     assert after("ollama", Problem(kind)) == [error]
@@ -173,7 +174,7 @@ def test_arguments_that_are_no_object_break_the_stream_off() -> None:
         assert "ToolCall.arguments: expected a JSON object" in str(last(e).problem)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@rows("kind", KINDS)
 def test_an_http_error_is_a_message(kind: str) -> None:
     status, _, body = told(kind, OLLAMA)
     assert (status, list(body)) == (STATUS[kind], ["error"])
@@ -191,14 +192,14 @@ def test_a_whole_reply_is_the_last_line_with_everything_in_it() -> None:
     assert reply == line(content="Grüß dich", thinking="Hmm.", tool_calls=calls) | END
 
 
-@pytest.mark.parametrize(("reason", "expected"), [("stop", "stop"), ("length", "length"), ("tool_calls", "stop")])
+@rows(("reason", "expected"), [("stop", "stop"), ("length", "length"), ("tool_calls", "stop")])
 def test_the_reason_of_a_whole_reply(reason: Any, expected: str) -> None:
     with emulate("a", Finish(reason)) as e:
         assert hear_whole(e, "ollama") == line(content="a") | END | {"done_reason": expected, "eval_count": 1}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     with emulate(*before, Problem(kind)) as e:
         response = ask(e, WHOLE["ollama"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
-
 from g4flite.testing import Emulator, Finish, Problem, Script, ToolCall, Usage
 from tests.open_protocols import (
     ARGUMENTS,
@@ -148,7 +146,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -203,7 +201,7 @@ def test_chunks_are_padded_unless_the_client_objects() -> None:
     assert chunks[1]["obfuscation"] != chunks[2]["obfuscation"]
 
 
-@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter", "error"])
+@rows("reason", ["stop", "length", "tool_calls", "content_filter", "error"])
 def test_chat_s_finish_reason_is_the_one_given(reason: str) -> None:
     with emulate("a", Finish(reason), "b") as e:
         *_, end, done = events(hear(e, CHAT))
@@ -213,7 +211,7 @@ def test_chat_s_finish_reason_is_the_one_given(reason: str) -> None:
         assert end["choices"][0]["finish_reason"] == {"error": "insufficient_system_resource"}.get(reason, reason)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@rows("kind", KINDS)
 def test_an_error_ends_the_stream(kind: str) -> None:
     error = told(kind, CHAT)[2]
     assert after("chat", Problem(kind), "never") == [error]
@@ -262,7 +260,7 @@ def test_a_whole_reply_is_one_completion() -> None:
     }
 
 
-@pytest.mark.parametrize(("pieces", "content"), [(["a", "b"], "ab"), ([Finish("stop")], ""), (CALLS, None)])
+@rows(("pieces", "content"), [(["a", "b"], "ab"), ([Finish("stop")], ""), (CALLS, None)])
 def test_a_message_without_text_has_null_only_beside_tool_calls(pieces: Any, content: str | None) -> None:
     with emulate(*pieces) as e:
         message = hear_whole(e, "chat")["choices"][0]["message"]
@@ -270,7 +268,7 @@ def test_a_message_without_text_has_null_only_beside_tool_calls(pieces: Any, con
     assert ("tool_calls" in message) == (pieces is CALLS)
 
 
-@pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter", "error"])
+@rows("reason", ["stop", "length", "tool_calls", "content_filter", "error"])
 def test_a_whole_reply_has_the_finish_reason_given(reason: Any) -> None:
     with emulate("a", Finish(reason), "b") as e:
         (choice,) = hear_whole(e, "chat")["choices"]
@@ -284,8 +282,8 @@ def test_a_whole_reply_has_usage_unasked_and_arguments_as_they_are() -> None:
     assert (reply["usage"]["total_tokens"], reply["usage"]["completion_tokens_details"]["reasoning_tokens"]) == (3, 1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     status, headers, body = told(kind, CHAT)
     with emulate(*before, Problem(kind)) as e:

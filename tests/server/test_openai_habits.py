@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from g4flite.testing import Emulator, Script
 from tests.open_protocols import CHAT, OPENAI_ERRORS, RESPONSES, Wire, ask, emulate, hear, message, told
+from tests.rows import rows
 
 
-@pytest.mark.parametrize("kind", OPENAI_ERRORS)
-@pytest.mark.parametrize("wire", [CHAT, RESPONSES], ids=["chat", "responses"])
+@rows("kind", OPENAI_ERRORS)
+@rows("wire", [CHAT, RESPONSES])
 def test_openai_s_http_errors(kind: str, wire: Wire) -> None:
     status, headers, body = told(kind, wire)
     error = body["error"]
@@ -34,7 +33,7 @@ def test_azure_s_key_serves_where_azure_is_asked_for() -> None:
             assert ask(e, wire.header(authorization=None, api_key="k")).status == 401
 
 
-@pytest.mark.parametrize("dialect", ["vllm", "llamacpp", "transformers"])
+@rows("dialect", ["vllm", "llamacpp", "transformers"])
 def test_a_local_server_demands_no_key(dialect: str) -> None:
     with emulate(script=Script(dialect=dialect)) as e:
         for wire in (CHAT, RESPONSES):

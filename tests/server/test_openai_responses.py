@@ -35,6 +35,7 @@ from tests.open_protocols import (
     told,
     user,
 )
+from tests.rows import rows
 
 # Requests
 
@@ -79,7 +80,7 @@ REFUSED: list[tuple[Wire, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "problem"), REFUSED)
+@rows(("wire", "problem"), REFUSED)
 def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, problem: str) -> None:
     refuse(shared, wire, problem)
 
@@ -141,7 +142,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("wire", "options"), OPTIONS)
+@rows(("wire", "options"), OPTIONS)
 def test_options_have_common_names(shared: Emulator, wire: Wire, options: dict[str, Any]) -> None:
     hear(shared, wire)
     assert last(shared).options == options
@@ -216,7 +217,7 @@ def test_responses_are_events_in_order_and_numbered() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reason", "status", "details"),
     [
         ("stop", "completed", None),
@@ -232,8 +233,8 @@ def test_responses_end_by_their_reason(reason: str, status: str, details: Any) -
     assert end["response"]["incomplete_details"] == details
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_an_error_is_an_event_and_a_failed_response(kind: str, before: list[str]) -> None:
     error = told(kind, RESPONSES)[2]["error"]
     created, *_, event, failed = after("responses", *before, Problem(kind), "never")
@@ -275,8 +276,8 @@ def test_a_native_reason_makes_a_reply_incomplete() -> None:
         assert hear_whole(e, "responses")["incomplete_details"] == {"reason": "max_messages"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("before", [[], ["a"]])
+@rows("kind", KINDS)
+@rows("before", [[], ["a"]])
 def test_a_problem_is_the_status_of_a_whole_reply(kind: str, before: list[str]) -> None:
     status, _, body = told(kind, RESPONSES)
     with emulate(*before, Problem(kind)) as e:

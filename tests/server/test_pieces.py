@@ -9,6 +9,7 @@ import pytest
 from g4flite.server.checks import Refusal
 from g4flite.server.pieces import Whole, arguments_object, collect, translate_finish
 from g4flite.testing import Finish, Hidden, Problem, Reasoning, ToolCall, Usage
+from tests.rows import rows
 
 
 def test_a_problem_of_no_known_kind_is_a_value_error() -> None:
@@ -16,7 +17,7 @@ def test_a_problem_of_no_known_kind_is_a_value_error() -> None:
         Problem("quota")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "expected"),
     [
         (Finish("stop"), Finish("stop", "end")),

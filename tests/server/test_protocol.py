@@ -70,14 +70,14 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("path", WRONG)
+@rows("path", WRONG)
 def test_other_paths_are_not_found(shared: Emulator, path: str) -> None:
     response = ask(shared, replace(CHAT, path=path))
     assert response.status == 404
     assert response.json["error"].startswith(f"path: expected {WRONG[path]}")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("dialect", "path"),
     [("groq", "/openai/v1/chat/completions"), ("vllm", "/v1/chat/completions"),
      ("azure", "/openai/deployments/{name}/chat/completions"), ("perplexity", "/chat/completions")],
@@ -94,7 +94,7 @@ def test_a_path_outside_of_the_prefix_is_not_found() -> None:
         assert ask(e, CHAT).status == 404
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_anything_but_a_post_is_refused(shared: Emulator, name: str) -> None:
     response = ask(shared, replace(WIRES[name], method="PUT"))
     assert (response.status, response.headers["allow"]) == (405, "POST")
@@ -103,7 +103,7 @@ def test_anything_but_a_post_is_refused(shared: Emulator, name: str) -> None:
 # What they demand
 
 
-@pytest.mark.parametrize(
+@rows(
     ("wire", "key", "body"),
     [
         (CHAT, "authorization", {"error": {"type": "invalid_request_error", "param": None, "code": "invalid_api_key"}}),
@@ -113,7 +113,6 @@ def test_anything_but_a_post_is_refused(shared: Emulator, name: str) -> None:
         (GEMINI, "x-goog-api-key", {"error": {"code": 401, "status": "UNAUTHENTICATED"}}),
         (COHERE, "authorization", {}),
     ],
-    ids=["chat", "responses", "azure", "anthropic", "gemini", "cohere"],
 )
 def test_a_missing_key_is_the_vendor_s_401(wire: Wire, key: str, body: dict[str, Any]) -> None:
     keyless = wire.header(**{key: None})
@@ -155,8 +154,8 @@ def test_a_wrong_field_is_refused_by_its_name(shared: Emulator, wire: Wire, prob
     refuse(shared, wire, problem)
 
 
-@pytest.mark.parametrize("kind", ["APPLICATION/JSON", "Application/Json; charset=utf-8", "application/json ;a=b"])
-@pytest.mark.parametrize("name", WIRES)
+@rows("kind", ["APPLICATION/JSON", "Application/Json; charset=utf-8", "application/json ;a=b"])
+@rows("name", WIRES)
 def test_the_content_type_of_json_may_be_in_any_case(shared: Emulator, name: str, kind: str) -> None:
     hear(shared, WIRES[name].header(content_type=kind))
     assert last(shared).messages == MESSAGES
@@ -175,8 +174,8 @@ def test_unknown_fields_and_headers_are_accepted(shared: Emulator) -> None:
         assert last(shared).messages == MESSAGES
 
 
-@pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("value", [None, True, False])
+@rows("name", WIRES)
+@rows("value", [None, True, False])
 def test_a_reply_is_streamed_if_the_request_says_so(shared: Emulator, name: str, value: bool | None) -> None:
     # Gemini's request says it by its path.
     response = ask(shared, WIRES[name].field(stream=value))
@@ -186,7 +185,7 @@ def test_a_reply_is_streamed_if_the_request_says_so(shared: Emulator, name: str,
     assert (response.headers.get("transfer-encoding") == "chunked") == streamed
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_if_the_request_does_not_say_ollama_alone_streams(shared: Emulator, name: str) -> None:
     response = ask(shared, WIRES[name].without("stream"))
     assert (response.headers["content-type"] == "application/json") == (name not in {"ollama", "gemini"})

@@ -87,7 +87,7 @@ CHATS: list[tuple[str, list[Any], int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "messages", "status", "said"), CHATS)
+@rows(("dialect", "messages", "status", "said"), CHATS)
 def test_chat_s_dialects_refuse_what_their_services_refuse(
     dialect: str, messages: list[Any], status: int, said: str
 ) -> None:
@@ -321,7 +321,7 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("dialect", "fields", "said"), OPTIONS)
+@rows(("dialect", "fields", "said"), OPTIONS)
 def test_options_are_refused_as_the_service_refuses_them(dialect: str, fields: dict[str, Any], said: str) -> None:
     with emulate("a", script=Script(dialect=dialect)) as e:
         response = ask(e, CHAT.field(**{"tools": [TOOL], **fields}))
@@ -350,7 +350,7 @@ PATHS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dialect", [None, *DIALECTS])
+@rows("dialect", [None, *DIALECTS])
 def test_a_dialect_has_the_paths_of_its_service_alone(dialect: str | None) -> None:
     with emulate("a", script=Script(dialect=dialect), keys=False) as e:
         for path in {*PATHS.values(), "/v1/chat/completions", "/v1/chat/completions/chat/completions", "/x/v1/chat"}:

@@ -1,6 +1,6 @@
 """g4flite reads servers that are too large for CI: LiteLLM's proxy and vLLM; `make test-servers-large` runs this.
 
-CONTRIBUTING.md says how they are started.  `LITELLM_URL` and `VLLM_URL` name them, and `LITELLM_KEY` and `VLLM_KEY` are
+tests/README.md says how they are started.  `LITELLM_URL` and `VLLM_URL` name them, and `LITELLM_KEY` and `VLLM_KEY` are
 their keys.  A server that is not named is skipped.  Each has a model called `chat`, which may say anything.
 """
 

@@ -14,7 +14,7 @@ from g4flite import testing
 
 ROOT = Path(__file__).parents[2]
 GUIDES = "examples/guides"
-SHOWN = ("*.md", "LICENSE", "examples/*.py", f"{GUIDES}/*.md", "tests/benchmarks/*.svg")
+SHOWN = ("*.md", "tests/README.md", "LICENSE", "examples/*.py", f"{GUIDES}/*.md", "tests/benchmarks/*.svg")
 ERRORS = [name for name in g4flite.__all__ if re.search("(Error|Warning|Consumed)$", name)]
 FIRST, OTHERS = ("stream", "Client", "Stream"), (*ERRORS, "providers")
 # The title of each page of the reference, and the objects that it describes.
@@ -43,7 +43,7 @@ def on_config(config: Any) -> Any:
         {"Guides": [{"All": f"{GUIDES}/index.md"}, *linked("index.md")]},
         {"Providers": linked("providers.md")},
         {"Reference": [{title: place(title)} for title in REFERENCE]},
-        {"Contributing": "CONTRIBUTING.md"},
+        {"Contributing": ["CONTRIBUTING.md", {"Tests": "tests/README.md"}]},
         {"Changelog": "CHANGELOG.md"},
     ]
     return config

@@ -54,7 +54,7 @@ def test_calls_come_out_whole(quirk: str, protocol: str, driver: Driver, server:
         assert driver.stream.partial == "Look: "
 
 
-@pytest.mark.parametrize(("quirk", "protocol"), UNCLEAR)
+@rows(("quirk", "protocol"), UNCLEAR)
 def test_calls_that_cannot_be_told_apart_are_an_error(
     quirk: str, protocol: str, driver: Driver, server: Emulator
 ) -> None:

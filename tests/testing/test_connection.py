@@ -17,6 +17,7 @@ import pytest
 
 from g4flite.testing import Emulator, Script
 from g4flite.testing.connection import Connection, Server
+from tests.rows import rows
 from tests.testing.sockets import (
     CROMICLE,
     FLOWGPT,
@@ -51,7 +52,7 @@ def test_a_length_sent_twice_is_refused(shared: Emulator) -> None:
     assert b"header content-length" in response
 
 
-@pytest.mark.parametrize(
+@rows(
     ("length", "status", "reason"),
     [
         (None, 411, "content-length: expected the number of bytes"),
@@ -78,7 +79,7 @@ def test_a_get_without_a_length_is_refused_for_its_method(shared: Emulator) -> N
         assert read_all(sock).startswith(b"HTTP/1.1 405 ")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("line", "status"),
     [
         (b"POST /chat", 400),
@@ -148,7 +149,7 @@ def test_silence_is_before_the_status_line() -> None:
         read_until(sock, b"0\r\n\r\n")
 
 
-@pytest.mark.parametrize("status", [200, 204, 304, 500])
+@rows("status", [200, 204, 304, 500])
 def test_a_status_alone_has_an_empty_body_and_keeps_the_connection(status: int) -> None:
     with emulate(script=Script(status=status)) as e, connect(e) as connection:
         assert post(connection, CROMICLE)[::2] == (status, b"")
@@ -163,7 +164,7 @@ def test_a_content_length_in_the_script_is_sent_as_it_is() -> None:
         assert caught.value.partial == b"whole"
 
 
-@pytest.mark.parametrize("cut", [0, 3, 7, 29, 99])
+@rows("cut", [0, 3, 7, 29, 99])
 def test_cut_ends_the_connection_without_the_final_chunk(cut: int) -> None:
     with emulate(script=Script(cut=cut)) as e, plug(e) as sock:
         assert b"".join(chunks(read_all(sock))) == REPLY[:cut]
@@ -263,8 +264,8 @@ def test_a_request_sent_ahead_waits_its_turn() -> None:
         assert [exchange.status for exchange in e.exchanges] == [200, 200]
 
 
-@pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-@pytest.mark.parametrize("script", [Script(wait=60), Script(silence=60)], ids=["wait", "silence"])
+@rows("reset", [False, True])
+@rows("script", [Script(wait=60), Script(silence=60)])
 def test_a_client_that_leaves_is_noticed_at_once(script: Script, reset: bool) -> None:
     with emulate(script=script) as e, plug(e) as sock:
         if script.wait:

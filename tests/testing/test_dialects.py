@@ -174,7 +174,7 @@ def test_openrouter_ends_everything_with_done(name: str) -> None:
         assert events(hear(e, WIRES[name]))[-1] != "[DONE]"
 
 
-@pytest.mark.parametrize("model", ["gemini-3-pro", "models/gemini-3-pro", "gemini-2.5-pro"])
+@rows("model", ["gemini-3-pro", "models/gemini-3-pro", "gemini-2.5-pro"])
 def test_gemini_signs_the_first_call_of_a_reply_to_openai_s_clients(model: str) -> None:
     # The path names the dialect.
     wire = Wire("/v1beta/openai/chat/completions", CHAT.headers, {**CHAT.data, "model": model})
@@ -234,7 +234,7 @@ OWN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@rows("dialect", DIALECTS)
 def test_a_whole_reply_has_what_the_dialect_adds(dialect: str) -> None:
     reply, choice, message = OWN[dialect]
     with emulate(*SAID, script=Script(dialect=dialect)) as e:
@@ -287,7 +287,7 @@ def without_message(body: dict[str, Any]) -> dict[str, Any]:
     return {"error": kept} if "error" in body else kept
 
 
-@pytest.mark.parametrize("dialect", FORMS)
+@rows("dialect", FORMS)
 def test_each_dialect_has_a_form_for_its_errors(dialect: str) -> None:
     kind, form = FORMS[dialect]
     status, headers, body = told(kind, CHAT, dialect)
@@ -318,7 +318,7 @@ def test_azure_s_filter_says_what_it_found() -> None:
     assert told("context_length", CHAT, "azure")[2]["error"]["code"] == "context_length_exceeded"
 
 
-@pytest.mark.parametrize("dialect", ["azure", "deepseek", "zai", "llamacpp", "litellm", "mistral", "transformers"])
+@rows("dialect", ["azure", "deepseek", "zai", "llamacpp", "litellm", "mistral", "transformers"])
 def test_an_error_is_an_event_and_the_last(dialect: str) -> None:
     end = after("chat", "a", Problem("overloaded"), "never", dialect=dialect)[-1]
     assert end == told("overloaded", CHAT, dialect)[2]
@@ -364,7 +364,7 @@ def test_a_problem_is_the_status_of_a_whole_reply(dialect: str, wire: Wire) -> N
     assert (response.status, response.headers, response.json) == told("rate_limit", wire, dialect)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("model", "details"),
     [
         ("m", [{"type": "reasoning.text", "text": "Hmm.", "format": "unknown", "index": 0}]),

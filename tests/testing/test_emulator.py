@@ -13,6 +13,7 @@ import pytest
 import g4flite
 from g4flite.testing import Emulator, Script, ToolCall
 from tests.conftest import Driver
+from tests.rows import rows
 from tests.testing.sockets import (
     CROMICLE,
     FLOWGPT,
@@ -69,7 +70,7 @@ def test_a_script_counts_for_the_requests_after_it() -> None:
         assert [exchange.status for exchange in e.exchanges] == [200, 503, 200]
 
 
-@pytest.mark.parametrize("reply", [lambda _: 1 / 0, lambda _: [b"bytes"], lambda _: "\ud83d"])
+@rows("reply", [lambda _: 1 / 0, lambda _: [b"bytes"], lambda _: "\ud83d"])
 def test_a_reply_that_fails_at_once_is_a_status_500(reply: Any) -> None:
     with mistaken(emulate(reply)) as e, connect(e) as connection:
         status, _, body = post(connection, FLOWGPT)
@@ -144,7 +145,7 @@ def test_a_text_is_a_reply_too(driver: Driver) -> None:
         assert e.reply == "three"
 
 
-@pytest.mark.parametrize("wrong", [None, 5, {"text": "a"}, ["a"]])
+@rows("wrong", [None, 5, {"text": "a"}, ["a"]])
 def test_what_is_no_reply_is_told_where_it_is_assigned(wrong: Any) -> None:
     with pytest.raises(TypeError, match="^reply: expected a str or a function of the messages, not "):
         Emulator(wrong)
@@ -152,7 +153,7 @@ def test_what_is_no_reply_is_told_where_it_is_assigned(wrong: Any) -> None:
         e.reply = wrong
 
 
-@pytest.mark.parametrize("wrong", [None, {"cut": 3}, Script])
+@rows("wrong", [None, {"cut": 3}, Script])
 def test_what_is_no_script_is_told_where_it_is_assigned(wrong: Any) -> None:
     with pytest.raises(TypeError, match="^script: expected a Script, like Script"):
         Emulator(script=wrong)
@@ -169,7 +170,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
+@rows("name", WRONG)
 def test_the_end_of_the_with_raises_what_a_reply_function_did_wrong(name: str, driver: Driver) -> None:
     reply, problem = WRONG[name]
     with pytest.raises((TypeError, ValueError), match=problem) as caught, Emulator(reply) as e:  # type: ignore[arg-type]
@@ -181,7 +182,7 @@ def test_the_end_of_the_with_raises_what_a_reply_function_did_wrong(name: str, d
     assert len(e.exchanges) == 1
 
 
-@pytest.mark.parametrize("provider", ["cromicle", "openai", "gemini", "ollama", "cohere", "openai-responses"])
+@rows("provider", ["cromicle", "openai", "gemini", "ollama", "cohere", "openai-responses"])
 def test_an_assert_in_a_reply_function_fails_the_test_and_is_asked_once(provider: str, driver: Driver) -> None:
     def reply(messages: Any) -> str:
         assert messages == []

@@ -12,11 +12,12 @@ import pytest
 
 from g4flite.testing import Emulator, Reasoning, Script, ToolCall
 from tests.open_protocols import ANTHROPIC, CHAT, SAID, WHOLE, WIRES, ask, emulate, hear, last, told
+from tests.rows import rows
 from tests.testing.sockets import mistaken
 
 
-@pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("unterminated", [False, True])
+@rows("name", WIRES)
+@rows("unterminated", [False, True])
 def test_the_last_line_end_can_be_left_out(name: str, unterminated: bool) -> None:
     with emulate("a", "b") as e:
         whole = hear(e, WIRES[name])
@@ -27,7 +28,7 @@ def test_the_last_line_end_can_be_left_out(name: str, unterminated: bool) -> Non
     assert body == (whole.removesuffix(end) if unterminated else whole)
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_split_and_cut_are_of_the_body_s_bytes(name: str) -> None:
     with emulate(*SAID) as e:
         whole = hear(e, WIRES[name])
@@ -73,7 +74,7 @@ def test_pieces_are_made_when_they_are_sent() -> None:
     assert 0 < len(made) < 10
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_a_whole_reply_is_sent_as_the_script_says(name: str) -> None:
     with emulate(*SAID) as e:
         whole = ask(e, WHOLE[name]).body
@@ -88,7 +89,7 @@ def test_a_whole_reply_is_sent_as_the_script_says(name: str) -> None:
         assert (ask(e, WHOLE[name]).status, ask(e, WHOLE[name]).body) == (418, b"other")
 
 
-@pytest.mark.parametrize("name", WIRES)
+@rows("name", WIRES)
 def test_a_whole_reply_that_fails_halfway_is_the_vendor_s_500(name: str) -> None:
     with mistaken(emulate("a", b"no")) as e:
         response = ask(e, WHOLE[name])
@@ -97,8 +98,8 @@ def test_a_whole_reply_that_fails_halfway_is_the_vendor_s_500(name: str) -> None
         assert "not b'no'" in response.body.decode()
 
 
-@pytest.mark.parametrize("name", WIRES)
-@pytest.mark.parametrize("kind", ["rate_limit", "server"])
+@rows("name", WIRES)
+@rows("kind", ["rate_limit", "server"])
 def test_a_scripted_problem_is_the_same_whether_the_client_streams_or_not(name: str, kind: str) -> None:
     assert told(kind, WHOLE[name])[::2] == told(kind, WIRES[name])[::2]
 

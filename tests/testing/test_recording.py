@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import g4flite
 from g4flite.testing import replay
 from g4flite.testing.recording import Entry, end_of, error_of, escaped, lines_of, parse, unescaped
+from tests.rows import rows
 from tests.testing.recordings import KEY, SLOW, write
 
 POST = httpx.Request("POST", "http://h.test/")
@@ -35,7 +36,7 @@ def test_an_entry_is_read_as_it_was_written(headers: list[tuple[bytes, bytes]], 
     assert parse(f"# a note\n{text}\n\n{text}") == [entry, entry]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "body", "shape"),
     [
         ("http://h.test/a", "", "GET /a"),
@@ -80,13 +81,11 @@ def test_the_message_of_a_header_that_cannot_be_sent_is_not_kept() -> None:
     assert end_of(error, POST, ()) == "LocalProtocolError: "
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit(), ValueError("of the reader's own")])
+@rows("error", [KeyboardInterrupt(), GeneratorExit(), ValueError("of the reader's own")])
 def test_any_other_exception_is_a_reader_that_left(error: BaseException) -> None:
     assert end_of(error, POST, ()) == "left"
 
 
-@pytest.mark.parametrize(
-    "end", ["ReadError: a\\nb", "ConnectError, SSLError: bad certificate", "SSLError: bad record", "PoolTimeout: x"]
-)
+@rows("end", ["ReadError: a\\nb", "ConnectError, SSLError: bad certificate", "SSLError: bad record", "PoolTimeout: x"])
 def test_an_exception_that_was_read_is_written_again(end: str) -> None:
     assert end_of(error_of(end, timed=False), POST, ()) == end

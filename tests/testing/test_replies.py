@@ -40,7 +40,7 @@ def test_each_piece_of_text_and_of_reasoning_is_a_token() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+@rows(
     ("given", "counts"),
     [
         (Usage(10, 20, 5, 99), Usage(10, 20, 5, 99)),
@@ -142,7 +142,7 @@ WRONG: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("piece", "problem"), WRONG)
+@rows(("piece", "problem"), WRONG)
 def test_a_mistake_is_named_in_the_vendor_s_500(piece: Any, problem: str) -> None:
     with mistaken(emulate(piece)) as e:
         response = ask(e, ANTHROPIC)

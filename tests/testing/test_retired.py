@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 # What they say
 
 
-@pytest.mark.parametrize("name", ["cromicle", "free2gpt", "gprochat"])
+@rows("name", ["cromicle", "free2gpt", "gprochat"])
 def test_raw_text_is_streamed_word_by_word(name: str) -> None:
     with emulate() as e, plug(e, FOUNDERS[name].header(connection="close").raw) as sock:
         response = read_all(sock)
@@ -89,7 +89,7 @@ def test_a_minute_of_drift_is_accepted(drift: int) -> None:
         assert {ask(e, wire)[0] for wire in FOUNDERS.values()} == {200}
 
 
-@pytest.mark.parametrize(
+@rows(
     ("reply", "pieces"),
     [
         ("", [b""]),

@@ -9,12 +9,13 @@ import pytest
 
 from g4flite.testing import Script
 from g4flite.testing.script import divide, shorten, unterminated
+from tests.rows import rows
 from tests.testing.sockets import CROMICLE, chunks, emulate, plug, read_all
 
 pytestmark = pytest.mark.usefixtures("nothing_is_left_behind")
 
 
-@pytest.mark.parametrize(
+@rows(
     ("split", "expected"),
     [
         (None, [b"one", b" two", b" three"]),
@@ -32,7 +33,7 @@ def test_split_says_where_chunks_end(split: Any, expected: list[bytes]) -> None:
         assert chunks(read_all(sock)) == [*expected, b""]
 
 
-@pytest.mark.parametrize("cut", [0, 1, 3, 4, 99])
+@rows("cut", [0, 1, 3, 4, 99])
 def test_no_more_pieces_are_taken_than_are_sent(cut: int) -> None:
     taken = []
 
@@ -53,7 +54,7 @@ def test_an_empty_body_has_no_last_line_end() -> None:
     assert list(unterminated([])) == [b""]
 
 
-@pytest.mark.parametrize(
+@rows(
     "wrong",
     [{"split": 0}, {"split": (3, 3)}, {"split": (0, 3)}, {"status": 101}, {"cut": -1}, {"wait": -0.1}, {"silence": -1}],
 )
@@ -68,7 +69,7 @@ def test_a_script_of_no_known_kind_is_a_value_error(wrong: dict[str, Any]) -> No
         Script(**wrong)
 
 
-@pytest.mark.parametrize(
+@rows(
     "wrong",
     [{"split": "3"}, {"split": [1, 2]}, {"wait": "1"}, {"silence": None}, {"status": "429"}, {"cut": 1.5},
      {"body": {"a": 1}}, {"raw": "HTTP/1.1 200 OK"}, {"headers": [("a", "b")]}, {"hangup": 1}, {"tools": ["weather"]}],

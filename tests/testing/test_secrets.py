@@ -70,7 +70,7 @@ def request(url: str = "http://h.test/", **more: Any) -> httpx.Request:
     return httpx.Request("POST", url, **more)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("url", "public"),
     [
         ("http://h.test:81/a?b=1&c", "http://h.test:81/a?b=1&c"),
@@ -131,7 +131,7 @@ def test_the_reason_of_a_status_is_kept_without_a_key(driver: Driver, server: Em
 WRONG = gzip.compress(b"wrong key: s3cr3t, and more of it", mtime=0)
 
 
-@pytest.mark.parametrize(
+@rows(
     ("coding", "body", "public"),
     [
         ("gzip", WRONG, b"wrong key: ******, and more of it"),
@@ -139,7 +139,6 @@ WRONG = gzip.compress(b"wrong key: s3cr3t, and more of it", mtime=0)
         ("gzip", WRONG[:-8] + b"nonsense", b"wrong key: ******, and more of it"),
         ("br", WRONG, b""),
     ],
-    ids=["whole", "cut off", "broken at its end", "unknown"],
 )
 def test_a_compressed_reply_is_inflated_if_it_says_a_key_and_left_out_if_it_cannot_be(
     coding: str, body: bytes, public: bytes
@@ -178,7 +177,7 @@ def test_a_key_is_starred_across_the_pieces_of_a_reply() -> None:
     assert public_reply([], pieces, ("s3cr3t",)) == ([], [(1.0, b"a ***"), (1.5, b""), (2.0, b"*** b s3cr3")])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("name", "value", "public"),
     [
         ("Location", "https://a.test/x?token=t0ken&b=1#access_token=c", "https://a.test/x?token=***&b=1#access_token=***"),
@@ -283,7 +282,7 @@ def test_a_token_is_starred_in_each_way_of_saying_it(form: str, token: str) -> N
     assert public.count(b"*") < 3 * len(quote(token)) + 16
 
 
-@pytest.mark.parametrize("lines", ["\n", r"\n", r"\\n", "\r\n"])
+@rows("lines", ["\n", r"\n", r"\\n", "\r\n"])
 def test_a_private_key_is_starred(lines: str) -> None:
     key = lines.join(
         ["-----BEGIN RSA PRIVATE KEY-----", "t0k3n+t0k3n+t0k3n", "t0k3n==", "-----END RSA PRIVATE KEY-----"]
@@ -293,13 +292,13 @@ def test_a_private_key_is_starred(lines: str) -> None:
     assert public.startswith(b'{"pem":"-----BEGIN RSA PRIVATE KEY-----')
 
 
-@pytest.mark.parametrize("form", FINE)
+@rows("form", FINE)
 def test_other_fields_are_kept(form: str) -> None:
     body = (form % TOKEN).encode()
     assert public_reply([], [(0.0, body)], ()) == ([], [(0.0, body)])
 
 
-@pytest.mark.parametrize(
+@rows(
     ("form", "starred"),
     [
         ('{"password":"%s"}', True),

@@ -12,6 +12,7 @@ from g4flite.server.checks import Refusal
 from g4flite.testing import Emulator, Script
 from g4flite.testing.structured import structured
 from tests.conftest import Driver
+from tests.rows import rows
 
 SCHEMA = {
     "type": "object",
@@ -31,7 +32,7 @@ VALUE = {"city": "text", "days": [{"high": 1, "low": 1}], "unit": "C", "rain": T
 PROVIDERS = {"openai": "/v1", "openai-responses": "/v1", "gemini": "", "ollama": "", "cohere": ""}
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@rows("name", PROVIDERS)
 def test_the_answer_fits_the_schema(name: str, driver: Driver, server: Emulator) -> None:
     settings: dict[str, Any] = {"model": "m", "api_key": "key", "base_url": server.url + PROVIDERS[name]}
     assert json.loads("".join(driver.collect(name, "Hi", response_format=FORM, **settings))) == VALUE

@@ -9,6 +9,7 @@ import g4flite
 from g4flite.testing import Emulator, Reasoning, Script
 from g4flite.testing.tool_calls import value_of
 from tests.conftest import Driver
+from tests.rows import rows
 
 CITY = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Oslo", "Bergen"]}}}
 TOOLS = [
@@ -126,7 +127,7 @@ VALUES: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("schema", "value"), VALUES, ids=lambda part: json.dumps(part)[:50])
+@rows(("schema", "value"), VALUES)
 def test_a_value_fits_its_schema(schema: Any, value: Any) -> None:
     assert value_of(schema, schema if isinstance(schema, dict) else {}) == value
 

@@ -33,6 +33,7 @@ import trustme
 import g4flite
 from g4flite.testing import Emulator
 from tests.conftest import Driver, bare_environment
+from tests.rows import rows
 
 USER, PASSWORD, WRONG = "someone", "op3n-sesame", "s3cret"
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -625,7 +626,7 @@ def test_a_tls_connection_that_ends_without_close_notify_is_truncated(
     assert error.partial == "hello"
 
 
-@pytest.mark.parametrize("verify", [False, True, "/etc/ssl/certs", ""])
+@rows("verify", [False, True, "/etc/ssl/certs", ""])
 def test_the_argument_verify_has_to_be_an_ssl_context(verify: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="verify= must be an ssl.SSLContext"):
         g4flite.stream("cromicle", "Hi", base_url="https://upstream.test", verify=verify)

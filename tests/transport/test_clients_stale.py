@@ -22,6 +22,7 @@ from g4flite._core.timers import Timers
 from g4flite._core.transport.clients import STALE, is_stale
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
+from tests.rows import rows
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n"
 ANSWER = (HEAD + b"3\r\nhel\r\n", b"2\r\nlo\r\n0\r\n\r\n")
@@ -162,8 +163,8 @@ def in_turn(
         return [*texts, last.text()]
 
 
-@pytest.mark.parametrize("before", [1, 3])
-@pytest.mark.parametrize("ending", ["fin", "reset"])
+@rows("before", [1, 3])
+@rows("ending", ["fin", "reset"])
 def test_a_stale_connection_is_replaced_and_counts_as_no_attempt(ending: str, before: int, driver: Driver) -> None:
     with serving(ending, together=before) as server:
         client = g4flite.Client("cromicle", base_url=server.url, retries=0)
@@ -174,8 +175,8 @@ def test_a_stale_connection_is_replaced_and_counts_as_no_attempt(ending: str, be
         assert sorted(server.requests) == [1] * before + [2]
 
 
-@pytest.mark.parametrize("ending", ["fin", "reset"])
-@pytest.mark.parametrize("own", [False, True], ids=["made by a stream", "made by the caller"])
+@rows("ending", ["fin", "reset"])
+@rows("own", [False, True])
 def test_a_stale_connection_of_the_caller_s_client_is_replaced(own: bool, ending: str, driver: Driver) -> None:
     with serving(ending) as server:
         client = driver.client()
@@ -241,8 +242,8 @@ def test_silence_on_a_connection_that_was_used_before_is_no_stale_connection(dri
         assert server.requests == [2]
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
-@pytest.mark.parametrize("ending", ["fin", "reset"])
+@rows("wrapped", [False, True])
+@rows("ending", ["fin", "reset"])
 def test_a_request_is_sent_over_one_stale_connection_at_most(ending: str, wrapped: bool, driver: Driver) -> None:
     with serving(ending, together=25) as server:
         client = driver.client(limits=httpx.Limits(max_connections=None, max_keepalive_connections=None))

@@ -58,7 +58,7 @@ def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driv
         assert "".join(driver.collect(name, "Hi", base_url=server.url)) == TEXT
 
 
-@pytest.mark.parametrize("name", FOUNDERS)
+@rows("name", FOUNDERS)
 def test_the_path_of_base_url_is_kept_and_the_site_s_headers_do_not_change(name: str, driver: Driver) -> None:
     with Emulator(prefix="/gateway/v1") as server:
         assert driver.collect(name, "Hi", base_url=server.url + "/")
@@ -76,7 +76,7 @@ def test_httpx_computes_accept_encoding_and_content_length(driver: Driver, serve
     assert sent["content-length"] == str(len(server.exchanges[0].body))
 
 
-@pytest.mark.parametrize("name", FOUNDERS)
+@rows("name", FOUNDERS)
 def test_leaving_early_is_seen_by_the_server_at_once(name: str, driver: Driver) -> None:
     body = wire(name) + b"\n"
     with Emulator(script=Script(body=body * 2, split=(len(body),), wait=30)) as server:

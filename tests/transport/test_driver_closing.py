@@ -18,6 +18,7 @@ from tests.clock import Clock
 from tests.conftest import Driver
 from tests.deaf import full_queue
 from tests.exchanges import arrived
+from tests.rows import rows
 
 # The arguments of a stream, and a call that returns once the stream waits.
 Phase = tuple[dict[str, Any], Callable[[g4flite.Stream], Any]]
@@ -116,8 +117,8 @@ def close_while_it_waits(driver: Driver, stream: g4flite.Stream, waits: Callable
     thread.join()
 
 
-@pytest.mark.parametrize("whose", ["stream", "client"])
-@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
+@rows("whose", ["stream", "client"])
+@rows("phase", PHASES)
 def test_closing_ends_a_stream_that_waits(phase: Any, whose: str, driver: Driver) -> None:
     with phase() as (arguments, waits):
         client = g4flite.Client("cromicle", **arguments)

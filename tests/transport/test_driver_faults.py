@@ -175,8 +175,8 @@ def test_keep_alives_do_not_restart_the_timers(moment: str, driver: Driver) -> N
     assert 0.12 <= time.monotonic() - start < LATE
 
 
-@pytest.mark.parametrize("name", FOUNDERS)
-@pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
+@rows("name", FOUNDERS)
+@rows("reset", [False, True])
 def test_every_cut_gives_the_whole_text_or_an_error_with_its_beginning(name: str, reset: bool, driver: Driver) -> None:
     """A short response is cut after each byte of its body; for one provider also of its head, which no parser sees."""
     answer = "\u00e9 \U0001f44b"

@@ -24,6 +24,7 @@ from g4flite._core.transport import clients
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, bare_environment, httpx
 from tests.exchanges import answering, arrived
+from tests.rows import rows
 
 
 def left(server: Emulator) -> None:
@@ -268,8 +269,8 @@ def test_close_from_another_thread_ends_the_wait_between_attempts() -> None:
         assert time.monotonic() - since < 15
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("moment", ["silence", "wait"])
+@rows("backend", ["asyncio", "trio"])
+@rows("moment", ["silence", "wait"])
 def test_a_cancelled_task_frees_the_pool_s_slot(backend: str, moment: str) -> None:
     async def read(stream: g4flite.Stream) -> None:
         async for _ in stream:

@@ -15,6 +15,7 @@ import g4flite
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
+from tests.rows import rows
 
 
 def client_of(driver: Driver, **kwargs: Any) -> Any:
@@ -91,7 +92,7 @@ def test_a_body_that_a_hook_of_the_client_s_has_read_is_read_again(
         assert driver.run(work) == "hello"
 
 
-@pytest.mark.parametrize(
+@rows(
     ("head", "error"),
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", g4flite.EmptyReplyError),

@@ -21,6 +21,7 @@ from tests.acme import ACME
 from tests.clock import Clock
 from tests.conftest import Driver, httpx
 from tests.exchanges import arrived
+from tests.rows import rows
 
 PING = b": ping\n\n"
 TEXT = b'data: {"choices": [{"delta": {"content": "hello"}, "index": 0}]}\n\n'
@@ -102,7 +103,7 @@ def is_over(driver: Driver, mock: Mock, timeout: Timeout) -> Any:
     return caught.value
 
 
-@pytest.mark.parametrize(
+@rows(
     ("pieces", "timeout", "error", "partial"),
     [
         ((PING, None, TEXT, DONE), Timeout(first_token=0.1), g4flite.FirstTokenTimeoutError, ""),
@@ -146,8 +147,8 @@ def test_an_empty_piece_is_not_the_end(driver: Driver) -> None:
         driver.read(stream_over(driver, mock))
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("mock", [Mock(silent=True), Mock(None), Mock(TEXT, None)], ids=["head", "body", "text"])
+@rows("backend", ["asyncio", "trio"])
+@rows("mock", [Mock(silent=True), Mock(None), Mock(TEXT, None)])
 def test_aclose_from_another_task_ends_the_wait(mock: Mock, backend: str) -> None:
     async def main() -> None:
         mock.waiting = anyio.Event()
@@ -259,9 +260,9 @@ def counting(driver: Driver, parser: Counting, packed: bool, timeout: Timeout = 
     return g4flite.stream(spec, "Hi", client=kind(transport=mock), timeout=timeout, retries=0)
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
-@pytest.mark.parametrize("first", [(), ("hello",)], ids=["before the text", "behind the text"])
-@pytest.mark.parametrize("end", ["closed", "total"])
+@rows("packed", [True, False])
+@rows("first", [(), ("hello",)])
+@rows("end", ["closed", "total"])
 def test_a_read_that_holds_many_events_is_left_in_the_middle(
     end: str, first: tuple[str, ...], packed: bool, driver: Driver
 ) -> None:
@@ -287,8 +288,8 @@ def test_a_large_read_is_read_whole(driver: Driver) -> None:
         assert parser.fed == [65536, 65536, 65536, 65536, 300_000 - 4 * 65536]
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["compressed", "plain"])
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@rows("packed", [True, False])
+@rows("backend", ["asyncio", "trio"])
 def test_other_tasks_run_in_the_middle_of_a_read(backend: str, packed: bool) -> None:
     parser, driver, turns = Counting("hello"), Driver(backend), list[int]()
 
@@ -308,8 +309,8 @@ def test_other_tasks_run_in_the_middle_of_a_read(backend: str, packed: bool) -> 
     assert len({*turns} & {1, 2, 3, 4}) >= 2
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("silent", [False, True])
+@rows("backend", ["asyncio", "trio"])
+@rows("silent", [False, True])
 def test_an_asgi_application_is_bounded(silent: bool, backend: str) -> None:
     async def application(scope: Any, receive: Any, send: Any) -> None:
         if silent:
@@ -441,8 +442,8 @@ def test_a_subclass_of_httpx_s_transport_may_have_no_socket(timer: str, backend:
     Driver(backend).run(main)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("hook", ["auth", "request", "response"])
+@rows("backend", ["asyncio", "trio"])
+@rows("hook", ["auth", "request", "response"])
 def test_total_bounds_the_waits_of_the_caller_s_hooks(hook: str, backend: str, server: Emulator) -> None:
     async def wait(_: object) -> None:
         await anyio.sleep_forever()
