@@ -83,12 +83,14 @@ def test_the_reply_says_which_thinking_was_left_out_and_why(change: dict[str, An
 
 
 def test_the_marks_of_the_cache_are_no_change_of_the_prefix() -> None:
-    wire = ANTHROPIC.field(model="claude-opus-5-5", tools=[{"name": "weather", "input_schema": {}}], stream=False)
+    wire = ANTHROPIC.field(
+        model="claude-opus-5-5", tools=[{"name": "weather", "input_schema": {"type": "object"}}], stream=False
+    )
     with emulate(Reasoning("Hm"), "a") as e:
         content = ask(e, wire).json["content"]
         mark = {"cache_control": {"type": "ephemeral"}}
         history = [user([{**text("How are you?"), **mark}]), assistant(content), user("And?")]
-        tools = [{"name": "weather", "input_schema": {}, **mark}]
+        tools = [{"name": "weather", "input_schema": {"type": "object"}, **mark}]
         assert ask(e, wire.field(messages=history, tools=tools)).status == 200
 
 
