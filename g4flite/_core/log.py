@@ -29,6 +29,12 @@ def say(level: int, event: str, **fields: object) -> None:
 
 
 def _quoted(value: object) -> str:
-    """Return a value of a line in the log; a text with spaces or quotes stands in quotes, as in JSON."""
+    """Return a value of a line in the log; a text with spaces or quotes stands in quotes, as in JSON.
+
+    What a terminal or a reader of lines could obey is escaped: JSON leaves U+009B, U+2028 or U+202E as they are.
+    """
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text if text and BARE.issuperset(text) else json.dumps(text, ensure_ascii=False)
+    if text and BARE.issuperset(text):
+        return text
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in quoted)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import g4flite
+from g4flite._core.log import say
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, interpret
 from tests.core.test_observed import AT_ONCE, SLOW, ask
@@ -82,6 +83,15 @@ def test_a_request_id_that_repeats_the_key_is_not_logged(
     assert len(caplog.records) == 3
     assert "request_id=***" in caplog.text
     assert "sk-key" not in caplog.text
+
+
+def test_nothing_in_a_line_commands_a_terminal_or_begins_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    odd = 'a=b "c"\r\n\x1b[31m\x7f\x85\x9b\u2028\u202e\ud800\U000e0001 \u00e9\u4e2d'
+    say(logging.WARNING, "failed", error=odd, provider="")
+    line = caplog.records[0].getMessage()
+    assert line.isprintable()
+    assert "\u00e9\u4e2d" in line
+    assert fields(caplog.records[0]) == {"event": "failed", "error": odd, "provider": ""}
 
 
 def test_a_program_that_sets_no_logging_sees_nothing_of_it(server: Emulator) -> None:
