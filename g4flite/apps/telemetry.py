@@ -6,8 +6,9 @@
     g4flite.stream("openai", "Hello", observer=Telemetry(content=True)).text()
 
 One span `chat {model}` spans all attempts of a stream, from the first step of its loop to its end.  The requests carry
-its `traceparent`.  The event `g4flite.attempt` of a span tells of an attempt.  No text is recorded unless `content` is
-true.  The package opentelemetry-api does nothing without an SDK, which the program sets up.
+its `traceparent`.  The event `g4flite.attempt` of a span tells of an attempt.  Neither messages nor the answer are
+recorded unless `content` is true; the message of an error, which a service may have written, is the span's status.
+The package opentelemetry-api does nothing without an SDK, which the program sets up.
 
 Source: https://github.com/open-telemetry/semantic-conventions-genai, v0.1.0: docs/gen-ai/client-inference.md and
 gen-ai-token-metrics.md (November 2026).  The names before it: semantic conventions v1.41.0, gen-ai-metrics.md.
@@ -38,7 +39,11 @@ OPTIONS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
     "seed": ("gen_ai.request.seed", int),
     "stop": ("gen_ai.request.stop_sequences", lambda stop: [stop] if isinstance(stop, str) else list(stop)),
     "reasoning_effort": ("gen_ai.request.reasoning.level", str),
-    "response_format": ("gen_ai.output.type", lambda _: "json"),
+    # A class, or a dict; the type "text" asks for no JSON.
+    "response_format": (
+        "gen_ai.output.type",
+        lambda form: "text" if isinstance(form, Mapping) and form.get("type") == "text" else "json",
+    ),
 }
 # The attributes of the counts of tokens.
 USAGE: Final = {

@@ -223,6 +223,18 @@ def test_an_answer_has_the_conventions_form() -> None:
     assert "gen_ai.response.finish_reasons" not in answer(DONE._replace(finish=None))
 
 
+@rows(
+    ("form", "kind"),
+    [({"type": "text"}, "text"), ({"type": "json_object"}, "json"), (dict, "json")],
+)
+def test_the_type_of_the_output_is_what_the_call_asks_for(form: Any, kind: str) -> None:
+    exported = Exported()
+    call = g4flite.ObservedCall(1, "acme", None, "https://acme.test", {"response_format": form}, ())
+    exported.telemetry.start(call)
+    exported.telemetry.end(call, DONE)
+    assert exported.spans[0].attributes["gen_ai.output.type"] == kind
+
+
 def test_a_call_without_a_model_is_a_chat(server: Emulator) -> None:
     exported = Exported()
     call = g4flite.ObservedCall(1, "acme", None, "https://acme.test", {}, ())
