@@ -12,7 +12,7 @@ client and any transport reads:
 
     Tapped.send        ->  Sent: the request and the time at which it went out
                        <-  TappedResponse: the response's head, noted
-    next piece         <-  noted, TappedBody: the same bytes, with their time
+    next piece         <-  Sent.through: the same bytes, with their time
     end of the stream  ->  Flight.end: if it has failed, the recording is written
 
 While a stream runs, nothing is done but to note.  Secrets are taken out when a file is written.
@@ -22,8 +22,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timezone
+from itertools import count
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -31,17 +32,20 @@ from typing import Any, Final
 import httpx
 
 from .._core.errors import G4fliteError, TLSError, UsageError
+from .._core.exchange import Tap
 from .._core.observed import ObservedCall, ObservedEnd
 from .._core.provider import Request
 from .._core.response.reply import Head, is_delimited
 from .._core.secrets import Secrets, forms_of, redact, secrets_of_client
 from .._core.timers import Timers
+from .._core.transport.body import AsyncTapped, tapped
 from .._core.transport.deadlines import deadline
 from .recording import FAULTS, TITLE, Entry, end_of, entry_of, escaped, lines_of
 from .secrets import public_headers, tokens_of
 
-# Bytes of one reply that are kept.
+# Bytes of memory that one reply may take, and what a piece of it takes besides its own bytes.
 MOST: Final = 4 * 2**20
+EACH: Final = 80
 
 
 def flight(path: str | PathLike[str], streams: int = 20) -> "Flight":
@@ -49,40 +53,54 @@ def flight(path: str | PathLike[str], streams: int = 20) -> "Flight":
 
     The message of the error names the file.  The requests are written with all messages, without their headers; keys,
     cookies and passwords become stars.  `streams` is how many streams that have ended are kept in memory, for `dump()`,
-    and how many files at most: the oldest file of this recorder is removed for a new one.  Of a reply, the first 4 MiB
-    are kept.  Raises `ValueError` unless `streams` is at least 1.
+    and how many files at most: the oldest file of this recorder is removed for a new one.  Of a reply, as many of the
+    first bytes are kept as fit into 4 MiB of memory.  Raises `ValueError` unless `streams` is at least 1.
     """
     return Flight(Path(path), streams)
 
 
 class Sent:
-    """A request that went out, and what came back.
+    """A request that went out, and what came back: a `Tap` of the body.
 
-    `began` and the times of `pieces` are those of the clock, `opened` and `ended` seconds since `began`.
+    `began` and `times`, one for each of `pieces`, are those of the clock, `opened` and `ended` seconds since `began`.
+    `room` is how many bytes of memory the next pieces may take, `lost` how many bytes found no room.
     """
 
-    __slots__ = ("began", "clock", "end", "ended", "head", "headers", "opened", "pieces", "request", "size", "timers")
+    __slots__ = ("began", "end", "ended", "head", "headers", "lost", "opened", "pieces", "request", "room", "timers",
+                 "times")  # fmt: skip
 
     def __init__(self, request: Request, timers: Timers) -> None:
         self.request, self.timers, self.headers = request, timers, timers.sent
-        self.clock = time.monotonic
-        self.began = self.clock()
+        self.began = time.monotonic()
         self.head: Head | None = None
         self.opened = self.ended = 0.0
-        self.pieces: list[tuple[float, bytes]] = []
-        self.size = 0
+        # Two lists: the garbage collection looks through neither times nor bytes, but through each tuple of both.
+        self.times: list[float] = []
+        self.pieces: list[bytes] = []
+        self.room, self.lost = MOST, 0
         self.end = "left"
 
-    def note(self, piece: bytes) -> bytes:
-        """Keep a piece of the body with the time, and return it."""
-        if self.size <= MOST:
-            self.pieces.append((self.clock(), piece[: MOST - self.size]))
-            self.size += len(piece)
-        return piece
+    def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
+        """Return a function that calls `feed`, and keeps the piece that it returns, with the time."""
+        note_time, note_piece, clock = self.times.append, self.pieces.append, time.monotonic
+
+        def fed(data: bytes) -> bytes:
+            piece = feed(data)
+            size, room = len(piece), self.room
+            if size and room > 0:
+                self.room = room - size - EACH
+                note_time(clock())
+                note_piece(piece if size <= room else piece[:room])
+                self.lost = max(size - room, 0)
+            else:
+                self.lost += size
+            return piece
+
+        return fed
 
     def stop(self, error: BaseException) -> None:
         """Note by which exception the body ended, or that came in the place of a response."""
-        self.ended = self.clock() - self.began
+        self.ended = time.monotonic() - self.began
         if isinstance(error, StopIteration | StopAsyncIteration):
             self.end = "end"
         elif isinstance(error, Exception):
@@ -108,11 +126,12 @@ class Sent:
             entry.headers, entry.status, entry.opened = public_headers(raw, entry.secrets), head.status, self.opened
             framed = head.open_ended or head.status == 204 or is_delimited(head.headers)
             entry.version = "HTTP/1.1" if framed else "-"
-        entry.pieces = [(at - self.began, piece) for at, piece in self.pieces]
+        # While the stream runs, a time may have no piece yet.
+        entry.pieces = [(at - self.began, piece) for at, piece in zip(self.times, self.pieces, strict=False)]
         entry.ended, entry.end = self.ended, self.end
-        if self.size > MOST:
+        if self.lost:
             entry.end = "left"
-            return [*lines_of(entry), f"# The bytes behind the first {MOST} were not kept."]
+            return [*lines_of(entry), f"# {self.lost:,} bytes behind these were not kept."]
         return [*lines_of(entry)]
 
     def _as_httpx(self) -> httpx.Request:
@@ -189,16 +208,30 @@ class Flight:
         text = "\n".join([TITLE, *blocks])
         with self._lock:
             if kept.file is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-                kept.file = self._folder / f"{kept.provider}-{kept.began:%Y%m%dT%H%M%S}-{kept.number}.txt"
+                kept.file = self._created(kept)
                 self._files.append(kept.file)
-            # Others may not read what users have asked.
-            handle = os.open(kept.file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            with kept.file.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
             while len(self._files) > self._most:
                 self._files.popleft().unlink(missing_ok=True)
             return kept.file
+
+    def _created(self, kept: Kept) -> Path:
+        """Create an empty file of a name that no other recorder has taken, as one of another process may have."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{kept.provider}-{kept.began:%Y%m%dT%H%M%S}-{kept.number}"
+        paths = (self._folder / f"{stem}{-more or ''}.txt" for more in count())
+        return next(filter(created, paths))
+
+
+def created(path: Path) -> bool:
+    """Create an empty file, and return whether there was none of this name."""
+    try:
+        # Others may not read what users have asked.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return False
+    return True
 
 
 class Tapped:
@@ -243,15 +276,17 @@ class TappedResponse:
 
     def __init__(self, response: Any, sent: Sent) -> None:
         self._response, self._sent, self.head = response, sent, response.head
-        sent.head, sent.opened = response.head, sent.clock() - sent.began
+        sent.head, sent.opened = response.head, time.monotonic() - sent.began
 
-    def pieces(self) -> Iterator[bytes]:
-        """Return an iterator of the body in sync."""
-        return noted(self._response.pieces(), self._sent)
+    def pieces(self, tap: Tap | None = None) -> Iterator[bytes]:
+        """Return an iterator of the body in sync; `tap` is that of a second recorder of the stream."""
+        pieces: Iterator[bytes] = self._response.pieces(self._sent)
+        return pieces if tap is None else tapped(pieces, tap)
 
-    def apieces(self) -> "TappedBody":
-        """Return an iterator of the body in async."""
-        return TappedBody(self._response.apieces(), self._sent)
+    def apieces(self, tap: Tap | None = None) -> AsyncIterator[bytes]:
+        """Do the same as `pieces`, in async."""
+        pieces: AsyncIterator[bytes] = self._response.apieces(self._sent)
+        return pieces if tap is None else AsyncTapped(pieces, tap)
 
     def close(self) -> None:
         """Close the response."""
@@ -260,37 +295,3 @@ class TappedResponse:
     async def aclose(self) -> None:
         """Close the response."""
         await self._response.aclose()
-
-
-def noted(body: Iterator[bytes], sent: Sent) -> Iterator[bytes]:
-    """Yield the pieces of a body, and note each."""
-    note = sent.note
-    try:
-        for piece in body:
-            yield note(piece)
-    except BaseException as error:
-        sent.stop(error)
-        raise
-    sent.stop(StopIteration())
-
-
-class TappedBody:
-    """An async iterator of the pieces of a body, which are noted.
-
-    It is no generator: the event loop would have to close that.
-    """
-
-    __slots__ = ("_anext", "_note", "_stop")
-
-    def __init__(self, body: AsyncIterator[bytes], sent: Sent) -> None:
-        self._anext, self._note, self._stop = body.__anext__, sent.note, sent.stop
-
-    def __aiter__(self) -> "TappedBody":
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            return self._note(await self._anext())
-        except BaseException as error:
-            self._stop(error)
-            raise

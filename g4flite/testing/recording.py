@@ -39,6 +39,7 @@ FAULTS: Final[dict[str, type[Exception]]] = {
     if isinstance(kind, type) and issubclass(kind, httpx.TransportError | ssl.SSLError | TotalTimeoutError)
 }
 ESCAPES: Final = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+NOT_ASCII: Final = re.compile(r"[^ -~]")
 ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"\\": b"\\"}
 
 
@@ -194,14 +195,13 @@ def _add_line(entry: Entry, line: str) -> None:
 def escaped(data: bytes) -> str:
     """Return bytes as one line of printable text, without a space at its end, which editors remove."""
     text = data.replace(b"\\", rb"\\").decode("utf-8", "backslashreplace")
-    # Most pieces are printable, and to look at each of their characters would cost more than all the rest.
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else ESCAPES.get(c) or _hexadecimal(c) for c in text)
+    # Most characters are printable ASCII, and to look at each of them would cost more than all the rest.
+    text = NOT_ASCII.sub(lambda found: found[0] if found[0].isprintable() else _escape(found[0]), text)
     return text[:-1] + r"\x20" if text.endswith(" ") else text
 
 
-def _hexadecimal(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in character.encode())
+def _escape(character: str) -> str:
+    return ESCAPES.get(character) or "".join(f"\\x{byte:02x}" for byte in character.encode())
 
 
 def unescaped(text: str) -> bytes:

@@ -15,7 +15,7 @@ from g4flite._core import exchange
 from g4flite._core.provider import Request
 from g4flite._core.timers import Timers
 from g4flite.testing import Emulator, Script, flight
-from g4flite.testing.flight_recorder import Flight, Sent
+from g4flite.testing.flight_recorder import EACH, MOST, Flight, Sent
 from tests.conftest import Driver
 from tests.conftest import httpx as clients
 from tests.core.test_observed import AT_ONCE, FRAME, SLOW, ask
@@ -204,8 +204,51 @@ def test_of_a_long_reply_the_beginning_is_kept(
         driver.read(ask(server, flight(tmp_path), retries=0))
     assert len(caught.value.partial) == 150
     [path] = tmp_path.iterdir()
-    assert path.read_text().rstrip().endswith("# The bytes behind the first 100 were not kept.")
+    lost = 50 * len(FRAME) - 100
+    assert path.read_text().rstrip().endswith(f"left\n# {lost:,} bytes behind these were not kept.")
     assert len(path.read_text()) < 1500
+
+
+def test_many_small_pieces_fill_no_more_memory_than_a_few_large_ones() -> None:
+    sent = Sent(Request("http://a.test", {}, b"{}"), Timers(g4flite.Timeout()))
+    feed, count = sent.through(bytes), 100_000
+    for _ in range(count):
+        feed(b"x")
+    assert len(sent.pieces) == len(sent.times) == -(-MOST // (1 + EACH))
+    assert sent.lost == count - len(sent.pieces)
+    large = Sent(Request("http://a.test", {}, b"{}"), Timers(g4flite.Timeout()))
+    assert len(large.through(bytes)(bytes(2 * MOST))) == 2 * MOST
+    assert (len(large.pieces[0]), large.lost) == (MOST, MOST)
+
+
+def test_recorders_that_share_a_folder_overwrite_no_file_of_each_other(
+    driver: Driver, server: Emulator, tmp_path: Path
+) -> None:
+    server.script = Script(status=400)
+    with pytest.raises(g4flite.StatusError) as caught:
+        driver.collect("cromicle", "Hi", base_url=server.url, observer=[flight(tmp_path), flight(tmp_path)])
+    first, second = sorted(tmp_path.glob("*.txt"), key=lambda path: len(path.name))
+    assert second.name == f"{first.stem}-1.txt"
+    assert str(caught.value).count(f"{tmp_path}/") == 2
+    assert len({path.read_text().partition(".")[2].count("\n") for path in (first, second)}) == 1
+    server.script = Script(body=b"cut off", cut=4)
+    with pytest.raises(g4flite.TruncatedStreamError):
+        driver.collect("cromicle", "Hi", base_url=server.url, observer=[flight(tmp_path / "a"), flight(tmp_path / "b")])
+    for name in ("a", "b"):
+        [path] = (tmp_path / name).iterdir()
+        text = path.read_text()
+        assert (text.count(" cut"), "RemoteProtocolError" in text) == (1, True)
+
+
+def test_a_body_that_h11_decodes_is_kept_as_well(driver: Driver, server: Emulator, tmp_path: Path) -> None:
+    recorder = flight(tmp_path)
+    client = driver.client(transport=clients.MockTransport(lambda _: clients.Response(200, content=FRAME * 2)))
+    with pytest.raises(g4flite.TruncatedStreamError):
+        driver.read(ask(server, recorder, client=client))
+    driver.close(client)
+    [path] = tmp_path.iterdir()
+    assert path.read_text().count("You") == 2
+    assert path.read_text().rstrip().endswith("end")
 
 
 def test_a_compressed_reply_is_kept_without_the_secrets_in_it(driver: Driver, server: Emulator, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import g4flite
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script, flight
 
 pytest_plugins = ["g4flite.testing.plugin", "pytester"]
 
@@ -48,6 +48,40 @@ def test_pytest_finds_the_fixtures_by_the_entry_point_and_by_the_conftest(
     assert (pytester.path / "recordings" / "sky.txt").read_text().startswith("# A recording")
     server.close()
     pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=2)
+
+
+FLOWN = """
+import httpx
+import g4flite
+
+def test_fault(recorded):
+    with httpx.Client(transport=recorded("fault")) as client:
+        stream = g4flite.stream("llamacpp", "Why?", base_url="{url}/v1", client=client, api_key="none")
+        {mended}
+"""
+
+
+def test_a_file_of_the_flight_recorder_is_a_recording_of_the_fixture(
+    pytester: pytest.Pytester, server: Emulator
+) -> None:
+    server.script = Script(cut=300)
+    url, folder = server.url, pytester.mkdir("recordings")
+    with pytest.raises(g4flite.TruncatedStreamError) as caught:
+        g4flite.stream("llamacpp", "Why?", base_url=f"{url}/v1", api_key="none", observer=flight(folder)).text()
+    server.close()
+    [path] = folder.iterdir()
+    assert str(path) in str(caught.value)
+    path.rename(folder / "fault.txt")
+    pytester.makeconftest('pytest_plugins = ["g4flite.testing.plugin"]')
+    for mended, red in [
+        ("stream.text()", 1),
+        ("with __import__('pytest').raises(g4flite.G4fliteError): stream.text()", 0),
+    ]:
+        pytester.makepyfile(test_fault=FLOWN.format(url=url, mended=mended))
+        result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly")
+        result.assert_outcomes(failed=red, passed=1 - red)
+        if red:
+            result.stdout.fnmatch_lines("*TruncatedStreamError*")
 
 
 SHARED = """

@@ -6,6 +6,7 @@ the generators between h11 and httpx.
 
     for data in past_h11(response): ...                 # in the place of `response.body`
     async for data in past_h11_async(response): ...
+    for data in past_h11(response, tap): ...            # a flight recorder notes each piece
 
 *What is decoded here.*  h11 has read the head, and knows which kind of body comes.  Chunks without extensions, whole or
 in parts, are decoded here, and all but the last read of a body whose length is known.  The bytes of one read come out
@@ -22,6 +23,8 @@ import re
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
+
+from ..exchange import Tap
 
 # Bytes of one read, as in httpcore.
 SIZE: Final = 65536
@@ -113,42 +116,50 @@ class Source(NamedTuple):
     def translated(self, error: Exception) -> Exception:
         """Return httpx's exception for httpcore's, as httpx makes it."""
         made: Exception = getattr(self.family, type(error).__name__)(str(error))
+        made.__cause__ = error
         return made
 
 
-def past_h11(response: Any) -> Iterator[bytes]:
-    """Return an iterator of the body of a `Response` in sync, of which nothing was read."""
+def past_h11(response: Any, tap: Tap | None = None) -> Iterator[bytes]:
+    """Return an iterator of the body of a `Response` in sync, of which nothing was read; `tap` notes each piece."""
     source = source_of(response.raw)
-    body: Iterator[bytes] = response.body
-    return body if source is None else read(source, body)
+    body: Iterator[bytes] = response.body if tap is None else tapped(response.body, tap)
+    return body if source is None else read(source, body, tap)
 
 
-def past_h11_async(response: Any) -> AsyncIterator[bytes]:
+def past_h11_async(response: Any, tap: Tap | None = None) -> AsyncIterator[bytes]:
     """Do the same as `past_h11`, in async."""
     source = source_of(response.raw)
-    body: AsyncIterator[bytes] = response.body
-    return body if source is None else AsyncBody(source, body)
+    body: AsyncIterator[bytes] = response.body if tap is None else AsyncTapped(response.body, tap)
+    return body if source is None else AsyncBody(source, body, tap)
 
 
-def read(source: Source, rest: Iterator[bytes]) -> Iterator[bytes]:
+def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[bytes]:
     """Yield the bytes of a body in sync.  Raises httpx's exceptions and the timers' errors."""
     decoder, data, network, timeout, failures, _ = source
-    if data:
-        yield decoder.feed(data)
-    while not decoder.over:
-        try:
-            data = network.read(SIZE, timeout)
-        except failures as error:
-            raise source.translated(error) from error
-        yield decoder.feed(data)
+    feed = decoder.feed if tap is None else tap.through(decoder.feed)
+    try:
+        if data:
+            yield feed(data)
+        while not decoder.over:
+            try:
+                data = network.read(SIZE, timeout)
+            except failures as error:
+                raise source.translated(error) from error
+            yield feed(data)
+    except BaseException as error:
+        if tap is not None:
+            tap.stop(error)
+        raise
     yield from rest
 
 
 class AsyncBody:
     """Does the same as `read`, in async.  No generator: trio and asyncio watch each one that is left suspended."""
 
-    def __init__(self, source: Source, rest: AsyncIterator[bytes]) -> None:
-        self._source, self._first, self._rest = source, source.first, rest
+    def __init__(self, source: Source, rest: AsyncIterator[bytes], tap: Tap | None) -> None:
+        self._source, self._first, self._rest, self._tap = source, source.first, rest, tap
+        self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed)
 
     def __aiter__(self) -> "AsyncBody":
         return self
@@ -161,9 +172,42 @@ class AsyncBody:
         if not data:
             try:
                 data = await network.read(SIZE, timeout)
-            except failures as error:
-                raise source.translated(error) from error
-        return decoder.feed(data)
+            except BaseException as error:
+                raised = source.translated(error) if isinstance(error, failures) else error
+                # A wrapper in the place of this would be a coroutine more for each piece.
+                if self._tap is not None:
+                    self._tap.stop(raised)
+                raise raised from raised.__cause__
+        return self._feed(data)
+
+
+def tapped(body: Iterator[bytes], tap: Tap) -> Iterator[bytes]:
+    """Yield the pieces of a body that is not decoded here, and let the tap note each."""
+    note = tap.through(bytes)
+    try:
+        for piece in body:
+            yield note(piece)
+    except BaseException as error:
+        tap.stop(error)
+        raise
+    tap.stop(StopIteration())
+
+
+class AsyncTapped:
+    """Does the same as `tapped`, in async.  No generator: see `AsyncBody`."""
+
+    def __init__(self, body: AsyncIterator[bytes], tap: Tap) -> None:
+        self._body, self._note, self._stop = body, tap.through(bytes), tap.stop
+
+    def __aiter__(self) -> "AsyncTapped":
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return self._note(await anext(self._body))
+        except BaseException as error:
+            self._stop(error)
+            raise
 
 
 def source_of(response: Any) -> Source | None:

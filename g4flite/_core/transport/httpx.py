@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..errors import G4fliteError
+from ..exchange import Tap
 from ..provider import Request
 from ..response.reply import PIECE, Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
@@ -31,13 +32,13 @@ class Response(NamedTuple):
     body: Any
     raw: httpx.Response
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self, tap: Tap | None = None) -> Iterator[bytes]:
         """Return an iterator of the body in sync, decoded past h11 if that can be; nothing of it was read."""
-        return past_h11(self)
+        return past_h11(self, tap)
 
-    def apieces(self) -> AsyncIterator[bytes]:
+    def apieces(self, tap: Tap | None = None) -> AsyncIterator[bytes]:
         """Do the same as `pieces`, in async."""
-        return past_h11_async(self)
+        return past_h11_async(self, tap)
 
     def close(self) -> None:
         """Close the response."""
