@@ -15,6 +15,8 @@ from typing import Any
 from tests.benchmarks import table
 
 BEGIN, END = "<!-- speed: written by make bench -->", "<!-- speed ends -->"
+# The most rows of a section without a line for its title.
+SHORT = 2
 LEFT_OUT = ("Chunks a second", "Modules imported", "Inside", "Complete of")
 
 
@@ -38,8 +40,12 @@ def markdown(entries: Iterable[table.Entry]) -> str:
     heads = ["", "httpx", *columns, "target"]
     lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
     for title, rows in table.sections(shown).items():
-        lines.append(f"| **{title}** |" + " |" * (len(heads) - 1))
-        for name, pair in merged(rows).items():
+        found = merged(rows)
+        # A guide has at most 100 lines, so that a short section stands in its rows.
+        if len(found) > SHORT:
+            lines.append(f"| **{title}** |" + " |" * (len(heads) - 1))
+        for row, pair in found.items():
+            name = row if len(found) > SHORT else f"{title}: {row}"
             drivers = " (sync / async)" if len(pair) > 1 else ""
             cells = [joined(map(table.floor, pair))]
             cells += [joined(table.number(table.figure(entry, who)) for entry in pair) for who in columns]
