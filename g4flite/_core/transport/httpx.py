@@ -6,9 +6,9 @@ response.close()
 """
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import httpx
@@ -117,20 +117,15 @@ def built(client: Any, wanted: Request, passed: dict[str, Any], own: bool) -> ht
         # A dict takes a third of the time of httpx's `Headers`.
         headers = {**dict(client.headers.items()), **wanted.headers}
         limit_offer(headers)
-        url = parsed(home.URL, wanted.url)
-        made: httpx.Request = home.Request(wanted.method, url, headers=headers, content=wanted.body, extensions=passed)
+        made: httpx.Request = home.Request(
+            wanted.method, wanted.url, headers=headers, content=wanted.body, extensions=passed
+        )
         return made
     request: httpx.Request = client.build_request(
         wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
     )
     limit_offer(request.headers)
     return request
-
-
-@lru_cache(64)
-def parsed(kind: Callable[[str], Any], url: str) -> Any:
-    """Return a URL of httpx's or httpx2's class, which does not change.  The calls of a client go to one URL."""
-    return kind(url)
 
 
 def note(request: httpx.Request, timers: Timers) -> None:
