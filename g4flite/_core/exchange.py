@@ -62,6 +62,7 @@ from .events import (
     TurnState,
     Usage,
 )
+from .hooks import Tap
 from .log import log, say
 from .options import asks_for_media
 from .provider import Call, Provider, Request
@@ -86,17 +87,6 @@ QUOTED: Final = ("request_id", "body", "code", "kind", "url")
 # These words of a message are replaced by `Run.fail` if `.partial` is empty.
 IN_PARTIAL: Final = "the text so far is in .partial"
 NO_SECRETS: Final = Secrets()
-
-
-class Tap(Protocol):
-    """Notes what is read of a body.
-
-    `through` returns a function that calls `feed` and notes the piece that it returns; `stop` notes by which exception
-    the body has ended.
-    """
-
-    def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]: ...
-    def stop(self, error: BaseException) -> None: ...
 
 
 class Response(Protocol):

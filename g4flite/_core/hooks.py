@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from inspect import iscoroutinefunction
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from .errors import OptionError
 
@@ -37,6 +37,17 @@ METHODS: Final = ("start", "attempt", "first", "end")
 # The observers of all streams of this process.  The tuple is replaced, not changed: threads read it without the lock.
 _observing: tuple[Any, ...] = ()
 _lock = Lock()
+
+
+class Tap(Protocol):
+    """Notes what is read of a body.
+
+    `through` returns a function that calls `feed` and notes the piece that it returns; `stop` notes by which exception
+    the body has ended.
+    """
+
+    def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]: ...
+    def stop(self, error: BaseException) -> None: ...
 
 
 def observe(*observers: object) -> ExitStack:

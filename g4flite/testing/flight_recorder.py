@@ -32,7 +32,7 @@ from typing import Any, Final
 import httpx
 
 from .._core.errors import G4fliteError, TLSError, UsageError
-from .._core.exchange import Tap
+from .._core.hooks import Tap
 from .._core.observed import ObservedCall, ObservedEnd
 from .._core.provider import Request
 from .._core.response.reply import Head, is_delimited

@@ -100,7 +100,7 @@ def test_a_copy_passes_tests_that_need_no_socket(tmp_path: Path) -> None:
     project(tmp_path, testing=True)
     add_tests(tmp_path)
     some = [f"tests/{name}.py" for name in ("test_the_copy", "core/test_errors", "core/test_exchange")]
-    assert passed(tmp_path, *some) > 170
+    assert passed(tmp_path, *some) > 120
 
 
 @pytest.mark.vendored

@@ -24,7 +24,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Final, NamedTuple
 
-from ..exchange import Tap
+from ..hooks import Tap
 
 # Bytes of one read, as in httpcore.
 SIZE: Final = 65536

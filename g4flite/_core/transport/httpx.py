@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from ..errors import G4fliteError
-from ..exchange import Tap
+from ..hooks import Tap
 from ..provider import Request
 from ..response.reply import PIECE, Head, content_coding, is_delimited, limit_offer
 from ..timers import Timers
