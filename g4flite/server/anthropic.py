@@ -8,9 +8,20 @@ and .../api/migration-2026-10-21.  Since that version the official clients name 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
 
-from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
+from .._core.events import (
+    Citation,
+    Finish,
+    Media,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from . import schemas
 from .anthropic_thinking import CONTROLS, Signer, checked
 from .checks import (
@@ -50,9 +61,11 @@ from .effort import switched
 from .framing import sse
 from .model_refusals import SERVER_BLOCKS
 from .pieces import (
+    PAUSE,
     UNCOUNTED,
     Hidden,
     Part,
+    Pausing,
     Piece,
     Problem,
     arguments_object,
@@ -82,7 +95,7 @@ REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use",
 
 # The type of the block for each kind of piece; "" for none.
 KINDS = {
-    ToolCall: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: "",
+    ToolCall: "tool_use", ToolCallDelta: "tool_use", Reasoning: "thinking", Hidden: "redacted_thinking", Finish: "",
     ServerToolCall: "server_tool_use", ServerToolResult: "tool_result",
 }  # fmt: skip
 # The kinds of blocks that hold one piece each.
@@ -94,8 +107,9 @@ SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got 
 BLOCKS = {
     "user": one_of(("text", "image", "document", "tool_result")),
     "assistant": one_of(("text", "thinking", "redacted_thinking", "tool_use", *SERVER_BLOCKS)),
+    "system": one_of(("text",)),
 }
-ROLE = one_of(BLOCKS)
+ROLE, SPEAKER = one_of(BLOCKS), one_of(("user", "assistant"))
 # Who has made a tool call (types of anthropic-sdk-python 2.14.0).
 CALLER = one_of(("direct", "code_execution_20250825", "code_execution_20260120"))
 OLD, NEW = "2023-06-01", "2026-10-21"
@@ -122,26 +136,43 @@ def read(post: Post) -> Turn:
             raise Refusal(400, f"{name}: expected none as of {NEW}")
     model = need(data, "model", NAME)
     need(data, "max_tokens", COUNT)
+    for number, given in enumerate(need(data, "messages", OBJECTS)):
+        SPEAKER.check(400, f"messages[{number}].role", given.get("role"))
+        if version == NEW and given["role"] == "user" and _cites(given.get("content")):
+            raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
+    turn = _shape(data)
+    anthropic(data)
+    check_tools(turn.messages, **ANTHROPIC_PAIRS)
+    controls = any(CONTROLS in value for name, value in post.headers if name.lower() == "anthropic-beta")
+    bound, dropped = checked(data, Bound(model, post.key), controls=controls)
+    return replace(turn, bound=bound, extra={"input_transformations": dropped} if controls else {})
+
+
+def shape(post: Post) -> Turn:
+    """Return what `read` does, of any request that has the protocol's form: refuse nothing for Anthropic's sake.
+
+    A message may have the role system, which some models take (Claude Code sends it, 2026).
+    """
+    data = post.data()
+    need(data, "max_tokens", COUNT)
+    turn = _shape(data)
+    check_tools(turn.messages, **ANTHROPIC_PAIRS)
+    return turn
+
+
+def _shape(data: dict[str, Any]) -> Turn:
+    """Return the request in common terms."""
     messages: Messages = []
     if system := may(data, "system", CONTENT):
         messages.append(
             {"role": "system", "content": system if isinstance(system, str) else joined(map(_text, system))}
         )
     for number, given in enumerate(need(data, "messages", OBJECTS)):
-        if version == NEW and given.get("role") == "user" and _cites(given.get("content")):
-            raise Refusal(400, f"messages[{number}].content: expected no citations as of {NEW}")
         _add(messages, given, f"messages[{number}].")
-    options = _options(data)
-    anthropic(data)
-    check_tools(messages, **ANTHROPIC_PAIRS)
-    controls = any(CONTROLS in value for name, value in post.headers if name.lower() == "anthropic-beta")
-    bound, dropped = checked(data, Bound(model, post.key), controls=controls)
-    stream = may(data, "stream", BOOLEAN) or False
     omitted = (may(data, "thinking", OBJECT) or {}).get("display") == "omitted"
-    extra = {"input_transformations": dropped} if controls else {}
     return Turn(
-        model=model, messages=messages, options=options, stream=stream, bound=bound, extra=extra,
-        form=frozenset(["omitted"] if omitted else []),
+        model=need(data, "model", NAME), messages=messages, options=_options(data),
+        stream=may(data, "stream", BOOLEAN) or False, form=frozenset(["omitted"] if omitted else []),
     )  # fmt: skip
 
 
@@ -183,7 +214,7 @@ def _add(messages: Messages, given: Mapping[str, Any], where: str) -> None:
     if role == "assistant":
         messages.append(assistant(joined(parts), calls))
     elif parts:
-        messages.append({"role": "user", "content": joined(parts)})
+        messages.append({"role": role, "content": joined(parts)})
 
 
 def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -252,10 +283,15 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     """Yield the events of a reply, padded with blanks as the service pads them; an error may be the first event."""
-    for number, event in enumerate(_events(turn, pieces)):
+    number = 0
+    for event in _events(turn, pieces):
+        if not event:
+            yield b""
+            continue
         yield sse(event, event=event["type"], pad=" " * (number % 8))
         if number == 1 and event["type"] == "content_block_start":
             yield sse({"type": "ping"}, event="ping")
+        number += 1
 
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
@@ -263,9 +299,14 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     kind, index, usage, told = "", 0, UNCOUNTED, None
     # Signs what has been said in the open block.
     signer, said = Signer(turn.bound), list[str]()
+    # How many tool calls have begun whose pieces come one by one.
+    calls = 0
     for piece in with_ids(turn, translate_finish(pieces, REASONS, hidden=True)):
         if isinstance(piece, Usage):
             usage = piece
+            continue
+        if piece is PAUSE:
+            yield {}
             continue
         if isinstance(piece, Problem):
             yield {"type": "error", "error": _error(piece.kind)}
@@ -275,11 +316,12 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             counts = _input(usage) | {"output_tokens": 1}
             yield {"type": "message_start", "message": _message(turn, [], None, counts)}
         wanted = KINDS.get(type(piece), "text")
-        if kind and (kind != wanted or wanted in SINGLE):
+        goes_on = isinstance(piece, ToolCallDelta) and piece.index < calls
+        if kind and (kind != wanted or wanted in SINGLE) and not goes_on:
             if kind in ("text", "thinking"):
                 block = signer.signed({"type": kind, kind: "".join(said)})
                 said.clear()
-                if kind == "thinking":
+                if kind == "thinking" and block["signature"]:
                     yield _delta(index, {"type": "signature_delta", "signature": block["signature"]})
             yield {"type": "content_block_stop", "index": index}
             index, kind = index + 1, ""
@@ -300,6 +342,9 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
                 signer.signed({**_empty_block(turn, piece, index), "input": _input_of(piece)})
                 for fragment in ["", *fragments(piece.arguments)]:
                     yield _delta(index, {"type": "input_json_delta", "partial_json": fragment})
+            case ToolCallDelta():
+                calls = piece.index + 1
+                yield _delta(index, {"type": "input_json_delta", "partial_json": piece.arguments})
             case Citation():
                 yield _delta(index, {"type": "citations_delta", "citation": _citation(piece)})
             case Hidden() | ServerToolResult():
@@ -315,7 +360,10 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
 
 
 # All pieces but media, which the service does not send.
-Sent: TypeAlias = str | Reasoning | ToolCall | Citation | ServerToolCall | ServerToolResult | Usage | Finish | Problem
+Sent: TypeAlias = (
+    str | Reasoning | ToolCall | ToolCallDelta | Citation | ServerToolCall | ServerToolResult | Usage | Finish | Problem
+    | Literal[Pausing.PAUSE]
+)  # fmt: skip
 
 
 def with_ids(turn: Turn, pieces: Iterator[Piece]) -> Iterator[Sent]:
@@ -402,7 +450,7 @@ def _delta(index: int, delta: dict[str, Any]) -> dict[str, Any]:
 
 def _empty_block(turn: Turn, piece: Piece, index: int) -> dict[str, Any]:
     match piece:
-        case ToolCall():
+        case ToolCall() | ToolCallDelta():
             id_ = piece.id or turn.new_id("toolu", index + 1)
             return {"type": "tool_use", "id": id_, "name": piece.name, "input": {}}
         case ServerToolCall():

@@ -10,11 +10,22 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from mimetypes import guess_type
 from typing import Any
 from urllib.parse import unquote
 
-from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
+from .._core.events import (
+    Citation,
+    Finish,
+    Media,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
@@ -48,7 +59,7 @@ from .conversation import (
     tool_call,
 )  # fmt: skip
 from .framing import compact, sse
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, base64_of, collect, translate_finish
+from .pieces import UNCOUNTED, Pausing, Piece, Problem, arguments_object, base64_of, collect, translate_finish, unknown
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import GEMINI_PAIRS, gemini, gemini_thinking
 from .signatures import Bound, digest
@@ -105,32 +116,42 @@ def read(post: Post) -> Turn:
     """
     post.demand_key("x-goog-api-key")
     data = _camel(post.data())
+    turn = _shape(post, data)
+    gemini(data)
+    check_tools(turn.messages, **GEMINI_PAIRS)
+    model_refusals.check(model_refusals.GEMINI, {**data, "model": turn.model})
+    _check_signatures(data["contents"], turn.model)
+    gemini_thinking(turn.model, (data.get("generationConfig") or {}).get("thinkingConfig") or {})
+    bound = Bound(turn.model, before=digest(data["contents"]).hex())
+    token = may(data, "continuationToken", TEXT)
+    if token is not None:
+        turn.messages.append(assistant(_said_before(token, bound), []))
+    mute = turn.model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))
+    form = {"mute": mute, "continued": token}
+    return replace(turn, form=turn.form | {word for word in form if form[word]}, bound=bound)
+
+
+def shape(post: Post) -> Turn:
+    """Return what `read` does, of any request that has the protocol's form: refuse nothing for Gemini's sake."""
+    turn = _shape(post, _camel(post.data()))
+    check_tools(turn.messages, **GEMINI_PAIRS)
+    return turn
+
+
+def _shape(post: Post, data: dict[str, Any]) -> Turn:
+    """Return the request in common terms."""
     messages: Messages = []
     if system := may(data, "systemInstruction", OBJECT):
         parts = [text_part(need(part, "text", TEXT, "systemInstruction.")) for part in need(system, "parts", OBJECTS)]
         messages.append({"role": "system", "content": joined(parts)})
     for number, content in enumerate(need(data, "contents", OBJECTS)):
         _add(messages, content, f"contents[{number}].")
-    options = _options(data)
-    gemini(data)
-    check_tools(messages, **GEMINI_PAIRS)
-    model = unquote(post.path.rpartition("/")[2].partition(":")[0])
-    model_refusals.check(model_refusals.GEMINI, {**data, "model": model})
-    _check_signatures(data["contents"], model)
-    gemini_thinking(model, (data.get("generationConfig") or {}).get("thinkingConfig") or {})
-    bound = Bound(model, before=digest(data["contents"]).hex())
-    token = may(data, "continuationToken", TEXT)
-    if token is not None:
-        messages.append(assistant(_said_before(token, bound), []))
-    mute = model.startswith("gemini-3") and any(map(_is_mixed, data["contents"]))
-    form = {"sse": _is_sse(post), "mute": mute, "continued": token}
     return Turn(
-        model=model,
+        model=unquote(post.path.rpartition("/")[2].partition(":")[0]),
         messages=messages,
-        options=options,
+        options=_options(data),
         stream=_is_stream(post),
-        form=frozenset(word for word in form if form[word]),
-        bound=bound,
+        form=frozenset(["sse"] if _is_sse(post) else []),
     )
 
 
@@ -304,10 +325,12 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     """Yield the chunks of a reply: as events, or as one JSON array if the query has no `alt=sse`."""
     chunks = _chunks(turn, pieces)
     if "sse" in turn.form:
-        yield from (sse(chunk, end="\r\n") for chunk in chunks)
+        yield from (sse(chunk, end="\r\n") if chunk else b"" for chunk in chunks)
         return
-    for number, chunk in enumerate(chunks):
-        yield (",\r\n" if number else "[").encode() + compact(chunk).encode() + b"\r\n"
+    begin = b"["
+    for chunk in chunks:
+        yield begin + compact(chunk).encode() + b"\r\n" if chunk else b""
+        begin = b",\r\n" if chunk else begin
     yield b"]"
 
 
@@ -317,6 +340,9 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
         match piece:
             case Usage():
                 usage = piece
+                continue
+            case Pausing():
+                yield {}
                 continue
             case Problem(kind="content_filter") if begun:
                 yield _chunk(turn, usage, [{"text": ""}], "SAFETY")
@@ -329,6 +355,8 @@ def _chunks(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
             # The sources come at the end.
             case Citation():
                 cited.append(piece)
+            case ToolCallDelta():
+                raise unknown(piece)
             case _:
                 text = piece if isinstance(piece, str) else ""
                 said += text
@@ -391,7 +419,8 @@ class Signer:
 
     def _signature(self, content: Any) -> dict[str, Any]:
         due, self._due = self._due, False
-        return {"thoughtSignature": self._bound.sign("gemini", content)} if due else {}
+        mark = self._bound.sign("gemini", content) if due else ""
+        return {"thoughtSignature": mark} if mark else {}
 
 
 def _other(piece: Media | ServerToolCall | ServerToolResult) -> dict[str, Any]:

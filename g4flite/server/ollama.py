@@ -33,7 +33,7 @@ from .checks import (
 )  # fmt: skip
 from .conversation import assistant, data_url, image_part, joined, text_part, tool_call
 from .framing import compact
-from .pieces import UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish, unknown
+from .pieces import PAUSE, UNCOUNTED, Piece, Problem, arguments_object, collect, translate_finish, unknown
 from .protocol import Post, Protocol, Reply, Turn
 
 # Status and message of each kind of error.
@@ -67,6 +67,13 @@ MAGIC = {"iVBOR": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "Ukl
 
 def read(post: Post) -> Turn:
     """Return the request in common terms; a tool's message has its name, and an id only if the client gave it."""
+    turn = shape(post)
+    model_refusals.check(model_refusals.OLLAMA, post.data(typed=False))
+    return turn
+
+
+def shape(post: Post) -> Turn:
+    """Return what `read` does, of any request that has the protocol's form: refuse nothing for Ollama's sake."""
     # The server does not look at the content type.
     data = post.data(typed=False)
     model = need(data, "model", NAME)
@@ -77,7 +84,6 @@ def read(post: Post) -> Turn:
     found = options(may(data, "options", OBJECT) or {}, KNOWN, "options.")
     found |= logprobs(data, "logprobs", "top_logprobs")
     if (think := may(data, "think", THINK)) is not None:
-        model_refusals.check(model_refusals.OLLAMA, data)
         found["reasoning_effort"] = think or "none"
     if tools := may(data, "tools", TOOLS):
         for tool in tools:
@@ -114,6 +120,9 @@ def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     """Yield one object a line; the last one has the counts, or is an error."""
     usage = UNCOUNTED
     for piece in translate_finish(pieces, REASONS):
+        if piece is PAUSE:
+            yield b""
+            continue
         match piece:
             case Usage():
                 usage = piece

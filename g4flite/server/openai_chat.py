@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from .._core.events import Finish, Reasoning, ToolCall, Usage
+from .._core.events import Finish, Reasoning, ToolCall, ToolCallDelta, Usage
 from . import chat_others
 from .checks import (
     AMOUNT,
@@ -41,7 +41,7 @@ from .conversation import Messages, assistant, check_tools, file_part, image_par
 from .effort import chat_effort
 from .framing import DONE, sse
 from .openai_habits import JSON, SHOWN, Habits, head, path, shown, token
-from .pieces import UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
+from .pieces import PAUSE, UNCOUNTED, Piece, Problem, Whole, collect, fragments, translate_finish
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import OPENAI_PAIRS
 from .signatures import Bound
@@ -198,6 +198,9 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
         if isinstance(piece, Usage):
             usage = piece
             continue
+        if piece is PAUSE:
+            yield b""
+            continue
         if isinstance(piece, Problem):
             yield from _error(habits, turn, piece.kind)
             return
@@ -214,6 +217,9 @@ def _events(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Iterator[byt
                 for delta in _call_deltas(habits, turn, piece, calls):
                     yield sse(_chunk(habits, turn, delta))
                 calls += 1
+            case ToolCallDelta():
+                yield sse(_chunk(habits, turn, _call_delta(habits, turn, piece, begins=piece.index == calls)))
+                calls = piece.index + 1
             case Reasoning():
                 thought = True
                 thoughts.append(piece.text)
@@ -303,6 +309,13 @@ def _call_deltas(habits: Habits, turn: Turn, call: ToolCall, number: int) -> Ite
     yield {"tool_calls": [{"index": number, **_identity(habits, turn, call, number), "function": asked}]}
     for fragment in () if whole else fragments(call.arguments):
         yield {"tool_calls": [{"index": number, "function": {"arguments": fragment}}]}
+
+
+def _call_delta(habits: Habits, turn: Turn, piece: ToolCallDelta, *, begins: bool) -> JSON:
+    """Return the delta of a piece of a tool call; the first has the call's name as well."""
+    asked = {"name": piece.name} if begins else {}
+    identity = _identity(habits, turn, ToolCall(*piece[1:]), piece.index) if begins else {}
+    return {"tool_calls": [{"index": piece.index, **identity, "function": {**asked, "arguments": piece.arguments}}]}
 
 
 def _identity(habits: Habits, turn: Turn, call: ToolCall, number: int) -> JSON:

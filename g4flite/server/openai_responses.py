@@ -13,7 +13,17 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-from .._core.events import Citation, Finish, Media, Reasoning, ServerToolCall, ServerToolResult, ToolCall, Usage
+from .._core.events import (
+    Citation,
+    Finish,
+    Media,
+    Reasoning,
+    ServerToolCall,
+    ServerToolResult,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+)
 from . import model_refusals, schemas
 from .checks import (
     AMOUNT,
@@ -51,6 +61,7 @@ from .openai_habits import JSON, Habits, error, head, path, shown, token
 from .pieces import (
     UNCOUNTED,
     Hidden,
+    Pausing,
     Piece,
     Problem,
     arguments_object,
@@ -125,6 +136,27 @@ def read(habits: Habits, post: Post) -> Turn:
     """Return the request in common terms; the instructions are the first message, of role system."""
     post.demand_key(*habits.key_headers)
     data = post.data()
+    turn, items = _shape(post, data)
+    openai_model(data, "input", items)
+    for message in turn.messages:
+        for part in message["content"] if isinstance(message["content"], list) else ():
+            supported_image(part.get("image_url", {}).get("url", ""))
+    check_tools(turn.messages, **OPENAI_PAIRS)
+    _check_reasoning(items, post.key, stored=may(data, "store", BOOLEAN) is not False)
+    model_refusals.check(model_refusals.RESPONSES, data)
+    schemas.openai_strict(data)
+    return turn
+
+
+def shape(post: Post) -> Turn:
+    """Return what `read` does, of any request that has the protocol's form: refuse nothing for OpenAI's sake."""
+    turn, _ = _shape(post, post.data())
+    check_tools(turn.messages, **OPENAI_PAIRS)
+    return turn
+
+
+def _shape(post: Post, data: JSON) -> tuple[Turn, list[JSON]]:
+    """Return the request in common terms, and its items."""
     model = need(data, "model", NAME)
     given = need(data, "input", INPUT)
     instructions = may(data, "instructions", TEXT)
@@ -132,17 +164,8 @@ def read(habits: Habits, post: Post) -> Turn:
     items = [{"role": "user", "content": given}] if isinstance(given, str) else given
     for number, item in enumerate(items):
         _add(messages, item, f"input[{number}].")
-    openai_model(data, "input", items)
-    for message in messages:
-        for part in message["content"] if isinstance(message["content"], list) else ():
-            supported_image(part.get("image_url", {}).get("url", ""))
-    check_tools(messages, **OPENAI_PAIRS)
-    _check_reasoning(items, post.key, stored=may(data, "store", BOOLEAN) is not False)
-    stream, found = may(data, "stream", BOOLEAN) or False, _options(data)
-    model_refusals.check(model_refusals.RESPONSES, data)
-    schemas.openai_strict(data)
-    bound = Bound(model, post.key)
-    return Turn(model=model, messages=messages, options=found, stream=stream, bound=bound)
+    stream, bound = may(data, "stream", BOOLEAN) or False, Bound(model, post.key)
+    return Turn(model=model, messages=messages, options=_options(data), stream=stream, bound=bound), items
 
 
 def _check_reasoning(items: list[dict[str, Any]], account: str, *, stored: bool) -> None:
@@ -272,8 +295,13 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:
     """Yield the numbered events of a reply; an error comes after `response.created` and `response.in_progress`."""
-    for number, event in enumerate(_events(turn, pieces)):
+    number = 0
+    for event in _events(turn, pieces):
+        if not event:
+            yield b""
+            continue
         yield sse({**event, "sequence_number": number}, event=event["type"])
+        number += 1
 
 
 def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
@@ -287,8 +315,8 @@ def whole(habits: Habits, turn: Turn, pieces: Iterator[Piece]) -> Reply:
 
 def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
     output, usage = Output(turn), UNCOUNTED
-    yield {"type": "response.created", "response": _response(turn, "in_progress")}
-    yield {"type": "response.in_progress", "response": _response(turn, "in_progress")}
+    yield {"type": "response.created", "response": response_object(turn, "in_progress")}
+    yield {"type": "response.in_progress", "response": response_object(turn, "in_progress")}
     for piece in translate_finish(pieces, REASONS, hidden=True):
         match piece:
             case Usage():
@@ -297,12 +325,12 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
                 said = error(piece.kind)
                 yield {"type": "error", "error": said}
                 reason = {"code": said["code"] or said["type"], "message": said["message"]}
-                yield {"type": "response.failed", "response": _response(turn, "failed", error=reason)}
+                yield {"type": "response.failed", "response": response_object(turn, "failed", error=reason)}
             case Finish():
                 yield from output.close()
                 complete = piece.native == COMPLETED
                 status = COMPLETED if complete else "incomplete"
-                response = _response(
+                response = response_object(
                     turn,
                     status,
                     output=output.items,
@@ -312,6 +340,10 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[JSON]:
                 yield {"type": f"response.{status}", "response": response}
             case ToolCall():
                 yield from output.call(piece)
+            case ToolCallDelta():
+                yield from output.call_piece(piece)
+            case Pausing():
+                yield {}
             case Media():
                 yield from output.draw(piece)
             case Citation():
@@ -436,13 +468,26 @@ class Output:
 
     def call(self, call: ToolCall) -> Iterator[JSON]:
         """Yield the events of a tool call, which stays open."""
+        yield from self._begin_call(call.id, call.name)
+        for fragment in fragments(call.arguments):
+            yield self._argue(fragment)
+
+    def call_piece(self, piece: ToolCallDelta) -> Iterator[JSON]:
+        """Yield the events of a piece of a tool call, which stays open."""
+        if piece.index == self.calls:
+            yield from self._begin_call(piece.id, piece.name)
+        if piece.arguments:
+            yield self._argue(piece.arguments)
+
+    def _begin_call(self, id_: str, name: str) -> Iterator[JSON]:
         yield from self.close()
         self.calls += 1
-        asked = {"call_id": call.id or self.turn.new_id("call", self.calls), "name": call.name, "arguments": ""}
+        asked = {"call_id": id_ or self.turn.new_id("call", self.calls), "name": name, "arguments": ""}
         yield self._open("function_call", "fc", {"type": "function_call", "status": "in_progress", **asked})
-        for fragment in fragments(call.arguments):
-            self.text += fragment
-            yield self._event("response.function_call_arguments.delta", delta=fragment)
+
+    def _argue(self, fragment: str) -> JSON:
+        self.text += fragment
+        return self._event("response.function_call_arguments.delta", delta=fragment)
 
     def close(self) -> Iterator[JSON]:
         """Yield the events that close the open item, if there is one."""
@@ -503,7 +548,7 @@ def usage_object(usage: Usage) -> JSON:
     }
 
 
-def _response(turn: Turn, status: str, **fields: Any) -> JSON:
+def response_object(turn: Turn, status: str, **fields: Any) -> JSON:
     return {
         "id": turn.response_id or "resp_1",
         "object": "response",

@@ -7,17 +7,23 @@ A writer is given the pieces in this order:
     Media | Citation | ServerToolCall | ServerToolResult    as well, if the service has them: else `unknown`
     Finish | Problem                 one, at the end
 
+For a reply that is still being made, there are two more.  `PAUSE` says that the next piece is not there yet: a writer
+yields b"" for it, so that whoever drives the writer gets back all that it has written before.  `ToolCallDelta` is a
+piece of a tool call, in place of the ToolCall, for the writers of Chat, Responses and Messages: the calls come one
+after the other, and their indices count from 0.
+
 In each Usage the first four numbers are given.  A client that does not stream is given what `collect` makes of
 the pieces.
 """
 
 from __future__ import annotations
 
+import enum
 import json
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from .._core.events import (
     Citation,
@@ -27,6 +33,7 @@ from .._core.events import (
     ServerToolCall,
     ServerToolResult,
     ToolCall,
+    ToolCallDelta,
     Usage,
 )
 from .checks import Refusal
@@ -66,9 +73,17 @@ class Hidden(Reasoning):
         return super().__new__(cls, "")
 
 
+class Pausing(enum.Enum):
+    """`PAUSE` among the pieces says that the next one is not there yet."""
+
+    PAUSE = "the next piece is not there yet"
+
+
+PAUSE: Final = Pausing.PAUSE
+
 Other: TypeAlias = Media | Citation | ServerToolCall | ServerToolResult
 Part: TypeAlias = str | Reasoning | ToolCall | Other
-Piece: TypeAlias = Part | Usage | Finish | Problem
+Piece: TypeAlias = Part | ToolCallDelta | Usage | Finish | Problem | Literal[Pausing.PAUSE]
 
 OTHERS = (Media, Citation, ServerToolCall, ServerToolResult)
 """What a reply may hold besides text, reasoning and calls of the client's tools."""
@@ -130,6 +145,9 @@ def collect(pieces: Iterable[Piece]) -> Whole:
     usage: Usage = UNCOUNTED
     end: Finish | Problem = Finish("stop")
     for piece in pieces:
+        # A whole reply has neither pauses nor pieces of calls.
+        if isinstance(piece, Pausing | ToolCallDelta):
+            continue
         match piece, parts[-1:]:
             case Usage(), _:
                 usage = piece
@@ -147,7 +165,7 @@ def collect(pieces: Iterable[Piece]) -> Whole:
     return Whole(tuple(said), usage, end)
 
 
-def unknown(piece: Other) -> Refusal:
+def unknown(piece: Other | ToolCallDelta | Pausing) -> Refusal:
     """Return the fault of a reply that holds what the service has no form for."""
     return Refusal(500, f"reply: expected nothing that this service cannot send, not {piece!r}")
 

@@ -82,5 +82,19 @@ class Bound(NamedTuple):
 UNBOUND = Bound()
 
 
+class Unsigned(Bound):
+    """Makes no signatures: for a reply that another service has made."""
+
+    __slots__ = ()
+
+    def sign(self, service: str, content: object, order: object = "") -> str:  # noqa: ARG002 - as `Bound.sign`
+        """Return ""."""
+        return ""
+
+    def followed_by(self, value: Any) -> Unsigned:  # noqa: ARG002 - as `Bound.followed_by`
+        """Return the same."""
+        return self
+
+
 def _hmac(service: str, signed: bytes) -> bytes:
     return hmac.digest(KEY, service.encode() + b" " + signed, sha256)[:HMAC]
