@@ -7,7 +7,7 @@ share, and no other app.  Nothing but this file knows them all.
 import sys
 from collections.abc import Sequence
 
-from .apps import chat, check, cli, emulate, guides, probe, vendor
+from .apps import chat, check, cli, emulate, gateway, guides, probe, vendor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises `SystemExit` after --help and --version, and if a command ends with an exit code of its own.
     """
-    return cli.run((cli.add, emulate.add, chat.add, probe.add, check.add, guides.add, vendor.add), argv)
+    return cli.run((cli.add, emulate.add, chat.add, gateway.add, probe.add, check.add, guides.add, vendor.add), argv)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,287 @@
+"""`Call`: one question of a client, from its body to the last byte of its answer.
+
+    call = Call(gateway, CHAT, key, headers, post, told, id_)
+    await call.run(receive, send)       # raises, if nothing was sent, what went wrong
+    await call.settle()
+    gateway.log(call.line())
+
+Three tasks take part: the one that reads the answer and writes the reply, one that waits until the client goes away,
+and one that shows a sign of life while nothing comes.  The status line is held back until there is something to say:
+a call that fails before its first text has its true status, also behind all fallbacks, and one that fails later says so
+inside the stream, in the form that makes the client raise.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from anyio import CancelScope, create_task_group, current_time, sleep, to_thread
+
+from ... import Stream, UsageError
+from ..._core.events import CONTENT, Start
+from ..._core.ledger import Entry, Ledger, listed_cost
+from ...client import start
+from ...server.protocol import Post
+from . import http
+from .carry import Whole, Writer, asked, described
+from .faults import FaultError, fault_of
+from .http import Receive, Send
+from .lists import prompt_tokens
+from .memory import Memory
+from .upstream import Upstream
+from .wires import Wire
+
+# How many tokens of an answer are paid for in advance, if the request names no limit.
+ANSWER_TOKENS = 4096
+
+
+class Home(Protocol):
+    """What is used of the gateway."""
+
+    @property
+    def memory(self) -> Memory: ...
+    @property
+    def keys(self) -> Any: ...
+    @property
+    def keep_alive(self) -> float: ...
+    @property
+    def log_content(self) -> bool: ...
+    def route(self, name: str, /) -> list[Upstream]: ...
+
+
+class Tally(Ledger):
+    """An observer of one stream, which keeps what it has cost."""
+
+    known: Entry = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
+
+    def end(self, call: Any, end: Any) -> None:
+        """Keep the figures of the stream."""
+        self.known = self.entry(call, end)
+
+
+class Asked:
+    """What `ledger.listed_cost` reads of a stream, for one that has not begun."""
+
+    start = Start()
+
+    def __init__(self, provider: str, model: str) -> None:
+        self.provider, self.model = provider, model
+
+
+class Call:
+    """One question; see above."""
+
+    def __init__(
+        self, home: Home, wire: Wire, key: Any, headers: http.Headers, post: Post, told: dict[str, str], id_: str
+    ) -> None:
+        self._home, self._wire, self._key, self._headers, self._post = home, wire, key, headers, post
+        self._told, self._id = told, id_
+        self._began, self._clock = time.time(), current_time()
+        self._first: float | None = None
+        self._tally = Tally()
+        self._stream: Stream | None = None
+        self._model = ""
+        self._messages: Any = None
+        self._failure: Exception | None = None
+        self._reserved: Any = None
+        self._upstreams: list[Upstream] = []
+        # What of the request and of the answer was left out.
+        self._notes: list[str] = []
+        self._writer: Writer | Whole | None = None
+        # The status that was sent, 0 before; whether the last byte was sent; and how the call has ended.
+        self._status, self._whole, self._outcome, self._error = 0, False, "failed", ""
+        # When something was sent last, and whether something is being sent.
+        self._last, self._sending = self._clock, False
+
+    async def run(self, receive: Receive, send: Send) -> None:
+        """Answer.  Raises the error of a call of which nothing was sent."""
+        try:
+            stream, writer = await self._prepare()
+        except Exception as error:
+            self._note_error(error)
+            raise
+        await self._attend(receive, send, stream, writer)
+        failure, self._failure = self._failure, None
+        if failure is not None and not self._status and self._outcome != "left":
+            raise failure
+
+    async def _attend(self, receive: Receive, send: Send, stream: Stream, writer: Writer | Whole) -> None:
+        """Let the three tasks run until one of them ends the call; `_failure` is then what has failed."""
+        async with create_task_group() as tasks:
+            tasks.start_soon(self._watch, receive, tasks.cancel_scope)
+            if isinstance(writer, Writer) and self._wire.alive:
+                tasks.start_soon(self._live, send)
+            try:
+                await self._relay(send, stream, writer)
+                self._outcome = "complete"
+            except OSError:
+                # The server says so of a client that has gone.
+                self._outcome = "left"
+            except Exception as error:
+                self._failure = error
+                self._note_error(error)
+                if self._status:
+                    data = self._wire.cut(fault_of(error), writer.turn, writer.events)
+                    await self._send(send, data, last=True)
+            tasks.cancel_scope.cancel()
+
+    def _note_error(self, error: Exception) -> None:
+        fault = fault_of(error)
+        self._error = fault.message
+        self._outcome = "cut" if self._status else "failed"
+
+    async def _prepare(self) -> tuple[Stream, Writer | Whole]:
+        """Read the request, and make the stream that asks; nothing is sent yet."""
+        wire, home = self._wire, self._home
+        data = self._post.data(typed=False)
+        self._model = str(data.get("model", ""))
+        turn = wire.read(self._post)
+        self._model = turn.model
+        upstreams = home.route(turn.model)
+        for upstream in upstreams:
+            upstream.calls += 1
+            self._upstreams.append(upstream)
+        if self._key is not None and not self._key.allows(turn.model):
+            raise FaultError(403, "permission", f"this key may not ask for the model {turn.model[:200]!r}")
+        self._check_fields(data)
+        messages, options = asked(turn)
+        messages = home.memory.recall(self._owner, messages)
+        self._messages = messages
+        if "logprobs" in options:
+            raise FaultError(400, "invalid", "logprobs: expected none: they cannot be carried to another protocol")
+        prompt = prompt_tokens(turn)
+        told = described(wire, turn, id_=self._id, now=self._began)
+        writer = (Writer if turn.stream else Whole)(wire, told, prompt_tokens=prompt)
+        self._writer = writer
+        routes, errors = [], list[UsageError]()
+        for upstream in upstreams:
+            try:
+                routes.append(upstream.route(turn.model, messages, options, self._notes))
+            except UsageError as error:
+                errors.append(error)
+        if not routes:
+            raise errors[0]
+        self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
+        await self._reserve(upstreams[0], prompt, options.get("max_tokens") or ANSWER_TOKENS)
+        self._stream = start(routes, refused=tuple(errors), observers=(self._tally,))
+        return self._stream, writer
+
+    @property
+    def _owner(self) -> str:
+        return "" if self._key is None else str(self._key.name)
+
+    def _check_fields(self, data: dict[str, Any]) -> None:
+        """Raise `FaultError` 400 for a field that no other protocol can say; note the others that are left out."""
+        for name, nothing in self._wire.refused.items():
+            if data.get(name) is not None and data[name] != nothing:
+                said = f"{name}: expected none: it cannot be carried to the provider's protocol"
+                raise FaultError(400, "invalid", said)
+        left = sorted(data.keys() - {*self._wire.known, *self._wire.refused})
+        self._notes += [f"left out of the request: {', '.join(left)}"] if left else []
+        kinds = {str(tool.get("type", "")) for tool in data.get("tools") or () if isinstance(tool, dict)}
+        own = sorted(kinds - {"", "function", "custom"})
+        self._notes += [f"left out of the request: tools of the types {', '.join(own)}"] if own else []
+
+    async def _reserve(self, upstream: Upstream, prompt: int, answer: int) -> None:
+        """Reserve what the call may cost.  Raises the refusal of the keys."""
+        if self._key is None:
+            return
+        asked_for = Asked(upstream.provider.name, upstream.model_for(self._model))
+        dollars = listed_cost(asked_for, prompt, answer, 0, 0) or 0.0
+        self._reserved = await to_thread.run_sync(self._home.keys.reserve, self._key.name, dollars)
+
+    async def settle(self) -> None:
+        """Let go of the clients, and say what the call has cost; of a call whose cost is unknown, nothing."""
+        while self._upstreams:
+            await self._upstreams.pop().release()
+        reserved, self._reserved = self._reserved, None
+        if reserved is not None:
+            await to_thread.run_sync(self._home.keys.settle, reserved, self._tally.known.cost[0] or 0.0)
+
+    async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
+        """Read the answer, and write the reply."""
+        held = b""
+        async with stream:
+            async for event in stream.events():
+                data = writer.feed(event)
+                # The head goes out with the first content.
+                if self._first is None:
+                    held, data = held + data, b""
+                    if isinstance(event, CONTENT):
+                        self._first = current_time()
+                        held, data = b"", held
+                if data:
+                    await self._send(send, data)
+            self._home.memory.keep(self._owner, dict(stream.message))
+        if isinstance(writer, Writer):
+            await self._send(send, held + writer.end(), last=True)
+            return
+        status, body = writer.end()
+        self._status, self._whole = status, True
+        await http.send_json(send, status, body, self._told)
+
+    async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        self._sending = True
+        if not self._status:
+            # From now on, whatever comes between ends the reply before its end.
+            self._status, self._outcome = 200, "cut"
+            kind = self._wire.protocol.head(self._post)["content-type"]
+            head = {"content-type": kind, "cache-control": "no-cache", "x-accel-buffering": "no"}
+            await http.send_head(send, 200, {**head, **self._told})
+        self._whole = last
+        await send({"type": "http.response.body", "body": data, "more_body": not last})
+        self._sending, self._last = False, current_time()
+
+    async def _watch(self, receive: Receive, scope: CancelScope) -> None:
+        """Stop everything once the client has gone; this closes the connection to the service."""
+        heard = ""
+        while heard != "http.disconnect":
+            heard = (await receive())["type"]
+        if not self._whole:
+            self._outcome = "left"
+        scope.cancel()
+
+    async def _live(self, send: Send) -> None:
+        """Show that the stream is alive after each so many seconds of silence; the first such sign sends the head."""
+        while True:
+            await sleep(max(self._last + self._home.keep_alive - current_time(), 0.01))
+            if not self._sending and current_time() - self._last >= self._home.keep_alive:
+                await self._send(send, self._wire.alive)
+
+    def line(self) -> dict[str, Any]:
+        """Return the line of the log; it holds no word of the conversation, unless that was asked for.
+
+        `tokens` says how the numbers are known: "counted" by the service, "estimated" or "unknown".  `cost` is in
+        dollars; `first_ms` are the milliseconds to the first text, reasoning or tool call, `ms` those to the end.
+        """
+        stream, (prompt, completion, cost) = self._stream, self._tally.known
+        marks = {prompt[1], completion[1]}
+        known = next(mark for mark in ("unknown", "estimated", "counted") if mark in marks)
+        attempts = stream.attempts if stream is not None else ()
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(self._began, timezone.utc).isoformat(timespec="milliseconds"),
+            "id": f"req_{self._id}",
+            "key": self._owner or None,
+            "wire": self._wire.name,
+            "model": self._model,
+            "provider": stream.provider if stream is not None else None,
+            "provider_model": stream.model if stream is not None else None,
+            "attempts": len(attempts),
+            "status": self._status or None,
+            "outcome": self._outcome,
+            "prompt_tokens": prompt[0],
+            "completion_tokens": completion[0],
+            "tokens": known,
+            "cost": cost[0],
+            "first_ms": None if self._first is None else round((self._first - self._clock) * 1000, 1),
+            "ms": round((current_time() - self._clock) * 1000, 1),
+        }
+        notes = [*self._notes, *(self._writer.notes if self._writer is not None else ())]
+        notes += stream.dropped if stream is not None else ()
+        line |= {"notes": notes} if notes else {}
+        line |= {"error": self._error} if self._error else {}
+        if self._home.log_content:
+            line |= {"messages": self._messages, "answer": stream.partial if stream is not None else ""}
+        return line

@@ -1,0 +1,106 @@
+"""What the gateway reads and writes of HTTP, over ASGI: bodies, keys, and the headers of answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ...server.checks import Refusal
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[str, str]
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# The headers of an answer that a page of another origin may read.
+SHOWN = "x-request-id, request-id, retry-after, x-should-retry"
+
+
+class LeftError(Exception):
+    """The client has gone."""
+
+
+def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
+    """Return the headers of a request, by names in lower case; of a header that came twice, the first counts."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1").strip())
+    return found
+
+
+def key_of(headers: Headers) -> str:
+    """Return the key of a request, whichever header holds it; "" for none.  All keys go through one check."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return bearer or next(
+        (headers[name] for name in ("x-api-key", "x-goog-api-key", "api-key") if headers.get(name)), ""
+    )
+
+
+async def body_of(receive: Receive, headers: Headers, most: int) -> bytes:
+    """Return the body of a request.  Raises `Refusal` 413 for more than `most` bytes, `LeftError` without an end."""
+    refusal = Refusal(413, f"the body is larger than {most} bytes")
+    if headers.get("content-length", "").isdigit() and int(headers["content-length"]) > most:
+        raise refusal
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise LeftError
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise refusal
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def host_of(headers: Headers) -> str:
+    """Return the name of the host that a request asks, without its port."""
+    try:
+        return (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def is_foreign(headers: Headers, origins: Collection[str]) -> bool:
+    """Return whether a web page of another origin asks that is none of `origins`."""
+    origin = headers.get("origin")
+    return origin is not None and origin not in origins and urlsplit(origin).netloc != headers.get("host")
+
+
+def cors(headers: Headers, origins: Collection[str]) -> dict[str, str]:
+    """Return the headers that let a page of one of these origins read an answer; {} for any other."""
+    origin = headers.get("origin", "")
+    if origin not in origins:
+        return {}
+    return {"access-control-allow-origin": origin, "access-control-expose-headers": SHOWN, "vary": "origin"}
+
+
+def preflight(headers: Headers) -> dict[str, str]:
+    """Return the headers that answer a page's question whether it may send a request.
+
+    The names that it asks for are repeated: the Fetch standard takes `authorization` out of `*`.
+    """
+    asked = headers.get("access-control-request-headers", "")
+    return {
+        "access-control-allow-methods": "GET, POST, HEAD, OPTIONS",
+        "access-control-allow-headers": "".join(char for char in asked if char.isalnum() or char in "-_, "),
+        "access-control-max-age": "600",
+    }
+
+
+async def send_head(send: Send, status: int, headers: Headers) -> None:
+    """Send the status line and the headers."""
+    pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": pairs})
+
+
+async def send_json(send: Send, status: int, body: object, headers: Headers) -> None:
+    """Send a whole answer, as JSON; "" and bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
+    kind = {"content-type": "application/json"} if not isinstance(body, bytes) else {}
+    await send_head(send, status, {**kind, "content-length": str(len(data)), **headers})
+    await send({"type": "http.response.body", "body": data})

@@ -1,0 +1,64 @@
+"""`Upstream`: a provider's client, as the gateway asks it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ... import OptionError
+from ..._core.exchange import Route
+from ...client import Client
+from ...server.conversation import Messages
+from .carry import HINTS
+
+
+class Upstream:
+    """One client of a route."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.provider = client._call.provider
+        # How many calls may ask it now, and whether no further ones will.
+        self.calls, self.retired = 0, False
+
+    async def release(self) -> None:
+        """Note that a call has ended; the last call of a client that no route has any more closes it."""
+        self.calls -= 1
+        await self.close_if_idle()
+
+    async def close_if_idle(self) -> None:
+        """Close the client if no route has it, and no call needs it."""
+        if self.retired and not self.calls:
+            await self.client.aclose()
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that are known to be there: the client's own, or else those that the provider lists."""
+        own = self.client._call.model
+        return self.provider.models or ((own,) if own else ())
+
+    def model_for(self, name: str) -> str:
+        """Return the model that is asked for a name: the client's own, or else the model of this name."""
+        return self.client._call.model or name
+
+    def route(self, name: str, messages: Messages, options: dict[str, Any], notes: list[str]) -> Route:
+        """Return the route of a question in common terms, for `client.start`.
+
+        An option that only hints is left out if the provider does not know it, and `notes` say so.  Raises a
+        `UsageError` for what the provider cannot be asked.
+        """
+        options = dict(options)
+        for hint in HINTS:
+            if hint in options and hint not in self.provider.options:
+                del options[hint]
+                notes.append(f"left out for {self.provider.name}: {hint}")
+        while True:
+            try:
+                return self._route(self.client, name, messages, options)
+            except OptionError as error:
+                if error.argument not in HINTS or error.argument not in options:
+                    raise
+                del options[error.argument]
+                notes.append(f"left out for {self.provider.name}: {error.argument}")
+
+    def _route(self, client: Client, name: str, messages: Messages, options: dict[str, Any]) -> Route:
+        return client._route(messages, None, self.model_for(name), None, None, None, None, options)

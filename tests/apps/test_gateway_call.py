@@ -1,0 +1,431 @@
+"""One call through the gateway: its answer, its errors, who leaves, and the line of the log."""
+
+from __future__ import annotations
+
+import json
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import anyio
+import httpx
+import pytest
+
+from g4flite import Client, OptionError
+from g4flite.apps.gateway.asgi import Gateway
+from g4flite.apps.gateway.upstream import Upstream
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall, Usage
+from tests.rows import rows
+
+from .gateways import PAIRS, PROVIDERS, WIRES, client, events, lines, routes, served
+
+CALL = ToolCall("call_1", "weather", '{"city": "Oslo"}')
+TOOL = {"name": "weather", "description": "Tells the weather", "parameters": {"type": "object", "properties": {}}}
+
+
+class Place:
+    """A gateway before an emulator, whose reply and script a test sets."""
+
+    def __init__(self, service: Emulator, url: str, app: Gateway, log: queue.Queue[dict[str, Any]]) -> None:
+        self.service, self.url, self.app, self.log = service, url, app, log
+        self.http = httpx.Client(timeout=30)
+
+    def ask(self, wire: str, model: str, text: str = "Hello", *, stream: bool = True, **more: Any) -> httpx.Response:
+        spoken = WIRES[wire]
+        body = spoken.question(model, text, stream=stream, **more)
+        return self.http.post(spoken.url(self.url, model, stream=stream), json=body)
+
+    def line(self, response: httpx.Response | None = None) -> dict[str, Any]:
+        """Return the line of the log for a response, which comes behind its last byte; without one, the next line."""
+        while True:
+            line = self.log.get(timeout=10)
+            if response is None or line["id"] == response.headers["x-request-id"]:
+                return line
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Place]:
+    log: queue.Queue[dict[str, Any]] = queue.Queue()
+    with Emulator() as service:
+        app = Gateway(routes(service, retries=0), log=log.put)
+        with served(app) as url:
+            place = Place(service, url, app, log)
+            with place.http:
+                yield place
+
+
+@pytest.fixture
+def place(shared: Place) -> Iterator[Place]:
+    echo = shared.service.reply
+    yield shared
+    shared.service.reply, shared.service.script, shared.app.keep_alive = echo, Script(), 10.0
+
+
+@rows(("wire", "provider"), PAIRS)
+def test_every_wire_is_answered_by_every_provider(wire: str, provider: str, place: Place) -> None:
+    response = place.ask(wire, provider)
+    assert response.status_code == 200, response.text
+    assert WIRES[wire].said(response.text) == "You said: Hello"
+    assert WIRES[wire].ended(response.text)
+    assert WIRES[wire].error(response.text) is None
+    line = place.line(response)
+    assert (line["outcome"], line["status"], line["provider"], line["model"]) == ("complete", 200, provider, provider)
+    assert (line["prompt_tokens"], line["completion_tokens"], line["tokens"]) == (1, 3, "counted")
+    assert 0 <= line["first_ms"] <= line["ms"]
+
+    whole = place.ask(wire, provider, stream=False)
+    assert WIRES[wire].whole(whole.json()) == "You said: Hello"
+    assert place.line(whole)["outcome"] == "complete"
+
+
+@rows("provider", PROVIDERS)
+def test_the_tokens_are_told_in_each_form(provider: str, place: Place) -> None:
+    place.service.reply = lambda _: ["Hello", Usage(7, 5)]
+    chat = events(place.ask("chat", provider, stream_options={"include_usage": True}).text)[-1]
+    assert (chat["choices"], chat["usage"]["prompt_tokens"], chat["usage"]["completion_tokens"]) == ([], 7, 5)
+    assert "usage" not in place.ask("chat", provider).text
+    responses = events(place.ask("responses", provider).text)[-1]["response"]["usage"]
+    assert (responses["input_tokens"], responses["output_tokens"], responses["total_tokens"]) == (7, 5, 12)
+    messages = events(place.ask("anthropic", provider).text)[-2]["usage"]
+    assert (messages.get("input_tokens", 7), messages["output_tokens"]) == (7, 5)
+    ollama = lines(place.ask("ollama", provider).text)[-1]
+    assert (ollama["prompt_eval_count"], ollama["eval_count"]) == (7, 5)
+    gemini = events(place.ask("gemini", provider).text)[-1]["usageMetadata"]
+    assert (gemini["promptTokenCount"], gemini["candidatesTokenCount"]) == (7, 5)
+
+
+def tools_of(wire: str) -> dict[str, Any]:
+    match wire:
+        case "responses":
+            return {"tools": [{"type": "function", **TOOL}]}
+        case "anthropic":
+            return {"tools": [{"name": TOOL["name"], "input_schema": TOOL["parameters"]}]}
+        case "gemini":
+            return {"tools": [{"functionDeclarations": [TOOL]}]}
+    return {"tools": [{"type": "function", "function": TOOL}]}
+
+
+@rows(("wire", "provider"), [pair for pair in PAIRS if pair[0] != "generate"])
+def test_a_tool_call_is_carried(wire: str, provider: str, place: Place) -> None:
+    place.service.reply = lambda _: ["Let me look.", CALL]
+    for stream in (True, False):
+        response = place.ask(wire, provider, stream=stream, **tools_of(wire))
+        assert response.status_code == 200, response.text
+        assert '"weather"' in response.text
+        assert "Oslo" in response.text
+        assert "city" in response.text
+        if stream:
+            assert WIRES[wire].ended(response.text)
+        assert place.line(response)["outcome"] == "complete"
+
+
+@rows(("wire", "provider"), [(wire, provider) for wire in WIRES for provider in ("anthropic", "gemini", "ollama")])
+def test_reasoning_is_carried(wire: str, provider: str, place: Place) -> None:
+    place.service.reply = lambda _: [Reasoning("Let me think."), "Done"]
+    for stream in (True, False):
+        response = place.ask(wire, provider, stream=stream)
+        assert "Let me think." in response.text
+        said = WIRES[wire].said(response.text) if stream else response.text
+        assert "Done" in said
+
+
+@rows(("wire", "provider"), PAIRS)
+def test_a_failure_before_the_first_text_has_its_status_and_the_form_of_the_wire(
+    wire: str, provider: str, place: Place
+) -> None:
+    for kind, status in (("authentication", 401), ("rate_limit", 429), ("overloaded", 503), ("server", 500)):
+        place.service.script = Script(problem=kind)
+        wanted = 529 if (wire, kind) == ("anthropic", "overloaded") else status
+        for stream in (True, False) if kind == "overloaded" else (True,):
+            response = place.ask(wire, provider, stream=stream)
+            assert response.status_code == (502 if kind == "server" else wanted), response.text
+            assert provider in WIRES[wire].told(response.json())
+            assert "sk-upstream" not in response.text
+            line = place.line(response)
+            assert (line["outcome"], line["status"]) == ("failed", None)
+            assert provider in line["error"]
+
+
+@rows(("wire", "provider"), PAIRS)
+def test_a_failure_behind_the_first_text_is_told_in_the_stream(wire: str, provider: str, place: Place) -> None:
+    place.service.reply = lambda _: ["One", " two", Problem("overloaded")]
+    response = place.ask(wire, provider)
+    assert response.status_code == 200
+    assert WIRES[wire].said(response.text) == "One two"
+    assert not WIRES[wire].ended(response.text)
+    assert WIRES[wire].error(response.text)
+    line = place.line(response)
+    assert (line["outcome"], line["status"], line["tokens"]) == ("cut", 200, "estimated")
+    # Without a stream, nothing was sent yet: the status is true.
+    assert place.ask(wire, provider, stream=False).status_code >= 500
+
+
+@rows(("wire", "provider"), PAIRS)
+def test_a_cut_upstream_never_becomes_a_complete_answer(wire: str, provider: str, place: Place) -> None:
+    place.service.reply = lambda _: ["One", " two", " three"]
+    whole = "One two three"
+    for cut in (0, 40, 150, *range(180, 700, 53), 1100, 1500):
+        place.service.script = Script(cut=cut)
+        response = place.ask(wire, provider)
+        if response.status_code != 200:
+            assert WIRES[wire].told(response.json())
+            assert response.status_code >= 500
+        elif (error := WIRES[wire].error(response.text)) is not None:
+            assert error
+            assert not WIRES[wire].ended(response.text)
+            assert whole.startswith(WIRES[wire].said(response.text))
+        else:
+            assert WIRES[wire].ended(response.text), (cut, response.text)
+            assert WIRES[wire].said(response.text) == whole, cut
+
+
+def test_the_next_provider_is_asked_if_one_fails_before_its_first_text(place: Place) -> None:
+    with Emulator(script=Script(status=500)) as broken:
+        log: queue.Queue[dict[str, Any]] = queue.Queue()
+        chain = [client("anthropic", broken, retries=0), client("ollama", place.service)]
+        with served(Gateway({"chain": chain, "none": [client("gemini", broken, retries=0)] * 2}, log=log.put)) as url:
+            body = WIRES["chat"].question("chain", "Hello")
+            response = httpx.post(WIRES["chat"].url(url, "chain"), json=body)
+            assert WIRES["chat"].said(response.text) == "You said: Hello"
+            line = log.get(timeout=10)
+            assert (line["provider"], line["attempts"], line["outcome"]) == ("ollama", 2, "complete")
+            response = httpx.post(WIRES["chat"].url(url, "none"), json={**body, "model": "none"})
+            assert response.status_code == 502
+            assert "none of 2 providers answered" in response.json()["error"]["message"]
+            assert response.headers["x-should-retry"] == "false"
+
+
+def connect(place: Place, wire: str, model: str, *, stream: bool) -> socket.socket:
+    """Send a question over a bare socket."""
+    spoken = WIRES[wire]
+    request = httpx.Request(
+        "POST", spoken.url(place.url, model, stream=stream), json=spoken.question(model, "Hello", stream=stream)
+    )
+    head = f"POST {request.url.raw_path.decode()} HTTP/1.1\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in request.headers.items()) + "\r\n"
+    at = urlsplit(place.url)
+    found = socket.create_connection((at.hostname or "", at.port or 0), timeout=10)
+    found.sendall(head.encode() + request.content)
+    return found
+
+
+@rows(("wire", "stream", "said"), [
+    (wire, stream, said) for wire in WIRES for stream in (True, False) for said in (0, 1)
+])  # fmt: skip
+def test_who_leaves_is_noticed_while_the_service_thinks(wire: str, stream: bool, said: int, place: Place) -> None:
+    release, asked = threading.Event(), threading.Event()
+
+    def slow(_: object) -> Iterator[str]:
+        yield from ["Hello"] * said
+        asked.set()
+        release.wait(30)
+        yield "late"
+
+    place.service.reply = slow
+    while not place.log.empty():
+        place.log.get()
+    try:
+        with connect(place, wire, "ollama", stream=stream) as sock:
+            assert asked.wait(10)
+            if said and stream:
+                assert b"200" in sock.recv(100)
+        left = time.monotonic()
+        # The line comes although the service has not said another word.
+        line = place.line()
+        assert (line["outcome"], time.monotonic() - left < 5) == ("left", True)
+    finally:
+        release.set()
+    assert place.app.running == 0
+
+
+@rows(("wire", "alive"), [("chat", ": alive"), ("responses", '"keepalive"'), ("anthropic", '{"type":"ping"}')])
+def test_a_stream_shows_that_it_is_alive_while_the_service_thinks(wire: str, alive: str, place: Place) -> None:
+    release, end = threading.Event(), threading.Event()
+
+    def slow(_: object) -> Iterator[str]:
+        release.wait(30)
+        yield "Hello"
+        end.wait(30)
+
+    place.service.reply, place.app.keep_alive = slow, 0.05
+    spoken = WIRES[wire]
+    body = spoken.question("gemini", "Hi")
+    with place.http.stream("POST", spoken.url(place.url, "gemini"), json=body) as response:
+        text = ""
+        for piece in response.iter_text():
+            text += piece
+            if alive in text:
+                release.set()
+            if alive in text.partition("Hello")[2]:
+                end.set()
+    assert text.index(alive) < text.index("Hello")
+    assert spoken.said(text.replace(": alive\n", "")) == "Hello"
+
+
+@rows(("wire", "reason", "complete"), [
+    ("chat", Finish("length"), True), ("ollama", Finish("content_filter"), False), ("chat", Finish("pause"), False),
+    ("chat", Finish("other", "odd"), True), ("anthropic", Finish("pause"), True),
+])  # fmt: skip
+def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
+    wire: str, reason: Finish, complete: bool, place: Place
+) -> None:
+    place.service.reply = lambda _: ["Hello", reason]
+    provider = "anthropic" if reason.reason in ("pause", "other") else "openai"
+    response = place.ask(wire, provider)
+    assert WIRES[wire].ended(response.text) is complete
+    assert (WIRES[wire].error(response.text) is None) is complete
+    line = place.line(response)
+    assert line["outcome"] == ("complete" if complete else "cut")
+    assert ("notes" in line) is (reason.reason == "other")
+
+
+@rows(("wire", "more", "status", "part"), [
+    ("chat", {"n": 2}, 400, "n: expected none"),
+    ("chat", {"n": 1, "store": True, "user": "me"}, 200, "store"),
+    ("chat", {"logprobs": True}, 400, "logprobs"),
+    ("chat", {"messages": []}, 400, "messages"),
+    ("chat", {"temperature": "hot"}, 400, "temperature"),
+    ("responses", {"previous_response_id": "resp_1"}, 400, "previous_response_id"),
+    ("responses", {"tools": [{"type": "web_search"}]}, 200, "web_search"),
+    ("anthropic", {"top_k": 3}, 400, "top_k"),
+    ("anthropic", {"metadata": {"user_id": "me"}}, 200, "user"),
+    ("generate", {"suffix": "x"}, 400, "suffix"),
+])  # fmt: skip
+def test_what_cannot_be_carried_is_refused_or_noted(
+    wire: str, more: dict[str, Any], status: int, part: str, place: Place
+) -> None:
+    response = place.ask(wire, "ollama", **more)
+    assert response.status_code == status, response.text
+    line = place.line(response)
+    if status == 400:
+        assert part in WIRES[wire].told(response.json())
+        assert response.headers["x-should-retry"] == "false"
+    else:
+        assert part in " ".join(line["notes"])
+
+
+def test_the_log_has_the_conversation_only_if_that_is_asked_for(place: Place) -> None:
+    assert "secret" not in str(place.line(place.ask("chat", "openai", "a secret word")))
+    place.app.log_content = True
+    try:
+        line = place.line(place.ask("chat", "openai", "a secret word"))
+    finally:
+        place.app.log_content = False
+    assert line["messages"] == [{"role": "user", "content": "a secret word"}]
+    assert line["answer"] == "You said: a secret word"
+
+
+def test_the_state_of_a_turn_comes_back_for_clients_that_have_no_place_for_it() -> None:
+    def reply(messages: list[dict[str, Any]]) -> str | ToolCall:
+        return "Cold" if messages[-1]["role"] == "tool" else CALL
+
+    with (
+        Emulator(reply) as service,
+        served(Gateway({"g": [client("gemini", service, model="gemini-3-pro")]})) as url,
+        httpx.Client() as http,
+    ):
+        place = WIRES["chat"].url(url, "g")
+        body = WIRES["chat"].question("g", "Hello", stream=False, **tools_of("chat"))
+        first = http.post(place, json=body).json()["choices"][0]["message"]
+        turn = {name: first[name] for name in ("role", "content", "tool_calls")}
+        result = {"role": "tool", "tool_call_id": first["tool_calls"][0]["id"], "content": "2 degrees"}
+        response = http.post(place, json={**body, "messages": [*body["messages"], turn, result]})
+    # Gemini 3 refuses a call that comes back without its signature.
+    assert WIRES["chat"].whole(response.json()) == "Cold"
+
+
+def test_an_array_of_gemini_ends_with_the_error(place: Place) -> None:
+    place.service.reply = lambda _: ["One", Problem("overloaded")]
+    body = WIRES["gemini"].question("gemini", "Hi")
+    array = place.http.post(f"{place.url}/v1beta/models/openai:streamGenerateContent", json=body).json()
+    assert array[0]["candidates"][0]["content"]["parts"] == [{"text": "One"}]
+    assert "openai" in array[1]["error"]["message"]
+
+
+def test_who_leaves_before_the_end_of_the_question_costs_nothing(place: Place) -> None:
+    at = urlsplit(place.url)
+    head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 99\r\n\r\n{"
+    for _ in range(3):
+        with socket.create_connection((at.hostname or "", at.port or 0), timeout=10) as sock:
+            sock.sendall(head)
+            time.sleep(0.01)
+            sock.sendall(b" ")
+    asked = len(place.service.exchanges)
+    assert place.http.get(f"{place.url}/health").status_code == 200
+    assert (len(place.service.exchanges), place.app.running) == (asked, 0)
+
+
+def test_a_provider_that_cannot_be_asked_so_is_left_out(place: Place) -> None:
+    log: queue.Queue[dict[str, Any]] = queue.Queue()
+    plain = [Client("cromicle", base_url=place.service.url) for _ in range(2)]
+    with served(Gateway({"both": [plain[0], client("ollama", place.service)], "one": [plain[1]]}, log=log.put)) as url:
+        body = WIRES["chat"].question("both", "Hello", temperature=0.5, user="me")
+        assert WIRES["chat"].said(httpx.post(f"{url}/v1/chat/completions", json=body).text) == "You said: Hello"
+        line = log.get(timeout=10)
+        assert "cromicle is not asked" in " ".join(line["notes"])
+        assert "left out for cromicle: user" in line["notes"]
+        refused = httpx.post(f"{url}/v1/chat/completions", json={**body, "model": "one"})
+        assert refused.status_code == 400
+        assert "temperature" in refused.json()["error"]["message"]
+
+
+async def asked_over(app: Gateway, send: Any) -> list[Any]:
+    """Send a question to the app without a server."""
+    body = json.dumps(WIRES["chat"].question("ollama", "Hi")).encode()
+    scope = {
+        "type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"host", b"localhost")],
+        "query_string": b"",
+    }  # fmt: skip
+    messages = [{"type": "http.request", "body": body}]
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    await app(scope, receive, send)
+    return messages
+
+
+@rows("backend", ["asyncio", "trio"])
+def test_a_server_that_says_so_of_a_client_that_has_gone_is_heard(backend: str) -> None:
+    lines = list[dict[str, Any]]()
+
+    async def gone(_: object) -> None:
+        raise OSError("the client has gone")
+
+    async def run() -> None:
+        async with client("ollama", service) as one:
+            app = Gateway({"ollama": [one]}, log=lines.append)
+            await asked_over(app, gone)
+            # A websocket is nothing that the gateway knows.
+            await app({"type": "websocket"}, gone, gone)
+
+    with Emulator() as service:
+        anyio.run(run, backend=backend)
+    assert [line["outcome"] for line in lines] == ["left"]
+
+
+def test_a_hint_that_the_provider_refuses_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = list[dict[str, Any]]()
+
+    def route(*given: Any) -> str:
+        tried.append(dict(given[-1]))
+        for name in ("reasoning_effort", "temperature"):
+            if name in given[-1]:
+                raise OptionError("cannot be used", argument=name)
+        return "the route"
+
+    with Emulator() as service, client("openai", service) as one:
+        upstream, notes = Upstream(one), list[str]()
+        monkeypatch.setattr(Client, "_route", route)
+        asked: Any = {"reasoning_effort": "low", "seed": 1}
+        assert upstream.route("m", [], asked, notes) == "the route"  # type: ignore[comparison-overlap]
+        assert (tried, notes) == ([asked, {"seed": 1}], ["left out for openai: reasoning_effort"])
+        with pytest.raises(OptionError):
+            upstream.route("m", [], {"temperature": 1}, notes)
