@@ -104,7 +104,7 @@ class Ledger:
 
     def end(self, call: Any, end: Any) -> None:
         """Add a stream, as its `ObservedEnd` tells of it."""
-        self._ended.append(((end.provider, end.model), self.entry(call, end)))
+        self._ended.append(((end.provider, end.model), self._entry(call, end)))
         self._added_up()
 
     def _added_up(self) -> dict[tuple[str, str | None], Sums]:
@@ -121,7 +121,7 @@ class Ledger:
                     self._adding = False
             return {**self._sums}
 
-    def entry(self, call: Any, end: Any) -> Entry:
+    def _entry(self, call: Any, end: Any) -> Entry:
         """Return the figures of one stream."""
         prompt, completion = prompt_tokens(call, end), completion_tokens(end)
         return Entry(prompt, completion, self._cost(end, prompt, completion))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
 import socket
 import threading
@@ -24,6 +25,8 @@ from tests.rows import rows
 from .gateways import PAIRS, PROVIDERS, WIRES, client, events, lines, routes, served
 
 CALL = ToolCall("call_1", "weather", '{"city": "Oslo"}')
+# Before the first event, inside events, behind the last text, and never.  (GATEWAY_CUTS=1 cuts at every eleventh byte.)
+CUTS = range(0, 1500, 11) if "GATEWAY_CUTS" in os.environ else (0, 150, 260, 370, 480, 590, 1100)
 TOOL = {"name": "weather", "description": "Tells the weather", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -87,7 +90,7 @@ def test_the_tokens_are_told_in_each_form(provider: str, place: Place) -> None:
     place.service.reply = lambda _: ["Hello", Usage(7, 5)]
     chat = events(place.ask("chat", provider, stream_options={"include_usage": True}).text)[-1]
     assert (chat["choices"], chat["usage"]["prompt_tokens"], chat["usage"]["completion_tokens"]) == ([], 7, 5)
-    assert "usage" not in place.ask("chat", provider).text
+    assert not any(event.get("usage") for event in events(place.ask("chat", provider).text))
     responses = events(place.ask("responses", provider).text)[-1]["response"]["usage"]
     assert (responses["input_tokens"], responses["output_tokens"], responses["total_tokens"]) == (7, 5, 12)
     messages = events(place.ask("anthropic", provider).text)[-2]["usage"]
@@ -168,7 +171,7 @@ def test_a_failure_behind_the_first_text_is_told_in_the_stream(wire: str, provid
 def test_a_cut_upstream_never_becomes_a_complete_answer(wire: str, provider: str, place: Place) -> None:
     place.service.reply = lambda _: ["One", " two", " three"]
     whole = "One two three"
-    for cut in (0, 40, 150, *range(180, 700, 53), 1100, 1500):
+    for cut in CUTS:
         place.service.script = Script(cut=cut)
         response = place.ask(wire, provider)
         if response.status_code != 200:

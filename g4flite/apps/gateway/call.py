@@ -14,8 +14,10 @@ inside the stream, in the form that makes the client raise.
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from anyio import CancelScope, create_task_group, current_time, sleep, to_thread
 
@@ -23,18 +25,22 @@ from ... import Stream, UsageError
 from ..._core.events import CONTENT, Start
 from ..._core.ledger import Entry, Ledger, listed_cost
 from ...client import start
-from ...server.protocol import Post
+from ...server.checks import NAME, Refusal, need
+from ...server.conversation import Messages
+from ...server.protocol import Post, Turn
 from . import http
 from .carry import Whole, Writer, asked, described
 from .faults import FaultError, fault_of
 from .http import Receive, Send
 from .lists import prompt_tokens
 from .memory import Memory
+from .passing import Raw, is_count
 from .upstream import Upstream
-from .wires import Wire
+from .wires import CHAT, GEMINI, OLLAMA, Wire
 
 # How many tokens of an answer are paid for in advance, if the request names no limit.
 ANSWER_TOKENS = 4096
+Options = dict[str, Any]
 
 
 class Home(Protocol):
@@ -58,7 +64,7 @@ class Tally(Ledger):
 
     def end(self, call: Any, end: Any) -> None:
         """Keep the figures of the stream."""
-        self.known = self.entry(call, end)
+        self.known = self._entry(call, end)
 
 
 class Asked:
@@ -68,6 +74,20 @@ class Asked:
 
     def __init__(self, provider: str, model: str) -> None:
         self.provider, self.model = provider, model
+
+
+def model_of(wire: Wire, post: Post, data: dict[str, Any]) -> str:
+    """Return the name of the model that a request asks for.  Raises `Refusal` 400 without one."""
+    if wire is GEMINI:
+        return unquote(post.path.rpartition("/")[2].partition(":")[0])
+    return str(need(data, "model", NAME))
+
+
+def is_streamed(wire: Wire, post: Post, data: dict[str, Any]) -> bool:
+    """Return whether a request wants events, or lines: Gemini may be asked for an array, and for a whole reply."""
+    if wire is GEMINI:
+        return ":stream" in post.path and post.query.get("alt") == "sse"
+    return data.get("stream") is True or (wire is OLLAMA and data.get("stream") is None)
 
 
 class Call:
@@ -85,6 +105,8 @@ class Call:
         self._model = ""
         self._messages: Any = None
         self._failure: Exception | None = None
+        # Whether the answer is passed on as it came.
+        self._passed = False
         self._reserved: Any = None
         self._upstreams: list[Upstream] = []
         # What of the request and of the answer was left out.
@@ -103,6 +125,10 @@ class Call:
             self._note_error(error)
             raise
         await self._attend(receive, send, stream, writer)
+        self._raise_what_failed()
+
+    def _raise_what_failed(self) -> None:
+        """Raise the error of a call of which nothing was sent, if the client is still there."""
         failure, self._failure = self._failure, None
         if failure is not None and not self._status and self._outcome != "left":
             raise failure
@@ -123,7 +149,9 @@ class Call:
                 self._failure = error
                 self._note_error(error)
                 if self._status:
-                    data = self._wire.cut(fault_of(error), writer.turn, writer.events)
+                    id_ = (stream.response_id if self._passed else None) or writer.turn.response_id
+                    turn = replace(writer.turn, response_id=id_)
+                    data = self._wire.cut(fault_of(error), turn, writer.events)
                     await self._send(send, data, last=True)
             tasks.cancel_scope.cancel()
 
@@ -136,21 +164,29 @@ class Call:
         """Read the request, and make the stream that asks; nothing is sent yet."""
         wire, home = self._wire, self._home
         data = self._post.data(typed=False)
-        self._model = str(data.get("model", ""))
-        turn = wire.read(self._post)
-        self._model = turn.model
-        upstreams = home.route(turn.model)
+        self._model = model_of(wire, self._post, data)
+        upstreams = home.route(self._model)
         for upstream in upstreams:
             upstream.calls += 1
             self._upstreams.append(upstream)
-        if self._key is not None and not self._key.allows(turn.model):
-            raise FaultError(403, "permission", f"this key may not ask for the model {turn.model[:200]!r}")
-        self._check_fields(data)
-        messages, options = asked(turn)
-        messages = home.memory.recall(self._owner, messages)
-        self._messages = messages
-        if "logprobs" in options:
-            raise FaultError(400, "invalid", "logprobs: expected none: they cannot be carried to another protocol")
+        if self._key is not None and not self._key.allows(self._model):
+            raise FaultError(403, "permission", f"this key may not ask for the model {self._model[:200]!r}")
+        as_it_is = [one for one in upstreams if one.passes(wire)] if is_streamed(wire, self._post, data) else []
+        # What is known of a request that the reader refuses, and whose answer is passed on.
+        turn = Turn(model=self._model, messages=[], options={}, stream=True, form=frozenset(["sse"]))
+        messages, options = Messages(), Options()
+        refusal: Exception | None = None
+        try:
+            turn = wire.read(self._post)
+            messages, options = asked(turn)
+            self._messages = messages = home.memory.recall(self._owner, messages)
+            # A provider of the same protocol takes what no other can be asked.
+            if len(as_it_is) < len(upstreams):
+                self._check_fields(data, options)
+        except (Refusal, FaultError) as error:
+            if not as_it_is:
+                raise
+            refusal = error
         prompt = prompt_tokens(turn)
         told = described(wire, turn, id_=self._id, now=self._began)
         writer = (Writer if turn.stream else Whole)(wire, told, prompt_tokens=prompt)
@@ -158,7 +194,12 @@ class Call:
         routes, errors = [], list[UsageError]()
         for upstream in upstreams:
             try:
-                routes.append(upstream.route(turn.model, messages, options, self._notes))
+                if upstream in as_it_is:
+                    routes.append(upstream.route_as_it_is(wire, self._model, data, self._headers))
+                elif refusal is None:
+                    routes.append(upstream.route(self._model, messages, options, self._notes))
+                else:
+                    self._notes.append(f"{upstream.provider.name} is not asked: {fault_of(refusal).message}")
             except UsageError as error:
                 errors.append(error)
         if not routes:
@@ -166,14 +207,18 @@ class Call:
         self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
         await self._reserve(upstreams[0], prompt, options.get("max_tokens") or ANSWER_TOKENS)
         self._stream = start(routes, refused=tuple(errors), observers=(self._tally,))
+        # An answer of images alone is one: the client decides.
+        self._stream._run.kept = True
         return self._stream, writer
 
     @property
     def _owner(self) -> str:
         return "" if self._key is None else str(self._key.name)
 
-    def _check_fields(self, data: dict[str, Any]) -> None:
+    def _check_fields(self, data: dict[str, Any], options: dict[str, Any]) -> None:
         """Raise `FaultError` 400 for a field that no other protocol can say; note the others that are left out."""
+        if "logprobs" in options:
+            raise FaultError(400, "invalid", "logprobs: expected none: they cannot be carried to another protocol")
         for name, nothing in self._wire.refused.items():
             if data.get(name) is not None and data[name] != nothing:
                 said = f"{name}: expected none: it cannot be carried to the provider's protocol"
@@ -202,10 +247,16 @@ class Call:
 
     async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Read the answer, and write the reply."""
-        held = b""
+        held, hides_counts = b"", self._wire is CHAT and "usage" not in writer.turn.form
         async with stream:
             async for event in stream.events():
-                data = writer.feed(event)
+                if isinstance(event, Raw):
+                    if not self._passed:
+                        held, self._passed = b"", True
+                    data = b"" if hides_counts and is_count(event.value) else event.value
+                    writer.events += 1
+                else:
+                    data = b"" if self._passed else writer.feed(event)
                 # The head goes out with the first content.
                 if self._first is None:
                     held, data = held + data, b""
@@ -214,7 +265,11 @@ class Call:
                         held, data = b"", held
                 if data:
                     await self._send(send, data)
-            self._home.memory.keep(self._owner, dict(stream.message))
+            if not self._passed:
+                self._home.memory.keep(self._owner, dict(stream.message))
+        if self._passed:
+            await self._send(send, b"", last=True)
+            return
         if isinstance(writer, Writer):
             await self._send(send, held + writer.end(), last=True)
             return

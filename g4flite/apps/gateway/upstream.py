@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ... import OptionError
 from ..._core.exchange import Route
 from ...client import Client
 from ...server.conversation import Messages
+from ...server.framing import compact
 from .carry import HINTS
+from .passing import as_passing, body_for, headers_for, wire_of
+from .wires import Wire
 
 
 class Upstream:
@@ -17,6 +21,7 @@ class Upstream:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.provider = client._call.provider
+        self._wire, self._passing = wire_of(self.provider), as_passing(client)
         # How many calls may ask it now, and whether no further ones will.
         self.calls, self.retired = 0, False
 
@@ -59,6 +64,21 @@ class Upstream:
                     raise
                 del options[error.argument]
                 notes.append(f"left out for {self.provider.name}: {error.argument}")
+
+    def passes(self, wire: Wire) -> bool:
+        """Return whether an answer can go on to this wire as it came.
+
+        A client with options or a system prompt of its own asks in common terms, which these belong to.
+        """
+        call = self.client._call
+        return wire is self._wire and not (call.options or call.extra or call.answer_type or self.client._system)
+
+    def route_as_it_is(self, wire: Wire, name: str, data: dict[str, Any], headers: Mapping[str, str]) -> Route:
+        """Return the route of a client's own request, whose answer is passed on."""
+        extra, model = body_for(wire, data), self.model_for(name)
+        # The messages are in `extra`; these stand for them where the prompt is estimated.
+        said = [{"role": "user", "content": compact(extra)}]
+        return self._passing._route(said, None, model, headers_for(wire, headers), None, None, extra, {})
 
     def _route(self, client: Client, name: str, messages: Messages, options: dict[str, Any]) -> Route:
         return client._route(messages, None, self.model_for(name), None, None, None, None, options)

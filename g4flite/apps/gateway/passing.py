@@ -1,0 +1,163 @@
+"""Passes a streamed answer on as it came, where the client and the provider speak the same protocol.
+
+    passing = as_passing(client)                        # the client's provider, which sends a body of the caller's
+    route = passing._route(..., extra=body_for(CHAT, data), ...)
+    async for event in start([route]).events(): ...     # Raw("raw", b"data: {...}\n\n"), and the events as well
+
+The provider's own parser still reads every event: so retries, timers, the count of tokens and the check that the answer
+is whole are those of any other stream, and an event that tells of an error is not passed on.  Signatures, unknown
+fields and unknown events are.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+from ..._core.events import CONTENT, Event, Finish, Native
+from ..._core.provider import JSON, Call, Provider
+from ...client import Client
+from .wires import ANTHROPIC, CHAT, GEMINI, OLLAMA, RESPONSES, Wire
+
+# Where an event and a line end.
+EVENTS, LINES = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)"), re.compile(rb"(?<=\n)")
+# How the URLs of providers end that speak the protocol of a wire.
+ENDS = {
+    "/chat/completions": CHAT, "/responses": RESPONSES, "/v1/messages": ANTHROPIC, "/api/chat": OLLAMA,
+    ":streamGenerateContent": GEMINI,
+}  # fmt: skip
+# What shows that the answer has begun, or is complete without content.
+OPENING = (*CONTENT, Finish)
+# The headers of a request that go on: what the protocol itself means by them.
+HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
+
+
+class Raw(Native):
+    """A piece of the answer's body: whole events, or whole lines."""
+
+    __slots__ = ()
+
+
+def wire_of(provider: Provider) -> Wire | None:
+    """Return the wire whose protocol a provider speaks, None for a protocol that no wire has."""
+    path = provider.url.partition("?")[0]
+    return next((wire for end, wire in ENDS.items() if path.endswith(end)), None)
+
+
+def as_passing(client: Client) -> Client:
+    """Return a client that shares the connections of this one, sends a body of the caller's, and yields `Raw`."""
+    passing, provider = copy(client), client._call.provider
+    own = replace(provider, payload=payload, parser=_parser_of(provider))
+    passing._call = replace(client._call, provider=own)
+    return passing
+
+
+def payload(call: Call) -> JSON:
+    """`extra` is the whole body but for the model, which Gemini has in its URL."""
+    return {} if "{model}" in call.provider.url else {"model": call.model}
+
+
+def body_for(wire: Wire, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a client's request without the model; the tokens are asked for in any case."""
+    body = {name: value for name, value in data.items() if name != "model"}
+    if wire is GEMINI:
+        return body
+    if wire is CHAT:
+        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+    return {**body, "stream": True}
+
+
+def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
+    """Return the headers of a client's request that go on to the provider."""
+    return {name: headers[name] for name in HEADERS.get(wire.name, ()) if name in headers}
+
+
+def is_count(frame: bytes) -> bool:
+    """Return whether an event of Chat Completions has the tokens alone, which its client may not have asked for."""
+    if b'"usage"' not in frame or not frame.startswith(b"data: {"):
+        return False
+    return bool(json.loads(frame[6:]).get("choices") == [])
+
+
+def is_whole(frame: bytes) -> bool:
+    """Return whether an event or a line is whole that nothing ends: its data are JSON, or the end marker."""
+    data = frame.rpartition(b"data:")[2].strip()
+    try:
+        return data == b"[DONE]" or isinstance(json.loads(data), dict)
+    except ValueError:
+        return False
+
+
+def _parser_of(provider: Provider) -> Callable[[int], Parser]:
+    """Return what makes the parsers of a provider whose answers are passed on."""
+    lines = wire_of(provider) is OLLAMA
+    return lambda limit: Parser(provider.parser(limit), limit, lines=lines)
+
+
+class Parser:
+    """The parser of a provider, which also gives out the bytes that it has read, as `Raw`.
+
+    An event is passed on once the parser has read it without an error.  Nothing is passed on before the first content:
+    until then, another attempt may be made.
+    """
+
+    def __init__(self, parser: Any, limit: int, *, lines: bool) -> None:
+        self._parser, self._limit = parser, limit
+        self._ends, self._blank = (LINES, b"\n") if lines else (EVENTS, b"\n\n")
+        # The beginning of an event, in the pieces in which it came, and its last bytes.
+        self._parts, self._size, self._tail = list[bytes](), 0, b""
+        # The events before the first content, and whether that has come.
+        self._held, self._open = list[bytes](), False
+        # What else the core may ask of a parser.
+        for name in ("recognises", "whole"):
+            if hasattr(parser, name):
+                setattr(self, name, getattr(parser, name))
+
+    @property
+    def done(self) -> bool:
+        """Whether the end marker came."""
+        return bool(self._parser.done)
+
+    def feed(self, data: bytes) -> Iterator[str | Event]:
+        """Yield the events of each frame that the data complete, behind its bytes."""
+        self._parts.append(data)
+        self._size += len(data)
+        tail = self._tail + data
+        self._tail = tail[-2:]
+        if self._ends.search(tail):
+            *frames, rest = self._ends.split(b"".join(self._parts))
+            self._parts, self._size = [rest], len(rest)
+            for frame in frames:
+                yield from self._passed(frame, list(self._parser.feed(frame)))
+        elif self._size > self._limit:
+            # The parser says that an event is too large.
+            parts, self._parts = b"".join(self._parts), []
+            yield from self._parser.feed(parts)
+
+    def _passed(self, frame: bytes, said: list[str | Event]) -> Iterator[str | Event]:
+        # A comment is a sign of life between the service and the gateway.
+        if frame.strip() and not frame.startswith(b":"):
+            self._held.append(frame)
+        self._open = self._open or any(isinstance(event, OPENING) for event in said)
+        if self._open:
+            yield from (Raw("raw", one) for one in self._held)
+            self._held.clear()
+        yield from said
+
+    def close(self) -> Iterator[str | Event]:
+        """Yield what is left, if the answer is whole."""
+        yield from self._ended(self._parser.close)
+
+    def cut_off(self) -> Iterator[str | Event]:
+        """Yield what is left, if the answer is whole although its body was cut off."""
+        yield from self._ended(getattr(self._parser, "cut_off", self._parser.close))
+
+    def _ended(self, end: Callable[[], Any]) -> Iterator[str | Event]:
+        rest, self._parts = b"".join(self._parts), []
+        said = [*self._parser.feed(rest), *end()]
+        # Half an event would swallow the error behind it.
+        yield from self._passed(rest + self._blank if is_whole(rest) else b"", said)

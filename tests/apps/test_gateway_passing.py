@@ -1,0 +1,214 @@
+"""The same protocol on both sides: what passes as it came, and what does not."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from g4flite import Client, LimitError, TruncatedStreamError, providers
+from g4flite._core.events import Finish
+from g4flite.apps.gateway.asgi import Gateway
+from g4flite.apps.gateway.passing import Parser, Raw, is_whole, wire_of
+from g4flite.apps.gateway.upstream import Upstream
+from g4flite.apps.gateway.wires import ANTHROPIC, CHAT
+from g4flite.testing import Emulator, Problem, Reasoning, Script, ToolCall
+from tests.rows import rows
+
+from .gateways import WIRES, client, events, routes, served
+
+SAME = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthropic", "gemini": "gemini",
+        "ollama": "ollama"}  # fmt: skip
+
+
+class Place:
+    def __init__(self, service: Emulator, url: str, http: httpx.Client, log: queue.Queue[dict[str, Any]]) -> None:
+        self.service, self.url, self.http, self.log = service, url, http, log
+
+    def ask(self, wire: str, *, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+        name = SAME[wire]
+        body = WIRES[wire].question(name, "Hello", **more)
+        return self.http.post(WIRES[wire].url(self.url, name), json=body, headers=headers)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Place]:
+    log: queue.Queue[dict[str, Any]] = queue.Queue()
+    with (
+        Emulator() as service,
+        served(Gateway(routes(service, retries=0), log=log.put)) as url,
+        httpx.Client(timeout=30) as http,
+    ):
+        yield Place(service, url, http, log)
+
+
+@pytest.fixture
+def place(shared: Place) -> Iterator[Place]:
+    echo = shared.service.reply
+    yield shared
+    shared.service.reply, shared.service.script = echo, Script()
+    while not shared.log.empty():
+        shared.log.get()
+
+
+def direct(place: Place, wire: str, *, model: str = "m") -> str:
+    """Return what the service itself answers."""
+    path = {"chat": "/v1", "responses": "/v1"}.get(wire, "")
+    headers = {"authorization": "Bearer k", "x-goog-api-key": "k", "anthropic-version": "2023-06-01"}
+    body = WIRES[wire].question(model, "Hello")
+    if wire == "chat":
+        body["stream_options"] = {"include_usage": True}
+    url = WIRES[wire].url(place.service.url, model)
+    assert path in url
+    return place.http.post(url, json=body, headers=headers).text
+
+
+def without_times(text: str) -> str:
+    """Return a reply without what differs between two replies: the times, the accounts, and comments."""
+    kept = [line for line in text.splitlines() if line and not line.startswith(":")]
+    found = []
+    for line in kept:
+        head, mark, data = line.partition("data: ") if line.startswith("data: ") else ("", "", line)
+        value = json.loads(data) if data.startswith("{") else data
+        found.append((head, mark, blotted(value)))
+    return json.dumps(found)
+
+
+def blotted(value: Any) -> Any:
+    if isinstance(value, dict):
+        hidden = ("created", "created_at", "signature", "encrypted_content", "thoughtSignature", "obfuscation")
+        return {name: blotted(one) for name, one in value.items() if name not in hidden}
+    return [blotted(one) for one in value] if isinstance(value, list) else value
+
+
+@rows("wire", SAME)
+def test_the_answer_comes_as_the_service_sent_it(wire: str, place: Place) -> None:
+    place.service.reply = lambda _: [Reasoning("Hm"), "Hello", ToolCall("c1", "f", '{"a": 1}')]
+    more = {"stream_options": {"include_usage": True}} if wire == "chat" else {}
+    assert without_times(place.ask(wire, **more).text) == without_times(direct(place, wire))
+    line = place.log.get(timeout=10)
+    assert (line["outcome"], line["tokens"], line["completion_tokens"]) == ("complete", "counted", 2)
+
+
+def test_the_request_goes_on_as_it_came_but_for_the_model(place: Place) -> None:
+    place.ask("chat", logit_bias={"1": 2}, store=True)
+    sent = json.loads(place.service.exchanges[-1].body)
+    assert (sent["model"], sent["logit_bias"], sent["store"]) == ("m", {"1": 2}, True)
+    assert sent["stream_options"] == {"include_usage": True}
+    place.ask("anthropic", headers={"anthropic-beta": "b1", "x-secret": "s"}, top_k=3)
+    asked = place.service.exchanges[-1]
+    named = {name.lower(): value for name, value in asked.headers}
+    assert (named["anthropic-beta"], "x-secret" in named, json.loads(asked.body)["top_k"]) == ("b1", False, 3)
+
+
+def test_signatures_come_back_unchanged(place: Place) -> None:
+    place.service.reply = lambda _: [Reasoning("Hm"), "Hello"]
+    found = events(place.ask("anthropic").text)
+    (mark,) = (event["delta"]["signature"] for event in found if event.get("delta", {}).get("signature"))
+    turn = [{"type": "thinking", "thinking": "Hm", "signature": mark}, {"type": "text", "text": "Hello"}]
+    history = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": turn}]
+    again = place.ask("anthropic", messages=[*history, {"role": "user", "content": "And?"}])
+    assert again.status_code == 200
+    turn[0]["signature"] = "changed"
+    wrong = place.ask("anthropic", messages=[*history, {"role": "user", "content": "And?"}])
+    assert (wrong.status_code, "Invalid `signature`" in wrong.text) == (400, True)
+
+
+@rows("wire", SAME)
+def test_an_error_of_the_service_is_told_once(wire: str, place: Place) -> None:
+    place.service.reply = lambda _: ["Hello", Problem("overloaded")]
+    response = place.ask(wire)
+    assert WIRES[wire].said(response.text) == "Hello"
+    assert SAME[wire] in str(WIRES[wire].error(response.text))
+    if wire in ("chat", "anthropic", "gemini"):
+        assert sum("error" in event for event in events(response.text)) == 1
+
+
+def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
+    place.service.script = Script(body=b'data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}\n\n')
+    response = place.ask("gemini", contents=[{"role": "user", "parts": [{"videoMetadata": {}}]}])
+    assert WIRES["gemini"].said(response.text) == "Hi"
+    # The service has not said that this is the end.
+    assert WIRES["gemini"].error(response.text)
+
+
+def test_what_only_this_protocol_can_say_goes_to_the_providers_that_speak_it() -> None:
+    log: queue.Queue[dict[str, Any]] = queue.Queue()
+    with Emulator() as service:
+        both = [client("ollama", service), client("openai", service)]
+        with served(Gateway({"both": both}, log=log.put)) as url:
+            body = WIRES["chat"].question("both", "Hello", n=1, logit_bias={"1": 2})
+            response = httpx.post(f"{url}/v1/chat/completions", json=body)
+        assert WIRES["chat"].said(response.text) == "You said: Hello"
+        line = log.get(timeout=10)
+        assert (line["provider"], "ollama is not asked" in " ".join(line["notes"])) == ("openai", True)
+
+
+def test_a_client_with_options_of_its_own_asks_in_common_terms() -> None:
+    with Emulator() as service, client("openai", service, temperature=0.5) as one, client("openai", service) as other:
+        assert not Upstream(one).passes(CHAT)
+        assert Upstream(other).passes(CHAT)
+        assert not Upstream(other).passes(ANTHROPIC)
+
+
+def test_the_wire_of_a_provider_is_known_by_its_url() -> None:
+    found = {name: wire_of(providers.find(name)) for name in ("groq", "azure-openai", "cohere", "gemini")}
+    assert {name: wire.name if wire else None for name, wire in found.items()} == {
+        "groq": "chat", "azure-openai": "chat", "cohere": None, "gemini": "gemini",
+    }  # fmt: skip
+
+
+@rows(("frame", "whole"), [
+    (b'data: {"a": 1}', True), (b"data: [DONE]", True), (b'event: x\ndata: {"a"', False), (b'{"done": true}', True),
+    (b"", False), (b"data: 1", False),
+])  # fmt: skip
+def test_half_an_event_is_told_from_a_whole_one(frame: bytes, whole: bool) -> None:
+    assert is_whole(frame) is whole
+
+
+EVENT = b'data: {"choices": [{"index": 0, "delta": {"content": "%s"}, "finish_reason": null}]}'
+LAST = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}\n\ndata: [DONE]'
+
+
+@rows("split", [1, 2, 7, 10_000])
+@rows("end", [b"\n\n", b"\r\n\r\n"])
+def test_events_pass_whole_at_any_split(split: int, end: bytes) -> None:
+    body = b": alive\n\n" + EVENT % b"Hel" + end + EVENT % b"lo" + end + LAST.replace(b"\n\n", end)
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    found = [event for n in range(0, len(body), split) for event in parser.feed(body[n : n + split])]
+    found += parser.close()
+    raw = [event.value for event in found if isinstance(event, Raw)]
+    assert b"".join(raw) == body.removeprefix(b": alive\n\n") + b"\n\n"
+    assert "".join(event for event in found if isinstance(event, str)) == "Hello"
+    assert any(isinstance(event, Finish) for event in found)
+    assert parser.done
+
+
+def test_a_torn_event_is_not_passed() -> None:
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    found = [*parser.feed(EVENT % b"Hel" + b"\n\n" + EVENT[:30])]
+    with pytest.raises(TruncatedStreamError):
+        found += parser.cut_off()
+    assert [event.value for event in found if isinstance(event, Raw)] == [EVENT % b"Hel" + b"\n\n"]
+
+
+def test_an_event_has_a_limit() -> None:
+    parser = Parser(providers.OPENAI.parser(100), 100, lines=False)
+    with pytest.raises(LimitError):
+        for _ in range(10):
+            list(parser.feed(b"data: " + b"x" * 50))
+
+
+def test_a_parser_that_knows_nothing_of_cuts_is_closed() -> None:
+    parser = Parser(providers.find("cromicle").parser(100), 100, lines=False)
+    assert list(parser.cut_off()) == []
+
+
+def test_the_connections_are_shared() -> None:
+    with Emulator() as service, client("openai", service) as one:
+        assert isinstance(one, Client)
+        assert Upstream(one)._passing._pool is one._pool
