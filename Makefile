@@ -13,7 +13,7 @@ FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py 
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-instructions soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-instructions soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -21,6 +21,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
+	@echo "make test-gateway  run the official clients of OpenAI, Anthropic, Google and Ollama against the gateway"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
 	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
@@ -77,6 +78,10 @@ test-vendored: $(VENV)/tools
 test-clients: $(CLIENTS)/npm-clients
 	@echo "== clients that others wrote, against the emulator on a socket of this machine (a minute)"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
+
+test-gateway: $(CLIENTS)/tools
+	@echo "== official clients, against the gateway before the emulator"
+	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients/test_gateway_clients.py
 
 test-servers: $(SERVERS)/servers
 	@echo "== g4flite, against servers that others wrote, on sockets of this machine (a minute)"
