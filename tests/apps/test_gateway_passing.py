@@ -128,6 +128,17 @@ def test_an_error_of_the_service_is_told_once(wire: str, place: Place) -> None:
         assert sum("error" in event for event in events(response.text)) == 1
 
 
+@rows(("wire", "mark"), [("chat", "data: [DONE]"), ("anthropic", "event: message_stop")])
+def test_an_answer_that_is_cut_behind_its_finish_reason_is_whole_and_says_so(
+    wire: str, mark: str, place: Place
+) -> None:
+    place.service.script = Script()
+    place.service.script = Script(cut=direct(place, wire).index(mark))
+    response = place.ask(wire, **({"stream_options": {"include_usage": True}} if wire == "chat" else {}))
+    assert WIRES[wire].said(response.text) == "You said: Hello"
+    assert WIRES[wire].ended(response.text)
+
+
 def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
     place.service.script = Script(body=b'data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}\n\n')
     response = place.ask("gemini", contents=[{"role": "user", "parts": [{"videoMetadata": {}}]}])

@@ -247,13 +247,14 @@ class Call:
 
     async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Read the answer, and write the reply."""
-        held, hides_counts = b"", self._wire is CHAT and "usage" not in writer.turn.form
+        held, last, hides_counts = b"", b"", self._wire is CHAT and "usage" not in writer.turn.form
         async with stream:
             async for event in stream.events():
                 if isinstance(event, Raw):
                     if not self._passed:
                         held, self._passed = b"", True
-                    data = b"" if hides_counts and is_count(event.value) else event.value
+                    last = event.value
+                    data = b"" if hides_counts and is_count(last) else last
                     writer.events += 1
                 else:
                     data = b"" if self._passed else writer.feed(event)
@@ -268,7 +269,9 @@ class Call:
             if not self._passed:
                 self._home.memory.keep(self._owner, dict(stream.message))
         if self._passed:
-            await self._send(send, b"", last=True)
+            # The core takes an answer for whole that was cut behind its finish reason.
+            word, end = self._wire.end
+            await self._send(send, b"" if word in last else end, last=True)
             return
         if isinstance(writer, Writer):
             await self._send(send, held + writer.end(), last=True)

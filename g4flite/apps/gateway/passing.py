@@ -160,4 +160,4 @@ class Parser:
         rest, self._parts = b"".join(self._parts), []
         said = [*self._parser.feed(rest), *end()]
         # Half an event would swallow the error behind it.
-        yield from self._passed(rest + self._blank if is_whole(rest) else b"", said)
+        yield from self._passed(rest.rstrip() + self._blank if is_whole(rest) else b"", said)

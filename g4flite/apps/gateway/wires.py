@@ -22,7 +22,7 @@ from typing import Any
 from ..._core.events import Citation, FinishReason, Media
 from ...server import anthropic, gemini, ollama, openai_chat, openai_habits, openai_responses
 from ...server.checks import Refusal
-from ...server.framing import compact, sse
+from ...server.framing import DONE, compact, sse
 from ...server.pieces import Piece
 from ...server.protocol import Post, Protocol, Reply, Turn
 from .faults import Fault
@@ -63,6 +63,8 @@ class Wire:
     reasons: tuple[FinishReason, ...]
     # What a reply may hold besides text, reasoning and tool calls.
     others: tuple[type, ...]
+    # A word of the event that ends a reply, and this event, if it says nothing else.
+    end: tuple[bytes, bytes] = (b"", b"")
     # Whether the arguments of a tool call go out piece by piece.
     by_piece: bool = True
     # Fields of a request that change the answer and that no other service can be told, with the value that asks for
@@ -183,6 +185,7 @@ CHAT = Wire(
     # With one line feed: behind an empty line, clients would take it for an event of its own.
     alive=b": alive\n",
     prefix="chatcmpl-",
+    end=(b"[DONE]", DONE),
     reasons=("stop", "length", "tool_calls", "content_filter"),
     others=(Media, Citation),
     refused={
@@ -223,6 +226,7 @@ ANTHROPIC = Wire(
     cut=lambda fault, *_: sse(anthropic_error(fault), event="error"),
     alive=b'event: ping\ndata: {"type":"ping"}\n\n',
     prefix="msg_",
+    end=(b"message_stop", sse({"type": "message_stop"}, event="message_stop")),
     reasons=("stop", "length", "tool_calls", "content_filter", "pause"),
     others=(),
     refused={"top_k": None, "mcp_servers": [], "container": None},
