@@ -224,16 +224,17 @@ def test_a_kill_at_any_moment_loses_no_row_and_asks_none_twice_that_is_done(kill
         done, killed = set[int](), 0
         while killed < kills:
             process = subprocess.Popen(line, env=bare_environment(), stderr=subprocess.DEVNULL)
-            asked = sum(service.asked.values())
-            # From the moment when it asks: what comes before takes most of the time.
-            while process.poll() is None and sum(service.asked.values()) == asked:
+            # From the moment when it asks or, each second time, writes: what comes before takes most of the time.
+            watched = (lambda: len(done_in_files())) if killed % 2 else (lambda: sum(service.asked.values()))
+            before = watched()
+            while process.poll() is None and watched() == before:
                 time.sleep(0.005)
             time.sleep(chance.random() * 0.15)
             process.send_signal(signal.SIGKILL)
             if process.wait() != -signal.SIGKILL:
                 break
             killed += 1
-            again = {row["id"] for name in ("out.jsonl", "out.failed.jsonl") for row in whole_lines(name)}
+            again = done_in_files()
             # What was done stays done.
             assert done <= again
             done = again
@@ -244,7 +245,24 @@ def test_a_kill_at_any_moment_loses_no_row_and_asks_none_twice_that_is_done(kill
         assert all(row["answer"] == f"You said: Say {row['id']}" for row in found())
 
 
-def whole_lines(name: str) -> list[dict[str, Any]]:
-    """Return the results of a file, without a last line that was only begun."""
-    lines = Path(name).read_text().split("\n")[:-1] if Path(name).exists() else []
-    return [json.loads(line) for line in lines]
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_ends_the_command_and_keeps_what_is_done() -> None:
+    written(50)
+    with Service(lambda prompt, attempt: "answer" if int(prompt[4:]) < 5 else "held") as service:
+        line = [sys.executable, "-m", "g4flite", *arguments(service, "--concurrency", "2")]
+        with subprocess.Popen(line, env=bare_environment(), stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and service.fates["held"] < 2:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60)[1] == "5 answered, 0 failed, 30 tokens: out.jsonl\n"
+        assert process.returncode == 130
+        assert sorted(row["id"] for row in found()) == [*range(5)]
+
+
+def done_in_files() -> set[int]:
+    """Return the ids in the files of the results, without a last line that was only begun."""
+    done = set[int]()
+    for path in (Path("out.jsonl"), Path("out.failed.jsonl")):
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        done |= {json.loads(line)["id"] for line in lines}
+    return done

@@ -175,6 +175,10 @@ def test_a_deadline_ends_waits_and_rows_that_wait_for_their_next_attempt() -> No
     trial = begun(job)
     other = job.trial(row_of({"prompt": "Hi"}))
     assert job.begin(other) == 10
+    # A wait ends with it.
+    job.clock.now = 109.75  # type: ignore[attr-defined]
+    assert job.end(trial, None, StatusError(status=500)) == 0.25
+    assert job.begin(trial) == 0
     job.clock.now = 110  # type: ignore[attr-defined]
     assert job.begin(other) == 0.001
     assert (job.over, job.stopped) == (True, "deadline")

@@ -36,7 +36,7 @@ from .shared import Shared
 # results behind a slow row if they are ordered.
 WINDOW = 4
 # The calls of one client at a time: fewer than the 20 connections that it keeps open.
-CALLS = 16
+CALLS = 8
 
 
 class Over(Exception):  # noqa: N818 - no error
@@ -65,7 +65,7 @@ class Clients:
     """The clients of a batch, each for a few calls at a time; `make` makes one.
 
     To begin or to end a call, httpcore walks through all connections of a client: with 256 calls under way, each call
-    costs several times as much over one client as over sixteen.
+    costs several times as much over one client as over many.
     """
 
     def __init__(self, make: Callable[[], Client]) -> None:
@@ -183,7 +183,7 @@ class Batch:
     def _iterate(self, rows: "Iterable[object]") -> Generator[Result, None, None]:
         size = WINDOW * self._job.limiter.most
         self._lock, self._turn, self._window = threading.Lock(), threading.Lock(), threading.Semaphore(size)
-        # Set when a call has ended, and when the loop is left.
+        # Set when a call has ended; and when the loop is left, or no more rows are asked.
         self._change, self._left = threading.Event(), threading.Event()
         self._results: queue.SimpleQueue[tuple[int, Result | None]] = queue.SimpleQueue()
         # Also rows that wait for their next attempt have a thread.  The pool makes no more threads than are used.
@@ -200,7 +200,8 @@ class Batch:
                         yield result
             self._raise()
         finally:
-            self._stopping = True
+            with self._lock:
+                self._stopping = True
             self._left.set()
             self._change.set()
             self._window.release()
@@ -233,6 +234,8 @@ class Batch:
         # What the caller's iterator raises goes to the caller's loop, also KeyboardInterrupt.
         except BaseException as error:
             self._job.error = error
+        if self._job.over:
+            self._left.set()
         self._fed = True
         self._results.put((-1, None))
 
@@ -266,11 +269,16 @@ class Batch:
             self._job.error = error
         finally:
             self._change.set()
+            if self._job.over:
+                self._left.set()
             self._results.put((number, trial.result))
 
     def _attempt(self, trial: Trial) -> float | None:
         """Ask a row once.  Return the seconds before the next attempt, None if there is none."""
         with self._lock:
+            # The clients are closed, and nobody would close another one.
+            if self._stopping:
+                return None
             place, client = self._clients.take()
         stream: Stream | None = None
         failure: Exception | None = None
@@ -311,7 +319,8 @@ class Batch:
 
     async def _aiterate(self) -> AsyncGenerator[Result, None]:
         self._aturn, self._awindow = anyio.Lock(), anyio.Semaphore(WINDOW * self._job.limiter.most)
-        self._achange, self._scope, self._closed = anyio.Event(), anyio.CancelScope(), anyio.Event()
+        self._achange, self._aleft, self._closed = anyio.Event(), anyio.Event(), anyio.Event()
+        self._scope = anyio.CancelScope()
         self._asend, receive = anyio.create_memory_object_stream[tuple[int, Result | None]](math.inf)
         background = spawn(self._main)
         try:
@@ -372,6 +381,8 @@ class Batch:
                     self._asend.send_nowait((number, None))
         except Exception as error:
             self._job.error = error
+        if self._job.over:
+            self._aleft.set()
 
     async def _aadmit(self, trial: Trial) -> None:
         """Do the same as `_admit`, in async."""
@@ -391,7 +402,8 @@ class Batch:
         """Do the same as `_try`, in async."""
         try:
             while (wait := await self._aattempt(trial)) is not None:
-                await anyio.sleep(wait)
+                with anyio.move_on_after(wait):
+                    await self._aleft.wait()
                 await self._aadmit(trial)
         except Over:
             pass
@@ -399,6 +411,8 @@ class Batch:
             self._job.error = error
         finally:
             self._achange.set()
+            if self._job.over:
+                self._aleft.set()
             self._asend.send_nowait((number, trial.result))
 
     async def _aattempt(self, trial: Trial) -> float | None:

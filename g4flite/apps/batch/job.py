@@ -201,7 +201,8 @@ class Job:
             return None
         if wait is None:
             self.give_up(trial, error)
-        return wait
+            return None
+        return min(wait, self._deadline - now)
 
     def give_up(self, trial: Trial, error: BaseException) -> None:
         """Note that a row has failed."""
