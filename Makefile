@@ -13,7 +13,7 @@ FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py 
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-instructions soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench-peers   install openai, anthropic, litellm and g4f, so that make bench measures them, too"
 	@echo "make bench-check   compare two minutes of measurements with the baseline; a worse figure fails nothing"
 	@echo "make bench-decode  measure what decoding costs without a socket, in microseconds an event of each protocol"
+	@echo "make bench-batch   measure a batch of 5,000 rows beside bare clients, and the memory of a million rows"
 	@echo "make bench-instructions  count the instructions of the same, by valgrind, which no load of the machine moves"
 	@echo "make soak          run 500 streams at a time, with faults, for two minutes: is anything left behind?"
 	@echo "make test-all      run all tests on every CPython from 3.10 up that is installed"
@@ -138,6 +139,10 @@ bench-check: $(VENV)/core .venv-bench/core
 
 bench-decode: $(VENV)/core
 	@$(BIN)/python -m tests.benchmarks.decode $(ARGS)
+
+bench-batch: $(VENV)/tools
+	@echo "== many prompts, against a service on a socket of this machine (several minutes)"
+	@$(BIN)/python -m tests.benchmarks.batch $(ARGS)
 
 bench-instructions: $(VENV)/core
 	@echo "== the instructions of an event, by valgrind (several minutes)"

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .apps import chat, check, cli, emulate, gateway, guides, probe, vendor
+from .apps.batch import command as batch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +16,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Raises `SystemExit` after --help and --version, and if a command ends with an exit code of its own.
     """
-    return cli.run((cli.add, emulate.add, chat.add, gateway.add, probe.add, check.add, guides.add, vendor.add), argv)
+    adds = (cli.add, emulate.add, chat.add, batch.add, gateway.add, probe.add, check.add, guides.add, vendor.add)
+    return cli.run(adds, argv)
 
 
 if __name__ == "__main__":

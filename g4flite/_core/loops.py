@@ -69,11 +69,12 @@ def refusals(what: str, loop: str, whole: str = "") -> tuple[Callable[[Any], NoR
 
 def loop_runs() -> bool:
     """Return whether an event loop of asyncio or trio runs in this thread.  Imports neither."""
-    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    # While another thread imports a module, `sys.modules` has it without its names: httpcore imports trio, for example.
+    # No loop of it runs then.
+    if getattr(sys.modules.get("asyncio"), "_get_running_loop", lambda: None)() is not None:
         return True
     # Older versions of trio have no `in_trio_run`; `bool()` is False.
-    return trio is not None and getattr(trio.lowlevel, "in_trio_run", bool)()
+    return bool(getattr(getattr(sys.modules.get("trio"), "lowlevel", None), "in_trio_run", bool)())
 
 
 def running_task() -> "weakref.ref[Any]":

@@ -12,6 +12,7 @@ the command has other flags than `add_settings` adds, `spelled` tells what messa
     0    the command succeeded
     1    an error of the provider, the network or this machine
     2    wrong usage: nothing was sent
+    3    a limit has ended `batch` before all rows were asked
     130  Ctrl-C
     141  the reader of standard output has closed it, like `head` in a pipe
 
@@ -151,8 +152,16 @@ def add(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="print a list of JSON objects, for programs")
 
 
-def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add the flags for how to ask a provider.  `settings` reads all of them but --system and --model."""
+def add_settings(
+    command: argparse.ArgumentParser,
+    *,
+    read_option: Callable[[str], tuple[str, Any]] | None = None,
+    help_on_option: str = "option; the value is JSON or text; repeatable",
+) -> None:
+    """Add the flags for how to ask a provider.  `settings` reads all of them but --system and --model.
+
+    `read_option` reads the value of -o, if `option` does not.
+    """
     command.add_argument("-s", "--system", metavar="TEXT", help="a system message before the prompt")
     command.add_argument("-m", "--model", metavar="MODEL", help="a model of the provider, or an alias of a model")
     command.add_argument("--base-url", metavar="URL", help="ask the server at this URL, not the public one")
@@ -163,10 +172,10 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         "-o",
         "--option",
         metavar="NAME=VALUE",
-        type=option,
+        type=read_option or option,
         action="append",
         default=[],
-        help="option; the value is JSON or text; repeatable",
+        help=help_on_option,
     )
 
 

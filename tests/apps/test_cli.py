@@ -333,7 +333,7 @@ def test_a_command_that_needs_no_network_imports_no_httpx() -> None:
     code = f"""
 import sys
 from {NAME}.__main__ import main
-commands = "stream", "providers", "emulate", "chat", "probe", "check", "guide", "vendor"
+commands = "stream", "providers", "emulate", "chat", "batch", "probe", "check", "guide", "vendor"
 for arguments in ["--version"], ["--help"], ["providers"], *([command, "--help"] for command in commands):
     try:
         main(arguments)

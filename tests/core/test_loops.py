@@ -8,7 +8,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from functools import partial
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import anyio
@@ -158,6 +158,12 @@ def test_a_mistaken_stream_is_still_new() -> None:
     with pytest.raises(TypeError):
         next(stream)  # type: ignore[call-overload]
     assert "new" in repr(stream)
+
+
+def test_no_loop_runs_of_a_library_that_another_thread_imports_at_this_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("asyncio", "trio"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    assert not loops.loop_runs()
 
 
 AWAITING: dict[str, Callable[[Any], Any]] = {

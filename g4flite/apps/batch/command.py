@@ -1,0 +1,212 @@
+"""The command `batch`: the rows of a file are asked, and what became of each goes into files.
+
+It goes on where it has ended, if it is typed again.  The exit code is 0, or 1 if a row has failed or the job has ended
+by an error, 2 if nothing was asked, 3 if a limit of the budget has ended the job.
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from ... import G4fliteError, Ledger, Start, Usage, UsageError, providers
+from ..._core.observed import ObservedEnd
+from ..._core.request import resolve_base_url, resolve_model
+from ..._core.response.waits import seconds_of
+from ..._core.urls import public_url
+from ..cli import add_settings, flag, option, program, settings, tell, warnings_as_lines
+from . import run
+from .files import count, read
+from .job import ANSWER
+from .journal import Journal
+from .progress import Progress, shown
+from .rows import tokens_of
+
+# What `-o` means: an option has a name before its first equals sign, a path has not.
+OPTION = re.compile(r"\w+=")
+FLAGS = {
+    name: f"--{name.replace('_', '-')}" for name in ("concurrency", "rpm", "tpm", "retries", "max_cost", "deadline")
+}
+
+
+def add(commands: Any) -> None:
+    """Add the command `batch`."""
+    text = "ask the rows of a file, many at a time"
+    example = f"""A row is {{"id": ..., "prompt": ...}}, or has "messages", or any fields; it may have "options".
+The answers go to OUT.jsonl, what fails to OUT.failed.jsonl, which is an input, too.  Type the same again to go on.
+
+example, while `{program()} emulate --port 8765 --no-keys` runs in another shell:
+  printf 'text\\nHello\\nGood morning\\n' > in.csv
+  %(prog)s in.csv --provider llamacpp --base-url http://127.0.0.1:8765/v1 --prompt "Translate: {{text}}" -o out.jsonl"""
+    command = commands.add_parser("batch", help=text, description=text, epilog=example)
+    command.set_defaults(run=batch, spelled=lambda name: FLAGS.get(name) or flag(name))
+    command.add_argument("input", metavar="INPUT", help="JSON lines, .csv, .tsv or .parquet; - is standard input")
+    command.add_argument("--provider", required=True, metavar="PROVIDER", help="see the command `providers`")
+    command.add_argument("--prompt", metavar="TEMPLATE", help='the prompt of each row, like "Translate {text}"')
+    text = "OUT.jsonl, or an option, whose value is JSON or text; repeatable"
+    add_settings(command, read_option=output_or_option, help_on_option=text)
+    command.add_argument("--output", metavar="OUT.jsonl", help="where the results go, like -o OUT.jsonl")
+    command.add_argument("--ordered", action="store_true", help="keep the order of the rows")
+    text = "calls at a time, or auto: as many as the service takes; default: 16"
+    command.add_argument("--concurrency", metavar="N", type=number_or_auto, default=16, help=text)
+    command.add_argument("--rpm", metavar="N", type=float, help="requests per minute, of all processes together")
+    command.add_argument("--tpm", metavar="N", type=float, help="tokens per minute, of all processes together")
+    command.add_argument("--retries", metavar="N", type=int, default=2, help="further attempts of a row; default: 2")
+    command.add_argument("--max-cost", metavar="DOLLARS", type=float, help="stop before it costs more")
+    command.add_argument("--max-tokens-total", metavar="N", type=float, help="stop before it takes more tokens")
+    command.add_argument(
+        "--deadline", metavar="TIME", type=duration, help="ask nothing after this time, like 90 or 2h30m"
+    )
+    text = "dollars for a million tokens of prompts and of answers; default: what genai-prices says, if it is installed"
+    command.add_argument("--price", metavar="PROMPT,ANSWER", type=price, help=text)
+    command.add_argument("--dry-run", action="store_true", help="ask nothing; say how many rows, tokens and dollars")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def output_or_option(text: str) -> tuple[str, Any]:
+    """Return the name and the value of an option, or "" and the path of the output."""
+    return option(text) if OPTION.match(text) else ("", text)
+
+
+def number_or_auto(text: str) -> Any:
+    """Return the number that a text means, or "auto"."""
+    return text if text == "auto" else int(text)
+
+
+def duration(text: str) -> float:
+    """Return the seconds of a text like `90` or `2h30m`."""
+    if (seconds := seconds_of(text)) is None:
+        raise argparse.ArgumentTypeError("a time is a number of seconds, or like 2h30m")
+    return seconds
+
+
+def price(text: str) -> tuple[float, ...]:
+    """Return the prices of a text like `0.15,0.60`."""
+    try:
+        prompt, answer = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError("the prices are two numbers, like 0.15,0.60") from None
+    return prompt, answer
+
+
+def batch(arguments: argparse.Namespace) -> None:
+    """Carry out `batch`.  Raises `SystemExit` with the exit code if it is not 0."""
+    outputs = [value for name, value in arguments.option if not name] + [arguments.output] * bool(arguments.output)
+    arguments.option = [(name, value) for name, value in arguments.option if name]
+    if len(outputs) != 1:
+        raise UsageError("name one output: -o OUT.jsonl")
+    out = Path(outputs[0])
+    if out.suffix != ".jsonl":
+        raise UsageError(f"the output is JSON lines; its name ends with .jsonl, not {out.suffix or 'so'!r}")
+    if arguments.input != "-" and not os.access(arguments.input, os.R_OK):
+        raise UsageError(f"{arguments.input} cannot be read")
+    provider = providers.find(arguments.provider)
+    model = resolve_model(provider, arguments.model)
+    prices = None if arguments.price is None else {model or "": arguments.price}
+    url = resolve_base_url(provider, arguments.base_url)[0]
+    asked = {
+        "provider": provider.name,
+        "model": model,
+        "base_url": public_url(url),
+        "system": arguments.system,
+        "prompt": arguments.prompt,
+        "options": dict(arguments.option),
+    }
+    if arguments.dry_run:
+        print(rehearsal(arguments, asked, prices))
+        return
+    journal = Journal(out, asked)
+    try:
+        with warnings_as_lines():
+            ask(arguments, journal, prices, limits_of(provider.name, url))
+    finally:
+        journal.close()
+
+
+def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:
+    """Ask the rows that are not done, write the results, and say how it has ended."""
+    began, now = time.monotonic(), 0
+    rows = run(
+        journal.to_ask(read(arguments.input, arguments.prompt)),
+        arguments.provider,
+        concurrency=arguments.concurrency,
+        rpm=arguments.rpm,
+        tpm=arguments.tpm,
+        retries=arguments.retries,
+        ordered=arguments.ordered,
+        prices=prices,
+        max_cost=arguments.max_cost,
+        max_tokens_total=arguments.max_tokens_total,
+        deadline=arguments.deadline,
+        shared=limits,
+        system=arguments.system,
+        model=arguments.model,
+        **settings(arguments),
+    )
+    total = None if arguments.quiet else count(arguments.input)
+    try:
+        with shown(quiet=arguments.quiet) as show, rows:
+            for result in rows:
+                journal.write(result)
+                now += 1
+                sums = rows.ledger.total
+                tokens = sums.prompt_tokens.known + sums.completion_tokens.known
+                spent = time.monotonic() - began
+                show(Progress(journal.done, now, rows.failed, total, spent, tokens, sums.cost.known))
+    except OSError as error:
+        if isinstance(error, G4fliteError):
+            raise
+        raise G4fliteError(f"{journal.out} cannot be written: {error}; make room, and type the same again") from error
+    finally:
+        journal.sync()
+        if not arguments.quiet:
+            print(summary(rows, journal), file=sys.stderr)
+    if rows.stopped is not None:
+        limit = f"--{rows.stopped.replace('_', '-')}"
+        tell("stopped", f"{limit} is reached; type the same with another limit to go on")
+        raise SystemExit(3)
+    if rows.failed:
+        tell("failed", f"{rows.failed} of {now} rows, see {journal.failed}; ask them again: batch {journal.failed}")
+        raise SystemExit(1)
+
+
+def summary(rows: Any, journal: Journal) -> str:
+    """Return what a run has done, as a line."""
+    sums = rows.ledger.total
+    tokens = sums.prompt_tokens.known + sums.completion_tokens.known
+    cost = f", ${sums.cost.known:,.4f}" if sums.cost.known else ""
+    before = f", {journal.done:,} done before" if journal.done else ""
+    return f"{rows.answered:,} answered, {rows.failed:,} failed{before}, {tokens:,.0f} tokens{cost}: {journal.out}"
+
+
+def rehearsal(arguments: argparse.Namespace, asked: dict[str, Any], prices: Any) -> str:
+    """Return how many rows would be asked, and about how many tokens and dollars that is."""
+    ledger, wrong = Ledger(prices), 0
+    for row in read(arguments.input, arguments.prompt):
+        if row.error is not None:
+            wrong += 1
+            continue
+        most = row.options.get("max_tokens", asked["options"].get("max_tokens"))
+        usage = Usage(tokens_of(row), most if isinstance(most, int) else ANSWER)
+        model = row.options.get("model", asked["model"])
+        end = ObservedEnd("complete", None, asked["provider"], model, 1, 0.0, 0.0, "", "", (), Start(), usage, None,
+                          None, None, None)  # fmt: skip
+        ledger.end(None, end)
+    total = ledger.total
+    cost = f"about ${total.cost.known:,.4f}" if total.cost.known else "the cost is unknown: pass --price"
+    tokens = (
+        f"about {total.prompt_tokens.known:,.0f} tokens of prompts and {total.completion_tokens.known:,.0f} of answers"
+    )
+    return f"{total.streams:,} rows to ask, {wrong:,} that cannot be asked; {tokens}; {cost}"
+
+
+def limits_of(provider: str, url: str) -> Path | None:
+    """Return the file through which the processes of this user share the limits of a service; None on Windows."""
+    if os.name != "posix":
+        return None
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "g4flite"
+    return folder / f"{provider}-{blake2b(url.encode(), digest_size=6).hexdigest()}.limits"

@@ -1,0 +1,180 @@
+"""`Journal`: the files of a job, of which a kill at any moment leaves whole lines, and from which the job goes on.
+
+    out.jsonl           a line for each row that is answered
+    out.failed.jsonl    a line for each row that has failed
+    out.job.json        the settings of the job, written before the first row is asked, and the lock of its process
+
+A result is written to its file, past all buffers of this process, before its row counts as done: kill -9 loses nothing
+of it.  The files are synced to the disk at most once a second, and at the end, so that a power cut loses the results of
+the last second: their rows are asked again.  A line that was begun is cut off when the job goes on.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final
+
+from ... import UsageError
+from .results import Result
+from .rows import Row
+
+# Seconds between two syncs.
+SYNC: Final = 1.0
+
+
+class Journal:
+    """The files of a job, opened for appending; `done` is how many rows they hold.
+
+    Raises `UsageError` if the output belongs to a job of other settings, to another process, or to no job.
+    """
+
+    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
+        self.out, self.failed = out, out.with_name(f"{out.stem}.failed.jsonl")
+        self._job = out.with_name(f"{out.stem}.job.json")
+        # The keys of the rows: True if a row is done and has not been met in the input yet, False if it has.
+        self._met: dict[int, bool] = {}
+        # How often a row without an id of its own was met, from the second time on.
+        self._equal: dict[str | int, int] = {}
+        self._files: dict[Path, int] = {}
+        self._synced = time.monotonic()
+        self._header = -1
+        try:
+            self._open(json.loads(json.dumps(settings, default=str)))
+        except OSError as error:
+            self.close()
+            raise UsageError(f"the output cannot be written: {error}") from error
+        except UsageError:
+            self.close()
+            raise
+        self.done = len(self._met)
+
+    def _open(self, settings: Any) -> None:
+        self._header = os.open(self._job, os.O_RDWR | os.O_CREAT, 0o666)
+        self._lock()
+        with open(self._header, encoding="utf-8", closefd=False) as file:
+            header = parsed(file.read())
+        if isinstance(header, dict):
+            if other := [name for name in {**header, **settings} if header.get(name) != settings.get(name)]:
+                name = other[0]
+                raise UsageError(
+                    f"{self.out} was begun with other settings: {name} was {json.dumps(header.get(name))}, and is "
+                    f"{json.dumps(settings.get(name))} now; ask as before, or name another output"
+                )
+        else:
+            # If a header was begun, no row was asked yet.
+            if any(path.exists() and path.stat().st_size for path in (self.out, self.failed)):
+                why = f"{self.out} exists, and {self._job.name} does not say of which job; name another output"
+                raise UsageError(why)
+            os.ftruncate(self._header, 0)
+            os.pwrite(self._header, json.dumps(settings, indent=1, ensure_ascii=False).encode() + b"\n", 0)
+            os.fsync(self._header)
+        for path in (self.out, self.failed):
+            self._files[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._recover(path)
+        sync_folder(self.out.parent)
+
+    def _lock(self) -> None:
+        """Keep other processes off.  A lock of the operating system ends with its process."""
+        try:
+            import fcntl  # noqa: PLC0415 - Windows has none
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._header, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"another process writes {self.out}; wait for it, or name another output") from None
+
+    def _recover(self, path: Path) -> None:
+        """Note the rows of a file, and cut off what a kill or a power cut has left behind the last whole line."""
+        end = position = 0
+        wrong = None
+        with open(self._files[path], "rb", closefd=False) as file:
+            for number, line in enumerate(file, 1):
+                position += len(line)
+                result = parsed(line) if line.endswith(b"\n") else None
+                if not isinstance(result, dict) or "id" not in result:
+                    wrong = wrong or number
+                elif wrong is not None:
+                    raise UsageError(f"line {wrong} of {path} is no result of a batch; mend it, or name another output")
+                else:
+                    self._met[key(result["id"])] = True
+                    end = position
+        os.ftruncate(self._files[path], end)
+
+    def to_ask(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield the rows that are not done, each with an id of its own."""
+        for one in rows:
+            row = one
+            while (met := self._met.get(key(row.id))) is False:
+                self._equal[one.id] = number = self._equal.get(one.id, 1) + 1
+                row = one.with_id(f"{one.id}-{number}")
+            if row is not one and one.named:
+                why = f"an earlier row has the id {one.id!r}, too; leave out the ids, or make them differ"
+                row = row._replace(error=UsageError(why))
+            self._met[key(row.id)] = False
+            if not met:
+                yield row
+
+    def write(self, result: Result) -> None:
+        """Append a result to its file, whole or not at all.  Raises `OSError`, as for a full disk."""
+        file = self._files[self.failed if "error" in result else self.out]
+        line = memoryview(encoded(result))
+        before = os.fstat(file).st_size
+        try:
+            while line:
+                line = line[os.write(file, line) :]
+        except OSError:
+            os.ftruncate(file, before)
+            raise
+        if time.monotonic() - self._synced >= SYNC:
+            self.sync()
+
+    def sync(self) -> None:
+        """Write the files to the disk."""
+        for file in self._files.values():
+            os.fsync(file)
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in (*self._files.values(), *([self._header] if self._header >= 0 else [])):
+            os.close(file)
+        self._files, self._header = {}, -1
+
+
+def parsed(text: str | bytes) -> Any:
+    """Return the value of a text that is JSON, None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def encoded(result: Result) -> bytes:
+    """Return a result as a line of JSON in UTF-8.  Values that JSON has not, like dates, are texts."""
+    try:
+        return json.dumps(result, ensure_ascii=False, default=str).encode() + b"\n"
+    # Half of a surrogate pair.
+    except UnicodeEncodeError:
+        return json.dumps(result, default=str).encode() + b"\n"
+
+
+def key(name: str | int) -> int:
+    """Return a number of 64 bits for an id: among a million ids, two get the same one with a chance of 3e-8.
+
+    The ids themselves would take several times the memory.
+    """
+    return int.from_bytes(blake2b(json.dumps(name).encode(), digest_size=8).digest(), "big")
+
+
+def sync_folder(path: Path) -> None:
+    """Write a folder to the disk, so that a power cut does not lose the names of new files.  Windows cannot."""
+    if os.name == "posix":
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

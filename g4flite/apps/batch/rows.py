@@ -1,0 +1,154 @@
+"""Rows: what is asked, read from mappings and checked.  No I/O.
+
+    {"id": "a", "prompt": "Hello"}
+    {"messages": [{"role": "user", "content": "Hello"}], "options": {"model": "gpt-4o", "temperature": 0}}
+    {"text": "Hello"}                               # with the template "Translate: {text}"
+    {"id": "a", "prompt": "Hello", "error": {...}, "attempts": 3, "seconds": 1.5}       # has failed: is asked again
+
+A row without an id gets one of what is asked, so that the same question has the same id in each run.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+from ... import OptionError, UsageError
+from ..._core.ledger import estimated, text_of
+
+# The fields of a result; a row must not have one of its own, which would be lost.
+RESULT: Final = ("answer", "finish_reason", "usage", "tool_calls", "parsed", "attempts", "seconds", "error")
+# The arguments of `Client.stream` that belong to the whole job.
+OF_THE_JOB: Final = ("observer", "keep_partial", "retries", "api_key", "base_url", "proxy", "client", "verify")
+# A field in a template.  The names of columns may hold blanks; JSON in a template does not look like this.
+FIELD: Final = re.compile(r"\{(\w(?:[\w .-]*\w)?)\}")
+# Bytes of an id that is made here: among a million rows, two questions get the same one with a chance of 4e-13.
+ID_BYTES: Final = 10
+
+
+class Row(NamedTuple):
+    """A row: `fields` are those of its result, the id first, and `options` its own arguments of the stream.
+
+    `named` is whether the row came with its id.  If `error` is set, the row cannot be asked.
+    """
+
+    id: str | int
+    fields: Mapping[str, Any]
+    messages: Any
+    options: Mapping[str, Any]
+    named: bool = False
+    error: UsageError | None = None
+
+    def with_id(self, name: str) -> "Row":
+        """Return the same row under another id."""
+        return self._replace(id=name, fields={**self.fields, "id": name})
+
+
+def row_of(given: object, template: str | None = None) -> Row:
+    """Return the row that a mapping means; with an error that names what is wrong, if it is no row.
+
+    With a template, the prompt is made of the row's fields; otherwise the row has `prompt` or `messages`.
+    """
+    try:
+        fields = fields_of(given)
+        messages, options = asked_by(fields, template)
+        name = id_of(fields, [messages, options])
+    except UsageError as error:
+        own = dict(given) if isinstance(given, Mapping) else {}
+        fields = {name: value for name, value in own.items() if name not in RESULT}
+        if not own or len(fields) < len(own):
+            fields["row"] = given
+        named = isinstance(own.get("id"), str | int) and own["id"] != ""
+        name = id_of(fields if named else {}, given)
+        return Row(name, {"id": name, **without_id(fields)}, None, {}, named, error)
+    return Row(name, {"id": name, **without_id(fields)}, messages, options, fields.get("id") not in (None, ""))
+
+
+def unreadable(text: str, why: str) -> Row:
+    """Return what stands for a piece of a file that is no row."""
+    name = id_of({}, text)
+    return Row(name, {"id": name, "row": text}, None, {}, error=UsageError(why))
+
+
+def asked_by(fields: Mapping[str, Any], template: str | None) -> tuple[Any, dict[str, Any]]:
+    """Return the messages and the options of a row.  Raises `UsageError`, which names the field that is wrong."""
+    options = read_json(fields, "options", dict) or {}
+    if own := [name for name in options if name in OF_THE_JOB]:
+        raise OptionError(f"options: {own[0]!r} is a setting of the whole job, not of a row")
+    prompt = fields.get("prompt")
+    if template is not None:
+        return filled(template, fields), options
+    if fields.get("messages") in (None, ""):
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise UsageError(f"the row has no prompt and no messages, but {', '.join(map(repr, fields)) or 'no field'}")
+        return prompt, options
+    if prompt not in (None, ""):
+        raise UsageError("the row has both prompt and messages; leave one out")
+    return read_json(fields, "messages", list), options
+
+
+def without_id(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields but for the id."""
+    return {name: value for name, value in fields.items() if name != "id"}
+
+
+def fields_of(given: object) -> dict[str, Any]:
+    """Return the fields of a row, without those of the result if it has failed before.  Raises `UsageError`."""
+    if not isinstance(given, Mapping):
+        raise UsageError(f"a row must be an object, not {type(given).__name__}")
+    fields = dict(given)
+    error = fields.get("error")
+    if isinstance(error, Mapping) and {"class", "message"} <= error.keys():
+        return {name: value for name, value in fields.items() if name not in RESULT}
+    if taken := [name for name in RESULT if name in fields]:
+        raise UsageError(f"the row has a field {taken[0]!r}, which the result would replace; rename it")
+    return fields
+
+
+def read_json(fields: Mapping[str, Any], name: str, kind: type) -> Any:
+    """Return a field that is of this type, or that is its JSON as text, as in CSV; None if it is missing or empty."""
+    value = fields.get(name)
+    if isinstance(value, str) and value:
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise UsageError(f"{name} must be JSON, not {value[:80]!r}") from None
+    if value in (None, ""):
+        return None
+    if not isinstance(value, kind):
+        raise UsageError(f"{name} must be {'an object' if kind is dict else 'a list'}, not {type(value).__name__}")
+    return value
+
+
+def filled(template: str, fields: Mapping[str, Any]) -> str:
+    """Return the template with each `{field}` replaced: a text as it is, anything else as JSON."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in fields:
+            raise UsageError(f"the template names {found[0]}, which the row has not; it has {', '.join(fields)}")
+        one = fields[found[1]]
+        return one if isinstance(one, str) else json.dumps(one, ensure_ascii=False, default=str)
+
+    return FIELD.sub(value, template)
+
+
+def id_of(fields: Mapping[str, Any], asked: object) -> str | int:
+    """Return the id that the row names, else one that is made of what is asked.  Raises `UsageError` for no id."""
+    given = fields.get("id")
+    if given in (None, ""):
+        text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=repr)
+        return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
+    if not isinstance(given, str | int):
+        raise UsageError(f"id must be a text or a whole number, not {given!r}")
+    return given
+
+
+def tokens_of(row: Row) -> int:
+    """Return about how many tokens the row's messages have; images, files and audio count as nothing."""
+    messages = [{"content": row.messages}] if isinstance(row.messages, str) else row.messages
+    try:
+        return sum(estimated(text_of(message) or "") for message in messages)
+    # The messages are checked when the row is asked.
+    except (AttributeError, KeyError, TypeError):
+        return 0

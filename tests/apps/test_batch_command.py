@@ -1,0 +1,268 @@
+"""The command `batch`: from a file into files, against a service on a socket of this machine."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite.__main__ import main
+from g4flite.apps.batch import command
+from tests.apps.complaints import a_line
+from tests.apps.service import Service, mixed
+from tests.conftest import bare_environment
+from tests.rows import rows
+
+Captured = pytest.CaptureFixture[str]
+Batch = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with Service() as running:
+        yield running
+
+
+def arguments(service: Service, *more: str, source: str = "in.jsonl") -> list[str]:
+    return ["batch", source, "--provider", "llamacpp", "--base-url", service.url, "-o", "out.jsonl", *more]
+
+
+def batch(service: Service, *more: str, source: str = "in.jsonl") -> int:
+    try:
+        return main(arguments(service, *more, source=source))
+    except SystemExit as ended:
+        return int(str(ended.code))
+
+
+def written(count: int, name: str = "in.jsonl") -> None:
+    Path(name).write_text("".join(json.dumps({"id": n, "prompt": f"Say {n}"}) + "\n" for n in range(count)))
+
+
+def found(name: str = "out.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(name).read_text().splitlines()]
+
+
+def test_from_csv_to_answers(service: Service, capsys: Captured) -> None:
+    Path("in.csv").write_text("text,x\nHello,1\nGood morning,2\n")
+    assert batch(service, "--prompt", "Translate: {text}", "--ordered", source="in.csv") == 0
+    one, two = found()
+    assert (one["answer"], one["text"], one["x"]) == ("You said: Translate: Hello", "Hello", "1")
+    assert two["answer"] == "You said: Translate: Good morning"
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "2 answered, 0 failed, 14 tokens: out.jsonl\n")
+    header = json.loads(Path("out.job.json").read_text())
+    assert (header["provider"], header["prompt"]) == ("llamacpp", "Translate: {text}")
+
+
+def test_the_flags_of_stream_are_sent(service: Service) -> None:
+    written(1)
+    more = ["-o", "temperature=0.5", "-s", "Be brief", "-m", "m", "--concurrency", "auto", "--rpm", "6000"]
+    assert batch(service, *more, "--tpm", "1e6", "--price", "1,2", "--deadline", "1h") == 0
+    assert (service.request["temperature"], service.request["model"]) == (0.5, "m")
+    assert [message["content"] for message in service.request["messages"]] == ["Be brief", "Say 0"]
+    assert [*Path("cache/g4flite").iterdir()]
+
+
+def test_what_has_failed_is_an_input_and_what_is_done_is_not_asked_again(capsys: Captured) -> None:
+    written(9)
+    fate = "html"
+    with Service(lambda prompt, attempt: fate if prompt == "Say 7" else "answer") as service:
+        assert batch(service) == 1
+        assert a_line(capsys.readouterr().err.partition("\n")[2], "failed: 1 of 9 rows, see out.failed.jsonl; ask them")
+        (failed,) = found("out.failed.jsonl")
+        assert (failed["id"], failed["prompt"], failed["error"]["class"]) == (7, "Say 7", "MalformedReplyError")
+        assert batch(service) == 0
+        assert capsys.readouterr().err == "0 answered, 0 failed, 9 done before, 0 tokens: out.jsonl\n"
+        assert sum(service.asked.values()) == 9
+        fate = "answer"
+        more = arguments(service, source="out.failed.jsonl")
+        more[more.index("out.jsonl")] = "again.jsonl"
+        assert main(more) == 0
+        assert [row["answer"] for row in found("again.jsonl")] == ["You said: Say 7"]
+        written(11)
+        assert batch(service) == 0
+        assert sorted(row["id"] for row in found()) == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
+
+
+def test_what_every_row_would_meet_ends_the_command_and_is_asked_again(capsys: Captured) -> None:
+    written(9)
+    fate = "quota"
+    with Service(lambda prompt, attempt: fate if prompt == "Say 5" else "answer") as service:
+        assert batch(service, "--concurrency", "1", "--quiet") == 1
+        assert a_line(capsys.readouterr().err, "error: llamacpp: ")
+        assert (len(found()), found("out.failed.jsonl")) == (5, [])
+        fate = "answer"
+        assert batch(service, "--quiet") == 0
+        assert (len(found()), capsys.readouterr().err) == (9, "")
+
+
+def test_a_budget_ends_with_the_exit_code_3_and_goes_on(service: Service, capsys: Captured) -> None:
+    written(50)
+    assert batch(service, "--max-cost", "0.0001", "--price", "1,1", "--concurrency", "1") == 3
+    told = capsys.readouterr().err.splitlines()
+    assert "$0.0001: out.jsonl" in told[0]
+    assert told[1] == "g4flite: stopped: --max-cost is reached; type the same with another limit to go on"
+    assert 10 <= len(found()) < 50
+    assert batch(service, "--max-tokens-total", "1e6") == 0
+    assert len(found()) == 50
+
+
+def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
+    Path("in.jsonl").write_text('{"prompt": "four"}\n{"prompt": "eight by", "options": {"max_tokens": 9}}\nno row\n')
+    assert batch(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100") == 0
+    tokens = "about 3 tokens of prompts and 109 of answers"
+    assert capsys.readouterr().out == f"2 rows to ask, 1 that cannot be asked; {tokens}; about $0.2210\n"
+    assert batch(service, "--dry-run", "-m", "no-such-model") == 0
+    assert capsys.readouterr().out.endswith("265 of answers; the cost is unknown: pass --price\n")
+    assert not Path("out.jsonl").exists()
+    assert not service.asked
+
+
+@rows(
+    ("more", "message"),
+    [
+        (["-o", "other.jsonl"], "name one output: -o OUT.jsonl"),
+        (["--output", "other.jsonl"], "name one output"),
+        (["--rpm", "0"], "rpm must be a number above 0"),
+        (["--concurrency", "0"], "concurrency must be"),
+        (["--concurrency", "many"], "argument --concurrency: invalid"),
+        (["--deadline", "soon"], "argument --deadline: a time is a number of seconds, or like 2h30m"),
+        (["--price", "1"], "argument --price: the prices are two numbers, like 0.15,0.60"),
+        (["--retries", "-1"], "--retries must be a whole number from 0 up"),
+        (["-o", "no_such=1"], "llamacpp: no option 'no_such'"),
+    ],
+)
+def test_a_wrong_call_asks_nothing(more: list[str], message: str, service: Service, capsys: Captured) -> None:
+    written(1)
+    assert batch(service, *more, "--quiet") == 2
+    error = capsys.readouterr().err
+    assert message in error or "no_such" in more[1], error
+    assert not service.asked
+    for name in ("out.jsonl", "out.job.json", "out.failed.jsonl"):
+        Path(name).unlink(missing_ok=True)
+
+
+def test_wrong_files_are_told(service: Service, capsys: Captured) -> None:
+    assert batch(service) == 2
+    assert a_line(capsys.readouterr().err, "error: in.jsonl cannot be read")
+    written(1)
+    wrong = [*arguments(service)]
+    wrong[wrong.index("out.jsonl")] = "out.csv"
+    assert main(wrong) == 2
+    assert a_line(capsys.readouterr().err, "error: the output is JSON lines; its name ends with .jsonl, not '.csv'")
+    assert batch(service, "--quiet") == 0
+    assert batch(service, "-m", "other") == 2
+    assert a_line(capsys.readouterr().err, "error: out.jsonl was begun with other settings: model was")
+
+
+def test_a_full_disk_is_told(service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(3)
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(command.Journal, "write", full)
+    assert batch(service, "--quiet") == 1
+    assert a_line(capsys.readouterr().err, "error: out.jsonl cannot be written: No space left on device; make room")
+
+
+def test_a_timeout_is_no_full_disk(service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(1)
+
+    def late(*_: object) -> None:
+        raise g4flite.ConnectTimeoutError("no connection in time")
+
+    monkeypatch.setattr(command.Journal, "write", late)
+    assert batch(service, "--quiet") == 1
+    assert a_line(capsys.readouterr().err, "error: no connection in time")
+
+
+def test_an_input_that_breaks_off_is_told(service: Service, capsys: Captured) -> None:
+    Path("in.csv").write_bytes(b"prompt\nHi\n\xff\n")
+    assert batch(service, "--quiet", source="in.csv") == 2
+    assert a_line(capsys.readouterr().err, "error: in.csv cannot be read: 'utf-8'")
+
+
+def test_standard_input_is_read(service: Service) -> None:
+    command = [sys.executable, "-m", "g4flite", *arguments(service, source="-")]
+    done = subprocess.run(command, input='{"prompt": "Hi"}\n', text=True, env=bare_environment(), timeout=60)
+    assert done.returncode == 0
+    assert [row["answer"] for row in found()] == ["You said: Hi"]
+
+
+def test_processes_on_windows_share_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        assert command.limits_of("openai", "https://host.test") is None
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert str(command.limits_of("openai", "https://host.test")).startswith("/home/ada/.cache/g4flite/openai-")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.heavy)])
+def test_a_kill_at_any_moment_loses_no_row_and_asks_none_twice_that_is_done(kills: int) -> None:
+    count, chance = 60 * kills, random.Random(7)
+    written(count)
+    with Service(mixed) as service:
+        line = [sys.executable, "-m", "g4flite", *arguments(service, "--quiet", "--concurrency", "8", "--retries", "9")]
+        done, killed = set[int](), 0
+        while killed < kills:
+            process = subprocess.Popen(line, env=bare_environment(), stderr=subprocess.DEVNULL)
+            # From the moment when it asks or, each second time, writes: what comes before takes most of the time.
+            watched = (lambda: len(done_in_files())) if killed % 2 else (lambda: sum(service.asked.values()))
+            before = watched()
+            while process.poll() is None and watched() == before:
+                time.sleep(0.005)
+            time.sleep(chance.random() * 0.15)
+            process.send_signal(signal.SIGKILL)
+            if process.wait() != -signal.SIGKILL:
+                break
+            killed += 1
+            again = done_in_files()
+            # What was done stays done.
+            assert done <= again
+            done = again
+        assert killed == kills or len(done) >= count / 2
+        assert subprocess.run(line, env=bare_environment(), stderr=subprocess.DEVNULL, timeout=600).returncode in (0, 1)
+        rows = [*found(), *found("out.failed.jsonl")]
+        assert sorted(row["id"] for row in rows) == [*range(count)]
+        assert all(row["answer"] == f"You said: Say {row['id']}" for row in found())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_ends_the_command_and_keeps_what_is_done() -> None:
+    written(50)
+    with Service(lambda prompt, attempt: "answer" if int(prompt[4:]) < 5 else "held") as service:
+        line = [sys.executable, "-m", "g4flite", *arguments(service, "--concurrency", "2")]
+        with subprocess.Popen(line, env=bare_environment(), stderr=subprocess.PIPE, text=True) as process:
+            while process.poll() is None and service.fates["held"] < 2:
+                time.sleep(0.005)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=60)[1] == "5 answered, 0 failed, 30 tokens: out.jsonl\n"
+        assert process.returncode == 130
+        assert sorted(row["id"] for row in found()) == [*range(5)]
+
+
+def done_in_files() -> set[int]:
+    """Return the ids in the files of the results, without a last line that was only begun."""
+    done = set[int]()
+    for path in (Path("out.jsonl"), Path("out.failed.jsonl")):
+        lines = path.read_text().split("\n")[:-1] if path.exists() else []
+        done |= {json.loads(line)["id"] for line in lines}
+    return done

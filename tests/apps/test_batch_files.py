@@ -1,0 +1,100 @@
+"""Rows out of files: JSON lines, CSV, Parquet."""
+
+import io
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite.apps.batch.files import count, read
+
+
+def test_json_lines_are_rows_and_what_is_none_has_failed(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_bytes(b'{"prompt": "Hi", "id": 1}\r\n\n  \n{broken\n[1]\n\xff\n{"prompt": "last"}')
+    hi, broken, listed, bytes_, last = read(str(path))
+    assert (hi.messages, hi.id, last.messages) == ("Hi", 1, "last")
+    assert (broken.fields["row"], str(broken.error)) == ("{broken", "line 4 is not JSON")
+    assert (listed.fields["row"], str(listed.error)) == ([1], "a row must be an object, not list")
+    assert str(bytes_.error) == "line 6 is not JSON"
+    assert broken.id == next(row for row in read(str(path)) if row.error).id
+    assert count(str(path)) == 5
+
+
+def test_a_deep_line_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text("[" * 100_000)
+    (row,) = read(str(path))
+    assert str(row.error) == "line 1 is not JSON"
+
+
+def test_csv_has_a_row_for_each_line(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_bytes(b'\xef\xbb\xbfid,text\r\n1,"Good\nmorning"\r\n2\r\n3,a,b\r\n')
+    one, two, three = read(str(path), "Say {text}")
+    assert (one.id, one.messages) == ("1", "Say Good\nmorning")
+    assert two.fields == {"id": "2"}
+    assert (three.fields["row"], str(three.error)) == (
+        '["3", "a", "[\'b\']"]',
+        "line 5 has more cells than the first line has names",
+    )
+    assert count(str(path)) == 3
+    (tmp_path / "in.tsv").write_text("prompt\tx\nHi\t,\n")
+    (row,) = read(str(tmp_path / "in.tsv"))
+    assert (row.messages, row.fields["x"]) == ("Hi", ",")
+
+
+def test_standard_input_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "Hi"}\n')))
+    assert [row.messages for row in read("-")] == ["Hi"]
+    assert count("-") is None
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(g4flite.UsageError, match=r"none.jsonl cannot be read: .*No such file"):
+        list(read(str(tmp_path / "none.jsonl")))
+    (tmp_path / "in.csv").write_bytes(b"prompt\n\xff\n")
+    with pytest.raises(g4flite.UsageError, match=r"in.csv cannot be read: .*utf-8"):
+        list(read(str(tmp_path / "in.csv")))
+
+
+@pytest.mark.parametrize("installed", ["pyarrow.parquet", "polars"])
+def test_a_parquet_file_is_read_by_what_is_installed(installed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pyarrow", "pyarrow.parquet", "polars"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(g4flite.UsageError, match="pip install pyarrow"):
+        list(read("in.parquet"))
+
+    class File:
+        def __init__(self, path: str) -> None:
+            assert path == "in.parquet"
+
+        def __enter__(self) -> "File":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def iter_batches(self, batch_size: int) -> list[Any]:
+            return [SimpleNamespace(to_pylist=lambda: [{"prompt": "Hi"}])]
+
+    module: Any = ModuleType(installed)
+    module.ParquetFile = File
+    module.read_parquet = lambda path: SimpleNamespace(iter_rows=lambda named: iter([{"prompt": "Hi"}]))
+    monkeypatch.setitem(sys.modules, installed, module)
+    monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
+    assert [row.messages for row in read("in.parquet")] == ["Hi"]
+    assert count("in.parquet") == 1
+
+
+@pytest.mark.parametrize("installed", ["pyarrow", "polars"])
+def test_a_real_parquet_file(installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(installed)
+    polars = pytest.importorskip("polars")
+    path = tmp_path / "in.parquet"
+    polars.DataFrame({"id": [1, 2], "prompt": ["Hi", "Ho"]}).write_parquet(path)
+    if installed == "polars":
+        monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    assert [(row.id, row.messages) for row in read(str(path))] == [(1, "Hi"), (2, "Ho")]

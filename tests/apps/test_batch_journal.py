@@ -1,0 +1,176 @@
+"""The files of a job: whole lines, nothing twice, and the settings."""
+
+import errno
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import g4flite
+from g4flite.apps.batch import journal as module
+from g4flite.apps.batch.journal import Journal
+from g4flite.apps.batch.rows import row_of
+from tests.rows import rows
+
+SETTINGS = {"provider": "openai", "model": "m"}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl"
+
+
+def ids(journal: Journal, *given: dict[str, Any]) -> list[Any]:
+    return [row.id for row in journal.to_ask(map(row_of, given))]
+
+
+def prompts(*names: Any) -> list[dict[str, Any]]:
+    return [{"id": name, "prompt": "Hi"} for name in names]
+
+
+def test_a_job_goes_on_where_it_has_ended(out: Path) -> None:
+    journal = Journal(out, SETTINGS)
+    assert (journal.done, ids(journal, *prompts("a", "b", 1, "1"))) == (0, ["a", "b", 1, "1"])
+    journal.write({"id": "a", "answer": "Hé"})
+    journal.write({"id": 1, "error": {"class": "E", "message": "m"}})
+    journal.close()
+    assert out.read_text(encoding="utf-8") == '{"id": "a", "answer": "Hé"}\n'
+    assert (out.parent / "out.failed.jsonl").read_text() == '{"id": 1, "error": {"class": "E", "message": "m"}}\n'
+    assert json.loads((out.parent / "out.job.json").read_text()) == SETTINGS
+    journal = Journal(out, SETTINGS)
+    assert (journal.done, ids(journal, *prompts("a", "b", 1, "1"))) == (2, ["b", "1"])
+    journal.close()
+    journal.close()
+
+
+def test_equal_rows_have_ids_of_their_own_the_same_in_each_run(out: Path) -> None:
+    journal, row = Journal(out, SETTINGS), {"prompt": "Hi"}
+    first, second, third = ids(journal, row, row, row)
+    assert (second, third) == (f"{first}-2", f"{first}-3")
+    journal.write({"id": second, "answer": ""})
+    journal.close()
+    journal = Journal(out, SETTINGS)
+    assert ids(journal, row, row, row, row) == [first, third, f"{first}-4"]
+    journal.close()
+
+
+def test_an_id_that_is_there_twice_is_a_row_that_has_failed(out: Path) -> None:
+    journal = Journal(out, SETTINGS)
+    one, two, three = journal.to_ask(map(row_of, prompts("a", "a-2", "a")))
+    assert (one.error, two.error, three.id) == (None, None, "a-3")
+    assert "an earlier row has the id 'a', too" in str(three.error)
+    journal.close()
+
+
+@rows(
+    "rest",
+    ["", '{"id": "b"', '{"id": "b", "answer": ""}', "\0\0\0", "\0\0\n", "{broken}\n", "[1]\n", '{"answer": "no id"}\n'],
+)
+def test_what_a_kill_has_left_behind_the_last_line_is_cut_off(rest: str, tmp_path: Path) -> None:
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}.jsonl"
+    journal = Journal(out, SETTINGS)
+    journal.write({"id": "a", "answer": ""})
+    journal.close()
+    whole = out.read_bytes()
+    out.write_bytes(whole + rest.encode())
+    journal = Journal(out, SETTINGS)
+    assert ids(journal, *prompts("a", "b")) == ["b"]
+    assert out.read_bytes() == whole
+    journal.close()
+
+
+def test_a_line_between_others_that_is_no_result_is_told(out: Path) -> None:
+    Journal(out, SETTINGS).close()
+    out.write_text('{"id": "a"}\n\n{"id": "b"}\n')
+    with pytest.raises(g4flite.UsageError, match=r"line 2 of .*out.jsonl is no result of a batch"):
+        Journal(out, SETTINGS)
+    assert out.read_text() == '{"id": "a"}\n\n{"id": "b"}\n'
+
+
+@rows(
+    ("settings", "message"),
+    [
+        ({"provider": "openai", "model": "n"}, r'model was "m", and is "n" now'),
+        ({"provider": "openai"}, r'model was "m", and is null now'),
+        ({**SETTINGS, "system": "Hi"}, r'system was null, and is "Hi" now'),
+    ],
+)
+def test_other_settings_are_refused_by_name(settings: Any, message: str, tmp_path: Path) -> None:
+    Journal(tmp_path / "out.jsonl", SETTINGS).close()
+    with pytest.raises(g4flite.UsageError, match=message):
+        Journal(tmp_path / "out.jsonl", settings)
+
+
+def test_a_header_that_was_begun_is_written_anew(out: Path) -> None:
+    header = out.parent / "out.job.json"
+    header.write_text('{"provider": "op')
+    Journal(out, SETTINGS).close()
+    assert json.loads(header.read_text()) == SETTINGS
+
+
+def test_an_output_of_no_job_is_left_alone(out: Path) -> None:
+    out.write_text("mine")
+    with pytest.raises(g4flite.UsageError, match="out.job.json does not say of which job"):
+        Journal(out, SETTINGS)
+    assert out.read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_two_processes_do_not_write_one_output(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(out, SETTINGS)
+    # A lock holds for an open file: a second one in this process is as good as another process.
+    with pytest.raises(g4flite.UsageError, match=r"another process writes .*out.jsonl"):
+        Journal(out, SETTINGS)
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(module.os, "name", "nt")
+    Journal(out, SETTINGS).close()
+    journal.close()
+
+
+def test_an_output_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(g4flite.UsageError, match="the output cannot be written: .*No such file"):
+        Journal(tmp_path / "none" / "out.jsonl", SETTINGS)
+
+
+def test_a_result_is_written_whole_or_not_at_all(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, write, room = Journal(out, SETTINGS), os.write, 20
+    journal.write({"id": "a", "answer": ""})
+
+    def little(file: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room -= (written := write(file, data[: min(room, 7)]))
+        return written
+
+    # A write may take less than it is given.
+    monkeypatch.setattr(module.os, "write", little)
+    with pytest.raises(OSError, match="No space left"):
+        journal.write({"id": "b", "answer": "long" * 10})
+    assert out.read_text() == '{"id": "a", "answer": ""}\n'
+    room = 1000
+    journal.write({"id": "c", "answer": "long"})
+    assert out.read_text() == '{"id": "a", "answer": ""}\n{"id": "c", "answer": "long"}\n'
+    journal.close()
+
+
+def test_files_are_synced_once_in_a_while(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal, synced = Journal(out, SETTINGS), list[int]()
+    monkeypatch.setattr(module.os, "fsync", synced.append)
+    journal._synced += 1000
+    journal.write({"id": "a", "answer": ""})
+    assert synced == []
+    journal._synced = -1000
+    journal.write({"id": "b", "answer": ""})
+    assert len(synced) == 2
+    journal.close()
+
+
+def test_what_json_has_not_is_text(out: Path) -> None:
+    journal = Journal(out, SETTINGS)
+    journal.write({"id": "a", "answer": "\ud800", "path": Path("x")})
+    journal.close()
+    assert json.loads(out.read_bytes()) == {"id": "a", "answer": "\ud800", "path": "x"}

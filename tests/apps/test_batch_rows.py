@@ -1,0 +1,90 @@
+"""Rows: what is a row, what it asks, and under which id."""
+
+from typing import Any
+
+from g4flite.apps.batch.rows import Row, filled, row_of, tokens_of
+from tests.rows import rows
+
+MESSAGES = [{"role": "user", "content": "Hi"}]
+
+
+def test_a_row_has_a_prompt_or_messages_and_options() -> None:
+    assert row_of({"id": 7, "prompt": "Hi", "x": 1}) == Row(7, {"id": 7, "prompt": "Hi", "x": 1}, "Hi", {}, named=True)
+    row = row_of({"prompt": "", "messages": MESSAGES, "options": {"seed": 1}, "id": "a"})
+    assert (row.messages, row.options, row.id) == (MESSAGES, {"seed": 1}, "a")
+    assert [*row_of({"prompt": "Hi", "id": "a"}).fields] == ["id", "prompt"]
+
+
+def test_in_csv_messages_and_options_are_json() -> None:
+    row = row_of({"prompt": "", "messages": '[{"role": "user", "content": "Hi"}]', "options": '{"seed": 1}', "id": ""})
+    assert (row.messages, row.options) == (MESSAGES, {"seed": 1})
+    assert row.fields["options"] == '{"seed": 1}'
+
+
+def test_a_row_without_an_id_gets_one_of_what_is_asked() -> None:
+    one = row_of({"prompt": "Hi"})
+    assert one.id == row_of({"prompt": "Hi", "other": 1}).id == one.fields["id"]
+    others = [{"prompt": "Ho"}, {"prompt": "Hi", "options": {"seed": 1}}, {"messages": MESSAGES}]
+    assert len({one.id, *(row_of(other).id for other in others)}) == 4
+    assert row_of({"prompt": "\ud800"}).id != one.id
+    again = one.with_id("b")
+    assert (again.id, again.fields, again.messages) == ("b", {"id": "b", "prompt": "Hi"}, "Hi")
+
+
+@rows(
+    ("given", "message"),
+    [
+        (7, "a row must be an object, not int"),
+        ({}, "no prompt and no messages, but no field"),
+        ({"text": "Hi", "id": 1}, "no prompt and no messages, but 'text', 'id'"),
+        ({"prompt": " "}, "no prompt"),
+        ({"prompt": 7}, "no prompt"),
+        ({"prompt": "Hi", "messages": MESSAGES}, "both prompt and messages"),
+        ({"messages": "Hi"}, "messages must be JSON, not 'Hi'"),
+        ({"messages": {"role": "user"}}, "messages must be a list, not dict"),
+        ({"prompt": "Hi", "options": [1]}, "options must be an object, not list"),
+        ({"prompt": "Hi", "options": {"api_key": "k"}}, "'api_key' is a setting of the whole job"),
+        ({"prompt": "Hi", "id": 1.5}, "id must be a text or a whole number, not 1.5"),
+        ({"prompt": "Hi", "answer": "gold"}, "a field 'answer', which the result would replace"),
+        ({"prompt": "Hi", "error": "no result of ours"}, "a field 'error', which the result would replace"),
+    ],
+)
+def test_what_is_no_row_has_an_error_and_an_id(given: Any, message: str) -> None:
+    row = row_of(given)
+    assert message in str(row.error)
+    assert row.id
+    assert row.fields["id"] == row.id == row_of(given).id
+
+
+def test_what_is_no_row_keeps_all_that_it_holds() -> None:
+    given = {"id": "a", "prompt": "Hi", "answer": "gold"}
+    assert row_of(given).fields == {"id": "a", "prompt": "Hi", "row": given}
+    assert row_of([1]).fields["row"] == [1]
+    assert row_of({"id": "a"}).fields == {"id": "a"}
+
+
+def test_a_row_that_has_failed_is_a_row_again() -> None:
+    error = {"class": "TransportError", "message": "m", "partial": ""}
+    row = row_of({"id": "a", "prompt": "Hi", "error": error, "attempts": 3, "seconds": 1.0})
+    assert row == row_of({"id": "a", "prompt": "Hi"})
+
+
+def test_a_template_is_filled_with_fields() -> None:
+    assert filled("{a} and {b c}: {n}, {a}", {"a": "{n}", "b c": "two", "n": [1, "é"]}) == '{n} and two: [1, "é"], {n}'
+    assert filled('Write {"a": 1} like {}.', {}) == 'Write {"a": 1} like {}.'
+    row = row_of({"text": "Hi", "messages": "kept"}, "Translate {text}")
+    assert (row.messages, row.fields["messages"]) == ("Translate Hi", "kept")
+    assert "names {txt}, which the row has not; it has text" in str(row_of({"text": "Hi"}, "{txt}").error)
+
+
+@rows(
+    ("messages", "tokens"),
+    [
+        ("eight by", 2),
+        ([{"role": "user", "content": "four"}, {"role": "user", "content": [{"type": "text", "text": "four"}]}], 2),
+        ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], 0),
+        ([7], 0),
+    ],
+)
+def test_the_tokens_of_a_row_are_estimated(messages: Any, tokens: int) -> None:
+    assert tokens_of(Row("a", {}, messages, {})) == tokens

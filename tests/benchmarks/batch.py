@@ -1,0 +1,185 @@
+"""What a batch costs: rows a second beside bare clients, CPU for each row, and memory for a million rows.
+
+    python -m tests.benchmarks.batch [--rows 5000] [--calls 256] [--memory 1000000]
+
+The service is a process of its own, which answers each call after 0.2 s.  With 256 calls under way, 5,000 rows take
+4.0 s at best.  Each contender runs in a process of its own, one after the other.  For the memory, the rows are answered
+in the same process, without a socket: what is measured is the batch itself.
+"""
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+
+import g4flite
+from g4flite.apps.batch import run
+from g4flite.apps.batch.drivers import Batch
+from tests.benchmarks.limits import open_files
+
+SECONDS = 0.2
+CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp")
+
+
+def rows(count: int, size: int = 0) -> Iterator[dict[str, Any]]:
+    return ({"id": number, "prompt": f"Say {number}" + "." * size} for number in range(count))
+
+
+def ours(name: str, url: str, count: int, calls: int) -> int:
+    """Answer the rows over threads, or on an event loop of this name."""
+    batch = run(rows(count), "llamacpp", base_url=url, concurrency=calls)
+
+    async def read() -> int:
+        return sum([1 async for result in batch if "answer" in result])
+
+    if name == "threads":
+        return sum(1 for result in batch if "answer" in result)
+    return anyio.run(read, backend=name)
+
+
+def body(row: dict[str, Any]) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": row["prompt"]}], "stream": True}
+
+
+def text(reply: str) -> str:
+    """Return the text of a reply, as a user writes it by hand."""
+    data = [json.loads(line[6:]) for line in reply.splitlines() if line.startswith("data: {")]
+    return "".join(one["choices"][0]["delta"].get("content") or "" for one in data if one["choices"])
+
+
+async def by_httpx(url: str, count: int, calls: int) -> int:
+    import httpx
+
+    limits, done = httpx.Limits(max_connections=calls, max_keepalive_connections=calls), list[str]()
+    semaphore = asyncio.Semaphore(calls)
+    async with httpx.AsyncClient(limits=limits, timeout=60) as client:
+
+        async def ask(row: dict[str, Any]) -> None:
+            async with semaphore:
+                response = await client.post(f"{url}/chat/completions", json=body(row))
+                done.append(text(response.text))
+
+        await asyncio.gather(*map(ask, rows(count)))
+    return len(done)
+
+
+async def by_aiohttp(url: str, count: int, calls: int) -> int:
+    import aiohttp  # type: ignore[import-not-found]
+
+    semaphore, done = asyncio.Semaphore(calls), list[str]()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=calls)) as session:
+
+        async def ask(row: dict[str, Any]) -> None:
+            async with semaphore, session.post(f"{url}/chat/completions", json=body(row)) as response:
+                done.append(text(await response.text()))
+
+        await asyncio.gather(*map(ask, rows(count)))
+    return len(done)
+
+
+def contend(name: str, url: str, count: int, calls: int) -> None:
+    """Answer the rows once, behind a few that import and connect, and print what it took as JSON."""
+
+    def once(number: int) -> int:
+        if name in ("httpx", "aiohttp"):
+            return asyncio.run((by_httpx if name == "httpx" else by_aiohttp)(url, number, calls))
+        return ours(name, url, number, calls)
+
+    once(50)
+    wall, cpu = time.perf_counter(), time.process_time()
+    assert once(count) == count
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": wall, "cpu": cpu / count * 1000, "memory": memory}))
+
+
+class Stub:
+    """A client, and the stream that it returns, which says a word."""
+
+    usage = g4flite.Usage(250, 1)
+    tool_calls, partial, reasoning, finish_reason = (), "Hello", "", "stop"
+    provider, model, headers = "stub", "m", dict[str, str]()
+
+    def __init__(self) -> None:
+        self.state, self.start, self.finish, self.url = "complete", g4flite.Start(), None, None
+        self.call, self._run, self.attempts = self, self, ()
+
+    def stream(self, messages: str) -> "Stub":
+        return self
+
+    def __enter__(self) -> "Stub":
+        return self
+
+    def __iter__(self) -> Iterator[str]:
+        yield "Hello"
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def remember(count: int) -> None:
+    """Answer rows of a kilobyte without a socket, and print the memory at a tenth of them and at the end."""
+    limited = run([], "llamacpp", base_url="http://127.0.0.1:9/v1", concurrency=8)
+    make: Any = Stub
+    batch = Batch(rows(count, 1000), make, limited._job, template=None, ordered=False, typed=False, shared=None)
+    began, early = time.process_time(), 0
+    for number, _ in enumerate(batch):
+        if number == count // 10:
+            early = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    late, cpu = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time() - began
+    print(json.dumps({"early": early / 1024, "late": late / 1024, "cpu": cpu / count * 1000}))
+
+
+def measured(*arguments: str) -> dict[str, float]:
+    """Return what a process of this module prints."""
+    done = subprocess.run([sys.executable, "-m", "tests.benchmarks.batch", *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--calls", type=int, default=256)
+    parser.add_argument("--memory", type=int, default=1_000_000)
+    parser.add_argument("--contend", nargs=2, metavar=("NAME", "URL"))
+    parser.add_argument("--remember", action="store_true")
+    told = parser.parse_args()
+    open_files()
+    if told.contend:
+        contend(*told.contend, told.rows, told.calls)
+        return
+    if told.remember:
+        remember(told.memory)
+        return
+    best = -(-told.rows // told.calls) * SECONDS
+    print(f"{told.rows:,} rows, {told.calls} calls under way, {SECONDS} s each: {best:.1f} s at best")
+    command = [sys.executable, "-m", "tests.apps.service", str(SECONDS)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        url = service.stdout.readline().strip()
+        for name in CONTENDERS:
+            if name in ("trio", "aiohttp") and importlib.util.find_spec(name) is None:
+                print(f"{name:<10} is not installed")
+                continue
+            took = measured("--contend", name, url, "--rows", str(told.rows), "--calls", str(told.calls))
+            print(f"{name:<10} {took['seconds']:6.2f} s  {took['cpu']:6.3f} ms CPU a row  {took['memory']:5.0f} MB")
+        service.communicate()
+    kept = measured("--remember", "--memory", str(told.memory))
+    print(f"{told.memory:,} rows of 1 KB: {kept['late']:.0f} MB, {kept['early']:.0f} MB after a tenth, ", end="")
+    print(f"{kept['cpu']:.3f} ms CPU a row")
+
+
+if __name__ == "__main__":
+    main()
