@@ -18,6 +18,7 @@ loop, which finalises async generators in any order, could close the inner one w
 import json
 import os
 import tempfile
+import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from copy import copy, deepcopy
@@ -52,6 +53,8 @@ __all__ = ["Answer", "Conversation", "tool_result"]
 END: Final = object()
 # With these finish reasons, the service wants the turn back to go on with it.
 CONTINUED: Final[Sequence[object]] = ("pause",)
+# Held while an answer begins: of two threads that begin at once, the second has to see that the first has.
+BEGINNING: Final = threading.RLock()
 # The fields of a file that `save` writes, and their types.
 SAVED: Final[Mapping[str, Any]] = {
     "provider": str | list, "model": str | None, "system": str | None, "messages": list,
@@ -392,18 +395,19 @@ class Answer:
 
     def _begin(self, *, everything: bool) -> "Loop":
         """Return the loop.  Raises `StreamConsumed` for a second one, and `UsageError` if the history is in use."""
-        if self._begun or self._closed:
-            raise StreamConsumed("an answer is read once; call say() again", provider=self.stream.provider)
-        chat = self._chat
-        other = chat._reading() if chat._reading is not None else None
-        if other is not None and not other.over:
-            raise UsageError("another answer of this conversation is being read; close that, or ask a fork()")
-        if chat.messages != self._before:
-            raise UsageError("the history has changed since say(); call say() again")
-        self._begun = True
-        loop = Loop(self, everything=everything)
-        chat._reading = weakref.ref(loop)
-        return loop
+        with BEGINNING:
+            if self._begun or self._closed:
+                raise StreamConsumed("an answer is read once; call say() again", provider=self.stream.provider)
+            chat = self._chat
+            other = chat._reading() if chat._reading is not None else None
+            if other is not None and not other.over:
+                raise UsageError("another answer of this conversation is being read; close that, or ask a fork()")
+            if chat.messages != self._before:
+                raise UsageError("the history has changed since say(); call say() again")
+            self._begun = True
+            loop = Loop(self, everything=everything)
+            chat._reading = weakref.ref(loop)
+            return loop
 
     def _steps(self) -> Generator[Stream | list[Job], None, None]:
         """Yield what shall be done to get the answer, and put the turn into the history at its end."""

@@ -6,8 +6,10 @@ assert say(driver, chat, "A coat?") == "It is snow in Oslo."        # in `for` o
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -865,6 +867,29 @@ def test_one_answer_is_read_at_a_time(server: Emulator) -> None:
             chat.say("6").text()
         held = iter(())  # type: ignore[assignment]
         assert chat.say("6").text() == "One two three"
+
+
+def test_one_of_several_threads_reads_its_answer(server: Emulator) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            chat, together, loops = conversation(server), threading.Barrier(4), list[object]()
+            answers = [chat.say(text) for text in "1234"]
+
+            def begin(answer: Any, together: Any = together, loops: Any = loops) -> None:
+                together.wait()
+                with suppress(UsageError):
+                    loops.append(iter(answer))
+
+            threads = [threading.Thread(target=begin, args=(answer,)) for answer in answers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert len(loops) == 1
+    finally:
+        sys.setswitchinterval(interval)
 
 
 # Providers and settings

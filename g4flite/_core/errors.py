@@ -30,11 +30,16 @@ TIMERS: Final = ("connect", "first_token", "idle")
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
 # What a program calls and a command line does not have, by the names that stand for it in an error's `advice`.
 METHODS: Final = {"stream": "stream()", "text": ".text()", "parsed": ".parsed()", "usage": ".usage"}
+# The arguments of `stream()` that are no options.
+SETTINGS: Final = (
+    "system", "model", "api_key", "base_url", "proxy", "headers", "client", "timeout", "retries", "verify", "extra",
+    "observer", "keep_partial",
+)  # fmt: skip
 # The names that may stand in braces in an error's `advice`: these, the arguments of `stream()`, the common options.
 ARGUMENTS: Final = (
     *METHODS,
     *TIMERS,
-    *"system model api_key base_url proxy headers client timeout retries verify extra observer keep_partial".split(),
+    *SETTINGS,
     *"temperature max_tokens top_p stop seed tools tool_choice response_format reasoning_effort".split(),
     *"parallel_tool_calls frequency_penalty presence_penalty logprobs user metadata cache".split(),
 )

@@ -16,7 +16,7 @@ from typing import Any, get_origin
 from urllib.parse import quote
 
 from .base_urls import corrected
-from .errors import ModelNotFoundError, OptionError, SpecError, UsageError
+from .errors import SETTINGS, ModelNotFoundError, OptionError, SpecError, UsageError
 from .headers import check_header
 from .messages import Message, normalise
 from .numbers import dumps, loads_strictly
@@ -262,7 +262,7 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
             known = ", ".join(provider.options) or "no options"
             # A word that is like the option of another service is that option, which has an error of its own.
             others = () if name in OPTIONS else OPTIONS
-            hint = nearest(name, [*provider.options, *others, "api_key", "base_url", "retries", "timeout"])
+            hint = nearest(name, [*provider.options, *others, *SETTINGS])
             raise OptionError(
                 f"there is no option {name!r}{hint}", advice=f"it takes {known}[, and {{extra}} for other fields]"
             )

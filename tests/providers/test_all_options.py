@@ -34,7 +34,7 @@ def test_an_option_that_a_protocol_lacks_is_refused_by_name() -> None:
         for name in PROTOCOLS + DIALECTS:
             assert (option in providers.find(name).options) == (name not in lacking), (name, option)
             if name in lacking:
-                with pytest.raises(g4flite.OptionError, match=f"{name}: there is no option '{option}'"):
+                with pytest.raises(g4flite.OptionError, match=f"{name}: there is no option '{option}'; it takes "):
                     body(name, [HI], **{option: VALUES[option]})
             else:
                 assert body(name, [HI], extra={"store": True}, **{option: VALUES[option]})
@@ -131,7 +131,8 @@ def test_mistral_gets_one_key_for_all_calls_that_begin_alike(driver: Driver, ser
 
 def test_an_unknown_option_names_the_nearest() -> None:
     for name in ("openai", "groq", "mistral", "ollama", "cohere", "together", "lmstudio"):
-        for wrong, right in (("cashe", "cache"), ("max_token", "max_tokens"), ("metadat", "metadata")):
+        for wrong, right in (("cashe", "cache"), ("max_token", "max_tokens"), ("metadat", "metadata"),
+                             ("systm", "system"), ("modle", "model"), ("header", "headers")):  # fmt: skip
             with pytest.raises(g4flite.OptionError, match=f"no option '{wrong}' \\(did you mean '{right}'\\?\\)"):
                 g4flite.stream(name, "Hi", model="m", api_key="key-1", **{wrong: 1})
     # An option that the service does not have is not called a slip.
