@@ -24,6 +24,8 @@ FORMATS = {
     "date": "2026-01-31", "date-time": "2026-01-31T12:00:00Z", "time": "12:00:00Z", "email": "ada@example.org",
     "uri": "https://example.org/", "uuid": "00000000-0000-4000-8000-000000000000",
 }  # fmt: skip
+# The type of a schema that names none, by one of its keywords.
+TOLD = {"properties": "object", "items": "array", "prefixItems": "array"}
 
 
 def call_of(messages: Messages, options: Mapping[str, Any]) -> ToolCall | None:
@@ -86,7 +88,8 @@ def value_of(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:
         return value_of(
             (null if null and depth > DEEP else [one for one in choices if one not in null])[0], root, depth
         )
-    kinds = schema.get("type") or ("object" if "properties" in schema else "array" if "items" in schema else "string")
+    told = (kind for word, kind in TOLD.items() if word in schema)
+    kinds = schema.get("type") or next(told, "string")
     # A type may be a list, like ["string", "null"]; Gemini writes types in upper case.
     match (kinds if isinstance(kinds, str) else kinds[0]).lower():
         case "object":
@@ -95,7 +98,9 @@ def value_of(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Any:
             return {name: value_of(properties.get(name, {}), root, depth + 1) for name in names}
         case "array":
             number = max(schema.get("minItems", 0), depth <= DEEP)
-            return [value_of(schema.get("items", {}), root, depth + 1)] * number
+            # Each place of a tuple has a schema of its own.
+            first = [value_of(one, root, depth + 1) for one in schema.get("prefixItems", ())[:number]]
+            return first + [value_of(schema.get("items", {}), root, depth + 1)] * (number - len(first))
         case "integer" | "number" as kind:
             return _number(schema, whole=kind == "integer")
         case "boolean":
