@@ -13,7 +13,7 @@ FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py 
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
+.PHONY: help demo demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
@@ -21,6 +21,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
+	@echo "make test-long     kill a batch 200 times, ask 20,000 rows of a service that fails, cut streams at many more places"
 	@echo "make test-gateway  run the official clients of OpenAI, Anthropic, Google and Ollama against the gateway"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
@@ -80,6 +81,11 @@ test-clients: $(CLIENTS)/npm-clients
 	@echo "== clients that others wrote, against the emulator on a socket of this machine (a minute)"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
 
+test-long: $(VENV)/tools
+	@echo "== the tests that take minutes each"
+	@$(BIN)/python -m pytest -q -m long
+	@GATEWAY_CUTS=1 $(BIN)/python -m pytest -q tests/apps/test_gateway_call.py
+
 test-gateway: $(CLIENTS)/tools
 	@echo "== official clients, against the gateway before the emulator"
 	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients/test_gateway_clients.py
@@ -108,7 +114,7 @@ test-lowest: .venv-lowest/tools
 cover: $(VENV)/tools
 	@echo "== branch coverage, which is to be whole"
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy and not vendored and not typed"
+	@$(BIN)/python -m coverage run -m pytest -q -n 4 --dist worksteal -m "not heavy and not long and not vendored and not typed"
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
 

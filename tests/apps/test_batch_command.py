@@ -215,7 +215,7 @@ def test_processes_on_windows_share_no_limits(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("kills", [2, pytest.param(200, marks=pytest.mark.long)])
 def test_a_kill_at_any_moment_loses_no_row_and_asks_none_twice_that_is_done(kills: int) -> None:
     count, chance = 60 * kills, random.Random(7)
     written(count)

@@ -76,7 +76,7 @@ def test_results_are_in_order_if_asked_for_else_as_they_come(driver: Driver) -> 
     assert sorted(row["id"] for row in as_they_come) == [*range(40)]
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(20_000, marks=pytest.mark.heavy)])
+@pytest.mark.parametrize("count", [100, pytest.param(20_000, marks=pytest.mark.long)])
 def test_every_row_has_one_result_whatever_the_service_does(driver: Driver, count: int) -> None:
     with Service(mixed) as service:
         retry = g4flite.Retry(times=2, base=0.01)
