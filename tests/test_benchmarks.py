@@ -74,7 +74,7 @@ def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks()
     results = {"conditions": conditions, "entries": pair}
     before = f"above\n{guide.BEGIN}\nold\n{guide.END}\nbelow\n"
     after = guide.placed(before, results)
-    assert "| OpenAI SSE, drip (sync / async) | 1 us / 4 us | 2 / 1 | 5 |" in after
+    assert "times httpx's): OpenAI SSE, drip (sync / async) | 1 us / 4 us | 2 / 1 | 5 |" in after
     assert after.startswith("above\n")
     assert after.endswith(f"{guide.END}\nbelow\n")
     assert "old" not in after

@@ -392,8 +392,8 @@ def test_rows_that_wait_for_their_next_attempt_end_with_the_job(driver: Driver) 
             batch = asked(say(count), service.url, retries=patient, concurrency=2)
             with pytest.raises(g4flite.AuthenticationError):
                 results(driver, batch)
-            # The sixth row may be under way with the fifth.
-            assert batch.answered in (4, 5)
+            # Rows behind the sixth may be answered before its refusal is known.
+            assert 4 <= batch.answered < 90
             assert batch.failed == 0
 
 

@@ -204,8 +204,9 @@ def test_of_a_long_reply_the_beginning_is_kept(
         driver.read(ask(server, flight(tmp_path), retries=0))
     assert len(caught.value.partial) == 150
     [path] = tmp_path.iterdir()
-    lost = 50 * len(FRAME) - 100
-    assert path.read_text().rstrip().endswith(f"left\n# {lost:,} bytes behind these were not kept.")
+    # The first read may be one frame, or several.
+    ends = [f"left\n# {lost:,} bytes behind these were not kept." for lost in (49 * len(FRAME), 50 * len(FRAME) - 100)]
+    assert path.read_text().rstrip().endswith(tuple(ends))
     assert len(path.read_text()) < 1500
 
 
