@@ -214,9 +214,6 @@ FAULTS: dict[str, tuple[str, Any, str, bytes]] = {
     "a length that is too long": (
         "cromicle", sent(raw=b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + TEXT.encode()), "end of body", b"ten",
     ),
-    "a length that is too short": (
-        "cromicle", sent(body=TEXT, headers={"content-length": "9"}), "keep-alive", b"",
-    ),
     "no length": ("cromicle", sent(raw=b"HTTP/1.1 200 OK\r\n\r\n" + TEXT.encode()), "end of body", b"200 OK"),
     "silence in the text": ("openai", Script(split=(1000, 10**6), wait=30), "end of body", b"delta"),
 }  # fmt: skip
@@ -243,6 +240,13 @@ def test_a_server_without_a_fault_fails_in_no_line(case: str, faulty: Staged) ->
         "unknown",
     }
     assert found["response"].verdict == "pass"
+
+
+def test_a_length_that_is_too_short_fails_the_second_request_or_what_it_hides(faulty: Staged) -> None:
+    set_fault(faulty, sent(body=TEXT, headers={"content-length": "9"}))
+    # If the bytes behind the length arrive before the second request is sent, the client opens another connection, and
+    # the first line to fail is the one about the broken request, which this server answers as well.
+    assert failing(report_on(faulty, "cromicle")) in (["keep-alive"], ["error body"])
 
 
 @pytest.mark.parametrize("case", FAULTS)
