@@ -64,6 +64,7 @@ class Service:
         self.request: dict[str, Any] = {}
         self.under_way = self.most = self.tokens = 0
         self.times: list[float] = []
+        self.connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -87,25 +88,30 @@ class Service:
         self._started.set()
         self._loop.run_forever()
         server.close()
-        for connection in list(Connection.open):
-            connection.transport.abort()
-        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.run_until_complete(self._leave())
+
+    async def _leave(self) -> None:
+        """Close all connections, also one that was accepted in this round of the loop."""
+        while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(accepting)
+        while self.connections:
+            for connection in self.connections:
+                connection.transport.abort()
+            await asyncio.sleep(0)
 
 
 class Connection(asyncio.Protocol):
     """A connection of a client, which is kept open for its next request."""
-
-    open: "set[Connection]" = set()
 
     def __init__(self, service: Service) -> None:
         self.service, self.data = service, b""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        self.open.add(self)
+        self.service.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        self.open.discard(self)
+        self.service.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self.data += data
