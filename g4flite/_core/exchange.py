@@ -219,6 +219,8 @@ class Run:
     reader: object = None
     # When this attempt began, by `clock`; None once it stands in `attempts`.
     began: float | None = None
+    # What `place` has found out, which takes a while; None before the attempt has ended.
+    told_place: tuple[str | None, int | None, str | None] | None = None
 
     def __post_init__(self) -> None:
         self.call, self.source = self.routes[0].call, self.routes[0].source
@@ -232,7 +234,7 @@ class Run:
     def begin(self, route: Route) -> None:
         """Begin an attempt: forget what the service said in the attempt before, and start the timers anew."""
         self.call, self.source, self.began = route.call, route.source, self.clock()
-        self.url = self.headers = self.head = None
+        self.url = self.headers = self.head = self.told_place = None
         self.start, self.usage, self.finish = Start(), None, None
         self.states.clear()
         self.calls_begun = 0
@@ -373,12 +375,15 @@ class Run:
 
     def place(self, error: BaseException | None = None) -> tuple[str | None, int | None, str | None]:
         """Return the URL, the status and the service's id of this attempt's request, each None if there is none."""
-        identity = getattr(error, "request_id", None)
-        if identity is None and self.head is not None and (found := request_id(self.head.headers)):
+        if self.told_place is None:
+            secrets, head = self.secrets, self.head
+            url = None if self.url is None else redact(public_url(self.url), secrets)
             # A service may repeat anything in a header.
-            identity = redact(found, self.secrets)
-        url = None if self.url is None else redact(public_url(self.url), self.secrets)
-        return url, self.head.status if self.head is not None else None, identity
+            found = request_id(head.headers) if head is not None else None
+            self.told_place = (url, head.status if head else None, redact(found, secrets) if found else None)
+        url, status, identity = self.told_place
+        of_error = getattr(error, "request_id", None)
+        return url, status, identity if of_error is None else of_error
 
     def _say_failed(self, error: BaseException | None) -> None:
         """Log that the stream has failed."""

@@ -19,14 +19,15 @@ from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import cached_property
 from html.entities import html5
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from .headers import COMPUTED
 
-# A header (or a field of JSON) whose name contains one of these words is secret.
-SECRET_WORDS = ("auth", "key", "token", "secret", "password", "cookie", "credential", "session", "jwt")
+# A header (or a field of JSON) whose name contains one of these words in lower case is secret.
+SECRET_WORD: Final = re.compile("auth|key|token|secret|password|cookie|credential|session|jwt")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
@@ -54,7 +55,6 @@ SIMPLE: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"
 PARTIAL: Final = re.compile(rb"(?:\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?|%[0-9a-fA-F]?|&#?\w{0,12})?")
 # How many times a text is freed of its escapes: JSON in JSON, quoted by Python, is three.
 DEPTH: Final = 5
-URL_SAFE: Final = str.maketrans("+/", "-_")
 # A shorter field of a body is no key: `"session": "monday"` would take every Monday out of the reply.
 SHORTEST_KEY = 16
 
@@ -64,7 +64,7 @@ def is_secret(name: str, value: str) -> bool:
 
     The value `Bearer null` is not secret: it is FlowGPT's public placeholder, the same for every caller.
     """
-    return value != "Bearer null" and any(word in name.lower() for word in SECRET_WORDS)
+    return value != "Bearer null" and SECRET_WORD.search(name.lower()) is not None
 
 
 def may_be_secret(name: str, value: str) -> bool:
@@ -108,10 +108,13 @@ def redact_fields(value: Any, keys: list[str], name: str = "") -> Any:
 class Secrets(tuple[str, ...]):
     """Secret texts.  They are shown in no repr, so that a traceback with its local variables shows none of them."""
 
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return f"<{len(self)} secrets>"
+
+    @cached_property
+    def needles(self) -> tuple[bytes, ...]:
+        """What is looked for in a text without escapes: the secrets, and what base64 makes of them."""
+        return tuple(text.encode("utf-8", "surrogatepass") for text in (*self, *_base64_of(self)))
 
 
 def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> Secrets:
@@ -141,7 +144,7 @@ def secrets_of_client(
         named = [(_text(name).lower(), _text(value)) for name, value in getattr(headers, "raw", headers)]
         added += [value for name, value in named if (name, value) not in asked_for and may_be_secret(name, value)]
         added += [value for name, value in parse_qsl(urlsplit(str(url)).query) if is_secret_parameter(name)]
-    return forms_of([*secrets, *added]) if added else secrets
+    return _sorted({*secrets, *forms_of(added)}) if added else secrets
 
 
 def _text(data: bytes) -> str:
@@ -193,11 +196,16 @@ def _longest_first(values: Iterable[str]) -> Secrets:
                 user_and_password = b64decode(rest).decode(encoding)
                 parts += [user_and_password, user_and_password.partition(":")[2]]
         # The service may have undone the percent-encoding.
-        for part in [*parts, *map(unquote, parts)]:
+        for part in {*parts, *map(unquote, parts)}:
             if len(part) >= SHORTEST_SECRET:
                 # JSON may hold half of a surrogate pair, which UTF-8 refuses.
                 encoded = quote(part, safe="", errors="surrogatepass")
                 forms |= {part, encoded, json.dumps(part)[1:-1], part.replace("/", r"\/")}
+    return _sorted(forms)
+
+
+def _sorted(forms: Collection[str]) -> Secrets:
+    """Return these texts, the longest first."""
     return Secrets(sorted(forms, key=len, reverse=True))
 
 
@@ -235,7 +243,7 @@ def _base64_of(secrets: Iterable[str]) -> tuple[str, ...]:
         for before, first in enumerate((0, 2, 3)):
             text = b64encode(b"\0" * before + secret).decode().rstrip("=")
             found.add(text[first : -1 if (before + len(secret)) % 3 else None])
-    found |= {text.translate(URL_SAFE) for text in found}
+    found |= {text.replace("+", "-").replace("/", "_") for text in found}
     return tuple(sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True))
 
 
@@ -251,8 +259,7 @@ def readings(data: bytes) -> Iterator[bytes]:
 
 def _places(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:
     """Return the start and the end of each place in a text that says a secret, in order, none twice."""
-    secrets = tuple(secrets)
-    needles = [secret.encode("utf-8", "surrogatepass") for secret in secrets + _base64_of(secrets)]
+    needles = (secrets if isinstance(secrets, Secrets) else Secrets(secrets)).needles
     found: list[tuple[int, int]] = []
     # From each level of escapes, where the places of its text stood in the level before.
     places: list[tuple[list[int], list[int]]] = []
@@ -317,9 +324,11 @@ def _beginnings(said: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
 
     A short beginning counts up to dots or the very end; half of an escape may stand in between.
     """
+    start = said.find(secret[:SHORTEST_SECRET])
+    if start < 0:
+        return
     # A scheme like `Bearer` is no part of the secret.  The beginning of an escaped form is found without its escapes.
     enough = len(secret) if b"%" in secret[:LONGEST_BEGINNING] else secret.rfind(b" ") + 1 + LONGEST_BEGINNING
-    start = said.find(secret[:SHORTEST_SECRET])
     while start >= 0:
         end = start + SHORTEST_SECRET
         while end < len(said) and end - start < len(secret) and said[end] == secret[end - start]:
