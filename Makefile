@@ -33,7 +33,7 @@ help:
 	@echo "make format        rewrite the code with ruff"
 	@echo "make docs          make a site of the pages and of the reference of the API, in build/site"
 	@echo "make dist          build the sdist and the wheel in build/dist, check both, and run tests from the sdist"
-	@echo "make bench         measure what g4flite costs beside bare httpx; write the picture, and the table of examples/guides/speed.md"
+	@echo "make bench         measure what g4flite costs beside bare httpx; write the picture, and the tables of examples/guides/speed.md and README.md"
 	@echo "make bench-peers   install openai, anthropic, litellm and g4f, so that make bench measures them, too"
 	@echo "make bench-check   compare two minutes of measurements with the baseline; a worse figure fails nothing"
 	@echo "make bench-decode  measure what decoding costs without a socket, in microseconds an event of each protocol"
@@ -135,7 +135,7 @@ bench: $(VENV)/bench .venv-bench/core
 	@$(BIN)/python -m tests.benchmarks.run --json tests/benchmarks/results.json $(ARGS)
 	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
 	@$(BIN)/python -m tests.benchmarks.dashboard tests/benchmarks/traces.json tests/benchmarks/dashboard.svg
-	@$(BIN)/python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md
+	@$(BIN)/python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md README.md
 
 bench-peers: .venv-peers/core
 

@@ -73,14 +73,14 @@ def test_the_guide_on_speed_shows_sync_and_async_in_one_line_between_its_marks()
                   "versions": {"httpx": "0.28.1"}, "rounds": 5, "quick": False}  # fmt: skip
     results = {"conditions": conditions, "entries": pair}
     before = f"above\n{guide.BEGIN}\nold\n{guide.END}\nbelow\n"
-    after = guide.placed(before, results)
+    after = guide.placed(before, guide.BEGIN, guide.END, guide.speed(results))
     assert "times httpx's): OpenAI SSE, drip (sync / async) | 1 us / 4 us | 2 / 1 | 5 |" in after
     assert after.startswith("above\n")
     assert after.endswith(f"{guide.END}\nbelow\n")
     assert "old" not in after
-    assert guide.placed(after, results) == after
+    assert guide.placed(after, guide.BEGIN, guide.END, guide.speed(results)) == after
     with pytest.raises(ValueError, match="lacks the marks"):
-        guide.placed("nothing", results)
+        guide.placed("nothing", guide.BEGIN, guide.END, "")
 
 
 @rows("kind", ["~openai", "~ollama"])

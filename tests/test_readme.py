@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from g4flite.testing import Emulator, Script
-from tests.benchmarks import table
+from tests.benchmarks import guide
 from tests.blocks import ROOT, Block, blocks, environment
 from tests.conftest import SETTINGS, bare_environment
 
@@ -41,24 +40,7 @@ def test_the_line_of_the_founding_four_stands_in_the_readme() -> None:
 
 def test_the_table_of_the_readme_has_the_figures_that_were_measured() -> None:
     results = json.loads((ROOT / "tests" / "benchmarks" / "results.json").read_text())
-    entries = {(entry["section"], entry["row"]): entry for entry in results["entries"]}
-
-    def cells(section: str, row: str) -> list[str]:
-        entry = entries[section, row]
-        return [table.number(table.figure(entry, who)) for who in ("g4flite", "openai", "litellm", "g4f")]
-
-    shown = [
-        [cell.strip() for cell in line.split("|")[1:-1]] for line in README.read_text().splitlines() if "|" in line
-    ]
-    heads, _, *rows = shown
-    assert len(rows) == 8
-    assert [head.partition(" ")[2] for head in heads[2:]] == [
-        results["conditions"]["versions"][name] for name in ("openai", "litellm", "g4f")
-    ]
-    found = {row[0]: [re.sub("^not run$", "-", cell) for cell in row[1:]] for row in rows}
-    installed = zip(cells("Distributions installed", "installed"), cells("Installed", "installed"), strict=True)
-    assert found["installed distributions, MB"] == [", ".join(pair) for pair in installed]
-    first = cells("Time to first chunk", "fresh process, http")
-    assert found["first text of a fresh interpreter, times httpx's"] == first
-    cost = cells("CPU per chunk", "OpenAI SSE, one event an HTTP chunk, sync")
-    assert found["CPU per chunk in a `for` loop, times httpx's"] == cost
+    page = README.read_text()
+    assert guide.placed(page, guide.SUMMARY_BEGIN, guide.SUMMARY_END, guide.summary(results)) == page
+    assert sum(line.startswith("| ") for line in page.splitlines()) == 2 + 8
+    assert "|  |" not in page

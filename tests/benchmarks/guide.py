@@ -1,8 +1,8 @@
-"""Write the figures into the guide on speed, from the file that `run.py --json` has written.
+"""Write the figures into the guide on speed and the README, from the file that `run.py --json` has written.
 
-    python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md
+    python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md README.md
 
-They replace the text between two marks.
+They replace the text between two marks: in the guide all figures, in the README those of eight rows.
 """
 
 import json
@@ -15,6 +15,20 @@ from typing import Any
 from tests.benchmarks import table
 
 BEGIN, END = "<!-- speed: written by make bench -->", "<!-- speed ends -->"
+SUMMARY_BEGIN, SUMMARY_END = "<!-- figures: written by make bench -->", "<!-- figures end -->"
+# The rows of the README: what is said of a row, and the section and the row of its figures.
+SUMMARY = (
+    ("installed distributions", "Distributions installed", "installed"),
+    ("installed, MB", "Installed", "installed"),
+    ("import, ms", "Import", "import"),
+    ("first text of a fresh interpreter", "Time to first chunk", "fresh process, http"),
+    ("first text of a further call", "Time to first chunk", "warm call of one event"),
+    ("CPU per chunk, one every 400 us", "CPU per chunk", "OpenAI SSE, one event every 400 us"),
+    ("CPU per chunk, 500 streams in one event loop", "Many at once, CPU per chunk", "500 streams on one loop"),
+)
+SUMMARY_COLUMNS = ("g4flite", "openai", "litellm", "g4f")
+# What `claims.py` shows.
+CUT = ("an error", "no error", "an error", "not run")
 # The most rows of a section without a line for its title.
 SHORT = 2
 LEFT_OUT = ("Chunks a second", "Modules imported", "Inside", "Complete of")
@@ -71,18 +85,40 @@ def caption(conditions: dict[str, Any]) -> str:
     )
 
 
-def placed(page: str, results: dict[str, Any]) -> str:
-    """Return the guide with the figures between its marks, or raise `ValueError` if a mark is missing."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"the guide lacks the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{caption(results['conditions'])}\n\n{markdown(results['entries'])}\n{END}{after}"
+def summary(results: dict[str, Any]) -> str:
+    """Return the table of the README, with one line for sync and async."""
+    versions = results["conditions"]["versions"]
+    heads = [who if who == "g4flite" else f"{who} {versions.get(who, '')}".strip() for who in SUMMARY_COLUMNS]
+    lines = [f"| | {' | '.join(heads)} |", "| --- " * (len(heads) + 1) + "|"]
+    lines.append(f"| a reply that stops before its end | {' | '.join(CUT)} |")
+    for name, section, row in SUMMARY:
+        pair = merged(entry for entry in results["entries"] if entry["section"] == section).get(row, [])
+        cells = [joined(table.number(table.figure(entry, who)) for entry in pair) for who in SUMMARY_COLUMNS]
+        drivers = ", `for` / `async for`" if len(pair) > 1 else ""
+        times = " (times httpx's)" if pair and pair[0]["shown"] == "ratio" else ""
+        lines.append(f"| {name}{drivers}{times} | {' | '.join(re.sub('^-$', 'not run', cell) for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def placed(page: str, begin: str, end: str, text: str) -> str:
+    """Return the page with the text between its marks, or raise `ValueError` if a mark is missing."""
+    before, has_begin, rest = page.partition(begin)
+    _, has_end, after = rest.partition(end)
+    if not (has_begin and has_end):
+        raise ValueError(f"the page lacks the marks {begin} and {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def speed(results: dict[str, Any]) -> str:
+    """Return what stands between the marks of the guide on speed."""
+    return f"{caption(results['conditions'])}\n\n{markdown(results['entries'])}"
 
 
 def main() -> None:
-    source, page = map(Path, sys.argv[1:])
-    page.write_text(placed(page.read_text(), json.loads(source.read_text())))
+    source, page, readme = map(Path, sys.argv[1:])
+    results = json.loads(source.read_text())
+    page.write_text(placed(page.read_text(), BEGIN, END, speed(results)))
+    readme.write_text(placed(readme.read_text(), SUMMARY_BEGIN, SUMMARY_END, summary(results)))
 
 
 if __name__ == "__main__":
