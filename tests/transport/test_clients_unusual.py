@@ -12,6 +12,7 @@ import g4flite
 from g4flite._core import proxies
 from g4flite.testing import Emulator
 from tests.conftest import Driver
+from tests.conftest import httpx as library
 from tests.transport.test_clients_stale import in_turn, serving
 
 
@@ -21,7 +22,7 @@ def test_a_proxy_of_the_system_is_used_and_one_that_is_no_url_is_an_error(
     """On macOS and Windows; httpx asks for them if no variable of the environment speaks of proxies."""
     for variable in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(variable)
-    utils = sys.modules["httpx._utils"]
+    utils = sys.modules[f"{library.__name__}._utils"]
     monkeypatch.setattr(utils, "getproxies", lambda: {"http": server.url, "no": "exempt.test"})
     # The emulator is no proxy, but it sees the request.
     with pytest.raises(g4flite.NotFoundError):
