@@ -34,6 +34,7 @@ from .._core.response.ending import Ending
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
+from .._core.response.partial_calls import NOTHING
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
 from .._core.response.service_errors import KEPT, reported
@@ -313,9 +314,10 @@ class ChatReader:
         # The id and the media type of the audio, "" if none came.
         self._audio = self._sound = ""
         # The places of Groq's tools of which a call was given out.
-        self._ran = set[str]()
+        self._ran: frozenset[str] = NOTHING
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
-        self._said, self._message = set[str](), dict[str, Any]()
+        self._said: frozenset[str] = NOTHING
+        self._message = dict[str, Any]()
         # The ends of the text and of the reasoning that came in deltas; None before the first reasoning.
         self._text = Tail()
         self._thought: Tail | None = None
@@ -361,7 +363,7 @@ class ChatReader:
                 delta = self._unsaid(whole_of(choice))
             else:
                 if not self._said.issuperset(delta):
-                    self._said.update(key for key, value in delta.items() if value)
+                    self._said |= {key for key, value in delta.items() if value}
                 if choice.get("text"):
                     delta = self._with_text(delta, choice["text"])
                 if "message" in choice:
@@ -545,7 +547,7 @@ class ChatReader:
         place = name_of(tool.get("index")) or ""
         found = {key: value for key, value in tool.items() if key in OUTCOMES and value}
         if place not in self._ran:
-            self._ran.add(place)
+            self._ran |= {place}
             if len(self._ran) > MOST_TOOLS:
                 raise LimitError(f"the tools that the service has run are more than {MOST_TOOLS}")
             yield server_call(place, tool.get("type"), tool.get("arguments"))

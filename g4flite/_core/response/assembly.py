@@ -115,7 +115,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, scan_exactly
-from .partial_calls import Fragment, PartialCall, Readings, Slots, unclear, value_of
+from .partial_calls import NOTHING, Fragment, PartialCall, Readings, Slots, unclear, value_of
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -166,11 +166,10 @@ class ToolCalls:
         self._calls, self._first, self._closed = list[PartialCall](), 0, 0
         # The last call in each slot, and of all in the slot None; and the slots whose fragments are not read.
         self._slots: dict[str | int | None, PartialCall] = {}
-        # (Frozen sets, because most replies have no call: an empty one takes no memory.)
-        self._skipped = frozenset[str | int | None]()
+        self._skipped: frozenset[str | int | None] = NOTHING
         # The last call with each id, and the ids that were given out.
         self._by_id: dict[str, PartialCall] = {}
-        self._given = frozenset[str]()
+        self._given: frozenset[str] = NOTHING
         # What tells the calls apart, so far.
         self._seen = Readings()
         # The slots of the last fragment, if it had nothing but more of the last call's arguments.

@@ -39,13 +39,15 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..errors import MalformedReplyError
 from ..numbers import loads
 from .nesting import Nesting
 from .surrogates import SurrogatePairs
 
+# Stands for all empty sets of an open stream, each of which would take 216 bytes.
+NOTHING: Final = frozenset[Any]()
 # How an object begins, as far as it came.
 CLOSERS: Final = '"]} \n'
 OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
@@ -206,7 +208,7 @@ class Readings:
         self.frames = 0
         # Which of the three readings fit so far, and the slots of several calls.
         self.numbered = self.identified = self.in_order = True
-        self.shared = frozenset[str | int | None]()
+        self.shared: frozenset[str | int | None] = NOTHING
         # Whether each call began at a higher index than the one before, and the last index.
         self.rising, self.highest = True, -1
         # Whether a fragment stood in another slot than the beginning of its call: then slots say nothing.
@@ -214,8 +216,8 @@ class Readings:
         # Whether each call began with an id of its own; the ids of several calls; ids in fragments of a call with
         # another id.
         self.own_ids = True
-        self.repeated = frozenset[str]()
-        self.passing = frozenset[str]()
+        self.repeated: frozenset[str] = NOTHING
+        self.passing: frozenset[str] = NOTHING
         # Whether arguments of a call came that the call that began last could have, too.
         self.mixed = False
 

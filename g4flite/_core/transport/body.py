@@ -137,6 +137,8 @@ def past_h11_async(response: Any, tap: Tap | None = None) -> AsyncIterator[bytes
 def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[bytes]:
     """Yield the bytes of a body in sync.  Raises httpx's exceptions and the timers' errors."""
     decoder, data, network, timeout, failures, _ = source
+    # The stream may last longer than anybody needs them.
+    source = source._replace(first=b"")
     feed = decoder.feed if tap is None else tap.through(decoder.feed)
     try:
         if data:
@@ -158,7 +160,8 @@ class AsyncBody:
     """Does the same as `read`, in async.  No generator: trio and asyncio watch each one that is left suspended."""
 
     def __init__(self, source: Source, rest: AsyncIterator[bytes], tap: Tap | None) -> None:
-        self._source, self._first, self._rest, self._tap = source, source.first, rest, tap
+        # `_first` is given up once it is read.
+        self._source, self._first, self._rest, self._tap = source._replace(first=b""), source.first, rest, tap
         self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed)
 
     def __aiter__(self) -> "AsyncBody":
