@@ -3,10 +3,12 @@
 python -m tests.transport.test_body 1000000 7       # so many cases, by hand, from this seed
 """
 
+import itertools
 import random
 import ssl
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
@@ -163,11 +165,18 @@ def pieces_of(chance: random.Random) -> list[Any]:
     return pieces
 
 
+def broken_bodies() -> Iterator[list[Any]]:
+    """Yield a body that is cut behind each of its bytes, or goes wrong there."""
+    whole = b"1\r\na\r\n0c\r\nhello, world\r\n0\r\n\r\n"
+    for at in range(len(whole)):
+        yield [CHUNKED, whole[:at]]
+        yield [CHUNKED, whole[:at] + b"z", whole[at:]]
+
+
 def compare(cases: int, seed: int) -> Counter[str]:
-    """Return how many of these cases ended how.  Each must end the same, past h11 and by httpx."""
+    """Return how many of the broken bodies, and of so many by chance, ended how: the same past h11 and by httpx."""
     chance, ends = random.Random(seed), Counter[str]()
-    for _ in range(cases):
-        pieces = pieces_of(chance)
+    for pieces in itertools.chain(broken_bodies(), (pieces_of(chance) for _ in range(cases))):
         expected = read(pieces, False)
         assert read(pieces, True) == expected, pieces
         ends[expected if isinstance(expected, str) else str(expected[1])] += 1
@@ -176,20 +185,20 @@ def compare(cases: int, seed: int) -> Counter[str]:
 
 async def acompare(cases: int, seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(cases):
-        pieces = pieces_of(chance)
+    for pieces in itertools.chain(broken_bodies(), (pieces_of(chance) for _ in range(cases))):
         assert await aread(pieces, True) == await aread(pieces, False), pieces
 
 
-def test_a_body_past_h11_is_the_body_that_h11_reads(driver: Driver) -> None:
+@pytest.mark.parametrize("cases", [300, pytest.param(30_000, marks=pytest.mark.long)])
+def test_a_body_past_h11_is_the_body_that_h11_reads(cases: int, driver: Driver) -> None:
     if driver.name == "sync":
-        ends = compare(3000, 1)
+        ends = compare(cases, 1)
         # Each kind of end is among the cases.
         words = ["None", "incomplete chunked read", "malformed chunk footer", "illegal chunk header", "ReadTimeout"]
         words += ["illegal header line", "received 39 bytes, expected 40", "unexpectedly closed", "ReadError"]
         assert [word for word in words if not any(word in end for end in ends)] == []
     else:
-        driver.run(acompare, 500, 2)
+        driver.run(acompare, cases // 2, 2)
 
 
 def test_h11_reads_the_head_and_the_end_alone(
