@@ -8,19 +8,49 @@ An item takes pytest two milliseconds in all processes, which is as long as a st
 long, and its rows need nothing of their own but these values: they share the fixtures, and what was done to them.
 
 Each row runs, also behind one that failed.  Each that failed is named with its values and its traceback.
+
+The drivers of the fixture `driver` share a table out, if what its rows show is decided without I/O:
+
+    @rows("body", BODIES, shared=True)          # of three rows, one runs in sync, one on asyncio, one on trio
+    for split in share(SPLITS, driver): ...     # the same for a loop
+
+With EVERY_ROW=1, each row runs in each driver (make test-long).
 """
 
 import functools
 import inspect
+import os
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import pytest
 
+Row = TypeVar("Row")
+DRIVERS = ("sync", "asyncio", "trio")
 
-def rows(names: str | Sequence[str], table: Iterable[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Return a decorator that runs a test with each value of the table as `names`, or each tuple of values."""
+
+class Named(Protocol):
+    name: str
+
+
+def share(table: Iterable[Row], driver: Named, turn: int = 0) -> list[Row]:
+    """Return the rows of a table that this driver runs: the other two run the others.
+
+    With each turn, the drivers change places.
+    """
+    if "EVERY_ROW" in os.environ:
+        return list(table)
+    return list(table)[(DRIVERS.index(driver.name) + turn) % len(DRIVERS) :: len(DRIVERS)]
+
+
+def rows(
+    names: str | Sequence[str], table: Iterable[Any], *, shared: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that runs a test with each value of the table as `names`, or each tuple of values.
+
+    If the table is shared, the fixture `driver` has its share of the rows.
+    """
     table = [(row,) if isinstance(names, str) else tuple(row) for row in table]
     names = (names,) if isinstance(names, str) else tuple(names)
     assert table, "a table without rows tests nothing"
@@ -30,7 +60,7 @@ def rows(names: str | Sequence[str], table: Iterable[Any]) -> Callable[[Callable
         @functools.wraps(test)
         def run(**fixtures: Any) -> None:
             failed = list[str]()
-            for row in table:
+            for row in share(table, fixtures["driver"]) if shared else table:
                 values = dict(zip(names, row, strict=True))
                 try:
                     test(**fixtures, **values)

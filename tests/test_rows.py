@@ -4,7 +4,8 @@ import inspect
 
 import pytest
 
-from tests.rows import rows
+from tests.conftest import Driver
+from tests.rows import DRIVERS, rows, share
 
 
 def test_each_row_runs_with_the_fixtures_and_each_that_failed_is_named() -> None:
@@ -62,3 +63,21 @@ def test_a_wrong_table_is_refused_where_it_is_written() -> None:
         rows(("a", "b"), [(1,)])
     with pytest.raises(AssertionError, match="does not take all of"):
         rows("b", [1])(lambda a: None)
+
+
+def test_drivers_share_a_table_out_and_run_every_row_if_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVERY_ROW", raising=False)
+    ran = []
+
+    @rows("a", range(5), shared=True)
+    def test(a: int, driver: Driver) -> None:
+        ran.append((a, driver.name))
+
+    drivers = [Driver(name) for name in DRIVERS]
+    for driver in drivers:
+        test(driver=driver)
+    assert sorted(ran) == [(0, "sync"), (1, "asyncio"), (2, "trio"), (3, "sync"), (4, "asyncio")]
+    assert [share("ab", driver) for driver in drivers] == [["a"], ["b"], []]
+    assert [share("ab", driver, turn=4) for driver in drivers] == [["b"], [], ["a"]]
+    monkeypatch.setenv("EVERY_ROW", "1")
+    assert [share("ab", driver) for driver in drivers] == [["a", "b"]] * 3

@@ -40,7 +40,7 @@ def test_a_404_or_405_names_its_url_and_what_is_wrong_with_the_base_url(
     assert f"; {said}: set base_url= to {server.url}{right} (URL {error.url})" in str(error)
 
 
-@rows(("name", "path", "said", "right"), STRICT)
+@rows(("name", "path", "said", "right"), STRICT, shared=True)
 def test_the_emulator_answers_a_wrong_path_by_404_and_the_mended_one_by_text(
     name: str, path: str, said: str, right: str, driver: Driver, server: Emulator
 ) -> None:

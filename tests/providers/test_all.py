@@ -11,7 +11,7 @@ import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
 from g4flite.testing import Emulator, Problem, Script
 from tests.conftest import Driver
-from tests.rows import rows
+from tests.rows import rows, share
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
 DIALECTS = ["openrouter", "groq", "deepseek", "mistral", "huggingface", "pollinations", "together", "xai",
@@ -102,7 +102,7 @@ def bare(items: list[Any]) -> tuple[str, str, list[ToolCall]]:
 def test_the_same_conversation_streams_from_every_provider(name: str, driver: Driver, service: Emulator) -> None:
     call, spec = settings(name, service), providers.find(name)
     whole: Any = None
-    for split in (None, 7, 3, 2, 1):
+    for split in (None, *share((7, 3, 2, 1), driver)):
         service.script = Script(split=split, dialect=HABITS.get(name))
         items = driver.events(name, MESSAGES, tools=TOOLS, **call)
         assert service.exchanges[-1].problem is None
@@ -128,7 +128,7 @@ def test_the_same_conversation_streams_from_every_provider(name: str, driver: Dr
     assert spec.name == stream.provider
 
 
-@rows("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS, shared=True)
 def test_a_plain_loop_yields_the_answer_s_text_alone(name: str, driver: Driver, service: Emulator) -> None:
     chunks = driver.collect(name, "Hi", **settings(name, service))
     assert "".join(chunks).strip() == TEXT
@@ -300,7 +300,7 @@ def test_a_finish_reason_has_its_common_name(name: str, reason: str, service: Em
     assert stream.finish_reason == reason
 
 
-@rows("name", PROTOCOLS + DIALECTS)
+@rows("name", PROTOCOLS + DIALECTS, shared=True)
 def test_a_reply_that_is_cut_off_is_truncated(name: str, driver: Driver, service: Emulator) -> None:
     call = settings(name, service)
     service.reply = lambda messages: iter(["one ", "two ", "three"])

@@ -9,6 +9,7 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
 from tests.providers.test_all import HABITS, settings
+from tests.rows import share
 
 NAMES = ["openai", "openai-responses", "gemini", "ollama", "cohere", "vllm", "openai-compatible"]
 PIECES = ["\u00c6 ", "13 \u00b0 ", "so"]
@@ -28,7 +29,7 @@ def test_each_piece_of_text_has_its_logprobs(name: str, wanted: Any, driver: Dri
         wanted = True
     call = settings(name, server)
     server.reply = lambda messages: PIECES
-    for split in (None, 7, 1):
+    for split in share((None, 7, 1), driver):
         server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None), split=split)
         events = [item for item in driver.events(name, "Hi", logprobs=wanted, **call) if isinstance(item, str | Native)]
         texts = [item for item in events if isinstance(item, str)]

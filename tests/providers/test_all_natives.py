@@ -290,7 +290,7 @@ def test_content_of_other_kinds_comes_as_events(form: str) -> None:
     assert items[-1] == "done"
 
 
-@rows("form", TABLE)
+@rows("form", TABLE, shared=True)
 def test_an_answer_of_other_content_alone_is_no_complete_empty_answer(
     form: str, driver: Driver, server: Emulator
 ) -> None:

@@ -284,7 +284,7 @@ def call(name: str, server: Emulator, body: bytes, split: int | None = None, **h
 LABELS = ["application/json", "application/json; charset=utf-8", "text/html; charset=utf-8", "text/plain", ""]
 
 
-@rows("label", LABELS)
+@rows("label", LABELS, shared=True)
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_wrong_content_type_costs_no_answer(name: str, label: str, driver: Driver, server: Emulator) -> None:
     """palantir/foundry-dev-tools#195, April 2025"""
@@ -305,7 +305,7 @@ def test_a_wrong_content_type_costs_no_answer(name: str, label: str, driver: Dri
     ("text/html", b'{"error": "no such key"}\n', "no such key"),
     ("text/html", b'{"error": "no such key"}', "no such key"), ("text/html", b"x" * 40_000, "the reply is text/html"),
     ("text/html", b" " * 40_000 + b"data: x", "the reply is text/html"),
-])  # fmt: skip
+], shared=True)  # fmt: skip
 def test_a_web_page_and_an_error_stay_errors(
     name: str, label: str, body: bytes, said_so: str, driver: Driver, server: Emulator
 ) -> None:
@@ -321,7 +321,7 @@ def test_a_page_that_cannot_be_inflated_is_a_page(driver: Driver, server: Emulat
             driver.collect("openai", "Hi", **arguments)
 
 
-@rows("coding", ["none", "utf-8", "UTF8, none", "identity", "plain-text"])
+@rows("coding", ["none", "utf-8", "UTF8, none", "identity", "plain-text"], shared=True)
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_coding_that_is_none_costs_no_answer(name: str, coding: str, driver: Driver, server: Emulator) -> None:
     body = body_of(name, PLAIN[name])

@@ -12,7 +12,7 @@ from g4flite._core import numbers
 from g4flite._core.request import build, make_call
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
-from tests.rows import rows
+from tests.rows import rows, share
 
 HI = {"role": "user", "content": "Hi"}
 MARK = "a-value-of-its-own"
@@ -204,7 +204,7 @@ def test_each_row_of_the_table_holds_in_every_driver(name: str, driver: Driver, 
     server.script = Script(status=418, body="read")
     key = "k" if "{api_key}" in str(providers.find(name).headers) else None
     model = None if providers.find(name).models else "m"
-    for case, (_, messages, tools) in CASES.items():
+    for case, (_, messages, tools) in share(CASES.items(), driver):
         options = {"tools": tools} if tools else {}
         said, asked = refused(lambda m=messages, t=tools: body(name, m, t)), server.connections  # type: ignore[misc]
         with pytest.raises((g4flite.StatusError, g4flite.UsageError)) as caught:

@@ -15,7 +15,7 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, TOOLS, settings
 from tests.providers.test_all_outgoing import body
-from tests.rows import rows
+from tests.rows import rows, share
 
 HI = {"role": "user", "content": "Hi"}
 SYSTEM = {"role": "system", "content": "Be brief."}
@@ -111,7 +111,7 @@ def test_what_is_sent_is_not_refused(name: str, driver: Driver, server: Emulator
     call = settings(name, server)
     server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
     with driver.one_client() as client:
-        for case, (messages, refused) in CASES.items():
+        for case, (messages, refused) in share(CASES.items(), driver):
             before = server.connections
             if name in LENIENT and refused >= LATE:
                 server.script = Script(dialect="litellm")
@@ -235,9 +235,7 @@ def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, serv
     server.reply = lambda messages: "Hello"
     call = settings(name, server) | {"tools": TOOLS}
     server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
-    for names, refusing, taking, options, said_ in TABLE:
-        if name not in names.split():
-            continue
+    for _, refusing, taking, options, said_ in share([row for row in TABLE if name in row[0].split()], driver):
         for model in refusing.split():
             before = server.connections
             with pytest.raises(g4flite.OptionError) as caught:
@@ -250,13 +248,12 @@ def test_what_a_model_refuses_is_refused_by_name(name: str, driver: Driver, serv
             assert refused_by_the_service(name, server, model, asked), (model, options)
         for model in taking.split():
             assert "".join(driver.collect(name, "Hi", **call | {"model": model}, **options)) == "Hello", model
-    for wanted, model, options in TAKEN:
-        if wanted == name:
-            asked = call | {"model": model} | options
-            assert "".join(driver.collect(name, "Hi, in JSON", **asked)) == "Hello", (model, options)
+    for _, model, options in share([row for row in TAKEN if row[0] == name], driver):
+        asked = call | {"model": model} | options
+        assert "".join(driver.collect(name, "Hi, in JSON", **asked)) == "Hello", (model, options)
 
 
-@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "mistral", "groq"])
+@rows("name", ["openai", "openai-responses", "anthropic", "gemini", "cohere", "mistral", "groq"], shared=True)
 @rows("option", ["temperature", "top_p", "max_tokens"])
 def test_an_option_below_zero_is_refused(name: str, option: str, driver: Driver, server: Emulator) -> None:
     server.reply = lambda messages: "Hello"
@@ -419,7 +416,7 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 def test_the_schema_of_a_function_goes_out_as_an_object_with_properties(driver: Driver, server: Emulator) -> None:
     for given, sent in PARAMETERS:
-        for name in PROTOCOLS + DIALECTS:
+        for name in share(PROTOCOLS + DIALECTS, driver):
             server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
             tools = [{"type": "function", "function": {"name": "now", "parameters": given}}]
             driver.collect(name, "Hi", tools=tools, **settings(name, server))

@@ -19,7 +19,7 @@ from g4flite._core.response.assembly import MOST_CALLS, Pieces, ToolCalls
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, sse
-from tests.rows import rows
+from tests.rows import rows, share
 
 # A fragment, or the fragments of one frame.
 Fragment = Any
@@ -511,7 +511,7 @@ FORMS = {
 
 @pytest.mark.parametrize("forms", FORMS)
 def test_all_forms_are_read_alike_from_a_stream(forms: str, driver: Driver, server: Emulator) -> None:
-    for row in FORMS[forms]:
+    for row in share(FORMS[forms], driver):
         frames = [frame if isinstance(frame, list) else [frame] for frame in row]
         deltas = [
             [{"index": slot, "id": (*rest, NONE)[0],

@@ -108,7 +108,7 @@ def call(name: str, server: Emulator, script: Script) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", WIRES)
-@rows("form", COMPLETE)
+@rows("form", COMPLETE, shared=True)
 def test_an_answer_ends_where_its_protocol_ends(name: str, form: str, driver: Driver, server: Emulator) -> None:
     pieces = COMPLETE[form](WIRES[name])
     for split in (None, 3):
@@ -121,7 +121,7 @@ def test_an_answer_ends_where_its_protocol_ends(name: str, form: str, driver: Dr
 
 @rows("reset", [False, True])
 @pytest.mark.parametrize("name", WIRES)
-@rows("form", BROKEN_OFF)
+@rows("form", BROKEN_OFF, shared=True)
 def test_an_answer_that_breaks_off_behind_its_reason_is_whole_if_no_content_was_under_way(
     name: str, form: str, reset: bool, driver: Driver, server: Emulator
 ) -> None:

@@ -9,6 +9,7 @@ from g4flite._core.response.reasons import REASONS
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, read, said, sse
+from tests.rows import share
 
 TABLE = {
     "stop": "stop eos end_turn stop_sequence COMPLETE STOP STOP_SEQUENCE eos_token REASON_STOP completed compaction",
@@ -30,7 +31,7 @@ def test_each_word_has_its_reason(reason: str) -> None:
 
 @pytest.mark.parametrize("reason", TABLE)
 def test_each_word_has_its_reason_in_each_driver(reason: str, driver: Driver, server: Emulator) -> None:
-    for word in TABLE[reason].split():
+    for word in share(TABLE[reason].split(), driver):
         body = sse(said("a"), chunk(finish_reason=word), DONE)
         server.script = Script(body=body, headers={"content-type": "text/event-stream"})
         try:

@@ -31,7 +31,7 @@ def server() -> Iterator[Emulator]:
         yield emulator
 
 
-@rows(("quirk", "protocol"), FORMS)
+@rows(("quirk", "protocol"), FORMS, shared=True)
 def test_calls_come_out_whole(quirk: str, protocol: str, driver: Driver, server: Emulator) -> None:
     name = PROVIDERS.get(protocol, protocol)
     url = server.url + ("/v1" if name.startswith("openai") else "")
@@ -54,7 +54,7 @@ def test_calls_come_out_whole(quirk: str, protocol: str, driver: Driver, server:
         assert driver.stream.partial == "Look: "
 
 
-@rows(("quirk", "protocol"), UNCLEAR)
+@rows(("quirk", "protocol"), UNCLEAR, shared=True)
 def test_calls_that_cannot_be_told_apart_are_an_error(
     quirk: str, protocol: str, driver: Driver, server: Emulator
 ) -> None:

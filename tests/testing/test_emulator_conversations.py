@@ -19,6 +19,7 @@ from g4flite import providers, tool_result
 from g4flite.testing import Emulator, Exchange, Hidden, Reasoning, Script, ToolCall
 from g4flite.testing.exchange import decide
 from tests.conftest import Driver, httpx
+from tests.rows import share
 from tests.splits import SPLITS
 
 TOOL = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object", "properties": {}}}}
@@ -148,7 +149,7 @@ def user(question: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", WITH_TOOLS)
 def test_a_conversation_with_tools_goes_on_at_every_split(name: str, talk: Talk) -> None:
-    for split in SPLITS:
+    for split in share(SPLITS, talk.driver):
         talk.start(split)
         called = talk.ask(name, user("What time is it?"))
         answered = talk.answer_calls(name)
@@ -179,7 +180,7 @@ SWITCHES = [
 
 @pytest.mark.parametrize("first", SWITCHES)
 def test_another_provider_goes_on_with_the_conversation_and_says_what_is_left_out(first: str, talk: Talk) -> None:
-    for place, other in enumerate(name for name in SWITCHES if name != first):
+    for place, other in share(enumerate(name for name in SWITCHES if name != first), talk.driver):
         # Each provider's first switch comes in pieces of one size.  Small pieces take most of this test's time.
         talk.start(None if place else SPLITS[SWITCHES.index(first) % len(SPLITS)])
         talk.ask(first, user("What time is it?"))

@@ -31,7 +31,7 @@ from g4flite.testing import (
 from g4flite.testing.dialects import DIALECTS
 from tests.conftest import Driver
 from tests.open_protocols import WHOLE, WIRES, ask, emulate, hear, hear_whole, last
-from tests.rows import rows
+from tests.rows import rows, share
 from tests.splits import SPLITS
 from tests.testing.sockets import mistaken
 
@@ -109,7 +109,7 @@ def joined(items: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("row", ROWS)
 def test_a_reply_is_read_as_it_was_said_and_goes_back(row: str, driver: Driver, server: Emulator) -> None:
     name, base, dialect, said, expected = ROWS[row]
-    for split in SPLITS:
+    for split in share(SPLITS, driver):
         server.reply = lambda _: said
         server.script = Script(dialect=dialect, split=split)
         call: dict[str, Any] = {"model": "m", "base_url": server.url + base, "api_key": "key"}

@@ -39,7 +39,7 @@ def replayed(driver: Driver, path: Path, *args: Any, **kwargs: Any) -> list[str]
 
 @replayable
 @pytest.mark.heavy
-@rows("fault", FAULTS)
+@rows("fault", FAULTS, shared=True)
 def test_each_fault_is_the_same_when_it_is_replayed(
     fault: str, driver: Driver, server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,7 @@ FORMS = [(quirk, protocol) for quirk, by in {**END_QUIRKS, **EXTRA_QUIRKS, **WHO
          for protocol in by]  # fmt: skip
 
 
-@rows(("quirk", "protocol"), FORMS)
+@rows(("quirk", "protocol"), FORMS, shared=True)
 def test_the_answer_of_every_form_is_whole(quirk: str, protocol: str, driver: Driver, server: Emulator) -> None:
     name = PROVIDERS[protocol]
     text = "Sun\tny" if quirk == "control_characters" else "Sunny"

@@ -291,20 +291,23 @@ def test_connect_starts_anew_for_the_connection_that_replaces_a_stale_one_and_fi
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "reset"])
-def test_every_call_succeeds_at_a_server_that_closes_right_after_each_response(reset: bool, driver: Driver) -> None:
+@pytest.mark.parametrize("calls", [50, pytest.param(1000, marks=pytest.mark.long)])
+def test_every_call_succeeds_at_a_server_that_closes_right_after_each_response(
+    calls: int, reset: bool, driver: Driver
+) -> None:
     async def aread() -> list[str]:
         async with client:
-            return [await client.stream("Hi").atext() for _ in range(200)]
+            return [await client.stream("Hi").atext() for _ in range(calls)]
 
     with Emulator(script=Script(hangup=True, reset=reset)) as server:
         client = g4flite.Client("cromicle", base_url=server.url, retries=0)
         if driver.name == "sync":
             with client:
-                texts = [client.stream("Hi").text() for _ in range(200)]
+                texts = [client.stream("Hi").text() for _ in range(calls)]
         else:
             texts = driver.run(aread)
-        assert texts == ["You said: Hi"] * 200
-        assert server.connections >= 200
+        assert texts == ["You said: Hi"] * calls
+        assert server.connections >= calls
 
 
 def test_a_closed_stream_replaces_nothing_and_no_attempt_replaces_connections_without_end() -> None:

@@ -70,7 +70,7 @@ QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "e
           "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
 
 
-@rows("quirk", QUIRKS)
+@rows("quirk", QUIRKS, shared=True)
 @pytest.mark.parametrize("provider", [*STREAMS, "ollama"])
 def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
     driver: Driver, server: Emulator, provider: str, quirk: str
@@ -99,6 +99,7 @@ def test_an_error_in_the_stream_that_is_no_event_of_the_protocol_is_raised(
         'data: {"object": "error", "message": "Slow down, try again in 10ms", "code": 429}\n\n',
         'data: {"base_resp": {"status_code": 1002, "status_msg": "rate limit exceeded, try again in 10ms"}}\n\n',
     ],
+    shared=True,
 )
 @pytest.mark.parametrize("provider", STREAMS)
 def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
@@ -119,7 +120,7 @@ def test_an_error_before_the_first_text_is_retried_by_the_rules_of_a_status(
         ('{"error": {"message": "the GPU is on fire", "type": "odd"}}', g4flite.ProviderError),
     ],
 )
-@rows("form", ["data: {}", "data: {}\n", "{}", "event: error\ndata: {}\n", "lines"])
+@rows("form", ["data: {}", "data: {}\n", "{}", "event: error\ndata: {}\n", "lines"], shared=True)
 @pytest.mark.parametrize("provider", STREAMS)
 def test_an_error_is_raised_though_it_is_the_last_thing_before_a_cut(
     driver: Driver, server: Emulator, provider: str, form: str, error: str, kind: type[Exception], reset: bool
@@ -159,7 +160,7 @@ def scripts(escape: str) -> list[Script]:
     ]
 
 
-@rows("number", range(len(scripts("x"))))
+@rows("number", range(len(scripts("x"))), shared=True)
 @pytest.mark.parametrize("escape", ESCAPES, ids=ascii)
 def test_a_message_is_one_printable_line(driver: Driver, server: Emulator, escape: str, number: int) -> None:
     server.script = scripts(escape)[number]
