@@ -32,10 +32,47 @@ Captured = pytest.CaptureFixture[str]
 Run = Callable[..., tuple[int, str, str]]
 
 
+# They stand for all files of the package, which take ten times as long to copy.
+SOME = """
+    __init__.py __main__.py client.py py.typed _core/errors.py _core/events.py _core/headers.py _core/messages.py
+    _core/options.py _core/stream.py _core/response/framing.py providers/__init__.py providers/gemini.py
+    providers/gprochat.py providers/openai.py server/checks.py testing/__init__.py testing/script.py apps/cli.py
+""".split()
+
+
 @pytest.fixture(autouse=True)
 def _in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(vendor, "today", lambda: "2026-02-03")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of some files."""
+    source = tmp_path_factory.mktemp("small") / "g4flite"
+    for name in SOME:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(PACKAGE / name, source / name)
+    (source.parent / "LICENSE").write_bytes(LICENCE)
+    return source
+
+
+@pytest.fixture(autouse=True)
+def _small_package(request: pytest.FixtureRequest, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the small package stand for the package, unless the test has the fixture `whole`."""
+    if "whole" not in request.fixturenames:
+        stand_for_the_package(small, monkeypatch)
+
+
+@pytest.fixture
+def whole() -> Path:
+    """The package itself."""
+    return PACKAGE
+
+
+def stand_for_the_package(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a folder be copied in place of the package, whose modules can still be imported."""
+    monkeypatch.setattr(g4flite, "__path__", [str(source), str(PACKAGE)])
 
 
 @pytest.fixture
@@ -76,13 +113,13 @@ def copied_from(package: Path, *, testing: bool = False) -> dict[str, bytes]:
 def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The package a version later: a file has changed, a file is gone, and each folder has a new file."""
     source = tmp_path / "newer" / "g4flite"
-    shutil.copytree(PACKAGE, source, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(vendor.package(), source)
     (source.parent / "LICENSE").write_bytes(LICENCE)
     (source / "_core/errors.py").write_text('"""Other errors."""\n')
     (source / "providers" / "gprochat.py").unlink()
     for name in ("new.py", "_core/new.py", "providers/new.py", "server/new.py", "testing/new.py", "apps/new.py"):
         (source / name).write_text('"""New."""\n')
-    monkeypatch.setattr(g4flite, "__path__", [str(source)])
+    stand_for_the_package(source, monkeypatch)
     monkeypatch.setattr(vendor, "__version__", "0.2.0")
     return source
 
@@ -91,7 +128,7 @@ def newer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @KINDS
-def test_a_copy_holds_its_part_of_the_package_and_a_list_of_hashes(kind: list[str], run: Run) -> None:
+def test_a_copy_holds_its_part_of_the_package_and_a_list_of_hashes(kind: list[str], run: Run, whole: Path) -> None:
     code, out, err = run(*kind)
     files = contents(COPY)
     assert (code, err) == (0, "")
@@ -102,11 +139,11 @@ def test_a_copy_holds_its_part_of_the_package_and_a_list_of_hashes(kind: list[st
     if kind:
         assert lines.pop(0) == "# with testing"
     assert lines == [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in sorted(files.items())]
-    assert files == copied_from(PACKAGE, testing=bool(kind))
+    assert files == copied_from(whole, testing=bool(kind))
 
 
 @KINDS
-def test_a_copy_holds_these_folders_and_no_command_line(kind: list[str], run: Run) -> None:
+def test_a_copy_holds_these_folders_and_no_command_line(kind: list[str], run: Run, whole: Path) -> None:
     run(*kind)
     folders = {path.name for path in COPY.iterdir() if path.is_dir()}
     assert folders == {"_core", "providers", *(("server", "testing") if kind else ())}
@@ -131,7 +168,7 @@ def test_nothing_is_copied_without_the_licence(newer: Path, run: Run) -> None:
     assert f"the licence of this package is missing from {newer.parent}" in err
 
 
-def test_a_copy_imports_no_other_package_than_httpx_and_anyio(run: Run) -> None:
+def test_a_copy_imports_no_other_package_than_httpx_and_anyio(run: Run, whole: Path) -> None:
     known = {"httpx", "anyio", *sys.stdlib_module_names}
     # pytest is there if the plugin is loaded, the others if the caller has chosen a SOCKS proxy.
     known |= {"pytest", "socksio"}
@@ -235,10 +272,10 @@ def test_an_update_brings_the_new_version_of_what_was_copied(
 def test_a_copy_of_the_core_can_be_given_the_testing_part(flags: list[str], run: Run, copied: Path) -> None:
     code, out, _ = run(*flags, "--with", "testing")
     files = contents(copied)
-    added = len(files) - 1 - len(copied_from(PACKAGE))
+    added = len(files) - 1 - len(copied_from(vendor.package()))
     assert (code, out) == (0, f"{COPY}: version {g4flite.__version__}, {added} files written, 0 removed\n")
     assert b"# date 2026-02-03\n# with testing\n" in files.pop("VENDORED")
-    assert files == copied_from(PACKAGE, testing=True)
+    assert files == copied_from(vendor.package(), testing=True)
     for again in (["--check"], ["--update"], ["--update", "--with", "testing"], []):
         assert run(*again)[0] == 0
         assert len(contents(copied)) == len(files) + 1
@@ -333,11 +370,11 @@ def test_a_name_that_cannot_be_imported_is_refused(folder: str, run: Run) -> Non
 
 
 @pytest.mark.parametrize("folder", [PACKAGE, PACKAGE / "mine", PACKAGE / "providers" / ".." / "mine"])
-def test_a_folder_inside_the_package_is_refused(folder: Path, run: Run) -> None:
+def test_a_folder_inside_the_package_is_refused(folder: Path, run: Run, whole: Path) -> None:
     code, _, err = run(folder=folder)
     assert (code, err.startswith(f"g4flite: error: {folder} ")) == (2, True)
     assert err.endswith("lies inside the package itself; name a folder of your project\n")
-    assert not (PACKAGE / "mine").exists()
+    assert not (whole / "mine").exists()
 
 
 # A list that is damaged
