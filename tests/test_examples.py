@@ -22,9 +22,11 @@ from tests.conftest import bare_environment
 from tests.rows import rows
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
-# These run in this process.
+# These run in this process, and ask the server that BASE_URL names.
 HERE = ("approval", "bot", "bot_async", "chat_bot", "custom_signer", "notebook", "pdf", "structured", "thread_pool")
-APART = [path for path in EXAMPLES if path.stem not in (*HERE, "web_service")]
+# A process takes a second; so two stand for those that could run in one of their own.
+APART = ("cromicle", "demo")
+ALSO_HERE = [path.stem for path in EXAMPLES if path.stem not in (*HERE, *APART, "web_service")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
 # No model server of this machine is asked.
 NOBODY = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in LOCAL}
@@ -67,24 +69,25 @@ def run(name: str) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("path", APART, ids=lambda path: path.stem)
-def test_an_example_runs_in_a_process_of_its_own(path: Path, server: Emulator) -> None:
-    server.keys = False
+@pytest.mark.parametrize("name", APART)
+def test_an_example_runs_in_a_process_of_its_own(name: str) -> None:
+    command = [sys.executable, "-W", "error", str(EXAMPLES[0].with_name(f"{name}.py"))]
     environment = {**bare_environment(), "NO_PROXY": "127.0.0.1"}
-    environment |= NOBODY | {"G4FLITE_LLAMACPP_BASE_URL": f"{server.url}/v1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)], capture_output=True, text=True, timeout=120, env=environment
-    )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
-    for text in PRINTS[path.stem]:
+    for text in PRINTS[name]:
         assert text in done.stdout
 
 
-@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize("name", [*HERE, *ALSO_HERE])
 def test_an_example_runs_in_this_process(
-    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    name: str, server: Emulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    server.keys = False
     monkeypatch.delenv("BASE_URL", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for variable, value in (NOBODY | {"G4FLITE_LLAMACPP_BASE_URL": f"{server.url}/v1"}).items():
+        monkeypatch.setenv(variable, value)
     run(name)
     printed, complaints = capsys.readouterr()
     for text in PRINTS[name]:
