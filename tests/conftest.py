@@ -114,17 +114,17 @@ class Driver:
         return self._portal.call(work, *args) if self._portal else anyio.run(work, *args, backend=self.name)
 
     @contextmanager
-    def one_client(self) -> Iterator[Any]:
+    def one_client(self, **kwargs: Any) -> Iterator[Any]:
         """Yield a client that keeps its connections, on an event loop that goes on, for the many streams of a table.
 
         A stream with a client and an event loop of its own takes twice the time.
         """
         if self.name == "sync":
-            with self.client() as client:
+            with self.client(**kwargs) as client:
                 yield client
             return
         with start_blocking_portal(self.name) as portal:
-            self._portal, client = portal, self.client()
+            self._portal, client = portal, self.client(**kwargs)
             try:
                 yield client
             finally:

@@ -10,7 +10,8 @@ import pytest
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
 from g4flite.testing import Emulator, Problem, Script
-from tests.conftest import Driver
+from tests.conftest import Driver, httpx
+from tests.no_socket import Wire
 from tests.rows import rows, share
 
 PROTOCOLS = ["openai", "openai-responses", "anthropic", "gemini", "ollama", "cohere"]
@@ -270,7 +271,7 @@ NAMELESS = [
 @rows("name", [*PROTOCOLS, *HABITS])
 @rows("kind", CLASSES)
 def test_a_problem_has_its_class_as_a_status_and_inside_a_reply(name: str, kind: str, service: Emulator) -> None:
-    call = settings(name, service)
+    call = settings(name, service) | {"client": httpx.Client(transport=Wire(service))}
     service.script = Script(problem=kind, dialect=HABITS.get(name))
     by_status = failure(name, call)
     assert isinstance(by_status, g4flite.StatusError)

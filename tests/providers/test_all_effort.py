@@ -12,7 +12,8 @@ import g4flite
 from g4flite import providers
 from g4flite._core.takes import EFFORTS
 from g4flite.testing import Emulator, Script
-from tests.conftest import Driver
+from tests.conftest import Driver, httpx
+from tests.no_socket import Wire
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, settings
 
 # The fields that may stand for the option.
@@ -130,7 +131,7 @@ def sent(server: Emulator) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", PROTOCOLS + DIALECTS)
 def test_an_effort_goes_out_or_is_refused(name: str, server: Emulator) -> None:
-    call = settings(name, server)
+    call = settings(name, server) | {"client": httpx.Client(transport=Wire(server))}
     server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
     rows = [(model, fields) for row, models, fields in TABLE if row == name for model in models.split()]
     assert rows
@@ -138,14 +139,14 @@ def test_an_effort_goes_out_or_is_refused(name: str, server: Emulator) -> None:
         for given in VALUES:
             asked = {**call, "model": model, "reasoning_effort": given}
             wanted = fields.get(given)
-            before = server.connections
+            before = len(server.exchanges)
             if wanted is None:
                 with pytest.raises(g4flite.OptionError, match=rf"^{name}: .*reasoning_effort=") as caught:
                     g4flite.stream(name, "Hi", **asked)
                 assert repr(model) in str(caught.value) or "at least 1024 tokens" in str(caught.value)
                 advised = {level for level in EFFORTS if repr(level) in str(caught.value).partition("pass ")[2]}
                 assert advised <= fields.keys(), (model, given)
-                assert server.connections == before
+                assert len(server.exchanges) == before
                 continue
             answer = g4flite.stream(name, "Hi", **asked)
             assert answer.text() == "You said: Hi", (model, given)

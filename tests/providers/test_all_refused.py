@@ -13,6 +13,7 @@ import g4flite
 from g4flite import providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
+from tests.no_socket import Wire
 from tests.providers.test_all import DIALECTS, HABITS, PROTOCOLS, TOOLS, settings
 from tests.providers.test_all_outgoing import body
 from tests.rows import rows, share
@@ -110,18 +111,17 @@ def test_what_is_sent_is_not_refused(name: str, driver: Driver, server: Emulator
     server.reply = lambda messages: "Hello"
     call = settings(name, server)
     server.script = Script(dialect=HABITS.get(name, "openai" if name == "openai" else None))
-    with driver.one_client() as client:
+    with driver.one_client(transport=Wire(server)) as client:
         for case, (messages, refused) in share(CASES.items(), driver):
-            before = server.connections
+            before = len(server.exchanges)
             if name in LENIENT and refused >= LATE:
                 server.script = Script(dialect="litellm")
             if name in refused:
-                # Without the client, so that a request would need a new connection.
                 with pytest.raises(g4flite.MessagesError) as caught:
-                    driver.collect(name, messages, tools=TOOLS, **call)
+                    driver.collect(name, messages, tools=TOOLS, client=client, **call)
                 assert str(caught.value).startswith(f"{name}: "), case
                 assert any(word in str(caught.value) for word in ("message", "system")), case
-                assert server.connections == before, case
+                assert len(server.exchanges) == before, case
             else:
                 assert "".join(driver.collect(name, messages, tools=TOOLS, client=client, **call)) == "Hello", case
                 assert server.exchanges[-1].problem is None, case

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,8 @@ import g4flite
 from g4flite import providers, tool_result
 from g4flite.testing import Emulator, Exchange, Hidden, Reasoning, Script, ToolCall
 from g4flite.testing.exchange import decide
-from tests.conftest import Driver, httpx
+from tests.conftest import Driver
+from tests.no_socket import Wire
 from tests.rows import share
 from tests.splits import SPLITS
 
@@ -68,40 +69,6 @@ def answer(messages: list[dict[str, Any]]) -> Iterator[Any]:
         return
     yield "I look."
     yield from (ToolCall("", "clock", arguments) for arguments in ARGUMENTS)
-
-
-class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):  # type: ignore[misc, name-defined, unused-ignore]
-    """The emulator without a socket, which takes most of the time of a reply that comes byte by byte."""
-
-    def __init__(self, emulator: Emulator) -> None:
-        self.emulator = emulator
-
-    def handle_request(self, request: Any) -> Any:
-        return self.answered(request, request.read())
-
-    async def handle_async_request(self, request: Any) -> Any:
-        return self.answered(request, await request.aread())
-
-    def answered(self, request: Any, body: bytes) -> Any:
-        headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-        path = request.url.raw_path.decode()
-        exchange = Exchange(method=request.method, path=path, headers=headers, body=body)
-        response = decide(exchange, self.emulator.policy(), None)
-        self.emulator.exchanges.append(exchange)
-        pieces = list(self.emulator.script.blocks(response.body))
-        return httpx.Response(response.status, headers=response.headers, stream=Body(pieces))
-
-
-class Body(httpx.SyncByteStream, httpx.AsyncByteStream):  # type: ignore[misc, name-defined, unused-ignore]
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.pieces)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self.pieces:
-            yield piece
 
 
 class Talk:
