@@ -21,7 +21,7 @@ help:
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
-	@echo "make test-long     kill a batch 200 times, ask 20,000 rows of a service that fails, cut streams at many more places"
+	@echo "make test-long     kill a batch 200 times, ask 20,000 rows of a service that fails, read more bodies and cuts, all rows in all drivers"
 	@echo "make test-gateway  run the official clients of OpenAI, Anthropic, Google and Ollama against the gateway"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
@@ -83,8 +83,9 @@ test-clients: $(CLIENTS)/npm-clients
 
 test-long: $(VENV)/tools
 	@echo "== the tests that take minutes each"
-	@$(BIN)/python -m pytest -q -m long
-	@GATEWAY_CUTS=1 $(BIN)/python -m pytest -q tests/apps/test_gateway_call.py
+	@$(BIN)/python -m pytest -q -n 4 --dist worksteal -m long
+	@echo "== the suite, each row of a shared table in each driver (five minutes)"
+	@EVERY_ROW=1 $(BIN)/python -m pytest -q -n 4 --dist worksteal
 
 test-gateway: $(CLIENTS)/tools
 	@echo "== official clients, against the gateway before the emulator"

@@ -14,8 +14,8 @@ from g4flite.providers import responses
 from tests.providers.frames import chunk, read, sse
 from tests.rows import rows
 
-LIMIT = 2**18
-LONG = "a" * 20_000
+LIMIT = 2**17
+LONG = "a" * 10_000
 
 
 def named(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
@@ -71,7 +71,7 @@ FLOODS: dict[str, tuple[str, Callable[[int], Any]]] = {
 @rows("flood", FLOODS)
 def test_what_a_reader_keeps_is_bounded(flood: str) -> None:
     name, frame = FLOODS[flood]
-    assert kept_by(name, frame, 300 if len(sse(frame(0))) > len(LONG) else 4 * MOST_CALLS) < 3 * LIMIT
+    assert kept_by(name, frame, 150 if len(sse(frame(0))) > len(LONG) else 4 * MOST_CALLS) < 3 * LIMIT
 
 
 def test_the_length_of_a_signature_counts_while_its_block_is_open() -> None:
@@ -85,9 +85,9 @@ def test_the_length_of_a_signature_counts_while_its_block_is_open() -> None:
 
     spec = providers.find("anthropic")
     with pytest.raises(LimitError, match="the signatures of the reply are longer than max_frame allows"):
-        list(spec.parser(LIMIT).feed(sse(*signed(20, 20_000))))
-    items = spec.parser(LIMIT).feed(sse(*signed(10, 20_000) * 3))
-    assert [len(i.value["signature"]) for i in items if isinstance(i, TurnState) and i.value] == [200_000] * 3
+        list(spec.parser(LIMIT).feed(sse(*signed(20, 10_000))))
+    items = spec.parser(LIMIT).feed(sse(*signed(10, 10_000) * 3))
+    assert [len(i.value["signature"]) for i in items if isinstance(i, TurnState) and i.value] == [100_000] * 3
 
 
 def test_the_number_of_asides_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
