@@ -9,7 +9,7 @@ from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import BEGIN, DONE, STOP, chunk, read, said, sse
 from tests.providers.test_all import HABITS, settings
-from tests.rows import share
+from tests.rows import rows, share
 
 NAMES = ["openai", "openai-responses", "gemini", "ollama", "cohere", "vllm", "openai-compatible"]
 PIECES = ["\u00c6 ", "13 \u00b0 ", "so"]
@@ -23,7 +23,7 @@ def tokens(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("wanted", [True, 2, False])
+@rows("wanted", [True, 2, False])
 def test_each_piece_of_text_has_its_logprobs(name: str, wanted: Any, driver: Driver, server: Emulator) -> None:
     if name == "cohere" and wanted == 2:
         wanted = True

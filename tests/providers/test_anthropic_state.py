@@ -17,6 +17,7 @@ from g4flite.testing import Emulator, Reasoning, Script
 from tests.conftest import Driver
 from tests.providers.frames import read, sse
 from tests.providers.test_all_turns import QUESTION, sent, turn_of
+from tests.rows import rows
 from tests.splits import SPLITS
 
 KEY = "sk-ant-s3cret-s3cret"
@@ -91,14 +92,14 @@ TURNS = [
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: "-".join(block["type"] for block in turn))
-@pytest.mark.parametrize("split", SPLITS)
+@rows("split", SPLITS)
 def test_a_turn_goes_back_as_it_came(turn: list[Any], split: int, server: Emulator) -> None:
     server.script = script(*turn, split=split)
     chat = Conversation("anthropic", model="claude-sonnet-4-5", base_url=server.url, api_key=KEY, max_rounds=2)
     # The server calls a tool each time.
     with chat, pytest.raises(g4flite.LimitError):
         chat.say("A coat?").text()
-    body = json.loads(server.exchanges[1].body)
+    body = json.loads(server.exchanges[-1].body)
     assert body["messages"][1] == {"role": "assistant", "content": turn}
 
 

@@ -18,7 +18,7 @@ from tests.rows import rows
 from tests.splits import SPLITS, cut, pieces
 
 BOM = b"\xef\xbb\xbf"
-at_every_split = pytest.mark.parametrize("size", SPLITS)
+at_every_split = rows("size", SPLITS)
 
 
 class Event(NamedTuple):
@@ -85,7 +85,7 @@ def test_format_field_event(size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("field", [b"event", b"event:", b"event: "])
+@rows("field", [b"event", b"event:", b"event: "])
 def test_format_field_event_empty(field: bytes, size: int) -> None:
     events = decode(ServerSentEvents(2**20), cut(b"event:test\n" + field + b"\ndata:data\n\n", size))
     assert events == [("", b"data", "")]
@@ -109,7 +109,7 @@ def test_format_field_id_2(size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("field", [b"id", b"id:", b"id: "])
+@rows("field", [b"id", b"id:", b"id: "])
 def test_format_field_id_3(field: bytes, size: int) -> None:
     """An empty id clears the last event id."""
     stream = b"id:1\ndata:a\n\ndata:b\n" + field + b"\n\ndata:c\n\n"
@@ -118,7 +118,7 @@ def test_format_field_id_3(field: bytes, size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("value", [b"\0\0", b"a\0", b"\0a"])
+@rows("value", [b"\0\0", b"a\0", b"\0a"])
 def test_format_field_id_null(value: bytes, size: int) -> None:
     stream = b"id:1\nid:" + value + b"\ndata:hello\n\n"
     assert decode(ServerSentEvents(2**20), cut(stream, size)) == [("", b"hello", "1")]
@@ -143,7 +143,7 @@ def test_format_field_retry(size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("value", [b"1000x", b"1 000", b"-1", b"+1", b"1.5", b" 1", "\u0663".encode(), b"9" * 5000])
+@rows("value", [b"1000x", b"1 000", b"-1", b"+1", b"1.5", b" 1", "\u0663".encode(), b"9" * 5000])
 def test_format_field_retry_bogus(value: bytes, size: int) -> None:
     decoder = ServerSentEvents(2**20)
     assert decode(decoder, cut(b"retry:3000\nretry: " + value + b"\ndata:x\n\n", size)) == [("", b"x", "")]
@@ -151,7 +151,7 @@ def test_format_field_retry_bogus(value: bytes, size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("field", [b"retry", b"retry:", b"retry: "])
+@rows("field", [b"retry", b"retry:", b"retry: "])
 def test_format_field_retry_empty(field: bytes, size: int) -> None:
     decoder = ServerSentEvents(2**20)
     assert decode(decoder, cut(field + b"\ndata:test\n\n", size)) == [("", b"test", "")]
@@ -197,7 +197,7 @@ def test_format_utf_8(size: int) -> None:
 
 
 @at_every_split
-@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b"\r\n", b"\n\n"])
+@rows("end", [b"", b"\n", b"\r", b"\r\n", b"\n\n"])
 def test_the_last_event_comes_out_without_its_blank_line(end: bytes, size: int) -> None:
     decoder = ServerSentEvents(2**20)
     events = decode(decoder, cut(b"data: 1\n\nevent: e\nid: 7\ndata: 2" + end, size))
@@ -210,7 +210,7 @@ def test_a_stream_that_ends_without_data_gives_no_event(rest: bytes) -> None:
     assert decode(ServerSentEvents(2**20), cut(rest, 1)) == []
 
 
-@pytest.mark.parametrize("end", [b"\n\n", b"\r\r", b"\n\r", b"\r\n\r", b"\r\n\n"])
+@rows("end", [b"\n\n", b"\r\r", b"\n\r", b"\r\n\r", b"\r\n\n"])
 @at_every_split
 def test_an_event_comes_out_as_soon_as_its_last_byte_is_fed(end: bytes, size: int) -> None:
     """A CR at the end of a feed ends its line at once; an LF at the start of the next feed belongs to that CR."""
@@ -234,7 +234,7 @@ def test_an_event_of_several_lines_is_found_among_events_of_one_line() -> None:
     assert list(ServerSentEvents(2**20).feed(stream)) == events
 
 
-@pytest.mark.parametrize(
+@rows(
     "stream",
     [
         b"data: 12345\n\n",
@@ -362,7 +362,7 @@ LAYOUTS: list[dict[str, Any]] = [{}, {"indent": 2}, {"separators": (",", ":")}, 
 
 
 @at_every_split
-@pytest.mark.parametrize("layout", LAYOUTS)
+@rows("layout", LAYOUTS)
 def test_the_elements_of_an_array_come_out_whole(layout: dict[str, Any], size: int) -> None:
     data = json.dumps(VALUES, **layout).encode()
     assert [json.loads(element) for element in elements(data, cut(data, size))] == VALUES
@@ -385,7 +385,7 @@ def test_an_element_comes_out_as_soon_as_its_last_byte_is_fed(data: bytes, last:
     assert list(decoder.close()) == [("", b"")]
 
 
-@pytest.mark.parametrize(
+@rows(
     ("data", "expected"),
     [
         (b"", []),
@@ -417,7 +417,7 @@ def test_an_empty_feed_changes_nothing() -> None:
     assert [list(decoder.feed(data)) for data in (b'["\\', b"", b'"', b"", b'"')] == [[], [], [], [], [("", b'"\\""')]]
 
 
-@pytest.mark.parametrize(
+@rows(
     "rest",
     [b'{"a":123456}]', b'"123456789"', b"1" * 11 + b",", b"[" * 11, b'"\\\\\\\\\\\\\\\\\\\\', b"1" + b" " * 10 + b"]"],
 )
