@@ -422,7 +422,7 @@ def test_a_secret_of_other_letters_is_found_in_its_escapes() -> None:
 
 
 def test_a_long_text_of_escapes_is_searched_in_linear_time() -> None:
-    text = (rb'{"text": "\u4e2d\/%2f&amp;' + KEY.encode() + b' sk-a/b+c..."}') * 20_000
+    text = (rb'{"text": "\u4e2d\/%2f&amp;' + KEY.encode() + b' sk-a/b+c..."}') * 10_000
     start = time.monotonic()
     assert KEY.encode() not in redact_bytes(text, forms_of([KEY]))
     assert time.monotonic() - start < 30

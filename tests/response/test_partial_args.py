@@ -117,6 +117,6 @@ def test_the_arguments_are_bounded() -> None:
 
 def test_many_pieces_of_one_text_take_linear_time() -> None:
     call = PartialArgs(10**8)
-    for _ in range(200_000):
+    for _ in range(100_000):
         call.add({"partialArgs": [text("$.a", "0123456789")]})
-    assert len(call.arguments()["a"]) == 2_000_000
+    assert len(call.arguments()["a"]) == 1_000_000

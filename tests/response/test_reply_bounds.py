@@ -52,10 +52,14 @@ def floods() -> dict[str, tuple[Script, str, str]]:
     }  # fmt: skip
 
 
+# Of the floods, asyncio and trio have a half each: what reads them is the same.
+SHARES = {"sync": slice(None), "asyncio": slice(0, None, 2), "trio": slice(1, None, 2)}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux alone")
-@pytest.mark.parametrize("driver", ["sync", "asyncio", "trio"])
+@pytest.mark.parametrize("driver", SHARES)
 def test_a_flood_takes_less_than_64_mib_of_memory(driver: str) -> None:
-    table = floods()
+    table = dict(list(floods().items())[SHARES[driver]])
     with ExitStack() as stack:
         urls = [stack.enter_context(Emulator(script=script)).url for script, _, _ in table.values()]
         command = [sys.executable, "-c", CODE, driver, *urls]
