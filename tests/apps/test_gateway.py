@@ -41,12 +41,12 @@ class Keys:
     def __init__(self) -> None:
         self.known = {"sk-anna": Key("anna"), "sk-bert": Key("bert", ("openai",))}
         self.refusal: Exception | None = None
-        self.reserved, self.settled = list[tuple[str, float]](), list[tuple[int, float]]()
+        self.reserved, self.settled = list[tuple[str, float | None]](), list[tuple[int, float]]()
 
     def find(self, secret: str) -> Key | None:
         return self.known.get(secret)
 
-    def reserve(self, name: str, dollars: float) -> int:
+    def reserve(self, name: str, dollars: float | None) -> int:
         if self.refusal:
             raise self.refusal
         self.reserved.append((name, dollars))
@@ -94,7 +94,8 @@ def http() -> Iterator[httpx.Client]:
     ("responses", "/v1/v1/v1/responses"), ("anthropic", "/messages"), ("anthropic", "/anthropic/v1/messages?beta=true"),
     ("ollama", "/v1/api/chat"), ("gemini", "/models/any:streamGenerateContent?alt=sse"),
     ("gemini", "/v1beta/v1beta/models/any:streamGenerateContent?alt=sse"),
-    ("gemini", "/v1/models/any:streamGenerateContent?alt=sse&alt=json"),
+    ("gemini", "/v1/models/any:streamGenerateContent?alt=sse&alt=json"), ("chat", "//v1//chat/completions"),
+    ("gemini", "/v1beta/models/Qwen%2FQwen3:8b:streamGenerateContent?alt=sse"),
 ])  # fmt: skip
 def test_a_base_url_may_be_pasted_in_several_ways(wire: str, path: str, keyless: str, http: httpx.Client) -> None:
     response = http.post(keyless + path, json=WIRES[wire].question("any", "Hello"))
@@ -113,13 +114,16 @@ def test_gemini_answers_in_an_array_without_sse(keyless: str, http: httpx.Client
 def test_the_model_of_the_star_is_the_one_that_was_asked_for(
     keyless: str, service: Emulator, http: httpx.Client
 ) -> None:
-    http.post(f"{keyless}/v1/chat/completions", json=WIRES["chat"].question("llama3.2", "Hello"))
-    assert service.exchanges[-1].model == "llama3.2"
+    for name in ("llama3.2", "Qwen/Qwen3:8b"):
+        http.post(f"{keyless}/v1/chat/completions", json=WIRES["chat"].question(name, "Hello"))
+        assert service.exchanges[-1].model == name
+        response = http.post(f"{keyless}/v1beta/models/{name}:generateContent", json=WIRES["gemini"].question("", "Hi"))
+        assert (service.exchanges[-1].model, response.json()["modelVersion"]) == (name, name)
 
 
 @rows(("method", "path", "status"), [
     ("HEAD", "/", 200), ("GET", "/", 200), ("GET", "/health", 200), ("HEAD", "/v1/models", 200),
-    ("GET", "/api/ps", 200),
+    ("GET", "/api/ps", 200), ("HEAD", "/v1", 200), ("HEAD", "/anthropic/v1/", 200), ("GET", "/v1/models/m:8b", 404),
     ("GET", "/api/version", 200), ("OPTIONS", "/v1/messages", 204), ("GET", "/v1/models/nope", 404),
     ("DELETE", "/v1/messages", 405), ("POST", "/nope", 404), ("GET", "/v1/embeddings", 404),
 ])  # fmt: skip
@@ -141,6 +145,8 @@ def test_an_unknown_path_is_told_in_the_form_of_its_wire(
     response = http.post(keyless + path, json={})
     assert response.status_code == 404
     assert path in WIRES[wire].told(response.json())
+    if wire == "chat":
+        assert response.json()["error"]["code"] is None
 
 
 def test_one_list_of_models_serves_openai_and_anthropic(keyless: str, http: httpx.Client) -> None:
@@ -244,10 +250,15 @@ def test_each_call_is_reserved_and_settled(locked: tuple[str, Keys], http: httpx
 @rows(("refusal", "status", "code", "after"), [
     (RefusedError("budget"), 429, "insufficient_quota", None),
     (RefusedError("rate", 2.5), 429, "rate_limit_exceeded", "2.5"),
-    (RefusedError("revoked"), 401, "invalid_api_key", None),
+    (RefusedError("revoked"), 401, "invalid_api_key", None), (RefusedError("price"), 403, None, None),
 ])  # fmt: skip
 def test_a_key_that_may_not_ask_now_is_refused(
-    refusal: RefusedError, status: int, code: str, after: str | None, locked: tuple[str, Keys], http: httpx.Client
+    refusal: RefusedError,
+    status: int,
+    code: str | None,
+    after: str | None,
+    locked: tuple[str, Keys],
+    http: httpx.Client,
 ) -> None:
     url, keys = locked
     keys.refusal = refusal
@@ -275,6 +286,11 @@ def test_an_unknown_model_is_404_with_the_names_that_there_are(locked: tuple[str
     )
     assert response.status_code == 404
     assert "openai-responses" in response.json()["error"]["message"]
+    # Whose key has models of its own is told of no other.
+    narrow = http.post(
+        f"{url}/v1/messages", json=WIRES["anthropic"].question("nope", "Hi"), headers={"x-api-key": "sk-bert"}
+    )
+    assert (narrow.status_code, "openai" in narrow.text) == (403, False)
 
 
 def test_no_more_calls_run_than_may_and_none_begins_while_the_gateway_stops(http: httpx.Client) -> None:
@@ -286,7 +302,8 @@ def test_no_more_calls_run_than_may_and_none_begins_while_the_gateway_stops(http
         yield "Hello"
 
     with Emulator(slow) as service:
-        app = Gateway({"m": [client("openai", service)]}, max_streams=1)
+        lines = list[JSON]()
+        app = Gateway({"m": [client("openai", service)]}, max_streams=1, log=lines.append)
         with served(app) as url:
             body = WIRES["chat"].question("m", "Hello", stream=False)
             first: list[httpx.Response] = []
@@ -297,7 +314,9 @@ def test_no_more_calls_run_than_may_and_none_begins_while_the_gateway_stops(http
             assert (full.status_code, full.headers["retry-after"]) == (503, "1")
             app.draining = True
             assert "stop" in http.post(f"{url}/v1/chat/completions", json=body).json()["error"]["message"]
-            assert http.get(f"{url}/health").status_code == 503
+            health = http.get(f"{url}/health")
+            assert (health.status_code, health.json()) == (503, {"status": "stopping"})
+            assert [(line["status"], line["outcome"]) for line in lines] == [(503, "failed")] * 2
             release.set()
             thread.join()
             assert first[0].json()["choices"][0]["message"]["content"] == "Hello"

@@ -157,7 +157,7 @@ def test_a_failure_before_the_first_text_has_its_status_and_the_form_of_the_wire
             assert provider in WIRES[wire].told(response.json())
             assert "sk-upstream" not in response.text
             line = place.line(response)
-            assert (line["outcome"], line["status"]) == ("failed", None)
+            assert (line["outcome"], line["status"]) == ("failed", response.status_code)
             assert provider in line["error"]
 
 
@@ -193,6 +193,13 @@ def test_a_cut_upstream_never_becomes_a_complete_answer(wire: str, provider: str
         else:
             assert WIRES[wire].ended(response.text), (cut, response.text)
             assert WIRES[wire].said(response.text) == whole, cut
+        # The same for an answer that is not streamed, of which nothing is sent before its end.
+        response = place.ask(wire, provider, stream=False)
+        if response.status_code == 200:
+            assert WIRES[wire].whole(response.json()) == whole, cut
+        else:
+            assert response.status_code >= 500
+            assert WIRES[wire].told(response.json())
 
 
 def test_the_next_provider_is_asked_if_one_fails_before_its_first_text(place: Place) -> None:
@@ -306,11 +313,20 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
     ("anthropic", {"top_k": 3}, 400, "top_k"),
     ("anthropic", {"metadata": {"user_id": "me"}}, 200, "user"),
     ("generate", {"suffix": "x"}, 400, "suffix"),
+    ("ollama", {"options": {"num_ctx": 9, "seed": 1}}, 200, "left out of the request: options.num_ctx"),
+    ("gemini", {"generationConfig": {"topK": 3, "seed": 1}}, 200, "left out of the request: generationConfig.topK"),
+    ("gemini", {"tools": [{"googleSearch": {}}]}, 200, "tools.googleSearch"),
+    ("gemini", {"generationConfig": {"candidateCount": 2}}, 400, "generationConfig.candidateCount"),
+    ("anthropic", {"tools": [{"name": "f", "input_schema": {"type": "object"}, "input_examples": []}]}, 200,
+     "left out of the request: tools.input_examples"),
+    ("responses", {"reasoning": {"context": "auto"}}, 200, "left out of the request: reasoning.context"),
 ])  # fmt: skip
 def test_what_cannot_be_carried_is_refused_or_noted(
     wire: str, more: dict[str, Any], status: int, part: str, place: Place
 ) -> None:
-    response = place.ask(wire, "ollama", **more)
+    # No wire here is the provider's own.
+    provider = "openai" if wire == "ollama" else "ollama"
+    response = place.ask(wire, provider, **more)
     assert response.status_code == status, response.text
     line = place.line(response)
     if status == 400:
@@ -406,21 +422,61 @@ async def asked_over(app: Gateway, send: Any) -> list[Any]:
 
 @rows("backend", ["asyncio", "trio"])
 def test_a_server_that_says_so_of_a_client_that_has_gone_is_heard(backend: str) -> None:
-    lines = list[dict[str, Any]]()
+    lines, release = list[dict[str, Any]](), threading.Event()
 
     async def gone(_: object) -> None:
         raise OSError("the client has gone")
 
+    def slow(_: object) -> Iterator[str]:
+        release.wait(30)
+        yield "Hello"
+
     async def run() -> None:
         async with client("ollama", service) as one:
-            app = Gateway({"ollama": [one]}, log=lines.append)
+            app = Gateway({"ollama": [one]}, log=lines.append, keep_alive=0.05)
             await asked_over(app, gone)
             # A websocket is nothing that the gateway knows.
             await app({"type": "websocket"}, gone, gone)
+            # The sign of life is the first that is sent.
+            service.reply = slow
+            await asked_over(app, gone)
+            release.set()
 
     with Emulator() as service:
         anyio.run(run, backend=backend)
-    assert [line["outcome"] for line in lines] == ["left"]
+    assert [line["outcome"] for line in lines] == ["left", "left"]
+
+
+@rows("backend", ["asyncio", "trio"])
+def test_a_sign_of_life_that_waits_for_a_slow_reader_is_sent_before_the_answer(backend: str) -> None:
+    release, sent = threading.Event(), list[Any]()
+
+    def slow(_: object) -> Iterator[str]:
+        release.wait(30)
+        yield "Hello"
+
+    async def run() -> None:
+        read = anyio.Event()
+
+        async def send(message: Any) -> None:
+            if not sent and not read.is_set():
+                # The head waits, and meanwhile the answer comes.
+                release.set()
+                with anyio.move_on_after(0.3):
+                    await read.wait()
+                read.set()
+            sent.append(message)
+
+        async with client("ollama", service) as one:
+            await asked_over(Gateway({"ollama": [one]}, keep_alive=0.05), send)
+
+    with Emulator(slow) as service:
+        anyio.run(run, backend=backend)
+    assert sent[0]["type"] == "http.response.start"
+    text = b"".join(message.get("body", b"") for message in sent).decode()
+    assert text.startswith(": alive")
+    assert WIRES["chat"].said(text) == "Hello"
+    assert WIRES["chat"].ended(text)
 
 
 def test_a_hint_that_the_provider_refuses_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

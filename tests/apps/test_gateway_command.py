@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from g4flite import UsageError
 from g4flite.__main__ import main
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.apps.gateway.command import reload
+from g4flite.apps.gateway.http import LOOPBACK
 from g4flite.testing import Emulator
 from tests.rows import rows
 
@@ -105,6 +107,7 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+HOSTS = 'origins = ["https://b.test"]\nhosts = ["b.test", "[::2]"]\n'
 TOML = """
 keys = "keys.sqlite"
 [models.fast]
@@ -156,8 +159,22 @@ def test_a_wrong_file_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     file = tmp_path / "gateway.toml"
     file.write_text("nonsense")
     app = Gateway({})
-    asyncio.run(reload(app, str(file)))
+    asyncio.run(reload(app, Namespace(config=str(file))))
     assert "the gateway goes on as before" in capsys.readouterr().err
+
+
+def test_what_is_read_again_is_all_of_the_file_but_its_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "gateway.toml"
+    given = Namespace(config=str(file), keys=None, origin=["https://a.test"], hostname=["Own.test"], log_content=False)
+    file.write_text(TOML.replace("{url}", "http://127.0.0.1:9").replace("keys =", HOSTS + "keys ="))
+    app = Gateway({})
+    asyncio.run(reload(app, given))
+    assert (app.origins, app.hosts) == ({"https://a.test", "https://b.test"}, LOOPBACK | {"own.test", "::2", "b.test"})
+    assert app.log is not None
+    app.log({"a": 1})
+    assert (tmp_path / "calls.jsonl").read_text() == '{"a": 1}\n'
+    assert "another file of keys counts from the next start on" in capsys.readouterr().err
+    asyncio.run(app.aclose())
 
 
 def test_it_serves_until_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:

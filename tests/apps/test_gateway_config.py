@@ -135,7 +135,7 @@ GOOD = '\n[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
         ("[models]", ", line 1: models: there is no model"),
         ("a = 1\nb = = 2", " is no TOML: Invalid value (at line 2, column 5)"),
         ("key = 1" + GOOD, ", line 1: there is no field 'key' (did you mean 'keys'?)"),
-        ("zzz = 1" + GOOD, ", line 1: there is no field 'zzz'; there are models, providers, keys, origins, log"),
+        ("zzz = 1" + GOOD, ", line 1: there is no field 'zzz'; there are models, providers, keys, origins, hosts, log"),
         ("keys = 1" + GOOD, ", line 1: keys must be a text, not a whole number"),
         ('\n\nkeys = ""' + GOOD, ", line 3: keys is empty; name a file, or leave keys out"),
         ("models = 3", ", line 1: models must be a table, not a whole number"),
@@ -151,6 +151,8 @@ GOOD = '\n[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
         ('origins = ["https://A.example"]' + GOOD, ", line 1: origins: 'https://A.example' is no origin"),
         ('origins = ["ftp://a.example"]' + GOOD, ", line 1: origins: 'ftp://a.example' is no origin"),
         ("origins = [1]" + GOOD, ", line 1: origins: 1 is no origin"),
+        ("hosts = [1]" + GOOD, ", line 1: hosts: 1 is no name of a host"),
+        ('hosts = ["a.example:80"]' + GOOD, """, line 1: hosts: 'a.example:80' is no name of a host; write it like"""),
         # A model.
         ("[models.fast]\n", ', line 1: models.fast: provider must be a name or a list of names, like ["'),
         ("[models.m]\nprovider = []", ", line 2: models.m: provider must be a name or a list of names"),

@@ -201,6 +201,15 @@ def test_so_many_calls_begin_in_any_minute(store: Store, clock: Clock) -> None:
     assert caught.value.retry_after == 20.0
 
 
+def test_a_key_with_a_budget_may_not_spend_what_nobody_knows(store: Store) -> None:
+    store.add("anna", budget=5)
+    store.add("bert")
+    with pytest.raises(KeyRefusedError, match="the price of this model is not known") as caught:
+        store.reserve("anna", None)
+    assert caught.value.reason == "price"
+    store.settle(store.reserve("bert", None), 0)
+
+
 def test_calls_that_ended_a_minute_ago_leave_nothing_behind(store: Store, clock: Clock) -> None:
     store.add("anna")
     for _ in range(5):

@@ -13,7 +13,7 @@ import pytest
 from g4flite import Client, LimitError, TruncatedStreamError, providers
 from g4flite._core.events import Finish
 from g4flite.apps.gateway.asgi import Gateway
-from g4flite.apps.gateway.passing import Parser, Raw, is_whole, wire_of
+from g4flite.apps.gateway.passing import Parser, Raw, WholeParser, is_count, is_whole, takes_usage_option, wire_of
 from g4flite.apps.gateway.upstream import Upstream
 from g4flite.apps.gateway.wires import ANTHROPIC, CHAT
 from g4flite.testing import Emulator, Problem, Reasoning, Script, ToolCall
@@ -29,10 +29,12 @@ class Place:
     def __init__(self, service: Emulator, url: str, http: httpx.Client, log: queue.Queue[dict[str, Any]]) -> None:
         self.service, self.url, self.http, self.log = service, url, http, log
 
-    def ask(self, wire: str, *, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
+    def ask(
+        self, wire: str, *, headers: dict[str, str] | None = None, stream: bool = True, **more: Any
+    ) -> httpx.Response:
         name = SAME[wire]
-        body = WIRES[wire].question(name, "Hello", **more)
-        return self.http.post(WIRES[wire].url(self.url, name), json=body, headers=headers)
+        body = WIRES[wire].question(name, "Hello", stream=stream, **more)
+        return self.http.post(WIRES[wire].url(self.url, name, stream=stream), json=body, headers=headers)
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +57,14 @@ def place(shared: Place) -> Iterator[Place]:
         shared.log.get()
 
 
-def direct(place: Place, wire: str, *, model: str = "m") -> str:
+def direct(place: Place, wire: str, *, model: str = "m", stream: bool = True) -> str:
     """Return what the service itself answers."""
     path = {"chat": "/v1", "responses": "/v1"}.get(wire, "")
     headers = {"authorization": "Bearer k", "x-goog-api-key": "k", "anthropic-version": "2023-06-01"}
-    body = WIRES[wire].question(model, "Hello")
-    if wire == "chat":
+    body = WIRES[wire].question(model, "Hello", stream=stream)
+    if wire == "chat" and stream:
         body["stream_options"] = {"include_usage": True}
-    url = WIRES[wire].url(place.service.url, model)
+    url = WIRES[wire].url(place.service.url, model, stream=stream)
     assert path in url
     return place.http.post(url, json=body, headers=headers).text
 
@@ -92,6 +94,64 @@ def test_the_answer_comes_as_the_service_sent_it(wire: str, place: Place) -> Non
     assert without_times(place.ask(wire, **more).text) == without_times(direct(place, wire))
     line = place.log.get(timeout=10)
     assert (line["outcome"], line["tokens"], line["completion_tokens"]) == ("complete", "counted", 2)
+    whole = place.ask(wire, stream=False)
+    assert without_times(whole.text) == without_times(direct(place, wire, stream=False))
+    assert whole.headers["content-type"] == "application/json"
+    line = place.log.get(timeout=10)
+    assert (line["outcome"], line["tokens"], line["completion_tokens"]) == ("complete", "counted", 2)
+
+
+def test_an_unknown_field_of_a_whole_answer_passes(place: Place) -> None:
+    message = {"role": "assistant", "content": "Hi", "extra_content": {"google": {"thought_signature": "SIG"}}}
+    body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "odd": [1]}
+    place.service.script = Script(body=json.dumps(body), headers={"content-type": "application/json", "x-own": "1"})
+    response = place.ask("chat", stream=False)
+    assert (response.json(), "x-own" in response.headers) == (body, False)
+
+
+@rows(("body", "status", "said"), [
+    ('{"error": {"message": "no sk-upstream", "code": 429, "type": "rate_limit_exceeded"}}', 429, "no ***"),
+    ('{"choices": [{"index": 0, "message": {"content": "Hi"', 502, "no JSON object"),
+    ("[]", 502, "no JSON object"), ("{}", 502, "no answer"),
+])  # fmt: skip
+def test_a_whole_answer_that_is_none_is_an_error(body: str, status: int, said: str, place: Place) -> None:
+    place.service.script = Script(body=body, headers={"content-type": "application/json"})
+    response = place.ask("chat", stream=False)
+    assert (response.status_code, said in response.json()["error"]["message"]) == (status, True), response.text
+
+
+def test_comments_are_left_out_and_what_follows_them_is_not(place: Place) -> None:
+    body = EVENT % b"One" + b"\n\n: alive\n" + EVENT % b" two" + b"\r\n\r\n: a\r\n: b\r\n" + EVENT % b" three"
+    place.service.script = Script(body=body + b"\n\n" + LAST + b"\n\n")
+    text = place.ask("chat").text
+    assert (WIRES["chat"].said(text), "alive" in text) == ("One two three", False)
+
+
+def test_a_field_of_a_wrong_type_is_refused_by_the_service(place: Place) -> None:
+    for options in ("x", [1]):
+        response = place.ask("chat", stream_options=options)
+        assert (response.status_code, "stream_options" in response.text) == (400, True)
+        # The field stands inside the service's words.
+        assert response.json()["error"]["param"] is None
+
+
+def test_a_service_that_refuses_stream_options_is_not_sent_them() -> None:
+    with Emulator(script=Script(dialect="mistral")) as service:
+        one = Client("mistral", base_url=f"{service.url}/v1", model="m", api_key="k")
+        with served(Gateway({"m": [one]})) as url, httpx.Client() as http:
+            body = WIRES["chat"].question("m", "Hello", stream_options={"include_usage": True})
+            response = http.post(f"{url}/v1/chat/completions", json=body)
+    assert WIRES["chat"].said(response.text) == "You said: Hello"
+    assert "stream_options" not in str(service.exchanges[-1].body)
+
+
+def test_every_provider_of_chat_completions_says_whether_it_takes_stream_options() -> None:
+    chat = [name for name in providers.names() if wire_of(providers.find(name)) is CHAT]
+    refusing = {
+        name for name in chat
+        if not takes_usage_option(Client(name, model="m", api_key="k", base_url="http://127.0.0.1:9"))
+    }  # fmt: skip
+    assert refusing == {"mistral"}
 
 
 def test_the_request_goes_on_as_it_came_but_for_the_model(place: Place) -> None:
@@ -173,6 +233,15 @@ def test_the_wire_of_a_provider_is_known_by_its_url() -> None:
     }  # fmt: skip
 
 
+@rows(("frame", "counts"), [
+    (b'data:{"choices": [], "usage": {}}\n\n', True), (b'id: 1\ndata: {"choices": [], "usage": {}}\n\n', True),
+    (b'data: {"choices": [{}], "usage": {}}\n\n', False), (b'data: {"choices": []}\n\n', False),
+    (b'data: "usage"\n\n', False), (b'data: {"usage"\n\n', False),
+])  # fmt: skip
+def test_an_event_with_the_tokens_alone_is_known(frame: bytes, counts: bool) -> None:
+    assert is_count(frame) is counts
+
+
 @rows(("frame", "whole"), [
     (b'data: {"a": 1}', True), (b"data: [DONE]", True), (b'event: x\ndata: {"a"', False), (b'{"done": true}', True),
     (b"", False), (b"data: 1", False),
@@ -214,6 +283,13 @@ def test_an_event_has_a_limit() -> None:
             list(parser.feed(b"data: " + b"x" * 50))
 
 
+def test_a_whole_answer_has_a_limit() -> None:
+    parser = WholeParser(providers.OPENAI.parser(100), 100, CHAT)
+    with pytest.raises(LimitError):
+        for _ in range(3):
+            list(parser.feed(b"x" * 50))
+
+
 def test_a_parser_that_knows_nothing_of_cuts_is_closed() -> None:
     parser = Parser(providers.find("cromicle").parser(100), 100, lines=False)
     assert list(parser.cut_off()) == []
@@ -222,4 +298,4 @@ def test_a_parser_that_knows_nothing_of_cuts_is_closed() -> None:
 def test_the_connections_are_shared() -> None:
     with Emulator() as service, client("openai", service) as one:
         assert isinstance(one, Client)
-        assert Upstream(one)._passing._pool is one._pool
+        assert all(passing._pool is one._pool for passing in Upstream(one)._passing.values())

@@ -10,9 +10,10 @@ without a model is asked for the model of that name.
 What else may be plugged in:
 
 - `keys` says who may ask.  It has the methods of `keys.Store`: `find(secret)` returns the key, with `.name` and
-  `.allows(model)`, or None; `reserve(name, dollars)` returns a call before it goes out, and raises a `G4fliteError`
-  with a `reason` ("budget", "rate" or "revoked") and `retry_after`; `settle(call, dollars)` is called once behind each
-  call that was reserved.  They are called in a worker thread.  Without `keys`, everyone may ask who reaches the port,
+  `.allows(model)`, or None; `reserve(name, dollars)` returns a call before it goes out (`dollars` is None if nobody
+  knows the price), and raises a `G4fliteError` with a `reason` ("budget", "price", "rate" or "revoked") and
+  `retry_after`; `settle(call, dollars)` is called once behind each call that was reserved.  They are called in a worker
+  thread.  Without `keys`, everyone may ask who reaches the port,
   but no page of another origin, and no request for a host that is not one of `hosts`.
 - `page` is an ASGI app that answers GET and HEAD at `/` and below `/page/`.
 - `log` is called with a dict for each call, which JSON can hold: see `Call.line`.
@@ -59,7 +60,7 @@ class Keys(Protocol):
     """Who may ask, and for how much: see `keys.Store`."""
 
     def find(self, secret: str, /) -> Key | None: ...
-    def reserve(self, name: str, dollars: float, /) -> Any: ...
+    def reserve(self, name: str, dollars: float | None, /) -> Any: ...
     def settle(self, call: Any, dollars: float, /) -> None: ...
 
 
@@ -141,9 +142,10 @@ class Gateway:
             self._check_origin(headers)
             wire, action, place = find(method, path)
             if action == "health":
-                await http.send_json(send, 503 if self.draining else 200, {"status": "ok"}, told)
-            elif action == "page":
-                await self._show_page(scope, receive, send, told)
+                status, word = (503, "stopping") if self.draining else (200, "ok")
+                await http.send_json(send, status, {"status": word}, told)
+            elif action in ("page", "base"):
+                await self._show_page(scope, receive, send, told, action)
             else:
                 key = await self._admit(headers)
                 body = b"" if method in ("GET", "HEAD") else await http.body_of(receive, headers, self.max_body)
@@ -178,7 +180,8 @@ class Gateway:
         127.0.0.1 ("DNS rebinding").
         """
         if (self.keys is None or self.origins) and http.host_of(headers) not in self.hosts:
-            raise FaultError(403, "permission", "the header host names another host than this gateway's")
+            said = "the header host names another host than this gateway's; --hostname adds a name"
+            raise FaultError(403, "permission", said)
         if self.keys is None and http.is_foreign(headers, self.origins):
             raise FaultError(403, "permission", "pages of this origin may not ask; --origin lets them")
 
@@ -193,8 +196,10 @@ class Gateway:
             raise FaultError(401, "authentication", said)
         return key
 
-    async def _show_page(self, scope: Mapping[str, Any], receive: Receive, send: Send, told: http.Headers) -> None:
-        if self.page is not None:
+    async def _show_page(
+        self, scope: Mapping[str, Any], receive: Receive, send: Send, told: http.Headers, action: str
+    ) -> None:
+        if self.page is not None and action == "page":
             await self.page(scope, receive, send)
         else:
             text = b"g4flite gateway: /v1/models, /v1/chat/completions, /v1/responses, /v1/messages, /api/chat\n"
@@ -204,7 +209,9 @@ class Gateway:
         """Answer a question, and write the line of the log, however it ends."""
         if self.draining or self.running >= self.max_streams:
             why = "the gateway is about to stop" if self.draining else "the gateway answers as many calls as it may"
-            raise Refusal(503, f"{why}; try again later", {"retry-after": "1"})
+            refusal = call.refuse(Refusal(503, f"{why}; try again later", {"retry-after": "1"}))
+            self._tell(call)
+            raise refusal
         self.running += 1
         try:
             await call.run(receive, send)
@@ -212,14 +219,17 @@ class Gateway:
             self.running -= 1
             with CancelScope(shield=True):
                 await call.settle()
-            if self.log is not None:
-                self.log(call.line())
+            self._tell(call)
 
-    def route(self, name: str) -> list[Upstream]:
+    def _tell(self, call: Call) -> None:
+        if self.log is not None:
+            self.log(call.line())
+
+    def route(self, name: str, key: Key | None = None) -> list[Upstream]:
         """Return what is asked for a model's name.  Raises `FaultError` 404 for a name that no route has."""
         found = self.routes.get(name) or self.routes.get("*")
         if not found:
-            known = ", ".join(sorted(self.routes)) or "none"
+            known = ", ".join(self.names(key)) or "none"
             raise FaultError(
                 404, "not_found", f"there is no model {name[:200]!r}; the models are {known}", "model_not_found"
             )

@@ -17,9 +17,8 @@ import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
-from urllib.parse import unquote
 
-from anyio import CancelScope, create_task_group, current_time, sleep, to_thread
+from anyio import CancelScope, Event, create_task_group, current_time, sleep, to_thread
 
 from ... import Stream, UsageError
 from ..._core.events import CONTENT, Start
@@ -36,7 +35,7 @@ from .lists import prompt_tokens
 from .memory import Memory
 from .passing import Raw, is_count
 from .upstream import Upstream
-from .wires import CHAT, GEMINI, OLLAMA, Wire
+from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
 # How many tokens of an answer are paid for in advance, if the request names no limit.
 ANSWER_TOKENS = 4096
@@ -54,7 +53,7 @@ class Home(Protocol):
     def keep_alive(self) -> float: ...
     @property
     def log_content(self) -> bool: ...
-    def route(self, name: str, /) -> list[Upstream]: ...
+    def route(self, name: str, key: Any, /) -> list[Upstream]: ...
 
 
 class Tally(Ledger):
@@ -79,7 +78,7 @@ class Asked:
 def model_of(wire: Wire, post: Post, data: dict[str, Any]) -> str:
     """Return the name of the model that a request asks for.  Raises `Refusal` 400 without one."""
     if wire is GEMINI:
-        return unquote(post.path.rpartition("/")[2].partition(":")[0])
+        return post.path.partition("/models/")[2].rpartition(":")[0]
     return str(need(data, "model", NAME))
 
 
@@ -114,8 +113,11 @@ class Call:
         self._writer: Writer | Whole | None = None
         # The status that was sent, 0 before; whether the last byte was sent; and how the call has ended.
         self._status, self._whole, self._outcome, self._error = 0, False, "failed", ""
-        # When something was sent last, and whether something is being sent.
+        # The status of a call of which nothing was sent but its error.
+        self._refused: int | None = None
+        # When something was sent last, whether something is being sent, and the sign of life that is on its way.
         self._last, self._sending = self._clock, False
+        self._sign: Event | None = None
 
     async def run(self, receive: Receive, send: Send) -> None:
         """Answer.  Raises the error of a call of which nothing was sent."""
@@ -126,6 +128,11 @@ class Call:
             raise
         await self._attend(receive, send, stream, writer)
         self._raise_what_failed()
+
+    def refuse(self, error: Exception) -> Exception:
+        """Note that the call is not answered at all, for its line in the log; return the error."""
+        self._note_error(error)
+        return error
 
     def _raise_what_failed(self) -> None:
         """Raise the error of a call of which nothing was sent, if the client is still there."""
@@ -138,7 +145,7 @@ class Call:
         async with create_task_group() as tasks:
             tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             if isinstance(writer, Writer) and self._wire.alive:
-                tasks.start_soon(self._live, send)
+                tasks.start_soon(self._live, send, tasks.cancel_scope)
             try:
                 await self._relay(send, stream, writer)
                 self._outcome = "complete"
@@ -159,25 +166,29 @@ class Call:
         fault = fault_of(error)
         self._error = fault.message
         self._outcome = "cut" if self._status else "failed"
+        self._refused = status_of(self._wire, fault)
 
     async def _prepare(self) -> tuple[Stream, Writer | Whole]:
         """Read the request, and make the stream that asks; nothing is sent yet."""
         wire, home = self._wire, self._home
         data = self._post.data(typed=False)
         self._model = model_of(wire, self._post, data)
-        upstreams = home.route(self._model)
+        if self._key is not None and not self._key.allows(self._model):
+            raise FaultError(403, "permission", f"this key may not ask for the model {self._model[:200]!r}")
+        upstreams = home.route(self._model, self._key)
         for upstream in upstreams:
             upstream.calls += 1
             self._upstreams.append(upstream)
-        if self._key is not None and not self._key.allows(self._model):
-            raise FaultError(403, "permission", f"this key may not ask for the model {self._model[:200]!r}")
-        as_it_is = [one for one in upstreams if one.passes(wire)] if is_streamed(wire, self._post, data) else []
+        streamed = is_streamed(wire, self._post, data)
+        # No service is asked for Gemini's array, which says no more than its events.
+        is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
+        as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
         # What is known of a request that the reader refuses, and whose answer is passed on.
-        turn = Turn(model=self._model, messages=[], options={}, stream=True, form=frozenset(["sse"]))
+        turn = Turn(model=self._model, messages=[], options={}, stream=streamed, form=frozenset(["sse"]))
         messages, options = Messages(), Options()
         refusal: Exception | None = None
         try:
-            turn = wire.read(self._post)
+            turn = replace(wire.read(self._post), model=self._model)
             messages, options = asked(turn)
             self._messages = messages = home.memory.recall(self._owner, messages)
             # A provider of the same protocol takes what no other can be asked.
@@ -195,7 +206,8 @@ class Call:
         for upstream in upstreams:
             try:
                 if upstream in as_it_is:
-                    routes.append(upstream.route_as_it_is(wire, self._model, data, self._headers))
+                    asked_as_is = upstream.route_as_it_is(wire, self._model, data, self._headers, whole=not streamed)
+                    routes.append(asked_as_is)
                 elif refusal is None:
                     routes.append(upstream.route(self._model, messages, options, self._notes))
                 else:
@@ -205,7 +217,7 @@ class Call:
         if not routes:
             raise errors[0]
         self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
-        await self._reserve(upstreams[0], prompt, options.get("max_tokens") or ANSWER_TOKENS)
+        await self._reserve(upstreams, prompt, options.get("max_tokens") or ANSWER_TOKENS)
         self._stream = start(routes, refused=tuple(errors), observers=(self._tally,))
         # An answer of images alone is one: the client decides.
         self._stream._run.kept = True
@@ -220,21 +232,22 @@ class Call:
         if "logprobs" in options:
             raise FaultError(400, "invalid", "logprobs: expected none: they cannot be carried to another protocol")
         for name, nothing in self._wire.refused.items():
-            if data.get(name) is not None and data[name] != nothing:
+            if value_at(data, name) not in (None, nothing):
                 said = f"{name}: expected none: it cannot be carried to the provider's protocol"
                 raise FaultError(400, "invalid", said)
-        left = sorted(data.keys() - {*self._wire.known, *self._wire.refused})
+        left = sorted({*unread(self._wire, data)})
         self._notes += [f"left out of the request: {', '.join(left)}"] if left else []
         kinds = {str(tool.get("type", "")) for tool in data.get("tools") or () if isinstance(tool, dict)}
         own = sorted(kinds - {"", "function", "custom"})
         self._notes += [f"left out of the request: tools of the types {', '.join(own)}"] if own else []
 
-    async def _reserve(self, upstream: Upstream, prompt: int, answer: int) -> None:
-        """Reserve what the call may cost.  Raises the refusal of the keys."""
+    async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
+        """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""
         if self._key is None:
             return
-        asked_for = Asked(upstream.provider.name, upstream.model_for(self._model))
-        dollars = listed_cost(asked_for, prompt, answer, 0, 0) or 0.0
+        asked_for = [Asked(one.provider.name, one.model_for(self._model)) for one in upstreams]
+        costs = [listed_cost(one, prompt, answer, 0, 0) for one in asked_for]
+        dollars = max((cost for cost in costs if cost is not None), default=None)
         self._reserved = await to_thread.run_sync(self._home.keys.reserve, self._key.name, dollars)
 
     async def settle(self) -> None:
@@ -254,7 +267,7 @@ class Call:
                     if not self._passed:
                         held, self._passed = b"", True
                     last = event.value
-                    data = b"" if hides_counts and is_count(last) else last
+                    data = b"" if isinstance(writer, Whole) or (hides_counts and is_count(last)) else last
                     writer.events += 1
                 else:
                     data = b"" if self._passed else writer.feed(event)
@@ -268,19 +281,24 @@ class Call:
                     await self._send(send, data)
             if not self._passed:
                 self._home.memory.keep(self._owner, dict(stream.message))
-        if self._passed:
+        if isinstance(writer, Whole):
+            status, body = writer.end() if not self._passed else (200, last)
+            self._status, self._whole = status, True
+            await http.send_json(send, status, body, {"content-type": "application/json", **self._told})
+        elif self._passed:
             # The core takes an answer for whole that was cut behind its finish reason.
             word, end = self._wire.end
             await self._send(send, b"" if word in last else end, last=True)
-            return
-        if isinstance(writer, Writer):
+        else:
             await self._send(send, held + writer.end(), last=True)
-            return
-        status, body = writer.end()
-        self._status, self._whole = status, True
-        await http.send_json(send, status, body, self._told)
 
     async def _send(self, send: Send, data: bytes, *, last: bool = False) -> None:
+        if self._sign is not None:
+            # It may wait for a slow reader, and its head has to go out before this.
+            await self._sign.wait()
+        await self._write(send, data, last=last)
+
+    async def _write(self, send: Send, data: bytes, *, last: bool = False) -> None:
         self._sending = True
         if not self._status:
             # From now on, whatever comes between ends the reply before its end.
@@ -301,12 +319,24 @@ class Call:
             self._outcome = "left"
         scope.cancel()
 
-    async def _live(self, send: Send) -> None:
+    async def _live(self, send: Send, scope: CancelScope) -> None:
         """Show that the stream is alive after each so many seconds of silence; the first such sign sends the head."""
+        silence = self._home.keep_alive
         while True:
-            await sleep(max(self._last + self._home.keep_alive - current_time(), 0.01))
-            if not self._sending and current_time() - self._last >= self._home.keep_alive:
-                await self._send(send, self._wire.alive)
+            # What waits for a slow reader is a sign of life itself.
+            await sleep(silence if self._sending else max(self._last + silence - current_time(), 0.0))
+            if self._sending or current_time() - self._last < silence:
+                continue
+            self._sign = Event()
+            try:
+                await self._write(send, self._wire.alive)
+            except OSError:
+                # See `_attend`.
+                self._outcome = "left"
+                scope.cancel()
+            finally:
+                self._sign.set()
+                self._sign = None
 
     def line(self) -> dict[str, Any]:
         """Return the line of the log; it holds no word of the conversation, unless that was asked for.
@@ -327,7 +357,7 @@ class Call:
             "provider": stream.provider if stream is not None else None,
             "provider_model": stream.model if stream is not None else None,
             "attempts": len(attempts),
-            "status": self._status or None,
+            "status": self._status or self._refused,
             "outcome": self._outcome,
             "prompt_tokens": prompt[0],
             "completion_tokens": completion[0],

@@ -66,6 +66,9 @@ def add_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--origin", metavar="URL", action="append", default=[], help="a web page that may ask; repeatable"
     )
+    command.add_argument("--hostname", metavar="NAME", action="append", default=[],
+                         help="a name of this host in requests, besides localhost, where there is an --origin; "
+                         "repeatable")  # fmt: skip
     command.add_argument("--max-streams", metavar="N", type=int, default=1000,
                          help="how many calls run at a time; default: %(default)s")  # fmt: skip
     command.add_argument("--keep-alive", metavar="SECONDS", type=float, default=10.0,
@@ -85,16 +88,26 @@ def app_of(arguments: argparse.Namespace) -> Gateway:
     kept = arguments.keys if found is None else found.keys or arguments.keys
     if kept is not None and not Path(kept).exists():
         raise UsageError(f"there is no file of keys {str(kept)!r}; make a key with: {program()} serve key add NAME")
-    return Gateway(
+    app = Gateway(
         routes_of(arguments) if found is None else routes_in(found),
         keys=None if kept is None else keys.Store(kept),
         page=page.app,
-        origins=[*arguments.origin, *(() if found is None else found.origins)],
-        log=print_line if found is None or found.log.file is None else partial(append_line, found.log.file),
-        log_content=arguments.log_content or (found is not None and found.log.content),
         max_streams=arguments.max_streams,
         keep_alive=arguments.keep_alive,
     )
+    set_up(app, arguments, found)
+    return app
+
+
+def set_up(app: Gateway, arguments: argparse.Namespace, found: config.Config | None) -> None:
+    """Set what may change while the app runs, besides its routes: who may ask from where, and the log."""
+    from .http import LOOPBACK as OWN_NAMES  # noqa: PLC0415 - see `app_of`
+
+    of_file = found or config.Config(models={})
+    app.origins = frozenset([*arguments.origin, *of_file.origins])
+    app.hosts = OWN_NAMES | {name.lower() for name in (*arguments.hostname, *of_file.hosts)}
+    app.log = print_line if of_file.log.file is None else partial(append_line, of_file.log.file)
+    app.log_content = arguments.log_content or of_file.log.content
 
 
 def routes_of(arguments: argparse.Namespace) -> dict[str, list[Client]]:
@@ -169,7 +182,7 @@ def serve(arguments: argparse.Namespace) -> None:
             """Read the file again if that is wanted, and return whether to stop."""
             if again:
                 again.clear()
-                await reload(app, arguments.config)
+                await reload(app, arguments)
             over = self.ends is not None and (not app.running or time.monotonic() >= self.ends)
             if over and not self.should_exit:
                 super().handle_exit(self.caught, None)
@@ -200,12 +213,19 @@ def serve(arguments: argparse.Namespace) -> None:
         Server(served).run([listener])
 
 
-async def reload(app: Gateway, file: str) -> None:
-    """Answer from now on with the routes of the file; if the file is wrong, say so and go on as before."""
+async def reload(app: Gateway, arguments: argparse.Namespace) -> None:
+    """Answer from now on by the file; if the file is wrong, say so and go on as before.
+
+    The file of keys is the one exception: it is read at each request, and which file that is stays as it was.
+    """
     try:
-        found = config.load(file)
+        found = config.load(arguments.config)
         await app.use(routes_in(found))
     except G4fliteError as error:
         tell("error", f"{error}; the gateway goes on as before")
-    else:
-        tell("note", f"{file} was read again")
+        return
+    set_up(app, arguments, found)
+    tell("note", f"{arguments.config} was read again")
+    kept = app.keys.path if isinstance(app.keys, keys.Store) else None
+    if found.keys != kept and (found.keys is not None or arguments.keys is None):
+        tell("note", f"{arguments.config}: another file of keys counts from the next start on")

@@ -2,6 +2,7 @@
 
     keys = "keys.sqlite"                        # relative to this file, as all paths are
     origins = ["https://chat.example"]          # the web pages that may ask, besides the gateway's own
+    hosts = ["gateway.example"]                 # the names of this host in requests, where there are origins or no keys
 
     [models.fast]
     provider = ["groq", "openai"]               # the next one is asked if one fails before its first text
@@ -46,7 +47,7 @@ from ..._core.urls import check_proxy
 
 # What the values of the fields may be, by the table.
 FILE: Final[Mapping[str, tuple[type, ...]]] = {
-    "models": (dict,), "providers": (dict,), "keys": (str,), "origins": (list,), "log": (dict,),
+    "models": (dict,), "providers": (dict,), "keys": (str,), "origins": (list,), "hosts": (list,), "log": (dict,),
 }  # fmt: skip
 MODEL: Final[Mapping[str, tuple[type, ...]]] = {
     "provider": (str, list), "model": (str, dict), "timeout": (int, float, dict), "retries": (int,), "options": (dict,),
@@ -111,6 +112,7 @@ class Config:
     models: Mapping[str, Model]
     keys: Path | None = None
     origins: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     log: Log = field(default_factory=Log)
 
 
@@ -174,6 +176,7 @@ def _config(file: dict[str, Any], folder: Path) -> Config:
         models=FrozenDict({name: _model(name, table, own) for name, table in top["models"].items()}),
         keys=_path(folder, top.get("keys"), (), "keys"),
         origins=tuple(map(_origin, top.get("origins", []))),
+        hosts=tuple(map(_host, top.get("hosts", []))),
         log=Log(file=_path(folder, log.get("file"), ("log",), "file"), content=log.get("content", False)),
     )
 
@@ -190,6 +193,13 @@ def _origin(origin: object) -> str:
     if parts is None or parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc.lower()}":
         raise _WrongError((), "origins", f'origins: {origin!r} is no origin; write it like "https://chat.example"')
     return str(origin)
+
+
+def _host(host: object) -> str:
+    """Return the name of a host as requests have it, without a port."""
+    if not isinstance(host, str) or urlsplit(f"//{host}").hostname != host.strip("[]"):
+        raise _WrongError((), "hosts", f'hosts: {host!r} is no name of a host; write it like "gateway.example"')
+    return host.strip("[]")
 
 
 def _target(name: str, table: object) -> Target:

@@ -30,6 +30,7 @@ from ... import (
 from ..._core.exchange import IN_PARTIAL
 from ..._core.options import OPTIONS
 from ...server.checks import Refusal
+from ...server.openai_habits import field_of
 
 # The kinds of faults by status; any other from 500 up is "server", any other below is "invalid".
 KINDS = {401: "authentication", 403: "permission", 404: "not_found", 429: "rate_limit", 503: "overloaded"}
@@ -51,6 +52,7 @@ OWN = frozenset({"system", "model", *OPTIONS})
 # What a refusal of a key means; the words are those of `keys.KeyRefusedError.reason`.
 KEY_REASONS = {
     "budget": (429, "rate_limit", "insufficient_quota"),
+    "price": (403, "permission", None),
     "rate": (429, "rate_limit", None),
     "revoked": (401, "authentication", None),
 }  # fmt: skip
@@ -61,9 +63,10 @@ class Fault(NamedTuple):
 
     - `status` is the HTTP status, and `kind` a word that each protocol has an error for: invalid, authentication,
       permission, not_found, rate_limit, overloaded, context_length, content_filter or server.
-    - `code` is a word that OpenAI's clients look for, in place of the kind's own.
+    - `code` is a word that OpenAI's clients look for, in place of the kind's own; "" is none.
     - `retry_after` is in how many seconds a client may try again, None if nobody knows.
     - `retry` is what the client is told of a second attempt: False if it would fail as well, None for nothing.
+    - `field` is the field of the request that is wrong, None if that is not known.
     """
 
     status: int
@@ -72,6 +75,7 @@ class Fault(NamedTuple):
     code: str | None = None
     retry_after: float | None = None
     retry: bool | None = None
+    field: str | None = None
 
 
 class FaultError(Exception):
@@ -79,7 +83,11 @@ class FaultError(Exception):
 
     def __init__(self, status: int, kind: str, message: str, code: str | None = None) -> None:
         super().__init__(message)
-        self.fault = Fault(status, kind, message, code, retry=False)
+        self.fault = Fault(status, kind, message, code, retry=False, field=_field(kind, message))
+
+
+def _field(kind: str, message: str) -> str | None:
+    return field_of(message) if kind == "invalid" and ":" in message else None
 
 
 def fault_of(error: Exception) -> Fault:
@@ -91,7 +99,10 @@ def fault_of(error: Exception) -> Fault:
             kind = KINDS.get(error.status, "invalid" if error.status < 500 else "server")
             # Of a writer, 500 means that what the model has said has no form in this protocol.
             status = 502 if error.status == 500 else error.status
-            return Fault(status, kind, error.problem, retry=None if status == 503 else False)
+            # The path is unknown, and no model.
+            code = "" if status == 404 else None
+            retry = None if status == 503 else False
+            return Fault(status, kind, error.problem, code, retry=retry, field=_field(kind, error.problem))
         case AllFailedError():
             # The last provider that was asked; those without a key come first.
             return fault_of(error.errors[-1])._replace(message=said(error))

@@ -40,7 +40,7 @@ from ..cli import tell
 PREFIX: Final = "sk-g4flite-"
 # Where `g4flite serve key` finds the keys, unless told otherwise.
 DEFAULT_FILE: Final = "g4flite-keys.sqlite"
-Reason = Literal["budget", "rate", "revoked"]
+Reason = Literal["budget", "price", "rate", "revoked"]
 BILLION: Final = 1_000_000_000
 # What a column of the file can hold, in dollars, with room for sums.
 MOST: Final = 1e9
@@ -106,7 +106,8 @@ class Key:
 class KeyRefusedError(G4fliteError):
     """A key may not make this call.
 
-    - `reason` is "budget" (a further call would pass it), "rate" (too many calls in a minute) or "revoked".
+    - `reason` is "budget" (a further call would pass it), "price" (the key has a budget, and nobody knows what the call
+      costs), "rate" (too many calls in a minute) or "revoked".
     - `retry_after` is in how many seconds the call may be made; None if waiting does not help.
     """
 
@@ -219,12 +220,14 @@ class Store:
                 names = ", ".join(row["name"] for row in good)
                 raise UsageError(f"there is no key {name!r} to revoke; the keys are: {names or 'none'}")
 
-    def reserve(self, name: str, amount: float) -> int:
+    def reserve(self, name: str, amount: float | None) -> int:
         """Count a call, set aside what it may cost (in dollars), and return the call's number for `settle`.
 
-        Raises `KeyRefusedError` if the key may not make the call; then nothing is counted and nothing set aside.
+        `amount` is None if nobody knows the price: a key that has a budget may not make such a call, because it could
+        spend without end.  Raises `KeyRefusedError` if the key may not make the call; then nothing is counted and
+        nothing set aside.
         """
-        wanted, now = _billionths(amount), self._clock()
+        wanted, now = _billionths(amount or 0.0), self._clock()
         with self._writing():
             self._file.execute("DELETE FROM calls WHERE held IS NULL AND at <= ?", [now - MINUTE])
             row = self._file.execute("SELECT * FROM keys WHERE name = ?", [name]).fetchone()
@@ -242,6 +245,12 @@ class Store:
                         reason="rate",
                         retry_after=last["at"] + MINUTE - now,
                     )
+            if row["budget"] is not None and amount is None:
+                raise KeyRefusedError(
+                    f"the key {name!r} has a budget, and the price of this model is not known; ask for a model that "
+                    "genai-prices knows (it has to be installed where the gateway runs)",
+                    reason="price",
+                )
             if row["budget"] is not None and row["spent"] + row["held"] + wanted > row["budget"]:
                 raise KeyRefusedError(
                     f"the key {name!r} may not spend what this call may cost; {_left(row)}", reason="budget"

@@ -1,12 +1,14 @@
-"""Passes a streamed answer on as it came, where the client and the provider speak the same protocol.
+"""Passes an answer on as it came, where the client and the provider speak the same protocol.
 
-    passing = as_passing(client)                        # the client's provider, which sends a body of the caller's
-    route = passing._route(..., extra=body_for(CHAT, data), ...)
+    passing = as_passing(client, whole=False)           # the client's provider, which sends a body of the caller's
+    route = passing._route(..., extra=body_for(CHAT, data, whole=False), ...)
     async for event in start([route]).events(): ...     # Raw("raw", b"data: {...}\n\n"), and the events as well
 
-The provider's own parser still reads every event: so retries, timers, the count of tokens and the check that the answer
-is whole are those of any other stream, and an event that tells of an error is not passed on.  Signatures, unknown
-fields and unknown events are.
+With `whole=True`, the provider is asked for an answer that is not streamed, and there is one `Raw`: its JSON.
+
+The provider's own parser still reads the answer: so retries, timers, the count of tokens and the check that the answer
+is whole are those of any other stream, and what tells of an error is not passed on.  Signatures, unknown fields and
+unknown events are.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
+from ..._core.errors import LimitError, MalformedReplyError
 from ..._core.events import CONTENT, Event, Finish, Native
-from ..._core.provider import JSON, Call, Provider
+from ..._core.provider import JSON, WEB_PAGE, Call, Provider
 from ...client import Client
 from .wires import ANTHROPIC, CHAT, GEMINI, OLLAMA, RESPONSES, Wire
 
+# Comments before the fields of an event; servers also write them without a blank line behind.
+COMMENTS = re.compile(rb"(?::[^\n]*\n)+")
 # Where an event and a line end.
 EVENTS, LINES = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)"), re.compile(rb"(?<=\n)")
 # How the URLs of providers end that speak the protocol of a wire.
@@ -48,12 +53,30 @@ def wire_of(provider: Provider) -> Wire | None:
     return next((wire for end, wire in ENDS.items() if path.endswith(end)), None)
 
 
-def as_passing(client: Client) -> Client:
+def as_passing(client: Client, *, whole: bool) -> Client:
     """Return a client that shares the connections of this one, sends a body of the caller's, and yields `Raw`."""
     passing, provider = copy(client), client._call.provider
-    own = replace(provider, payload=payload, parser=_parser_of(provider))
+    if whole:
+        own = replace(
+            provider,
+            payload=payload,
+            parser=lambda limit: WholeParser(provider.parser(limit), limit, wire_of(provider)),
+            url=provider.url.replace(":streamGenerateContent?alt=sse", ":generateContent"),
+            headers={**provider.headers, "accept": "application/json"},
+            error_types=WEB_PAGE,
+            end="http",
+        )
+    else:
+        own = replace(provider, payload=payload, parser=_parser_of(provider))
     passing._call = replace(client._call, provider=own)
     return passing
+
+
+def takes_usage_option(client: Client) -> bool:
+    """Return whether the provider of Chat Completions is asked for the tokens by `stream_options`: some refuse it."""
+    asked = replace(client._call, messages=({"role": "user", "content": "Hi"},), model=client._call.model or "m")
+    payload = client._call.provider.payload(asked)
+    return isinstance(payload, dict) and "stream_options" in payload
 
 
 def payload(call: Call) -> JSON:
@@ -61,14 +84,22 @@ def payload(call: Call) -> JSON:
     return {} if "{model}" in call.provider.url else {"model": call.model}
 
 
-def body_for(wire: Wire, data: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of a client's request without the model; the tokens are asked for in any case."""
+def body_for(wire: Wire, data: dict[str, Any], *, whole: bool, usage_option: bool = True) -> dict[str, Any]:
+    """Return the body of a client's request without the model; the tokens are asked for in any case.
+
+    Without `usage_option`, the provider sends them unasked, and refuses the option.
+    """
     body = {name: value for name, value in data.items() if name != "model"}
     if wire is GEMINI:
         return body
-    if wire is CHAT:
-        body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-    return {**body, "stream": True}
+    if wire is CHAT and not usage_option:
+        body.pop("stream_options", None)
+    elif wire is CHAT and not whole:
+        given = body.get("stream_options")
+        # Of another type, it goes on as it is, for the service to refuse.
+        if given is None or isinstance(given, dict):
+            body["stream_options"] = {**(given or {}), "include_usage": True}
+    return {**body, "stream": not whole}
 
 
 def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
@@ -78,9 +109,13 @@ def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
 
 def is_count(frame: bytes) -> bool:
     """Return whether an event of Chat Completions has the tokens alone, which its client may not have asked for."""
-    if b'"usage"' not in frame or not frame.startswith(b"data: {"):
+    if b'"usage"' not in frame:
         return False
-    return bool(json.loads(frame[6:]).get("choices") == [])
+    data = b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:"))
+    try:
+        return bool(json.loads(data).get("choices") == [])
+    except (ValueError, AttributeError):
+        return False
 
 
 def is_whole(frame: bytes) -> bool:
@@ -140,7 +175,9 @@ class Parser:
 
     def _passed(self, frame: bytes, said: list[str | Event]) -> Iterator[str | Event]:
         # A comment is a sign of life between the service and the gateway.
-        if frame.strip() and not frame.startswith(b":"):
+        if found := COMMENTS.match(frame):
+            frame = frame[found.end() :]
+        if frame.strip():
             self._held.append(frame)
         self._open = self._open or any(isinstance(event, OPENING) for event in said)
         if self._open:
@@ -161,3 +198,49 @@ class Parser:
         said = [*self._parser.feed(rest), *end()]
         # Half an event would swallow the error behind it.
         yield from self._passed(rest.rstrip() + self._blank if is_whole(rest) else b"", said)
+
+
+class WholeParser:
+    """The parser of a provider whose answer is not streamed: it gives out the JSON as one `Raw`, once it is all there.
+
+    The provider's own parser reads the same as events: an error in the JSON is raised, and the tokens are known.
+    """
+
+    def __init__(self, parser: Any, limit: int, wire: Wire | None) -> None:
+        self._parser, self._limit, self._wire = parser, limit, wire
+        self._body = bytearray()
+        self.done = False
+
+    def feed(self, data: bytes) -> Iterator[str | Event]:
+        """Keep a piece of the body.  Raises `LimitError` for a body that is too large."""
+        self._body += data
+        if len(self._body) > self._limit:
+            raise LimitError(f"the reply is larger than {self._limit} bytes")
+        return iter(())
+
+    def close(self) -> Iterator[str | Event]:
+        """Yield the body, and what it says.  Raises `MalformedReplyError` for a body that is no JSON object."""
+        body = bytes(self._body)
+        try:
+            value = json.loads(body)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise MalformedReplyError("the reply is no JSON object")
+        said = [*self._parser.feed(self._frames(value)), *self._parser.close()]
+        if not any(isinstance(event, OPENING) for event in said):
+            raise MalformedReplyError("the reply holds no answer")
+        yield Raw("raw", body)
+        yield from said
+        self.done = True
+
+    # JSON says by itself whether it is whole.
+    cut_off = close
+
+    def _frames(self, value: dict[str, Any]) -> bytes:
+        """Return the events, or the line, that say the same."""
+        text = json.dumps(value)
+        if self._wire is OLLAMA:
+            return text.encode() + b"\n"
+        frames: bytes = b"" if self._wire is GEMINI else self._parser.whole(text)
+        return frames or b"data: " + text.encode() + b"\n\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ... import OptionError
@@ -11,8 +12,12 @@ from ...client import Client
 from ...server.conversation import Messages
 from ...server.framing import compact
 from .carry import HINTS
-from .passing import as_passing, body_for, headers_for, wire_of
-from .wires import Wire
+from .passing import as_passing, body_for, headers_for, takes_usage_option, wire_of
+from .wires import CHAT, Wire
+
+# How long the first text of an answer that is not streamed may take, in seconds, if the client of the provider allows
+# less: it comes with the last one.  The official clients wait as long.
+WHOLE = 600.0
 
 
 class Upstream:
@@ -21,7 +26,10 @@ class Upstream:
     def __init__(self, client: Client) -> None:
         self.client = client
         self.provider = client._call.provider
-        self._wire, self._passing = wire_of(self.provider), as_passing(client)
+        self._wire = wire_of(self.provider)
+        # By whether the answer is whole, or streamed.
+        self._passing = {whole: as_passing(client, whole=whole) for whole in (True, False)}
+        self._usage_option = self._wire is CHAT and takes_usage_option(client)
         # How many calls may ask it now, and whether no further ones will.
         self.calls, self.retired = 0, False
 
@@ -73,12 +81,18 @@ class Upstream:
         call = self.client._call
         return wire is self._wire and not (call.options or call.extra or call.answer_type or self.client._system)
 
-    def route_as_it_is(self, wire: Wire, name: str, data: dict[str, Any], headers: Mapping[str, str]) -> Route:
+    def route_as_it_is(
+        self, wire: Wire, name: str, data: dict[str, Any], headers: Mapping[str, str], *, whole: bool
+    ) -> Route:
         """Return the route of a client's own request, whose answer is passed on."""
-        extra, model = body_for(wire, data), self.model_for(name)
+        extra = body_for(wire, data, whole=whole, usage_option=self._usage_option)
         # The messages are in `extra`; these stand for them where the prompt is estimated.
         said = [{"role": "user", "content": compact(extra)}]
-        return self._passing._route(said, None, model, headers_for(wire, headers), None, None, extra, {})
+        timeout = self.client._timeout
+        if whole and timeout.first_token is not None:
+            timeout = replace(timeout, first_token=max(timeout.first_token, WHOLE))
+        asking, named = self._passing[whole], headers_for(wire, headers)
+        return asking._route(said, None, self.model_for(name), named, timeout, None, extra, {})
 
     def _route(self, client: Client, name: str, messages: Messages, options: dict[str, Any]) -> Route:
         return client._route(messages, None, self.model_for(name), None, None, None, None, options)

@@ -1,6 +1,6 @@
 """The wires: the protocols that clients speak to the gateway, with what each needs beside its reader and its writer.
 
-    wire, action, path = find("POST", "/anthropic/v1/messages")     # ANTHROPIC, "ask", "/v1/messages"
+    wire, action, path = find("POST", "/anthropic/v1/messages")     # ANTHROPIC, "ask", the path without doublets
     turn = wire.read(Post(...))
     for data in wire.protocol.write(turn, pieces): ...
     wire.body(fault), wire.cut(fault, turn, events)     # an error before the status line, and one inside a stream
@@ -70,8 +70,28 @@ class Wire:
     # Fields of a request that change the answer and that no other service can be told, with the value that asks for
     # nothing.  A field that is neither here nor known is left out, and the log says so.
     refused: Mapping[str, object]
-    # The fields that the reader reads.
+    # The fields that the reader reads.  Of an object of which no field is named, "options.seed", it reads them all.
     known: tuple[str, ...]
+
+
+def value_at(data: JSON, name: str) -> object:
+    """Return the value of a field like "options.seed", None if there is none."""
+    found: object = data
+    for part in name.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def unread(wire: Wire, value: JSON, where: str = "") -> Iterator[str]:
+    """Yield the names of the fields that the wire does not know, like "options.num_ctx" and "tools.strict"."""
+    for name, given in value.items():
+        place = where + name
+        known = [one for one in (*wire.known, *wire.refused) if one == place or one.startswith(f"{place}.")]
+        if not known:
+            yield place
+        elif any(one != place for one in known):
+            for one in given if isinstance(given, list) else [given]:
+                yield from unread(wire, one, f"{place}.") if isinstance(one, dict) else ()
 
 
 def carries(wire: Wire, event: object) -> bool:
@@ -92,7 +112,10 @@ def status_of(wire: Wire, fault: Fault) -> int:
 def openai_error(fault: Fault) -> JSON:
     """Return OpenAI's error."""
     given = openai_habits.error(fault.kind, fault.message)
-    return {"error": {**given, "code": fault.code or given["code"]}}
+    # Of a permission that is missing, OpenAI says that the country is wrong.
+    code = None if fault.kind == "permission" else given["code"]
+    param = given["param"] if fault.kind == "context_length" else fault.field
+    return {"error": {**given, "param": param, "code": code if fault.code is None else fault.code or None}}
 
 
 def cut_chat(fault: Fault, turn: Turn, _: int) -> bytes:
@@ -194,7 +217,8 @@ CHAT = Wire(
     },
     known=(
         *openai_chat.KNOWN, "model", "messages", "stream", "stream_options", "reasoning_effort", "reasoning",
-        "thinking", "chat_template_kwargs", "logprobs", "top_logprobs", "cache_control",
+        "thinking", "chat_template_kwargs", "logprobs", "top_logprobs", "cache_control", "tools.type", "tools.function",
+        "tools.custom",
     ),
 )  # fmt: skip
 RESPONSES = Wire(
@@ -214,8 +238,8 @@ RESPONSES = Wire(
         "max_tool_calls": None,
     },
     known=(
-        *openai_responses.KNOWN, "model", "input", "instructions", "stream", "reasoning", "include", "top_logprobs",
-        "tools", "tool_choice", "text", "store",
+        *openai_responses.KNOWN, "model", "input", "instructions", "stream", "reasoning.effort", "reasoning.summary",
+        "include", "top_logprobs", "tools", "tool_choice", "text.format", "store",
     ),
 )  # fmt: skip
 ANTHROPIC = Wire(
@@ -231,8 +255,9 @@ ANTHROPIC = Wire(
     others=(),
     refused={"top_k": None, "mcp_servers": [], "container": None},
     known=(
-        *anthropic.KNOWN, "model", "messages", "system", "stream", "thinking", "tools", "tool_choice", "metadata",
-        "output_config", "cache_control",
+        *anthropic.KNOWN, "model", "messages", "system", "stream", "thinking", "tool_choice", "metadata.user_id",
+        "output_config.effort", "output_config.format", "cache_control", "tools.type", "tools.name",
+        "tools.description", "tools.input_schema", "tools.cache_control", "tools.strict",
     ),
 )  # fmt: skip
 OLLAMA = Wire(
@@ -248,7 +273,17 @@ OLLAMA = Wire(
     others=(),
     by_piece=False,
     refused={},
-    known=("model", "messages", "stream", "options", "think", "tools", "format", "logprobs", "top_logprobs"),
+    known=(
+        "model",
+        "messages",
+        "stream",
+        *(f"options.{name}" for name in ollama.KNOWN),
+        "think",
+        "tools",
+        "format",
+        "logprobs",
+        "top_logprobs",
+    ),
 )
 GENERATE = replace(
     OLLAMA,
@@ -270,11 +305,33 @@ GEMINI = Wire(
     reasons=("stop", "length", "tool_calls", "content_filter"),
     others=(Media, Citation),
     by_piece=False,
-    refused={"cachedContent": ""},
-    known=("contents", "systemInstruction", "generationConfig", "tools", "toolConfig", "model"),
+    refused={
+        "cachedContent": "",
+        "generationConfig.candidateCount": 1,
+        "generationConfig.responseModalities": ["TEXT"],
+        "generationConfig.speechConfig": {},
+    },
+    known=(
+        "contents",
+        "systemInstruction",
+        *(f"generationConfig.{name}" for name in gemini.KNOWN),
+        "generationConfig.responseLogprobs",
+        "generationConfig.logprobs",
+        "generationConfig.responseMimeType",
+        "generationConfig.responseSchema",
+        "generationConfig.responseJsonSchema",
+        "generationConfig.thinkingConfig.thinkingLevel",
+        "generationConfig.thinkingConfig.thinkingBudget",
+        "generationConfig.thinkingConfig.includeThoughts",
+        "tools.functionDeclarations",
+        "toolConfig.functionCallingConfig",
+        "model",
+    ),
 )
 
 V1 = "(?:/v1)?"
+# The name of a model, which may have slashes and colons, but does not end with a method of Gemini's.
+NAMED = "(?:/(?!.*:[a-z]+[A-Z][a-zA-Z]*$).+)?"
 # Method, path, wire and action; the first that fits counts.  A base URL is pasted with /v1 and without.
 PATHS: tuple[tuple[str, str, Wire, str], ...] = (
     ("POST", f"(?:/api|/openai)?{V1}/chat/completions", CHAT, "ask"),
@@ -287,12 +344,14 @@ PATHS: tuple[tuple[str, str, Wire, str], ...] = (
     ("GET", f"{V1}/api/tags", OLLAMA, "tags"),
     ("GET", f"{V1}/api/ps", OLLAMA, "ps"),
     ("GET", f"{V1}/api/version", OLLAMA, "version"),
-    ("POST", "(?:/v1)?(?:/v1beta)?/models/(?:[^/:]+):(?:streamGenerateContent|generateContent)", GEMINI, "ask"),
-    ("POST", "(?:/v1)?(?:/v1beta)?/models/(?:[^/:]+):countTokens", GEMINI, "count"),
-    ("GET", "(?:/v1)?/v1beta/models(?:/[^/:]+)?", GEMINI, "models"),
-    ("GET", f"(?:/api|/openai|/anthropic)?{V1}/models(?:/[^:]+)?", CHAT, "models"),
+    ("POST", "(?:/v1)?(?:/v1beta)?/models/.+:(?:streamGenerateContent|generateContent)", GEMINI, "ask"),
+    ("POST", "(?:/v1)?(?:/v1beta)?/models/.+:countTokens", GEMINI, "count"),
+    ("GET", f"(?:/v1)?/v1beta/models{NAMED}", GEMINI, "models"),
+    ("GET", f"(?:/api|/openai|/anthropic)?{V1}/models{NAMED}", CHAT, "models"),
     ("GET", "/health", CHAT, "health"),
     ("GET", "/(?:page/.*)?", CHAT, "page"),
+    # A client may look whether its base URL answers: Claude Code does, at every start.
+    ("GET", "(?:/api|/openai|/anthropic)?(?:/v1|/v1beta)?", CHAT, "base"),
 )
 
 
@@ -301,7 +360,8 @@ def find(method: str, path: str) -> tuple[Wire, str, str]:
 
     Raises `Refusal` 404 for a path that there is not, and 405 for another method.
     """
-    place = re.sub("(/v1(?:beta)?)(?:\\1)+(?=/)", r"\1", path)
+    # A base URL that ends with a slash makes two of them.
+    place = re.sub("(/v1(?:beta)?)(?:\\1)+(?=/)", r"\1", re.sub("//+", "/", path))
     # A path that ends with a slash means the same one, but for the root.
     place = place.rstrip("/") or "/"
     wanted = "GET" if method == "HEAD" else method
