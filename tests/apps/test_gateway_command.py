@@ -11,7 +11,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import httpx
 import pytest
 import uvicorn
 
-import g4flite.apps.gateway
 from g4flite import UsageError
 from g4flite.__main__ import main
+from g4flite.apps import gateway
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.apps.gateway.command import reload
 from g4flite.apps.gateway.http import LOOPBACK
@@ -62,17 +62,31 @@ def test_a_port_in_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_app_of_the_environment_runs_under_any_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UsageError, match="set G4FLITE_SERVE"):
-        g4flite.apps.gateway.app  # noqa: B018 - it is made when it is asked for
-    with pytest.raises(AttributeError, match="no attribute 'nope'"):
-        g4flite.apps.gateway.nope  # noqa: B018 - see above
+    monkeypatch.setattr(gateway, "_made", cache(gateway.app_of_environment))
     with Emulator() as service:
         monkeypatch.setenv("G4FLITE_SERVE", f"--provider ollama --base-url {service.url} -m 'my model' -s 'Be brief.'")
-        with served(g4flite.apps.gateway.app) as url:
+        with served(gateway.app) as url:
             response = httpx.post(f"{url}/api/chat", json=WIRES["ollama"].question("my model", "Hello"))
             assert WIRES["ollama"].said(response.text) == "You said: Hello"
         assert service.exchanges[-1].messages[0]["content"] == "Be brief."
     assert json.loads(capsys.readouterr().err)["model"] == "my model"
+
+
+def test_a_server_does_not_start_an_app_that_the_environment_does_not_describe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_made", cache(gateway.app_of_environment))
+    sent = list[Any]()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(gateway.app({"type": "lifespan"}, receive, send))
+    assert sent[0]["type"] == "lifespan.startup.failed"
+    assert "set G4FLITE_SERVE" in sent[0]["message"]
+    with pytest.raises(UsageError, match="set G4FLITE_SERVE"):
+        asyncio.run(gateway.app({"type": "http"}, receive, send))
 
 
 class Running:

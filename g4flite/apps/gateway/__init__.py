@@ -17,17 +17,33 @@ page.  `lists.py` answers what needs no provider, `memory.py` keeps the state of
 mean.
 """
 
+from functools import cache
 from typing import Any
 
-from .command import add
+from ... import UsageError
+from .command import add, app_of_environment
 
-__all__ = ["add"]
+__all__ = ["add", "app"]
 
 
-def __getattr__(name: str) -> Any:
-    """Return the app that the environment variable G4FLITE_SERVE describes, by the flags of `g4flite serve`."""
-    if name == "app":
-        from .command import app_of_environment  # noqa: PLC0415 - the command is needed without it
+@cache
+def _made() -> Any:
+    # Once a process: servers ask the same function with each request.
+    return app_of_environment()
 
-        return app_of_environment()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer as the app that the environment variable G4FLITE_SERVE describes, by the flags of `g4flite serve`.
+
+    It is made when a server starts; if the variable makes no app, the start fails, and the server says why.
+    """
+    try:
+        made = _made()
+    except UsageError as error:
+        if scope["type"] != "lifespan":
+            raise
+        # Servers take any exception here for an app that knows no lifespan, and go on.
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        return
+    await made(scope, receive, send)
