@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -401,8 +402,8 @@ def test_a_provider_that_cannot_be_asked_so_is_left_out(place: Place) -> None:
         assert "temperature" in refused.json()["error"]["message"]
 
 
-async def asked_over(app: Gateway, send: Any) -> list[Any]:
-    """Send a question to the app without a server."""
+async def asked_over(app: Gateway, send: Any, gone: anyio.Event | None = None) -> list[Any]:
+    """Send a question to the app without a server; `gone` says that the client has gone."""
     body = json.dumps(WIRES["chat"].question("ollama", "Hi")).encode()
     scope = {
         "type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [(b"host", b"localhost")],
@@ -413,8 +414,8 @@ async def asked_over(app: Gateway, send: Any) -> list[Any]:
     async def receive() -> dict[str, Any]:
         if messages:
             return messages.pop()
-        await anyio.sleep_forever()
-        raise AssertionError
+        await (gone or anyio.Event()).wait()
+        return {"type": "http.disconnect"}
 
     await app(scope, receive, send)
     return messages
@@ -445,6 +446,27 @@ def test_a_server_that_says_so_of_a_client_that_has_gone_is_heard(backend: str) 
     with Emulator() as service:
         anyio.run(run, backend=backend)
     assert [line["outcome"] for line in lines] == ["left", "left"]
+
+
+@rows("backend", ["asyncio", "trio"])
+def test_a_connection_that_ends_with_the_last_byte_is_no_client_that_left(backend: str) -> None:
+    lines = list[dict[str, Any]]()
+
+    async def run() -> None:
+        gone = anyio.Event()
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                gone.set()
+                for _ in range(9):
+                    await anyio.lowlevel.checkpoint()
+
+        async with client("ollama", service) as one:
+            await asked_over(Gateway({"ollama": [one]}, log=lines.append), send, gone)
+
+    with Emulator() as service:
+        anyio.run(run, backend=backend)
+    assert [line["outcome"] for line in lines] == ["complete"]
 
 
 @rows("backend", ["asyncio", "trio"])

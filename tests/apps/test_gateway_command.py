@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from argparse import Namespace
@@ -206,6 +207,15 @@ def test_it_serves_until_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(running.url)
     line = json.loads(err)
     assert (line["model"], line["provider_model"], line["outcome"]) == ("any", "any", "complete")
+
+
+@pytest.mark.heavy
+def test_the_demo_asks_over_every_wire_and_says_where_the_page_is() -> None:
+    demo = [sys.executable, str(Path(__file__).parents[1] / "demo_serve.py")]
+    done = subprocess.run(demo, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "The chat page is at http://127.0.0.1:" in done.stdout
+    assert done.stderr.count('"outcome": "complete"') >= 5
 
 
 @rows(("drain", "outcome"), [("30", "complete"), ("0.1", "cut")])

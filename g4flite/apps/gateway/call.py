@@ -315,9 +315,10 @@ class Call:
         heard = ""
         while heard != "http.disconnect":
             heard = (await receive())["type"]
+        # Behind the last byte, servers also say so of a client that is there (hypercorn, while it sends that byte).
         if not self._whole:
             self._outcome = "left"
-        scope.cancel()
+            scope.cancel()
 
     async def _live(self, send: Send, scope: CancelScope) -> None:
         """Show that the stream is alive after each so many seconds of silence; the first such sign sends the head."""
