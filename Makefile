@@ -13,16 +13,18 @@ FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py 
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
+.PHONY: help demo demo-serve demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-agents test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
+	@echo "make demo-serve    start the gateway with its chat page before an emulator, and ask it with curl and official clients"
 	@echo "make demo-local    stream an answer from the Ollama, llama.cpp, LM Studio or vLLM server on this machine"
 	@echo "make guides        write the guide to each provider (examples/guides) and the tables of examples/guides/providers.md"
 	@echo "make test          run all tests"
 	@echo "make test-vendored run the tests of the core against a vendored copy"
 	@echo "make test-clients  run the official clients of OpenAI, Anthropic, Google, ... and other libraries against the emulator"
 	@echo "make test-long     kill a batch 200 times, ask 20,000 rows of a service that fails, read more bodies and cuts, all rows in all drivers"
-	@echo "make test-gateway  run the official clients of OpenAI, Anthropic, Google and Ollama against the gateway"
+	@echo "make test-gateway  run official clients, libraries and other servers than uvicorn against, or with, the gateway"
+	@echo "make test-agents   run Claude Code, Codex CLI, aider and llm against the gateway (1.6 GB to install)"
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
 	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
@@ -45,6 +47,10 @@ help:
 demo: $(VENV)/core
 	@echo "== the four providers, against an emulator on a socket of this machine"
 	@$(BIN)/python examples/demo.py
+
+demo-serve: $(VENV)/serve
+	@echo "== the gateway, before an emulator on this machine"
+	@$(BIN)/python tests/demo_serve.py
 
 demo-local: $(VENV)/core
 	@$(BIN)/python examples/local.py
@@ -79,7 +85,7 @@ test-vendored: $(VENV)/tools
 
 test-clients: $(CLIENTS)/npm-clients
 	@echo "== clients that others wrote, against the emulator on a socket of this machine (a minute)"
-	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients
+	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients --ignore-glob '*test_gateway*'
 
 test-long: $(VENV)/tools
 	@echo "== the tests that take minutes each"
@@ -87,9 +93,13 @@ test-long: $(VENV)/tools
 	@echo "== the suite, each row of a shared table in each driver (five minutes)"
 	@EVERY_ROW=1 $(BIN)/python -m pytest -q -n 4 --dist worksteal
 
-test-gateway: $(CLIENTS)/tools
-	@echo "== official clients, against the gateway before the emulator"
-	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients/test_gateway_clients.py
+test-gateway: $(CLIENTS)/npm-clients
+	@echo "== official clients and libraries, against the gateway before the emulator (five minutes)"
+	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients/test_gateway_clients.py tests/clients/test_gateway_libraries.py tests/clients/test_gateway_servers.py
+
+test-agents: $(CLIENTS)/programs
+	@echo "== programs that ask models, against the gateway before the emulator (five minutes)"
+	@$(CLIENTS)/bin/python -m pytest -q -c tests/clients/pytest.ini tests/clients/test_gateway_agents.py
 
 test-servers: $(SERVERS)/servers
 	@echo "== g4flite, against servers that others wrote, on sockets of this machine (a minute)"
@@ -200,6 +210,10 @@ $(CLIENTS)/npm-clients: $(CLIENTS)/tools tests/installs.py tests/clients/npm/pac
 	@echo "== adding the clients from npm (150 MB; a minute, once)"
 	@$(CLIENTS)/bin/python -m tests.installs $@ npm-clients
 
+$(CLIENTS)/programs: $(CLIENTS)/tools tests/installs.py tests/clients/agents/package-lock.json
+	@echo "== adding Claude Code, Codex CLI, aider and llm (1.6 GB; several minutes, once)"
+	@$(CLIENTS)/bin/python -m tests.installs $@ agents aider llm
+
 # installs.py makes the target, if all of the servers could be installed.
 $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/installs.py tests/servers/npm/package-lock.json
 	@$(MAKE) --no-print-directory VENV=$(SERVERS) $(SERVERS)/core
@@ -212,6 +226,11 @@ $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/install
 	@$(PYTHON) -m venv .venv-lowest
 	@grep -vE '^(anyio|httpx|httpx-aiohttp|pydantic|pydantic_core)==' tests/constraints.txt > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --constraint .venv-lowest/constraints.txt --constraint tests/lowest.txt --editable '.[socks,cli,lowest]'
+	@touch $@
+
+$(VENV)/serve: $(VENV)/core
+	@echo "== adding what the gateway needs (a few seconds, once)"
+	@$(PIP) --editable '.[serve]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/core
