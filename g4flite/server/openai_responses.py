@@ -219,9 +219,8 @@ def _add(messages: Messages, item: Mapping[str, Any], where: str) -> None:
     """Append an item; a function call joins the assistant's message before it, and reasoning is left out."""
     too_long(f"{where}call_id", str(item.get("call_id", "")), 64)
     kind = need({"type": "message", **item}, "type", ITEM, where)
-    # Codex CLI 0.171 gives its own messages an id, and no status; the service's have both.
-    answered = kind == "message" and "id" in item and item.get("role") == "assistant"
-    for name in SERVER_ITEMS.get(kind, ("status", "content") if answered else ()):
+    # A message with an id needs no status: Codex CLI 0.171 and langchain-openai 1.7 send it so (November 2026).
+    for name in SERVER_ITEMS.get(kind, ("content",) if kind == "message" and "id" in item else ()):
         if name not in item:
             raise Refusal(400, f"Missing required parameter: '{where}{name}'.")
     match kind:

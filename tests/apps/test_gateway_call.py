@@ -320,6 +320,10 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
     ("gemini", {"generationConfig": {"candidateCount": 2}}, 400, "generationConfig.candidateCount"),
     ("anthropic", {"tools": [{"name": "f", "input_schema": {"type": "object"}, "input_examples": []}]}, 200,
      "left out of the request: tools.input_examples"),
+    ("chat", {"tools": [{"type": "function", "function": {**TOOL, "strict": True}}], "tool_choice": "auto"}, 200,
+     "left out for ollama: tools.strict"),
+    ("chat", {"tools": [{"type": "function", "function": {**TOOL, "odd": 1}}]}, 400, "'odd'"),
+    ("chat", {"tools": [{"type": "function", "function": TOOL}], "tool_choice": "required"}, 400, "tool_choice"),
     ("responses", {"reasoning": {"context": "auto"}}, 200, "left out of the request: reasoning.context"),
 ])  # fmt: skip
 def test_what_cannot_be_carried_is_refused_or_noted(

@@ -52,6 +52,9 @@ ITEMS: list[dict[str, Any]] = [
 
 def test_items_of_the_service_s_own_tools_may_come_back(shared: Emulator) -> None:
     assert ask(shared, RESPONSES.field(input=[user("Hi"), *ITEMS, user("And?")], stream=False)).status == 200
+    # Codex CLI and langchain-openai leave the status of a message out.
+    bare = {name: value for name, value in ITEMS[-1].items() if name != "status"}
+    assert ask(shared, RESPONSES.field(input=[user("Hi"), bare, user("And?")], stream=False)).status == 200
 
 
 REFUSED: list[tuple[Wire, str]] = [
@@ -71,7 +74,7 @@ REFUSED: list[tuple[Wire, str]] = [
         )
         for item in ITEMS
         for name in ("status", "outputs", "content")
-        if name in item
+        if name in item and (name, item["type"]) != ("status", "message")
     ),
     (RESPONSES.field(max_output_tokens=-1), "max_output_tokens: expected"),
     (RESPONSES.field(tools=[TOOL]), "tools: name: expected"),

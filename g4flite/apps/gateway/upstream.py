@@ -20,6 +20,12 @@ from .wires import CHAT, Wire
 WHOLE = 600.0
 
 
+def loose(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a function without `strict`, which asks that its arguments fit the schema."""
+    function = {name: value for name, value in tool["function"].items() if name != "strict"}
+    return {**tool, "function": function}
+
+
 class Upstream:
     """One client of a route."""
 
@@ -56,10 +62,13 @@ class Upstream:
     def route(self, name: str, messages: Messages, options: dict[str, Any], notes: list[str]) -> Route:
         """Return the route of a question in common terms, for `client.start`.
 
-        An option that only hints is left out if the provider does not know it, and `notes` say so.  Raises a
-        `UsageError` for what the provider cannot be asked.
+        An option that only hints is left out if the provider does not know it, and `notes` say so; so is `strict` of a
+        tool, which clients send without being told to.  Raises a `UsageError` for what the provider cannot be asked.
         """
         options = dict(options)
+        # What each model does by itself.
+        if options.get("tool_choice") == "auto" and "tool_choice" not in self.provider.options:
+            del options["tool_choice"]
         for hint in HINTS:
             if hint in options and hint not in self.provider.options:
                 del options[hint]
@@ -68,10 +77,14 @@ class Upstream:
             try:
                 return self._route(self.client, name, messages, options)
             except OptionError as error:
-                if error.argument not in HINTS or error.argument not in options:
+                left = error.argument
+                if left in HINTS and left in options:
+                    del options[left]
+                elif any("strict" in tool["function"] for tool in options.get("tools", ())):
+                    options["tools"], left = [loose(tool) for tool in options["tools"]], "tools.strict"
+                else:
                     raise
-                del options[error.argument]
-                notes.append(f"left out for {self.provider.name}: {error.argument}")
+                notes.append(f"left out for {self.provider.name}: {left}")
 
     def passes(self, wire: Wire) -> bool:
         """Return whether an answer can go on to this wire as it came.
