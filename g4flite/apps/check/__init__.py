@@ -8,6 +8,8 @@ It makes at most four requests:
     refused      the request is broken
 
 `record` makes each of these exchanges, and `judge` makes the report from the recordings, without I/O.
+
+`g4flite check --through URL` is another report, on what a gateway changes on the way: see `through`.
 """
 
 import argparse
@@ -33,7 +35,7 @@ from ..._core.provider import Provider
 from ..._core.request import make_call
 from ..._core.settings import Timeout
 from ...client import resolve_connection, route_of, warn
-from ..cli import add_header, warnings_as_lines
+from ..cli import add_header, tell, warnings_as_lines
 from .case import Finding, spelled
 
 __all__ = ["Finding", "add", "report"]
@@ -94,7 +96,16 @@ def add(commands: Any) -> None:
     description = f"{text}; the exit code is 1 if a line of the report fails"
     command = commands.add_parser("check", help=text, description=description, epilog=example)
     command.set_defaults(run=run, spelled=spelled)
-    command.add_argument("url", metavar="URL", help="the endpoint's base URL, like http://127.0.0.1:8000/v1")
+    command.add_argument("url", metavar="URL", nargs="?", help="the endpoint's base URL, like http://127.0.0.1:8000/v1")
+    command.add_argument(
+        "--through",
+        metavar="URL",
+        help="in place of that, a gateway's base URL: report what the gateway changes between a client and an "
+        "emulator, which this command runs and which the gateway's model has to ask",
+    )
+    command.add_argument(
+        "--port", metavar="PORT", type=int, default=8765, help="where that emulator listens (default: %(default)s)"
+    )
     command.add_argument(
         "--as",
         dest="spec",
@@ -116,16 +127,40 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Carry out `check`: print a report.  Raises `SystemExit` if a line of the report fails."""
+    if (arguments.url is None) is (arguments.through is None):
+        raise UsageError("name an endpoint, or a gateway: URL or --through URL")
     with warnings_as_lines():
         more = {"model": arguments.model, "headers": dict(arguments.header), "timeout": arguments.timeout}
-        findings = report(arguments.url, find(arguments.spec), **more)
+        spec = find(arguments.spec)
+        if arguments.through is None:
+            findings = report(arguments.url, spec, **more)
+        else:
+            findings = run_through(arguments.through, spec, arguments.port, **more)
     if arguments.json:
         print(json.dumps([as_json(finding) for finding in findings], indent=2))
     else:
+        width = max(12, *(len(finding.name) for finding in findings))
         for finding in findings:
-            print(as_line(finding))
+            print(as_line(finding, width))
     if any(finding.verdict == "fail" for finding in findings):
         raise SystemExit(1)
+
+
+def run_through(url: str, spec: Provider, port: int, **more: Any) -> tuple[Finding, ...]:
+    """Return the report on a gateway, and run the emulator for it.  Raises `UsageError` for a port that is in use."""
+    # No other report needs a server.
+    from ...testing import Emulator  # noqa: PLC0415
+    from .through import report_through  # noqa: PLC0415
+
+    service = Emulator(keys=False, port=port)
+    try:
+        service.start()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"could not listen on 127.0.0.1:{port}: {error}; choose another --port") from error
+    tell("note", f"{url} is to ask the emulator: {service.url}, or {service.url}/v1 in a protocol of OpenAI's")
+    # Without `with`, whose end would raise what a reply function was made to raise.
+    with closing(service):
+        return report_through(url, spec, service, **more)
 
 
 def find(name: str) -> Provider:
@@ -154,10 +189,10 @@ def as_json(finding: Finding) -> dict[str, str]:
     return {**finding._asdict(), "evidence": finding.evidence.decode("utf-8", "backslashreplace")}
 
 
-def as_line(finding: Finding) -> str:
+def as_line(finding: Finding, width: int = 12) -> str:
     """Return the finding as one line: the verdict, the name, the sentence, and at most 80 characters of evidence."""
     verdict = "FAIL" if finding.verdict == "fail" else finding.verdict
     says = finding.says if finding.says.isprintable() else ascii(finding.says)[1:-1]
     shown = repr(finding.evidence) if finding.evidence else ""
     shown = shown if len(shown) <= 80 else f"{shown[:76]}...{shown[-1]}"
-    return f"{verdict:7}  {finding.name:12}  {says}  {shown}".rstrip()
+    return f"{verdict:7}  {finding.name:{width}}  {says}  {shown}".rstrip()

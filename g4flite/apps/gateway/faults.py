@@ -129,7 +129,7 @@ def _fault_of(error: G4fliteError) -> Fault:
     wait = getattr(error, "retry_after", None) if known else None
     used_up = getattr(error, "should_retry", None) is False
     if kind == "rate_limit" and used_up:
-        return Fault(status, kind, message, "insufficient_quota", retry=False)
+        return Fault(status, kind, message, "insufficient_quota", wait, retry=False)
     # The gateway has tried again what can be tried again.
     return Fault(status, kind, message, None, wait, None if kind in ("rate_limit", "overloaded") else False)
 
