@@ -7,13 +7,14 @@ CLIENTS ?= .venv-clients
 SERVERS ?= .venv-servers
 BIN = $(VENV)/bin
 EXTRAS_peers = [peers]
+EXTRAS_gateway = [serve]
 DOCS = .venv-docs
 DIST = .venv-dist
 FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py tests/test_package.py tests/test_readme.py tests/apps/test_gateway_page.py
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-serve demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-agents test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-instructions soak test-all clean
+.PHONY: help demo demo-serve demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-agents test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-gateway bench-instructions soak soak-gateway test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-serve    start the gateway with its chat page before an emulator, and ask it with curl and official clients"
@@ -40,8 +41,10 @@ help:
 	@echo "make bench-check   compare two minutes of measurements with the baseline; a worse figure fails nothing"
 	@echo "make bench-decode  measure what decoding costs without a socket, in microseconds an event of each protocol"
 	@echo "make bench-batch   measure a batch of 5,000 rows beside bare clients, and the memory of a million rows"
+	@echo "make bench-gateway measure what the gateway adds, and how many streams it serves, beside LiteLLM's proxy"
 	@echo "make bench-instructions  count the instructions of the same, by valgrind, which no load of the machine moves"
 	@echo "make soak          run 500 streams at a time, with faults, for two minutes: is anything left behind?"
+	@echo "make soak-gateway  ask the gateway for ten minutes, with clients that leave and replies that are cut"
 	@echo "make test-all      run all tests on every CPython from 3.10 up that is installed"
 
 demo: $(VENV)/core
@@ -161,12 +164,20 @@ bench-batch: $(VENV)/tools
 	@echo "== many prompts, against a service on a socket of this machine (several minutes)"
 	@$(BIN)/python -m tests.benchmarks.batch $(ARGS)
 
+bench-gateway: .venv-gateway/core
+	@echo "== what the gateway costs, beside LiteLLM's proxy if .venv-litellm has it (a few minutes)"
+	@.venv-gateway/bin/python -m tests.benchmarks.gateway $(ARGS)
+
 bench-instructions: $(VENV)/core
 	@echo "== the instructions of an event, by valgrind (several minutes)"
 	@$(BIN)/python -m tests.benchmarks.decode --instructions $(ARGS)
 
 soak: $(VENV)/tools
 	@$(BIN)/python tests/soak.py
+
+soak-gateway: $(VENV)/tools
+	@echo "== the gateway, asked for ten minutes by clients that leave, before services that cut (ARGS='--seconds 600')"
+	@$(BIN)/python tests/soak_gateway.py $(ARGS)
 
 test-all:
 	@for minor in 10 11 12 13 14 15; do \
@@ -238,7 +249,7 @@ $(VENV)/bench: $(VENV)/core
 	@touch $@
 
 # compat: a plain path, where setuptools else runs a finder of its own in each process that is measured
-.venv-bench/core .venv-peers/core: .venv-%/core: setup.cfg pyproject.toml tests/constraints.txt
+.venv-bench/core .venv-peers/core .venv-gateway/core: .venv-%/core: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making .venv-$* (a minute or two, once)"
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python $(INSTALL) --config-settings editable_mode=compat --editable '.$(EXTRAS_$*)'

@@ -1,5 +1,6 @@
 """The benchmark's plain functions: what they make of figures that the test gives.  Nothing is measured here."""
 
+import asyncio
 import re
 from contextlib import ExitStack
 from importlib import import_module
@@ -9,7 +10,7 @@ import pytest
 
 from g4flite import ToolCallDelta, providers
 from g4flite._core.events import Reasoning
-from tests.benchmarks import check, contenders, decode, guide, inside, run, server, table
+from tests.benchmarks import check, contenders, decode, gateway, guide, inside, run, server, table
 from tests.benchmarks.rows import ROWS
 from tests.real_streams import DISTINCT, PIECES, STREAMS, WORDS
 from tests.rows import rows
@@ -135,3 +136,22 @@ def test_decode_cuts_a_stream_into_reads_and_measures_it(capsys: pytest.CaptureF
     assert decode.rows("gemini") == [("gemini", "alone"), ("gemini", "of 64")]
     decode.measure("openai, alone", 1)
     assert "openai, alone" in capsys.readouterr().out
+
+
+def test_the_client_of_the_gateways_benchmark_hears_whole_and_open_streams() -> None:
+    async def ask() -> None:
+        service = await asyncio.get_running_loop().create_server(gateway.Service, "127.0.0.1", 0)
+        port = service.sockets[0].getsockname()[1]
+        assert len(await gateway.times_to_first(port, 2, "burst", 0.0)) == 0
+        link = await gateway.link_to(port)
+        assert await link.whole("burst") == link.first > 0
+        link.transport.close()
+        assert await gateway.hold(port, 50, lambda: 7.0) == (50, 7.0)
+        service.close()
+
+    asyncio.run(ask())
+
+
+def test_the_rank_of_a_time_is_in_milliseconds() -> None:
+    assert gateway.rank([0.001, 0.002, 0.003], 0.5) == 2.0
+    assert gateway.rank([0.001], 0.99) == 1.0
