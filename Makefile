@@ -14,7 +14,7 @@ FROM_SDIST = tests/core tests/response tests/test_client.py tests/test_links.py 
 INSTALL = -m pip --quiet --disable-pip-version-check install --constraint tests/constraints.txt
 PIP = $(BIN)/python $(INSTALL)
 
-.PHONY: help demo demo-serve demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-agents test-servers test-servers-large test-page test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-gateway bench-instructions soak soak-gateway test-all clean
+.PHONY: help demo demo-serve demo-local guides docs dist test test-vendored test-long test-clients test-gateway test-agents test-servers test-servers-large test-page test-ray test-httpx2 test-lowest cover check format bench bench-peers bench-check bench-decode bench-batch bench-gateway bench-instructions soak soak-gateway test-all clean
 help:
 	@echo "make demo          stream an answer from four providers, in a for loop and in an async for loop"
 	@echo "make demo-serve    start the gateway with its chat page before an emulator, and ask it with curl and official clients"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
 	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
+	@echo "make test-ray      run batches on a Ray of two workers, one of which dies, on Daft and on Dask"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -115,6 +116,10 @@ test-servers-large: $(SERVERS)/servers
 test-page: .venv-page/tools
 	@echo "== the chat page, in Chromium (two or three minutes)"
 	@.venv-page/bin/python -m pytest -q -c tests/page/pytest.ini --rootdir . tests/page
+
+test-ray: .venv-clusters/tools
+	@echo "== batches on Ray, Daft and Dask (a minute or two)"
+	@.venv-clusters/bin/python -m pytest -q -c tests/ray/pytest.ini tests/ray
 
 test-httpx2: $(VENV)/tools
 	@echo "== the suite again, over clients of httpx2 (about a minute)"
@@ -210,7 +215,7 @@ $(CLIENTS)/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@$(CLIENTS)/bin/python $(INSTALL) --editable '.[clients]'
 	@touch $@
 
-$(DOCS)/tools $(DIST)/tools .venv-page/tools: .venv-%/tools: setup.cfg pyproject.toml tests/constraints.txt
+$(DOCS)/tools $(DIST)/tools .venv-page/tools .venv-clusters/tools: .venv-%/tools: setup.cfg pyproject.toml tests/constraints.txt
 	@echo "== making .venv-$* (half a minute, once)"
 	@$(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python $(INSTALL) --editable '.[$*]'

@@ -13,17 +13,17 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ... import G4fliteError, Ledger, Start, Usage, UsageError, providers
-from ..._core.observed import ObservedEnd
+from ... import G4fliteError, Ledger, Usage, UsageError, providers
 from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
 from ..._core.urls import public_url
 from ..cli import add_settings, flag, option, program, settings, tell, warnings_as_lines
 from . import run
 from .files import count, read
-from .job import ANSWER
+from .job import ANSWER, ended
 from .journal import Journal
 from .progress import Progress, shown
+from .ray import OnRay
 from .rows import tokens_of
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
@@ -63,6 +63,7 @@ example, while `{program()} emulate --port 8765 --no-keys` runs in another shell
     )
     text = "dollars for a million tokens of prompts and of answers; default: what genai-prices says, if it is installed"
     command.add_argument("--price", metavar="PROMPT,ANSWER", type=price, help=text)
+    command.add_argument("--on", choices=("ray",), help="ask on a cluster of Ray; --concurrency is that of each actor")
     command.add_argument("--dry-run", action="store_true", help="ask nothing; say how many rows, tokens and dollars")
     command.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -130,7 +131,7 @@ def batch(arguments: argparse.Namespace) -> None:
 def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:
     """Ask the rows that are not done, write the results, and say how it has ended."""
     began, now = time.monotonic(), 0
-    rows = run(
+    rows = (run if arguments.on is None else OnRay)(
         journal.to_ask(read(arguments.input, arguments.prompt)),
         arguments.provider,
         concurrency=arguments.concurrency,
@@ -193,9 +194,7 @@ def rehearsal(arguments: argparse.Namespace, asked: dict[str, Any], prices: Any)
         most = row.options.get("max_tokens", asked["options"].get("max_tokens"))
         usage = Usage(tokens_of(row), most if isinstance(most, int) else ANSWER)
         model = row.options.get("model", asked["model"])
-        end = ObservedEnd("complete", None, asked["provider"], model, 1, 0.0, 0.0, "", "", (), Start(), usage, None,
-                          None, None, None)  # fmt: skip
-        ledger.end(None, end)
+        ledger.end(None, ended(asked["provider"], model, usage))
     total = ledger.total
     cost = f"about ${total.cost.known:,.4f}" if total.cost.known else "the cost is unknown: pass --price"
     tokens = (

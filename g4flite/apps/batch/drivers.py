@@ -320,7 +320,7 @@ class Batch:
     async def _aiterate(self) -> AsyncGenerator[Result, None]:
         self._aturn, self._awindow = anyio.Lock(), anyio.Semaphore(WINDOW * self._job.limiter.most)
         self._achange, self._aleft, self._closed = anyio.Event(), anyio.Event(), anyio.Event()
-        self._scope = anyio.CancelScope()
+        self._scope, self._awaited = anyio.CancelScope(), anyio.CancelScope()
         self._asend, receive = anyio.create_memory_object_stream[tuple[int, Result | None]](math.inf)
         background = spawn(self._main)
         try:
@@ -362,12 +362,16 @@ class Batch:
         try:
             source = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
             while True:
-                await self._awindow.acquire()
-                if self._job.over:
-                    break
-                given = next(source, self) if isinstance(source, Iterator) else await anext(source, self)
+                given: object = self
+                # The end of the job ends also the wait for a row that may never come.
+                with self._awaited:
+                    await self._awindow.acquire()
+                    if self._job.over:
+                        break
+                    given = next(source, self) if isinstance(source, Iterator) else await anext(source, self)
                 if given is self:
                     break
+                self._awaited = anyio.CancelScope()
                 number, row = self._take(given)
                 trial = self._job.trial(row)
                 if row.error is not None:
@@ -413,6 +417,7 @@ class Batch:
             self._achange.set()
             if self._job.over:
                 self._aleft.set()
+                self._awaited.cancel()
             self._asend.send_nowait((number, trial.result))
 
     async def _aattempt(self, trial: Trial) -> float | None:

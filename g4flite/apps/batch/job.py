@@ -34,7 +34,9 @@ from ... import (
     OverloadedError,
     PermissionDeniedError,
     RateLimitError,
+    Start,
     Stream,
+    Usage,
 )
 from ..._core.observed import ObservedEnd
 from ..._core.settings import Retry, may_pass
@@ -73,6 +75,12 @@ def told(stream: Stream, first: float | None, error: Exception | None) -> Observ
         0.0, first, stream.partial, stream.reasoning, stream.tool_calls, run.start, stream.usage, run.finish, run.url,
         None, None,
     )  # fmt: skip
+
+
+def ended(provider: str, model: str | None, usage: Usage | None) -> ObservedEnd:
+    """Return what a `Ledger` is told of an answer that was not streamed here."""
+    return ObservedEnd("complete", None, provider, model, 1, 0.0, 0.0, "", "", (), Start(), usage, None,
+                       None, None, None)  # fmt: skip
 
 
 class Job:
