@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..server.openai_batches import Batches
 from .connection import Server
 from .exchange import Exchange, Policy
 from .replies import ReplyFunction, echo
@@ -60,6 +61,8 @@ class Emulator:
         self.log = log
         # The requests, in order of arrival, and how many connections were accepted.
         self.exchanges: list[Exchange] = []
+        # The files and the batches of OpenAI's interface for batches.
+        self.batches = Batches()
         self.connections = 0
         self._server: Server | None = None
 
@@ -96,7 +99,8 @@ class Emulator:
         """Return what holds for a request that arrives now."""
         said = self.reply
         reply = (lambda _: said) if isinstance(said, str) else said
-        return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys)
+        return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys,
+                      batches=self.batches)  # fmt: skip
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.

@@ -20,6 +20,8 @@ from urllib.parse import parse_qsl
 
 from ..server.checks import Refusal
 from ..server.conversation import Messages
+from ..server.openai_batches import PATHS as BATCHES
+from ..server.openai_batches import Batches
 from ..server.pieces import Problem
 from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
 from .dialects import KEYLESS, PROTOCOLS
@@ -103,6 +105,7 @@ class Policy:
     clock: Callable[[], float]
     # Whether a key is demanded.
     keys: bool
+    batches: Batches
 
 
 def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
@@ -118,6 +121,10 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             # Clients of OpenAI and of local servers ask for this list.
             exchange.service = "models"
             return _json(Reply(200, MODELS), {})
+        if re.fullmatch(rf"{re.escape(policy.prefix)}/v1{BATCHES}", exchange.path.partition("?")[0]):
+            post = Post(path="", query={}, headers=exchange.headers, body=exchange.body, keyless=not policy.keys)
+            refuse = partial(_refuse_as, next(one for one in PROTOCOLS["any"] if one.name == "chat"), post)
+            return _batches(exchange, policy, post)
         dialect = script.dialect or _dialect_of(exchange, policy.prefix)
         if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
@@ -152,6 +159,26 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
     body = script.raw if script.raw is not None else script.body or b""
     data = body.encode() if isinstance(body, str) else body
     return Response(script.status or 200, {"content-type": content_type}, [data])
+
+
+def _batches(exchange: Exchange, policy: Policy, post: Post) -> Response:
+    """Return the response to a request of OpenAI's files and batches.  A line of a file is answered like a request."""
+    exchange.service = "batches"
+
+    def ask(path: str, body: bytes) -> Reply:
+        headers = [*(pair for pair in exchange.headers if pair[0].lower() == "authorization"),
+                   ("content-type", "application/json")]  # fmt: skip
+        one = Exchange(method="POST", path=f"{policy.prefix}{path}", headers=headers, body=body)
+        response = decide(one, policy, None)
+        return Reply(response.status, json.loads(b"".join(response.body)))
+
+    post.demand_key("authorization")
+    path = exchange.path.removeprefix(f"{policy.prefix}/v1")
+    now = policy.clock()
+    reply = policy.batches.respond(exchange.method, path, exchange.headers, exchange.body, now, ask)
+    if isinstance(reply, bytes):
+        return Response(200, {"content-type": "application/octet-stream", "content-length": str(len(reply))}, [reply])
+    return _json(reply, {})
 
 
 def _dialect_of(exchange: Exchange, prefix: str) -> str:

@@ -5,6 +5,7 @@ by an error, 2 if nothing was asked, 3 if a limit of the budget has ended the jo
 """
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -18,13 +19,14 @@ from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
 from ..._core.urls import public_url
 from ..cli import add_settings, flag, option, program, settings, tell, warnings_as_lines
-from . import run
+from . import run, vendor_batch
 from .files import count, read
 from .job import ANSWER, ended
 from .journal import Journal
 from .progress import Progress, shown
 from .ray import OnRay
 from .rows import tokens_of
+from .vendor_batch import VendorBatch
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
 OPTION = re.compile(r"\w+=")
@@ -64,6 +66,8 @@ example, while `{program()} emulate --port 8765 --no-keys` runs in another shell
     text = "dollars for a million tokens of prompts and of answers; default: what genai-prices says, if it is installed"
     command.add_argument("--price", metavar="PROMPT,ANSWER", type=price, help=text)
     command.add_argument("--on", choices=("ray",), help="ask on a cluster of Ray; --concurrency is that of each actor")
+    text = "let the vendor's own batches ask, at half the price and within a day"
+    command.add_argument("--vendor-batch", action="store_true", help=text)
     command.add_argument("--dry-run", action="store_true", help="ask nothing; say how many rows, tokens and dollars")
     command.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -120,12 +124,53 @@ def batch(arguments: argparse.Namespace) -> None:
     if arguments.dry_run:
         print(rehearsal(arguments, asked, prices))
         return
+    if arguments.vendor_batch:
+        # The rows that the vendor has are not asked by a command without the flag.
+        asked["vendor_batch"] = True
+        with warnings_as_lines():
+            let_vendor_ask(arguments, out, asked, prices)
+        return
     journal = Journal(out, asked)
     try:
         with warnings_as_lines():
             ask(arguments, journal, prices, limits_of(provider.name, url))
     finally:
         journal.close()
+
+
+def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, Any], prices: Any) -> None:
+    """Let the vendor's own batches ask the rows, and write the results."""
+    names = ("on", "rpm", "tpm", "ordered", "max_cost", "max_tokens_total")
+    if given := [name for name in names if getattr(arguments, name)]:
+        raise UsageError(f"--{given[0].replace('_', '-')} does not go with --vendor-batch: the vendor asks as it likes")
+    own = {"system": arguments.system, "model": arguments.model, **settings(arguments)}
+    vendor = VendorBatch(out, asked["provider"], own, prices)
+    until = math.inf if arguments.deadline is None else time.monotonic() + arguments.deadline
+    journal = Journal(out, asked)
+    over, new = True, False
+    try:
+        # What an earlier run has begun is fetched first; then the rows are asked that the input has besides.
+        while over and not new:
+            new = vendor.prepare(journal.to_ask(read(arguments.input, arguments.prompt)), journal)
+            vendor.submit()
+            # Opened anew, it has met no row yet.
+            journal.close()
+            journal = Journal(out, asked)
+            over = vendor.fetch(journal, until, vendor_batch.shown(quiet=arguments.quiet))
+            journal.close()
+            journal = Journal(out, asked)
+    finally:
+        journal.close()
+        vendor.close()
+    if not arguments.quiet:
+        print(summary(vendor, journal), file=sys.stderr)
+    if not over:
+        tell("stopped", "--deadline is reached, and the vendor goes on; type the same again for the results")
+        raise SystemExit(3)
+    if vendor.failed:
+        now = vendor.failed + vendor.answered
+        tell("failed", f"{vendor.failed} of {now} rows, see {journal.failed}; ask them again: batch {journal.failed}")
+        raise SystemExit(1)
 
 
 def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:

@@ -1,0 +1,176 @@
+"""`Vendor`: a service's own interface for batches, at half the price and within a day, as frozen data.  No I/O.
+
+    vendor.line("0", "/v1/chat/completions", body)      # a row of the file that is uploaded
+    vendor.upload(name, data) -> Ask                    # a request; `vendor_batch.py` sends it
+    vendor.create(file, name) -> Ask
+    vendor.check(batch) -> Ask -> vendor.state(reply) -> State(over=True, files=("/files/file-1/content",), ...)
+    vendor.result({...}) -> Outcome("0", 200, {...})    # a line of such a file
+
+OpenAI: a file of JSON lines goes to POST /files, as multipart/form-data with `purpose` "batch" and the `file`; POST
+/batches makes a batch of it, with 16 `metadata` at most, which GET /batches gives back.  A file has 50,000 lines and
+200 MB at most, and requests of one model alone.  The status is validating, failed (then `errors.data` says why),
+in_progress, finalizing, completed, expired, cancelling or cancelled.  `output_file_id` and `error_file_id` name the
+files of the results, in any order.  A line of a request that was not carried out has `response` null, and an `error`
+whose code is batch_expired, batch_cancelled or request_timeout.  Sources (November 2026): platform.openai.com,
+docs/guides/batch and docs/api-reference/batch; the types of openai-python 3.52.0 (`Batch`) and of openai-client-base
+(`BatchRequestOutputError`); learn.microsoft.com, batches-create-batch.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from ... import G4fliteError, ProviderError
+
+
+class ExpiredError(G4fliteError):
+    """The service has not carried out the request within the time of its batch; ask the row again."""
+
+
+class CanceledError(G4fliteError):
+    """The batch was cancelled before the service has carried out the request; ask the row again."""
+
+
+class Ask(NamedTuple):
+    """A request to the service; `path` is below the base URL."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    content_type: str = "application/json"
+
+
+class State(NamedTuple):
+    """What the service says of a batch; `name` is ours, and `problem` why it refuses the whole batch."""
+
+    id: str
+    name: object
+    status: str
+    over: bool
+    files: tuple[str, ...]
+    problem: str
+
+
+class Outcome(NamedTuple):
+    """What became of a row: a reply of the service, or an error if the service has not asked the model."""
+
+    custom_id: object
+    status: int = 0
+    body: Any = None
+    error: G4fliteError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendor:
+    """The batches of one service, as functions without state."""
+
+    # The most lines and bytes of a file.
+    lines: int
+    size: int
+    # The line of a request: its id, the path of the URL that a stream asks, and the body.
+    line: Callable[[str, str, Mapping[str, Any]], Any]
+    # Uploads a file of this name; `uploaded` reads the file's id in the reply.
+    upload: Callable[[str, bytes], Ask]
+    uploaded: Callable[[Any], str]
+    # Makes a batch of a file, for a path, under a name of ours.
+    create: Callable[[str, str, str], Ask]
+    # Lists the batches behind one of this id, "" for the first; `listed` reads the batches and the last one's id.
+    list: Callable[[str], Ask]
+    listed: Callable[[Any], "tuple[tuple[State, ...], str]"]
+    check: Callable[[str], Ask]
+    state: Callable[[Any], State]
+    result: Callable[[Any], Outcome]
+    # The body of a whole answer as the stream that the provider's parser reads.
+    stream: Callable[[Any], bytes]
+
+
+# What separates the parts of an uploaded form.  A line of JSON cannot begin with it.
+BOUNDARY: Final = "g4flite-batch-of-lines"
+# The key of our name in the metadata.
+NAME: Final = "g4flite"
+
+
+def form(fields: Mapping[str, str], name: str, data: bytes) -> tuple[bytes, str]:
+    """Return a form with a file as multipart/form-data (RFC 7578), and its content type."""
+    parts = [
+        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+        for key, value in fields.items()
+    ]
+    parts.append(
+        f'--{BOUNDARY}\r\ncontent-disposition: form-data; name="file"; filename="{name}.jsonl"\r\n'
+        "content-type: application/jsonl\r\n\r\n"
+    )
+    whole = b"".join(["".join(parts).encode(), data, f"\r\n--{BOUNDARY}--\r\n".encode()])
+    return whole, f"multipart/form-data; boundary={BOUNDARY}"
+
+
+def openai_state(batch: Mapping[str, Any]) -> State:
+    """Return the state of a `Batch`."""
+    status = str(batch.get("status"))
+    files = (batch.get("output_file_id"), batch.get("error_file_id"))
+    errors = (batch.get("errors") or {}).get("data") or []
+    said = "; ".join(str(error.get("message")) for error in errors[:3])
+    return State(
+        id=batch["id"],
+        name=(batch.get("metadata") or {}).get(NAME),
+        status=status,
+        over=status in ("completed", "failed", "expired", "cancelled"),
+        files=tuple(f"/files/{quote(file, safe='')}/content" for file in files if file),
+        problem=f"the service has refused the batch: {said or 'it does not say why'}" if status == "failed" else "",
+    )
+
+
+def openai_listed(reply: Mapping[str, Any]) -> tuple[tuple[State, ...], str]:
+    """Return the states of a page of the list, and the id of the last one if there are more, else ""."""
+    states = tuple(map(openai_state, reply["data"]))
+    return states, states[-1].id if states and reply.get("has_more") else ""
+
+
+def openai_result(line: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a `BatchRequestOutput`."""
+    name, response, error = line.get("custom_id"), line.get("response"), line.get("error") or {}
+    if response:
+        return Outcome(name, response["status_code"], response["body"])
+    code = error.get("code")
+    kind = {"batch_expired": ExpiredError, "batch_cancelled": CanceledError}.get(str(code), ProviderError)
+    return Outcome(name, error=kind(f"{error.get('message') or 'the service does not say why'} ({code})"))
+
+
+def openai_upload(name: str, data: bytes) -> Ask:
+    """Return the request that uploads a file for a batch."""
+    return Ask("POST", "/files", *form({"purpose": "batch"}, name, data))
+
+
+def openai_create(file: str, name: str, path: str) -> Ask:
+    """Return the request that makes a batch."""
+    body = {"input_file_id": file, "endpoint": path, "completion_window": "24h", "metadata": {NAME: name}}
+    return Ask("POST", "/batches", json.dumps(body).encode())
+
+
+def openai_list(after: str) -> Ask:
+    """Return the request for a page of the list of batches, the newest first."""
+    return Ask("GET", f"/batches?limit=100{f'&after={quote(after)}' if after else ''}")
+
+
+OPENAI: Final = Vendor(
+    lines=50_000,
+    size=200_000_000,
+    line=lambda name, path, body: {"custom_id": name, "method": "POST", "url": path, "body": body},
+    upload=openai_upload,
+    uploaded=lambda reply: str(reply["id"]),
+    create=openai_create,
+    list=openai_list,
+    listed=openai_listed,
+    check=lambda batch: Ask("GET", f"/batches/{quote(batch, safe='')}"),
+    state=openai_state,
+    result=openai_result,
+    stream=lambda body: b"data: " + json.dumps(body).encode() + b"\n\ndata: [DONE]\n\n",
+)
+VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI}
+
+
+def whole(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of a request for a stream as that for an answer in one piece."""
+    return {name: value for name, value in body.items() if name not in ("stream", "stream_options")}

@@ -1,0 +1,297 @@
+"""`--vendor-batch`: OpenAI's files and batches, as the emulator plays them on a socket of this machine."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import g4flite
+from g4flite import Reasoning, ToolCall
+from g4flite.__main__ import main
+from g4flite.apps.batch import vendor_batch
+from g4flite.apps.batch.vendor_batch import VendorBatch
+from g4flite.apps.batch.vendors import OPENAI, Ask
+from g4flite.testing import Emulator, Problem
+from tests.rows import rows
+
+Captured = pytest.CaptureFixture[str]
+RULE = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+
+
+def said(messages: Any) -> Any:
+    prompt = messages[-1]["content"]
+    if prompt == "Fail":
+        return [Problem("overloaded")]
+    if prompt == "Call":
+        return [Reasoning("Hm"), ToolCall("", "now", "{}")]
+    return '{"a": 1}' if prompt == "JSON" else f"You said: {prompt}"
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(vendor_batch, "SOON", 0.001)
+    with Emulator(said) as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", f"{running.url}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "any")
+        yield running
+
+
+def batch(*more: str) -> int:
+    command = ["batch", "in.jsonl", "--provider", "openai", "-m", "m", "-o", "out.jsonl", "--vendor-batch"]
+    try:
+        return main([*command, *more])
+    except SystemExit as ended:
+        return int(str(ended.code))
+
+
+def written(*given: Any) -> None:
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in given))
+
+
+def found(name: str = "out.jsonl") -> dict[Any, Any]:
+    lines = Path(name).read_text().splitlines()
+    results = {json.loads(line)["id"]: json.loads(line) for line in lines}
+    assert len(results) == len(lines)
+    return results
+
+
+def left() -> list[str]:
+    return sorted(path.name for path in Path().glob("out.*"))
+
+
+def asked(server: Emulator) -> Counter[tuple[str, str]]:
+    return Counter((one.method, one.path.partition("?")[0]) for one in server.exchanges)
+
+
+def test_answers_come_of_the_vendors_batch(server: Emulator, capsys: Captured) -> None:
+    options = {"response_format": {"type": "json_object"}}
+    written(
+        {"id": 1, "prompt": "Hello", "mine": 5},
+        {"id": "1", "prompt": "Call", "options": {"tools": [RULE]}},
+        {"id": 2, "messages": [{"role": "user", "content": "Fail"}]},
+        {"id": 3, "prompt": "JSON", "options": {**options, "model": "other"}},
+        {"id": 4, "text": "no prompt"},
+        {"id": 5, "prompt": "Late"},
+        {"id": 6, "prompt": "Canceled"},
+        {"id": 7, "prompt": "Slow"},
+    )
+    server.batches.unasked = {"3": "batch_expired", "4": "batch_cancelled", "5": "request_timeout"}
+    server.batches.lasts = 3
+    assert batch("-o", "temperature=0.5", "-s", "Be brief, as json", "--price", "1,1") == 1
+    out, failures = found(), found("out.failed.jsonl")
+    assert {*out} == {"1", 1, 3}
+    assert (out[1]["answer"], out[1]["mine"], out[1]["finish_reason"]) == ("You said: Hello", 5, "stop")
+    assert (out[1]["attempts"], out[1]["usage"]["completion_tokens"]) == (1, 3)
+    assert (out["1"]["finish_reason"], out["1"]["tool_calls"][0]["name"]) == ("tool_calls", "now")
+    assert out[3]["parsed"] == {"a": 1}
+    classes = {name: row["error"]["class"] for name, row in failures.items()}
+    assert classes == {2: "OverloadedError", 4: "UsageError", 5: "ExpiredError", 6: "CanceledError",
+                       7: "ProviderError"}  # fmt: skip
+    assert failures[5]["error"]["message"] == "openai: It was not carried out. (batch_expired)"
+    told = capsys.readouterr().err
+    assert "vendor: batch_1: validating" not in told
+    assert "vendor: batch_1: in_progress, batch_2: in_progress" in told
+    assert "3 answered, 5 failed, " in told
+    # A file has the requests of one model, with the options of the job, and none asks for a stream.
+    (_, one), (_, two) = [*server.batches.files.values()][:2]
+    bodies = [json.loads(line)["body"] for data in (one, two) for line in data.splitlines()]
+    assert [body["model"] for body in bodies] == ["m"] * 6 + ["other"]
+    assert all(body["temperature"] == 0.5 and not body.keys() & {"stream", "stream_options"} for body in bodies)
+    assert bodies[0]["messages"][0] == {"role": "system", "content": "Be brief, as json"}
+    assert left() == ["out.failed.jsonl", "out.job.json", "out.jsonl"]
+    # Nothing is asked twice, and rows that are new are asked.
+    before = asked(server)["POST", "/v1/batches"]
+    assert batch("-o", "temperature=0.5", "-s", "Be brief, as json", "--quiet") == 0
+    assert asked(server)["POST", "/v1/batches"] == before
+
+
+def test_it_goes_on_wherever_it_was_killed(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(*({"id": n, "prompt": f"Say {n}"} for n in range(9)))
+    real, calls = VendorBatch._sent, [0]
+    monkeypatch.setitem(vendor_batch.VENDORS, "openai", replace(OPENAI, lines=4))  # type: ignore[arg-type]
+
+    class Killed(BaseException):
+        """What ends the process, as far as the job is concerned."""
+
+    def mortal(at: int, *, before: bool) -> Any:
+        def sent(self: VendorBatch, ask: Ask) -> Iterator[bytes]:
+            calls[0] += 1
+            if calls[0] == at and before:
+                raise Killed
+            yield from real(self, ask)
+            if calls[0] == at:
+                raise Killed
+
+        return sent
+
+    # Each request is the last of a run once: before the service has it, and behind its reply, which nobody notes.
+    at = runs = 0
+    while True:
+        at, calls[0] = at + 1, 0
+        ended = 0
+        for before in (True, False):
+            calls[0] = 0
+            monkeypatch.setattr(VendorBatch, "_sent", mortal(at, before=before))
+            try:
+                batch("--quiet")
+            except Killed:
+                runs += 1
+            else:
+                ended += 1
+        if ended == 2:
+            break
+    assert runs >= 8
+    assert {name: row["answer"] for name, row in found().items()} == {n: f"You said: Say {n}" for n in range(9)}
+    # Each part was made once, though the note of it was lost.
+    assert len(server.batches.made) == 3
+    assert left() == ["out.failed.jsonl", "out.job.json", "out.jsonl"]
+
+
+def test_results_that_are_written_are_not_written_again(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(*({"id": n, "prompt": f"Say {n}"} for n in range(5)))
+    real = VendorBatch._write_row
+    count = 0
+
+    def full(self: VendorBatch, *given: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        real(self, *given)
+
+    monkeypatch.setattr(VendorBatch, "_write_row", full)
+    assert batch("--quiet") == 130
+    written(*({"id": n, "prompt": f"Say {n}"} for n in range(7)))
+    assert batch("--quiet") == 0
+    assert sorted(found()) == [*range(7)]
+    assert [len(data.splitlines()) for name, data in server.batches.files.values() if "g4flite" in name] == [5, 2]
+
+
+def test_a_deadline_leaves_the_batch_to_the_vendor(server: Emulator, capsys: Captured) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    server.batches.lasts = 10**9
+    assert batch("--deadline", "0.05") == 3
+    assert "stopped: --deadline is reached, and the vendor goes on" in capsys.readouterr().err
+    server.batches.lasts = 0
+    assert batch("--quiet") == 0
+    assert len(server.batches.made) == 1
+
+
+def test_a_batch_that_is_refused_or_lacks_a_row_fails_its_rows(server: Emulator) -> None:
+    written({"id": 1, "prompt": "Hello"}, {"id": 2, "prompt": "Ho"})
+    server.batches.lasts = 10**9
+    assert batch("--deadline", "0.05") == 3
+    (made,) = server.batches.made.values()
+    errors = {"data": [{"message": "no such model", "code": "model_not_found", "line": 1}]}
+    made.update(status="failed", errors=errors)
+    assert batch() == 1
+    messages = {row["error"]["message"] for row in found("out.failed.jsonl").values()}
+    assert messages == {"openai: the service has refused the batch: no such model"}
+    written({"id": 3, "prompt": "Hello"}, {"id": 4, "prompt": "Hello"})
+    assert batch("--deadline", "0.05") == 3
+    # The last line of the file lacks its end.
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+    line = {"custom_id": "1", "response": {"status_code": 200, "request_id": "r", "body": body}, "error": None}
+    server.batches.files["file-9"] = ("", json.dumps(line).encode())
+    server.batches.made["batch_2"].update(status="completed", output_file_id="file-9")
+    assert batch() == 1
+    assert "the results of batch_2 (completed) lack this row" in found("out.failed.jsonl")[3]["error"]["message"]
+    assert (found()[4]["answer"], found()[4]["usage"]) == ("Hi", {})
+
+
+def test_a_question_that_fails_on_the_way_is_asked_again(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    real, left_over = VendorBatch._asked, [2]
+
+    def weak(self: VendorBatch, ask: Ask) -> Any:
+        if ask.path.startswith("/batches/") and left_over[0]:
+            left_over[0] -= 1
+            raise g4flite.ConnectError("gone")
+        return real(self, ask)
+
+    monkeypatch.setattr(VendorBatch, "_asked", weak)
+    assert batch("--quiet") == 0
+    monkeypatch.setattr(vendor_batch, "FAILURES", 2)
+    left_over[0] = 2
+    written({"id": 2, "prompt": "Hello"})
+    assert batch("--quiet") == 1
+    assert batch("--quiet") == 0
+    assert sorted(found()) == [1, 2]
+
+
+@rows(
+    ("more", "message"),
+    [
+        (["--provider", "llamacpp"], "llamacpp: no interface for batches is known; --vendor-batch is for openai"),
+        (["--rpm", "5"], "--rpm does not go with --vendor-batch"),
+        (["--max-cost", "5"], "--max-cost does not go with --vendor-batch"),
+        (["--on", "ray"], "--on does not go with --vendor-batch"),
+        (["-o", "no_such=1"], "there is no option 'no_such'"),
+    ],
+)
+def test_a_wrong_call_sends_nothing(server: Emulator, more: list[str], message: str, capsys: Captured) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    assert batch(*more) == 2
+    assert message in capsys.readouterr().err
+    assert server.exchanges == []
+
+
+def test_what_the_service_says_is_told(server: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    real = OPENAI.list
+    monkeypatch.setitem(vendor_batch.VENDORS, "openai", replace(OPENAI, list=lambda after: Ask("PUT", "/files")))  # type: ignore[arg-type]
+    assert batch("--quiet") == 1
+    assert "openai: status 404 Not Found: 'method, path: expected another one" in capsys.readouterr().err
+    monkeypatch.setitem(vendor_batch.VENDORS, "openai", replace(OPENAI, list=real, lines=1))  # type: ignore[arg-type]
+    server.batches.files["file-x"] = ("", b"<html>")
+    strange = replace(OPENAI, list=lambda after: Ask("GET", "/files/file-x/content"))
+    monkeypatch.setitem(vendor_batch.VENDORS, "openai", strange)  # type: ignore[arg-type]
+    assert batch("--quiet") == 1
+    assert "openai: the reply is no JSON" in capsys.readouterr().err
+
+
+def test_the_list_has_pages_and_files_may_lack_their_last_line_end(server: Emulator) -> None:
+    with httpx.Client(base_url=f"{server.url}/v1", headers={"authorization": "Bearer any"}) as client:
+
+        def post(ask: Ask) -> Any:
+            answer = client.post(ask.path, content=ask.body, headers={"content-type": ask.content_type})
+            return answer.json()
+
+        line = OPENAI.line("0", "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
+        file = OPENAI.uploaded(post(OPENAI.upload("a", json.dumps(line).encode())))
+        ids = [post(OPENAI.create(file, f"name-{n}", "/v1/chat/completions"))["id"] for n in range(3)]
+        pages = [client.get("/batches?limit=2").json(), client.get(f"/batches?limit=2&after={ids[1]}").json()]
+        (one, after), (two, end) = map(OPENAI.listed, pages)
+        assert [state.name for state in (*one, *two)] == ["name-2", "name-1", "name-0"]
+        assert (after, end) == (ids[1], "")
+        assert OPENAI.list(after) == Ask("GET", "/batches?limit=100&after=batch_2")
+        assert client.post(f"/batches/{ids[0]}/cancel").json()["status"] == "cancelling"
+        state = OPENAI.state(client.get(f"/batches/{ids[0]}").json())
+        assert (state.status, state.over) == ("cancelled", True)
+        # What is wrong with a file ends its batch.
+        for data, code in ((b"", "empty_file"), (b"no\n", "invalid_json_line"),
+                           (json.dumps(line).encode() + b"\n" + json.dumps({**line, "custom_id": "1", "body": {
+                               "model": "n"}}).encode(), "mismatched_model")):  # fmt: skip
+            made = post(OPENAI.create(OPENAI.uploaded(post(OPENAI.upload("a", data))), "b", "/v1/chat/completions"))
+            wrong = client.get(f"/batches/{made['id']}").json()
+            assert (wrong["status"], wrong["errors"]["data"][0]["code"]) == ("failed", code)
+        for ask, status in (
+            (Ask("POST", "/files", b"x"), 400),
+            (
+                OPENAI.upload("a", b"")._replace(body=OPENAI.upload("a", b"").body.replace(b"\nbatch\r", b"\nelse\r")),
+                400,
+            ),
+            (OPENAI.create("file-none", "b", "/v1/chat/completions"), 404),
+            (OPENAI.create(file, "b", "/v1/embeddings"), 400),
+        ):
+            answer = client.post(ask.path, content=ask.body, headers={"content-type": ask.content_type})
+            assert answer.status_code == status
+            assert answer.json()["error"]["message"]
+        assert client.get("/batches", headers={"authorization": ""}).status_code == 401
+    assert OPENAI.result({"custom_id": "1", "response": None, "error": None}).error is not None
