@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..server.anthropic_batches import MessageBatches
 from ..server.openai_batches import Batches
 from .connection import Server
 from .exchange import Exchange, Policy
@@ -61,8 +62,9 @@ class Emulator:
         self.log = log
         # The requests, in order of arrival, and how many connections were accepted.
         self.exchanges: list[Exchange] = []
-        # The files and the batches of OpenAI's interface for batches.
+        # The files and the batches of OpenAI's interface for batches, and the batches of Anthropic's.
         self.batches = Batches()
+        self.message_batches = MessageBatches()
         self.connections = 0
         self._server: Server | None = None
 
@@ -100,7 +102,7 @@ class Emulator:
         said = self.reply
         reply = (lambda _: said) if isinstance(said, str) else said
         return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys,
-                      batches=self.batches)  # fmt: skip
+                      batches=self.batches, message_batches=self.message_batches)  # fmt: skip
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.

@@ -18,9 +18,11 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
+from ..server.anthropic_batches import PATHS as MESSAGE_BATCHES
+from ..server.anthropic_batches import MessageBatches
 from ..server.checks import Refusal
 from ..server.conversation import Messages
-from ..server.openai_batches import PATHS as BATCHES
+from ..server.openai_batches import PATHS as FILES_AND_BATCHES
 from ..server.openai_batches import Batches
 from ..server.pieces import Problem
 from ..server.protocol import REFUSED_AS, Post, Protocol, Reply, Turn, find
@@ -43,6 +45,8 @@ BY_MODEL = {
     re.compile(rb'"model": ?"deepseek-(chat|reasoner|v\d)[^"/]*"'): "deepseek",
     re.compile(rb'"model": ?"kimi-[^"/]+"'): "moonshot",
 }
+# The paths of the batches of each protocol that has some.
+BATCHES = {"chat": f"/v1{FILES_AND_BATCHES}", "anthropic": MESSAGE_BATCHES}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -106,6 +110,7 @@ class Policy:
     # Whether a key is demanded.
     keys: bool
     batches: Batches
+    message_batches: MessageBatches
 
 
 def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
@@ -121,10 +126,11 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
             # Clients of OpenAI and of local servers ask for this list.
             exchange.service = "models"
             return _json(Reply(200, MODELS), {})
-        if re.fullmatch(rf"{re.escape(policy.prefix)}/v1{BATCHES}", exchange.path.partition("?")[0]):
+        place = exchange.path.removeprefix(policy.prefix).partition("?")[0]
+        if name := next((name for name, paths in BATCHES.items() if re.fullmatch(paths, place)), None):
             post = Post(path="", query={}, headers=exchange.headers, body=exchange.body, keyless=not policy.keys)
-            refuse = partial(_refuse_as, next(one for one in PROTOCOLS["any"] if one.name == "chat"), post)
-            return _batches(exchange, policy, post)
+            refuse = partial(_refuse_as, next(one for one in PROTOCOLS["any"] if one.name == name), post)
+            return _batches(exchange, policy, post, name)
         dialect = script.dialect or _dialect_of(exchange, policy.prefix)
         if found := find(PROTOCOLS[dialect], exchange.method, exchange.path, policy.prefix):
             protocol, path, query = found
@@ -161,21 +167,25 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
     return Response(script.status or 200, {"content-type": content_type}, [data])
 
 
-def _batches(exchange: Exchange, policy: Policy, post: Post) -> Response:
-    """Return the response to a request of OpenAI's files and batches.  A line of a file is answered like a request."""
+def _batches(exchange: Exchange, policy: Policy, post: Post, name: str) -> Response:
+    """Return the response to a request of a protocol's batches.  Each of their requests is answered by itself."""
     exchange.service = "batches"
+    keys = ("authorization",) if name == "chat" else ("x-api-key", "authorization")
+    post.demand_key(*keys)
 
     def ask(path: str, body: bytes) -> Reply:
-        headers = [*(pair for pair in exchange.headers if pair[0].lower() == "authorization"),
-                   ("content-type", "application/json")]  # fmt: skip
+        sent = [pair for pair in exchange.headers if pair[0].lower() in (*keys, "anthropic-version")]
+        headers = [*sent, ("content-type", "application/json")]
         one = Exchange(method="POST", path=f"{policy.prefix}{path}", headers=headers, body=body)
         response = decide(one, policy, None)
         return Reply(response.status, json.loads(b"".join(response.body)))
 
-    post.demand_key("authorization")
-    path = exchange.path.removeprefix(f"{policy.prefix}/v1")
-    now = policy.clock()
-    reply = policy.batches.respond(exchange.method, path, exchange.headers, exchange.body, now, ask)
+    path, now = exchange.path.removeprefix(policy.prefix), policy.clock()
+    reply = (
+        policy.batches.respond(exchange.method, path.removeprefix("/v1"), post.headers, post.body, now, ask)
+        if name == "chat"
+        else policy.message_batches.respond(exchange.method, path, post.body, now, ask)
+    )
     if isinstance(reply, bytes):
         return Response(200, {"content-type": "application/octet-stream", "content-length": str(len(reply))}, [reply])
     return _json(reply, {})

@@ -1,4 +1,4 @@
-"""`--vendor-batch`: OpenAI's files and batches, as the emulator plays them on a socket of this machine."""
+"""`--vendor-batch`: the batches of OpenAI and of Anthropic, as the emulator plays them on a socket of this machine."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from g4flite import Reasoning, ToolCall
 from g4flite.__main__ import main
 from g4flite.apps.batch import vendor_batch
 from g4flite.apps.batch.vendor_batch import VendorBatch
-from g4flite.apps.batch.vendors import OPENAI, Ask
+from g4flite.apps.batch.vendors import ANTHROPIC, OPENAI, Ask, CanceledError, ExpiredError
 from g4flite.testing import Emulator, Problem
 from tests.rows import rows
 
@@ -38,7 +38,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
     monkeypatch.setattr(vendor_batch, "SOON", 0.001)
     with Emulator(said) as running:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{running.url}/v1")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
         monkeypatch.setenv("OPENAI_API_KEY", "any")
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
         yield running
 
 
@@ -98,6 +100,7 @@ def test_answers_come_of_the_vendors_batch(server: Emulator, capsys: Captured) -
     assert "vendor: batch_1: validating" not in told
     assert "vendor: batch_1: in_progress, batch_2: in_progress" in told
     assert "3 answered, 5 failed, " in told
+    assert "done before" not in told
     # A file has the requests of one model, with the options of the job, and none asks for a stream.
     (_, one), (_, two) = [*server.batches.files.values()][:2]
     bodies = [json.loads(line)["body"] for data in (one, two) for line in data.splitlines()]
@@ -228,7 +231,7 @@ def test_a_question_that_fails_on_the_way_is_asked_again(server: Emulator, monke
 @rows(
     ("more", "message"),
     [
-        (["--provider", "llamacpp"], "llamacpp: no interface for batches is known; --vendor-batch is for openai"),
+        (["--provider", "llamacpp"], "llamacpp: no interface for batches is known; --vendor-batch is for openai, "),
         (["--rpm", "5"], "--rpm does not go with --vendor-batch"),
         (["--max-cost", "5"], "--max-cost does not go with --vendor-batch"),
         (["--on", "ray"], "--on does not go with --vendor-batch"),
@@ -295,3 +298,64 @@ def test_the_list_has_pages_and_files_may_lack_their_last_line_end(server: Emula
             assert answer.json()["error"]["message"]
         assert client.get("/batches", headers={"authorization": ""}).status_code == 401
     assert OPENAI.result({"custom_id": "1", "response": None, "error": None}).error is not None
+
+
+def test_answers_come_of_anthropic_s_batches(server: Emulator) -> None:
+    written(
+        {"id": 1, "prompt": "Hello"},
+        {"id": 2, "prompt": "Call", "options": {"tools": [RULE], "model": "other"}},
+        {"id": 3, "prompt": "Fail"},
+        {"id": 4, "prompt": "Late"},
+    )
+    server.message_batches.unasked = {"2": "expired"}
+    server.message_batches.lasts = 2
+    assert batch("--provider", "anthropic", "-s", "Be brief") == 1
+    out, failures = found(), found("out.failed.jsonl")
+    assert (out[1]["answer"], out[1]["finish_reason"], out[1]["usage"]["completion_tokens"]) == (
+        "You said: Hello", "stop", 3)  # fmt: skip
+    assert (out[2]["finish_reason"], out[2]["tool_calls"][0]["name"]) == ("tool_calls", "now")
+    assert {name: row["error"]["class"] for name, row in failures.items()} == {3: "OverloadedError", 4: "ExpiredError"}
+    assert failures[4]["error"]["message"] == "anthropic: the service has not asked the model: expired"
+    (one, two) = server.message_batches.requests.values()
+    assert [request["params"]["model"] for request in (*one, *two)] == ["m", "m", "m", "other"]
+    assert one[0]["params"]["system"] == "Be brief"
+    assert left() == ["out.failed.jsonl", "out.job.json", "out.jsonl"]
+    # A batch that is noted is not made again.
+    server.message_batches.lasts = 10**9
+    written({"id": 5, "prompt": "Hello"})
+    more = ("--provider", "anthropic", "-s", "Be brief", "--quiet")
+    assert batch(*more, "--deadline", "0.01") == 3
+    server.message_batches.lasts = 0
+    assert batch(*more) == 0
+    assert (len(server.message_batches.made), found()[5]["answer"]) == (3, "You said: Hello")
+
+
+def test_anthropic_s_batches_are_strict(server: Emulator) -> None:
+    lines = [json.dumps(ANTHROPIC.line(name, "", {"model": "m", "max_tokens": 5, "messages": [
+        {"role": "user", "content": "Hi"}]})).encode() + b"\n" for name in "ab"]  # fmt: skip
+    keys = {"x-api-key": "any", "anthropic-version": "2023-06-01", "content-type": "application/json"}
+    with httpx.Client(base_url=server.url, headers=keys) as client:
+
+        def post(given: bytes) -> httpx.Response:
+            ask = ANTHROPIC.create(given, "", "")
+            return client.post(ask.path, content=ask.body)
+
+        ids = [post(b"".join(lines)).json()["id"] for _ in range(3)]
+        page = client.get("/v1/messages/batches?limit=2").json()
+        rest = client.get(f"/v1/messages/batches?after_id={page['last_id']}").json()
+        assert [[one["id"] for one in given["data"]] for given in (page, rest)] == [[ids[2], ids[1]], [ids[0]]]
+        assert (page["has_more"], rest["has_more"]) == (True, False)
+        path = f"/v1/messages/batches/{ids[0]}"
+        assert client.get(f"{path}/results").status_code == 404
+        assert client.post(f"{path}/cancel").json()["processing_status"] == "canceling"
+        state = ANTHROPIC.state(client.get(path).json())
+        assert (state.over, state.files) == (True, (f"{path}/results",))
+        results = [ANTHROPIC.result(json.loads(line)) for line in client.get(f"{path}/results").text.splitlines()]
+        assert [(one.custom_id, type(one.error)) for one in results] == [("b", CanceledError), ("a", CanceledError)]
+        streamed = lines[0].replace(b'"model"', b'"stream": true, "model"')
+        for given in (b"", lines[0] * 2, streamed):
+            assert (post(given).status_code, post(given).json()["type"]) == (400, "error")
+        assert client.get("/v1/messages/batches/none").json()["error"]["type"] == "not_found_error"
+        assert client.get(path, headers={"x-api-key": ""}).status_code == 401
+    expired = ANTHROPIC.result({"custom_id": "a", "result": {"type": "expired"}})
+    assert isinstance(expired.error, ExpiredError)

@@ -1,13 +1,14 @@
-"""OpenAI's official client makes batches at the emulator, and reads their results by its own types."""
+"""The official clients of OpenAI and Anthropic make batches at the emulator, and read the results by their types."""
 
 import json
 from collections.abc import Iterator
 
+import anthropic
 import openai
 import pytest
 
-from g4flite.apps.batch.vendors import OPENAI, whole
-from g4flite.testing import Emulator
+from g4flite.apps.batch.vendors import ANTHROPIC, OPENAI, whole
+from g4flite.testing import Emulator, Problem
 
 CHAT = "/v1/chat/completions"
 
@@ -45,3 +46,31 @@ def test_a_batch_from_the_file_to_the_results(server: Emulator) -> None:
         assert [answer.choices[0].message.content for answer in answers] == ["You said: Hello"] * 2
         with pytest.raises(openai.NotFoundError, match="expected one that was given out"):
             client.batches.retrieve("batch_none")
+
+
+def test_anthropic_s_client_makes_a_batch_and_reads_its_results(server: Emulator) -> None:
+    server.message_batches.unasked = {"1": "expired"}
+    server.reply = lambda messages: [Problem("overloaded")] if messages[-1]["content"] == "Fail" else "Snow."
+    prompts = ("Hello", "Late", "Fail")
+    bodies = [{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+    requests = [ANTHROPIC.line(str(n), "", body) for n, body in enumerate(bodies)]
+    with anthropic.Anthropic(base_url=server.url, api_key="any", max_retries=0) as client:
+        made = client.messages.batches.create(requests=requests)
+        assert (made.processing_status, made.request_counts.processing) == ("in_progress", 3)
+        second = client.messages.batches.create(requests=requests)
+        assert [one.id for one in client.messages.batches.list(limit=1)] == [second.id, made.id]
+        assert client.messages.batches.cancel(second.id).processing_status == "canceling"
+        assert client.messages.batches.retrieve(made.id).processing_status == "in_progress"
+        over = client.messages.batches.retrieve(made.id)
+        counts = over.request_counts
+        assert (counts.succeeded, counts.expired, counts.errored, counts.processing) == (1, 1, 1, 0)
+        # Our own reading of the same object agrees with the client's.
+        state = ANTHROPIC.state(over.to_dict())
+        assert (state.id, state.over, state.files) == (over.id, True, (f"/v1/messages/batches/{over.id}/results",))
+        # The client asks the URL of the results as it stands, which is at the service; here it stands at the emulator.
+        server.message_batches.made[over.id]["results_url"] = f"{server.url}{state.files[0]}"
+        results = {one.custom_id: one.result for one in client.messages.batches.results(over.id)}
+        assert {name: result.type for name, result in results.items()} == {
+            "0": "succeeded", "1": "expired", "2": "errored"}  # fmt: skip
+        assert results["0"].message.content[0].text == "Snow."  # type: ignore[union-attr]
+        assert results["2"].error.error.type == "overloaded_error"  # type: ignore[union-attr]

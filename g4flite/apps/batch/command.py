@@ -146,7 +146,7 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
     own = {"system": arguments.system, "model": arguments.model, **settings(arguments)}
     vendor = VendorBatch(out, asked["provider"], own, prices)
     until = math.inf if arguments.deadline is None else time.monotonic() + arguments.deadline
-    journal = Journal(out, asked)
+    journal = first = Journal(out, asked)
     over, new = True, False
     try:
         # What an earlier run has begun is fetched first; then the rows are asked that the input has besides.
@@ -163,7 +163,7 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
         journal.close()
         vendor.close()
     if not arguments.quiet:
-        print(summary(vendor, journal), file=sys.stderr)
+        print(summary(vendor, first), file=sys.stderr)
     if not over:
         tell("stopped", "--deadline is reached, and the vendor goes on; type the same again for the results")
         raise SystemExit(3)

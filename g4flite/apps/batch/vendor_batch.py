@@ -9,7 +9,8 @@
                vendor's id is stored before it is asked for
     fetch      once a part is over, its results go into the journal; a row that is there is not written again
 
-A part is asked for by its own name.  So a batch is found again if a kill fell between its making and the note of it.
+A part is asked for by its own name.  So a batch is found again if a kill fell between its making and the note of it;
+but with Anthropic, whose batches have no names: there such a batch is made, and paid, twice.
 """
 
 import json
@@ -146,23 +147,24 @@ class VendorBatch:
         waiting = [number for number, part in enumerate(self._job["parts"]) if part["batch"] is None]
         if not waiting:
             return
-        made = {state.name: state.id for state in self._listed()}
+        made = {state.name: state.id for state in self._listed(self.vendor.list)} if self.vendor.list else {}
         for number in waiting:
             name = f"{self._job['name']}-{number}"
             self._job["parts"][number]["batch"] = made.get(name) or self._submitted(number, name)
             self._save()
 
-    def _listed(self) -> Iterator[State]:
+    def _listed(self, page: Callable[[str], Ask]) -> Iterator[State]:
         after, more = "", True
         while more:
-            states, after = self.vendor.listed(self._asked(self.vendor.list(after)))
+            states, after = self.vendor.listed(self._asked(page(after)))
             yield from states
             more = bool(after)
 
     def _submitted(self, number: int, name: str) -> str:
         requests = [self._request(row)[0] for row in self._rows(number)]
         data = b"".join(self._line(at, request) for at, request in enumerate(requests))
-        file = self.vendor.uploaded(self._asked(self.vendor.upload(name, data)))
+        upload = self.vendor.upload
+        file = data if upload is None else self.vendor.uploaded(self._asked(upload(name, data)))
         path = urlsplit(requests[0].url).path
         return self.vendor.state(self._asked(self.vendor.create(file, name, path))).id
 

@@ -2,7 +2,7 @@
 
     vendor.line("0", "/v1/chat/completions", body)      # a row of the file that is uploaded
     vendor.upload(name, data) -> Ask                    # a request; `vendor_batch.py` sends it
-    vendor.create(file, name) -> Ask
+    vendor.create(file, name, path) -> Ask
     vendor.check(batch) -> Ask -> vendor.state(reply) -> State(over=True, files=("/files/file-1/content",), ...)
     vendor.result({...}) -> Outcome("0", 200, {...})    # a line of such a file
 
@@ -14,13 +14,20 @@ files of the results, in any order.  A line of a request that was not carried ou
 whose code is batch_expired, batch_cancelled or request_timeout.  Sources (November 2026): platform.openai.com,
 docs/guides/batch and docs/api-reference/batch; the types of openai-python 3.52.0 (`Batch`) and of openai-client-base
 (`BatchRequestOutputError`); learn.microsoft.com, batches-create-batch.
+
+Anthropic: POST /v1/messages/batches has all `requests`, 100,000 and 256 MB at most, each with a `custom_id` and the
+`params` of a message.  A batch has no name.  Its `processing_status` is in_progress, canceling or ended; then
+`results_url` is the place of the results, in any order.  A result is succeeded, with the `message`, errored, with the
+`error` that a reply would be, canceled or expired.  Sources (November 2026): platform.claude.com, docs/en/api/messages/
+batches and docs/en/build-with-claude/batch-processing; the types of anthropic-sdk-python (`MessageBatch`,
+`MessageBatchIndividualResponse`).
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ... import G4fliteError, ProviderError
 
@@ -71,14 +78,15 @@ class Vendor:
     size: int
     # The line of a request: its id, the path of the URL that a stream asks, and the body.
     line: Callable[[str, str, Mapping[str, Any]], Any]
-    # Uploads a file of this name; `uploaded` reads the file's id in the reply.
-    upload: Callable[[str, bytes], Ask]
-    uploaded: Callable[[Any], str]
-    # Makes a batch of a file, for a path, under a name of ours.
-    create: Callable[[str, str, str], Ask]
-    # Lists the batches behind one of this id, "" for the first; `listed` reads the batches and the last one's id.
-    list: Callable[[str], Ask]
-    listed: Callable[[Any], "tuple[tuple[State, ...], str]"]
+    # Uploads a file of this name; `uploaded` reads the file's id in the reply.  None if a batch has its lines itself.
+    upload: Callable[[str, bytes], Ask] | None
+    uploaded: Callable[[Any], str] = lambda reply: str(reply["id"])
+    # Makes a batch of a file, or of lines, for a path, under a name of ours.
+    create: Callable[[Any, str, str], Ask]
+    # Lists the batches behind one of this id, "" for the first; `listed` reads the batches and the last one's id.  None
+    # if the batches have no names, so that none can be found again.
+    list: Callable[[str], Ask] | None
+    listed: Callable[[Any], "tuple[tuple[State, ...], str]"] = lambda _: ((), "")
     check: Callable[[str], Ask]
     state: Callable[[Any], State]
     result: Callable[[Any], Outcome]
@@ -159,7 +167,6 @@ OPENAI: Final = Vendor(
     size=200_000_000,
     line=lambda name, path, body: {"custom_id": name, "method": "POST", "url": path, "body": body},
     upload=openai_upload,
-    uploaded=lambda reply: str(reply["id"]),
     create=openai_create,
     list=openai_list,
     listed=openai_listed,
@@ -168,7 +175,58 @@ OPENAI: Final = Vendor(
     result=openai_result,
     stream=lambda body: b"data: " + json.dumps(body).encode() + b"\n\ndata: [DONE]\n\n",
 )
-VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI}
+
+
+def anthropic_create(lines: bytes, name: str, path: str) -> Ask:  # noqa: ARG001 - a batch has neither
+    """Return the request that makes a batch of its lines."""
+    return Ask("POST", "/v1/messages/batches", b'{"requests":[' + lines.strip().replace(b"\n", b",") + b"]}")
+
+
+def anthropic_state(batch: Mapping[str, Any]) -> State:
+    """Return the state of a `MessageBatch`."""
+    # Of the URL, the path alone: the key goes to no other host than the base URL's.
+    files = (urlsplit(batch["results_url"]).path,) if batch.get("results_url") else ()
+    status = str(batch.get("processing_status"))
+    return State(batch["id"], None, status, status == "ended", files, "")
+
+
+# The status of a reply with an error of this type.  Source: platform.claude.com, docs/en/api/errors (November 2026).
+ANTHROPIC_ERRORS: Final = {
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504,
+    "overloaded_error": 529,
+}  # fmt: skip
+
+
+def anthropic_result(line: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a `MessageBatchIndividualResponse`."""
+    name, result = line.get("custom_id"), line["result"]
+    kind = result["type"]
+    if kind == "succeeded":
+        return Outcome(name, 200, result["message"])
+    if kind == "errored":
+        error = result["error"]
+        return Outcome(name, ANTHROPIC_ERRORS.get(error["error"]["type"], 500), error)
+    said = {"expired": ExpiredError, "canceled": CanceledError}.get(kind, ProviderError)
+    return Outcome(name, error=said(f"the service has not asked the model: {kind}"))
+
+
+ANTHROPIC: Final = Vendor(
+    lines=100_000,
+    size=256_000_000,
+    line=lambda name, path, body: {"custom_id": name, "params": body},  # noqa: ARG005 - there is one path
+    upload=None,
+    create=anthropic_create,
+    list=None,
+    check=lambda batch: Ask("GET", f"/v1/messages/batches/{quote(batch, safe='')}"),
+    state=anthropic_state,
+    result=anthropic_result,
+    stream=lambda body: b"".join(
+        b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode())
+        for event in ({"type": "message_start", "message": body}, {"type": "message_stop"})
+    ),
+)
+VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 
 
 def whole(body: Mapping[str, Any]) -> dict[str, Any]:
