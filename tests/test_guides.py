@@ -17,8 +17,7 @@ WRITTEN = sorted(path for path in GUIDES.glob("*.md") if path.stem not in provid
 # Verbs that do not say what happens.
 VAGUE = r"\b(gets?|got|handl\w*|process\w*|perform\w*|deals? with|takes? care)\b"
 RECIPE = "Without a key: the emulator answers the programs of this page, by [this recipe](index.md#without-a-key)."
-# The program of the page on vendoring has a test of its own; those of `clusters` need Ray, Daft and Dask: `tests/ray` runs
-# them.
+# The program of the page on vendoring has a test of its own; those of `clusters` need Ray, Daft and Dask (`tests/ray`).
 PROGRAMS = [
     pytest.param(path, block, id=f"{path.stem}, line {block.line}")
     for path in WRITTEN
