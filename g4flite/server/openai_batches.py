@@ -76,13 +76,15 @@ class Batches:
         purpose, data = (parts[field].get_payload(decode=True) for field in ("purpose", "file"))
         if purpose != b"batch" or not isinstance(data, bytes):
             raise Refusal(400, "purpose: expected batch")
-        return self._file(parts["file"].get_filename() or "", data, "batch", now)
+        return self.keep(parts["file"].get_filename() or "", data, "batch", now)
 
-    def _file(self, name: str, data: bytes, purpose: str, now: float) -> dict[str, Any]:
+    def keep(self, name: str, data: bytes, purpose: str, now: float) -> dict[str, Any]:
+        """Keep a file, and return what the service says of it; the last two fields are Mistral's."""
         key = f"file-{len(self.files) + 1}"
         self.files[key] = (name, data)
         return {"id": key, "object": "file", "bytes": len(data), "created_at": int(now), "filename": name,
-                "purpose": purpose, "status": "processed"}  # fmt: skip
+                "purpose": purpose, "status": "processed", "sample_type": "batch_request",
+                "source": "upload"}  # fmt: skip
 
     def _create(self, body: bytes, now: float) -> dict[str, Any]:
         given = json.loads(body)
@@ -154,7 +156,7 @@ class Batches:
         for good, field in ((True, "output_file_id"), (False, "error_file_id")):
             if results[good]:
                 data = b"".join(json.dumps(one).encode() + b"\n" for one in results[good])
-                batch[field] = self._file(f"{batch['id']}_{field}.jsonl", data, "batch_output", now)["id"]
+                batch[field] = self.keep(f"{batch['id']}_{field}.jsonl", data, "batch_output", now)["id"]
         counts = {"total": len(results[True]) + len(results[False]), "completed": len(results[True]),
                   "failed": len(results[False])}  # fmt: skip
         expired = "batch_expired" in self.unasked.values()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..server.anthropic_batches import MessageBatches
+from ..server.mistral_batches import Jobs
 from ..server.openai_batches import Batches
 from .connection import Server
 from .exchange import Exchange, Policy
@@ -62,9 +63,10 @@ class Emulator:
         self.log = log
         # The requests, in order of arrival, and how many connections were accepted.
         self.exchanges: list[Exchange] = []
-        # The files and the batches of OpenAI's interface for batches, and the batches of Anthropic's.
+        # OpenAI's files and batches, Anthropic's message batches, Mistral's jobs.
         self.batches = Batches()
         self.message_batches = MessageBatches()
+        self.jobs = Jobs(self.batches)
         self.connections = 0
         self._server: Server | None = None
 
@@ -102,7 +104,7 @@ class Emulator:
         said = self.reply
         reply = (lambda _: said) if isinstance(said, str) else said
         return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys,
-                      batches=self.batches, message_batches=self.message_batches)  # fmt: skip
+                      batches=self.batches, message_batches=self.message_batches, jobs=self.jobs)  # fmt: skip
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.

@@ -22,6 +22,9 @@ from ..server.anthropic_batches import PATHS as MESSAGE_BATCHES
 from ..server.anthropic_batches import MessageBatches
 from ..server.checks import Refusal
 from ..server.conversation import Messages
+from ..server.mistral_batches import PATHS as MISTRAL_JOBS
+from ..server.mistral_batches import ROOT as JOBS
+from ..server.mistral_batches import Jobs
 from ..server.openai_batches import PATHS as FILES_AND_BATCHES
 from ..server.openai_batches import Batches
 from ..server.pieces import Problem
@@ -46,7 +49,7 @@ BY_MODEL = {
     re.compile(rb'"model": ?"kimi-[^"/]+"'): "moonshot",
 }
 # The paths of the batches of each protocol that has some.
-BATCHES = {"chat": f"/v1{FILES_AND_BATCHES}", "anthropic": MESSAGE_BATCHES}
+BATCHES = {"chat": f"/v1({FILES_AND_BATCHES}|{MISTRAL_JOBS})", "anthropic": MESSAGE_BATCHES}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -111,6 +114,7 @@ class Policy:
     keys: bool
     batches: Batches
     message_batches: MessageBatches
+    jobs: Jobs
 
 
 def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
@@ -181,11 +185,14 @@ def _batches(exchange: Exchange, policy: Policy, post: Post, name: str) -> Respo
         return Reply(response.status, json.loads(b"".join(response.body)))
 
     path, now = exchange.path.removeprefix(policy.prefix), policy.clock()
-    reply = (
-        policy.batches.respond(exchange.method, path.removeprefix("/v1"), post.headers, post.body, now, ask)
-        if name == "chat"
-        else policy.message_batches.respond(exchange.method, path, post.body, now, ask)
-    )
+    below = path.removeprefix("/v1")
+    reply: Reply | bytes
+    if name == "anthropic":
+        reply = policy.message_batches.respond(exchange.method, path, post.body, now, ask)
+    elif below.startswith(JOBS):
+        reply = policy.jobs.respond(exchange.method, below, post.body, now, ask)
+    else:
+        reply = policy.batches.respond(exchange.method, below, post.headers, post.body, now, ask)
     if isinstance(reply, bytes):
         return Response(200, {"content-type": "application/octet-stream", "content-length": str(len(reply))}, [reply])
     return _json(reply, {})

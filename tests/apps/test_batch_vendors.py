@@ -1,4 +1,4 @@
-"""`--vendor-batch`: the batches of OpenAI and of Anthropic, as the emulator plays them on a socket of this machine."""
+"""`--vendor-batch`: the batches of OpenAI, Anthropic and Mistral, which the emulator plays on a socket."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from g4flite import Reasoning, ToolCall
 from g4flite.__main__ import main
 from g4flite.apps.batch import vendor_batch
 from g4flite.apps.batch.vendor_batch import VendorBatch
-from g4flite.apps.batch.vendors import ANTHROPIC, OPENAI, Ask, CanceledError, ExpiredError
+from g4flite.apps.batch.vendors import ANTHROPIC, MISTRAL, OPENAI, Ask, CanceledError, ExpiredError
 from g4flite.testing import Emulator, Problem
 from tests.rows import rows
 
@@ -39,6 +39,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
     with Emulator(said) as running:
         monkeypatch.setenv("OPENAI_BASE_URL", f"{running.url}/v1")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+        monkeypatch.setenv("G4FLITE_MISTRAL_BASE_URL", f"{running.url}/v1")
+        monkeypatch.setenv("MISTRAL_API_KEY", "any")
         monkeypatch.setenv("OPENAI_API_KEY", "any")
         monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
         yield running
@@ -268,9 +270,9 @@ def test_the_list_has_pages_and_files_may_lack_their_last_line_end(server: Emula
 
         line = OPENAI.line("0", "/v1/chat/completions", {"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
         file = OPENAI.uploaded(post(OPENAI.upload("a", json.dumps(line).encode())))
-        ids = [post(OPENAI.create(file, f"name-{n}", "/v1/chat/completions"))["id"] for n in range(3)]
+        ids = [post(OPENAI.create(file, f"name-{n}", "/v1/chat/completions", "m"))["id"] for n in range(3)]
         pages = [client.get("/batches?limit=2").json(), client.get(f"/batches?limit=2&after={ids[1]}").json()]
-        (one, after), (two, end) = map(OPENAI.listed, pages)
+        (one, after), (two, end) = (OPENAI.listed(page, "") for page in pages)
         assert [state.name for state in (*one, *two)] == ["name-2", "name-1", "name-0"]
         assert (after, end) == (ids[1], "")
         assert OPENAI.list(after) == Ask("GET", "/batches?limit=100&after=batch_2")
@@ -281,7 +283,9 @@ def test_the_list_has_pages_and_files_may_lack_their_last_line_end(server: Emula
         for data, code in ((b"", "empty_file"), (b"no\n", "invalid_json_line"),
                            (json.dumps(line).encode() + b"\n" + json.dumps({**line, "custom_id": "1", "body": {
                                "model": "n"}}).encode(), "mismatched_model")):  # fmt: skip
-            made = post(OPENAI.create(OPENAI.uploaded(post(OPENAI.upload("a", data))), "b", "/v1/chat/completions"))
+            made = post(
+                OPENAI.create(OPENAI.uploaded(post(OPENAI.upload("a", data))), "b", "/v1/chat/completions", "m")
+            )
             wrong = client.get(f"/batches/{made['id']}").json()
             assert (wrong["status"], wrong["errors"]["data"][0]["code"]) == ("failed", code)
         for ask, status in (
@@ -290,8 +294,8 @@ def test_the_list_has_pages_and_files_may_lack_their_last_line_end(server: Emula
                 OPENAI.upload("a", b"")._replace(body=OPENAI.upload("a", b"").body.replace(b"\nbatch\r", b"\nelse\r")),
                 400,
             ),
-            (OPENAI.create("file-none", "b", "/v1/chat/completions"), 404),
-            (OPENAI.create(file, "b", "/v1/embeddings"), 400),
+            (OPENAI.create("file-none", "b", "/v1/chat/completions", "m"), 404),
+            (OPENAI.create(file, "b", "/v1/embeddings", "m"), 400),
         ):
             answer = client.post(ask.path, content=ask.body, headers={"content-type": ask.content_type})
             assert answer.status_code == status
@@ -337,7 +341,7 @@ def test_anthropic_s_batches_are_strict(server: Emulator) -> None:
     with httpx.Client(base_url=server.url, headers=keys) as client:
 
         def post(given: bytes) -> httpx.Response:
-            ask = ANTHROPIC.create(given, "", "")
+            ask = ANTHROPIC.create(given, "", "", "m")
             return client.post(ask.path, content=ask.body)
 
         ids = [post(b"".join(lines)).json()["id"] for _ in range(3)]
@@ -359,3 +363,59 @@ def test_anthropic_s_batches_are_strict(server: Emulator) -> None:
         assert client.get(path, headers={"x-api-key": ""}).status_code == 401
     expired = ANTHROPIC.result({"custom_id": "a", "result": {"type": "expired"}})
     assert isinstance(expired.error, ExpiredError)
+
+
+def test_answers_come_of_mistral_s_jobs(server: Emulator) -> None:
+    written(
+        {"id": 1, "prompt": "Hello"},
+        {"id": 2, "prompt": "Call", "options": {"tools": [RULE], "model": "other"}},
+        {"id": 3, "prompt": "Fail"},
+        {"id": 4, "prompt": "Late"},
+    )
+    server.jobs.unasked, server.jobs.ends, server.jobs.lasts = {"2"}, "TIMEOUT_EXCEEDED", 2
+    assert batch("--provider", "mistral") == 1
+    out, failures = found(), found("out.failed.jsonl")
+    assert (out[1]["answer"], out[1]["usage"]["completion_tokens"]) == ("You said: Hello", 3)
+    assert (out[2]["finish_reason"], out[2]["tool_calls"][0]["name"]) == ("tool_calls", "now")
+    assert {name: row["error"]["class"] for name, row in failures.items()} == {3: "OverloadedError", 4: "ExpiredError"}
+    assert [job["model"] for job in server.jobs.made.values()] == ["m", "other"]
+    # A job that was made before a kill is found by its name.
+    server.jobs.lasts = 10**9
+    written({"id": 5, "prompt": "Hello"})
+    assert batch("--provider", "mistral", "--quiet", "--deadline", "0.01") == 3
+    state = json.loads(Path("out.vendor.json").read_text())
+    state["parts"][0]["batch"] = None
+    Path("out.vendor.json").write_text(json.dumps(state))
+    server.jobs.made["job-3"]["status"] = "CANCELLATION_REQUESTED"
+    assert batch("--provider", "mistral", "--quiet") == 1
+    assert (len(server.jobs.made), found("out.failed.jsonl")[5]["error"]["class"]) == (3, "CanceledError")
+
+
+def test_mistral_s_jobs_are_strict(server: Emulator) -> None:
+    with httpx.Client(base_url=f"{server.url}/v1", headers={"authorization": "Bearer any"}) as client:
+
+        def post(ask: Ask) -> httpx.Response:
+            return client.post(ask.path, content=ask.body, headers={"content-type": ask.content_type})
+
+        file = MISTRAL.uploaded(post(MISTRAL.upload("a", b'{"custom_id": "0", "body": {}}')).json())  # type: ignore[misc]
+        jobs = [post(MISTRAL.create(file, f"n{n}", "/v1/chat/completions", "m")).json()["id"] for n in range(3)]
+        pages = [client.get(f"/batch/jobs?page={page}&page_size=2").json() for page in (0, 1)]
+        assert [[job["id"] for job in page["data"]] for page in pages] == [["job-3", "job-2"], ["job-1"]]
+        assert MISTRAL.listed({"data": pages[0]["data"] * 50}, "")[1] == "1"
+        assert MISTRAL.listed({"data": pages[0]["data"] * 50}, "1")[1] == "2"
+        assert MISTRAL.listed({"data": None}, "1") == ((), "")
+        assert MISTRAL.list is not None
+        assert [MISTRAL.list(place).path for place in ("", "1")] == [
+            f"/batch/jobs?page={page}&page_size=100" for page in (0, 1)
+        ]
+        assert client.post(f"/batch/jobs/{jobs[0]}/cancel").json()["status"] == "CANCELLATION_REQUESTED"
+        states = [MISTRAL.state(client.get(f"/batch/jobs/{jobs[0]}").json()) for _ in range(2)]
+        assert [(state.name, state.status, state.over) for state in states] == [("n0", "CANCELLED", True)] * 2
+        for wrong, status in (
+            (MISTRAL.create("file-none", "n", "/v1/chat/completions", "m"), 404),
+            (MISTRAL.create(file, "n", "/v1/embeddings", "m"), 400),
+            (Ask("POST", f"/batch/jobs/{jobs[0]}"), 404),
+        ):
+            assert post(wrong).status_code == status
+    failed = MISTRAL.state({"id": "j", "status": "FAILED", "errors": [{"message": "no such model"}]})
+    assert str(failed.error) == "the service has refused the batch: no such model"

@@ -1,4 +1,4 @@
-"""The official clients of OpenAI and Anthropic make batches at the emulator, and read the results by their types."""
+"""The clients of OpenAI, Anthropic and Mistral make batches at the emulator, and read the results by their types."""
 
 import json
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import anthropic
 import openai
 import pytest
+from mistralai.client import Mistral
 
-from g4flite.apps.batch.vendors import ANTHROPIC, OPENAI, whole
+from g4flite.apps.batch.vendors import ANTHROPIC, MISTRAL, OPENAI, whole
 from g4flite.testing import Emulator, Problem
 
 CHAT = "/v1/chat/completions"
@@ -74,3 +75,30 @@ def test_anthropic_s_client_makes_a_batch_and_reads_its_results(server: Emulator
             "0": "succeeded", "1": "expired", "2": "errored"}  # fmt: skip
         assert results["0"].message.content[0].text == "Snow."  # type: ignore[union-attr]
         assert results["2"].error.error.type == "overloaded_error"  # type: ignore[union-attr]
+
+
+def test_mistral_s_client_makes_a_job_and_reads_its_results(server: Emulator) -> None:
+    body = {"messages": [{"role": "user", "content": "Hello"}]}
+    data = b"".join(json.dumps(MISTRAL.line(str(n), CHAT, body)).encode() + b"\n" for n in range(3))
+    server.jobs.unasked = {"2"}
+    with Mistral(api_key="any", server_url=server.url) as client:
+        file = client.files.upload(file={"file_name": "a.jsonl", "content": data}, purpose="batch")
+        assert (file.size_bytes, file.filename, file.purpose) == (len(data), "a.jsonl", "batch")
+        settings = {"input_files": [file.id], "model": "m", "endpoint": CHAT, "metadata": {"g4flite": "job-0"}}
+        made = client.batch.jobs.create(**settings)
+        assert (made.status, made.total_requests, made.metadata) == ("QUEUED", 3, {"g4flite": "job-0"})
+        second = client.batch.jobs.create(**settings)
+        listed = client.batch.jobs.list(page=0, page_size=1)
+        assert ([one.id for one in listed.data], listed.total) == ([second.id], 2)
+        client.batch.jobs.cancel(job_id=second.id)
+        assert client.batch.jobs.get(job_id=second.id).status == "CANCELLED"
+        assert client.batch.jobs.get(job_id=made.id).status == "RUNNING"
+        over = client.batch.jobs.get(job_id=made.id)
+        assert (over.status, over.succeeded_requests, over.failed_requests) == ("SUCCESS", 2, 0)
+        # Our own reading of the same object agrees with the client's.
+        state = MISTRAL.state(over.model_dump())
+        assert (state.id, state.name, state.over) == (over.id, "job-0", True)
+        assert state.files == (f"/files/{over.output_file}/content",)
+        lines = client.files.download(file_id=over.output_file).read().splitlines()
+        contents = [json.loads(line)["response"]["body"]["choices"][0]["message"]["content"] for line in lines]
+        assert contents == ["You said: Hello"] * 2

@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -156,7 +157,7 @@ class VendorBatch:
     def _listed(self, page: Callable[[str], Ask]) -> Iterator[State]:
         after, more = "", True
         while more:
-            states, after = self.vendor.listed(self._asked(page(after)))
+            states, after = self.vendor.listed(self._asked(page(after)), after)
             yield from states
             more = bool(after)
 
@@ -166,7 +167,8 @@ class VendorBatch:
         upload = self.vendor.upload
         file = data if upload is None else self.vendor.uploaded(self._asked(upload(name, data)))
         path = urlsplit(requests[0].url).path
-        return self.vendor.state(self._asked(self.vendor.create(file, name, path))).id
+        model = self._job["parts"][number]["model"]
+        return self.vendor.state(self._asked(self.vendor.create(file, name, path, model))).id
 
     # Fetch.
 
@@ -222,8 +224,8 @@ class VendorBatch:
                 if (row := open_rows.pop(str(outcome.custom_id), None)) is not None:
                     self._write_row(row, outcome, journal)
         for row in open_rows.values():
-            error = ProviderError(state.problem or f"the results of {state.id} ({state.status}) lack this row")
-            self._write_row(row, Outcome("", error=error), journal)
+            error = state.error or ProviderError(f"the results of {state.id} ({state.status}) lack this row")
+            self._write_row(row, Outcome("", error=copy(error)), journal)
         journal.sync()
         self._job["parts"][number]["fetched"] = True
         self._save()

@@ -21,11 +21,19 @@ Anthropic: POST /v1/messages/batches has all `requests`, 100,000 and 256 MB at m
 `error` that a reply would be, canceled or expired.  Sources (November 2026): platform.claude.com, docs/en/api/messages/
 batches and docs/en/build-with-claude/batch-processing; the types of anthropic-sdk-python (`MessageBatch`,
 `MessageBatchIndividualResponse`).
+
+Mistral: a file goes to POST /files as with OpenAI, each line with a `custom_id` and the `body`; POST /batch/jobs makes
+a job of `input_files`, of one `model`, with `metadata`.  The status is QUEUED, RUNNING, SUCCESS, FAILED,
+TIMEOUT_EXCEEDED, CANCELLATION_REQUESTED or CANCELLED.  `output_file` and `error_file` name the files of the results, a
+line of which has `custom_id` and `response.body`, as mistralai's examples read them.  No document says how an error
+stands there: it is read as OpenAI's, and a row without a result has failed by the status of the job.  Sources (November
+2026): docs.mistral.ai/capabilities/batch; the types of mistralai 3.7.0 (`CreateBatchJobRequest`, `BatchJob`) and its
+examples/mistral/jobs.  None says how long a file may be: the limits are OpenAI's.
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -50,14 +58,14 @@ class Ask(NamedTuple):
 
 
 class State(NamedTuple):
-    """What the service says of a batch; `name` is ours, and `problem` why it refuses the whole batch."""
+    """What the service says of a batch; `name` is ours, and `error` that of the rows that the results lack."""
 
     id: str
     name: object
     status: str
     over: bool
     files: tuple[str, ...]
-    problem: str
+    error: G4fliteError | None = None
 
 
 class Outcome(NamedTuple):
@@ -81,12 +89,12 @@ class Vendor:
     # Uploads a file of this name; `uploaded` reads the file's id in the reply.  None if a batch has its lines itself.
     upload: Callable[[str, bytes], Ask] | None
     uploaded: Callable[[Any], str] = lambda reply: str(reply["id"])
-    # Makes a batch of a file, or of lines, for a path, under a name of ours.
-    create: Callable[[Any, str, str], Ask]
-    # Lists the batches behind one of this id, "" for the first; `listed` reads the batches and the last one's id.  None
-    # if the batches have no names, so that none can be found again.
+    # Makes a batch of a file, or of lines, for a path and a model, under a name of ours.
+    create: Callable[[Any, str, str, str], Ask]
+    # Lists the batches from a place on, "" for the first; `listed` reads the batches of a place, and the next place, ""
+    # behind the last.  None if the batches have no names, so that none can be found again.
     list: Callable[[str], Ask] | None
-    listed: Callable[[Any], "tuple[tuple[State, ...], str]"] = lambda _: ((), "")
+    listed: Callable[[Any, str], "tuple[tuple[State, ...], str]"] = lambda *_: ((), "")
     check: Callable[[str], Ask]
     state: Callable[[Any], State]
     result: Callable[[Any], Outcome]
@@ -114,6 +122,11 @@ def form(fields: Mapping[str, str], name: str, data: bytes) -> tuple[bytes, str]
     return whole, f"multipart/form-data; boundary={BOUNDARY}"
 
 
+def refused(said: str) -> ProviderError:
+    """Return the error of the rows of a batch that the service has refused as a whole."""
+    return ProviderError(f"the service has refused the batch: {said or 'it does not say why'}")
+
+
 def openai_state(batch: Mapping[str, Any]) -> State:
     """Return the state of a `Batch`."""
     status = str(batch.get("status"))
@@ -126,11 +139,11 @@ def openai_state(batch: Mapping[str, Any]) -> State:
         status=status,
         over=status in ("completed", "failed", "expired", "cancelled"),
         files=tuple(f"/files/{quote(file, safe='')}/content" for file in files if file),
-        problem=f"the service has refused the batch: {said or 'it does not say why'}" if status == "failed" else "",
+        error=refused(said) if status == "failed" else None,
     )
 
 
-def openai_listed(reply: Mapping[str, Any]) -> tuple[tuple[State, ...], str]:
+def openai_listed(reply: Mapping[str, Any], place: str) -> tuple[tuple[State, ...], str]:  # noqa: ARG001
     """Return the states of a page of the list, and the id of the last one if there are more, else ""."""
     states = tuple(map(openai_state, reply["data"]))
     return states, states[-1].id if states and reply.get("has_more") else ""
@@ -140,7 +153,7 @@ def openai_result(line: Mapping[str, Any]) -> Outcome:
     """Return the outcome of a `BatchRequestOutput`."""
     name, response, error = line.get("custom_id"), line.get("response"), line.get("error") or {}
     if response:
-        return Outcome(name, response["status_code"], response["body"])
+        return Outcome(name, response.get("status_code", 200), response["body"])
     code = error.get("code")
     kind = {"batch_expired": ExpiredError, "batch_cancelled": CanceledError}.get(str(code), ProviderError)
     return Outcome(name, error=kind(f"{error.get('message') or 'the service does not say why'} ({code})"))
@@ -151,7 +164,7 @@ def openai_upload(name: str, data: bytes) -> Ask:
     return Ask("POST", "/files", *form({"purpose": "batch"}, name, data))
 
 
-def openai_create(file: str, name: str, path: str) -> Ask:
+def openai_create(file: str, name: str, path: str, model: str) -> Ask:  # noqa: ARG001 - the lines name it
     """Return the request that makes a batch."""
     body = {"input_file_id": file, "endpoint": path, "completion_window": "24h", "metadata": {NAME: name}}
     return Ask("POST", "/batches", json.dumps(body).encode())
@@ -177,7 +190,7 @@ OPENAI: Final = Vendor(
 )
 
 
-def anthropic_create(lines: bytes, name: str, path: str) -> Ask:  # noqa: ARG001 - a batch has neither
+def anthropic_create(lines: bytes, name: str, path: str, model: str) -> Ask:  # noqa: ARG001 - a batch has none of them
     """Return the request that makes a batch of its lines."""
     return Ask("POST", "/v1/messages/batches", b'{"requests":[' + lines.strip().replace(b"\n", b",") + b"]}")
 
@@ -187,7 +200,7 @@ def anthropic_state(batch: Mapping[str, Any]) -> State:
     # Of the URL, the path alone: the key goes to no other host than the base URL's.
     files = (urlsplit(batch["results_url"]).path,) if batch.get("results_url") else ()
     status = str(batch.get("processing_status"))
-    return State(batch["id"], None, status, status == "ended", files, "")
+    return State(batch["id"], None, status, status == "ended", files)
 
 
 # The status of a reply with an error of this type.  Source: platform.claude.com, docs/en/api/errors (November 2026).
@@ -226,7 +239,53 @@ ANTHROPIC: Final = Vendor(
         for event in ({"type": "message_start", "message": body}, {"type": "message_stop"})
     ),
 )
-VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI, "anthropic": ANTHROPIC}
+
+
+def mistral_create(file: str, name: str, path: str, model: str) -> Ask:
+    """Return the request that makes a job."""
+    body = {"input_files": [file], "endpoint": path, "model": model, "metadata": {NAME: name}, "timeout_hours": 24}
+    return Ask("POST", "/batch/jobs", json.dumps(body).encode())
+
+
+def mistral_state(job: Mapping[str, Any]) -> State:
+    """Return the state of a `BatchJob`."""
+    status = str(job.get("status"))
+    said = "; ".join(str(error.get("message")) for error in (job.get("errors") or ())[:3])
+    errors = {
+        "FAILED": refused(said),
+        "TIMEOUT_EXCEEDED": ExpiredError("the service has not asked the model in time"),
+        "CANCELLED": CanceledError("the job was cancelled"),
+    }
+    return State(
+        id=job["id"],
+        name=(job.get("metadata") or {}).get(NAME),
+        status=status,
+        over=status == "SUCCESS" or status in errors,
+        files=tuple(
+            f"/files/{quote(file, safe='')}/content" for file in (job.get("output_file"), job.get("error_file")) if file
+        ),
+        error=errors.get(status),
+    )
+
+
+def mistral_listed(reply: Mapping[str, Any], place: str) -> tuple[tuple[State, ...], str]:
+    """Return the states of a page of the list, and the number of the next page, "" behind the last."""
+    states = tuple(map(mistral_state, reply.get("data") or ()))
+    return states, str(int(place or 0) + 1) if len(states) == PAGE else ""
+
+
+# The jobs of a page of Mistral's list, whose pages count from 0.
+PAGE: Final = 100
+MISTRAL: Final = replace(
+    OPENAI,
+    line=lambda name, path, body: {"custom_id": name, "body": body},  # noqa: ARG005 - the job has it
+    create=mistral_create,
+    list=lambda place: Ask("GET", f"/batch/jobs?page={place or 0}&page_size={PAGE}"),
+    listed=mistral_listed,
+    check=lambda batch: Ask("GET", f"/batch/jobs/{quote(batch, safe='')}"),
+    state=mistral_state,
+)
+VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI, "anthropic": ANTHROPIC, "mistral": MISTRAL}
 
 
 def whole(body: Mapping[str, Any]) -> dict[str, Any]:
