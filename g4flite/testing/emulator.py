@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..server.anthropic_batches import MessageBatches
+from ..server.gemini_batches import GeminiBatches
 from ..server.mistral_batches import Jobs
 from ..server.openai_batches import Batches
 from .connection import Server
@@ -63,10 +64,11 @@ class Emulator:
         self.log = log
         # The requests, in order of arrival, and how many connections were accepted.
         self.exchanges: list[Exchange] = []
-        # OpenAI's files and batches, Anthropic's message batches, Mistral's jobs.
+        # OpenAI's files and batches, Anthropic's message batches, Mistral's jobs, Gemini's batches.
         self.batches = Batches()
         self.message_batches = MessageBatches()
         self.jobs = Jobs(self.batches)
+        self.gemini_batches = GeminiBatches()
         self.connections = 0
         self._server: Server | None = None
 
@@ -104,7 +106,8 @@ class Emulator:
         said = self.reply
         reply = (lambda _: said) if isinstance(said, str) else said
         return Policy(script=self.script, reply=reply, prefix=self.prefix, clock=self.clock, keys=self.keys,
-                      batches=self.batches, message_batches=self.message_batches, jobs=self.jobs)  # fmt: skip
+                      batches=self.batches, message_batches=self.message_batches, jobs=self.jobs,
+                      gemini_batches=self.gemini_batches)  # fmt: skip
 
     def start(self) -> None:
         """Bind the port and serve in the background; do nothing if it serves already.

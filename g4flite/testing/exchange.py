@@ -22,6 +22,8 @@ from ..server.anthropic_batches import PATHS as MESSAGE_BATCHES
 from ..server.anthropic_batches import MessageBatches
 from ..server.checks import Refusal
 from ..server.conversation import Messages
+from ..server.gemini_batches import PATHS as GEMINI_BATCHES
+from ..server.gemini_batches import GeminiBatches
 from ..server.mistral_batches import PATHS as MISTRAL_JOBS
 from ..server.mistral_batches import ROOT as JOBS
 from ..server.mistral_batches import Jobs
@@ -49,7 +51,10 @@ BY_MODEL = {
     re.compile(rb'"model": ?"kimi-[^"/]+"'): "moonshot",
 }
 # The paths of the batches of each protocol that has some.
-BATCHES = {"chat": f"/v1({FILES_AND_BATCHES}|{MISTRAL_JOBS})", "anthropic": MESSAGE_BATCHES}
+BATCHES = {"chat": f"/v1({FILES_AND_BATCHES}|{MISTRAL_JOBS})", "anthropic": MESSAGE_BATCHES,
+           "gemini": GEMINI_BATCHES}  # fmt: skip
+# The headers that may hold the key.
+KEYS = {"chat": ("authorization",), "anthropic": ("x-api-key", "authorization"), "gemini": ("x-goog-api-key",)}
 # The status of a `Refusal` that blames the reply function or the script.
 OWN_FAULT = 500
 MODELS = {"object": "list", "data": [{"id": "emulated", "object": "model", "created": 0, "owned_by": "emulator"}]}
@@ -115,6 +120,7 @@ class Policy:
     batches: Batches
     message_batches: MessageBatches
     jobs: Jobs
+    gemini_batches: GeminiBatches
 
 
 def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Response:
@@ -174,7 +180,7 @@ def decide(exchange: Exchange, policy: Policy, error: Refusal | None) -> Respons
 def _batches(exchange: Exchange, policy: Policy, post: Post, name: str) -> Response:
     """Return the response to a request of a protocol's batches.  Each of their requests is answered by itself."""
     exchange.service = "batches"
-    keys = ("authorization",) if name == "chat" else ("x-api-key", "authorization")
+    keys = KEYS[name]
     post.demand_key(*keys)
 
     def ask(path: str, body: bytes) -> Reply:
@@ -187,7 +193,9 @@ def _batches(exchange: Exchange, policy: Policy, post: Post, name: str) -> Respo
     path, now = exchange.path.removeprefix(policy.prefix), policy.clock()
     below = path.removeprefix("/v1")
     reply: Reply | bytes
-    if name == "anthropic":
+    if name == "gemini":
+        reply = policy.gemini_batches.respond(exchange.method, path, post.body, ask)
+    elif name == "anthropic":
         reply = policy.message_batches.respond(exchange.method, path, post.body, now, ask)
     elif below.startswith(JOBS):
         reply = policy.jobs.respond(exchange.method, below, post.body, now, ask)

@@ -1,4 +1,4 @@
-"""`--vendor-batch`: the batches of OpenAI, Anthropic and Mistral, which the emulator plays on a socket."""
+"""`--vendor-batch`: the batches of OpenAI, Anthropic, Mistral and Gemini, which the emulator plays on a socket."""
 
 import json
 from collections import Counter
@@ -15,7 +15,7 @@ from g4flite import Reasoning, ToolCall
 from g4flite.__main__ import main
 from g4flite.apps.batch import vendor_batch
 from g4flite.apps.batch.vendor_batch import VendorBatch
-from g4flite.apps.batch.vendors import ANTHROPIC, MISTRAL, OPENAI, Ask, CanceledError, ExpiredError
+from g4flite.apps.batch.vendors import ANTHROPIC, GEMINI, MISTRAL, OPENAI, Ask, CanceledError, ExpiredError
 from g4flite.testing import Emulator, Problem
 from tests.rows import rows
 
@@ -41,6 +41,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
         monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
         monkeypatch.setenv("G4FLITE_MISTRAL_BASE_URL", f"{running.url}/v1")
         monkeypatch.setenv("MISTRAL_API_KEY", "any")
+        monkeypatch.setenv("G4FLITE_GEMINI_BASE_URL", running.url)
+        monkeypatch.setenv("GEMINI_API_KEY", "any")
         monkeypatch.setenv("OPENAI_API_KEY", "any")
         monkeypatch.setenv("ANTHROPIC_API_KEY", "any")
         yield running
@@ -419,3 +421,59 @@ def test_mistral_s_jobs_are_strict(server: Emulator) -> None:
             assert post(wrong).status_code == status
     failed = MISTRAL.state({"id": "j", "status": "FAILED", "errors": [{"message": "no such model"}]})
     assert str(failed.error) == "the service has refused the batch: no such model"
+
+
+def test_answers_come_of_gemini_s_batches(server: Emulator) -> None:
+    written(
+        {"id": 1, "prompt": "Hello"},
+        {"id": 2, "prompt": "Call", "options": {"tools": [RULE], "model": "other"}},
+        {"id": 3, "prompt": "Fail"},
+    )
+    server.gemini_batches.lasts = 2
+    assert batch("--provider", "gemini") == 1
+    out, failures = found(), found("out.failed.jsonl")
+    assert (out[1]["answer"], out[1]["usage"]["completion_tokens"]) == ("You said: Hello", 3)
+    assert (out[2]["finish_reason"], out[2]["tool_calls"][0]["name"]) == ("tool_calls", "now")
+    assert failures[3]["error"]["class"] == "OverloadedError"
+    assert [one["metadata"]["model"] for one in server.gemini_batches.made.values()] == ["models/m", "models/other"]
+    # A batch that was made before a kill is found by its name.  One that has expired has no results.
+    server.gemini_batches.lasts, server.gemini_batches.ends = 10**9, "BATCH_STATE_EXPIRED"
+    written({"id": 5, "prompt": "Hello"})
+    assert batch("--provider", "gemini", "--quiet", "--deadline", "0.01") == 3
+    state = json.loads(Path("out.vendor.json").read_text())
+    state["parts"][0]["batch"] = None
+    Path("out.vendor.json").write_text(json.dumps(state))
+    server.gemini_batches.lasts = 0
+    assert batch("--provider", "gemini", "--quiet") == 1
+    assert (len(server.gemini_batches.made), found("out.failed.jsonl")[5]["error"]["class"]) == (3, "ExpiredError")
+
+
+def test_gemini_s_batches_are_strict(server: Emulator) -> None:
+    with httpx.Client(base_url=server.url, headers={"x-goog-api-key": "any"}) as client:
+
+        def post(ask: Ask) -> httpx.Response:
+            return client.post(ask.path, content=ask.body, headers={"content-type": ask.content_type})
+
+        line = b'{"request": {"contents": []}}'
+        names = [post(GEMINI.create(line, f"n{n}", "", "m")).json()["name"] for n in range(3)]
+        pages = [client.get(f"/v1beta/batches?pageSize=2&pageToken={token}").json() for token in ("", "2")]
+        states, places = zip(*(GEMINI.listed(page, "") for page in pages), strict=True)
+        assert ([[state.name for state in page] for page in states], places) == ([["n2", "n1"], ["n0"]], ("2", ""))
+        assert GEMINI.list is not None
+        assert GEMINI.list("2").path == "/v1beta/batches?pageSize=100&pageToken=2"
+        assert GEMINI.list("").path == "/v1beta/batches?pageSize=100"
+        assert client.post(f"/v1beta/{names[0]}:cancel").json() == {}
+        state = GEMINI.state(client.get(f"/v1beta/{names[0]}").json())
+        assert (state.status, state.over, type(state.error)) == ("CANCELLED", True, CanceledError)
+        # A request that is wrong in itself has an error for its result.
+        server.gemini_batches.lasts = 0
+        (result,) = GEMINI.state(client.get(f"/v1beta/{names[1]}").json()).results
+        assert (result["error"]["code"], GEMINI.result(result).status) == (3, 400)
+        for wrong, status in (
+            (GEMINI.create(b"", "n", "", "m"), 400),
+            (Ask("POST", f"/v1beta/{names[0]}"), 404),
+            (Ask("POST", "/v1beta/batches/none:cancel"), 404),
+        ):
+            assert (post(wrong).status_code, post(wrong).json()["error"]["code"]) == (status, status)
+    failed = GEMINI.state({"name": "b", "metadata": {"state": "BATCH_STATE_FAILED"}, "error": {"message": "no quota"}})
+    assert str(failed.error) == "the service has refused the batch: no quota"

@@ -1,14 +1,17 @@
-"""The clients of OpenAI, Anthropic and Mistral make batches at the emulator, and read the results by their types."""
+"""The official clients make batches at the emulator, and read the results by their own types."""
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import openai
 import pytest
+from google import genai
+from google.genai import types
 from mistralai.client import Mistral
 
-from g4flite.apps.batch.vendors import ANTHROPIC, MISTRAL, OPENAI, whole
+from g4flite.apps.batch.vendors import ANTHROPIC, GEMINI, MISTRAL, OPENAI, whole
 from g4flite.testing import Emulator, Problem
 
 CHAT = "/v1/chat/completions"
@@ -102,3 +105,35 @@ def test_mistral_s_client_makes_a_job_and_reads_its_results(server: Emulator) ->
         lines = client.files.download(file_id=over.output_file).read().splitlines()
         contents = [json.loads(line)["response"]["body"]["choices"][0]["message"]["content"] for line in lines]
         assert contents == ["You said: Hello"] * 2
+
+
+def test_google_s_client_makes_a_batch_and_reads_its_results(server: Emulator) -> None:
+    server.reply = lambda messages: [Problem("overloaded")] if messages[-1]["content"] == "Fail" else "Snow."
+    options = types.HttpOptions(base_url=server.url, api_version="v1beta")
+    with genai.Client(api_key="any", http_options=options) as client:
+        source: Any = [
+            {"contents": [{"role": "user", "parts": [{"text": prompt}]}], "metadata": {"key": prompt}}
+            for prompt in ("Hello", "Fail")
+        ]
+        made = client.batches.create(model="m", src=source, config={"display_name": "job-0"})
+        # Our own request of the same is what the client has sent.
+        lines = b"\n".join(
+            json.dumps(GEMINI.line(one["metadata"]["key"], "", {"contents": one["contents"]})).encode()
+            for one in source
+        )
+        ours = json.loads(GEMINI.create(lines, "job-0", "", "m").body)["batch"]
+        theirs = json.loads(server.exchanges[0].body)["batch"]
+        assert ours["displayName"] == theirs["displayName"]
+        for mine, given in zip(*(one["inputConfig"]["requests"]["requests"] for one in (ours, theirs)), strict=True):
+            assert mine["metadata"] == given["metadata"]
+            assert mine["request"]["contents"] == given["request"]["contents"]
+        assert (made.state.name, made.display_name) == ("JOB_STATE_PENDING", "job-0")
+        second = client.batches.create(model="m", src=source, config={"display_name": "job-1"})
+        assert [one.name for one in client.batches.list(config={"page_size": 1})] == [second.name, made.name]
+        client.batches.cancel(name=second.name)
+        assert client.batches.get(name=second.name).state.name == "JOB_STATE_CANCELLED"
+        assert client.batches.get(name=made.name).state.name == "JOB_STATE_RUNNING"
+        over = client.batches.get(name=made.name)
+        one, two = over.dest.inlined_responses
+        assert (over.state.name, one.response.text, one.metadata) == ("JOB_STATE_SUCCEEDED", "Snow.", {"key": "Hello"})
+        assert (two.error.code, two.metadata) == (14, {"key": "Fail"})

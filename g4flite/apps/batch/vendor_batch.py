@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -218,11 +219,11 @@ class VendorBatch:
         # By their place in the part: the rows that are not in the journal.
         places = {row.id: str(at) for at, row in enumerate(rows)}
         open_rows = {places[row.id]: row for row in journal.to_ask(rows)}
-        for path in state.files:
-            for line in self._lines(path):
-                outcome = self.vendor.result(json.loads(line))
-                if (row := open_rows.pop(str(outcome.custom_id), None)) is not None:
-                    self._write_row(row, outcome, journal)
+        lines = (json.loads(line) for path in state.files for line in self._lines(path))
+        for result in chain(state.results, lines):
+            outcome = self.vendor.result(result)
+            if (row := open_rows.pop(str(outcome.custom_id), None)) is not None:
+                self._write_row(row, outcome, journal)
         for row in open_rows.values():
             error = state.error or ProviderError(f"the results of {state.id} ({state.status}) lack this row")
             self._write_row(row, Outcome("", error=copy(error)), journal)

@@ -29,6 +29,13 @@ line of which has `custom_id` and `response.body`, as mistralai's examples read 
 stands there: it is read as OpenAI's, and a row without a result has failed by the status of the job.  Sources (November
 2026): docs.mistral.ai/capabilities/batch; the types of mistralai 3.7.0 (`CreateBatchJobRequest`, `BatchJob`) and its
 examples/mistral/jobs.  None says how long a file may be: the limits are OpenAI's.
+
+Gemini: POST /v1beta/models/MODEL:batchGenerateContent has the requests in its body, 20 MB at most, each with the
+`metadata` that come back with its result, and a `displayName`.  (Larger batches take files; these parts are small.)  It
+returns an operation, whose `metadata.state` is BATCH_STATE_PENDING, _RUNNING, _SUCCEEDED, _FAILED, _CANCELLED or
+_EXPIRED: then there are no results.  `metadata.output.inlinedResponses.inlinedResponses` holds a `response` or an
+`error` of google.rpc for each request.  Sources (November 2026): ai.google.dev/api/batch-api and
+ai.google.dev/gemini-api/docs/batch-api; google-genai 2.33 (batches.py, `InlinedRequest`, `InlinedResponse`).
 """
 
 import json
@@ -66,6 +73,8 @@ class State(NamedTuple):
     over: bool
     files: tuple[str, ...]
     error: G4fliteError | None = None
+    # The results, if they come with the state.
+    results: tuple[Any, ...] = ()
 
 
 class Outcome(NamedTuple):
@@ -285,7 +294,69 @@ MISTRAL: Final = replace(
     check=lambda batch: Ask("GET", f"/batch/jobs/{quote(batch, safe='')}"),
     state=mistral_state,
 )
-VENDORS: Final[Mapping[str, Vendor]] = {"openai": OPENAI, "anthropic": ANTHROPIC, "mistral": MISTRAL}
+
+
+def gemini_create(lines: bytes, name: str, path: str, model: str) -> Ask:  # noqa: ARG001 - the model is in the path
+    """Return the request that makes a batch of its lines."""
+    requests = b'{"requests":{"requests":[' + lines.strip().replace(b"\n", b",") + b"]}}"
+    body = b'{"batch":{"displayName":%b,"inputConfig":%b}}' % (json.dumps(name).encode(), requests)
+    return Ask("POST", f"/v1beta/models/{quote(model, safe='')}:batchGenerateContent", body)
+
+
+def gemini_state(batch: Mapping[str, Any]) -> State:
+    """Return the state of an operation whose metadata are a `GenerateContentBatch`."""
+    metadata = batch.get("metadata") or {}
+    status = str(metadata.get("state")).removeprefix("BATCH_STATE_")
+    errors = {
+        "FAILED": refused(str((batch.get("error") or {}).get("message") or "")),
+        "EXPIRED": ExpiredError("the service has not asked the model in time"),
+        "CANCELLED": CanceledError("the batch was cancelled"),
+    }
+    output = metadata.get("output") or {}
+    return State(
+        id=batch["name"],
+        name=metadata.get("displayName"),
+        status=status,
+        over=status == "SUCCEEDED" or status in errors,
+        files=(),
+        error=errors.get(status),
+        results=tuple((output.get("inlinedResponses") or {}).get("inlinedResponses") or ()),
+    )
+
+
+def gemini_listed(reply: Mapping[str, Any], place: str) -> tuple[tuple[State, ...], str]:  # noqa: ARG001
+    """Return the states of a page of the list, and the token of the next page, "" behind the last."""
+    return tuple(map(gemini_state, reply.get("operations") or ())), reply.get("nextPageToken") or ""
+
+
+# The status of HTTP for a code of google.rpc (googleapis, google/rpc/code.proto).
+GEMINI_ERRORS: Final = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+
+
+def gemini_result(line: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of an `InlinedResponse`."""
+    name, error = (line.get("metadata") or {}).get("key"), line.get("error")
+    if error is None:
+        return Outcome(name, 200, line.get("response"))
+    return Outcome(name, GEMINI_ERRORS.get(error.get("code"), 500), {"error": error})
+
+
+GEMINI: Final = Vendor(
+    lines=100_000,
+    size=18_000_000,
+    line=lambda name, path, body: {"request": body, "metadata": {"key": name}},  # noqa: ARG005 - there is one path
+    upload=None,
+    create=gemini_create,
+    list=lambda place: Ask("GET", f"/v1beta/batches?pageSize=100{f'&pageToken={quote(place)}' if place else ''}"),
+    listed=gemini_listed,
+    check=lambda batch: Ask("GET", f"/v1beta/{quote(batch)}"),
+    state=gemini_state,
+    result=gemini_result,
+    stream=lambda body: b"data: " + json.dumps(body).encode() + b"\n\n",
+)
+VENDORS: Final[Mapping[str, Vendor]] = {
+    "openai": OPENAI, "anthropic": ANTHROPIC, "mistral": MISTRAL, "gemini": GEMINI,
+}  # fmt: skip
 
 
 def whole(body: Mapping[str, Any]) -> dict[str, Any]:
