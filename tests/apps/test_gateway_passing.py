@@ -207,6 +207,14 @@ def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
     assert WIRES["gemini"].error(response.text)
 
 
+def test_a_result_without_a_call_passes_to_ollama_which_takes_it(place: Place) -> None:
+    # LiteLLM 1.83 leaves the calls out.
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]
+    for stream in (True, False):
+        response = place.ask("ollama", stream=stream, messages=[*turns, {"role": "tool", "content": "cold"}])
+        assert (response.status_code, "cold" in response.text) == (200, True), response.text
+
+
 def test_what_only_this_protocol_can_say_goes_to_the_providers_that_speak_it() -> None:
     log: queue.Queue[dict[str, Any]] = queue.Queue()
     with Emulator() as service:

@@ -188,8 +188,9 @@ class Call:
         messages, options = Messages(), Options()
         refusal: Exception | None = None
         try:
-            turn = replace(wire.read(self._post), model=self._model)
-            messages, options = asked(turn)
+            known = replace(wire.read(self._post), model=self._model)
+            messages, options = asked(known)
+            turn = known
             self._messages = messages = home.memory.recall(self._owner, messages)
             # A provider of the same protocol takes what no other can be asked.
             if len(as_it_is) < len(upstreams):
