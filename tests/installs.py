@@ -13,7 +13,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 REASONS = Path(sys.prefix, "not-installed")
-# Where packages from npm are installed, in `node_modules`.
+# Where packages from npm are installed, in `node_modules`; programs have a folder of their own.
 NODE = Path(sys.prefix, "npm")
 # Only wheels: building llama.cpp takes half an hour, and a compiler.
 PIP = [
@@ -22,18 +22,29 @@ PIP = [
 ]
 NPM = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]
 PACKAGES = {"xllamacpp": ["xllamacpp", "gguf", "numpy"], "llmock": ["llmock"]}
-# The folders with the package.json and the lock file of each.
-FOLDERS = {"aimock": TESTS / "servers" / "npm", "npm-clients": TESTS / "clients" / "npm"}
+# The folders with the package.json and the lock file of each, and where they are installed.
+FOLDERS = {
+    "aimock": (TESTS / "servers" / "npm", NODE),
+    "npm-clients": (TESTS / "clients" / "npm", NODE),
+    "agents": (TESTS / "clients" / "agents", Path(sys.prefix, "agents")),
+}
+# Programs that pin what they need to versions of their own, and so have a virtual environment each, of their name.
+PROGRAMS = {"aider": "aider-chat==0.86.2", "llm": "llm==0.36"}
 
 
 def failure(name: str) -> str:
     """Install this, and return why that failed, in one line; "" if it did not."""
     if name in PACKAGES:
         return failure_of([*PIP, *PACKAGES[name]], TESTS)
-    NODE.mkdir(exist_ok=True)
+    if name in PROGRAMS:
+        own = Path(sys.prefix, name)
+        pip = [str(own / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        return failure_of([sys.executable, "-m", "venv", str(own)], TESTS) or failure_of([*pip, PROGRAMS[name]], TESTS)
+    source, place = FOLDERS[name]
+    place.mkdir(exist_ok=True)
     for file in ("package.json", "package-lock.json"):
-        shutil.copy(FOLDERS[name] / file, NODE)
-    return failure_of(NPM, NODE)
+        shutil.copy(source / file, place)
+    return failure_of(NPM, place)
 
 
 def failure_of(command: list[str], folder: Path) -> str:

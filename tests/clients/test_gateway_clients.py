@@ -5,7 +5,6 @@ Behind the gateway is the emulator, asked over the protocol of another service a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,15 +12,12 @@ import anthropic
 import ollama
 import openai
 import pytest
-import uvicorn
+from behind import ROUTES, gateway
 from google import genai
 from google.genai import errors, types
 
-from g4flite import Client
-from g4flite.apps.gateway.asgi import Gateway
-from g4flite.testing import Emulator, Problem, Reasoning, ToolCall
+from g4flite.testing import Problem, Reasoning, ToolCall
 
-ROUTES = {"openai": "/v1", "openai-responses": "/v1", "anthropic": "", "gemini": "", "ollama": ""}
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 FUNCTION = {"name": "weather", "description": "Tells the weather", "parameters": CITY}
 
@@ -36,20 +32,8 @@ def reply(messages: list[dict[str, Any]]) -> Any:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with Emulator(reply) as service:
-        routes = {
-            name: [Client(name, base_url=service.url + base, model="m", api_key=None if name == "ollama" else "any")]
-            for name, base in ROUTES.items()
-        }
-        config = uvicorn.Config(Gateway(routes), port=0, log_level="error", lifespan="on", timeout_keep_alive=75)
-        listener = config.bind_socket()
-        listener.listen()
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
+    with gateway(reply) as served:
+        yield served
 
 
 def chat(url: str, model: str, text: str) -> str:
