@@ -120,6 +120,14 @@ def test_a_whole_answer_that_is_none_is_an_error(body: str, status: int, said: s
     assert (response.status_code, said in response.json()["error"]["message"]) == (status, True), response.text
 
 
+def test_a_server_that_streams_whatever_it_is_asked_for_is_read_as_a_stream(place: Place) -> None:
+    place.service.script = Script(body=EVENT % b"One" + b"\n\n" + LAST + b"\n\n")
+    response = place.ask("chat", stream=False)
+    assert (response.status_code, WIRES["chat"].whole(response.json())) == (200, "One")
+    place.service.script = Script(body=EVENT % b"One" + b"\n\n")
+    assert place.ask("chat", stream=False).status_code == 502
+
+
 def test_comments_are_left_out_and_what_follows_them_is_not(place: Place) -> None:
     body = EVENT % b"One" + b"\n\n: alive\n" + EVENT % b" two" + b"\r\n\r\n: a\r\n: b\r\n" + EVENT % b" three"
     place.service.script = Script(body=body + b"\n\n" + LAST + b"\n\n")

@@ -20,7 +20,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from ..._core.errors import LimitError, MalformedReplyError
+from ..._core.errors import LimitError, MalformedReplyError, TruncatedStreamError
 from ..._core.events import CONTENT, Event, Finish, Native
 from ..._core.provider import JSON, WEB_PAGE, Call, Provider
 from ...client import Client
@@ -219,14 +219,24 @@ class WholeParser:
         return iter(())
 
     def close(self) -> Iterator[str | Event]:
-        """Yield the body, and what it says.  Raises `MalformedReplyError` for a body that is no JSON object."""
+        """Yield the body, and what it says.  Raises `MalformedReplyError` for a body that is no JSON object.
+
+        Some servers stream whatever they are asked for: of a stream, what it says is yielded alone.
+        """
         body = bytes(self._body)
         try:
             value = json.loads(body)
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            raise MalformedReplyError("the reply is no JSON object")
+            if not self._parser.recognises(body):
+                raise MalformedReplyError("the reply is no JSON object")
+            yield from self._parser.feed(body)
+            yield from self._parser.close()
+            if not self._parser.done:
+                raise TruncatedStreamError("the reply ends without its end marker")
+            self.done = True
+            return
         said = [*self._parser.feed(self._frames(value)), *self._parser.close()]
         if not any(isinstance(event, OPENING) for event in said):
             raise MalformedReplyError("the reply holds no answer")
