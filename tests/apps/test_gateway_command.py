@@ -12,7 +12,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +60,18 @@ def test_a_port_in_use_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert "could not listen" in capsys.readouterr().err
 
 
+@pytest.fixture
+def anew() -> Iterator[None]:
+    """Let the app of the environment be made anew: it is made once a process."""
+    gateway._made.cache_clear()
+    yield
+    gateway._made.cache_clear()
+
+
+@pytest.mark.usefixtures("anew")
 def test_the_app_of_the_environment_runs_under_any_server(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(gateway, "_made", cache(gateway.app_of_environment))
     with Emulator() as service:
         monkeypatch.setenv("G4FLITE_SERVE", f"--provider ollama --base-url {service.url} -m 'my model' -s 'Be brief.'")
         with served(gateway.app) as url:
@@ -73,8 +81,8 @@ def test_the_app_of_the_environment_runs_under_any_server(
     assert json.loads(capsys.readouterr().err)["model"] == "my model"
 
 
-def test_a_server_does_not_start_an_app_that_the_environment_does_not_describe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "_made", cache(gateway.app_of_environment))
+@pytest.mark.usefixtures("anew")
+def test_a_server_does_not_start_an_app_that_the_environment_does_not_describe() -> None:
     sent = list[Any]()
 
     async def receive() -> dict[str, str]:
