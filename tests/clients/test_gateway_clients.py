@@ -115,7 +115,9 @@ def gemini(url: str, model: str, text: str) -> str:
     parts = [part for chunk in chunks for one in chunk.candidates or () for part in one.content.parts]
     (call,) = (part for part in parts if part.function_call)
     assert call.function_call.args == {"city": "Oslo"}
-    answer = types.Part.from_function_response(name="weather", response={"result": "cold"})
+    # With the id of its call, which the emulator demands of a call that has one.
+    result = types.FunctionResponse(id=call.function_call.id, name="weather", response={"result": "cold"})
+    answer = types.Part(function_response=result)
     history += [types.Content(role="model", parts=[call]), types.Content(role="user", parts=[answer])]
     return str(client.models.generate_content(model=model, contents=history, config=config).text)
 
