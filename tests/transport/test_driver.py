@@ -18,7 +18,7 @@ from g4flite._core.transport import driver as driver_module
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, httpx
 from tests.founders import FOUNDERS, wire
-from tests.rows import rows
+from tests.rows import rows, share
 from tests.splits import TEXT
 
 CHAT = [
@@ -52,8 +52,8 @@ def test_the_emulator_accepts_a_conversation(name: str, driver: Driver, server: 
 @pytest.mark.parametrize("name", FOUNDERS)
 def test_every_byte_split_of_a_reply_gives_the_same_text(name: str, driver: Driver, server: Emulator) -> None:
     body = wire(name)
-    scripts = [Script(body=body, split=1)] + [Script(body=body, split=(place,)) for place in range(1, len(body))]
-    for script in scripts:
+    scripts = [Script(body=body, split=(place,)) for place in range(1, len(body))]
+    for script in (Script(body=body, split=1), *share(scripts, driver)):
         server.script = script
         assert "".join(driver.collect(name, "Hi", base_url=server.url)) == TEXT
 
