@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-import g4flite
 from g4flite.__main__ import main
 from g4flite.apps.batch import command
+from g4flite.apps.cli import make_parser
 from tests.apps.complaints import a_line
 from tests.apps.service import Service, mixed
 from tests.conftest import bare_environment
@@ -83,7 +83,10 @@ def test_what_has_failed_is_an_input_and_what_is_done_is_not_asked_again(capsys:
     fate = "html"
     with Service(lambda prompt, attempt: fate if prompt == "Say 7" else "answer") as service:
         assert batch(service) == 1
-        assert a_line(capsys.readouterr().err.partition("\n")[2], "failed: 1 of 9 rows, see out.failed.jsonl; ask them")
+        assert a_line(
+            capsys.readouterr().err.partition("\n")[2],
+            "failed: 1 of 9 rows, see out.failed.jsonl; ask them again: batch out",
+        )
         (failed,) = found("out.failed.jsonl")
         assert (failed["id"], failed["prompt"], failed["error"]["class"]) == (7, "Say 7", "MalformedReplyError")
         assert batch(service) == 0
@@ -94,6 +97,10 @@ def test_what_has_failed_is_an_input_and_what_is_done_is_not_asked_again(capsys:
         more[more.index("out.jsonl")] = "again.jsonl"
         assert main(more) == 0
         assert [row["answer"] for row in found("again.jsonl")] == ["You said: Say 7"]
+        # The failed rows of a job are done, so that it has nothing to ask of them.
+        assert batch(service, source="out.failed.jsonl") == 2
+        why = "out.failed.jsonl is a file of the job of out.jsonl; name another output for its rows"
+        assert why in capsys.readouterr().err
         written(11)
         assert batch(service) == 0
         assert sorted(row["id"] for row in found()) == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
@@ -116,9 +123,13 @@ def test_a_budget_ends_with_the_exit_code_3_and_goes_on(service: Service, capsys
     assert batch(service, "--max-cost", "0.0001", "--price", "1,1", "--concurrency", "1") == 3
     told = capsys.readouterr().err.splitlines()
     assert "$0.0001: out.jsonl" in told[0]
-    assert told[1] == "g4flite: stopped: --max-cost is reached; type the same with another limit to go on"
-    assert 10 <= len(found()) < 50
-    assert batch(service, "--max-tokens-total", "1e6") == 0
+    assert told[1] == "g4flite: stopped: --max-cost is reached; type the same again to go on, with as much again"
+    assert 10 <= (done := len(found())) < 50
+    assert batch(service, "--dry-run", "--no-resume") == 2
+    assert a_line(capsys.readouterr().err, "error: out.jsonl was begun; name another output, or leave out --no-resume")
+    assert batch(service, "--dry-run") == 0
+    assert capsys.readouterr().out.startswith(f"{50 - done} rows to ask, ")
+    assert batch(service, "--max-tokens-total", "1e6", "--resume") == 0
     assert len(found()) == 50
 
 
@@ -176,20 +187,25 @@ def test_a_full_disk_is_told(service: Service, capsys: Captured, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(command.Journal, "write", full)
-    assert batch(service, "--quiet") == 1
-    assert a_line(capsys.readouterr().err, "error: out.jsonl cannot be written: No space left on device; make room")
+    for name in ("write", "sync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(command.Journal, name, full)
+            assert batch(service, "--quiet") == 1
+        error = "error: out.jsonl cannot be written: No space left on device; make room"
+        assert a_line(capsys.readouterr().err, error)
 
 
-def test_a_timeout_is_no_full_disk(service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_error_that_is_closed_is_no_full_disk(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     written(1)
 
-    def late(*_: object) -> None:
-        raise g4flite.ConnectTimeoutError("no connection in time")
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
 
-    monkeypatch.setattr(command.Journal, "write", late)
-    assert batch(service, "--quiet") == 1
-    assert a_line(capsys.readouterr().err, "error: no connection in time")
+    monkeypatch.setattr(command, "Progress", closed)
+    parsed = make_parser([command.add]).parse_args(arguments(service, "--quiet"))
+    with pytest.raises(BrokenPipeError):
+        parsed.run(parsed)
+    assert len(found()) == 1
 
 
 def test_an_input_that_breaks_off_is_told(service: Service, capsys: Captured) -> None:
@@ -221,7 +237,7 @@ def test_a_kill_at_any_moment_loses_no_row_and_asks_none_twice_that_is_done(kill
     written(count)
     with Service(mixed) as service:
         line = [sys.executable, "-m", "g4flite", *arguments(service, "--quiet", "--concurrency", "8", "--retries", "9")]
-        done, killed = set[int](), 0
+        done, killed = set[Any](), 0
         while killed < kills:
             process = subprocess.Popen(line, env=bare_environment(), stderr=subprocess.DEVNULL)
             # From the moment when it asks or, each second time, writes: what comes before takes most of the time.
@@ -254,14 +270,32 @@ def test_ctrl_c_ends_the_command_and_keeps_what_is_done() -> None:
             while process.poll() is None and service.fates["held"] < 2:
                 time.sleep(0.005)
             process.send_signal(signal.SIGINT)
-            assert process.communicate(timeout=60)[1] == "5 answered, 0 failed, 30 tokens: out.jsonl\n"
+            assert process.communicate(timeout=60)[1].endswith("5 answered, 0 failed, 30 tokens: out.jsonl\n")
         assert process.returncode == 130
         assert sorted(row["id"] for row in found()) == [*range(5)]
 
 
-def done_in_files() -> set[int]:
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_while_standard_input_says_nothing(service: Service) -> None:
+    line = [sys.executable, "-m", "g4flite", *arguments(service, source="-")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, env=bare_environment(), stdin=pipe, stderr=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write('{"prompt": "Hi"}\n')
+        process.stdin.flush()
+        while process.poll() is None and not done_in_files():
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        # The interpreter aborts (SIGABRT) if a thread waits within its own `sys.stdin` when it ends.
+        assert process.wait(timeout=60) == 130
+        # On a busy machine, a line of progress comes before.
+        assert process.stderr.read().endswith("1 answered, 0 failed, 4 tokens: out.jsonl\n")
+
+
+def done_in_files() -> set[Any]:
     """Return the ids in the files of the results, without a last line that was only begun."""
-    done = set[int]()
+    done = set[Any]()
     for path in (Path("out.jsonl"), Path("out.failed.jsonl")):
         lines = path.read_text().split("\n")[:-1] if path.exists() else []
         done |= {json.loads(line)["id"] for line in lines}

@@ -273,6 +273,39 @@ def test_a_budget_ends_the_loop_without_an_error(driver: Driver) -> None:
     assert batch.stopped == "deadline"
 
 
+def test_a_budget_that_is_used_up_by_the_last_row_has_stopped_nothing(driver: Driver) -> None:
+    with Service() as service:
+        # Each row takes 6 tokens.
+        for count, stopped in ((4, None), (5, "max_tokens_total")):
+            batch = asked(say(count), service.url, max_tokens_total=26, max_tokens=1, concurrency=1)
+            assert len(results(driver, batch)) == 4
+            assert batch.stopped == stopped
+
+
+def test_a_source_that_says_nothing_does_not_hold_the_end_of_the_job(driver: Driver) -> None:
+    gone = threading.Event()
+
+    def silent() -> Iterator[dict[str, Any]]:
+        yield from say(2)
+        gone.wait(60)
+
+    async def asilent() -> AsyncIterator[dict[str, Any]]:
+        for row in say(2):
+            yield row
+        await anyio.sleep(60)
+
+    source = silent if driver.name == "sync" else asilent
+    try:
+        with Service() as service:
+            batch = asked(source(), service.url, deadline=0.3)
+            assert len(results(driver, batch)) <= 2
+            assert batch.stopped == "deadline"
+        with Service(lambda prompt, attempt: "key") as service, pytest.raises(g4flite.AuthenticationError):
+            results(driver, asked(source(), service.url))
+    finally:
+        gone.set()
+
+
 def test_the_end_of_a_budget_ends_rows_that_wait_until_they_may_begin(driver: Driver) -> None:
     def refuse(prompt: str, attempt: int) -> str:
         # Both rows are refused; one is asked again, and the other waits for it.

@@ -1,6 +1,6 @@
 """Rows out of files: JSON lines, CSV, Parquet."""
 
-import io
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -47,10 +47,31 @@ def test_csv_has_a_row_for_each_line(tmp_path: Path) -> None:
     assert (row.messages, row.fields["x"]) == ("Hi", ",")
 
 
-def test_standard_input_is_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "Hi"}\n')))
-    assert [row.messages for row in read("-")] == ["Hi"]
+def test_standard_input_is_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"prompt": "Hi"}\n')
+    before, given = os.dup(0), os.open(tmp_path / "in.jsonl", os.O_RDONLY)
+    os.dup2(given, 0)
+    try:
+        assert [row.messages for row in read("-")] == ["Hi"]
+    finally:
+        os.dup2(before, 0)
+        os.close(given)
+        os.close(before)
     assert count("-") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+def test_what_can_be_read_only_once_is_not_counted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "in.csv")
+    assert count(str(tmp_path / "in.csv")) is None
+
+
+def test_two_columns_of_one_name_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,x,text\n1,2,3\n")
+    with pytest.raises(g4flite.UsageError, match="in.csv has two columns 'text'; rename one"):
+        list(read(str(tmp_path / "in.csv")))
+    (tmp_path / "in.csv").write_text("")
+    assert (list(read(str(tmp_path / "in.csv"))), count(str(tmp_path / "in.csv"))) == ([], 0)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
@@ -62,7 +83,9 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("installed", ["pyarrow.parquet", "polars"])
-def test_a_parquet_file_is_read_by_what_is_installed(installed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parquet_file_is_read_by_what_is_installed(
+    installed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     for name in ("pyarrow", "pyarrow.parquet", "polars"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(g4flite.UsageError, match="pip install pyarrow"):
@@ -82,10 +105,16 @@ def test_a_parquet_file_is_read_by_what_is_installed(installed: str, monkeypatch
 
     module: Any = ModuleType(installed)
     module.ParquetFile = File
+    # Both say how many rows a file has without reading them.
+    module.read_metadata = lambda path: SimpleNamespace(num_rows=1)
+    found = SimpleNamespace(collect=lambda: SimpleNamespace(item=lambda: 1))
+    module.len, module.scan_parquet = list, lambda path: SimpleNamespace(select=lambda counted: found)
     module.read_parquet = lambda path: SimpleNamespace(iter_rows=lambda named: iter([{"prompt": "Hi"}]))
     monkeypatch.setitem(sys.modules, installed, module)
     monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
     assert [row.messages for row in read("in.parquet")] == ["Hi"]
+    monkeypatch.chdir(tmp_path)
+    Path("in.parquet").touch()
     assert count("in.parquet") == 1
 
 
@@ -98,3 +127,4 @@ def test_a_real_parquet_file(installed: str, tmp_path: Path, monkeypatch: pytest
     if installed == "polars":
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert [(row.id, row.messages) for row in read(str(path))] == [(1, "Hi"), (2, "Ho")]
+    assert count(str(path)) == 2

@@ -99,9 +99,35 @@ def test_a_line_between_others_that_is_no_result_is_told(out: Path) -> None:
     ],
 )
 def test_other_settings_are_refused_by_name(settings: Any, message: str, tmp_path: Path) -> None:
-    Journal(tmp_path / "out.jsonl", SETTINGS).close()
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}.jsonl"
+    Journal(out, {"provider": "wrong"}).close()
+    # Nothing has come of those settings.
+    journal = Journal(out, SETTINGS)
+    journal.write({"id": "a", "answer": ""})
+    journal.close()
     with pytest.raises(g4flite.UsageError, match=message):
-        Journal(tmp_path / "out.jsonl", settings)
+        Journal(out, settings)
+
+
+def test_whether_a_job_is_there_may_be_said(out: Path) -> None:
+    with pytest.raises(g4flite.UsageError, match=r"out.jsonl has no job to go on with: .* leave out --resume"):
+        Journal(out, SETTINGS, resume=True)
+    assert not [*out.parent.iterdir()]
+    Journal(out, SETTINGS, resume=False).close()
+    journal = Journal(out, SETTINGS, resume=False)
+    journal.write({"id": "a", "error": {}})
+    journal.close()
+    with pytest.raises(g4flite.UsageError, match=r"out.jsonl was begun; .* leave out --no-resume"):
+        Journal(out, SETTINGS, resume=False)
+    Journal(out, SETTINGS, resume=True).close()
+
+
+def test_a_job_whose_rows_a_vendor_has_is_begun(out: Path) -> None:
+    Journal(out, {**SETTINGS, "vendor_batch": True}).close()
+    with pytest.raises(g4flite.UsageError, match="vendor_batch was true, and is null now"):
+        Journal(out, SETTINGS)
+    with pytest.raises(g4flite.UsageError, match="leave out --no-resume"):
+        Journal(out, {**SETTINGS, "vendor_batch": True}, resume=False)
 
 
 def test_a_header_that_was_begun_is_written_anew(out: Path) -> None:

@@ -10,6 +10,8 @@ import os
 import re
 import sys
 import time
+from collections.abc import Iterable
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,11 @@ from ..cli import add_settings, flag, option, program, settings, tell, warnings_
 from . import run, vendor_batch
 from .files import count, read
 from .job import ANSWER, ended
-from .journal import Journal
+from .journal import Journal, files_of
 from .progress import Progress, shown
 from .ray import OnRay
-from .rows import tokens_of
+from .results import Result
+from .rows import Row, tokens_of
 from .vendor_batch import VendorBatch
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
@@ -52,6 +55,8 @@ example, while `{program()} emulate --port 8765 --no-keys` runs in another shell
     text = "OUT.jsonl, or an option, whose value is JSON or text; repeatable"
     add_settings(command, read_option=output_or_option, help_on_option=text)
     command.add_argument("--output", metavar="OUT.jsonl", help="where the results go, like -o OUT.jsonl")
+    text = "go on with the job of OUT.jsonl, which must be there, or must not; default: go on if it is there"
+    command.add_argument("--resume", action=argparse.BooleanOptionalAction, help=text)
     command.add_argument("--ordered", action="store_true", help="keep the order of the rows")
     text = "calls at a time, or auto: as many as the service takes; default: 16"
     command.add_argument("--concurrency", metavar="N", type=number_or_auto, default=16, help=text)
@@ -109,6 +114,8 @@ def batch(arguments: argparse.Namespace) -> None:
         raise UsageError(f"the output is JSON lines; its name ends with .jsonl, not {out.suffix or 'so'!r}")
     if arguments.input != "-" and not os.access(arguments.input, os.R_OK):
         raise UsageError(f"{arguments.input} cannot be read")
+    if any(is_same(arguments.input, path) for path in files_of(out)):
+        raise UsageError(f"{arguments.input} is a file of the job of {out}; name another output for its rows")
     provider = providers.find(arguments.provider)
     model = resolve_model(provider, arguments.model)
     prices = None if arguments.price is None else {model or "": arguments.price}
@@ -121,21 +128,21 @@ def batch(arguments: argparse.Namespace) -> None:
         "prompt": arguments.prompt,
         "options": dict(arguments.option),
     }
-    if arguments.dry_run:
-        print(rehearsal(arguments, asked, prices))
-        return
     if arguments.vendor_batch:
         # The rows that the vendor has are not asked by a command without the flag.
         asked["vendor_batch"] = True
+    if arguments.dry_run and not any(path.exists() for path in files_of(out)):
+        print(rehearsal(read(arguments.input, arguments.prompt), asked, prices))
+        return
+    if arguments.vendor_batch and not arguments.dry_run:
         with warnings_as_lines():
             let_vendor_ask(arguments, out, asked, prices)
         return
-    journal = Journal(out, asked)
-    try:
-        with warnings_as_lines():
+    with closing(Journal(out, asked, resume=arguments.resume)) as journal, warnings_as_lines():
+        if arguments.dry_run:
+            print(rehearsal(journal.to_ask(read(arguments.input, arguments.prompt)), asked, prices))
+        else:
             ask(arguments, journal, prices, limits_of(provider.name, url))
-    finally:
-        journal.close()
 
 
 def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, Any], prices: Any) -> None:
@@ -146,7 +153,7 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
     own = {"system": arguments.system, "model": arguments.model, **settings(arguments)}
     vendor = VendorBatch(out, asked["provider"], own, prices)
     until = math.inf if arguments.deadline is None else time.monotonic() + arguments.deadline
-    journal = first = Journal(out, asked)
+    journal = first = Journal(out, asked, resume=arguments.resume)
     over, new = True, False
     try:
         # What an earlier run has begun is fetched first; then the rows are asked that the input has besides.
@@ -168,8 +175,7 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
         tell("stopped", "--deadline is reached, and the vendor goes on; type the same again for the results")
         raise SystemExit(3)
     if vendor.failed:
-        now = vendor.failed + vendor.answered
-        tell("failed", f"{vendor.failed} of {now} rows, see {journal.failed}; ask them again: batch {journal.failed}")
+        tell("failed", hint(vendor.failed, vendor.failed + vendor.answered, journal))
         raise SystemExit(1)
 
 
@@ -197,27 +203,42 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
     try:
         with shown(quiet=arguments.quiet) as show, rows:
             for result in rows:
-                journal.write(result)
+                write(journal, result)
                 now += 1
                 sums = rows.ledger.total
                 tokens = sums.prompt_tokens.known + sums.completion_tokens.known
                 spent = time.monotonic() - began
                 show(Progress(journal.done, now, rows.failed, total, spent, tokens, sums.cost.known))
-    except OSError as error:
-        if isinstance(error, G4fliteError):
-            raise
-        raise G4fliteError(f"{journal.out} cannot be written: {error}; make room, and type the same again") from error
     finally:
-        journal.sync()
+        write(journal)
         if not arguments.quiet:
             print(summary(rows, journal), file=sys.stderr)
     if rows.stopped is not None:
         limit = f"--{rows.stopped.replace('_', '-')}"
-        tell("stopped", f"{limit} is reached; type the same with another limit to go on")
+        tell("stopped", f"{limit} is reached; type the same again to go on, with as much again")
         raise SystemExit(3)
     if rows.failed:
-        tell("failed", f"{rows.failed} of {now} rows, see {journal.failed}; ask them again: batch {journal.failed}")
+        tell("failed", hint(rows.failed, now, journal))
         raise SystemExit(1)
+
+
+def hint(failed: int, now: int, journal: Journal) -> str:
+    """Return how many rows have failed, and how they are asked again."""
+    again = f"batch {journal.failed} -o {journal.out.stem}.again.jsonl"
+    return f"{failed} of {now} rows, see {journal.failed}; ask them again: {again}"
+
+
+def write(journal: Journal, result: Result | None = None) -> None:
+    """Write a result, or all that was written to the disk.  Raises `G4fliteError` if that fails."""
+    try:
+        journal.sync() if result is None else journal.write(result)
+    except OSError as error:
+        raise G4fliteError(f"{journal.out} cannot be written: {error}; make room, and type the same again") from error
+
+
+def is_same(source: str, path: Path) -> bool:
+    """Return whether both are one file, also by another name."""
+    return source != "-" and path.exists() and path.samefile(source)
 
 
 def summary(rows: Any, journal: Journal) -> str:
@@ -229,10 +250,10 @@ def summary(rows: Any, journal: Journal) -> str:
     return f"{rows.answered:,} answered, {rows.failed:,} failed{before}, {tokens:,.0f} tokens{cost}: {journal.out}"
 
 
-def rehearsal(arguments: argparse.Namespace, asked: dict[str, Any], prices: Any) -> str:
+def rehearsal(rows: Iterable[Row], asked: dict[str, Any], prices: Any) -> str:
     """Return how many rows would be asked, and about how many tokens and dollars that is."""
     ledger, wrong = Ledger(prices), 0
-    for row in read(arguments.input, arguments.prompt):
+    for row in rows:
         if row.error is not None:
             wrong += 1
             continue

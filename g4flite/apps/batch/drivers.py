@@ -35,6 +35,9 @@ from .shared import Shared
 # The window, in places for each call that may be under way: rows that wait for their next attempt need some, and
 # results behind a slow row if they are ordered.
 WINDOW = 4
+# The seconds for which a source of rows may say nothing once no more rows are asked.  It is then left, as it may have
+# no end, and `Batch.stopped` takes it for one that has more rows.
+PATIENCE = 1.0
 # The calls of one client at a time: fewer than the 20 connections that it keeps open.
 CALLS = 8
 
@@ -110,6 +113,8 @@ class Batch:
         self._path = shared
         self._shared: Shared | None = None
         self._taken = self._given = 0
+        # Whether all rows have been taken, and whether one was taken that was not asked to its end.
+        self._all = self._dropped = False
         self._fed = self._begun = self._stopping = self._entered = False
         self._running: Callable[[], Any] = lambda: None
         self._kept: Any = None
@@ -142,7 +147,7 @@ class Batch:
     @property
     def stopped(self) -> str | None:
         """The limit that has ended the batch early: max_cost, max_tokens_total or deadline; None if none has."""
-        return self._job.stopped
+        return None if self._all and not self._dropped else self._job.stopped
 
     # What both drivers share.
 
@@ -163,6 +168,14 @@ class Batch:
     def _ended(self) -> bool:
         """Return whether the loop has got all that there is."""
         return self._fed and self._given == self._taken
+
+    def _patience(self) -> float | None:
+        """Return the seconds to wait for a result; None: until one comes."""
+        return PATIENCE if self._waits_for_rows() else self._job.left()
+
+    def _waits_for_rows(self) -> bool:
+        """Return whether nothing is missing but the word of the source that it has no more rows."""
+        return self._given == self._taken and self._job.over
 
     def _raise(self) -> None:
         """Raise what has ended the job, if it is an error."""
@@ -192,12 +205,19 @@ class Batch:
         try:
             feeder.start()
             while not self._ended():
-                number, one = self._results.get()
+                try:
+                    number, one = self._results.get(timeout=self._patience())
+                except queue.Empty:
+                    if self._waits_for_rows():
+                        break
+                    continue
                 for result in () if number < 0 else self._order.put(number, one):
                     self._given += 1
                     self._window.release()
                     if result is not None:
                         yield result
+                    else:
+                        self._dropped = True
             self._raise()
         finally:
             with self._lock:
@@ -215,9 +235,10 @@ class Batch:
         """Take the rows, and let a thread ask each as soon as it may be asked."""
         try:
             iterator = iter(rows)
-            while self._window.acquire() and not self._stopping and not self._job.over:
+            while self._window.acquire() and not self._stopping:
                 given = next(iterator, self)
-                if given is self:
+                self._all = given is self
+                if self._all or self._job.over:
                     break
                 number, row = self._take(given)
                 trial = self._job.trial(row)
@@ -320,17 +341,26 @@ class Batch:
     async def _aiterate(self) -> AsyncGenerator[Result, None]:
         self._aturn, self._awindow = anyio.Lock(), anyio.Semaphore(WINDOW * self._job.limiter.most)
         self._achange, self._aleft, self._closed = anyio.Event(), anyio.Event(), anyio.Event()
-        self._scope, self._awaited = anyio.CancelScope(), anyio.CancelScope()
+        self._scope = anyio.CancelScope()
         self._asend, receive = anyio.create_memory_object_stream[tuple[int, Result | None]](math.inf)
         background = spawn(self._main)
         try:
             while not self._ended():
-                number, one = await receive.receive()
+                got: tuple[int, Result | None] | None = None
+                with anyio.move_on_after(self._patience()):
+                    got = await receive.receive()
+                if got is None:
+                    if self._waits_for_rows():
+                        break
+                    continue
+                number, one = got
                 for result in () if number < 0 else self._order.put(number, one):
                     self._given += 1
                     self._awindow.release()
                     if result is not None:
                         yield result
+                    else:
+                        self._dropped = True
             self._raise()
         finally:
             self._stopping = True
@@ -360,18 +390,14 @@ class Batch:
     async def _afeed(self, tasks: anyio.abc.TaskGroup) -> None:
         """Do the same as `_feed`, with a task for each row."""
         try:
-            source = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
+            comes = isinstance(self._rows, AsyncIterable)
+            source: Any = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
             while True:
-                given: object = self
-                # The end of the job ends also the wait for a row that may never come.
-                with self._awaited:
-                    await self._awindow.acquire()
-                    if self._job.over:
-                        break
-                    given = next(source, self) if isinstance(source, Iterator) else await anext(source, self)
-                if given is self:
+                await self._awindow.acquire()
+                given = await anext(source, self) if comes else next(source, self)
+                self._all = given is self
+                if self._all or self._job.over:
                     break
-                self._awaited = anyio.CancelScope()
                 number, row = self._take(given)
                 trial = self._job.trial(row)
                 if row.error is not None:
@@ -417,7 +443,6 @@ class Batch:
             self._achange.set()
             if self._job.over:
                 self._aleft.set()
-                self._awaited.cancel()
             self._asend.send_nowait((number, trial.result))
 
     async def _aattempt(self, trial: Trial) -> float | None:

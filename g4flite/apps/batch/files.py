@@ -2,11 +2,10 @@
 
 import csv
 import json
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from ... import UsageError
 from .rows import Row, row_of, unreadable
@@ -24,7 +23,9 @@ def read(path: str, template: str | None = None) -> Iterator[Row]:
     kind = Path(path).suffix.lower()
     try:
         if path == "-":
-            yield from lines(sys.stdin.buffer, template)
+            # A file of its own: the interpreter aborts if it ends while a thread waits within its `sys.stdin`.
+            with open(0, "rb", closefd=False) as file:
+                yield from lines(file, template)
         elif kind in SEPARATORS:
             yield from table(path, SEPARATORS[kind], template)
         elif kind == ".parquet":
@@ -51,10 +52,11 @@ def lines(file: BinaryIO, template: str | None) -> Iterator[Row]:
 
 def table(path: str, separator: str, template: str | None) -> Iterator[Row]:
     """Yield the rows of CSV, whose first line names the fields.  A field that is missing at the end is left out."""
-    csv.field_size_limit(LONGEST_CELL)
-    # A file of Excel begins with a byte order mark.
-    with Path(path).open(newline="", encoding="utf-8-sig") as file:
+    with cells_of(path) as file:
         reader = csv.DictReader(file, delimiter=separator)
+        names = reader.fieldnames or []
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UsageError(f"{path} has two columns {twice[0]!r}; rename one")
         for cells in reader:
             given: dict[Any, Any] = {name: cell for name, cell in cells.items() if cell is not None}
             if None in given:
@@ -62,6 +64,13 @@ def table(path: str, separator: str, template: str | None) -> Iterator[Row]:
                 yield unreadable(json.dumps([*map(str, given.values())], ensure_ascii=False), why)
             else:
                 yield row_of(given, template)
+
+
+def cells_of(path: str, errors: str = "strict") -> TextIO:
+    """Return a file of CSV, opened."""
+    csv.field_size_limit(LONGEST_CELL)
+    # A file of Excel begins with a byte order mark.
+    return Path(path).open(newline="", encoding="utf-8-sig", errors=errors)
 
 
 def parquet(path: str) -> Iterator[dict[str, Any]]:
@@ -85,11 +94,25 @@ def by_polars(path: str) -> Iterator[dict[str, Any]]:
     yield from polars.read_parquet(path).iter_rows(named=True)
 
 
+def count_of_parquet(path: str) -> int:
+    """Return how many rows a Parquet file says that it has."""
+    try:
+        module = import_module("pyarrow.parquet")
+    except ImportError:
+        polars = import_module("polars")
+        return int(polars.scan_parquet(path).select(polars.len()).collect().item())
+    return int(module.read_metadata(path).num_rows)
+
+
 def count(path: str) -> int | None:
-    """Return about how many rows a file has, None for standard input: what a progress bar needs."""
-    if path == "-":
+    """Return about how many rows a file has, what a progress bar needs; None for a pipe, which is read but once."""
+    if path == "-" or not Path(path).is_file():
         return None
-    if Path(path).suffix.lower() in (*SEPARATORS, ".parquet"):
-        return sum(1 for _ in read(path))
+    kind = Path(path).suffix.lower()
+    if kind == ".parquet":
+        return count_of_parquet(path)
+    if kind in SEPARATORS:
+        with cells_of(path, "replace") as cells:
+            return max(0, sum(1 for row in csv.reader(cells, delimiter=SEPARATORS[kind]) if row) - 1)
     with Path(path).open("rb") as file:
         return sum(1 for line in file if line.strip())

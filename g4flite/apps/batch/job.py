@@ -116,6 +116,11 @@ class Job:
         self._counted, self._of = 0, 0
         self._under_way = 0
 
+    def left(self) -> float | None:
+        """Return the seconds until the deadline, None if there is none or if it has passed."""
+        left = self._deadline - self.clock()
+        return left if 0 < left < math.inf else None
+
     @property
     def over(self) -> bool:
         """Whether no more rows shall be asked."""
@@ -152,8 +157,9 @@ class Job:
     def begin(self, trial: Trial) -> float:
         """Let the next attempt of a row begin and return 0.0, or return how long to wait before asking again."""
         now = self.clock()
-        wait = self.limiter.begin(now, trial.tokens)
-        if wait:
+        # Until an answer has come, nobody knows what one costs: so the first row is asked alone.
+        alone = self._max_cost is not None and not self.answered and self.limiter.under_way
+        if wait := math.inf if alone else self.limiter.begin(now, trial.tokens):
             return min(wait, max(self._deadline - now, 0.001))
         self._under_way += trial.tokens
         trial.began, trial.first = now, None
@@ -181,7 +187,8 @@ class Job:
             self._counted, self._of = self._counted + usage.completion_tokens, self._of + 1
             self.limiter.settle(trial.tokens, (usage.prompt_tokens or 0) + usage.completion_tokens)
         self.limiter.answered((now if trial.first is None else trial.first) - trial.began)
-        if wait := spent(stream.headers, time.time_ns() // 1_000_000):
+        # The quota of a day: the next call is refused in the service's own words, and that ends the job.
+        if 0 < (wait := spent(stream.headers, time.time_ns() // 1_000_000)) <= LONGEST:
             self.limiter.pause(now, wait)
         self.answered += 1
         trial.result = answered(trial.row.fields, stream, parsed, trial.attempts, now - trial.opened)

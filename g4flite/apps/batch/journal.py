@@ -28,12 +28,14 @@ SYNC: Final = 1.0
 class Journal:
     """The files of a job, opened for appending; `done` is how many rows they hold.
 
-    Raises `UsageError` if the output belongs to a job of other settings, to another process, or to no job.
+    Raises `UsageError` if the output belongs to a job of other settings, to another process, or to no job; also if
+    there is no job and `resume` is true, and if a row is done and `resume` is false.
     """
 
-    def __init__(self, out: Path, settings: Mapping[str, Any]) -> None:
-        self.out, self.failed = out, out.with_name(f"{out.stem}.failed.jsonl")
-        self._job = out.with_name(f"{out.stem}.job.json")
+    def __init__(self, out: Path, settings: Mapping[str, Any], *, resume: bool | None = None) -> None:
+        self.out, self.failed, self._job = files_of(out)
+        if resume and not self._job.exists():
+            raise UsageError(f"{out} has no job to go on with: {self._job.name} is missing; leave out --resume")
         # The keys of the rows: True if a row is done and has not been met in the input yet, False if it has.
         self._met: dict[int, bool] = {}
         # How often a row without an id of its own was met, from the second time on.
@@ -42,7 +44,7 @@ class Journal:
         self._synced = time.monotonic()
         self._header = -1
         try:
-            self._open(json.loads(json.dumps(settings, default=str)))
+            self._open(json.loads(json.dumps(settings, default=str)), resume)
         except OSError as error:
             self.close()
             raise UsageError(f"the output cannot be written: {error}") from error
@@ -51,23 +53,29 @@ class Journal:
             raise
         self.done = len(self._met)
 
-    def _open(self, settings: Any) -> None:
+    def _open(self, settings: Any, resume: bool | None) -> None:
         self._header = os.open(self._job, os.O_RDWR | os.O_CREAT, 0o666)
         self._lock()
         with open(self._header, encoding="utf-8", closefd=False) as file:
             header = parsed(file.read())
-        if isinstance(header, dict):
+        # A vendor has rows before any is done.
+        begun = any(path.exists() and path.stat().st_size for path in (self.out, self.failed)) or (
+            isinstance(header, dict) and bool(header.get("vendor_batch"))
+        )
+        if begun and resume is False:
+            raise UsageError(f"{self.out} was begun; name another output, or leave out --no-resume to go on with it")
+        if isinstance(header, dict) and begun:
             if other := [name for name in {**header, **settings} if header.get(name) != settings.get(name)]:
                 name = other[0]
                 raise UsageError(
                     f"{self.out} was begun with other settings: {name} was {json.dumps(header.get(name))}, and is "
                     f"{json.dumps(settings.get(name))} now; ask as before, or name another output"
                 )
+        elif begun:
+            why = f"{self.out} exists, and {self._job.name} does not say of which job; name another output"
+            raise UsageError(why)
         else:
-            # If a header was begun, no row was asked yet.
-            if any(path.exists() and path.stat().st_size for path in (self.out, self.failed)):
-                why = f"{self.out} exists, and {self._job.name} does not say of which job; name another output"
-                raise UsageError(why)
+            # No row is done, so that nothing was asked with the settings of the header, or it was only begun.
             os.ftruncate(self._header, 0)
             os.pwrite(self._header, json.dumps(settings, indent=1, ensure_ascii=False).encode() + b"\n", 0)
             os.fsync(self._header)
@@ -143,6 +151,11 @@ class Journal:
         for file in (*self._files.values(), *([self._header] if self._header >= 0 else [])):
             os.close(file)
         self._files, self._header = {}, -1
+
+
+def files_of(out: Path) -> tuple[Path, Path, Path]:
+    """Return the files of a job: of the answers, of the rows that have failed, and of the settings."""
+    return out, out.with_name(f"{out.stem}.failed.jsonl"), out.with_name(f"{out.stem}.job.json")
 
 
 def parsed(text: str | bytes) -> Any:
