@@ -9,13 +9,15 @@ in the same process, without a socket: what is measured is the batch itself.
 
 import argparse
 import asyncio
-import importlib.util
 import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from shutil import which
 from typing import Any
 
 import anyio
@@ -26,7 +28,9 @@ from g4flite.apps.batch.drivers import Batch
 from tests.benchmarks.limits import open_files
 
 SECONDS = 0.2
-CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp")
+CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp", "async-batch-llm")
+# The programs of `make bench-peers` have a Python of their own.
+PEERS = Path(".venv-peers/bin/python")
 
 
 def rows(count: int, size: int = 0) -> Iterator[dict[str, Any]]:
@@ -85,12 +89,28 @@ async def by_aiohttp(url: str, count: int, calls: int) -> int:
     return len(done)
 
 
+async def by_async_batch_llm(url: str, count: int, calls: int) -> int:
+    """Answer the rows by async-batch-llm, whose callable asks over aiohttp as `by_aiohttp` does."""
+    import aiohttp
+    from async_batch_llm import CallableStrategy, CallOutcome, process_prompts  # type: ignore[import-not-found]
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=calls)) as session:
+
+        async def ask(prompt: str, **_: Any) -> Any:
+            async with session.post(f"{url}/chat/completions", json=body({"prompt": prompt})) as response:
+                return CallOutcome(text(await response.text()))
+
+        prompts = (row["prompt"] for row in rows(count))
+        done = await process_prompts(CallableStrategy(ask), prompts, concurrency=calls)
+    return sum(1 for result in done.results if result.success)
+
+
 def contend(name: str, url: str, count: int, calls: int) -> None:
     """Answer the rows once, behind a few that import and connect, and print what it took as JSON."""
 
     def once(number: int) -> int:
-        if name in ("httpx", "aiohttp"):
-            return asyncio.run((by_httpx if name == "httpx" else by_aiohttp)(url, number, calls))
+        if by := {"httpx": by_httpx, "aiohttp": by_aiohttp, "async-batch-llm": by_async_batch_llm}.get(name):
+            return asyncio.run(by(url, number, calls))
         return ours(name, url, number, calls)
 
     once(50)
@@ -139,11 +159,20 @@ def remember(count: int) -> None:
     print(json.dumps({"early": early / 1024, "late": late / 1024, "cpu": cpu / count * 1000}))
 
 
-def measured(*arguments: str) -> dict[str, float]:
-    """Return what a process of this module prints."""
-    done = subprocess.run([sys.executable, "-m", "tests.benchmarks.batch", *arguments], capture_output=True, text=True)
+def is_installed(python: str, name: str) -> bool:
+    """Return whether this Python has what a contender needs."""
+    modules = {"trio": "trio", "aiohttp": "aiohttp", "async-batch-llm": "aiohttp, async_batch_llm"}
+    command = [python, "-c", f"import {modules.get(name, 'g4flite')}"]
+    return which(python) is not None and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+
+
+def measured(*arguments: str, python: str = sys.executable) -> dict[str, float] | None:
+    """Return what a process of this module prints, None if it has failed."""
+    done = subprocess.run([python, "-m", "tests.benchmarks.batch", *arguments], capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        # A client without retries, like bare httpx, may lose a connection on a busy machine.
+        print(f"{arguments[1]:<16} has failed: {done.stderr.splitlines()[-1]}")
+        return None
     found: dict[str, float] = json.loads(done.stdout)
     return found
 
@@ -165,20 +194,24 @@ def main() -> None:
         return
     best = -(-told.rows // told.calls) * SECONDS
     print(f"{told.rows:,} rows, {told.calls} calls under way, {SECONDS} s each: {best:.1f} s at best")
+    print(f"processes that wanted a processor in the last minute: {os.getloadavg()[0]:.1f} of {os.cpu_count()}")
     command = [sys.executable, "-m", "tests.apps.service", str(SECONDS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout is not None
         url = service.stdout.readline().strip()
         for name in CONTENDERS:
-            if name in ("trio", "aiohttp") and importlib.util.find_spec(name) is None:
-                print(f"{name:<10} is not installed")
+            python = str(PEERS) if name == "async-batch-llm" else sys.executable
+            if not is_installed(python, name):
+                print(f"{name:<16} is not installed: make bench-peers")
                 continue
-            took = measured("--contend", name, url, "--rows", str(told.rows), "--calls", str(told.calls))
-            print(f"{name:<10} {took['seconds']:6.2f} s  {took['cpu']:6.3f} ms CPU a row  {took['memory']:5.0f} MB")
+            if took := measured(
+                "--contend", name, url, "--rows", str(told.rows), "--calls", str(told.calls), python=python
+            ):
+                print(f"{name:<16} {took['seconds']:6.2f} s  {took['cpu']:6.3f} ms CPU a row  {took['memory']:5.0f} MB")
         service.communicate()
-    kept = measured("--remember", "--memory", str(told.memory))
-    print(f"{told.memory:,} rows of 1 KB: {kept['late']:.0f} MB, {kept['early']:.0f} MB after a tenth, ", end="")
-    print(f"{kept['cpu']:.3f} ms CPU a row")
+    if kept := measured("--remember", "--memory", str(told.memory)):
+        print(f"{told.memory:,} rows of 1 KB: {kept['late']:.0f} MB, {kept['early']:.0f} MB after a tenth, ", end="")
+        print(f"{kept['cpu']:.3f} ms CPU a row")
 
 
 if __name__ == "__main__":
