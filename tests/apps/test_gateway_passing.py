@@ -7,6 +7,7 @@ import queue
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -184,6 +185,40 @@ def test_signatures_come_back_unchanged(place: Place) -> None:
     turn[0]["signature"] = "changed"
     wrong = place.ask("anthropic", messages=[*history, {"role": "user", "content": "And?"}])
     assert (wrong.status_code, "Invalid `signature`" in wrong.text) == (400, True)
+
+
+@rows("wire", SAME)
+def test_what_comes_at_once_is_sent_at_once_also_before_an_error(wire: str, place: Place) -> None:
+    sent = list[bytes]()
+    body = json.dumps(WIRES[wire].question(SAME[wire], "Hello")).encode()
+    path, _, query = WIRES[wire].url("", SAME[wire]).partition("?")
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": query.encode(), "headers": headers}
+
+    async def ask() -> None:
+        app = Gateway(routes(place.service, retries=0))
+        requests = [{"type": "http.request", "body": body}]
+
+        async def receive() -> Any:
+            return requests.pop() if requests else await anyio.sleep_forever()
+
+        async def send(message: Any) -> None:
+            sent.append(message.get("body", b""))
+
+        await app(scope, receive, send)
+        await app.aclose()
+
+    place.service.reply = lambda _: ["Hello", " to", " you", Finish("stop")]
+    place.service.script = Script(split=2**20)
+    anyio.run(ask)
+    assert len([*filter(None, sent)]) == 1
+    assert WIRES[wire].ended(b"".join(sent).decode())
+    place.service.reply = lambda _: ["Hello", " to", Problem("overloaded")]
+    sent.clear()
+    anyio.run(ask)
+    first, told = filter(None, sent)
+    assert WIRES[wire].said(first.decode()) == "Hello to"
+    assert WIRES[wire].error((first + told).decode())
 
 
 @rows("wire", SAME)

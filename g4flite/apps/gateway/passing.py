@@ -20,7 +20,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any
 
-from ..._core.errors import LimitError, MalformedReplyError, TruncatedStreamError
+from ..._core.errors import G4fliteError, LimitError, MalformedReplyError, TruncatedStreamError
 from ..._core.events import CONTENT, Event, Finish, Native
 from ..._core.provider import JSON, WEB_PAGE, Call, Provider
 from ...client import Client
@@ -42,7 +42,10 @@ HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
 
 
 class Raw(Native):
-    """A piece of the answer's body: whole events, or whole lines."""
+    """A piece of the answer's body: whole events, or whole lines.
+
+    Named "more", it is one of several that came at once; an empty one named "raw" follows the last of them.
+    """
 
     __slots__ = ()
 
@@ -166,14 +169,26 @@ class Parser:
         if self._ends.search(tail):
             *frames, rest = self._ends.split(b"".join(self._parts))
             self._parts, self._size = [rest], len(rest)
+            name = "raw" if len(frames) == 1 else "more"
             for frame in frames:
-                yield from self._passed(frame, list(self._parser.feed(frame)))
+                try:
+                    said = list(self._parser.feed(frame))
+                except G4fliteError:
+                    # What stands before the error goes on, and then the error.
+                    yield from self._batch_end(name)
+                    raise
+                yield from self._passed(frame, said, name)
+            yield from self._batch_end(name)
         elif self._size > self._limit:
             # The parser says that an event is too large.
             parts, self._parts = b"".join(self._parts), []
             yield from self._parser.feed(parts)
 
-    def _passed(self, frame: bytes, said: list[str | Event]) -> Iterator[str | Event]:
+    def _batch_end(self, name: str) -> Iterator[Event]:
+        if name == "more" and self._open:
+            yield Raw("raw", b"")
+
+    def _passed(self, frame: bytes, said: list[str | Event], name: str = "raw") -> Iterator[str | Event]:
         # A comment is a sign of life between the service and the gateway.
         if found := COMMENTS.match(frame):
             frame = frame[found.end() :]
@@ -181,7 +196,7 @@ class Parser:
             self._held.append(frame)
         self._open = self._open or any(isinstance(event, OPENING) for event in said)
         if self._open:
-            yield from (Raw("raw", one) for one in self._held)
+            yield from (Raw(name, one) for one in self._held)
             self._held.clear()
         yield from said
 
