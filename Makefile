@@ -29,7 +29,7 @@ help:
 	@echo "make test-servers  run g4flite against llama.cpp's server, aimock and llmock, as far as they can be installed"
 	@echo "make test-servers-large  the same against LiteLLM's proxy and vLLM, if they run: see tests/README.md"
 	@echo "make test-page     run the chat page of the gateway in Chromium, if it is installed"
-	@echo "make test-ray      run batches on a Ray of two workers, one of which dies, on Daft and on Dask"
+	@echo "make test-ray      run batches on a Ray of two workers, one of which dies, on Daft and on Dask, and the gateway on Ray Serve"
 	@echo "make test-httpx2   run all tests over clients of httpx2"
 	@echo "make test-lowest   run the tests of the core over the lowest versions of httpx and anyio that setup.cfg allows"
 	@echo "make cover         measure the branch coverage of the package, without the heavy tests, which add none"
@@ -118,7 +118,7 @@ test-page: .venv-page/tools
 	@.venv-page/bin/python -m pytest -q -c tests/page/pytest.ini --rootdir . tests/page
 
 test-ray: .venv-clusters/tools
-	@echo "== batches on Ray, Daft and Dask (a minute or two)"
+	@echo "== batches on Ray, Daft and Dask, and the gateway on Ray Serve (minutes)"
 	@.venv-clusters/bin/python -m pytest -q -c tests/ray/pytest.ini tests/ray
 
 test-httpx2: $(VENV)/tools

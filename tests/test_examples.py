@@ -26,7 +26,8 @@ EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
 HERE = ("approval", "bot", "bot_async", "chat_bot", "custom_signer", "notebook", "pdf", "structured", "thread_pool")
 # A process takes a second; so two stand for those that could run in one of their own.
 APART = ("cromicle", "demo")
-ALSO_HERE = [path.stem for path in EXAMPLES if path.stem not in (*HERE, *APART, "web_service")]
+# tests/ray/ runs the one that needs Ray.
+ALSO_HERE = [path.stem for path in EXAMPLES if path.stem not in (*HERE, *APART, "web_service", "ray_serve")]
 LOCAL = ("OLLAMA", "LLAMACPP", "LMSTUDIO", "VLLM")
 # No model server of this machine is asked.
 NOBODY = {f"G4FLITE_{name}_BASE_URL": "http://127.0.0.1:9/v1" for name in LOCAL}
