@@ -206,7 +206,7 @@ def serve(arguments: argparse.Namespace) -> None:
         webbrowser.open(f"http://{shown}:{port}/")
     served = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        timeout_keep_alive=IDLE, timeout_graceful_shutdown=1, lifespan="on",
+        timeout_keep_alive=IDLE, timeout_graceful_shutdown=1, lifespan="on", ws="none",
     )  # fmt: skip
     with listener:
         # At its end, it raises the signal again.
