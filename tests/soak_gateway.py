@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 from g4flite.apps.gateway.keys import Store
 from g4flite.testing import Emulator, Script
 
-SCRIPTS = {"sound": Script(), "slow": Script(wait=0.01), "cut": Script(cut=900), "reset": Script(cut=900, reset=True),
+SCRIPTS = {"sound": Script(), "slow": Script(wait=0.01), "cut": Script(cut=620), "reset": Script(cut=620, reset=True),
            "silent": Script(silence=0.3), "failing": Script(problem="server")}  # fmt: skip
+# A cut is behind the first text of a stream, and inside of a reply that is not streamed.
 CUT = ("cut", "reset")
-ANSWER = " ".join(["word"] * 30)
+ANSWER = " ".join(["word"] * 60)
 # A part may take so much on top of its warm-up: the allocator does not give all memory back, and pools vary.
 MEGABYTES, DESCRIPTORS, OBJECTS = 10.0, 8, 5000
 RELOAD = 5.0
