@@ -1,5 +1,6 @@
 """`run`: rows in, results out, over threads, asyncio and trio, against a service on a socket of this machine."""
 
+import contextvars
 import itertools
 import signal
 import threading
@@ -414,6 +415,37 @@ def test_an_exit_in_the_code_of_the_caller_is_raised() -> None:
         batch = asked(say(3), service.url, observer=[Exits()], concurrency=1)
         with pytest.raises(SystemExit):
             list(batch)
+
+
+def test_rows_and_observers_see_the_context_variables_around_the_loop(driver: Driver) -> None:
+    user = contextvars.ContextVar("user", default="nobody")
+    seen = list[str]()
+
+    class Sees:
+        def start(self, call: g4flite.ObservedCall) -> None:
+            seen.append(user.get())
+
+        def end(self, call: g4flite.ObservedCall, end: g4flite.ObservedEnd) -> None:
+            seen.append(user.get())
+
+    def given() -> Iterator[dict[str, Any]]:
+        for row in say(3):
+            seen.append(user.get())
+            yield row
+
+    async def read() -> None:
+        user.set("ann")
+        async with batch:
+            assert [result async for result in batch]
+
+    def in_sync() -> None:
+        user.set("ann")
+        assert list(batch)
+
+    with Service() as service:
+        batch = asked(given(), service.url, observer=Sees())
+        contextvars.copy_context().run(in_sync) if driver.name == "sync" else driver.run(read)
+    assert seen == ["ann"] * 9
 
 
 def test_rows_that_wait_for_their_next_attempt_end_with_the_job(driver: Driver) -> None:

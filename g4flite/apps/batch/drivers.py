@@ -201,7 +201,9 @@ class Batch:
         self._results: queue.SimpleQueue[tuple[int, Result | None]] = queue.SimpleQueue()
         # Also rows that wait for their next attempt have a thread.  The pool makes no more threads than are used.
         self._pool = ThreadPoolExecutor(size, "g4flite-batch")
-        feeder = threading.Thread(target=self._feed, args=(rows,), name="g4flite-batch-rows", daemon=True)
+        # A thread begins without the caller's context variables, in which a tracer keeps the span around the loop.
+        here = contextvars.copy_context()
+        feeder = threading.Thread(target=here.run, args=(self._feed, rows), name="g4flite-batch-rows", daemon=True)
         try:
             feeder.start()
             while not self._ended():
@@ -249,7 +251,8 @@ class Batch:
                     continue
                 try:
                     self._admit(trial)
-                    self._pool.submit(self._try, number, trial)
+                    # A context serves one thread at a time.
+                    self._pool.submit(contextvars.copy_context().run, self._try, number, trial)
                 except Over:
                     self._results.put((number, None))
         # What the caller's iterator raises goes to the caller's loop, also KeyboardInterrupt.
