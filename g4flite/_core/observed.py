@@ -6,8 +6,11 @@ ObservedFirst("openai", "gpt-4o-mini", 1.4, 0.6)
 ObservedEnd("complete", None, "openai", "gpt-4o-mini", ..., usage=Usage(9, 12), finish=Finish("stop", "stop"), ...)
 """
 
+import atexit
+import weakref
 from collections.abc import Callable, Mapping
 from contextvars import Context, copy_context
+from functools import cache
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
@@ -23,6 +26,9 @@ from .secrets import is_secret
 _numbers = count(1)
 # The observers' methods whose exceptions the log has told of, and the headers that were left out.
 _complained: set[object] = set()
+# The watches that have told the beginning of a stream and not its end, by the ids of their calls.  Weak: a stream that
+# is left is to be collected.
+_open: dict[int, "weakref.ref[Watch]"] = {}
 
 
 class ObservedCall(NamedTuple):
@@ -144,7 +150,8 @@ class Watch:
 
     def tell_end(self, run: Any, error: BaseException | None) -> None:
         """Tell that the stream has ended, by this exception if there is one; not if its loop took no step."""
-        if self._context is None:
+        # In one step: as the process ends, two threads may come here.
+        if _open.pop(self.call.id, None) is None:
             return
         self._run = None
         by_the_caller = run.state == "complete" or isinstance(error, GeneratorExit)
@@ -179,6 +186,10 @@ class Watch:
         An event loop that was closed before it had ended its async generators, as `loop.close()` does, lets their
         frames vanish without running a `finally` in them.
         """
+        self.leave()
+
+    def leave(self) -> None:
+        """Tell the end of a stream that nobody ends, unless it is told."""
         if self._run is not None:
             self._run.end("closed")
 
@@ -186,6 +197,8 @@ class Watch:
         """Tell that the loop has begun, and keep the headers that observers return; the first of a name counts."""
         # The watch and the run hold each other up to the end, so that the frame that held both is not missed.
         self._context, self._run = copy_context(), run
+        _open[self.call.id] = weakref.ref(self)
+        await_exit()
         for observer in self._observers:
             if (function := methods_of(observer).get("start")) is not None:
                 self.headers = {**self._call(observer, "start", headers_of(function), default={}), **self.headers}
@@ -216,6 +229,23 @@ class Watch:
             complain((kind, name), "the observer %s.%s failed in %s, and is told of other streams as before",
                      kind.__module__, kind.__qualname__, name, exc_info=error)  # fmt: skip
             return default
+
+
+@cache
+def await_exit() -> None:
+    """Let the ends of the streams that are open be told as the process ends.
+
+    A daemon thread stops then wherever it is.  And after `loop.close()`, anyio keeps a task that was waiting alive.
+    The first stream registers this, not the import: a tracer that was set up between is shut down after it.
+    """
+    atexit.register(leave_all)
+
+
+def leave_all() -> None:
+    """Tell the end of each stream that is open."""
+    for reference in [*_open.values()]:
+        if (watch := reference()) is not None:
+            watch.leave()
 
 
 def headers_of(start: Callable[[ObservedCall], object]) -> Callable[[ObservedCall], dict[str, str]]:

@@ -220,14 +220,33 @@ def test_a_stream_whose_event_loop_was_closed_beside_it_is_told_once(server: Emu
     assert (noted.ending.state, noted.ending.text) == ("closed", "You")
 
 
-@rows("where", ["the module", "a circle", "the loop"])
+@rows("where", ["the module", "a circle", "the loop", "a daemon thread", "a closed event loop"])
 def test_a_stream_that_is_under_way_when_the_process_ends_is_told_once(where: str, server: Emulator) -> None:
     code = """
-import sys, g4flite
+import asyncio, sys, threading, g4flite
 class Ends:
+    def start(self, call):
+        began.set()
     def end(self, call, end):
         print("end", end.state, end.text)
-running = iter(g4flite.stream("openai", "Hi", model="m", api_key="sk-1234567", base_url=sys.argv[1], observer=Ends()))
+began = threading.Event()
+stream = g4flite.stream("openai", "Hi", model="m", api_key="sk-1234567", base_url=sys.argv[1], observer=Ends())
+if sys.argv[2] == "a daemon thread":
+    threading.Thread(target=stream.text, daemon=True).start()
+    began.wait()
+    sys.exit()
+if sys.argv[2] == "a closed event loop":
+    async def until_it_waits():
+        reading = asyncio.create_task(stream.atext())
+        # The server has the request, and nothing comes.
+        while not stream._run.timers.sent:
+            await asyncio.sleep(0.01)
+        reading._log_destroy_pending = False
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(until_it_waits())
+    loop.close()
+    sys.exit()
+running = iter(stream)
 print(next(running))
 if sys.argv[2] == "a circle":
     circle = [running]
@@ -236,8 +255,12 @@ elif sys.argv[2] == "the loop":
     for chunk in running:
         sys.exit()
 """
-    server.script = SLOW if where != "the loop" else Script(body=FRAME * 9, split=len(FRAME))
     url = f"{server.url}/v1"
+    if where in ("a daemon thread", "a closed event loop"):
+        server.script = Script(silence=30)
+        assert interpret(code, url, where) == "end closed \n"
+        return
+    server.script = SLOW if where != "the loop" else Script(body=FRAME * 9, split=len(FRAME))
     text = "You" if where != "the loop" else "YouYou"
     assert interpret(code, url, where) == f"You\nend closed {text}\n"
 
