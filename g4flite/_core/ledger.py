@@ -9,7 +9,7 @@
 A number is *counted* if the service has counted it and the answer is complete.  A service that was left in the middle
 of an answer has counted nothing, or only what it had written by then; then the number is *estimated* from the text that
 came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no text to estimate it from: with
-`keep_partial=False`, and for a prompt that holds an image, a file or audio.
+`keep_partial=False`, for a prompt that holds an image, a file or audio, and for an answer of an image alone.
 """
 
 import threading
@@ -238,7 +238,11 @@ def completion_tokens(end: Any) -> tuple[int | None, Mark]:
     if end.first is None or end.text is None:
         return None, "unknown"
     said = (end.text, end.reasoning, *(part for call in end.tool_calls for part in (call.name, call.arguments)))
-    return max(counted or 0, sum(map(estimated, said))), "estimated"
+    words = sum(map(estimated, said))
+    # An image has come, or half of a tool call.
+    if not words and (counted is None or end.finish is None):
+        return None, "unknown"
+    return max(counted or 0, words), "estimated"
 
 
 def listed_cost(end: Any, prompt: int, completion: int, cached: int, written: int) -> float | None:
