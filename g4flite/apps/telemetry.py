@@ -117,7 +117,7 @@ class Telemetry:
             if option in call.options:
                 attributes[name] = convert(call.options[option])
         if self._content:
-            attributes["gen_ai.input.messages"] = json.dumps([*map(message_of, call.messages)], ensure_ascii=False)
+            attributes["gen_ai.input.messages"] = as_json([*map(message_of, call.messages)])
         span = self._tracer.start_span(span_name(call.model), kind=self._trace.SpanKind.CLIENT, attributes=attributes)
         self._spans[call.id] = span
         headers: dict[str, str] = {}
@@ -146,11 +146,13 @@ class Telemetry:
         span = self._spans.pop(call.id)
         attributes = {**place(end.provider, end.model, end.url or call.base_url), **answer(end)}
         if self._content:
-            attributes["gen_ai.output.messages"] = json.dumps([output(end)], ensure_ascii=False)
+            attributes["gen_ai.output.messages"] = as_json([output(end)])
         span.update_name(span_name(end.model))
         span.set_attributes(attributes)
         if end.error is not None:
-            span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, str(end.error)))
+            # The message of a cancellation names tasks and files of the program.
+            told = str(end.error) if isinstance(end.error, Exception) else None
+            span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, told))
         span.end()
         self._record(end, {name: attributes[name] for name in OF_METRICS if name in attributes})
 
@@ -189,6 +191,14 @@ def provider_name(provider: str) -> str:
 def known(attributes: Attributes) -> Attributes:
     """Return the attributes that are not None."""
     return {name: value for name, value in attributes.items() if value is not None}
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON that UTF-8 can carry: half of a surrogate pair in a tool call's arguments stays escaped.
+
+    OTLP sends texts as UTF-8, in batches: one text that cannot be sent would cost the other spans, too.
+    """
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def place(provider: str, model: str | None, url: str) -> Attributes:

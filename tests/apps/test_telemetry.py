@@ -1,5 +1,6 @@
 """Spans and metrics, as OpenTelemetry's own SDK exports them."""
 
+import asyncio
 import json
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import g4flite
 from g4flite import Finish, Start, ToolCall, Usage
-from g4flite.apps.telemetry import Telemetry, answer, message_of, output
+from g4flite.apps.telemetry import Telemetry, answer, as_json, message_of, output, tool_call
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.core.test_ledger import DONE
@@ -153,6 +154,17 @@ def test_a_stream_that_is_left_ends_its_span_without_an_error(driver: Driver, se
     assert exported.telemetry._spans == {}
 
 
+def test_a_cancellation_is_an_error_without_a_message() -> None:
+    exported = Exported()
+    call = g4flite.ObservedCall(1, "acme", "m", "https://acme.test", {}, ())
+    exported.telemetry.start(call)
+    error = asyncio.CancelledError("by <Task pending coro=<main() running at /home/ann/main.py:3>>")
+    exported.telemetry.end(call, DONE._replace(state="closed", error=error))
+    [span] = exported.spans
+    assert (span.status.status_code, span.status.description) == (trace.StatusCode.ERROR, None)
+    assert span.attributes["error.type"] == "CancelledError"
+
+
 def test_the_span_names_the_provider_that_has_answered(driver: Driver, server: Emulator) -> None:
     exported = Exported()
     down = g4flite.Client("gemini", model="a", api_key="k-123456", base_url="http://127.0.0.1:1", retries=0)
@@ -203,6 +215,12 @@ def test_content_is_recorded_only_where_it_is_asked_for(driver: Driver, server: 
 )  # fmt: skip
 def test_messages_have_the_conventions_form(message: Any, parts: Any) -> None:
     assert message_of(message) == {"role": message["role"], "parts": parts}
+
+
+def test_half_of_a_surrogate_pair_in_a_tool_call_can_be_exported() -> None:
+    made = as_json([tool_call("c", "now", '{"a": "\\ud800 \\u00e9"}')])
+    assert "\u00e9" in made.encode().decode()
+    assert json.loads(made)[0]["arguments"] == {"a": "\ud800 \u00e9"}
 
 
 def test_an_answer_has_the_conventions_form() -> None:
