@@ -29,7 +29,9 @@ TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
 OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
 # What a program calls and a command line does not have, by the names that stand for it in an error's `advice`.
-METHODS: Final = {"stream": "stream()", "text": ".text()", "parsed": ".parsed()", "usage": ".usage"}
+METHODS: Final = {
+    "stream": "stream()", "text": ".text()", "parsed": ".parsed()", "usage": ".usage", "replay": "replay()",
+}  # fmt: skip
 # The arguments of `stream()` that are no options.
 SETTINGS: Final = (
     "system", "model", "api_key", "base_url", "proxy", "headers", "client", "timeout", "retries", "verify", "extra",
@@ -356,7 +358,8 @@ class AllFailedError(G4fliteError):
 
     def spelled(self, argument: Callable[[str], str]) -> str:
         """Return the message, and a further line for each of the errors."""
-        return "".join([super().spelled(argument), *(f"\n  {error.spelled(argument)}" for error in self.errors)])
+        lines = "".join(f"\n  {error.spelled(argument)}" for error in self.errors)
+        return super().spelled(argument) + (f":{lines}" if lines else "")
 
 
 class InsecureTransportWarning(UserWarning):

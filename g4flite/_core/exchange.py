@@ -477,7 +477,7 @@ def exchange(run: Run) -> Exchange:
             raise errors[0]
         names = ", ".join(error.provider or "" for error in errors)
         raise AllFailedError(
-            f"none of {len(errors)} providers answered:", provider=names, errors=tuple(errors)
+            f"none of {len(errors)} providers answered", provider=names, errors=tuple(errors)
         ) from errors[-1]
     finally:
         # The traceback of an error holds this frame, and the frame holds the errors.  This circle would keep the

@@ -2,7 +2,7 @@
 
     g4flite.observe(flight("flights"))                      # in production: a folder
     ...
-    g4flite.TruncatedStreamError: ...; flights/openai-20261126T120000-7.txt is its replay file
+    g4flite.TruncatedStreamError: ...; flights/openai-20261126T120000-7.txt is its replay file, for replay()
 
     with httpx.Client(transport=replay("flights/openai-20261126T120000-7.txt")) as client:    # in a test
         stream("openai", "Hello", model="gpt-4o-mini", client=client, api_key="none").text()
@@ -191,7 +191,8 @@ class Flight:
             return
         told = f"{self._write(kept)} is its replay file"
         if isinstance(error, G4fliteError):
-            error.advice = f"{error.advice}; {told}" if error.advice else told
+            # In brackets: the clients of a gateway, who have no `replay()`, are not told of its files.
+            error.advice += f"[; {told}, for {{replay}}]" if error.advice else f"[{told}, for {{replay}}]"
         else:
             # Python 3.10 has no notes.
             getattr(error, "add_note", repr)(told)

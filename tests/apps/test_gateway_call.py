@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +17,12 @@ import anyio.lowlevel
 import httpx
 import pytest
 
+import g4flite
 from g4flite import Client, OptionError
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.apps.gateway.upstream import Upstream
-from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall, Usage
+from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall, Usage, flight
+from tests.apps.test_telemetry import Exported
 from tests.rows import rows
 
 from .gateways import PAIRS, PROVIDERS, WIRES, client, events, lines, routes, served
@@ -217,6 +220,26 @@ def test_the_next_provider_is_asked_if_one_fails_before_its_first_text(place: Pl
             assert response.status_code == 502
             assert "none of 2 providers answered" in response.json()["error"]["message"]
             assert response.headers["x-should-retry"] == "false"
+
+
+def test_observers_are_told_of_each_call_and_its_client_nothing_of_their_files(place: Place, tmp_path: Path) -> None:
+    exported, before = Exported(), len(place.service.exchanges)
+    with g4flite.observe(exported.telemetry, flight(tmp_path)):
+        place.ask("chat", "openai")
+        place.ask("anthropic", "gemini", stream=False)
+        place.service.script = Script(cut=600)
+        cut = place.ask("anthropic", "openai", "Hello " * 100)
+        place.service.script = Script(status=500)
+        refused = place.ask("chat", "openai")
+    told = [(span.attributes["gen_ai.provider.name"], span.attributes.get("error.type")) for span in exported.spans]
+    kinds = [None, None, "TruncatedStreamError", "StatusError"]
+    assert told == [*zip(("openai", "gcp.gemini", "openai", "openai"), kinds, strict=True)]
+    assert all("traceparent" in dict(sent.headers) for sent in place.service.exchanges[before:])
+    assert len([*tmp_path.iterdir()]) == 2
+    for response in (cut, refused):
+        assert "error" in response.text
+        assert str(tmp_path) not in response.text
+        assert "replay" not in response.text
 
 
 def connect(place: Place, wire: str, model: str, *, stream: bool) -> socket.socket:

@@ -245,8 +245,8 @@ def test_nothing_is_started_elsewhere(url: str) -> None:
          "x; leave it out"),
         (g4flite.ConnectError("{model} [x]", advice="see http://[::1]:1 {other}"),
          "{model} [x]; see http://[::1]:1 {other}", "{model} [x]; see http://[::1]:1 {other}"),
-        (g4flite.AllFailedError("none:", errors=(g4flite.OptionError("x", advice="pass {extra}"),)),
-         "none:\n  x; pass extra=", "none:\n  x"),
+        (g4flite.AllFailedError("none", errors=(g4flite.OptionError("x", advice="pass {extra}"),), advice="[{replay}]"),
+         "none; replay():\n  x; pass extra=", "none:\n  x"),
     ],
 )  # fmt: skip
 def test_a_place_without_an_argument_is_not_told_of_it(error: g4flite.G4fliteError, python: str, none: str) -> None:

@@ -55,7 +55,7 @@ class Working(tuple[Provider, ...]):
         """Why no provider works: an error for each that was asked; if none was, for each that is known."""
         asked = tuple(row.error for row in self.probes if row.error is not None)
         errors = asked or tuple(map(why_not, map(known.find, known.names())))
-        return AllFailedError("no provider works from here:", errors=errors)
+        return AllFailedError("no provider works from here", errors=errors)
 
 
 def working(
