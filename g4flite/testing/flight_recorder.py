@@ -53,8 +53,9 @@ def flight(path: str | PathLike[str], streams: int = 20) -> "Flight":
 
     The message of the error names the file.  The requests are written with all messages, without their headers; keys,
     cookies and passwords become stars.  `streams` is how many streams that have ended are kept in memory, for `dump()`,
-    and how many files at most: the oldest file of this recorder is removed for a new one.  Of a reply, as many of the
-    first bytes are kept as fit into 4 MiB of memory.  Raises `ValueError` unless `streams` is at least 1.
+    and how many files at most, besides those that `dump()` writes of streams that run: for a new one, this recorder
+    removes its oldest file of a stream that is not kept any more.  Of a reply, as many of the first bytes are kept as
+    fit into 4 MiB of memory.  Raises `ValueError` unless `streams` is at least 1.
     """
     return Flight(Path(path), streams)
 
@@ -155,12 +156,11 @@ class Sent:
 
 
 class Kept:
-    """What is kept of a stream: its call's number and provider, its requests, and its file once there is one."""
+    """What is kept of a stream: its call's number and provider, when it began, and its requests."""
 
     def __init__(self, call: ObservedCall) -> None:
         self.number, self.provider, self.began = call.id, call.provider, datetime.now(timezone.utc)
         self.sent: list[Sent] = []
-        self.file: Path | None = None
 
 
 class Flight:
@@ -169,10 +169,12 @@ class Flight:
     def __init__(self, folder: Path, streams: int) -> None:
         if type(streams) is not int or streams < 1:
             raise ValueError(f"streams is how many streams are kept, at least 1, not {streams!r}")
-        self._folder, self._lock = folder, threading.Lock()
+        # The handler of a signal may call `dump` while this thread writes.
+        self._folder, self._lock = folder, threading.RLock()
         self._running: dict[int, Kept] = {}
         self._ended = deque[Kept](maxlen=streams)
-        self._files = deque[Path]()
+        # The files that are there, by the numbers of their calls, the oldest first.
+        self._files: dict[int, Path] = {}
         self._most = streams
 
     def tap(self, call: ObservedCall, source: Any) -> "Tapped":
@@ -208,14 +210,16 @@ class Flight:
         blocks = ("".join(f"{line}\n" for line in sent.lines()) for sent in kept.sent)
         text = "\n".join([TITLE, *blocks])
         with self._lock:
-            if kept.file is None:
-                kept.file = self._created(kept)
-                self._files.append(kept.file)
-            with kept.file.open("w", encoding="utf-8", newline="\n") as file:
+            path = self._files.get(kept.number) or self._created(kept)
+            self._files[kept.number] = path
+            with path.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-            while len(self._files) > self._most:
-                self._files.popleft().unlink(missing_ok=True)
-            return kept.file
+            # `dump()` returns the files of the streams that are kept.
+            needed = {one.number for one in (*self._ended, *self._running.values(), kept)}
+            spare = [number for number in self._files if number not in needed]
+            for number in spare[: max(len(self._files) - self._most, 0)]:
+                self._files.pop(number).unlink(missing_ok=True)
+            return path
 
     def _created(self, kept: Kept) -> Path:
         """Create an empty file of a name that no other recorder has taken, as one of another process may have."""

@@ -14,7 +14,7 @@ from g4flite import providers
 from g4flite._core import exchange
 from g4flite._core.provider import Request
 from g4flite._core.timers import Timers
-from g4flite.testing import Emulator, Script, flight
+from g4flite.testing import Emulator, Script, flight, flight_recorder
 from g4flite.testing.flight_recorder import EACH, MOST, Flight, Sent
 from tests.conftest import Driver
 from tests.conftest import httpx as clients
@@ -146,6 +146,39 @@ def test_the_oldest_files_are_removed(driver: Driver, server: Emulator, tmp_path
     files = sorted(tmp_path.iterdir(), key=lambda path: int(path.stem.rpartition("-")[2]))
     assert len(files) == 2
     assert all(str(path) in said for path, said in zip(files, named[2:], strict=True))
+
+
+def test_a_file_that_dump_returns_is_there_and_removed_later(server: Emulator, tmp_path: Path) -> None:
+    recorder = flight(tmp_path, streams=2)
+    server.script = SLOW
+    running = [iter(ask(server, recorder)) for _ in range(3)]
+    for one in running:
+        next(one)
+    files = recorder.dump()
+    assert sorted(files) == sorted(tmp_path.iterdir())
+    assert len(files) == 3
+    for one in running:
+        one.close()
+    # The ring has two of the three streams.
+    assert recorder.dump() == files[1:]
+    assert sorted(tmp_path.iterdir()) == sorted(files[1:])
+
+
+def test_a_signal_s_handler_may_dump_while_a_file_is_written(
+    server: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = flight_recorder.created
+
+    def interrupted(path: Path) -> bool:
+        monkeypatch.setattr(flight_recorder, "created", create)
+        recorder.dump()
+        return create(path)
+
+    monkeypatch.setattr(flight_recorder, "created", interrupted)
+    recorder = flight(tmp_path)
+    server.script = Script(status=400)
+    with pytest.raises(g4flite.StatusError, match="is its replay file"):
+        ask(server, recorder).text()
 
 
 def test_an_exception_of_a_parser_has_a_note(driver: Driver, server: Emulator, tmp_path: Path) -> None:
