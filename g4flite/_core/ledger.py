@@ -12,6 +12,7 @@ came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no 
 `keep_partial=False`, for a prompt that holds an image, a file or audio, and for an answer of an image alone.
 """
 
+import json
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -214,6 +215,8 @@ def prompt_tokens(call: Any, end: Any) -> tuple[int | None, Mark]:
     if is_free(end):
         return 0, "estimated"
     texts = [text_of(message) for message in call.messages]
+    # The tools are a part of the prompt, and often the longest.
+    texts += [json.dumps([*tools], default=dict)] if (tools := call.options.get("tools")) else []
     return (None, "unknown") if None in texts else (sum(estimated(text or "") for text in texts), "estimated")
 
 

@@ -93,6 +93,14 @@ def test_a_prompt_is_estimated_from_its_text_alone(message: Any, tokens: int | N
     assert entry.prompt_tokens == (tokens, "unknown" if tokens is None else "estimated")
 
 
+def test_a_prompt_is_estimated_with_its_tools(driver: Driver, server: Emulator) -> None:
+    server.script, ledger = SLOW, Ledger()
+    tool = {"type": "function", "function": {"name": "now", "description": "t" * 400, "parameters": {}}}
+    driver.read(ask(server, ledger, tools=[tool]), limit=1)
+    assert 100 < ledger.total.prompt_tokens.estimated < 150
+    assert ledger.total.prompt_tokens.unknown == 0
+
+
 @rows(
     ("price", "cost"),
     [
