@@ -35,7 +35,8 @@ class ObservedCall(NamedTuple):
     """The call of a stream.  `id` is another one for each stream of this process.
 
     `provider`, `model`, `options` and `messages` are those of the first provider, if several may be asked.  Neither
-    the key nor the headers are told.
+    the key nor the headers are told.  Lists in `options` and `messages` are those that a further attempt sends: an
+    observer must not change them.
     """
 
     id: int
