@@ -14,7 +14,8 @@ from g4flite import testing
 
 ROOT = Path(__file__).parents[2]
 GUIDES = "examples/guides"
-SHOWN = ("*.md", "tests/README.md", "LICENSE", "examples/*.py", f"{GUIDES}/*.md", "tests/benchmarks/*.svg")
+SHOWN = ("*.md", "tests/README.md", "LICENSE", "examples/*.py", f"{GUIDES}/*.md", "tests/benchmarks/*.svg",
+         "tests/page/*.png")  # fmt: skip
 ERRORS = [name for name in g4flite.__all__ if re.search("(Error|Warning|Consumed)$", name)]
 FIRST, OTHERS = ("stream", "Client", "Stream"), (*ERRORS, "providers")
 # The title of each page of the reference, and the objects that it describes.
