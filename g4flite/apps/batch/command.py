@@ -26,7 +26,6 @@ from .files import count, read
 from .job import ANSWER, ended
 from .journal import Journal, files_of
 from .progress import Progress, shown
-from .ray import OnRay
 from .results import Result
 from .rows import Row, tokens_of
 from .vendor_batch import VendorBatch
@@ -182,7 +181,12 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
 def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:
     """Ask the rows that are not done, write the results, and say how it has ended."""
     began, now = time.monotonic(), 0
-    rows = (run if arguments.on is None else OnRay)(
+    asked_by: Any = run
+    if arguments.on is not None:
+        from .ray import OnRay  # noqa: PLC0415 - asyncio is imported for it alone
+
+        asked_by = OnRay
+    rows = asked_by(
         journal.to_ask(read(arguments.input, arguments.prompt)),
         arguments.provider,
         concurrency=arguments.concurrency,
