@@ -88,13 +88,16 @@ class Sent:
         def fed(data: bytes) -> bytes:
             piece = feed(data)
             size, room = len(piece), self.room
-            if size and room > 0:
+            if 0 < size <= room:
                 self.room = room - size - EACH
                 note_time(clock())
-                note_piece(piece if size <= room else piece[:room])
-                self.lost = max(size - room, 0)
-            else:
-                self.lost += size
+                note_piece(piece)
+            elif size:
+                kept = max(room, 0)
+                if kept:
+                    note_time(clock())
+                    note_piece(piece[:kept])
+                self.room, self.lost = 0, self.lost + size - kept
             return piece
 
         return fed
