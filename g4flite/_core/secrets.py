@@ -30,6 +30,7 @@ from .headers import COMPUTED
 SECRET_WORD: Final = re.compile("auth|key|token|secret|password|cookie|credential|session|jwt")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
+NEVER_SECRET: Final = HARMLESS | COMPUTED
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
 NUMBERS = re.compile(r"[\d\s.:-]*")
 # The name of a signature in the query of a URL: `sig` (Azure), `X-Amz-Signature`, `X-Goog-Signature`.
@@ -72,7 +73,7 @@ def may_be_secret(name: str, value: str) -> bool:
 
     A date is not secret: a reply may say the same date, and would lose it.
     """
-    return is_secret(name, value) or not (name in HARMLESS | COMPUTED or NUMBERS.fullmatch(value))
+    return is_secret(name, value) or not (name in NEVER_SECRET or NUMBERS.fullmatch(value))
 
 
 def is_secret_parameter(name: str) -> bool:

@@ -64,11 +64,10 @@ class Sent:
     """A request that went out, and what came back: a `Tap` of the body.
 
     `began` and `times`, one for each of `pieces`, are those of the clock, `opened` and `ended` seconds since `began`.
-    `room` is how many bytes of memory the next pieces may take, `lost` how many bytes found no room.
+    `lost` is how many bytes were too many to be kept.
     """
 
-    __slots__ = ("began", "end", "ended", "head", "headers", "lost", "opened", "pieces", "request", "room", "timers",
-                 "times")  # fmt: skip
+    __slots__ = ("began", "end", "ended", "head", "headers", "lost", "opened", "pieces", "request", "timers", "times")
 
     def __init__(self, request: Request, timers: Timers) -> None:
         self.request, self.timers, self.headers = request, timers, timers.sent
@@ -78,26 +77,29 @@ class Sent:
         # Two lists: the garbage collection looks through neither times nor bytes, but through each tuple of both.
         self.times: list[float] = []
         self.pieces: list[bytes] = []
-        self.room, self.lost = MOST, 0
+        self.lost = 0
         self.end = "left"
 
     def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
         """Return a function that calls `feed`, and keeps the piece that it returns, with the time."""
         note_time, note_piece, clock = self.times.append, self.pieces.append, time.monotonic
+        # How many bytes of memory the next pieces may take.
+        room = MOST
 
         def fed(data: bytes) -> bytes:
+            nonlocal room
             piece = feed(data)
-            size, room = len(piece), self.room
+            size = len(piece)
             if 0 < size <= room:
-                self.room = room - size - EACH
+                room -= size + EACH
                 note_time(clock())
                 note_piece(piece)
             elif size:
-                kept = max(room, 0)
+                kept, room = max(room, 0), 0
                 if kept:
                     note_time(clock())
                     note_piece(piece[:kept])
-                self.room, self.lost = 0, self.lost + size - kept
+                self.lost += size - kept
             return piece
 
         return fed
