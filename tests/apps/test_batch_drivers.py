@@ -272,6 +272,9 @@ def test_a_budget_ends_the_loop_without_an_error(driver: Driver) -> None:
         batch = asked(say(10), service.url, deadline=0.2, retries=patient)
         assert results(driver, batch) == []
     assert batch.stopped == "deadline"
+    with Service(seconds=0.2) as service:
+        # What is under way is awaited.
+        assert len(results(driver, asked(say(1), service.url, deadline=0.1))) == 1
 
 
 def test_a_budget_that_is_used_up_by_the_last_row_has_stopped_nothing(driver: Driver) -> None:

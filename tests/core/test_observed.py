@@ -8,13 +8,14 @@ import pickle
 import threading
 from collections.abc import Callable
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 
 import g4flite
-from g4flite._core import exchange
+from g4flite._core import exchange, observed
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver, interpret
 from tests.exchanges import answering, arrived
@@ -263,6 +264,18 @@ elif sys.argv[2] == "the loop":
     server.script = SLOW if where != "the loop" else Script(body=FRAME * 9, split=len(FRAME))
     text = "You" if where != "the loop" else "YouYou"
     assert interpret(code, url, where) == f"You\nend closed {text}\n"
+
+
+def test_the_end_of_a_stream_that_is_open_when_the_process_ends_is_told_once(server: Emulator) -> None:
+    told = list[str]()
+    observer = SimpleNamespace(end=lambda call, end: told.append(end.state))
+    url = f"{server.url}/v1"
+    running = iter(g4flite.stream("openai", "Hi", model="m", api_key="sk-1234567", base_url=url, observer=observer))
+    next(running)
+    observed.leave_all()
+    assert told == ["closed"]
+    running.close()
+    assert told == ["closed"]
 
 
 def test_an_observer_that_closes_a_stream_which_is_complete_leaves_it_complete(

@@ -234,6 +234,12 @@ def test_an_event_of_several_lines_is_found_among_events_of_one_line() -> None:
     assert list(ServerSentEvents(2**20).feed(stream)) == events
 
 
+def test_a_value_of_several_lines_is_one_frame_among_lines() -> None:
+    frames = [b'{"a": 1}', b'{\n"b": 2\n}\n', b'{"c": 3}']
+    stream = b'{"a": 1}\n{\n"b": 2\n}\n{"c": 3}\n'
+    assert list(Lines(2**20).feed(stream)) == [("", frame) for frame in frames]
+
+
 @rows(
     "stream",
     [
