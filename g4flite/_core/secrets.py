@@ -30,6 +30,7 @@ from .headers import COMPUTED
 SECRET_WORD: Final = re.compile("auth|key|token|secret|password|cookie|credential|session|jwt")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
+# With those that the client computes from the request.
 NEVER_SECRET: Final = HARMLESS | COMPUTED
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
 NUMBERS = re.compile(r"[\d\s.:-]*")

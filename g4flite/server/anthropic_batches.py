@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from .checks import Refusal
+from .openai_batches import json_lines, page_of
 from .protocol import Reply
 
 ROOT = "/v1/messages/batches"
@@ -85,12 +86,7 @@ class MessageBatches:
 
     def _list(self, query: dict[str, str]) -> dict[str, Any]:
         """Return a page of the batches, the newest first."""
-        newest = [*reversed(self.made)]
-        after = query.get("after_id")
-        rest = newest[newest.index(after) + 1 :] if after in self.made else newest
-        page = rest[: int(query.get("limit", 20))]
-        return {"data": [self.made[key] for key in page], "first_id": page[0] if page else None,
-                "last_id": page[-1] if page else None, "has_more": len(page) < len(rest)}  # fmt: skip
+        return page_of(self.made, query.get("after_id"), query.get("limit"))
 
     def _question(self, batch: dict[str, Any], ask: Callable[[str, bytes], Reply], now: float) -> dict[str, Any]:
         """Return the batch, which is over if it has been asked for often enough."""
@@ -100,7 +96,7 @@ class MessageBatches:
         if key not in self.results and (canceling or self._questions[key] > self.lasts):
             lines = [self._result(request, ask, canceling=canceling) for request in reversed(self.requests[key])]
             kinds = [line["result"]["type"] for line in lines]
-            self.results[key] = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+            self.results[key] = json_lines(lines)
             batch.update(
                 processing_status="ended", ended_at=stamp(now), results_url=f"https://api.anthropic.com{ROOT}/{key}/results",
                 request_counts=counts(**{kind: kinds.count(kind) for kind in kinds}),

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from .checks import Refusal
-from .openai_batches import Batches, found, missing
+from .openai_batches import Batches, found, json_lines, missing
 from .protocol import Reply
 
 # Below /v1.
@@ -112,7 +112,7 @@ class Jobs:
                                                      "response": response, "error": None})  # fmt: skip
         for good, field in ((True, "output_file"), (False, "error_file")):
             if results[good]:
-                data = b"".join(json.dumps(one).encode() + b"\n" for one in results[good])
+                data = json_lines(results[good])
                 job[field] = self._batches.keep(f"{job['id']}_{field}.jsonl", data, "batch", now)["id"]
         succeeded, failed = len(results[True]), len(results[False])
         job.update(status=self.ends, completed_at=int(now), succeeded_requests=succeeded, failed_requests=failed,

@@ -13,7 +13,7 @@ Sources (November 2026): platform.openai.com/docs/guides/batch and /docs/api-ref
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from email import message_from_bytes
 from threading import Lock
 from typing import Any
@@ -102,12 +102,7 @@ class Batches:
 
     def _list(self, query: dict[str, str]) -> dict[str, Any]:
         """Return a page of the batches, the newest first."""
-        newest = [*reversed(self.made)]
-        after = query.get("after")
-        rest = newest[newest.index(after) + 1 :] if after in self.made else newest
-        page = rest[: int(query.get("limit", 20))]
-        return {"object": "list", "data": [self.made[key] for key in page], "first_id": page[0] if page else None,
-                "last_id": page[-1] if page else None, "has_more": len(page) < len(rest)}  # fmt: skip
+        return {"object": "list", **page_of(self.made, query.get("after"), query.get("limit"))}
 
     def _question(self, batch: dict[str, Any], ask: Callable[[str, bytes], Reply], now: float) -> dict[str, Any]:
         """Return the batch, which is over if it has been asked for often enough."""
@@ -155,13 +150,27 @@ class Batches:
             results[reply.status == 200].append({**result, "response": response})
         for good, field in ((True, "output_file_id"), (False, "error_file_id")):
             if results[good]:
-                data = b"".join(json.dumps(one).encode() + b"\n" for one in results[good])
+                data = json_lines(results[good])
                 batch[field] = self.keep(f"{batch['id']}_{field}.jsonl", data, "batch_output", now)["id"]
         counts = {"total": len(results[True]) + len(results[False]), "completed": len(results[True]),
                   "failed": len(results[False])}  # fmt: skip
         expired = "batch_expired" in self.unasked.values()
         over = "cancelled" if batch["status"] == "cancelling" else "expired" if expired else "completed"
         batch.update(status=over, request_counts=counts)
+
+
+def page_of(made: dict[str, dict[str, Any]], after: str | None, limit: str | None) -> dict[str, Any]:
+    """Return a page of the batches behind the one of the id `after`, the newest first."""
+    newest = [*reversed(made)]
+    rest = newest[newest.index(after) + 1 :] if after in made else newest
+    page = rest[: int(limit or 20)]
+    return {"data": [made[key] for key in page], "first_id": page[0] if page else None,
+            "last_id": page[-1] if page else None, "has_more": len(page) < len(rest)}  # fmt: skip
+
+
+def json_lines(values: Iterable[object]) -> bytes:
+    """Return a file of JSON lines."""
+    return b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
 
 def found(table: dict[str, Any], name: str) -> Any:

@@ -12,7 +12,7 @@ import anthropic
 import ollama
 import openai
 import pytest
-from behind import ROUTES, gateway
+from behind import PROVIDERS, gateway
 from google import genai
 from google.genai import errors, types
 
@@ -129,14 +129,14 @@ CLIENTS: dict[str, tuple[Callable[[str, str, str], str], type[Exception]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("model", ROUTES)
+@pytest.mark.parametrize("model", PROVIDERS)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_conversation_with_a_tool(name: str, model: str, url: str) -> None:
     ask, _ = CLIENTS[name]
     assert ask(url, model, "Do I need a coat in Oslo?") == "It is cold"
 
 
-@pytest.mark.parametrize("model", ROUTES)
+@pytest.mark.parametrize("model", PROVIDERS)
 @pytest.mark.parametrize("name", CLIENTS)
 def test_a_failure_in_the_middle_raises(name: str, model: str, url: str) -> None:
     ask, wanted = CLIENTS[name]

@@ -13,7 +13,7 @@ from typing import Any
 
 import litellm
 import pytest
-from behind import ROUTES, gateway
+from behind import PROVIDERS, gateway
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
 from pydantic_ai import Agent
@@ -103,7 +103,7 @@ def test_a_library_has_a_conversation_with_a_tool(library: str) -> None:
     ask = LIBRARIES[library]
     with gateway(reply) as url:
         # LiteLLM sends Ollama the results of tools without the calls, which no other service takes.
-        for model in ROUTES if library != "litellm ollama" else ("ollama",):
+        for model in PROVIDERS if library != "litellm ollama" else ("ollama",):
             assert ask(url, model, ASKED) == "It is cold", model
             with pytest.raises(Exception) as caught:
                 ask(url, model, "Please fail")

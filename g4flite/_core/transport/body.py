@@ -137,7 +137,7 @@ def past_h11_async(response: Any, tap: Tap | None = None) -> AsyncIterator[bytes
 def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[bytes]:
     """Yield the bytes of a body in sync.  Raises httpx's exceptions and the timers' errors."""
     decoder, data, network, timeout, failures, _ = source
-    # The stream may last longer than anybody needs them.
+    # The first bytes may be many, and the stream may last long.
     source = source._replace(first=b"")
     feed = decoder.feed if tap is None else tap.through(decoder.feed)
     try:

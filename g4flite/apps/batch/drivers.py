@@ -393,8 +393,9 @@ class Batch:
     async def _afeed(self, tasks: anyio.abc.TaskGroup) -> None:
         """Do the same as `_feed`, with a task for each row."""
         try:
-            comes = isinstance(self._rows, AsyncIterable)
-            source: Any = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
+            rows: Any = self._rows
+            comes = isinstance(rows, AsyncIterable)
+            source: Any = aiter(rows) if comes else iter(rows)
             while True:
                 await self._awindow.acquire()
                 given = await anext(source, self) if comes else next(source, self)

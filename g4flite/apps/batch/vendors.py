@@ -39,7 +39,7 @@ ai.google.dev/gemini-api/docs/batch-api; google-genai 2.33 (batches.py, `Inlined
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -136,19 +136,26 @@ def refused(said: str) -> ProviderError:
     return ProviderError(f"the service has refused the batch: {said or 'it does not say why'}")
 
 
+def messages(errors: Sequence[Mapping[str, Any]] | None) -> str:
+    """Return what the first three errors say, "" if there are none."""
+    return "; ".join(str(error.get("message")) for error in (errors or ())[:3])
+
+
+def contents(*files: str | None) -> tuple[str, ...]:
+    """Return the paths of the contents of the files that are there."""
+    return tuple(f"/files/{quote(file, safe='')}/content" for file in files if file)
+
+
 def openai_state(batch: Mapping[str, Any]) -> State:
     """Return the state of a `Batch`."""
     status = str(batch.get("status"))
-    files = (batch.get("output_file_id"), batch.get("error_file_id"))
-    errors = (batch.get("errors") or {}).get("data") or []
-    said = "; ".join(str(error.get("message")) for error in errors[:3])
     return State(
         id=batch["id"],
         name=(batch.get("metadata") or {}).get(NAME),
         status=status,
         over=status in ("completed", "failed", "expired", "cancelled"),
-        files=tuple(f"/files/{quote(file, safe='')}/content" for file in files if file),
-        error=refused(said) if status == "failed" else None,
+        files=contents(batch.get("output_file_id"), batch.get("error_file_id")),
+        error=refused(messages((batch.get("errors") or {}).get("data"))) if status == "failed" else None,
     )
 
 
@@ -259,9 +266,8 @@ def mistral_create(file: str, name: str, path: str, model: str) -> Ask:
 def mistral_state(job: Mapping[str, Any]) -> State:
     """Return the state of a `BatchJob`."""
     status = str(job.get("status"))
-    said = "; ".join(str(error.get("message")) for error in (job.get("errors") or ())[:3])
     errors = {
-        "FAILED": refused(said),
+        "FAILED": refused(messages(job.get("errors"))),
         "TIMEOUT_EXCEEDED": ExpiredError("the service has not asked the model in time"),
         "CANCELLED": CanceledError("the job was cancelled"),
     }
@@ -270,9 +276,7 @@ def mistral_state(job: Mapping[str, Any]) -> State:
         name=(job.get("metadata") or {}).get(NAME),
         status=status,
         over=status == "SUCCESS" or status in errors,
-        files=tuple(
-            f"/files/{quote(file, safe='')}/content" for file in (job.get("output_file"), job.get("error_file")) if file
-        ),
+        files=contents(job.get("output_file"), job.get("error_file")),
         error=errors.get(status),
     )
 
