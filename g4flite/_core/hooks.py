@@ -40,13 +40,14 @@ _lock = Lock()
 
 
 class Tap(Protocol):
-    """Notes what is read of a body.
+    """Keeps what is read of a body.
 
-    `through` returns a function that calls `feed` and notes the piece that it returns; `stop` notes by which exception
-    the body has ended.
+    `through` returns a function that calls `feed` and keeps the piece that it returns, of at most `most` bytes behind
+    the first one; `keep` keeps a piece; `stop` notes by which exception the body has ended.
     """
 
-    def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]: ...
+    def through(self, feed: Callable[[bytes], bytes], most: int) -> Callable[[bytes], bytes]: ...
+    def keep(self, piece: bytes) -> object: ...
     def stop(self, error: BaseException) -> None: ...
 
 
@@ -83,9 +84,11 @@ def methods_of(observer: object) -> dict[str, Callable[..., Any]]:
 def taps(observer: object) -> bool:
     """Return whether this is an observer that notes the bytes: a flight recorder.
 
-    Its class tells, because an object that has any attribute, like a mock, would take the place of the HTTP client.
+    It has these two methods: `tap(call, source)` returns what takes the place of the source of the HTTP client, and
+    `landed(call, state, error)` is told of the end, before the methods `end`.  Its class tells, because an object that
+    has any attribute, like a mock, would take that place.
     """
-    return hasattr(type(observer), "tap")
+    return hasattr(type(observer), "tap") and hasattr(type(observer), "landed")
 
 
 def as_observers(observer: object) -> tuple[Any, ...]:

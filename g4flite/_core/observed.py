@@ -120,7 +120,9 @@ class Watch:
     """The observers of one stream, whose `Run` the methods get as `run`."""
 
     def __init__(self, observers: tuple[Any, ...], call: Call) -> None:
-        self._observers = observers
+        # The observers, each with its methods by name; and those that note the bytes: flight recorders.
+        self._observers = [(observer, methods_of(observer)) for observer in observers]
+        self._taps = [observer for observer in observers if taps(observer)]
         # The context in which the loop began, and the `Run`; None before.
         self._context: Context | None = None
         self._run: Any = None
@@ -139,6 +141,9 @@ class Watch:
 
     def tell_attempt(self, run: Any, done: tuple[str, str | None, str, float], error: BaseException | None) -> None:
         """Tell of an attempt that has ended."""
+        # To look for secrets in the place takes a while.
+        if not self._is_asked("attempt"):
+            return
         kind = type(error).__name__ if error is not None else None
         self._tell("attempt", ObservedAttempt(len(run.attempts), *done, kind, *run.place(error)))
 
@@ -156,10 +161,16 @@ class Watch:
             return
         self._run = None
         by_the_caller = run.state == "complete" or isinstance(error, GeneratorExit)
+        error = None if by_the_caller else error
+        # First, so that the message of the error that the observers are told of names the recorder's file.
+        for observer in self._taps:
+            self._call(observer, "landed", observer.landed, run.state, error)
+        if not self._is_asked("end"):
+            return
         text, reasoning = (run.partial, run.reasoning.getvalue()) if run.keep_partial else (None, None)
         told = ObservedEnd(
             run.state,
-            None if by_the_caller else error,
+            error,
             run.call.provider.name,
             run.call.model,
             len(run.attempts),
@@ -175,10 +186,14 @@ class Watch:
         )
         self._tell("end", told)
 
+    def _is_asked(self, method: str) -> bool:
+        """Return whether an observer has this method."""
+        return any(method in methods for _, methods in self._observers)
+
     def _tell(self, method: str, *told: object) -> None:
         """Call this method of each observer that has it."""
-        for observer in self._observers:
-            if (function := methods_of(observer).get(method)) is not None:
+        for observer, methods in self._observers:
+            if (function := methods.get(method)) is not None:
                 self._call(observer, method, function, *told)
 
     def __del__(self) -> None:
@@ -200,8 +215,8 @@ class Watch:
         self._context, self._run = copy_context(), run
         _open[self.call.id] = weakref.ref(self)
         await_exit()
-        for observer in self._observers:
-            if (function := methods_of(observer).get("start")) is not None:
+        for observer, methods in self._observers:
+            if (function := methods.get("start")) is not None:
                 self.headers = {**self._call(observer, "start", headers_of(function), default={}), **self.headers}
 
     def with_headers(self, request: Request) -> Request:
@@ -212,7 +227,7 @@ class Watch:
 
     def tapped(self, source: Any) -> Any:
         """Return the source of the HTTP client, behind the observers that note the bytes: flight recorders."""
-        for observer in filter(taps, self._observers):
+        for observer in self._taps:
             source = self._call(observer, "tap", observer.tap, source, default=source)
         return source
 

@@ -13,7 +13,7 @@ client and any transport reads:
     Tapped.send        ->  Sent: the request and the time at which it went out
                        <-  TappedResponse: the response's head, noted
     next piece         <-  Sent.through: the same bytes, with their time
-    end of the stream  ->  Flight.end: if it has failed, the recording is written
+    end of the stream  ->  Flight.landed: if it has failed, the recording is written
 
 While a stream runs, nothing is done but to note.  Secrets are taken out when a file is written.
 """
@@ -33,7 +33,7 @@ import httpx
 
 from .._core.errors import G4fliteError, TLSError, UsageError
 from .._core.hooks import Tap
-from .._core.observed import ObservedCall, ObservedEnd
+from .._core.observed import ObservedCall
 from .._core.provider import Request
 from .._core.response.reply import Head, is_delimited
 from .._core.secrets import Secrets, forms_of, redact, secrets_of_client
@@ -64,10 +64,11 @@ class Sent:
     """A request that went out, and what came back: a `Tap` of the body.
 
     `began` and `times`, one for each of `pieces`, are those of the clock, `opened` and `ended` seconds since `began`.
-    `lost` is how many bytes were too many to be kept.
+    `room` is how many bytes of memory are left behind the first `counted` pieces; `lost` is how many bytes had no room.
     """
 
-    __slots__ = ("began", "end", "ended", "head", "headers", "lost", "opened", "pieces", "request", "timers", "times")
+    __slots__ = ("began", "counted", "end", "ended", "head", "headers", "lost", "opened", "pieces", "request", "room",
+                 "timers", "times")  # fmt: skip
 
     def __init__(self, request: Request, timers: Timers) -> None:
         self.request, self.timers, self.headers = request, timers, timers.sent
@@ -77,32 +78,43 @@ class Sent:
         # Two lists: the garbage collection looks through neither times nor bytes, but through each tuple of both.
         self.times: list[float] = []
         self.pieces: list[bytes] = []
-        self.lost = 0
+        self.room, self.counted, self.lost = MOST, 0, 0
         self.end = "left"
 
-    def through(self, feed: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-        """Return a function that calls `feed`, and keeps the piece that it returns, with the time."""
-        note_time, note_piece, clock = self.times.append, self.pieces.append, time.monotonic
-        # How many bytes of memory the next pieces may take.
-        room = MOST
+    def through(self, feed: Callable[[bytes], bytes], most: int) -> Callable[[bytes], bytes]:
+        """Return a function that calls `feed`, and keeps the piece that it returns, with the time.
+
+        Behind the first one, a piece has at most `most` bytes.
+        """
+        keep, note_time, note_piece, clock = self.keep, self.times.append, self.pieces.append, time.monotonic
+        # So many pieces have room, however large they are: to count the bytes of each costs as much as to keep them.
+        fitting = 0
 
         def fed(data: bytes) -> bytes:
-            nonlocal room
+            nonlocal fitting
             piece = feed(data)
-            size = len(piece)
-            if 0 < size <= room:
-                room -= size + EACH
+            if fitting:
+                fitting -= 1
                 note_time(clock())
                 note_piece(piece)
-            elif size:
-                kept, room = max(room, 0), 0
-                if kept:
-                    note_time(clock())
-                    note_piece(piece[:kept])
-                self.lost += size - kept
+            else:
+                fitting = keep(piece) // (most + EACH)
             return piece
 
         return fed
+
+    def keep(self, piece: bytes) -> int:
+        """Keep as much of a piece as has room, with the time, and return how many bytes of room are left."""
+        new = self.pieces[self.counted :]
+        # Joined, as this is faster than to ask each for its length.
+        room = max(self.room - len(b"".join(new)) - EACH * len(new), 0)
+        if kept := piece[:room]:
+            self.times.append(time.monotonic())
+            self.pieces.append(kept)
+            room = max(room - len(kept) - EACH, 0)
+        self.lost += len(piece) - len(kept)
+        self.room, self.counted = room, len(self.pieces)
+        return room
 
     def stop(self, error: BaseException) -> None:
         """Note by which exception the body ended, or that came in the place of a response."""
@@ -133,7 +145,9 @@ class Sent:
             framed = head.open_ended or head.status == 204 or is_delimited(head.headers)
             entry.version = "HTTP/1.1" if framed else "-"
         # While the stream runs, a time may have no piece yet.
-        entry.pieces = [(at - self.began, piece) for at, piece in zip(self.times, self.pieces, strict=False)]
+        noted = zip(self.times, self.pieces, strict=False)
+        # A read may hold nothing but the line before a chunk.
+        entry.pieces = [(at - self.began, piece) for at, piece in noted if piece]
         entry.ended, entry.end = self.ended, self.end
         if self.lost:
             entry.end = "left"
@@ -186,14 +200,13 @@ class Flight:
         """Return a source that notes what goes over another; it is asked for each attempt."""
         return Tapped(source, self._running.setdefault(call.id, Kept(call)))
 
-    def end(self, call: ObservedCall, end: ObservedEnd) -> None:
+    def landed(self, call: ObservedCall, state: str, error: BaseException | None) -> None:
         """Write the recording of a stream that has failed, and name its file in the error."""
         kept = self._running.pop(call.id, None)
         if kept is None:
             return
         self._ended.append(kept)
-        error = end.error
-        closed = end.state == "closed" and isinstance(error, G4fliteError)
+        closed = state == "closed" and isinstance(error, G4fliteError)
         if not isinstance(error, Exception) or isinstance(error, UsageError) or closed or not kept.sent:
             return
         told = f"{self._write(kept)} is its replay file"

@@ -483,7 +483,7 @@ class Broken:
     def _fail(self, *_: object) -> None:
         raise self.kind("of the observer")
 
-    start = attempt = first = end = tap = _fail
+    start = attempt = first = end = tap = landed = _fail
 
 
 def test_an_observer_that_raises_costs_no_answer_and_is_logged_once(
@@ -497,7 +497,7 @@ def test_an_observer_that_raises_costs_no_answer_and_is_logged_once(
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert said == [
         f"the observer tests.core.test_observed.Broken failed in {name}, and is told of other streams as before"
-        for name in ("start", "tap", "first", "attempt", "end")
+        for name in ("start", "tap", "first", "attempt", "landed", "end")
     ]
     assert all(record.exc_info is not None for record in caplog.records)
 

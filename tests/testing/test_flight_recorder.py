@@ -243,16 +243,28 @@ def test_of_a_long_reply_the_beginning_is_kept(
     assert len(path.read_text()) < 1500
 
 
-def test_many_small_pieces_fill_no_more_memory_than_a_few_large_ones() -> None:
+@rows("most", [1, 65536])
+def test_many_small_pieces_fill_no_more_memory_than_a_few_large_ones(most: int) -> None:
     sent = Sent(Request("http://a.test", {}, b"{}"), Timers(g4flite.Timeout()))
-    feed, count = sent.through(bytes), 100_000
+    feed, count = sent.through(bytes, most), 100_000
     for _ in range(count):
         feed(b"x")
     assert len(sent.pieces) == len(sent.times) == -(-MOST // (1 + EACH))
     assert sent.lost == count - len(sent.pieces)
     large = Sent(Request("http://a.test", {}, b"{}"), Timers(g4flite.Timeout()))
-    assert len(large.through(bytes)(bytes(2 * MOST))) == 2 * MOST
+    assert len(large.through(bytes, most)(bytes(2 * MOST))) == 2 * MOST
     assert (len(large.pieces[0]), large.lost) == (MOST, MOST)
+
+
+@rows("size", [20, 300, 65536])
+def test_pieces_of_any_size_fill_the_memory_of_one_reply_and_no_more(size: int) -> None:
+    sent = Sent(Request("http://a.test", {}, b"{}"), Timers(g4flite.Timeout()))
+    feed, count = sent.through(bytes, 65536), 2 * MOST // size
+    for _ in range(count):
+        feed(bytes(size))
+    taken = sum(map(len, sent.pieces)) + EACH * len(sent.pieces)
+    assert MOST <= taken <= MOST + EACH
+    assert sent.lost == count * size - sum(map(len, sent.pieces))
 
 
 def test_recorders_that_share_a_folder_overwrite_no_file_of_each_other(
@@ -302,7 +314,7 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_the_file(
     with pytest.raises(g4flite.StatusError) as caught:
         driver.read(ask(server, flight(tmp_path / "file")))
     assert "replay" not in str(caught.value)
-    assert "the observer g4flite.testing.flight_recorder.Flight failed in end" in caplog.text
+    assert "the observer g4flite.testing.flight_recorder.Flight failed in landed" in caplog.text
 
 
 @rows("streams", [0, -1, 1.5, True, "2"])
@@ -312,11 +324,11 @@ def test_a_ring_of_no_size_is_refused(streams: Any) -> None:
 
 
 def test_an_end_that_it_was_not_told_the_beginning_of_is_nothing_to_it(tmp_path: Path) -> None:
-    from tests.core.test_ledger import CALL, DONE
+    from tests.core.test_ledger import CALL
 
     recorder = flight(tmp_path)
     assert isinstance(recorder, Flight)
-    recorder.end(CALL, DONE)
+    recorder.landed(CALL, "complete", None)
     assert recorder.dump() == []
 
 

@@ -139,7 +139,7 @@ def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[byt
     decoder, data, network, timeout, failures, _ = source
     # The first bytes may be many, and the stream may last long.
     source = source._replace(first=b"")
-    feed = decoder.feed if tap is None else tap.through(decoder.feed)
+    feed = decoder.feed if tap is None else tap.through(decoder.feed, SIZE)
     try:
         if data:
             yield feed(data)
@@ -162,7 +162,7 @@ class AsyncBody:
     def __init__(self, source: Source, rest: AsyncIterator[bytes], tap: Tap | None) -> None:
         # `_first` is given up once it is read.
         self._source, self._first, self._rest, self._tap = source._replace(first=b""), source.first, rest, tap
-        self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed)
+        self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed, SIZE)
 
     def __aiter__(self) -> "AsyncBody":
         return self
@@ -185,11 +185,11 @@ class AsyncBody:
 
 
 def tapped(body: Iterator[bytes], tap: Tap) -> Iterator[bytes]:
-    """Yield the pieces of a body that is not decoded here, and let the tap note each."""
-    note = tap.through(bytes)
+    """Yield the pieces of a body that is not decoded here, and let the tap keep each."""
     try:
         for piece in body:
-            yield note(piece)
+            tap.keep(piece)
+            yield piece
     except BaseException as error:
         tap.stop(error)
         raise
@@ -200,17 +200,19 @@ class AsyncTapped:
     """Does the same as `tapped`, in async.  No generator: see `AsyncBody`."""
 
     def __init__(self, body: AsyncIterator[bytes], tap: Tap) -> None:
-        self._body, self._note, self._stop = body, tap.through(bytes), tap.stop
+        self._body, self._tap = body, tap
 
     def __aiter__(self) -> "AsyncTapped":
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            return self._note(await anext(self._body))
+            piece = await anext(self._body)
         except BaseException as error:
-            self._stop(error)
+            self._tap.stop(error)
             raise
+        self._tap.keep(piece)
+        return piece
 
 
 def source_of(response: Any) -> Source | None:
