@@ -100,7 +100,7 @@ def with_thinking(message: Message) -> Message:
     blocks, plan, citations, begins = list[dict[str, Any]](), "", list[Any](), False
     for part in message["state"]:
         if part == PLAN:
-            plan = blocks.pop()["thinking"]
+            plan += blocks.pop()["thinking"]
         elif isinstance(part, dict) and "citations" in part:
             citations += part["citations"]
         elif part == TEXT:
@@ -150,6 +150,8 @@ class CohereReader:
             # Most pieces are a text alone.
             text = content.get("text") if len(content) == 1 else None
             items = (text,) if isinstance(text, str) else (*self._bound(kind, content), *content_of(content))
+            # The plan ends where other content begins.
+            items = (*self._plan(), *items) if self._planned else items
             logprobs = frame.get("logprobs")
             return (*items, Native("logprobs", logprobs)) if isinstance(logprobs, dict) else items
         if kind == "message-start":
@@ -157,10 +159,8 @@ class CohereReader:
         if kind in ("tool-plan-delta", "citation-start"):
             message = as_object(as_object(frame.get("delta")).get("message"))
             if citations := message.get("citations"):
-                return tuple(self._cited(citations))
-            begins = kind == "tool-plan-delta" and not self._planned
-            self._planned |= begins
-            return (TurnState(None) if begins else None, *reasoning_of(message.get("tool_plan")))
+                return (*self._plan(), *self._cited(citations))
+            return tuple(self._planning(message.get("tool_plan")))
         if kind == "tool-call-start":
             tool_call = frame["delta"]["message"]["tool_calls"]
             function, index = tool_call["function"], frame.get("index")
@@ -183,7 +183,8 @@ class CohereReader:
     def _begun(self, message: object) -> Items:
         """Yield what a message already holds when it starts."""
         message = as_object(message)
-        yield from reasoning_of(message.get("tool_plan"))
+        yield from self._planning(message.get("tool_plan"))
+        yield from self._plan()
         content = message.get("content")
         for part in content if isinstance(content, list) else (content,) if content else ():
             part = part if isinstance(part, dict) else {"type": "text", "text": part}  # noqa: PLW2901
@@ -207,6 +208,14 @@ class CohereReader:
         yield from map(cited, found)
         if back := [one for one in found if isinstance(one, dict)]:
             yield TurnState({"citations": back})
+
+    def _planning(self, plan: object) -> Items:
+        """Yield a piece of the plan, which is reasoning of its own, or all of it."""
+        for piece in reasoning_of(plan):
+            if isinstance(piece, Reasoning) and not self._planned:
+                self._planned = True
+                yield TurnState(None)
+            yield piece
 
     def _plan(self) -> Items:
         """Yield the end of the plan, if it is under way."""

@@ -18,7 +18,7 @@ from g4flite._core.state import prefixes
 from g4flite._core.timers import Timers
 from g4flite._core.turn import message_of
 from g4flite.providers.openai import joined_details
-from g4flite.testing import Emulator, ToolCall
+from g4flite.testing import Emulator, Script, ToolCall
 from tests.conftest import Driver
 from tests.providers.frames import DONE, STOP, chunk, read, read_once, said, sse
 from tests.rows import rows
@@ -406,6 +406,19 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
     "cohere with a plan alone": (
         "cohere", "command-a-reasoning", cohere(("tool-plan-delta", {"tool_plan": "I call."})),
         {"role": "assistant", "content": "", "tool_plan": "I call.", "tool_calls": COHERE_CALL}),
+    "cohere with an empty plan": (
+        "cohere", "command-a", cohere(
+            ("content-delta", {"content": {"thinking": "Look."}}), ("tool-plan-delta", {"tool_plan": ""}),
+            ("content-delta", {"content": {"text": "I."}})),
+        {"role": "assistant", "content": [THINKING, text("I.")], "tool_calls": COHERE_CALL}),
+    "cohere with other content behind a plan": (
+        "cohere", "command-a",
+        cohere(("content-delta", {"content": {"text": "It "}}), ("content-delta", {"content": {"text": "snows."}}),
+               ("tool-plan-delta", {"tool_plan": "I "}), ("tool-plan-delta", {"tool_plan": "call"}),
+               ("content-delta", {"content": {"thinking": "Look."}}), ("content-delta", {"content": {"text": "So."}}),
+               ("tool-plan-delta", {"tool_plan": "."}), ("citation-start", {"citations": QUOTES[0]})),
+        {"role": "assistant", "content": [text("It snows."), THINKING, text("So.")], "tool_plan": "I call.",
+         "citations": QUOTES[:1], "tool_calls": COHERE_CALL}),
     "cohere with a plan": (
         "cohere", "command-a-reasoning",
         cohere(("content-delta", {"content": {"thinking": "Look."}}), ("tool-plan-delta", {"tool_plan": "I "}),
@@ -427,6 +440,45 @@ def test_the_next_request_holds_the_turn_as_the_service_wants_it_back(row: str) 
     payload, dropped = sent(name, answered(turn_of(name, data, model)), model)
     assert turn_in(payload) == expected
     assert dropped == ()
+
+
+def whole_chat(row: str, **message: Any) -> Any:
+    """Return a whole answer of Chat that holds this turn."""
+    message = {"content": "I look.", "tool_calls": [call_of(0), call_of(1)], **message}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    return row, {"object": "chat.completion", "choices": [choice]}
+
+
+def whole_cohere(row: str) -> Any:
+    return row, {"id": "r1", "finish_reason": "TOOL_CALL", "message": ROWS[row][3]}
+
+
+# The rows whose turn also comes as a whole answer, and this answer.
+ANSWERS: dict[str, Any] = dict([
+    ("anthropic", {"type": "message", "content": ANTHROPIC_TURN, "stop_reason": "tool_use"}),
+    ("gemini", gemini({"text": "Look.", "thought": True}, *GEMINI_TURN, finishReason="STOP")),
+    ("responses", {"object": "response", "status": "completed", "output": RESPONSES_TURN}),
+    ("ollama", {"message": {"content": "I look.", "thinking": "Look.", "tool_calls": [OLLAMA_CALL]}, "done": True}),
+    whole_chat("deepseek", reasoning_content="Look."),
+    whole_chat("openrouter", reasoning="Look.", reasoning_details=DETAILS),
+    whole_chat("openrouter with images", images=DRAWN, annotations=[CITED, READ], tool_calls=[]),
+    whole_chat("gemini by its chat path", tool_calls=[call_of(0, **EXTRA), call_of(1)]),
+    whole_chat("gemini 2.5 by its chat path", **EXTRA),
+    *(whole_chat(f"mistral{with_}", content=ROWS[f"mistral{with_}"][3]["content"])
+      for with_ in ("", " with signatures", " with references", " without signatures")),
+    *(whole_cohere(f"cohere{with_}")
+      for with_ in ("", " with citations", " with several texts", " with a plan alone", " with a plan")),
+])  # fmt: skip
+
+
+@rows("row", ANSWERS)
+def test_the_turn_of_a_whole_answer_goes_back_as_that_of_a_stream(row: str, driver: Driver, server: Emulator) -> None:
+    name, model, _, expected = ROWS[row]
+    server.script = Script(body=json.dumps(ANSWERS[row]), headers={"content-type": "application/json"})
+    driver.collect(name, [QUESTION], model=model, base_url=server.url, api_key="key")
+    turn = json.loads(json.dumps(driver.stream.message))
+    payload, dropped = sent(name, answered(turn), model, base_url=server.url)
+    assert (turn_in(payload), dropped) == (expected, ())
 
 
 # What belongs to a service's own state; none of it may reach another service.
