@@ -56,6 +56,9 @@ SYSTEM = ("system", "developer")
 DIGITS = 12
 # How often the hash of a key is hashed: one key takes about 20 milliseconds, a list of likely keys takes long.
 ROUNDS = 50_000
+# The headers that tell whose account is asked, besides that in which the service wants its key (OpenAI's API reference,
+# authentication, 2026).
+WHOSE = ("authorization", "openai-organization", "openai-project")
 # The salt of the conversations that begin in this process.
 SALT = urandom(16).hex()
 # The fields of `origin` that a state has to share with the call, by what it is bound to.  A state that is bound to the
@@ -156,10 +159,15 @@ def origin(call: Question) -> dict[str, Any]:
 def account(call: Question, salt: str = "") -> str:
     """Return the text that tells the account of the call from others: a salt and a hash of the key; "" without a key.
 
+    A header of the caller's may hold the key in place of `api_key`, or beside it, and may name an organisation.
+
     A salted hash of many rounds does not let a key be guessed from a saved conversation, even if it is a word.  Without
     a `salt`, it is that of the last state, so that the states of one conversation have one hash.
     """
-    key = call.api_key or next((value for name, value in call.headers.items() if name == "authorization"), "")
+    templates = {name.lower(): text for name, text in call.provider.headers.items() if "{api_key}" in text}
+    made = {name: text.replace("{api_key}", call.api_key) for name, text in templates.items() if call.api_key}
+    given = {name: call.headers[name] for name in (*templates, *WHOSE) if name in call.headers}
+    key = "\n".join((made | given).values())
     last = (_salt(message["state"]) for message in reversed(call.messages) if "state" in message)
     return _account(sha256(key.encode()).digest(), salt or next(filter(None, last), SALT)) if key else ""
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from hashlib import pbkdf2_hmac, sha256
+from itertools import product
 from typing import Any
 
 import pytest
@@ -86,12 +87,28 @@ def test_a_state_that_is_bound_to_less_goes_back_after_a_change_of_the_rest() ->
     assert sent(call(HI, answer(), HI, api_key="sk-another"), "model")[0][1] == PARTS
 
 
-def test_the_account_may_be_a_header() -> None:
-    headers = {"authorization": "Bearer s3cret"}
-    asked = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers=headers)
-    assert sent(asked, "account")[0][1] == PARTS
-    other = call(HI, answer(api_key="", headers=headers), HI, api_key="", headers={"authorization": "Bearer other"})
-    assert sent(other, "account")[0][1] is None
+def test_an_account_is_told_by_each_header_that_holds_a_key_or_names_an_organisation() -> None:
+    """Responses: 400 `invalid_encrypted_content` for another organisation (pydantic/pydantic-ai#4608, 2026)."""
+    # The provider, and headers with the key beside which another value is another account.
+    table = {
+        "anthropic": ["x-api-key", "authorization"],
+        "openai-responses": ["authorization", "openai-organization", "openai-project"],
+        "azure-openai": ["api-key", "authorization"],
+    }
+    for provider, names in table.items():
+        for name, key in product(names, ("", KEY)):
+            asked: dict[str, Any] = {"provider": provider, "api_key": key, "headers": {name: "Bearer s3cret"}}
+            before = answer(**asked)
+            assert sent(call(HI, before, HI, **asked), "account")[0][1] == PARTS, (provider, name)
+            others: list[dict[str, str]] = [{name: "Bearer other"}, {}]
+            for headers in others:
+                other = call(HI, before, HI, **{**asked, "headers": headers})
+                assert sent(other, "account")[0][1] is None, (provider, name)
+    # Other headers say nothing, and one may hold the same as the key.
+    before = answer(provider="openai", headers={"x-trace": "1"})
+    assert sent(call(HI, before, HI, provider="openai"), "account")[0][1] == PARTS
+    headers = {"authorization": f"Bearer {KEY}"}
+    assert sent(call(HI, before, HI, provider="openai", api_key="", headers=headers), "account")[0][1] == PARTS
     assert account(call(HI, api_key="")) == ""
 
 
