@@ -149,9 +149,10 @@ def payload(call: Call) -> JSON:
     `max_tokens`: it is 8192 without the option.
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; an object of
     any keys, any value, and models before Claude 4.5, which know no schema, raise `OptionError`.
-    A text that holds blanks alone is left out, as are reasoning that nothing follows and an assistant's empty message;
-    a user's raises `MessagesError`.  An answer that the model is to go on with loses the blanks at its end, and raises
-    `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a `name` raises `MessagesError`.
+    A text that holds blanks alone is left out, as are reasoning that nothing follows, reasoning without a signature if
+    the model is Claude, and an assistant's empty message; a user's raises `MessagesError`.  An answer that the model is
+    to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and later models, which refuse
+    to.  A message with a `name` raises `MessagesError`.
     An option that the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models,
     both together from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in
     `extra` that the model refuses.
@@ -159,7 +160,7 @@ def payload(call: Call) -> JSON:
     of `max_tokens` grows, and which is left out while the model goes on with an answer that began without its thinking.
     `user` becomes `metadata.user_id`, and `cache` a top-level `cache_control`.
     """
-    system, messages = split_system(list(without_blanks(fitted(call, TAKES), call.dropped)))
+    system, messages = split_system(list(without_blanks(fitted(call, TAKES), call)))
     conversation = turns(messages)
     thought = fitting(thinking(call), conversation, call)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
@@ -401,8 +402,8 @@ def tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
 def turn_blocks(parts: Sequence[Any], calls: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the blocks of an answer from the parts of its state.
 
-    Reasoning stands before the object that signs it; the service takes no reasoning without a signature.  A text stands
-    before the object with its citations, and the fields of a tool call name the call by its place.
+    Reasoning stands before the object that signs it.  A text stands before the object with its citations, and the
+    fields of a tool call name the call by its place.
     """
     beside = {part["call"]: part["fields"] for part in parts if isinstance(part, dict) and "fields" in part}
     made, thinking = list[dict[str, Any]](), ""
@@ -446,12 +447,33 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
     return kept  # type: ignore[no-any-return]
 
 
+def with_unsigned_thought(number: int, message: Message, call: Call) -> Message:
+    """Return an answer whose reasoning without a signature is a block of its own; Claude gets no such block.
+
+    Claude refuses it.  Other models that speak this protocol may sign nothing, take reasoning without a
+    signature, and want it back: 400 "The `content[].thinking` in the thinking mode must be passed back to the API." of
+    DeepSeek's, "thinking is enabled but reasoning_content is missing in assistant tool call message" of Kimi's
+    (NousResearch/hermes-agent#16748, #17057, PR#49143 and PR#75779, 2026).
+    """
+    given, state = message["state"], list[Any]()
+    claude = re.fullmatch(CLAUDE, call.model or "") is not None
+    for part, following in zip(given, [*given[1:], None], strict=True):
+        signed = isinstance(following, dict) and following.get("type") == "thinking"
+        if signed or not isinstance(part, dict) or "reasoning" not in part:
+            state.append(part)
+        elif not claude:
+            state += (part, {"type": "thinking"})
+    if len(state) < len(given):
+        call.dropped.append(f"message {number}: reasoning without a signature is left out, which Claude refuses")
+    return {**message, "state": state}
+
+
 def is_thought(part: Any) -> bool:
     """Return whether a part of a state is reasoning, signed, hidden or neither."""
     return isinstance(part, dict) and ("reasoning" in part or part.get("type") in THINKING)
 
 
-def without_blanks(messages: Sequence[Message], dropped: list[str]) -> Iterator[Message]:
+def without_blanks(messages: Sequence[Message], call: Call) -> Iterator[Message]:
     """Yield the messages without text parts that hold blanks alone, and without an assistant's empty messages.
 
     An answer of reasoning alone is empty.
@@ -464,7 +486,9 @@ def without_blanks(messages: Sequence[Message], dropped: list[str]) -> Iterator[
     # The roles of the messages that stay.
     roles = set[str]()
     for number, given in enumerate(messages, 1):
-        message = without_end_of_thought(number, given, dropped) if "state" in given else given
+        message = without_end_of_thought(number, given, call.dropped) if "state" in given else given
+        if "state" in message:
+            message = with_unsigned_thought(number, message, call)
         content = message["content"]
         blank = [part for part in parts(message) if part["type"] == "text" and not part["text"].strip()]
         if any("cache_control" in part for part in blank):

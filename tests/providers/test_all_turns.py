@@ -905,6 +905,32 @@ def test_thinking_that_nothing_follows_is_left_out(blocks: list[Any], back: list
     )
 
 
+@rows("blocks", [
+    [UNSIGNED, text("I")],
+    [UNSIGNED, use(1)],
+    [UNSIGNED, {**UNSIGNED, "thinking": "Again."}, use(1), text("I")],
+    [UNSIGNED, SIGNED, text("I")],
+    [SIGNED, UNSIGNED, text("I")],
+    [UNSIGNED, REDACTED, text("I"), UNSIGNED, use(1)],
+])  # fmt: skip
+def test_thinking_without_a_signature_goes_back_to_other_models_than_claude(blocks: list[Any]) -> None:
+    """400 "The `content[].thinking` in the thinking mode must be passed back to the API." of DeepSeek's (2026)."""
+    # Some servers send an empty signature.
+    empty = [{**one, "signature": ""} if "signature" not in one and one["type"] == "thinking" else one
+             for one in blocks]  # fmt: skip
+    for sent_ in (blocks, empty):
+        turn = turn_of("anthropic", claude(*sent_), "deepseek-v4-pro")
+        payload, dropped = sent("anthropic", answered(turn), "deepseek-v4-pro")
+        assert (turn_in(payload)["content"], dropped) == (blocks, ())
+    # Claude takes signed blocks alone, and the caller is told.
+    turn = turn_of("anthropic", claude(*blocks), "claude-sonnet-4-5")
+    payload, dropped = sent("anthropic", answered(turn), "claude-sonnet-4-5")
+    assert turn_in(payload)["content"] == [
+        one for one in blocks if one["type"] != "thinking" or one.get("signature")
+    ]  # fmt: skip
+    assert dropped == ("message 2: reasoning without a signature is left out, which Claude refuses",)
+
+
 @pytest.mark.parametrize(("blocks", "told"), [([SEARCH, FOUND], 0), ([SIGNED, SEARCH, FOUND], 1)])
 def test_an_answer_to_go_on_with_loses_its_thinking_alone_if_the_model_does_not_think(
     blocks: list[Any], told: int
