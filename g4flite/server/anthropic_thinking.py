@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import Any
 
 from .checks import Refusal, picked
-from .signatures import Bound, Signature, digest
+from .signatures import Bound, Signature, Unsigned, digest
 
 JSON = dict[str, Any]
 
@@ -26,6 +26,12 @@ PREFIX = r"(.*/)?claude-((fable|mythos)-5[.-][12]|(opus|sonnet|haiku)-5[.-]5)(?!
 ACCOUNT = r"(.*/)?claude-(sonnet|haiku)-5[.-]5(?!\d).*"
 # The models that do not think unless they are asked to.
 OFF = r"claude-(\d.*|instant.*|[a-z]+-4(?!\d).*)"
+# The models of other vendors that speak the protocol, sign nothing, and want the thinking of each tool call back; and
+# their words (NousResearch/hermes-agent#16748 and #17057, can1357/oh-my-pi#906, 2026).
+WANTED = {
+    r"(.*/)?deepseek-(reasoner|v4).*": "The `content[].thinking` in the thinking mode must be passed back to the API.",
+    r"(.*/)?kimi-.*": "thinking is enabled but reasoning_content is missing in assistant tool call message at index {}",
+}
 CONTROLS = "thinking-binding-controls-2026-08-01"
 """The beta header with which a request may say what becomes of thinking whose prefix was changed."""
 INVALID = "Invalid `signature` in `{}` block"
@@ -67,8 +73,12 @@ def checked(data: JSON, bound: Bound, *, controls: bool) -> tuple[Bound, list[JS
     Raise `Refusal` 400 for thinking that was changed.  Thinking of another model is left out, and thinking of another
     account, too, if the model looks at it.  All thinking of a conversation may be missing; thinking between others may
     not.  If `controls` are allowed, the request may ask to leave out thinking whose prefix was changed.
+    The models in `WANTED` sign nothing.
     """
     _check_ends(data["messages"])
+    if wanted := next((words for models, words in WANTED.items() if re.fullmatch(models, bound.model)), None):
+        _check_passed_back(data, wanted)
+        return Unsigned(bound.model), []
     if re.fullmatch("claude-.*", bound.model):
         _check_beginning(data)
     drops = _drops(data, controls=controls)
@@ -134,6 +144,15 @@ def _check_beginning(data: JSON) -> None:
                     f"messages.{last}.content.{place}: When thinking is disabled, an `assistant` message in the final "
                     f"position cannot contain `{block['type']}`.",
                 )
+
+
+def _check_passed_back(data: JSON, words: str) -> None:
+    """Raise `Refusal` 400 for a tool call without thinking, unless thinking is off."""
+    off = (data.get("thinking") or {}).get("type") == "disabled"
+    for number, message in enumerate(() if off else data["messages"]):
+        kinds = {block["type"] for block in blocks(message["content"])}
+        if "tool_use" in kinds and "thinking" not in kinds:
+            raise Refusal(400, words.format(number))
 
 
 def _answers(messages: list[JSON]) -> bool:

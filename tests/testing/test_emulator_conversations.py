@@ -185,6 +185,23 @@ def test_another_model_of_the_provider_goes_on_with_the_conversation(name: str, 
     talk.answer_calls(name)
 
 
+@pytest.mark.parametrize("model", ["deepseek-v4-pro", "moonshotai/kimi-k2.5"])
+def test_models_of_other_vendors_get_their_thinking_back_without_a_signature(model: str, talk: Talk) -> None:
+    """400 "The `content[].thinking` in the thinking mode must be passed back to the API." (2026)."""
+    for split in share(SPLITS, talk.driver):
+        talk.start(split)
+        called = talk.ask("anthropic", user("What time is it?"), model=model)
+        assert "signature" not in json.dumps(called.message)
+        streams = [talk.answer_calls("anthropic", model=model), talk.ask("anthropic", user("And now?"), model=model)]
+        assert [stream.dropped for stream in streams] == [()] * 2
+        del talk.messages[1]["state"]
+        with pytest.raises(g4flite.StatusError, match="must be passed back|at index 1"):
+            talk.answer_calls("anthropic", model=model)
+        # Its model does not think then.
+        del talk.messages[-2:]
+        talk.answer_calls("anthropic", model=model, extra={"thinking": {"type": "disabled"}})
+
+
 @pytest.mark.parametrize("name", ["anthropic", "openai-responses"])
 def test_another_account_goes_on_with_the_conversation(name: str, talk: Talk) -> None:
     talk.start()
