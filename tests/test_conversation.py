@@ -5,9 +5,11 @@ assert say(driver, chat, "A coat?") == "It is snow in Oslo."        # in `for` o
 """
 
 import asyncio
+import gc
 import json
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
@@ -721,6 +723,33 @@ def test_break_leaves_an_async_loop_without_a_block(server: Emulator) -> None:
             assert len(chat.messages) == 2
 
     Driver("asyncio").run(main)
+
+
+@pytest.mark.parametrize("name", ["asyncio", "trio"])
+def test_an_answer_is_freed_as_soon_as_its_block_is_left(name: str, server: Emulator) -> None:
+    """The block keeps the loop, which keeps the answer: a circle that would last until a garbage collection."""
+    server.reply = lambda _: "One two three"
+    freed: list[str] = []
+
+    async def leave(chat: Any, *, early: bool) -> None:
+        async with chat.say("Count.") as answer:
+            weakref.finalize(answer, freed.append, "answer")
+            async for _ in answer:
+                if early:
+                    break
+
+    async def main() -> None:
+        async with conversation(server) as chat:
+            for early in (True, False):
+                await leave(chat, early=early)
+
+    gc.collect()
+    gc.disable()
+    try:
+        Driver(name).run(main)
+        assert freed == ["answer"] * 2
+    finally:
+        gc.enable()
 
 
 def test_what_a_loop_runs_is_an_iterator(driver: Driver, server: Emulator) -> None:
