@@ -31,7 +31,8 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     call whose id the service would refuse, or that another call has already, gets another id, together with its result.
     The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
     `call.dropped`, and so is the mark of a failed tool's result.  If the service takes the arguments of a tool call as
-    an object and they are none, the call goes out with `{}`, which is told as well: its result says what was wrong.
+    an object and they are not a JSON object, the call goes out with `{}`, which is told as well: its result says what
+    was wrong.
     If the service takes images of a user's alone, those in the results of tools go out in a user's message behind them.
     Raises `MessagesError` for a key, a kind of media, a tool's name or a place of a system message that the service
     does not take, for a tool call without its result, and for a result without its call.

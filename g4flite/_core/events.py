@@ -68,9 +68,10 @@ class ToolCall(NamedTuple):
 
     @property
     def parsed(self) -> dict[str, Any]:
-        """The arguments as an object.  Raises `MalformedReplyError`, which names the call, if they are none.
+        """The arguments as an object.
 
-        NaN and infinities are no JSON, and no service would take them back.
+        Raises `MalformedReplyError`, which names the call, if the arguments are not a JSON object.  NaN and infinities
+        are no JSON, and no service would take them back.
         """
         try:
             value = loads_strictly(self.arguments)

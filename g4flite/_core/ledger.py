@@ -160,7 +160,7 @@ class Ledger:
 
 
 def _price(name: str, price: Any) -> Price:
-    """Return a price.  Raises `OptionError` if it is none."""
+    """Return a price.  Raises `OptionError` for a value that is not a price."""
     try:
         made = Price(*price)
     except TypeError:

@@ -360,7 +360,7 @@ def build(call: Call) -> Request:
 
 
 def _body(payload: object) -> bytes:
-    """Return the payload as JSON; raises an error of Python's own if it is none.
+    """Return the payload as JSON.  Raises what `json.dumps` raises for a value that JSON cannot hold.
 
     The arguments of a tool call may hold numbers beyond Python's, and halves of surrogate pairs, which only an escape
     can carry.

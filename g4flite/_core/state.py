@@ -87,7 +87,7 @@ def with_states(call: Question, takes: Takes) -> Sequence[Message]:
                 why = _changed(call, first, number, state.get("prefix"), digest)
             if not why:
                 first, kept["state"] = number + 1, state["parts"]
-                # Where reasoning goes back in the content, there is no place for such a field.
+                # If reasoning goes back in the content, there is no place for `extra_content`.
                 if state.get("model") != call.model and takes.reasoning != "content":
                     kept["state"] = list(_of_any_model(number, state, call.dropped))
             elif takes.state or not _is_reasoning(state, now):

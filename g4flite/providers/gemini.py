@@ -271,7 +271,7 @@ def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
 # `inlineData`, `executableCode`, `codeExecutionResult`, `fileData`, `toolCall`, `toolResponse`.
 KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "videoMetadata", "partMetadata",
                    "mediaResolution"))  # fmt: skip
-# The finish reason that is none, unless no other comes.
+# This finish reason says nothing.  It counts only if no other one comes.
 UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 # The finish reason of an answer that is longer than one reply may be, and the field with which the service goes on: the
 # last that came.  It may come in early chunks, too (google-genai 3.6.1).
@@ -312,7 +312,7 @@ class GeminiReader:
         # What the service says about its finish reason, and its token to go on with the answer.
         self._said: object = None
         self._token: object = None
-        # Whether content came; and whether a finish reason came that is none.
+        # Whether content came; and whether `UNSPECIFIED` came as the finish reason.
         self._come = self._unspecified = False
         self.done = False
 

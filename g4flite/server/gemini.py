@@ -157,7 +157,7 @@ def _shape(post: Post, data: dict[str, Any]) -> Turn:
 
 
 def _check_signatures(contents: list[dict[str, Any]], model: str) -> None:
-    """Raise `Refusal` 400 for a signature that is none of this model, and for a tool call without one.
+    """Raise `Refusal` 400 for a signature that is not of this model, and for a tool call without one.
 
     A call needs one from Gemini 3 on if it is the first of its content and the content is one of the current turn: of
     those behind the last content in which the user says something.  The signature of a call belongs to its name and

@@ -35,7 +35,7 @@ def missing(name: str, position: int) -> Refusal:
 
 
 def check(mark: str, model: str, content: Any = None) -> None:
-    """Raise `Refusal` 400 for a signature that is none of this model, or of other content; None stands for any."""
+    """Raise `Refusal` 400 for a signature that is not of this model and this content; None stands for any content."""
     if is_unchecked(mark):
         return
     found = Signature.read("gemini", mark)

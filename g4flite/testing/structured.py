@@ -16,7 +16,7 @@ from .tool_calls import value_of
 def structured(options: Mapping[str, Any]) -> str | None:
     """Return JSON that fits the `response_format` of a request, None if the request wants text.
 
-    Without a schema it is `{}`.  Raise `Refusal` 400 for a schema that is none.
+    Without a schema it is `{}`.  Raise `Refusal` 400 for a value that is not a schema.
     """
     form = options.get("response_format") or {}
     if form.get("type") not in ("json_schema", "json_object"):

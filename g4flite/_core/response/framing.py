@@ -347,7 +347,7 @@ def _is_error(value: Any) -> bool:
 
 
 def _name_of(element: bytes) -> str:
-    """Return the name of an object that stands alone: `error`, or "" if it is none."""
+    """Return the name of an object that stands alone: `error`, or "" if it reports no error."""
     with suppress(ValueError, RecursionError):
         return "error" if _is_error(loads(element.decode("utf-8", "replace"))) else ""
     return ""

@@ -159,7 +159,7 @@ def files_of(out: Path) -> tuple[Path, Path, Path]:
 
 
 def parsed(text: str | bytes) -> Any:
-    """Return the value of a text that is JSON, None if it is none."""
+    """Return the value of a JSON text, or None if the text is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
