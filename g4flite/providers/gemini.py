@@ -245,15 +245,16 @@ def function_call(call: Mapping[str, Any]) -> dict[str, Any]:
 def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
     """Yield the parts of an answer from those of its state.
 
-    A signature goes back in the part that it came with; two parts of which one is signed are never joined
-    (ai.google.dev, thought-signatures).  Reasoning without a signature is not wanted back.
+    A signature, and what else stood beside a text or a call, goes back in the part that it came with; two parts of
+    which one is signed are never joined (ai.google.dev, thought-signatures).  Reasoning without a signature is not
+    wanted back.
     """
     before: dict[str, Any] = {}
     for part in message["state"]:
         if is_token(part):
             continue
-        if isinstance(part, dict) and part.keys() == {"thoughtSignature"}:
-            before |= part
+        if isinstance(part, dict) and part.keys() <= {"thoughtSignature", BESIDE}:
+            before |= part.get(BESIDE, part)
             continue
         if before and (not before.get("thought") or "thoughtSignature" in before):
             yield before
@@ -271,6 +272,8 @@ def turn_parts(message: Message) -> Iterator[dict[str, Any]]:
 # `inlineData`, `executableCode`, `codeExecutionResult`, `fileData`, `toolCall`, `toolResponse`.
 KNOWN = frozenset(("text", "thought", "thoughtSignature", "functionCall", "videoMetadata", "partMetadata",
                    "mediaResolution"))  # fmt: skip
+# The fields that are read of a part with a text or a call, and the field of a state that holds the others.
+SAID, BESIDE = frozenset(("text", "thought", "functionCall")), "beside"
 # This finish reason says nothing.  It counts only if no other one comes.
 UNSPECIFIED = "FINISH_REASON_UNSPECIFIED"
 # The finish reason of an answer that is longer than one reply may be, and the field with which the service goes on: the
@@ -384,18 +387,20 @@ class GeminiReader:
             return
         elif call:
             yield from self._calls.once(call.get("name"), call.get("args"), call.get("id"))
-        text, signature = part.get("text"), part.get("thoughtSignature")
+        text, signature, known = part.get("text"), part.get("thoughtSignature"), KNOWN.issuperset(part)
         if text:
             # What stands before a signed text has no part in its signature, and a text behind a call is one of its own.
-            if signature or self._calls.count > self._called:
+            if signature or self._calls.count > self._called or not known:
                 self._called = self._calls.count
                 yield TurnState(None)
             yield from reasoning_of(text) if part.get("thought") else (text_or_error(text),)
-        if not KNOWN.issuperset(part):
+        if not known:
             for key, value in part.items():
                 if key not in KNOWN and value is not None:
                     yield Native(key, value) if part.get("thought") else other(key, value)
-            yield TurnState(part)
+            # The text or the call has its place in the turn already.
+            beside = {key: value for key, value in part.items() if key not in SAID}
+            yield TurnState({BESIDE: beside} if text or call else part)
         elif signature:
             yield TurnState({"thoughtSignature": signature} if text or call else part)
 

@@ -821,6 +821,14 @@ def test_each_block_of_anthropic_s_goes_back_as_it_came(content: list[Any]) -> N
         ([called(1), {"text": "A"}, {"text": "b"}, called(2), {"text": "C"}],
          [called(1), {"text": "Ab"}, called(2), {"text": "C"}]),
         ([called(1), {"text": "Look.", "thought": True}, {"text": "A"}], [called(1), {"text": "A"}]),
+        # What nobody has described yet stands beside the text or the call, which goes back once.
+        ([{"text": "I lo"}, {"text": "ok", "new": {"a": 1}}, {"text": "."}, called(1, new=[1], thoughtSignature="x"),
+          called(2, new="b"), {"text": "So.", "new": 2, "thoughtSignature": "y"}],
+         [{"text": "I lo"}, {"text": "ok", "new": {"a": 1}}, {"text": "."}, called(1, new=[1], thoughtSignature="x"),
+          called(2, new="b"), {"text": "So.", "new": 2, "thoughtSignature": "y"}]),
+        ([{"text": "Look.", "thought": True, "new": 1}, {"text": "Hm.", "thought": True, "new": 1,
+          "thoughtSignature": "x"}, {"new": 1}, {"text": "A"}],
+         [{"text": "Hm.", "thought": True, "new": 1, "thoughtSignature": "x"}, {"new": 1}, {"text": "A"}]),
     ],
 )  # fmt: skip
 def test_the_parts_of_gemini_s_go_back_in_their_order(parts: list[Any], back: list[Any]) -> None:
