@@ -115,6 +115,10 @@ KEYWORDS = frozenset((
 FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 # The keywords of which a schema needs one, and those that say nothing of the answer.
 TYPED, IDLE = frozenset(("type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref")), ("$schema", "$comment")
+# The models of other vendors that refuse tool calls without thinking, and the thinking that they take for calls which
+# another model has made (lobehub/lobehub#16294, 2026).
+REASONED = r"(.*/)?(deepseek-(reasoner|v4)|kimi-).*"
+PLACEHOLDER = {"type": "thinking", "thinking": " "}
 # 400 "This model does not support assistant message prefill. The conversation must end with a user message."
 NO_PREFILL = FROM_4_6
 # Models that check whether something before their thinking was changed: 400 "The block is bound to a different
@@ -150,9 +154,10 @@ def payload(call: Call) -> JSON:
     A JSON Schema goes out with its objects closed, and with limits such as `minimum` in its descriptions; an object of
     any keys, any value, and models before Claude 4.5, which know no schema, raise `OptionError`.
     A text that holds blanks alone is left out, as are reasoning that nothing follows, reasoning without a signature if
-    the model is Claude, and an assistant's empty message; a user's raises `MessagesError`.  An answer that the model is
-    to go on with loses the blanks at its end, and raises `MessagesError` for Claude 4.6 and later models, which refuse
-    to.  A message with a `name` raises `MessagesError`.
+    the model is Claude, and an assistant's empty message; a user's raises `MessagesError`.  For DeepSeek's and Kimi's
+    models, blank thinking stands before tool calls that have none.  An answer that the model is to go on with loses the
+    blanks at its end, and raises `MessagesError` for Claude 4.6 and later models, which refuse to.  A message with a
+    `name` raises `MessagesError`.
     An option that the model refuses raises `OptionError`: `temperature` and `top_p` for Claude 4.7 and later models,
     both together from 4.1 on, a `tool_choice` that demands a tool of a model that thinks, and a type of `thinking` in
     `extra` that the model refuses.
@@ -162,6 +167,8 @@ def payload(call: Call) -> JSON:
     """
     system, messages = split_system(list(without_blanks(fitted(call, TAKES), call)))
     conversation = turns(messages)
+    if re.fullmatch(REASONED, call.model or ""):
+        add_thinking_to_calls(conversation)
     thought = fitting(thinking(call), conversation, call)
     check_refused(call.model, call.options, call.extra, call.messages, TAKES, thought.get("thinking"))
     last = messages[-1]
@@ -279,6 +286,14 @@ def goes_on_without_thinking(conversation: Sequence[Mapping[str, Any]]) -> bool:
             if not answers_tools:
                 begun.clear()
     return bool(begun) and not any(begun)
+
+
+def add_thinking_to_calls(conversation: Sequence[Mapping[str, Any]]) -> None:
+    """Put thinking that says nothing before the tool calls of each turn that has no thinking."""
+    for turn in conversation:
+        kinds = {block["type"] for block in turn["content"]} if isinstance(turn["content"], list) else set()
+        if "tool_use" in kinds and kinds.isdisjoint(THINKING):
+            turn["content"].insert(0, PLACEHOLDER)
 
 
 def is_paused(message: Message) -> bool:

@@ -194,12 +194,24 @@ def test_models_of_other_vendors_get_their_thinking_back_without_a_signature(mod
         assert "signature" not in json.dumps(called.message)
         streams = [talk.answer_calls("anthropic", model=model), talk.ask("anthropic", user("And now?"), model=model)]
         assert [stream.dropped for stream in streams] == [()] * 2
-        del talk.messages[1]["state"]
-        with pytest.raises(g4flite.StatusError, match="must be passed back|at index 1"):
-            talk.answer_calls("anthropic", model=model)
-        # Its model does not think then.
-        del talk.messages[-2:]
-        talk.answer_calls("anthropic", model=model, extra={"thinking": {"type": "disabled"}})
+
+
+@pytest.mark.parametrize("model", ["deepseek-v4-pro", "moonshotai/kimi-k2.5"])
+def test_models_of_other_vendors_get_blank_thinking_for_the_calls_of_another_model(model: str, talk: Talk) -> None:
+    for first in share(["openai", "anthropic"], talk.driver):
+        talk.start()
+        talk.ask(first, user("What time is it?"))
+        assert len(talk.answer_calls("anthropic", model=model).dropped) == (first == "anthropic")
+        body = json.loads(talk.emulator.exchanges[-1].body)
+        kinds = [block["type"] for block in body["messages"][1]["content"]]
+        assert kinds == ["thinking", "text", "tool_use", "tool_use"]
+        # The service refuses the calls without it, unless the model does not think.
+        del body["messages"][1]["content"][0]
+        headers = talk.emulator.exchanges[-1].headers
+        for kind, status in (("enabled", 400), ("disabled", 200)):
+            wanted = {**body, "thinking": {"type": kind, "budget_tokens": 1024}}
+            exchange = Exchange(method="POST", path="/v1/messages", headers=headers, body=json.dumps(wanted).encode())
+            assert decide(exchange, talk.emulator.policy(), None).status == status
 
 
 @pytest.mark.parametrize("name", ["anthropic", "openai-responses"])
