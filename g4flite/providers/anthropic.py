@@ -449,7 +449,7 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
     NousResearch/hermes-agent#13010).
     """
     state = [part for part in message["state"] if part != PAUSED]
-    while state and (not state[-1].strip() if isinstance(state[-1], str) else is_thought(state[-1])):
+    while state and (is_thought(state[-1]) or makes_no_block(state)):
         state.pop()
     if any(map(is_thought, message["state"][len(state) :])):
         dropped.append(
@@ -460,6 +460,14 @@ def without_end_of_thought(number: int, message: Message, dropped: list[str]) ->
     if not state:
         del kept["state"]
     return kept  # type: ignore[no-any-return]
+
+
+def makes_no_block(state: Sequence[Any]) -> bool:
+    """Return whether the last part of a state is a text of blanks, or the citations of such a text."""
+    *before, last = state
+    if is_cited(last):
+        last = before[-1] if before and isinstance(before[-1], str) else ""
+    return isinstance(last, str) and not last.strip()
 
 
 def with_unsigned_thought(number: int, message: Message, call: Call) -> Message:

@@ -887,6 +887,7 @@ def claude(*blocks: dict[str, Any]) -> bytes:
 
 
 UNSIGNED = {"type": "thinking", "thinking": "Look."}
+QUOTE = {"type": "char_location", "cited_text": "9"}
 
 
 @pytest.mark.parametrize(
@@ -900,6 +901,13 @@ UNSIGNED = {"type": "thinking", "thinking": "Look."}
         # Each text is a block of its own, and the service takes none of blanks.
         ([SIGNED, text("I"), text(" "), SIGNED, text("\n")], [SIGNED, text("I")]),
         ([SIGNED, SEARCH, REDACTED], [SIGNED, SEARCH]),
+        # Nor does it take a text of blanks for its citations' sake.
+        ([text("I"), SIGNED, {**text(" "), "citations": [QUOTE]}], [text("I")]),
+        ([SIGNED, {**text(""), "citations": [QUOTE]}], []),
+        (
+            [SIGNED, {**text("I"), "citations": [QUOTE]}, SIGNED, {**text(""), "citations": [QUOTE]}, SIGNED],
+            [SIGNED, {**text("I"), "citations": [QUOTE]}],
+        ),
     ],
 )
 def test_thinking_that_nothing_follows_is_left_out(blocks: list[Any], back: list[Any]) -> None:
