@@ -292,7 +292,7 @@ def add_thinking_to_calls(conversation: Sequence[Mapping[str, Any]]) -> None:
     """Put thinking that says nothing before the tool calls of each turn that has no thinking."""
     for turn in conversation:
         kinds = {block["type"] for block in turn["content"]} if isinstance(turn["content"], list) else set()
-        if "tool_use" in kinds and kinds.isdisjoint(THINKING):
+        if "tool_use" in kinds and "thinking" not in kinds:
             turn["content"].insert(0, PLACEHOLDER)
 
 

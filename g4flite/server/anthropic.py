@@ -76,7 +76,7 @@ from .pieces import (
 )
 from .protocol import Post, Protocol, Reply, Turn
 from .refusals import ANTHROPIC_PAIRS, anthropic
-from .signatures import Bound
+from .signatures import Bound, Unsigned
 
 # Status, type and message of each kind of error.
 FAULTS = {
@@ -301,7 +301,7 @@ def _events(turn: Turn, pieces: Iterator[Piece]) -> Iterator[dict[str, Any]]:
     signer, said = Signer(turn.bound), list[str]()
     # How many tool calls have begun whose pieces come one by one.
     calls = 0
-    for piece in with_ids(turn, translate_finish(pieces, REASONS, hidden=True)):
+    for piece in with_ids(turn, translate_finish(pieces, REASONS, hidden=hides(turn))):
         if isinstance(piece, Usage):
             usage = piece
             continue
@@ -366,6 +366,11 @@ Sent: TypeAlias = (
 )  # fmt: skip
 
 
+def hides(turn: Turn) -> bool:
+    """Return whether a reply says that there is reasoning which is not shown: a block that is a signature alone."""
+    return not isinstance(turn.bound, Unsigned)
+
+
 def with_ids(turn: Turn, pieces: Iterator[Piece]) -> Iterator[Sent]:
     """Yield the pieces with an id for each call of a tool of the service, and for its result.
 
@@ -408,7 +413,7 @@ def _input_of(call: ToolCall | ServerToolCall) -> Any:
 
 def whole(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     """Return the whole reply."""
-    said = collect(with_ids(turn, translate_finish(pieces, REASONS, hidden=True)))
+    said = collect(with_ids(turn, translate_finish(pieces, REASONS, hidden=hides(turn))))
     if isinstance(said.end, Problem):
         return _fault(said.end.kind)
     signer = Signer(turn.bound)
