@@ -110,7 +110,10 @@ GITHUB_TAKES = replace(
 )
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
-VLLM_TAKES = replace(EVERYTHING, late_system=False)
+# 400 "Unsupported chat content part type: 'file'" (langchain-ai/openwiki#171, vllm-project/vllm PR#57774, 2026).
+VLLM_TAKES = replace(EVERYTHING, late_system=False, media=(*IMAGES, "audio.data"))
+# README of llama.cpp's server (2026).
+LLAMACPP_TAKES = replace(EVERYTHING, media=(*IMAGES, "audio.data"))
 # 400 "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s)."
 # (perplexityai/api-discussion#265, edenai/edenai-apis#144, 2024-2025).
 PERPLEXITY_TAKES = replace(TAKES, late_system=False)
@@ -325,7 +328,7 @@ def perplexity_payload(call: Call) -> JSON:
 def vllm_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one; a system message behind another message raises
+    Several system messages at the beginning become one; a system message behind another message and a file raise
     `MessagesError`.  All optional keys go out.  `reasoning_effort` goes out beside `enable_thinking`, the switch of
     the chat template.  `include_usage` asks for the token counts.
     """
@@ -387,9 +390,9 @@ def own_payload(call: Call) -> JSON:
 def llamacpp_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  All optional keys go out.  `reasoning_effort` goes out beside
-    `enable_thinking`, the switch of the chat template, and raises `OptionError` if the last message is the
-    assistant's.  `include_usage` asks for the token counts.
+    Several system messages at the beginning become one.  All optional keys go out.  A file raises `MessagesError`.
+    `reasoning_effort` goes out beside `enable_thinking`, the switch of the chat template, and raises `OptionError` if
+    the last message is the assistant's.  `include_usage` asks for the token counts.
     """
     if call.messages[-1]["role"] == "assistant" and call.options.get("reasoning_effort") not in (None, "none", 0):
         # 400 "Assistant response prefill is incompatible with enable_thinking."
@@ -397,7 +400,7 @@ def llamacpp_payload(call: Call) -> JSON:
             "reasoning_effort= is refused if the last message is the assistant's; leave it out, pass 'none', or add a "
             "user's message"
         )
-    return {**dialect(call, EVERYTHING, template_effort), **USAGE}
+    return {**dialect(call, LLAMACPP_TAKES, template_effort), **USAGE}
 
 
 def xai_payload(call: Call) -> JSON:

@@ -64,11 +64,13 @@ FORMS: dict[str, dict[str, Any]] = {
         "audio.data": {"inlineData": {"mimeType": "audio/wav", "data": b64(WAV)}}},
     "ollama": {"image.data": b64(PNG)},
     "cohere": CHAT,
-    **{name: {**CHAT, **FILES, **SAID} for name in ("llamacpp", "vllm", "lmstudio", "openai-compatible")},
+    **{name: {**CHAT, **SAID} for name in ("llamacpp", "vllm")},
+    **{name: {**CHAT, **FILES, **SAID} for name in ("lmstudio", "openai-compatible")},
     **{name: {} for name in ("cromicle", "free2gpt", "gprochat", "flowgpt")},
 }  # fmt: skip
 # The emulator's dialects that know the parts of a provider.
-DIALECTS = {"azure-openai": "azure", "openrouter": "openrouter", "mistral": "mistral"}
+DIALECTS = {"azure-openai": "azure", "openrouter": "openrouter", "mistral": "mistral", "vllm": "vllm",
+            "llamacpp": "llamacpp"}  # fmt: skip
 
 
 def messages(*parts: dict[str, Any]) -> list[Any]:
@@ -112,7 +114,7 @@ def test_a_part_goes_out_in_the_service_s_form_or_is_refused_by_its_kind(name: s
 
 @pytest.mark.parametrize(
     "name",
-    [name for name in FORMS if FORMS[name] and name not in ("vllm", "llamacpp", "lmstudio", "openai-compatible")],
+    [name for name in FORMS if FORMS[name] and name not in ("lmstudio", "openai-compatible")],
 )
 def test_the_emulator_takes_the_same(name: str, driver: Driver, server: Emulator) -> None:
     server.script = g4flite.testing.Script(dialect=DIALECTS.get(name))
