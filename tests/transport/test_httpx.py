@@ -8,10 +8,14 @@ import zlib
 from typing import Any
 
 import anyio
+import httpx
 import httpx2
 import pytest
 
 import g4flite
+from g4flite._core.provider import Request
+from g4flite._core.transport.clients import Connection, make_client
+from g4flite._core.transport.httpx import Own, built
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
@@ -134,3 +138,41 @@ def test_a_client_made_here_sends_the_same_headers_as_one_of_the_caller_s(driver
     ours, given = ([(name.lower(), value) for name, value in exchange.headers] for exchange in server.exchanges)
     assert sorted(ours) == sorted(given)
     assert ("x-a", "1") in ours
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"content-type": "application/json", "authorization": "Bearer k"},
+        {"accept": "text/event-stream", "user-agent": "mine", "x-own": "1"},
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"hello"])
+@pytest.mark.parametrize("url", ["http://acme.test/chat?a=b", "https://bücher.test:444/"])
+def test_the_request_of_an_own_client_is_the_one_that_httpx_would_make(
+    headers: dict[str, str], body: bytes, url: str
+) -> None:
+    with make_client(httpx.Client, Connection("http://acme.test", None, None)) as client:
+        passed = {"timeout": {"read": 1.0}}
+        wanted = Request(url, headers, body)
+        theirs = client.build_request(wanted.method, url, headers=headers, content=body, extensions=passed)
+        theirs.headers["accept-encoding"] = "gzip, deflate"
+        made = built(client, wanted, passed, Own())
+        assert sorted(made.headers.multi_items()) == sorted(theirs.headers.multi_items())
+        assert (made.method, made.url, made.content, made.extensions) == (
+            theirs.method, theirs.url, theirs.content, theirs.extensions
+        )  # fmt: skip
+        assert b"".join(made.stream) == body  # type: ignore[arg-type]
+
+
+def test_a_source_parses_a_url_anew_once_it_is_another() -> None:
+    own = Own()
+    first = own.url("http://acme.test/a")
+    assert own.url("http://acme.test/a") is first
+    assert [str(own.url(url)) for url in ("http://acme.test/b", "http://acme.test/a")] == [
+        "http://acme.test/b", "http://acme.test/a"
+    ]  # fmt: skip
+    for _ in range(2):
+        with pytest.raises(UnicodeError):
+            own.url("http://xn--zzzz--.test/")

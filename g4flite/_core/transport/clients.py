@@ -24,10 +24,11 @@ from ..errors import OptionError, StreamClosedError, UsageError
 from ..loops import loop_runs
 from ..provider import Request
 from ..proxies import NamedProxy, environment_proxy, names_proxies
+from ..response.reply import limit_offer
 from ..timers import Timers
 from ..urls import check_proxy
 from .deadlines import NO_HTTP2
-from .httpx import Response, asend, head_of, idle_connections, pool_of, send, told, transports
+from .httpx import Own, Response, asend, head_of, idle_connections, pool_of, send, told, transports
 from .network_errors import (
     error_of_request,
     failures,
@@ -75,7 +76,7 @@ def _send(source: Union["OneShot", "Given", "Pool"], wanted: Request, timers: Ti
     client = source.client()
     while True:
         try:
-            return send(client, wanted, timers, own=source.is_own)
+            return send(client, wanted, timers, own=source.own)
         except failures(timers) as error:
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), told(response), response)
@@ -99,7 +100,7 @@ async def _asend(source: Union["OneShot", "Given", "Pool"], wanted: Request, tim
     client = source.async_client()
     while True:
         try:
-            return await asend(client, wanted, timers, own=source.is_own)
+            return await asend(client, wanted, timers, own=source.own)
         except failures(timers) as error:
             if (response := refused_response(error, wanted.url)) is not None:
                 return Response(head_of(response), told(response), response)
@@ -141,11 +142,10 @@ def is_stale(error: Exception, timers: Timers) -> bool:
 class OneShot:
     """A client for one stream, which is made with the first request and closed when the stream ends."""
 
-    is_own = True
     send, asend = _send, _asend
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._connection, self.own = connection, Own()
         self._client: httpx.Client | None = None
         self._async_client: httpx.AsyncClient | None = None
         self.proxy = connection.proxy_for
@@ -176,7 +176,7 @@ class OneShot:
 class Given:
     """The caller's own client, which only the caller closes."""
 
-    is_own = False
+    own = None
     send, asend = _send, _asend
 
     def __init__(self, client: object, base_url: str) -> None:
@@ -238,10 +238,8 @@ class Pool:
     `Client` if nobody closes it.
     """
 
-    is_own = True
-
     def __init__(self, connection: Connection, name: str) -> None:
-        self._connection, self._name = connection, name
+        self._connection, self._name, self.own = connection, name, Own()
         self.proxy = connection.proxy_for
         self._client: httpx.Client | None = None
         # For each event loop its client, None once the client is retired, and the generators that close this client and
@@ -466,6 +464,7 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
         proxy = None if chosen is None else httpx.Proxy(chosen, ssl_context=own)
         # If no variable says anything of proxies, httpx asks the system's settings on macOS and Windows.
         client = kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
+        limit_offer(client.headers)
         if isinstance(client, httpx.Client):
             use_safe_locks(client)
         elif "asyncio" in sys.modules:

@@ -107,25 +107,53 @@ def told(response: httpx.Response) -> Pieces:
     return Pieces(*[response.content] if response.is_stream_consumed else [])
 
 
-def built(client: Any, wanted: Request, passed: dict[str, Any], own: bool) -> httpx.Request:
+class Own:
+    """The clients of a source that are made here; remembers the URL of the last request.
+
+    Nearly all requests of a source have the same URL, and httpx takes as long to parse a URL as for a third of a
+    request.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[str, httpx.URL] | None = None
+
+    def url(self, text: str) -> httpx.URL:
+        """Return the URL of a request.  Any thread may ask.
+
+        Raises `httpx.InvalidURL`, or `UnicodeError` for a host that is no name of IDNA.
+        """
+        last = self._last
+        if last is None or last[0] != text:
+            last = text, httpx.URL(text)
+            # httpx looks at the name only now.
+            _ = last[1].host
+            self._last = last
+        return last[1]
+
+
+def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None) -> httpx.Request:
     """Return the request of httpx, with the client's own headers and cookies, and with these extensions.
 
-    An `own` client, one that was made here, has no base URL, and no cookies before a service has set some.
+    An `own` client has no base URL, and no cookies before a service has set some.  Its accept-encoding is limited.
     """
-    if own and not client.cookies.jar:
-        home = sys.modules[type(client).__module__.partition(".")[0]]
-        # A dict takes a third of the time of httpx's `Headers`.
-        headers = {**dict(client.headers.items()), **wanted.headers}
-        limit_offer(headers)
-        made: httpx.Request = home.Request(
-            wanted.method, wanted.url, headers=headers, content=wanted.body, extensions=passed
+    if own is None or client.cookies.jar or not wanted.body:
+        request: httpx.Request = client.build_request(
+            wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
         )
-        return made
-    request: httpx.Request = client.build_request(
-        wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
+        limit_offer(request.headers)
+        return request
+    url = own.url(wanted.url)
+    # What httpx would add, in its order; no request has a header of its own that httpx computes.  With `content=`,
+    # httpx would make its `Headers` three times, and read them.
+    headers: list[Any] = [(b"Host", url.netloc)]
+    headers += [pair for pair in client.headers.raw if pair[0].lower().decode() not in wanted.headers]
+    headers += [*wanted.headers.items(), (b"Content-Length", b"%d" % len(wanted.body))]
+    made = httpx.Request(
+        wanted.method, url, headers=headers, stream=httpx.ByteStream(wanted.body), extensions=passed
     )
-    limit_offer(request.headers)
-    return request
+    # The body is known, to a transport that is not httpx's own.
+    made.read()
+    return made
 
 
 def note(request: httpx.Request, timers: Timers) -> None:
@@ -141,7 +169,7 @@ def answered(client: Any, response: httpx.Response, request: httpx.Request) -> h
     return response
 
 
-def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: bool) -> Response:
+def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: Own | None) -> Response:
     """Send a request, and return the response, its body unread.  Raises httpx's exceptions and the timers' errors.
 
     An `own` client, one that was made here, has neither hooks nor a login, and follows no redirects, so that its
@@ -154,7 +182,7 @@ def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: bool) ->
     interruptible(pool_of(through), timers)
     if not has_sockets(through[0]):
         begin(timers)
-    if own:
+    if own is not None:
         raw = answered(client, through[0].handle_request(request), request)
     else:
         raw = client.send(request, stream=True, follow_redirects=False)
@@ -165,7 +193,7 @@ def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: bool) ->
     return Response(head_of(raw), body if attached(raw, timers) else timed(body, timers), raw)
 
 
-async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, own: bool) -> Response:
+async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, own: Own | None) -> Response:
     """Do the same as `send`, in async."""
     passed = extensions(timers, awatch)
     request = built(client, wanted, passed, own)
@@ -175,7 +203,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, o
     through = transports(client, request.url)
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
-        if own:
+        if own is not None:
             raw = answered(client, await through[0].handle_async_request(request), request)
         else:
             raw = await client.send(request, stream=True, follow_redirects=False)
@@ -199,9 +227,13 @@ def has_sockets(transport: object) -> bool:
 
 def transports(client: Any, url: str | httpx.URL) -> list[Any]:
     """Return the transport over which the client sends to this URL, and those that it keeps as attributes and wraps."""
-    kinds = httpx_classes("BaseTransport", "AsyncBaseTransport")
     # The class is httpx's or httpx2's.
-    found = [client._transport_for_url(client.base_url.__class__(url))]
+    kind = type(client.base_url)
+    found = [client._transport_for_url(url if isinstance(url, kind) else kind(url))]
+    # Most transports are httpx's own, which have a pool and nothing to wrap.
+    if has_sockets(found[0]):
+        return found
+    kinds = httpx_classes("BaseTransport", "AsyncBaseTransport")
     # The list grows in the loop.
     for transport in found:
         held = getattr(transport, "__dict__", {}).values()
