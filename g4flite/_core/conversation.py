@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .state import Question
 
 SYSTEM = ("system", "developer")
+# The keys of a message that is nothing but its content.
+PLAIN = frozenset(("role", "content"))
 # The text of a tool's result that is nothing but images, if these go out in another message.
 SHOWN_BEHIND = "The user's message shows what it has returned."
 
@@ -114,6 +116,9 @@ def _check_system(messages: Sequence[Message]) -> None:
 def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, str], dropped: list[str]) -> Message:
     """Return one message; `functions` has the name of each tool call's function by the call's id."""
     fit, tool = message.copy(), message["role"] == "tool"
+    # Most messages are a text alone, of which no service refuses anything.
+    if fit.keys() == PLAIN and isinstance(fit["content"], str) and fit["role"] != "developer":
+        return fit
     if "is_error" in fit and "tool.is_error" not in takes.keys:
         del fit["is_error"]
         dropped.append(f"message {number}: the mark of an error is left out, which this service does not take")
@@ -154,6 +159,8 @@ def _with_images_behind(messages: Sequence[Message], functions: Mapping[str, str
     OpenAI and many others take text alone there: 400 "Content blocks are expected to be either text or image_url type."
     Each image stands behind a text that says whose it is (as in pydantic-ai's cassettes of multimodal results, 2026).
     """
+    if all(isinstance(message["content"], str) for message in messages):
+        return [*messages]
     result, images = list[Message](), list[dict[str, Any]]()
 
     def behind(*more: dict[str, Any]) -> Message:
@@ -240,6 +247,8 @@ def _with_ids(messages: Sequence[Message], pattern: str) -> list[Message]:
     The new id depends on the old one alone (and on whether that came before), so that a conversation that grows keeps
     its ids, and with them the service's cache.
     """
+    if all(message.keys() == PLAIN for message in messages):
+        return [*messages]
     fits, used, result = re.compile(pattern, re.DOTALL).fullmatch, set[str](), list[Message]()
     # The new ids of the calls whose results are to come, by the old id.
     renamed: dict[str, list[str]] = {}

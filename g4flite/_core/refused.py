@@ -34,10 +34,13 @@ def check_refused(
     `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for those that
     say whether the model thinks: `extra` is the caller's way past these rules.
     """
+    given = {**options, "thinking": extra.get("thinking", thinking)}
+    # Most calls give no option, and the rules are many.
+    if all(value is None for value in given.values()):
+        return
     for name in () if takes.negatives else AMOUNTS:
         if isinstance(options.get(name), int | float) and options[name] < 0:
             raise OptionError(f"{name}={options[name]!r} is below zero, which the service refuses; pass 0 or more")
-    given = {**options, "thinking": extra.get("thinking", thinking)}
     reasoning = extra.get("reasoning")
     effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else None
     effort = extra.get("reasoning_effort", effort or options.get("reasoning_effort"))
