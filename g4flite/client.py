@@ -160,7 +160,7 @@ def stream(
             )
             connection = resolve_connection(call, proxy, verify, client)
             routes.append(route_of(call, connection, client, timeout, retries))
-            warn(call, public=base_url is None)
+            warn(call, public=base_url is None, exposed=is_exposed(call.base_url))
         except (ModelNotFoundError, OptionError) as error:
             if len(asked) == 1 or (isinstance(error, OptionError) and not error.own_setting):
                 raise
@@ -221,7 +221,7 @@ class Client:
             extra=extra,
             system=system,
         )
-        self._system, self._public = system, base_url is None
+        self._system, self._public, self._exposed = system, base_url is None, is_exposed(self._call.base_url)
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
         connection = resolve_connection(self._call, proxy, verify)
         from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
@@ -265,7 +265,8 @@ class Client:
             own.provider,
             messages,
             model=own.model if model is None else model,
-            base_url=own.base_url,
+            base_url=None,
+            checked_url=own.base_url,
             headers={**own.headers, **check_mapping(headers)},
             options={**own.options, **typed, **options},
             api_key=own.api_key or None,
@@ -278,7 +279,7 @@ class Client:
             self._timeout if timeout is None else as_timeout(timeout),
             self._retry if retries is None else as_retry(retries),
         )
-        warn(call, public=self._public)
+        warn(call, public=self._public, exposed=self._exposed)
         return route
 
     def close(self) -> None:
@@ -338,10 +339,16 @@ def resolve_connection(call: Call, proxy: str | None, verify: object, client: ob
         raise OptionError(f"{error}{source}", provider=name, argument="proxy") from None
 
 
-def warn(call: Call, *, public: bool) -> None:
+def is_exposed(base_url: str) -> bool:
+    """Return whether a checked base URL is another machine's over plain http."""
+    return base_url.startswith("http:") and not is_loopback(base_url)
+
+
+def warn(call: Call, *, public: bool, exposed: bool) -> None:
     """Warn if the call goes to a retired provider's public host (once a process) or sends a key over plain http.
 
-    `public` is true if the caller named no base URL.  The warning names the line of the caller.
+    `public` is true if the caller named no base URL, `exposed` is what `is_exposed` returns of the call's.  The warning
+    names the line of the caller.
     """
     spec = call.provider
     if public and spec.retired and call.base_url == spec.base_url.rstrip("/") and spec.name not in _warned:
@@ -352,7 +359,7 @@ def warn(call: Call, *, public: bool) -> None:
         warnings.warn(message, RetiredProviderWarning, stacklevel=frames_of_ours())
         # After the warning: if a filter turns the warning into an error, the next call must raise this error again.
         _warned.add(spec.name)
-    if not call.base_url.startswith("http:") or is_loopback(call.base_url):
+    if not exposed:
         return
     # The header of the API key counts only if there is a key.
     fixed = {name: value for name, value in spec.headers.items() if "{api_key}" not in value}

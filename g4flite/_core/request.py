@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from math import isfinite
 from typing import Any, get_origin
 from urllib.parse import quote
@@ -43,18 +44,21 @@ def make_call(
     api_key: str | None = None,
     extra: Mapping[str, Any] | None = None,
     system: str | None = None,
+    checked_url: str = "",
 ) -> Call:
     """Return the `Call` from which every attempt is built, a checked copy of the caller's arguments.
 
-    `system` is the text of a system message before all others; there is none if it is None or empty.
+    `system` is the text of a system message before all others; there is none if it is None or empty.  `checked_url` is
+    the base URL of another `Call`, and takes the place of `base_url`.
 
     Raises `ModelNotFoundError`, `MessagesError` or `OptionError` for arguments that cannot be sent.
     """
     try:
         own = _checked_headers(check_mapping(headers))
-        url, variable = resolve_base_url(provider, base_url)
+        url, variable = (checked_url, "") if checked_url else resolve_base_url(provider, base_url)
         options, kind = _with_schema(options)
-        call = Call(
+        call = partial(
+            Call,
             provider=provider,
             messages=_system_message(system) + normalise(messages),
             model=resolve_model(provider, model),
@@ -66,7 +70,12 @@ def make_call(
             answer_type=kind,
             now_ms=time.time_ns() // 1_000_000,
         )
-        return replace(call, api_key=_key_of(call, api_key))
+        try:
+            return call(api_key=resolve_key(provider, api_key, own))
+        except OptionError as error:
+            if error.own_setting:
+                _name_model(error, call())
+            raise
     except UsageError as error:
         error.provider = provider.name
         raise
@@ -223,14 +232,10 @@ def _problem_of_key(key: object) -> str:
     return "" if key.isprintable() and " " not in key else "holds a space or a control character"
 
 
-def _key_of(call: Call, api_key: str | None) -> str:
-    """Return what `resolve_key` returns.  The error for a missing key says, too, if the call has to name a model."""
-    try:
-        return resolve_key(call.provider, api_key, call.headers)
-    except OptionError as error:
-        if error.own_setting and call.model is None and _needs_model(call):
-            error.advice += f"[, and name a model with {{model}}{_example(call.provider)}]"
-        raise
+def _name_model(error: OptionError, call: Call) -> None:
+    """Let the error of a key that is missing say, too, that the call has to name a model, if it has to."""
+    if call.model is None and _needs_model(call):
+        error.advice += f"[, and name a model with {{model}}{_example(call.provider)}]"
 
 
 def _needs_model(call: Call) -> bool:

@@ -148,9 +148,7 @@ def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None)
     headers: list[Any] = [(b"Host", url.netloc)]
     headers += [pair for pair in client.headers.raw if pair[0].lower().decode() not in wanted.headers]
     headers += [*wanted.headers.items(), (b"Content-Length", b"%d" % len(wanted.body))]
-    made = httpx.Request(
-        wanted.method, url, headers=headers, stream=httpx.ByteStream(wanted.body), extensions=passed
-    )
+    made = httpx.Request(wanted.method, url, headers=headers, stream=httpx.ByteStream(wanted.body), extensions=passed)
     # The body is known, to a transport that is not httpx's own.
     made.read()
     return made

@@ -34,7 +34,7 @@ from ..._core.errors import (
 from ..._core.provider import Provider
 from ..._core.request import make_call
 from ..._core.settings import Timeout
-from ...client import resolve_connection, route_of, warn
+from ...client import is_exposed, resolve_connection, route_of, warn
 from ..cli import add_header, tell, warnings_as_lines
 from .case import Finding, spelled
 
@@ -71,7 +71,7 @@ def report(
     call = make_call(spec, PROMPT, model=model, base_url=url, headers=headers, options={}, api_key=api_key)
     connection = resolve_connection(call, None, None)
     route = route_of(call, connection, None, timers, 0)
-    warn(call, public=False)
+    warn(call, public=False, exposed=is_exposed(call.base_url))
     with closing(Pool(connection, spec.name)) as first, closing(Pool(connection, spec.name)) as second:
         # Certificates are loaded now, so that the time to the first text does not include that.  If they cannot be
         # loaded, `record` says so.

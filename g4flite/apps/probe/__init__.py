@@ -27,7 +27,7 @@ from ..._core.request import base_url_variable, check_mapping, make_call
 from ..._core.settings import Timeout
 from ..._core.stream import Stream
 from ..._core.urls import how_to_start, is_loopback
-from ...client import warn
+from ...client import is_exposed, warn
 from ..cli import message_with, program, warnings_as_lines
 from .measurement import REASONS, SHORT, Probe, ask, has_key, probe_without_call
 
@@ -161,7 +161,7 @@ def prepare(spec: Provider, model: str | None) -> Call | Probe:
         call = make_call(spec, PROMPT, model=model, base_url=None, headers=None, options=options)
     except UsageError as error:
         return probe_without_call(spec, error)
-    warn(call, public=False)
+    warn(call, public=False, exposed=is_exposed(call.base_url))
     return call
 
 
