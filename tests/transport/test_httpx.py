@@ -1,5 +1,6 @@
 """A client of httpx2 works like a client of httpx.  `make test-httpx2` runs the whole suite over such clients."""
 
+import asyncio
 import gc
 import gzip
 import socket
@@ -8,6 +9,7 @@ import zlib
 from typing import Any
 
 import anyio
+import httpcore
 import httpx
 import httpx2
 import pytest
@@ -15,7 +17,7 @@ import pytest
 import g4flite
 from g4flite._core.provider import Request
 from g4flite._core.transport.clients import Connection, make_client
-from g4flite._core.transport.httpx import Own, built
+from g4flite._core.transport.httpx import Own, built, use_fast_locks
 from g4flite.testing import Emulator, Script
 from tests.acme import ACME
 from tests.conftest import Driver
@@ -176,3 +178,30 @@ def test_a_source_parses_a_url_anew_once_it_is_another() -> None:
     for _ in range(2):
         with pytest.raises(UnicodeError):
             own.url("http://xn--zzzz--.test/")
+
+
+def test_requests_that_begin_together_on_asyncio_find_a_connection_at_once(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anew, kind = [], httpcore._async.connection_pool.AsyncPoolRequest
+    clear = kind.clear_connection
+
+    def noting(noted: Any) -> None:
+        anew.append(noted)
+        clear(noted)
+
+    monkeypatch.setattr(kind, "clear_connection", noting)
+
+    async def main() -> None:
+        async with g4flite.Client("cromicle", base_url=server.url) as client:
+            for _ in range(3):
+                texts = await asyncio.gather(*[client.stream("Hi").atext() for _ in range(8)])
+                assert texts == ["You said: Hi"] * 8
+
+    asyncio.run(main())
+    assert server.connections == 8
+    assert not anew
+
+
+def test_a_response_without_a_connection_of_httpcore_s_has_no_locks() -> None:
+    use_fast_locks(httpx.Response(200))

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
+import anyio
 import httpx
 
 from ..errors import G4fliteError
@@ -205,6 +206,8 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, o
             raw = answered(client, await through[0].handle_async_request(request), request)
         else:
             raw = await client.send(request, stream=True, follow_redirects=False)
+        if own is not None and not timers.reused:
+            use_fast_locks(raw)
         end_of_head(passed, request.extensions, timers)
         note(raw.request, timers)
         body: AsyncIterator[bytes] = raw.aiter_bytes(PIECE) if is_used_up(raw) else aiter(raw.stream)  # type: ignore[arg-type]
@@ -264,6 +267,23 @@ def attached(response: httpx.Response, timers: Timers) -> bool:
     """Attach the timers to the network stream of a response; return whether it has one that asks them."""
     stream = response.extensions.get("network_stream")
     return stream is not None and attach(stream, timers)
+
+
+def use_fast_locks(response: httpx.Response) -> None:
+    """Let the connection of a response take its locks at once if they are free, on asyncio and with anyio from 4.5 on.
+
+    httpcore makes three turns of the event loop for each request, at a lock that nobody else wants.  During the first,
+    the pool gives an idle connection to other requests, too, which then have to find another one.
+    """
+    noted = getattr(getattr(response.stream, "_httpcore_stream", None), "_pool_request", None)
+    connection = getattr(noted, "connection", None)
+    inner = getattr(connection, "_connection", None)
+    for lock in getattr(connection, "_request_lock", None), getattr(inner, "_state_lock", None):
+        # No lock has an owner now: the connection is made, and serves this request.
+        if getattr(lock, "_backend", "") == "asyncio":
+            fast: Any = lock
+            with suppress(TypeError):
+                fast._anyio_lock = anyio.Lock(fast_acquire=True)
 
 
 def head_of(response: httpx.Response) -> Head:
