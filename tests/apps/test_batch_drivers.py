@@ -469,14 +469,14 @@ def test_many_calls_have_several_clients(driver: Driver) -> None:
     with Service(seconds=0.05) as service:
         batch = asked(say(40), service.url, concurrency=40)
         assert len(results(driver, batch)) == 40
-        assert 1 <= len(batch._clients.made) <= 5
+        assert 1 <= len(batch._clients.made) <= 40 // CALLS
     clients = Clients(lambda: g4flite.Client("cromicle"))
     places = [clients.take()[0] for _ in range(2 * CALLS)]
     assert places == [*range(2 * CALLS)]
     assert len(clients.made) == 2
     clients.give_back(CALLS + 1)
-    clients.give_back(3)
-    assert clients.take() == (3, clients.made[0])
+    clients.give_back(1)
+    assert clients.take() == (1, clients.made[0])
 
 
 def test_a_call_that_comes_to_begin_behind_the_end_does_not() -> None:
