@@ -225,6 +225,9 @@ def bounded(kind: type[Any]) -> type[Any]:
                 raise core.ReadError(error) from error
 
         def write(self, buffer: bytes, timeout: float | None = None) -> Any:
+            # h11 ends each body of a known length with no bytes.
+            if not buffer and not self.head:
+                return _nothing() if is_async else None
             left = self._left(timeout)
             if isinstance(timeout, Deadline) and timeout.timers.head_is_next:
                 timeout.timers.head_is_next, self.head = False, buffer
