@@ -59,10 +59,11 @@ print(*{"asyncio", "aiohttp", "anyio.abc", "argparse"} & (set(sys.modules) - bef
 
 
 # The parts of the package that a question of text alone, without options, does not need: those of conversations, media,
-# the levels of reasoning, JSON Schemas, structured output and content that is no text.
+# the levels of reasoning, JSON Schemas, structured output, content that is no text, and errors of services.
 UNNEEDED = {
     "conversation", "_core.turn", "_core.state", "_core.tools", "_core.transport.jobs", "_core.media", "_core.effort",
     "_core.schemas", "_core.references", "_core.parsed", "_core.response.others",
+    "_core.response.service_errors", "_core.response.quoted", "_core.response.waits",
 }  # fmt: skip
 
 

@@ -67,9 +67,9 @@ from .log import log, say
 from .options import asks_for_media
 from .provider import Call, Provider, Request
 from .proxies import NamedProxy, setting, shown
+from .response.excerpts import BODY_READ, request_id
 from .response.fields import weight
 from .response.reply import PAUSE, Head, Item, Pausing, Reply, inflater
-from .response.service_errors import BODY_READ, URL_ADVICE, error_of_content_type, request_id, status_error
 from .secrets import Secrets, redact, secrets_of, secrets_of_client
 from .settings import Retry, Timeout
 from .timers import Timers
@@ -305,6 +305,8 @@ class Run:
         The error gets the provider's name, the text so far and the id of the request.  The secrets that a service or a
         proxy has repeated are taken out.
         """
+        from .response.service_errors import URL_ADVICE  # noqa: PLC0415 - slow to import, and needed for errors only
+
         error.provider = error.provider or self.call.provider.name
         error.partial = self.partial
         call, spec, variable = self.call, self.call.provider, self.call.base_url_variable
@@ -529,6 +531,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             f"{shown(proxy)} wants a login", advice=f"check the user name and password in {setting(proxy)}"
         )
     if not 200 <= head.status < 300:
+        from .response.service_errors import status_error  # noqa: PLC0415 - slow to import, and needed for errors only
+
         raise status_error(
             head.status,
             head.headers,
@@ -544,6 +548,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             text = yield from _body_text(run, head, data, most=provider.max_frame)
             data = _whole(provider, text)
             if not data:
+                from .response.service_errors import error_of_content_type  # noqa: PLC0415 - needed for errors only
+
                 raise error_of_content_type(head.headers, redact(text[:BODY_READ], run.secrets))
             head = head._replace(coding="", open_ended=False)
     reply = reply_of(provider, head, everything=run.everything)

@@ -32,13 +32,12 @@ from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.ending import Ending
+from .._core.response.excerpts import KEPT as KEPT_WORDS
 from .._core.response.fields import as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import KEPT as KEPT_WORDS
-from .._core.response.service_errors import reported
 from .._core.takes import EFFORTS, IMAGES, Refused, Takes
 
 # `max_tokens` without the option: the protocol requires a number.

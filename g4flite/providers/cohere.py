@@ -28,10 +28,9 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.parsers import FrameParser, Items, reported, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import reported
 from .._core.takes import Refused, Takes
 
 # The types of cohere-python 7.3.1; an assistant's message with neither text nor calls is a 400 (pydantic-ai, 2026).

@@ -10,8 +10,8 @@ from typing import Any
 
 from .._core.errors import MalformedReplyError
 from .._core.provider import JSON, Call, Provider
-from .._core.response.parsers import CHECK, JsonLinesParser
-from .._core.response.service_errors import excerpt, reported
+from .._core.response.excerpts import excerpt
+from .._core.response.parsers import CHECK, JsonLinesParser, reported
 
 SYSTEM = "You are helpful assistant. Follow the user's instructions carefully."
 GREETING: JSON = {"role": "assistant", "content": "Hello, how can I help you today?"}

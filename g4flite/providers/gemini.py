@@ -31,13 +31,13 @@ from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
 from .._core.response.ending import Ending
+from .._core.response.excerpts import excerpt
 from .._core.response.fields import Naming, as_object, reasoning_of
 from .._core.response.framing import EventsOrArray
-from .._core.response.parsers import FrameParser, Items, text_or_error
+from .._core.response.parsers import FrameParser, Items, reported, text_or_error
 from .._core.response.partial_args import PartialArgs
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import excerpt, reported
 from .._core.takes import EFFORTS, Refused, Takes
 
 # The protocol's words for the kinds of `tool_choice`.

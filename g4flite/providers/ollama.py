@@ -27,10 +27,9 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
-from .._core.response.parsers import FrameParser, Items, failure, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, is_report, reported, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import report_of, reported
 from .._core.takes import EFFORTS, Takes
 
 # The types of ollama-python 0.6.3 have none of the optional keys.
@@ -135,7 +134,7 @@ class OllamaReader:
         if frame.get("error"):
             return (reported(frame),)
         # A relay's own error: {"detail": "text"} alone.
-        if not isinstance(frame.get("message"), dict) and report_of(frame, bare=True):
+        if not isinstance(frame.get("message"), dict) and is_report(frame, bare=True):
             return (reported({"error": frame}),)
         return tuple(self._read(frame))
 

@@ -31,13 +31,13 @@ from .._core.response.assembly import ToolCalls
 from .._core.response.counts import ANSWER, PROMPT, count_or_none, found, merged, usage_of
 from .._core.response.counts import REASONING as REASONED
 from .._core.response.ending import Ending
+from .._core.response.excerpts import KEPT
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.partial_calls import NOTHING
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import KEPT, reported
 from .._core.response.tails import Tail
 from .._core.response.thinking import ThinkTag
 from .._core.takes import CHAT_MEDIA, SAME_LEVELS, Refused, Takes

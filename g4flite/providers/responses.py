@@ -30,12 +30,12 @@ from .._core.provider import JSON, Call
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
+from .._core.response.excerpts import KEPT
 from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
-from .._core.response.parsers import FrameParser, Items, failure, refusal, text_or_error
+from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.reasons import REASONS
 from .._core.response.repeats import Tell, fields
-from .._core.response.service_errors import KEPT, reported
 from .._core.takes import IMAGES, SAME_LEVELS
 from .openai import OPENAI
 from .openai import TAKES as CHAT_TAKES

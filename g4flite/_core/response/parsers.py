@@ -29,9 +29,9 @@ from ..errors import (
 )
 from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import dumps, loads, scan, scan_exactly
+from .excerpts import excerpt
 from .framing import Framing, Lines
 from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
-from .service_errors import excerpt, report_of, reported
 from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
@@ -459,7 +459,7 @@ class FrameParser:
             if relayed and not any(isinstance(item, str | G4fliteError) for item in items):
                 items = (*items, reported(value))
             # A relay's own error has one field, {"detail": "text"}.
-            says_error = len(value) == 1 and name in ("", "message") and report_of(value, bare=True)
+            says_error = len(value) == 1 and name in ("", "message") and is_report(value, bare=True)
             if says_error and not any(isinstance(item, (*CONTENT, Finish, G4fliteError)) for item in items):
                 return *items, reported({"error": value})
             return items
@@ -522,7 +522,7 @@ class FrameParser:
                 ) from error
             raise self._malformed(f"is not JSON: {excerpt(frame)}") from error
         # Gemini's errors are lists of one.
-        if isinstance(value, list) and len(value) == 1 and report_of(value):
+        if isinstance(value, list) and len(value) == 1 and is_report(value):
             return value[0]  # type: ignore[no-any-return]
         if value is not None and not isinstance(value, dict):
             raise self._malformed(f"is a {type(value).__name__}, not a JSON object")
@@ -658,6 +658,20 @@ def _is_frame(line: bytes) -> bool:
 def _holds_content(half: bytes) -> bool:
     """Return whether half a frame, behind its name, holds a piece of the answer, or breaks off where one may come."""
     return bool(CONTENT_BEGINS.search(half) or CONTENT_MAY_COME.search(half[-TAIL:]))
+
+
+def reported(report: Any) -> G4fliteError | None:
+    """Return the error that a service reports inside a reply of status 200, or None: see `service_errors.reported`."""
+    from . import service_errors  # noqa: PLC0415 - slow to import, and needed for errors only
+
+    return service_errors.reported(report)
+
+
+def is_report(value: Any, *, bare: bool = False) -> bool:
+    """Return whether a JSON value reports an error: see `service_errors.report_of`."""
+    from . import service_errors  # noqa: PLC0415 - slow to import, and needed for errors only
+
+    return service_errors.report_of(value, bare=bare) is not None
 
 
 def refusal(text: str) -> ContentFilterError:

@@ -42,15 +42,10 @@ from ..errors import (
     printable,
 )
 from ..numbers import loads
+from .excerpts import BODY_READ, KEPT, displayable_id, excerpt, request_id
 from .quoted import events_in, objects_in
 from .waits import asked_by_fields, asked_by_headers, asked_in_words, until_reset
 
-# How many characters of an error's text are kept in `.body`, and searched for words.
-KEPT: Final = 2 * 1024
-# How much of an error's body is read, in bytes or characters: looking through 4 MiB of events takes ten seconds.
-BODY_READ: Final = 16 * 1024
-# The most characters of a request's id that are kept.  LiteLLM's have 445 characters.
-LONGEST_ID: Final = 4096
 # How deep errors are read that quote errors.
 DEPTH: Final = 4
 # The words by which a relay says that it lost the connection to the service behind it: the request was not at fault.
@@ -90,9 +85,6 @@ NOT_RUN: Final = re.compile(
     r"\brunner (process )?(has |is )?(unexpectedly |no longer )?(terminated|stopped|running|crashed|exited)"
     r"|\bmore system memory|\bout of memory|\bmodel failed to load|\b(failed|unable) to (load (the )?model|allocate)\b"
 )
-# The headers in which services give a request's id; the first of these that is there counts.  `cf-ray` and the like are
-# left out: a proxy in between gives them, and the service cannot find a request by them.
-REQUEST_IDS: Final = ("x-request-id", "request-id", "x-generation-id", "apim-request-id", "x-ms-request-id")
 # A code or kind that is one short word, so that a message can show it.
 WORD: Final = re.compile(r"[A-Za-z][\w.-]{0,79}")
 
@@ -457,18 +449,6 @@ def reported(report: Any) -> G4fliteError | None:
     )
 
 
-def excerpt(data: bytes | str, limit: int = 200) -> str:
-    """Return the beginning of `data` on one line and in quotes, for a message; `limit` is a number of characters."""
-    text = data[: 4 * limit].decode("utf-8", "replace") if isinstance(data, bytes) else data[: 4 * limit]
-    text = " ".join(text.split())
-    return repr(text if len(text) <= limit else text[:limit] + "...")
-
-
-def displayable_id(value: object) -> str | None:
-    """Return the value if it is an id that a message can show, a line of at most 4096 characters; else None."""
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.isprintable() else None
-
-
 def status_error(
     status: int,
     headers: Mapping[str, str],
@@ -574,13 +554,6 @@ def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError
         f"the reply is {kind}, not an answer: {excerpt(text)}",
         advice=WEB_PAGE,
     )
-
-
-def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the service's id of the request, from the first of the headers `REQUEST_IDS`, or None if there is none."""
-    # A header that a proxy in between has repeated comes as "a, b": its first value is the service's.
-    values = (headers.get(name, "").partition(",")[0].strip() for name in REQUEST_IDS)
-    return next(filter(None, map(displayable_id, values)), None)
 
 
 def is_challenge(headers: Mapping[str, str], page: str) -> bool:

@@ -1,7 +1,8 @@
 """The lines of the report about the connection, and about the requests after the first.  No I/O."""
 
 from ..._core.errors import FirstTokenTimeoutError, StreamTimeoutError
-from ..._core.response.service_errors import excerpt, report_of, status_error
+from ..._core.response.excerpts import excerpt
+from ..._core.response.service_errors import report_of, status_error
 from .case import TAIL, Case, Line, last_line, message_of, with_base_url
 from .recording import decode, readable
 

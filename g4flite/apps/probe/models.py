@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from ..._core.errors import ModelNotFoundError
 from ..._core.provider import Call, Request
-from ..._core.response.service_errors import displayable_id, status_error
+from ..._core.response.excerpts import displayable_id
+from ..._core.response.service_errors import status_error
 from ..._core.settings import Timeout
 from ..._core.urls import is_loopback
 from ...client import resolve_connection, route_of
