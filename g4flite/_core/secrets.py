@@ -19,8 +19,7 @@ from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import cached_property
-from html.entities import html5
+from functools import cache, cached_property
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -33,9 +32,9 @@ HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "re
 # With those that the client computes from the request.
 NEVER_SECRET: Final = HARMLESS | COMPUTED
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
-NUMBERS = re.compile(r"[\d\s.:-]*")
+NUMBERS: Final = r"[\d\s.:-]*"
 # The name of a signature in the query of a URL: `sig` (Azure), `X-Amz-Signature`, `X-Goog-Signature`.
-SIGNATURE = re.compile(r"(?<![a-z])sig(nature)?(?![a-z])")
+SIGNATURE: Final = r"(?<![a-z])sig(nature)?(?![a-z])"
 # Stands for a secret in a text.
 HIDDEN = "***"
 # Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
@@ -44,17 +43,9 @@ SHORTEST_SECRET = 6
 # So many characters of a secret's beginning are hidden, whatever comes behind them; a shorter beginning is hidden only
 # in front of dots and at the end of the text.  "sk-proj-", which is no secret, has eight.
 LONGEST_BEGINNING = 12
-# The names that browsers also read without a semicolon, the longest first: `&amp` and 105 others.
-LEGACY: Final = "|".join(sorted((name for name in html5 if not name.endswith(";")), key=len, reverse=True))
-# An escape: of JSON and Python (four and two digits, or one character), of a URL, or of HTML (decimal, hexadecimal, by
-# name).
-ESCAPE: Final = re.compile(
-    rb"\\u([0-9a-fA-F]{4})|(?:\\x|%)([0-9a-fA-F]{2})|\\([\"'\\/bfnrt])"
-    rb"|&(?:#0*(\d{1,7});?|#[xX]0*([0-9a-fA-F]{1,6});?|([a-zA-Z]{2,12});|(" + LEGACY.encode() + b"))"
-)
 SIMPLE: Final = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 # Half of an escape.
-PARTIAL: Final = re.compile(rb"(?:\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?|%[0-9a-fA-F]?|&#?\w{0,12})?")
+PARTIAL: Final = rb"(?:\\(?:u[0-9a-fA-F]{0,3}|x[0-9a-fA-F]?)?|%[0-9a-fA-F]?|&#?\w{0,12})?"
 # How many times a text is freed of its escapes: JSON in JSON, quoted by Python, is three.
 DEPTH: Final = 5
 # A shorter field of a body is no key: `"session": "monday"` would take every Monday out of the reply.
@@ -74,13 +65,13 @@ def may_be_secret(name: str, value: str) -> bool:
 
     A date is not secret: a reply may say the same date, and would lose it.
     """
-    return is_secret(name, value) or not (name in NEVER_SECRET or NUMBERS.fullmatch(value))
+    return is_secret(name, value) or not (name in NEVER_SECRET or re.fullmatch(NUMBERS, value))
 
 
 def is_secret_parameter(name: str) -> bool:
     """Return whether a value of this name in the query of a URL is secret, like that of `access_token` or `code`."""
     text = unquote(name).lower()
-    return is_secret(text, "") or SIGNATURE.search(text) is not None or text == "code"
+    return is_secret(text, "") or re.search(SIGNATURE, text) is not None or text == "code"
 
 
 def is_secret_in_response(name: str) -> bool:
@@ -283,11 +274,34 @@ def _places(data: bytes, secrets: Iterable[str]) -> list[tuple[int, int]]:
     return merged
 
 
+def _html_names() -> dict[str, str]:
+    """Return the characters that HTML has names for, by name: "lt;", and "lt" for one that needs no semicolon."""
+    # Here, because a stream without an error does not need the 2,231 names.
+    from html.entities import html5  # noqa: PLC0415
+
+    return html5
+
+
+@cache
+def _escape() -> re.Pattern[bytes]:
+    """Return the expression of an escape.  To make it takes two milliseconds, which only a process with errors spends.
+
+    It is one of JSON and Python (four and two digits, or one character), of a URL, or of HTML (decimal, hexadecimal, by
+    name).
+    """
+    # The names that browsers also read without a semicolon, the longest first: `&amp` and 105 others.
+    legacy = "|".join(sorted((name for name in _html_names() if not name.endswith(";")), key=len, reverse=True))
+    return re.compile(
+        rb"\\u([0-9a-fA-F]{4})|(?:\\x|%)([0-9a-fA-F]{2})|\\([\"'\\/bfnrt])"
+        rb"|&(?:#0*(\d{1,7});?|#[xX]0*([0-9a-fA-F]{1,6});?|([a-zA-Z]{2,12});|(" + legacy.encode() + b"))"
+    )
+
+
 def _unescape(data: bytes) -> tuple[bytes, tuple[list[int], list[int]]]:
     """Return the text without its escapes, and pairs of places: in the new text, and the same one in `data`."""
     pieces, new, old = [], [0], [0]
     last = size = 0
-    for escape in ESCAPE.finditer(data):
+    for escape in _escape().finditer(data):
         character = _character(escape)
         pieces += [data[last : escape.start()], character]
         size += escape.start() - last
@@ -306,9 +320,9 @@ def _character(escape: re.Match[bytes]) -> bytes:
     if two:
         return bytes([int(two, 16)])
     if name:
-        return html5.get(f"{name.decode()};", escape[0].decode()).encode()
+        return _html_names().get(f"{name.decode()};", escape[0].decode()).encode()
     if legacy:
-        return html5[legacy.decode()].encode()
+        return _html_names()[legacy.decode()].encode()
     number = int(decimal) if decimal else int(four or hexadecimal, 16)
     return chr(number).encode("utf-8", "surrogatepass") if number < 0x110000 else escape[0]
 
@@ -339,7 +353,7 @@ def _beginnings(said: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
         # Not in the middle of a character.
         while not is_whole and end < len(said) and said[end] & 0xC0 == 0x80:
             end -= 1
-        rest = PARTIAL.match(said, end)
+        rest = re.compile(PARTIAL).match(said, end)
         stop = rest.end() if rest else end
         # Not only behind `end`: the secret itself may contain dots.
         if (

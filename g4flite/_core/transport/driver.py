@@ -12,7 +12,6 @@ from threading import get_ident
 from typing import Any, Final, NamedTuple
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from ..errors import G4fliteError, StreamClosedError
 from ..exchange import READ, Opening, Response, Route, Run, Send, Wait, exchange
@@ -305,6 +304,8 @@ async def adrain(body: AsyncIterator[bytes], run: Run) -> None:
 
 async def apause(timers: Timers) -> None:
     """Let the other tasks of the event loop run.  Raises if the stream was closed meanwhile, or `total` is over."""
+    from anyio.lowlevel import checkpoint  # noqa: PLC0415 - slow to import, and of no use in sync
+
     await checkpoint()
     timers.check()
 

@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 import anyio
-from anyio.lowlevel import checkpoint
 
 from ..response.reply import PIECE
 from ..timers import Timers
@@ -69,6 +68,8 @@ class AsyncTimed:
 
         Raises `StopAsyncIteration` if the stream ended long ago: a body that never waits may be endless.
         """
+        from anyio.lowlevel import checkpoint  # noqa: PLC0415 - slow to import, and of no use in sync
+
         await checkpoint()
         if (piece := next(self._slices, None)) is not None:
             self.timers.left()
