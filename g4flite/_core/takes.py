@@ -4,8 +4,7 @@ TAKES = Takes(keys=("name", "image_url.detail"), call_ids="[a-zA-Z0-9]{9}")
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 # The optional keys that some services take and others refuse: of an assistant's message, a part and a tool call.
 ANSWER_KEYS = (
@@ -30,8 +29,7 @@ IMAGES = ("image.data", "image.url")
 CHAT_MEDIA = (*IMAGES, "file.data", "file.id", "audio.data")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(NamedTuple):
     """An option that a service refuses, for all models or for some: each service's are a table of these.
 
     - `option` is the option's name, or "thinking" for `extra["thinking"]`.  `values` are the values that the service
@@ -56,8 +54,7 @@ class Refused:
     idle: Collection[str | None] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Takes:
+class Takes(NamedTuple):
     """What a service takes of a conversation and its tools; `Takes()` takes any names, ids and images, but no key.
 
     - `keys` are the optional keys that it takes.  A key is named after the object that holds it: `name` in a message,

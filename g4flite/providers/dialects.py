@@ -34,13 +34,12 @@ USAGE = {"stream_options": {"include_usage": True}}
 TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
 # The name of a deployment says nothing of its model.
 # Azure takes no `file` (pydantic-ai, August 2026).
-AZURE_TAKES = replace(
-    OPENAI_TAKES, keys=(*TAKES.keys, "refusal"), media=(*IMAGES, "audio.data"), no_system="", refused=(JSON_UNSAID,)
+AZURE_TAKES = OPENAI_TAKES._replace(
+    keys=(*TAKES.keys, "refusal"), media=(*IMAGES, "audio.data"), no_system="", refused=(JSON_UNSAID,)
 )
 # An unknown field is a 400: "property 'reasoning_content' is unsupported" (NousResearch/hermes-agent#11089).  The
 # fields are those in the types of groq-python 1.7.0.
-GROQ_TAKES = replace(
-    TAKES,
+GROQ_TAKES = TAKES._replace(
     keys=(*TAKES.keys, "reasoning"),
     refused=(
         # 400 "json mode cannot be combined with tool/function calling" (vercel/ai#16540, 2026; agno-agi/agno#1065).
@@ -53,11 +52,10 @@ GROQ_TAKES = replace(
     ),
 )  # fmt: skip
 # DeepSeek's, Moonshot's and Z.AI's thinking models want their reasoning back (earlier answers with tool calls).
-THINKING_TAKES = replace(
-    TAKES, keys=(*TAKES.keys, "reasoning_content"), state="provider", reasoning="reasoning_content"
+THINKING_TAKES = TAKES._replace(
+    keys=(*TAKES.keys, "reasoning_content"), state="provider", reasoning="reasoning_content"
 )
-DEEPSEEK_TAKES = replace(
-    THINKING_TAKES,
+DEEPSEEK_TAKES = THINKING_TAKES._replace(
     keys=(*THINKING_TAKES.keys, "prefix"),
     # 400 "The `reasoning_content` in the thinking mode must be passed back to the API." (anomalyco/opencode#25356)
     reasoned="deepseek-(reasoner|v4).*",
@@ -75,8 +73,7 @@ DEEPSEEK_TAKES = replace(
 )  # fmt: skip
 # 400 "tool_choice 'required' is incompatible with thinking enabled", and 'specified' for a named tool; K3 refuses the
 # named one alone (AstrBotDevs/AstrBot#7805, UKGovernmentBEIS/inspect_ai#5152, August 2026).
-MOONSHOT_TAKES = replace(
-    THINKING_TAKES,
+MOONSHOT_TAKES = THINKING_TAKES._replace(
     # 400 "thinking is enabled but reasoning_content is missing in assistant tool call message at index N"
     # (continuedev/continue#11711).
     reasoned="kimi-.*",
@@ -89,8 +86,7 @@ MOONSHOT_TAKES = replace(
 )
 # The levels of all but "none".
 SOME = EFFORTS[1:]
-XAI_TAKES = replace(
-    TAKES,
+XAI_TAKES = TAKES._replace(
     refused=(
         # "[...] does not support parameter reasoningEffort" (neavo/LinguaGacha#771, 2026); 4.5 always reasons.
         Refused(option="reasoning_effort", models=r"grok-(2|3|4|code)(-(?!mini|\d\d?(-|$)).*)?"),
@@ -102,26 +98,24 @@ XAI_TAKES = replace(
 )  # fmt: skip
 COMPLETION = "max_completion_tokens"
 # GitHub puts the vendor before the model's name: openai/o3-mini.
-GITHUB_TAKES = replace(
-    TAKES,
+GITHUB_TAKES = TAKES._replace(
     refused=tuple(
-        replace(rule, models=f"openai/({rule.models})") for rule in OPENAI_TAKES.refused if rule is not JSON_UNSAID
+        rule._replace(models=f"openai/({rule.models})") for rule in OPENAI_TAKES.refused if rule is not JSON_UNSAID
     ),
 )
 # 400 "System message must be at the beginning." of the chat templates of many models (pydantic-ai docs/openai.md,
 # August 2026).  Whoever serves another model asks `openai-compatible`, which leaves such a message where it is.
 # 400 "Unsupported chat content part type: 'file'" (langchain-ai/openwiki#171, vllm-project/vllm PR#57774, 2026).
-VLLM_TAKES = replace(EVERYTHING, late_system=False, media=(*IMAGES, "audio.data"))
+VLLM_TAKES = EVERYTHING._replace(late_system=False, media=(*IMAGES, "audio.data"))
 # README of llama.cpp's server (2026).
-LLAMACPP_TAKES = replace(EVERYTHING, media=(*IMAGES, "audio.data"))
+LLAMACPP_TAKES = EVERYTHING._replace(media=(*IMAGES, "audio.data"))
 # 400 "After the (optional) system message(s), user or tool message(s) should alternate with assistant message(s)."
 # (perplexityai/api-discussion#265, edenai/edenai-apis#144, 2024-2025).
-PERPLEXITY_TAKES = replace(TAKES, late_system=False)
+PERPLEXITY_TAKES = TAKES._replace(late_system=False)
 # The types of together-python 3.1.1.
-TOGETHER_TAKES = replace(TAKES, media=(*IMAGES, "audio.data"))
+TOGETHER_TAKES = TAKES._replace(media=(*IMAGES, "audio.data"))
 # The types of openrouter-python 1.3.84; `annotations` of files are sent back (pydantic-ai, cassettes).
-OPENROUTER_TAKES = replace(
-    TAKES,
+OPENROUTER_TAKES = TAKES._replace(
     keys=(*TAKES.keys, "reasoning", "reasoning_details", "annotations", "refusal", "content.cache_control",
           "content.prompt_cache_breakpoint", "tools.cache_control"),
     # A file's data, or its URL in their place (cassettes test_openrouter_file_annotation and document_url).

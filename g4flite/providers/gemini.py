@@ -6,7 +6,6 @@ Source: https://ai.google.dev/api/generate-content and the types of python-genai
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from .._core.conversation import fitted
@@ -57,14 +56,14 @@ TAKES = Takes(
 # Of the tools that are declared: 400 "Invalid function name. Must start with a letter or an underscore. Must be a-z,
 # A-Z, 0-9, or contain underscores (_), dots (.), colons (:), or dashes (-), with a maximum length of 64."
 # (kaitranntt/ccs#25, November 2025)
-DECLARED = replace(TAKES, tool_names="[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
+DECLARED = TAKES._replace(tool_names="[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}")
 # From Gemini 3 on: 400 "Function call is missing a thought_signature in functionCall parts" (earendil-works/pi#8590,
 # 2026).  Of calls that stand side by side, the first has it.  This one stands for a call that another model has made
 # (ai.google.dev, thought-signatures).
 SIGNED = re.compile(r"gemini-([3-9]|\d\d).*")
 UNCHECKED = "skip_thought_signature_validator"
 # Their results of tools may hold images (types of google-genai 3.6.1, `FunctionResponse.parts`).
-SIGNED_TAKES = replace(TAKES, keys=(*TAKES.keys, "tool.image_url"))
+SIGNED_TAKES = TAKES._replace(keys=(*TAKES.keys, "tool.image_url"))
 # Gemini 2 knows budgets alone, and Gemini 3 levels: types of google-genai 3.6.1 say that from 3.5 on a budget is an
 # error (`ReinforcementTuningThinkingLevel`).  A model of another name, like "gemini-flash-latest", gets what the caller
 # says.  Gemini 3 takes no level "none", and Pro no "minimal" either; 2.5 Pro takes no budget of 0 (pydantic-ai's

@@ -64,8 +64,7 @@ SUMMARY = ("summary_text", None)
 MOST_PARTS = 1024
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
-TAKES = replace(
-    CHAT_TAKES,
+TAKES = CHAT_TAKES._replace(
     keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict", "tool.image_url"),
     # 400 "unsupported MIME type 'audio/mpeg'" for audio (pydantic-ai's cassette, 2026).
     media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
