@@ -27,7 +27,7 @@ PASSING_STATUSES: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529
 PACKAGE: Final = __name__.removesuffix("._core.errors")
 TIMERS: Final = ("connect", "first_token", "idle")
 # A part of an error's advice that names an argument in braces.  (The brackets of an IPv6 address hold no braces.)
-OPTIONAL: Final = re.compile(r"\[([^][]*\{\w+\}[^][]*)\]")
+OPTIONAL: Final = r"\[([^][]*\{\w+\}[^][]*)\]"
 # What a program calls and a command line does not have, by the names that stand for it in an error's `advice`.
 METHODS: Final = {
     "stream": "stream()", "text": ".text()", "parsed": ".parsed()", "usage": ".usage", "replay": "replay()",
@@ -127,7 +127,7 @@ def with_arguments(advice: str, argument: Callable[[str], str]) -> str:
     'set A_KEY'
     """
     # The innermost brackets come first.
-    while (shorter := OPTIONAL.sub(lambda found: with_arguments(found[1], argument), advice)) != advice:
+    while (shorter := re.sub(OPTIONAL, lambda found: with_arguments(found[1], argument), advice)) != advice:
         advice = shorter
     for name in ARGUMENTS:
         if f"{{{name}}}" in advice:

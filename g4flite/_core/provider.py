@@ -254,7 +254,6 @@ def _below(limit: int) -> int:
     return int.from_bytes(urandom(8), "big") % limit
 
 
-@dataclass(slots=True)
 class Notes:
     """What a payload builder says beside the payload.  Each copy of a `Call`, which is frozen, has its own.
 
@@ -262,8 +261,11 @@ class Notes:
     - `bound_to` is what the service binds the state of its answer to, in the words of `Takes.state`.
     """
 
-    dropped: list[str] = field(default_factory=list)
-    bound_to: str = ""
+    __slots__ = ("bound_to", "dropped")
+
+    def __init__(self) -> None:
+        self.dropped = list[str]()
+        self.bound_to = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,8 +49,8 @@ def test_arguments_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
             read += len(text)
             return marks.finditer(text, start)
 
-    marks = nesting.MARKS
-    monkeypatch.setattr(nesting, "MARKS", Counting())
+    marks = nesting.marks()
+    monkeypatch.setattr(nesting, "marks", Counting)
     pieces = ['{"a": [', *['{"b": "}"}', ","] * 2000, "0]}"]
     assert len(joined(*((0, NONE, "t", piece) for piece in pieces))) == 1
     assert read <= len("".join(pieces))

@@ -357,12 +357,12 @@ def _name_of(element: bytes) -> str:
 _BLANK = b" \t\r\n"
 # The bytes at which `JsonArray` has to decide something; the regular expressions run over all others in C.
 # Between the elements of the array, and in an element that is a number or a word: strings, brackets, commas.
-_TOP = re.compile(rb'["{}\[\],]')
+_TOP = rb'["{}\[\],]'
 # In an element that is an object or array, commas do not matter.
-_NESTED = re.compile(rb'["{}\[\]]')
+_NESTED = rb'["{}\[\]]'
 # In a string: its closing quote, or a run of escapes (`\"` does not close it), or a backslash at the end of a read.  A
 # run is one match, so that a text of many escapes takes few steps.  999 bounds the regular expression's memory.
-_QUOTED = re.compile(rb'"|(?:\\.[^"\\]*){1,999}|\\', re.DOTALL)
+_QUOTED = rb'(?s)"|(?:\\.[^"\\]*){1,999}|\\'
 
 
 class JsonArray:
@@ -392,12 +392,14 @@ class JsonArray:
         self._escaped = False
 
     def feed(self, data: bytes) -> Iterator[tuple[str, bytes]]:
+        # Here, because most replies are no arrays; `re` keeps what it has compiled.
+        top, nested, quoted = (re.compile(marks).search for marks in (_TOP, _NESTED, _QUOTED))
         # `begin` is where the element begins in `data`, `end` where it ends, `place` where the search goes on.
         begin, place = 0, 0
         # A backslash ended the last read: the first byte of this read is escaped.
         if self._escaped and data:
             place, self._escaped = 1, False
-        while found := (_QUOTED if self._quoted else _NESTED if self._depth else _TOP).search(data, place):
+        while found := (quoted if self._quoted else nested if self._depth else top)(data, place):
             mark, end, place = found.group(), found.end(), found.end()
             complete = False
             if mark == b'"':

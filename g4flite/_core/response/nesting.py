@@ -8,12 +8,16 @@ nesting.whole                   # True
 """
 
 import re
-
-# What nests JSON: brackets, quotes, and a backslash with the character that it escapes.
-MARKS = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+from functools import cache
 
 # How many pieces that open and close nothing are read at once.
 MOST_UNREAD = 64
+
+
+@cache
+def marks() -> re.Pattern[str]:
+    """Return the expression of what nests JSON: brackets, quotes, and a backslash with what it escapes."""
+    return re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
 
 
 class Nesting:
@@ -59,7 +63,7 @@ class Nesting:
                 return len(piece)
         self._tail = piece.rstrip()[-1:] or self._tail
         skipped, self._escaped = int(self._escaped), False
-        for found in MARKS.finditer(piece, skipped):
+        for found in marks().finditer(piece, skipped):
             mark = found[0]
             if mark[0] == "\\":
                 self._escaped = len(mark) == 1

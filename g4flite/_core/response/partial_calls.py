@@ -50,7 +50,7 @@ from .surrogates import SurrogatePairs
 NOTHING: Final = frozenset[Any]()
 # How an object begins, as far as it came.
 CLOSERS: Final = '"]} \n'
-OBJECT: Final = re.compile(r'\s*\{\s*(?:["}]|$)')
+OBJECT: Final = r'\s*\{\s*(?:["}]|$)'
 MISSING: Final = "it has no arguments, and those of another call may be its"
 NO_JSON: Final = "its arguments are no JSON, and another call may have the rest of them"
 UNTOLD: Final = "neither numbers nor ids nor their order tell its arguments from another call's"
@@ -122,7 +122,7 @@ class PartialCall:
             if self.pieces == 1 and opens and not nesting.whole:
                 self.snapshots = text.startswith(self.text.getvalue().rstrip(CLOSERS))
             end = 0 if nesting.whole else nesting.read(text)
-            if nesting.is_object and OBJECT.match(text, end):
+            if nesting.is_object and re.compile(OBJECT).match(text, end):
                 raise unclear(self, "a second object follows its arguments, and no name")
             # What follows now belongs to the model's broken JSON.
             nesting.is_object &= not (nesting.whole and text[end:].strip())

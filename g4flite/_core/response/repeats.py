@@ -75,11 +75,9 @@ SLOTS: Final = {
 }
 POSITIVE: Final = rb"[1-9][0-9]{0,14}"
 # A token of valid JSON, with the blanks before it.
-TOKEN: Final = re.compile(
-    rb'([ \t]*)("[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|true|false|null|[]{}:,[])',
-    re.DOTALL,
+TOKEN: Final = (
+    rb'(?s)([ \t]*)("[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|true|false|null|[]{}:,[])'
 )
-is_positive: Final = re.compile(POSITIVE).fullmatch
 
 # What a reader says of fields, by their path without the places in lists, like "choices.logprobs".
 Roles: TypeAlias = Mapping[str, str]
@@ -280,8 +278,10 @@ def tokens(frame: bytes, known: Roles) -> list[Token]:
     opened: list[tuple[str, str, bool]] = []
     path, role, is_object, names = "", "", False, False
     place = 0
+    # Compiled here, because the first text of a reply does not need it; `re` keeps it.
+    match = re.compile(TOKEN).match
     # Not by `finditer`, which would skip what is no token, in quadratic time.
-    while found := TOKEN.match(frame, place):
+    while found := match(frame, place):
         (blanks, body), place = found.groups(), found.end()
         # Commas, colons and names belong to the container.
         own = opened[-1][1] if opened else ""
@@ -352,7 +352,7 @@ def slot(token: Token) -> bytes:
     """Return the regular expression of what may stand in the place of a token, b"" if nothing else may."""
     body = token.body
     if token.role == "kept":
-        return POSITIVE if is_positive(body) else b""
+        return POSITIVE if re.fullmatch(POSITIVE, body) else b""
     first = b"-" if body[:1].isdigit() else body[:1]
     # An opening bracket alone is no list.
     return SLOTS.get(first, b"") if token.role and body != b"[" else b""
