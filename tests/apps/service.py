@@ -104,7 +104,7 @@ class Connection(asyncio.Protocol):
     """A connection of a client, which is kept open for its next request."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.data = service, b""
+        self.service, self.data, self.streams = service, b"", True
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         service, request = self.service, json.loads(body)
         prompt = request["messages"][-1]["content"]
         service.asked[prompt] += 1
-        service.request = request
+        service.request, self.streams = request, request.get("stream", False)
         fate = service.fate(prompt, service.asked[prompt])
         service.fates[fate] += 1
         service.under_way += 1
@@ -151,10 +151,16 @@ class Connection(asyncio.Protocol):
         else:
             said = f"You said: {prompt}"
             counted = {"prompt_tokens": len(prompt.split()), "completion_tokens": len(said.split())}
+            self.service.tokens += sum(counted.values())
+            if not self.streams:
+                message = {"role": "assistant", "content": said}
+                whole = json.dumps({"id": "c", "model": "m", "choices": [{"message": message}], "usage": counted})
+                head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(whole)}\r\n\r\n"
+                self.transport.write((head + whole).encode())
+                return
             usage = event({"id": "c", "model": "m", "choices": [], "usage": counted})
             start = HEAD + self.service.headers + b"\r\n"
             self.transport.write(start + chunk({"content": said}) + chunk({}, "stop") + usage + DONE)
-            self.service.tokens += sum(counted.values())
 
 
 if __name__ == "__main__":

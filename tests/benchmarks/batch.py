@@ -3,8 +3,9 @@
     python -m tests.benchmarks.batch [--rows 5000] [--calls 256] [--memory 1000000]
 
 The service is a process of its own, which answers each call after 0.2 s.  With 256 calls under way, 5,000 rows take
-4.0 s at best.  Each contender runs in a process of its own, one after the other.  For the memory, the rows are answered
-in the same process, without a socket: what is measured is the batch itself.
+4.0 s at best.  Each contender runs in a process of its own, one after the other.  Those on Ray include the start of a
+Ray of two workers; their CPU is that of the process that has started it.  For the memory, the rows are answered in the
+same process, without a socket: what is measured is the batch itself.
 """
 
 import argparse
@@ -28,9 +29,11 @@ from g4flite.apps.batch.drivers import Batch
 from tests.benchmarks.limits import open_files
 
 SECONDS = 0.2
-CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp", "async-batch-llm")
-# The programs of `make bench-peers` have a Python of their own.
-PEERS = Path(".venv-peers/bin/python")
+CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp", "async-batch-llm", "ray", "ray-data")
+# What `make bench-peers` and `make test-ray` install has a Python of its own.
+PEERS, CLUSTERS = Path(".venv-peers/bin/python"), Path(".venv-clusters/bin/python")
+PYTHONS = {"async-batch-llm": (PEERS, "make bench-peers"), "ray": (CLUSTERS, "make test-ray"),
+           "ray-data": (CLUSTERS, "make test-ray")}  # fmt: skip
 
 
 def rows(count: int, size: int = 0) -> Iterator[dict[str, Any]]:
@@ -105,15 +108,54 @@ async def by_async_batch_llm(url: str, count: int, calls: int) -> int:
     return sum(1 for result in done.results if result.success)
 
 
+def on_ray(count: int) -> Any:
+    """Start a Ray of two workers, and return a data set of the rows."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    import ray  # type: ignore[import-not-found]
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error",
+             runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}})  # fmt: skip
+    return ray.data.from_items([*rows(count)], override_num_blocks=-(-count // 256))
+
+
+def by_ray(url: str, count: int, calls: int) -> int:
+    """Answer the rows by one actor of ours, which has so many calls under way."""
+    from g4flite.apps.batch.ray import Ask
+
+    settings = {"provider": "llamacpp", "base_url": url, "concurrency": calls}
+    asked = on_ray(count).map_batches(
+        Ask, fn_constructor_kwargs=settings, batch_size=256, concurrency=1,
+        ray_remote_args_fn=lambda: {"max_concurrency": 4},
+    )  # fmt: skip
+    return sum(1 for row in asked.iter_rows() if row["answer"])
+
+
+def by_ray_data(url: str, count: int, calls: int) -> int:
+    """Answer the rows by Ray Data's own processor for HTTP, as its documentation has it, with batches of `calls`."""
+    data = on_ray(count)
+    from ray.data.llm import HttpRequestProcessorConfig, build_processor  # type: ignore[import-not-found]
+
+    config = HttpRequestProcessorConfig(url=f"{url}/chat/completions", batch_size=calls, concurrency=1)
+    asked = build_processor(
+        config,
+        preprocess=lambda row: {"payload": {"messages": [{"role": "user", "content": row["prompt"]}]}},
+        postprocess=lambda row: {"answer": row["http_response"]["choices"][0]["message"]["content"]},
+    )(data)
+    return sum(1 for row in asked.iter_rows() if row["answer"])
+
+
 def contend(name: str, url: str, count: int, calls: int) -> None:
-    """Answer the rows once, behind a few that import and connect, and print what it took as JSON."""
+    """Answer the rows once, behind a few that import and connect (not on Ray), and print what it took as JSON."""
 
     def once(number: int) -> int:
         if by := {"httpx": by_httpx, "aiohttp": by_aiohttp, "async-batch-llm": by_async_batch_llm}.get(name):
             return asyncio.run(by(url, number, calls))
+        if on := {"ray": by_ray, "ray-data": by_ray_data}.get(name):
+            return on(url, number, calls)
         return ours(name, url, number, calls)
 
-    once(50)
+    if not name.startswith("ray"):
+        once(50)
     wall, cpu = time.perf_counter(), time.process_time()
     assert once(count) == count
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -161,7 +203,8 @@ def remember(count: int) -> None:
 
 def is_installed(python: str, name: str) -> bool:
     """Return whether this Python has what a contender needs."""
-    modules = {"trio": "trio", "aiohttp": "aiohttp", "async-batch-llm": "aiohttp, async_batch_llm"}
+    modules = {"trio": "trio", "aiohttp": "aiohttp", "async-batch-llm": "aiohttp, async_batch_llm", "ray": "ray.data",
+               "ray-data": "ray.data.llm"}  # fmt: skip
     command = [python, "-c", f"import {modules.get(name, 'g4flite')}"]
     return which(python) is not None and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
@@ -182,6 +225,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--calls", type=int, default=256)
     parser.add_argument("--memory", type=int, default=1_000_000)
+    parser.add_argument("--only", default=",".join(CONTENDERS), help="contenders, with commas between them")
     parser.add_argument("--contend", nargs=2, metavar=("NAME", "URL"))
     parser.add_argument("--remember", action="store_true")
     told = parser.parse_args()
@@ -199,13 +243,13 @@ def main() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as service:
         assert service.stdout is not None
         url = service.stdout.readline().strip()
-        for name in CONTENDERS:
-            python = str(PEERS) if name == "async-batch-llm" else sys.executable
-            if not is_installed(python, name):
-                print(f"{name:<16} is not installed: make bench-peers")
+        for name in told.only.split(","):
+            python, target = PYTHONS.get(name, (sys.executable, "make bench-batch"))
+            if not is_installed(str(python), name):
+                print(f"{name:<16} is not installed: {target}")
                 continue
             if took := measured(
-                "--contend", name, url, "--rows", str(told.rows), "--calls", str(told.calls), python=python
+                "--contend", name, url, "--rows", str(told.rows), "--calls", str(told.calls), python=str(python)
             ):
                 print(f"{name:<16} {took['seconds']:6.2f} s  {took['cpu']:6.3f} ms CPU a row  {took['memory']:5.0f} MB")
         service.communicate()
