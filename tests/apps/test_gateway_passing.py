@@ -288,6 +288,8 @@ def test_the_wire_of_a_provider_is_known_by_its_url() -> None:
     (b'data:{"choices": [], "usage": {}}\n\n', True), (b'id: 1\ndata: {"choices": [], "usage": {}}\n\n', True),
     (b'data: {"choices": [{}], "usage": {}}\n\n', False), (b'data: {"choices": []}\n\n', False),
     (b'data: "usage"\n\n', False), (b'data: {"usage"\n\n', False),
+    (b'data: ["usage", {"choices": []}]\n\n', False), (b'data: {"choices": [], "usage"\n\n', False),
+    (b'data: {"choices": [{"choices": []}], "usage": null}\n\n', False),
 ])  # fmt: skip
 def test_an_event_with_the_tokens_alone_is_known(frame: bytes, counts: bool) -> None:
     assert is_count(frame) is counts
@@ -312,11 +314,21 @@ def test_events_pass_whole_at_any_split(split: int, end: bytes) -> None:
     parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
     found = [event for n in range(0, len(body), split) for event in parser.feed(body[n : n + split])]
     found += parser.close()
-    raw = [event.value for event in found if isinstance(event, Raw)]
+    raw = [frame for event in found if isinstance(event, Raw) for frame in event.value]
     assert b"".join(raw) == body.removeprefix(b": alive\n\n") + b"\n\n"
     assert "".join(event for event in found if isinstance(event, str)) == "Hello"
     assert any(isinstance(event, Finish) for event in found)
     assert parser.done
+
+
+@rows("blank", [b"\n", b"\r\n"])
+def test_the_events_of_one_read_come_as_one_piece_without_the_blank_lines_before_them(blank: bytes) -> None:
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    first, second, third = (EVENT % text + b"\n\n" for text in (b"One", b" two", b" three"))
+    found = [*parser.feed(blank + first + blank + second), *parser.feed(blank + b": alive\n" + blank + third)]
+    assert [event for event in found if isinstance(event, Raw | str)] == [
+        Raw("raw", ()), "One two", Raw("raw", (first + blank, second)), " three", Raw("raw", (third,)),
+    ]  # fmt: skip
 
 
 def test_a_torn_event_is_not_passed() -> None:
@@ -324,7 +336,7 @@ def test_a_torn_event_is_not_passed() -> None:
     found = [*parser.feed(EVENT % b"Hel" + b"\n\n" + EVENT[:30])]
     with pytest.raises(TruncatedStreamError):
         found += parser.cut_off()
-    assert [event.value for event in found if isinstance(event, Raw)] == [EVENT % b"Hel" + b"\n\n"]
+    assert [event.value for event in found if isinstance(event, Raw)] == [(), (EVENT % b"Hel" + b"\n\n",)]
 
 
 def test_an_event_has_a_limit() -> None:

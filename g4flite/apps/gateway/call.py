@@ -115,8 +115,6 @@ class Call:
         self._status, self._whole, self._outcome, self._error = 0, False, "failed", ""
         # The status of a call of which nothing was sent but its error.
         self._refused: int | None = None
-        # What waits until all has been read that came with it.
-        self._pending = list[bytes]()
         # When something was sent last, whether something is being sent, and the sign of life that is on its way.
         self._last, self._sending = self._clock, False
         self._sign: Event | None = None
@@ -267,24 +265,25 @@ class Call:
         async with stream:
             async for event in stream.events():
                 if isinstance(event, Raw):
+                    frames = event.value
+                    last = frames[-1] if frames else last
                     if not self._passed:
                         held, self._passed = b"", True
-                    if event.value:
-                        last = event.value
-                        writer.events += 1
-                    data = b"" if isinstance(writer, Whole) or (hides_counts and is_count(last)) else event.value
+                    writer.events += len(frames)
+                    if hides_counts:
+                        frames = [frame for frame in frames if not is_count(frame)]
+                    data = b"" if isinstance(writer, Whole) else b"".join(frames)
+                elif self._passed:
+                    continue
                 else:
-                    data = b"" if self._passed else writer.feed(event)
+                    data = writer.feed(event)
                 # The head goes out with the first content.
                 if self._first is None:
                     held, data = held + data, b""
                     if isinstance(event, CONTENT):
                         self._first = current_time()
                         held, data = b"", held
-                if isinstance(event, Raw) and event.name == "more":
-                    # What came at once goes on at once: sending costs more than reading.
-                    self._pending.append(data)
-                elif data or (isinstance(event, Raw) and self._pending):
+                if data:
                     await self._send(send, data)
             if not self._passed:
                 self._home.memory.keep(self._owner, dict(stream.message))
@@ -314,9 +313,6 @@ class Call:
             head = {"content-type": kind, "cache-control": "no-cache", "x-accel-buffering": "no"}
             await http.send_head(send, 200, {**head, **self._told})
         self._whole = last
-        if self._pending:
-            data = b"".join([*self._pending, data])
-            self._pending.clear()
         await send({"type": "http.response.body", "body": data, "more_body": not last})
         self._sending, self._last = False, current_time()
 

@@ -2,7 +2,7 @@
 
     passing = as_passing(client, whole=False)           # the client's provider, which sends a body of the caller's
     route = passing._route(..., extra=body_for(CHAT, data, whole=False), ...)
-    async for event in start([route]).events(): ...     # Raw("raw", b"data: {...}\n\n"), and the events as well
+    async for event in start([route]).events(): ...     # Raw("raw", (b"data: {...}\n\n",)), and the events as well
 
 With `whole=True`, the provider is asked for an answer that is not streamed, and there is one `Raw`: its JSON.
 
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 from ..._core.errors import G4fliteError, LimitError, MalformedReplyError, TruncatedStreamError
@@ -26,10 +27,12 @@ from ..._core.provider import JSON, WEB_PAGE, Call, Provider
 from ...client import Client
 from .wires import ANTHROPIC, CHAT, GEMINI, OLLAMA, RESPONSES, Wire
 
-# Comments before the fields of an event; servers also write them without a blank line behind.
-COMMENTS = re.compile(rb"(?::[^\n]*\n)+")
-# Where an event and a line end.
-EVENTS, LINES = re.compile(rb"(?<=\n\n)|(?<=\n\r\n)"), re.compile(rb"(?<=\n)")
+# Comments before the fields of an event, and blank lines; servers also write comments without a blank line behind.
+COMMENTS = re.compile(rb"(?::[^\n]*\n|\r?\n)+")
+# What ends an event, and a line.
+EVENTS, LINES = re.compile(rb"\n(?:\r?\n)+"), re.compile(rb"\n")
+# What an event of the tokens alone has in place of text, perhaps inside another field.
+NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 # How the URLs of providers end that speak the protocol of a wire.
 ENDS = {
     "/chat/completions": CHAT, "/responses": RESPONSES, "/v1/messages": ANTHROPIC, "/api/chat": OLLAMA,
@@ -42,9 +45,10 @@ HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
 
 
 class Raw(Native):
-    """A piece of the answer's body: whole events, or whole lines.
+    """A piece of the answer's body: a tuple of the events, or of the lines, that one read has completed.
 
-    Named "more", it is one of several that came at once; an empty one named "raw" follows the last of them.
+    It follows what they say, so that this is counted if the client leaves while the piece is sent.  An empty one at the
+    beginning says that the answer is passed on.
     """
 
     __slots__ = ()
@@ -112,7 +116,7 @@ def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
 
 def is_count(frame: bytes) -> bool:
     """Return whether an event of Chat Completions has the tokens alone, which its client may not have asked for."""
-    if b'"usage"' not in frame:
+    if b'"usage"' not in frame or not NO_CHOICES.search(frame):
         return False
     data = b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:"))
     try:
@@ -130,6 +134,21 @@ def is_whole(frame: bytes) -> bool:
         return False
 
 
+def split(data: bytes, end: re.Pattern[bytes]) -> list[bytes]:
+    """Return the pieces that end so, and what is left behind the last of them."""
+    stops = [found.end() for found in end.finditer(data)]
+    return [data[begin:stop] for begin, stop in zip([0, *stops], [*stops, len(data)], strict=True)]
+
+
+def joined(said: Iterable[str | Event]) -> Iterator[str | Event]:
+    """Yield the same with one text in place of several in a row, each of which would cost a turn of the loop."""
+    for kind, items in groupby(said, type):
+        if kind is str:
+            yield "".join(items)  # type: ignore[arg-type]  # of this type
+        else:
+            yield from items
+
+
 def _parser_of(provider: Provider) -> Callable[[int], Parser]:
     """Return what makes the parsers of a provider whose answers are passed on."""
     lines = wire_of(provider) is OLLAMA
@@ -139,16 +158,16 @@ def _parser_of(provider: Provider) -> Callable[[int], Parser]:
 class Parser:
     """The parser of a provider, which also gives out the bytes that it has read, as `Raw`.
 
-    An event is passed on once the parser has read it without an error.  Nothing is passed on before the first content:
-    until then, another attempt may be made.
+    An event is passed on once the parser has read it without an error; those that one read completes go on together.
+    Nothing is passed on before the first content: until then, another attempt may be made.
     """
 
     def __init__(self, parser: Any, limit: int, *, lines: bool) -> None:
         self._parser, self._limit = parser, limit
-        self._ends, self._blank = (LINES, b"\n") if lines else (EVENTS, b"\n\n")
+        self._end, self._blank = (LINES, b"\n") if lines else (EVENTS, b"\n\n")
         # The beginning of an event, in the pieces in which it came, and its last bytes.
         self._parts, self._size, self._tail = list[bytes](), 0, b""
-        # The events before the first content, and whether that has come.
+        # The events that were not passed on yet, and whether the first content has come.
         self._held, self._open = list[bytes](), False
         # What else the core may ask of a parser.
         for name in ("recognises", "whole"):
@@ -161,44 +180,45 @@ class Parser:
         return bool(self._parser.done)
 
     def feed(self, data: bytes) -> Iterator[str | Event]:
-        """Yield the events of each frame that the data complete, behind its bytes."""
+        """Yield what the events say that the data complete, and then these as they came."""
         self._parts.append(data)
         self._size += len(data)
         tail = self._tail + data
         self._tail = tail[-2:]
-        if self._ends.search(tail):
-            *frames, rest = self._ends.split(b"".join(self._parts))
+        if self._end.search(tail):
+            *frames, rest = split(b"".join(self._parts), self._end)
             self._parts, self._size = [rest], len(rest)
-            name = "raw" if len(frames) == 1 else "more"
+            said = list[str | Event]()
             for frame in frames:
                 try:
-                    said = list(self._parser.feed(frame))
+                    found = list(self._parser.feed(frame))
                 except G4fliteError:
                     # What stands before the error goes on, and then the error.
-                    yield from self._batch_end(name)
+                    yield from self._passed(said)
                     raise
-                yield from self._passed(frame, said, name)
-            yield from self._batch_end(name)
+                said += found
+                self._hold(frame)
+            yield from self._passed(said)
         elif self._size > self._limit:
             # The parser says that an event is too large.
             parts, self._parts = b"".join(self._parts), []
             yield from self._parser.feed(parts)
 
-    def _batch_end(self, name: str) -> Iterator[Event]:
-        if name == "more" and self._open:
-            yield Raw("raw", b"")
-
-    def _passed(self, frame: bytes, said: list[str | Event], name: str = "raw") -> Iterator[str | Event]:
+    def _hold(self, frame: bytes) -> None:
         # A comment is a sign of life between the service and the gateway.
         if found := COMMENTS.match(frame):
             frame = frame[found.end() :]
-        if frame.strip():
+        if frame:
             self._held.append(frame)
-        self._open = self._open or any(isinstance(event, OPENING) for event in said)
-        if self._open:
-            yield from (Raw(name, one) for one in self._held)
-            self._held.clear()
-        yield from said
+
+    def _passed(self, said: list[str | Event]) -> Iterator[str | Event]:
+        if not self._open and any(isinstance(event, OPENING) for event in said):
+            self._open = True
+            yield Raw("raw", ())
+        yield from joined(said)
+        if self._open and self._held:
+            held, self._held = tuple(self._held), []
+            yield Raw("raw", held)
 
     def close(self) -> Iterator[str | Event]:
         """Yield what is left, if the answer is whole."""
@@ -212,7 +232,9 @@ class Parser:
         rest, self._parts = b"".join(self._parts), []
         said = [*self._parser.feed(rest), *end()]
         # Half an event would swallow the error behind it.
-        yield from self._passed(rest.rstrip() + self._blank if is_whole(rest) else b"", said)
+        if is_whole(rest):
+            self._hold(rest.rstrip() + self._blank)
+        yield from self._passed(said)
 
 
 class WholeParser:
@@ -255,7 +277,7 @@ class WholeParser:
         said = [*self._parser.feed(self._frames(value)), *self._parser.close()]
         if not any(isinstance(event, OPENING) for event in said):
             raise MalformedReplyError("the reply holds no answer")
-        yield Raw("raw", body)
+        yield Raw("raw", (body,))
         yield from said
         self.done = True
 
