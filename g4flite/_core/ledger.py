@@ -16,7 +16,8 @@ import json
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
-from importlib.util import find_spec
+from functools import cache
+from importlib import util
 from typing import Any, Final, Literal, NamedTuple
 
 from .errors import (
@@ -42,6 +43,9 @@ UNCHARGED: Final = (StatusError, UsageError, ConnectError, ConnectTimeoutError, 
 # The names that genai-prices has for providers, where they differ from ours.
 PRICED_AS: Final = {"gemini": "google", "azure-openai": "azure", "openai-responses": "openai", "xai": "x-ai",
                     "moonshot": "moonshotai"}  # fmt: skip
+
+# Once a process: to look for a package that is not there costs more than all else at the end of a stream.
+find_spec = cache(util.find_spec)
 
 
 class Price(NamedTuple):
