@@ -19,6 +19,7 @@ import pytest
 
 import g4flite
 from g4flite import Client, OptionError
+from g4flite.apps.gateway import call as call_module
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.apps.gateway.upstream import Upstream
 from g4flite.testing import Emulator, Finish, Problem, Reasoning, Script, ToolCall, Usage, flight
@@ -373,6 +374,19 @@ def test_the_log_has_the_conversation_only_if_that_is_asked_for(place: Place) ->
         place.app.log_content = False
     assert line["messages"] == [{"role": "user", "content": "a secret word"}]
     assert line["answer"] == "You said: a secret word"
+
+
+def test_a_call_is_settled_also_if_what_it_has_cost_cannot_be_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        def _entry(self, call: Any, end: Any) -> Any:
+            raise ValueError(end.provider)
+
+    monkeypatch.setattr(call_module, "LEDGER", Broken())
+    line = place.line(place.ask("chat", "openai"))
+    assert (line["outcome"], line["tokens"], line["cost"]) == ("complete", "unknown", None)
+    assert caplog.messages == ["what a call has cost is not known"]
 
 
 def test_the_state_of_a_turn_comes_back_for_clients_that_have_no_place_for_it() -> None:

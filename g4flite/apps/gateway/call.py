@@ -13,15 +13,17 @@ inside the stream, in the form that makes the client raise.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Protocol
 
-from anyio import CancelScope, Event, create_task_group, current_time, sleep, to_thread
+from anyio import CancelScope, Event, create_task_group, sleep, to_thread
 
 from ... import Stream, UsageError
 from ..._core.events import CONTENT, Start
+from ..._core.exchange import Run
 from ..._core.ledger import Entry, Ledger, listed_cost
 from ...client import start
 from ...server.checks import NAME, Refusal, need
@@ -37,9 +39,13 @@ from .passing import Raw, is_count
 from .upstream import Upstream
 from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
+logger = logging.getLogger(__name__)
+
 # How many tokens of an answer are paid for in advance, if the request names no limit.
 ANSWER_TOKENS = 4096
 Options = dict[str, Any]
+LEDGER = Ledger()
+UNKNOWN = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
 
 
 class Home(Protocol):
@@ -56,14 +62,19 @@ class Home(Protocol):
     def route(self, name: str, key: Any, /) -> list[Upstream]: ...
 
 
-class Tally(Ledger):
-    """An observer of one stream, which keeps what it has cost."""
+class Ended:
+    """What a `Ledger` reads of a stream that has ended, as `ObservedEnd` has it.
 
-    known: Entry = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
+    An observer would be told the same at a tenth of what the gateway costs: it is also told the URL and the headers,
+    from which secrets are taken out first.
+    """
 
-    def end(self, call: Any, end: Any) -> None:
-        """Keep the figures of the stream."""
-        self.known = self._entry(call, end)
+    def __init__(self, run: Run, failure: Exception | None, first: float | None) -> None:
+        self.state, self.attempts, self.url, self.first = run.state, len(run.attempts), run.url, first
+        self.error = failure if run.state == "failed" else None
+        self.provider, self.model = run.call.provider.name, run.call.model
+        self.text, self.reasoning, self.tool_calls = run.partial, run.reasoning.getvalue(), run.tool_calls
+        self.start, self.usage, self.finish = run.start, run.usage, run.finish
 
 
 class Asked:
@@ -97,13 +108,16 @@ class Call:
     ) -> None:
         self._home, self._wire, self._key, self._headers, self._post = home, wire, key, headers, post
         self._told, self._id = told, id_
-        self._began, self._clock = time.time(), current_time()
+        self._began, self._clock = time.time(), time.monotonic()
         self._first: float | None = None
-        self._tally = Tally()
         self._stream: Stream | None = None
+        # What the stream has cost.
+        self._known = UNKNOWN
         self._model = ""
         self._messages: Any = None
+        # What has failed: until the client is told, and until it is known what the call has cost.
         self._failure: Exception | None = None
+        self._failed: Exception | None = None
         # Whether the answer is passed on as it came.
         self._passed = False
         self._reserved: Any = None
@@ -153,7 +167,7 @@ class Call:
                 # The server says so of a client that has gone.
                 self._outcome = "left"
             except Exception as error:
-                self._failure = error
+                self._failure = self._failed = error
                 self._note_error(error)
                 if self._status:
                     id_ = (stream.response_id if self._passed else None) or writer.turn.response_id
@@ -219,7 +233,7 @@ class Call:
             raise errors[0]
         self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
         await self._reserve(upstreams, prompt, options.get("max_tokens") or ANSWER_TOKENS)
-        self._stream = start(routes, refused=tuple(errors), observers=(self._tally,))
+        self._stream = start(routes, refused=tuple(errors))
         # An answer of images alone is one: the client decides.
         self._stream._run.kept = True
         return self._stream, writer
@@ -255,9 +269,17 @@ class Call:
         """Let go of the clients, and say what the call has cost; of a call whose cost is unknown, nothing."""
         while self._upstreams:
             await self._upstreams.pop().release()
+        # Its traceback holds this call: such a circle would keep the stream until a garbage collection.
+        failed, self._failed = self._failed, None
+        if self._stream is not None and self._stream._run.state != "new":
+            run = self._stream._run
+            try:
+                self._known = LEDGER._entry(run.routes[0].call, Ended(run, failed, self._first))
+            except Exception as error:
+                logger.error("what a call has cost is not known", exc_info=error)
         reserved, self._reserved = self._reserved, None
         if reserved is not None:
-            await to_thread.run_sync(self._home.keys.settle, reserved, self._tally.known.cost[0] or 0.0)
+            await to_thread.run_sync(self._home.keys.settle, reserved, self._known.cost[0] or 0.0)
 
     async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Read the answer, and write the reply."""
@@ -281,7 +303,7 @@ class Call:
                 if self._first is None:
                     held, data = held + data, b""
                     if isinstance(event, CONTENT):
-                        self._first = current_time()
+                        self._first = time.monotonic()
                         held, data = b"", held
                 if data:
                     await self._send(send, data)
@@ -314,7 +336,7 @@ class Call:
             await http.send_head(send, 200, {**head, **self._told})
         self._whole = last
         await send({"type": "http.response.body", "body": data, "more_body": not last})
-        self._sending, self._last = False, current_time()
+        self._sending, self._last = False, time.monotonic()
 
     async def _watch(self, receive: Receive, scope: CancelScope) -> None:
         """Stop everything once the client has gone; this closes the connection to the service."""
@@ -331,8 +353,8 @@ class Call:
         silence = self._home.keep_alive
         while True:
             # What waits for a slow reader is a sign of life itself.
-            await sleep(silence if self._sending else max(self._last + silence - current_time(), 0.0))
-            if self._sending or current_time() - self._last < silence:
+            await sleep(silence if self._sending else max(self._last + silence - time.monotonic(), 0.0))
+            if self._sending or time.monotonic() - self._last < silence:
                 continue
             self._sign = Event()
             try:
@@ -351,7 +373,7 @@ class Call:
         `tokens` says how the numbers are known: "counted" by the service, "estimated" or "unknown".  `cost` is in
         dollars; `first_ms` are the milliseconds to the first text, reasoning or tool call, `ms` those to the end.
         """
-        stream, (prompt, completion, cost) = self._stream, self._tally.known
+        stream, (prompt, completion, cost) = self._stream, self._known
         marks = {prompt[1], completion[1]}
         known = next(mark for mark in ("unknown", "estimated", "counted") if mark in marks)
         attempts = stream.attempts if stream is not None else ()
@@ -371,7 +393,7 @@ class Call:
             "tokens": known,
             "cost": cost[0],
             "first_ms": None if self._first is None else round((self._first - self._clock) * 1000, 1),
-            "ms": round((current_time() - self._clock) * 1000, 1),
+            "ms": round((time.monotonic() - self._clock) * 1000, 1),
         }
         notes = [*self._notes, *(self._writer.notes if self._writer is not None else ())]
         notes += stream.dropped if stream is not None else ()
