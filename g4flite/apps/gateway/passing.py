@@ -181,6 +181,12 @@ class Parser:
 
     def feed(self, data: bytes) -> Iterator[str | Event]:
         """Yield what the events say that the data complete, and then these as they came."""
+        # Most reads are one event.
+        if self._open and not self._size and (end := self._end.search(data)) and end.end() == len(data):
+            said = list(self._parser.feed(data))
+            self._hold(data)
+            yield from self._passed(said)
+            return
         self._parts.append(data)
         self._size += len(data)
         tail = self._tail + data
