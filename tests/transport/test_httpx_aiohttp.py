@@ -1,10 +1,12 @@
 """A client of httpx-aiohttp, the caller's own, is served like any transport that shows no socket (`socketless.py`)."""
 
 import asyncio
-from collections.abc import Callable
+import errno
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import Any
 
+import aiohttp
 import anyio
 import httpx
 import httpx_aiohttp
@@ -106,6 +108,89 @@ def test_a_fault_is_an_error_of_ours(script: Script, error: type[Exception], ser
 
     server.script = script
     with pytest.raises(error):
+        asyncio.run(main())
+
+
+STARTS = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n"
+
+
+@rows("make", MAKERS)
+@rows(
+    ("raw", "error", "said"),
+    [
+        (b"", g4flite.TransportError, "closed the connection before it responded"),
+        (b"HTTP/1.1 200 OK\r\ncont", g4flite.TransportError, "closed the connection before it responded"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", g4flite.MalformedReplyError, "sent no valid HTTP response: Bad status line"),
+        (STARTS, g4flite.TruncatedStreamError, "the reply was cut off"),
+        (STARTS + b"zz\r\n", g4flite.MalformedReplyError, "sent no valid HTTP response: Invalid character"),
+    ],
+)
+def test_what_the_server_has_done_to_the_connection_is_what_the_error_says(
+    raw: bytes, error: type[Exception], said: str, make: Callable[[], Any], server: Emulator
+) -> None:
+    """httpx-aiohttp 0.2.0 calls each of these a connect timeout, or lets aiohttp's own exception through."""
+    server.script = Script(raw=raw)
+
+    async def main() -> None:
+        async with make() as client:
+            await read(client, server)
+
+    with pytest.raises(error, match=said):
+        asyncio.run(main())
+
+
+@rows("make", MAKERS)
+@rows(
+    ("host", "error", "said"),
+    [
+        ("http://127.0.0.1:1", g4flite.ConnectError, "could not connect to 127.0.0.1:1: Connection refused"),
+        ("https://{}", g4flite.TLSError, "the server speaks plain http"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_no_slow_one(
+    host: str, error: type[Exception], said: str, make: Callable[[], Any], server: Emulator
+) -> None:
+    url = host.format(server.url.removeprefix("http://"))
+
+    async def main() -> None:
+        async with make() as client:
+            await g4flite.stream("cromicle", "Hi", base_url=url, client=client, retries=0).atext()
+
+    with pytest.raises(error, match=said):
+        asyncio.run(main())
+
+
+class Breaking(httpx.AsyncByteStream):
+    """A body that fails as one of httpx-aiohttp does."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"hello"
+        raise httpx.ConnectTimeout("") from aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer")
+
+
+def test_a_connection_that_is_lost_in_the_body_is_no_slow_one() -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Breaking()))
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=transport) as client:
+            await g4flite.stream("cromicle", "Hi", base_url="http://x.test", client=client, retries=0).atext()
+
+    with pytest.raises(g4flite.TruncatedStreamError, match="cut off: Connection reset by peer") as caught:
+        asyncio.run(main())
+    assert caught.value.partial == "hello"
+
+
+def test_a_server_that_accepts_no_connection_in_time_is_a_connect_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise aiohttp.ConnectionTimeoutError
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_create_connection", connect)
+
+    async def main() -> None:
+        async with httpx_aiohttp.HttpxAiohttpClient() as client:
+            await g4flite.stream("cromicle", "Hi", base_url="http://127.0.0.1:1", client=client, retries=0).atext()
+
+    with pytest.raises(g4flite.ConnectTimeoutError, match="no connection to 127.0.0.1:1 in 10 s"):
         asyncio.run(main())
 
 

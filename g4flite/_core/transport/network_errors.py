@@ -65,7 +65,9 @@ def failures(timers: Timers | None = None) -> tuple[type[Exception], ...]:
     """
     if timers is not None and timers.closed:
         return (Exception,)
-    return (*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *OTHERS)
+    aiohttp = sys.modules.get("aiohttp")
+    others = OTHERS if aiohttp is None else (*OTHERS, aiohttp.ClientError)
+    return (*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *others)
 
 
 def read_failures(timers: Timers) -> tuple[type[Exception], ...]:
@@ -76,6 +78,27 @@ def read_failures(timers: Timers) -> tuple[type[Exception], ...]:
 def is_a(error: Exception, name: str) -> bool:
     """Return whether the exception is of the class of this name in httpx or httpx2."""
     return isinstance(error, httpx_classes(name))
+
+
+def of_aiohttp(error: Exception) -> Exception:
+    """Return the exception that httpx would have raised in the place of this one, which may be one of httpx-aiohttp's.
+
+    httpx-aiohttp 0.2.0 calls each failure of a connection a `ConnectTimeout`, also if the server has refused or closed
+    the connection, and lets aiohttp's own exception through if the server's HTTP is not valid.
+    """
+    raw = error.__cause__ if is_a(error, "ConnectTimeout") else error
+    names = {kind.__name__ for kind in type(raw).__mro__ if kind.__module__.partition(".")[0] == "aiohttp"}
+    if not names or "ServerTimeoutError" in names:
+        return error
+    # The first class that fits: a failure to reach the proxy is one to connect, too.
+    known = (("ClientProxyConnectionError", httpx.ProxyError), ("ClientConnectorError", httpx.ConnectError),
+             ("ClientConnectionError", httpx.ReadError), ("ClientError", httpx.RemoteProtocolError))  # fmt: skip
+    kind = next(kind for name, kind in known if name in names)
+    # `str` of a response's error begins with a status that nobody has sent; a lost connection has half a head there.
+    said = getattr(raw, "message", None)
+    found: Exception = kind(said if isinstance(said, str) else "" if said else str(raw))
+    found.__cause__ = raw
+    return found
 
 
 def is_of_the_caller(error: BaseException) -> bool:
@@ -120,6 +143,7 @@ def error_of_request(error: Exception, url: str, timers: Timers, proxy: NamedPro
 
     `url` is the URL of the request, `proxy` the proxy that it goes over, as far as that is known.
     """
+    error = of_aiohttp(error)
     # A login of the caller's client may have asked another host, say for a token.
     asked: Any = getattr(error, "_request", None)
     is_login = asked is not None and asked.url != type(asked.url)(url)
@@ -189,6 +213,7 @@ def error_of_body(error: Exception, timers: Timers) -> G4fliteError:
 
 
 def _error_of_read(error: Exception, timers: Timers) -> G4fliteError:
+    error = of_aiohttp(error)
     if timers.closed:
         return StreamClosedError("close() was called while the reply was coming; the text so far is in .partial")
     if is_a(error, "TimeoutException"):
