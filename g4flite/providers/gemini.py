@@ -332,6 +332,9 @@ class GeminiReader:
         # An early reason with nothing before it says nothing.
         return self._come and self._ending.settled(torn=self._open is not None)
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        return (value,) if value.get("candidates") else ()
+
     def read(self, name: str, frame: dict[str, Any]) -> Items:  # noqa: ARG002 - the events have no names
         return (reported(frame),) if frame.get("error") else tuple(self._read(frame))
 

@@ -138,6 +138,9 @@ class OllamaReader:
             return (reported({"error": frame}),)
         return tuple(self._read(frame))
 
+    def whole(self, value: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+        return (value,) if isinstance(value.get("message"), dict) else ()
+
     def _read(self, frame: dict[str, Any]) -> Items:
         """Yield the items of a line that reports no error."""
         if not self._started:

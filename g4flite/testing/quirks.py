@@ -62,8 +62,10 @@ def _failing(error: bytes) -> Quirk:
 # (davidmigloz/ai_clients_dart#88, March 2026), or writes the error into an event that it had begun
 # (Wei-Shaw/sub2api#1471, April 2026).  Cohere's body has no field `error` (docs.cohere.com/reference/errors), and
 # relays send the errors of vLLM and Mistral in streams of other protocols.  Gemini's body is a list of one error,
-# FastAPI's has the field `detail`, and MiniMax has an object of its own (RooCodeInc/Roo-Code#9105, November 2025);
-# OpenRouter's may stand in a choice (genkit-ai/genkit PR#6259, September 2026).
+# FastAPI's has the field `detail`, llama.cpp's stood in a field `error` of its own, with `[DONE]` behind it, until
+# September 2025 (ggml-org/llama.cpp#16109, coddy-project/coddy-agent#106), and MiniMax has an object of its own
+# (RooCodeInc/Roo-Code#9105, November 2025); OpenRouter's may stand in a choice (genkit-ai/genkit PR#6259, September
+# 2026).
 bare_error = _failing(b'{"error":{"message":"prompt is too long","type":"invalid_request_error"}}\n\n')
 error_in_plain_text = _failing(b"event: error\ndata: prompt is too long\n\n")
 bare_message = _failing(b'  {"id":"4","message":"prompt is too long"}\n\n')
@@ -77,6 +79,9 @@ error_in_choice = _failing(
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error","error":{"message":"prompt is too long"}}]}\n\n'
 )
 error_on_lines = _failing(b'{\n  "error": "prompt is too long"\n}\n')
+error_in_field = _failing(
+    b'error: {"code":400,"message":"prompt is too long","type":"invalid_request_error"}\n\ndata: [DONE]\n\n'
+)
 error_in_half_an_event = _failing(b'data: {"half\ndata: {"error":{"message":"prompt is too long"}}\n\n')
 STREAMS = ("chat", "responses", "anthropic", "gemini", "cohere")
 
@@ -90,6 +95,7 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "error_in_choice": {"chat": error_in_choice},
     "error_in_base_resp": dict.fromkeys(STREAMS, error_in_base_resp),
     "error_as_detail": dict.fromkeys(STREAMS, error_as_detail),
+    "error_in_field": dict.fromkeys(STREAMS, error_in_field),
     "error_on_lines": dict.fromkeys((*STREAMS, "ollama"), error_on_lines),
     "error_in_half_an_event": dict.fromkeys(STREAMS, error_in_half_an_event),
     "error_in_plain_text": dict.fromkeys(STREAMS, error_in_plain_text),

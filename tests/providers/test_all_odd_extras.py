@@ -260,6 +260,19 @@ def test_an_event_named_error_is_the_service_s_error_whatever_it_holds(name: str
     assert "a" in items
 
 
+@rows("behind", [(), (DONE,)])
+@rows("said_so", ["Overloaded", '{"code": 503, "message": "Overloaded", "type": "unavailable_error"}'])
+@rows("name", [name for name in PLAIN if name != "ollama"])
+def test_an_error_in_a_field_of_its_own_is_the_service_s_error(
+    name: str, said_so: str, behind: tuple[str, ...]
+) -> None:
+    """llama.cpp wrote so until September 2025, and `[DONE]` behind it (ggml-org/llama.cpp#16109)."""
+    *items, error = read(name, sse(PLAIN[name][0], f"error: {said_so}", *behind))
+    assert isinstance(error, g4flite.OverloadedError | g4flite.ProviderError), error
+    assert "Overloaded" in str(error)
+    assert "a" in items
+
+
 ODD_CHUNKS = [
     {"choices": None}, {"choices": {}}, {"choices": [None]}, {"choices": [{"index": 0, "delta": None}]}, {},
     {"choices": [{"index": 0}]}, {**chunk({"content": ""}), "logprobs": 3}, {"x_groq": "x", "choices": []},

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from g4flite import Finish, MalformedReplyError, ProviderError, RateLimitError, Start, StatusError, ToolCall, Usage
+from g4flite import (
+    Finish,
+    MalformedReplyError,
+    ProviderError,
+    RateLimitError,
+    Start,
+    StatusError,
+    ToolCall,
+    TruncatedStreamError,
+    Usage,
+)
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.rows import rows
@@ -49,6 +59,17 @@ COHERE = {
 ANSWERS: dict[str, dict[str, Any]] = {
     "openai": CHAT, "openrouter": CHAT, "anthropic": MESSAGE, "openai-responses": RESPONSE, "cohere": COHERE,
 }  # fmt: skip
+# Their framings take a whole answer in JSON under most labels.
+GEMINI = {"responseId": "r1", "modelVersion": "m-1", "candidates": [{"finishReason": "STOP", "content": {"parts": [
+    {"text": SAID}, {"functionCall": {"id": "a1", "name": "now", "args": {"port": 1}}},
+    {"functionCall": {"id": "b2", "name": "now", "args": {}}}]}}],
+    "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 3, "totalTokenCount": 8}}  # fmt: skip
+OLLAMA = {"model": "m-1", "done": True, "prompt_eval_count": 5, "eval_count": 3, "message": {
+    "content": SAID, "tool_calls": [
+        {"id": "a1", "function": {"name": "now", "arguments": {"port": 1}}},
+        {"id": "b2", "function": {"name": "now", "arguments": {}}}]}}  # fmt: skip
+ALL = {**ANSWERS, "gemini": GEMINI, "ollama": OLLAMA}
+LABELS = ["application/json", "text/event-stream", "text/html; charset=utf-8", "text/plain", "application/x-ndjson", ""]
 
 
 def answered(
@@ -59,28 +80,66 @@ def answered(
     return driver.events(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1", retries=0)
 
 
+def check(name: str, items: list[Any], driver: Driver) -> None:
+    """Check that these items are the whole answer."""
+    assert "".join(item for item in items if isinstance(item, str)) == SAID
+    calls = [item for item in items if isinstance(item, ToolCall)]
+    assert [(call.id, call.name, json.loads(call.arguments)) for call in calls] == [
+        ("a1", "now", {"port": 1}), ("b2", "now", {}),
+    ]  # fmt: skip
+    assert [(i.prompt_tokens, i.completion_tokens) for i in items if isinstance(i, Usage)][-1:] == [(5, 3)]
+    assert [item.reason for item in items if isinstance(item, Finish)] == ["tool_calls"]
+    ids = [item.response_id for item in items if isinstance(item, Start)]
+    assert ids[:1] == ([None] if name == "ollama" else ["r1"])
+    assert driver.stream.partial == SAID
+
+
+@rows("label", LABELS)
+@rows("name", ALL)
+def test_a_whole_answer_is_read(name: str, label: str, driver: Driver, server: Emulator) -> None:
+    for indent in (None, 1):
+        body = json.dumps(ALL[name], indent=indent).encode()
+        check(name, answered(driver, server, name, body, label), driver)
+        packed = gzip.compress(body)
+        check(name, answered(driver, server, name, packed, label, **{"content-encoding": "gzip"}), driver)
+
+
+@rows("between", [b"", b"\n", b"\n\n"])
 @rows("name", ANSWERS)
-def test_a_whole_answer_is_read(name: str, driver: Driver, server: Emulator) -> None:
-    body = json.dumps(ANSWERS[name], indent=1).encode()
-    for items in (
-        answered(driver, server, name, body),
-        answered(driver, server, name, gzip.compress(body), **{"content-encoding": "gzip"}),
-    ):
-        assert "".join(item for item in items if isinstance(item, str)) == SAID
-        calls = [item for item in items if isinstance(item, ToolCall)]
-        assert [(call.id, call.name, json.loads(call.arguments)) for call in calls] == [
-            ("a1", "now", {"port": 1}), ("b2", "now", {}),
-        ]  # fmt: skip
-        assert [(i.prompt_tokens, i.completion_tokens) for i in items if isinstance(i, Usage)][-1:] == [(5, 3)]
-        assert [item.reason for item in items if isinstance(item, Finish)] == ["tool_calls"]
-        assert [item.response_id for item in items if isinstance(item, Start)][:1] == ["r1"]
-        assert driver.stream.partial == SAID
+def test_a_whole_answer_may_have_the_end_marker_of_events_behind_it(
+    name: str, between: bytes, driver: Driver, server: Emulator
+) -> None:
+    """decolua/9router#1396, #3492 (May and August 2026)."""
+    body = json.dumps(ANSWERS[name]).encode() + between + b"data: [DONE]\n\n"
+    check(name, answered(driver, server, name, body, "text/event-stream"), driver)
+
+
+def test_a_whole_answer_behind_its_pieces_says_nothing_new(driver: Driver, server: Emulator) -> None:
+    pieces = [{"choices": [{"index": 0, "delta": {"content": SAID[:9]}}]},
+              {"choices": [{"index": 0, "delta": {"content": SAID[9:]}}]}]  # fmt: skip
+    events = b"".join(b"data: %s\n\n" % json.dumps(piece).encode() for piece in pieces)
+    whole = {**CHAT, "choices": [{"index": 0, "finish_reason": "stop", "message": {"content": SAID}}]}
+    answered(driver, server, "openai", events + json.dumps(whole).encode() + b"\n\ndata: [DONE]\n\n", "")
+    assert driver.stream.partial == SAID
+
+
+@rows("label", LABELS)
+@rows("name", ANSWERS)
+def test_half_a_whole_answer_is_none(name: str, label: str, driver: Driver, server: Emulator) -> None:
+    # A plain text is the words of an error.
+    with pytest.raises((MalformedReplyError, TruncatedStreamError, ProviderError)):
+        answered(driver, server, name, json.dumps(ANSWERS[name]).encode()[:-9], label)
 
 
 @rows("name", ANSWERS)
 def test_json_that_is_no_answer_is_what_it_says(name: str, driver: Driver, server: Emulator) -> None:
     with pytest.raises(RateLimitError, match="Slow down"):
         answered(driver, server, name, b'{"error": {"message": "Slow down", "code": 429}}')
+    # Cohere's form, and that of relays in Python.
+    for words in (b'{"message": "Slow down"}', b'{"detail": "Slow down"}'):
+        for label in LABELS:
+            with pytest.raises(ProviderError, match="the service reports an error: 'Slow down'"):
+                answered(driver, server, name, words, label)
     for body in (b'{"status": "ok"}', b"[1]", b'{"choices": [', b"7"):
         with pytest.raises(MalformedReplyError, match="the reply is application/json, not an answer"):
             answered(driver, server, name, body)

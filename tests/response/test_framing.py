@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import g4flite
-from g4flite._core.response.framing import EventsOrArray, JsonArray, Lines, ServerSentEvents
+from g4flite._core.response.framing import WHOLE, EventsOrArray, JsonArray, Lines, ServerSentEvents
 from tests.rows import rows
 from tests.splits import SPLITS, cut, pieces
 
@@ -543,6 +543,45 @@ def test_an_error_between_events_is_an_event_though_it_is_no_data(body: bytes, f
         framing = ServerSentEvents(100_000)
         got = [frame for start in range(0, len(body), size) for frame in framing.feed(body[start : start + size])]
         assert [*got, *framing.close()] == frames
+
+
+ANSWER = b'{"choices": [{"message": {"content": "}{"}}]}'
+
+
+@rows(
+    ("body", "frames"),
+    [
+        # llama.cpp's field, on a line of its own or in an event that has data.
+        (b'error: {"code": 400}\n\ndata: [DONE]\n\n', [("error", b'{"code": 400}'), ("", b"[DONE]")]),
+        (b"error:no room\r\n\r\n", [("error", b"no room")]),
+        (b"data: 1\nerror: no room\n\n", [("", b"1")]),
+        (b"error: ", [("error", b"")]),
+        # A whole answer.
+        (ANSWER, [(WHOLE, ANSWER)]),
+        (ANSWER + b"\n\ndata: [DONE]\n\n", [(WHOLE, ANSWER), ("", b"[DONE]")]),
+        (ANSWER + b"data: [DONE]\n\n", [(WHOLE, ANSWER), ("", b"[DONE]")]),
+        (ANSWER + b" data: [DONE]", [(WHOLE, ANSWER), ("", b"[DONE]")]),
+        (b'{\n  "content": [\n    {"text": "a"}\n  ]\n}\n', [(WHOLE, b'{"content": [{"text": "a"}]}')]),
+        (b'{"message": {"content": "{"}}\n\n', [(WHOLE, b'{"message": {"content": "{"}}')]),
+        (b'{"output":[]}\n' * 2, [(WHOLE, b'{"output": []}')] * 2),
+        (b'{"content": ["' + b"x" * 60_000 + b'",\n1]}', [(WHOLE, b'{"content": ["' + b"x" * 60_000 + b'", 1]}')]),
+        # Something else stands behind it, or it is cut off.
+        (ANSWER + b'{"choices": []}\n\n', []),
+        (ANSWER[:-3] + b"\n\n", []),
+    ],
+)
+def test_an_error_in_a_field_and_a_whole_answer_are_frames(body: bytes, frames: list[tuple[str, bytes]]) -> None:
+    for size in (1, 2, 3, 7, len(body)):
+        framing = ServerSentEvents(100_000)
+        got = [frame for start in range(0, len(body), size) for frame in framing.feed(body[start : start + size])]
+        assert [*got, *framing.close()] == frames
+
+
+def test_json_that_never_ends_fills_no_memory() -> None:
+    framing = ServerSentEvents(1000)
+    for _ in range(100):
+        assert list(framing.feed(b'{"content": [\n' + b'"x",\n' * 100)) == []
+        assert len(framing._bare) <= 1100
 
 
 def test_a_bare_error_is_not_idle_and_takes_linear_time() -> None:

@@ -67,7 +67,8 @@ STREAMS = ["openai", "openai-responses", "anthropic", "gemini", "cohere"]
 
 
 QUIRKS = ["bare_error", "bare_message", "error_as_detail", "error_in_a_list", "error_in_base_resp", "error_in_choice",
-          "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol", "error_on_lines"]  # fmt: skip
+          "error_in_field", "error_in_half_an_event", "error_in_plain_text", "error_of_another_protocol",
+          "error_on_lines"]  # fmt: skip
 
 
 @rows("quirk", QUIRKS, shared=True)

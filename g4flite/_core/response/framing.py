@@ -21,18 +21,20 @@ from itertools import repeat
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import LimitError
-from ..numbers import dumps, loads
+from ..numbers import dumps, loads, scan_exactly
 
 Frames: TypeAlias = Iterable[tuple[str, bytes]]
 
 # The numbers of two bytes: `10 in data` is several times faster than `b"\n" in data` for lines of usual length.
 _LF, _CR = b"\n\r"
 # How a line of an event begins: with a field, or as a comment.
-_FIELD = re.compile(rb"(data|event|id|retry|):")
+_FIELD = re.compile(rb"(data|event|id|retry|error|):")
 # How a line of bare JSON begins, or one that is indented.
 _JSON_LINE = (b"{", b"[", b" ", b"\t")
-# The most bytes of an error that stands between events as bare JSON.
-_BARE = 16 * 1024
+# How bare JSON begins.
+_JSON = re.compile(rb"\s*[\[{]\s*([\"{\[\]}]|$)")
+# The name of a whole answer that came as bare JSON; no event has this name.
+WHOLE: Final = "\n"
 # The most bytes of a field's name.
 _LONGEST_FIELD: Final = 5
 
@@ -160,9 +162,15 @@ class Lines:
 class ServerSentEvents:
     """Splits bytes into server-sent events: each one's name ("" if it has none) and its lines of data, joined by LF.
 
-    An error that stands between the events as bare JSON, on one line or on many, is an event of the name `error`:
-    servers that fail while they stream write the body of their HTTP error so (Gemini does: maximhq/bifrost#5262, July
-    2026).  The standard drops such lines.
+    The standard drops lines of other forms.  These are frames:
+
+    - An error that stands between the events as bare JSON, on one line or on many, is an event of the name `error`:
+      servers that fail while they stream write the body of their HTTP error so (Gemini does: maximhq/bifrost#5262, July
+      2026).
+    - So is the value of a field `error`, in which llama.cpp told of its errors until September 2025
+      (ggml-org/llama.cpp#16109; coddy-project/coddy-agent#106, August 2026).
+    - A whole answer as bare JSON is a frame of the name `WHOLE`.  Relays label such a body as events, and put
+      `data: [DONE]` behind it, also without a line break (decolua/9router#1396, #3492, 2026).
 
     - `limit` bounds the data of an event together with its unfinished line.
     - `flush`: many services omit the blank line behind the last event.  The standard drops such an event; `close` gives
@@ -283,33 +291,40 @@ class ServerSentEvents:
             if self._data is None and line.startswith(b"data: ") and len(line) <= self.limit:
                 self._data = line[6:]
             elif line.startswith(_JSON_LINE) or (self._bare and line and not _FIELD.match(line)):
-                yield from self._bare_error(line)
+                yield from self._bare_json(line)
             elif line:
                 self._field(line)
             else:
                 if self._bare:
-                    yield from self._bare_error(line)
+                    yield from self._bare_json(line)
                 self.last_event_id = self._id
                 name, held, self._name, self._data = self._name, self._data, "", None
                 if held is not None:
                     yield name, bytes(held)
         self._check(self._tail)
 
-    def _bare_error(self, line: bytes) -> Iterator[tuple[str, bytes]]:
-        """Take one line of bare JSON.  Yield the JSON if this line ends it, and if it is an error."""
+    def _bare_json(self, line: bytes) -> Iterator[tuple[str, bytes]]:
+        """Take one line of bare JSON.  Yield the JSON if this line ends it, and if it is an error or a whole answer."""
+        if not self._bare and not _JSON.match(line):
+            return
         self._bare += line
         self._open += line.count(b"{") + line.count(b"[") - line.count(b"}") - line.count(b"]")
         # A brace inside a string may keep the JSON open: then a blank line ends it.
-        if self._open > 0 and line and len(self._bare) <= _BARE:
+        if self._open > 0 and line and len(self._bare) <= self.limit:
             return
-        bare = bytes(self._bare)
+        bare = self._bare.decode("utf-8", "replace")
         self._bare, self._open = bytearray(), 0
-        with suppress(ValueError, RecursionError):
-            value = loads(bare.decode("utf-8", "replace"))
+        with suppress(ValueError, RecursionError, StopIteration):
+            value, end = scan_exactly(bare, len(bare) - len(bare.lstrip()))
+            rest = bare[end:].strip().encode()
+            if rest and not _FIELD.match(rest):
+                return
             # Gemini's errors are lists of one.
             value = value[0] if isinstance(value, list) and len(value) == 1 else value
-            if _is_error(value):
-                yield "error", dumps(value).encode()
+            if _is_error(value) or _is_answer(value):
+                yield "error" if _is_error(value) else WHOLE, dumps(value).encode()
+            if rest:
+                self._field(rest)
 
     def _field(self, line: bytes) -> None:
         """Take one line of an event, `field: value`."""
@@ -326,6 +341,8 @@ class ServerSentEvents:
             held += b"\n" + value
         elif field == b"event":
             self._name = value.decode("utf-8", "replace")
+        elif field == b"error" and self._data is None:
+            self._name, self._data = "error", value
         elif field == b"id" and b"\0" not in value:
             self._id = value.decode("utf-8", "replace")
         # `int` raises for thousands of digits.  18 digits of milliseconds are 31 million years.
@@ -343,6 +360,13 @@ def _is_error(value: Any) -> bool:
         any(value.get(name) for name in ("error", "errors", "detail"))
         or isinstance(value.get("message"), str)
         or "error" in (value.get("type"), value.get("object"))
+    )
+
+
+def _is_answer(value: Any) -> bool:
+    """Return whether a value that is no event may be a whole answer: of Chat, Messages, Responses or Cohere."""
+    return isinstance(value, dict) and any(
+        isinstance(value.get(name), list | dict) for name in ("choices", "content", "output", "message")
     )
 
 

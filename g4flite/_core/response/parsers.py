@@ -31,7 +31,7 @@ from ..errors import (
 from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import dumps, loads, scan, scan_exactly
 from .excerpts import excerpt
-from .framing import Framing, Lines
+from .framing import WHOLE, Framing, Lines
 from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
 from .surrogates import SurrogatePairs
 
@@ -412,14 +412,19 @@ class FrameParser:
         return self._framing.recognises(data)
 
     def whole(self, text: str) -> bytes:
-        """Return the events that say what a whole answer in JSON says, b"" if the text is no such answer."""
-        whole: Callable[[dict[str, Any]], Iterable[Any]] = getattr(self._reader, "whole", lambda _: ())
+        """Return the body that says in frames what a whole answer in JSON says, b"" if the text is no such answer."""
+        before, behind = next(iter(self._framing.forms("")), (b"data: ", b"\n\n"))
         try:
             value = loads(text)
-            events = [*whole(value)] if isinstance(value, dict) else []
+            events = [*self._events_of(value)] if isinstance(value, dict) else []
         except (ValueError, RecursionError):
             return b""
-        return b"".join(b"data: %s\n\n" % event for event in (*(dumps(e).encode() for e in events), DONE) if events)
+        return b"".join(before + event + behind for event in (*(dumps(e).encode() for e in events), DONE) if events)
+
+    def _events_of(self, answer: dict[str, Any]) -> Iterable[Any]:
+        """Return the frames that say what a whole answer says, none if the value is no answer."""
+        whole: Callable[[dict[str, Any]], Iterable[Any]] = getattr(self._reader, "whole", lambda _: ())
+        return whole(answer)
 
     def _read(self, name: str, frame: bytes, *, last: bool = False) -> tuple[Any, ...]:
         """Return the items of a frame.  `last` is true if the body ends with this frame, which may be cut off."""
@@ -429,6 +434,8 @@ class FrameParser:
             return tuple(self._reader.end(marked=True))
         if not frame:
             return ()
+        if name == WHOLE:
+            return self._each("", [dumps(event).encode() for event in self._events_of(loads(frame.decode()))], False)
         try:
             value = self._value(frame, last)
         except (MalformedReplyError, TruncatedStreamError):

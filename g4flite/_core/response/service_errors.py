@@ -409,13 +409,13 @@ def _fits(rule: Rule, status: int, report: Report) -> bool:
     return any(re.fullmatch(rule.words, word) for word in words) or bool(re.search(rule.said, said, re.DOTALL))
 
 
-def reported(report: Any) -> G4fliteError | None:
+def reported(report: Any, *, bare: bool = False) -> G4fliteError | None:
     """Return the error that a service reports inside a reply of status 200, or None if it reports none.
 
-    `report` is JSON text or its value, in a shape that `report_of` knows.  Returns a `StatusError` of the class that
-    fits the error, or a `ProviderError` if no class fits.
+    `report` is JSON text or its value, in a shape that `report_of` knows, which also says what `bare` means.  Returns a
+    `StatusError` of the class that fits the error, or a `ProviderError` if no class fits.
     """
-    found = report_of(report)
+    found = report_of(report, bare=bare)
     if found is None:
         return None
     said = f"the service reports an error: {excerpt(found.message)}"
@@ -550,7 +550,7 @@ def error_of_content_type(headers: Mapping[str, str], text: str) -> G4fliteError
     """Return the error that a 2xx response of a content type in `Provider.error_types` means; `text` is its body."""
     kind = headers.get("content-type", "").partition(";")[0]
     said = {"error": text} if kind.lower() == "text/plain" and text.strip() else text
-    return reported(said) or MalformedReplyError(
+    return reported(said, bare=True) or MalformedReplyError(
         f"the reply is {kind}, not an answer: {excerpt(text)}",
         advice=WEB_PAGE,
     )
