@@ -172,8 +172,9 @@ class OllamaReader:
                 counts = {name: value for name, value in frame.items() if name.endswith(("_count", "_duration"))}
                 # Without a count of the prompt, all of it came from the cache, or none of it was counted.
                 yield usage_of(counts, prompt, answer)
-            native = frame.get("done_reason")
-            reason = REASONS.get(native or "stop", "other")
+            word = frame.get("done_reason") or "stop"
+            native = name_of(frame.get("done_reason"))
+            reason = REASONS.get(name_of(word) or "", "other")
             finish = Finish(self._calls.reason(reason), native)
             yield from (finish, failure(finish))
 

@@ -31,7 +31,7 @@ from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.excerpts import KEPT
-from .._core.response.fields import Naming, as_object, reasoning_of, weight
+from .._core.response.fields import Naming, as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.reasons import REASONS
@@ -621,7 +621,8 @@ class ResponsesReader:
         for part, item in self._begun.items():
             if not part.given:
                 yield from (*self._give(part, item), *self._kept(item))
-        native = as_object(response.get("incomplete_details")).get("reason") or response.get("status") or word
+        words = (as_object(response.get("incomplete_details")).get("reason"), response.get("status"), word)
+        native = next(filter(None, map(name_of, words)), None)
         yield from self._calls.whole()
         yield self._count(response)
         finish = Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)

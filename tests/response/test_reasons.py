@@ -1,5 +1,6 @@
 """Finish reasons have one vocabulary, whichever service's word comes, in lower or in upper case."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from g4flite._core.response.reasons import REASONS
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, chunk, read, said, sse
-from tests.rows import share
+from tests.rows import rows, share
 
 TABLE = {
     "stop": "stop eos end_turn stop_sequence COMPLETE STOP STOP_SEQUENCE eos_token REASON_STOP completed compaction",
@@ -49,7 +50,7 @@ def named(name: str, **data: Any) -> tuple[str, dict[str, Any]]:
 TEXT = named("response.output_text.delta", delta="a")
 
 
-def replies(word: str) -> dict[str, bytes]:
+def replies(word: Any) -> dict[str, bytes]:
     """Return replies that say "a" and end with this word as their finish reason, by the provider."""
     return {
         "openai": sse(said("a"), chunk(finish_reason=word), DONE),
@@ -59,7 +60,7 @@ def replies(word: str) -> dict[str, bytes]:
             named("message_delta", delta={"stop_reason": word}), named("message_stop"),
         ),
         "gemini": sse({"candidates": [{"content": {"parts": [{"text": "a"}]}, "finishReason": word}]}),
-        "ollama": b'{"message":{"content":"a"},"done":true,"done_reason":"%s"}\n' % word.encode(),
+        "ollama": b'{"message":{"content":"a"},"done":true,"done_reason":%s}\n' % json.dumps(word).encode(),
         "cohere": sse(
             named("content-delta", delta={"message": {"content": {"text": "a"}}}),
             named("message-end", delta={"finish_reason": word}),
@@ -75,6 +76,28 @@ def test_a_reason_that_is_an_error_raises_in_each_protocol(driver: Driver, serve
                 driver.collect(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1")
             stream = driver.stream
             assert (stream.partial, stream.finish_reason, stream.native_finish_reason) == ("a", "error", word), name
+
+
+# Words that are none: what comes of them as the native word.
+ODD = {"a number": (7, "7"), "half a surrogate pair": ("a#", "a\ufffd"), "an escape": ("\x1b[2J", "\ufffd[2J"),
+       "endless": ("a" * 5000, None), "a list": (["stop"], None), "an object": ({"stop": 1}, None),
+       "true": (True, None)}  # fmt: skip
+
+
+@rows("odd", ODD)
+def test_a_word_of_any_shape_costs_no_answer_and_its_native_form_is_a_text(
+    odd: str, driver: Driver, server: Emulator
+) -> None:
+    word, native = ODD[odd]
+    for name, body in replies(word).items():
+        # Gemini has no other end than a word.
+        if native is None and name == "gemini":
+            continue
+        server.script = Script(body=body.replace(b"#", rb"\ud83d"), headers={"content-type": "text/event-stream"})
+        assert driver.collect(name, "Hi", model="m", base_url=server.url, api_key="sk-test-1") == ["a"]
+        # The event that ends a response is a word of its own.
+        reason = "stop" if native is None and name == "openai-responses" else "other"
+        assert (driver.stream.finish_reason, driver.stream.native_finish_reason) == (reason, native), name
 
 
 # The last event of a response, and its finish reason.

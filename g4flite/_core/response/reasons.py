@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..events import Finish, FinishReason
+from .fields import name_of
 
 _WORDS: Mapping[FinishReason, str] = {
     # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
@@ -46,7 +47,9 @@ REASONS: Final[Mapping[str, FinishReason]] = {
 
 
 def finish_of(word: object, other: object = None) -> Finish | None:
-    """Return the `Finish` that a word means, None if it is no word; `other` is the native word, if not empty."""
-    if not isinstance(word, str) or not word:
-        return None
-    return Finish(REASONS.get(word, "other"), other if isinstance(other, str) and other else word)
+    """Return the `Finish` that a word means, None if it is no word; `other` is the native word, if not empty.
+
+    The native word is a text that can be shown, also if the service sent a number.
+    """
+    named = name_of(word) if word else None
+    return Finish(REASONS.get(named, "other"), name_of(other) or named) if named else None
