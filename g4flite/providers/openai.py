@@ -440,6 +440,10 @@ class ChatReader:
         if delta.get("tool_calls"):
             yield from self._think.close()
         for number, fragment in enumerate(delta.get("tool_calls") or ()):
+            # A call of a custom tool, whose input is no JSON, or a piece of one (types of openai-python 3.57.0).
+            if fragment.get("custom"):
+                yield Native("custom_tool_call", fragment)
+                continue
             function = fragment.get("function") or {}
             name, text = function.get("name"), function.get("arguments")
             yield from self._calls.add(

@@ -133,6 +133,11 @@ TABLE: dict[str, tuple[str, list[Any], list[Any]]] = {
         Citation("c", "u", "t", 0, 4, {"type": "url_citation", "url_citation": {"url": "u", "title": "t",
         "start_index": 0, "end_index": 4, "content": "c"}}), Native("annotations", {"type": "file", "file": {}}),
         Native("annotations", 2)]),
+    "chat: a custom tool": ("openai", [
+        chunk({"tool_calls": [{"index": 0, "id": "c", "type": "custom", "custom": {"name": "f", "input": ""}}]}),
+        chunk({"tool_calls": [{"index": 0, "custom": {"input": "x y"}}]}), chunk(finish_reason="tool_calls")], [
+        Native("custom_tool_call", {"index": 0, "id": "c", "type": "custom", "custom": {"name": "f", "input": ""}}),
+        Native("custom_tool_call", {"index": 0, "custom": {"input": "x y"}})]),
     "chat: audio": ("openai", [chunk({"audio": {"id": "a", "data": "UklGRgAAAABXQVZF"}}),
         chunk({"audio": {"id": "a", "data": "//sB"}}), chunk({"audio": {"expires_at": 1}}), STOP], [
         Media("audio/wav", b"RIFF\0\0\0\0WAVE"), Media("audio/wav", b"\xff\xfb\1")]),
