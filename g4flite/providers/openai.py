@@ -28,11 +28,11 @@ from .._core.options import (
 from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls
-from .._core.response.counts import ANSWER, PROMPT, count_or_none, found, merged, usage_of
+from .._core.response.counts import ANSWER, LONGEST, MOST_NAMES, PROMPT, count_or_none, found, merged, usage_of
 from .._core.response.counts import REASONING as REASONED
 from .._core.response.ending import Ending
 from .._core.response.excerpts import KEPT
-from .._core.response.fields import Naming, as_object, name_of, reasoning_of
+from .._core.response.fields import Naming, as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.partial_calls import NOTHING
@@ -277,6 +277,7 @@ READ = frozenset((
     "role", "name", "id", "index", "type", "object", "model", "channel", "prefix", "padding", "obfuscation", "logprobs",
     "token_ids", "usage", "status", "phase", "tool_call_id", "finish_reason", "stop_reason",
 ))  # fmt: skip
+KNOWN = READ.union(THOUGHTS)
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
 SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
 
@@ -363,7 +364,7 @@ class ChatReader:
                 delta = self._unsaid(whole_of(choice))
             else:
                 if not self._said.issuperset(delta):
-                    self._said |= {key for key, value in delta.items() if value}
+                    self._note_said(delta)
                 if choice.get("text"):
                     delta = self._with_text(delta, choice["text"])
                 if "message" in choice:
@@ -413,7 +414,7 @@ class ChatReader:
             own = as_object(detail)
             if own:
                 self._details.append(own)
-                self._left -= sum(len(value) for value in own.values() if isinstance(value, str))
+                self._left -= weight(own)
             if self._left < 0:
                 raise LimitError("the details of the reasoning are longer than max_frame allows")
             # Other details are the service's own: a signature, or `data` that is encrypted.
@@ -455,6 +456,13 @@ class ChatReader:
         # The protocol's older form of a tool call.
         if function := delta.get("function_call"):
             yield from self._calls.add("function_call", name=function.get("name"), arguments=function.get("arguments"))
+
+    def _note_said(self, delta: dict[str, Any]) -> None:
+        """Note which fields of a delta are not empty; of fields that are not known, so many as counts may have."""
+        named = {key for key, value in delta.items() if value}
+        room = MOST_NAMES - len(self._said - KNOWN)
+        others = [key for key in named - KNOWN if len(key) <= LONGEST][:room]
+        self._said = self._said.union(named & KNOWN, others)
 
     def _add_thought(self, text: str) -> None:
         """Note that a piece of reasoning came."""

@@ -60,8 +60,9 @@ STARTS = ("response.created", "response.queued", "response.in_progress")
 PARTS = {"output_text": "text", "text": "text", "refusal": "refusal"}
 # The kinds of parts that come in events of their own.
 SUMMARY = ("summary_text", None)
-# How many parts of a reply are remembered.
+# How many parts of a reply are remembered, and how many characters of the last piece of each.
 MOST_PARTS = 1024
+PIECE = 256
 # As in Chat Completions, but 400 "Invalid 'input[2].call_id': string too long. Expected a string with maximum length
 # 64" (openclaw/openclaw#10640); the types of openai-python 3.57.0 have no name of a speaker.
 TAKES = CHAT_TAKES._replace(
@@ -242,7 +243,7 @@ class Part:
     index: object
     number: object
     item_id: int | None
-    # How many characters were given out (of content that is no text: whether it was), and the last piece of them.
+    # How many characters were given out (of content that is no text: whether it was), and the end of the last piece.
     given: int = 0
     piece: str = ""
     # How many annotations were given out.
@@ -265,11 +266,11 @@ class Part:
     def told(self, text: str) -> None:
         """Note that a text, which is not empty, is given out."""
         self.given += len(text)
-        self.piece = text
+        self.piece = text[-PIECE:]
 
     def add(self, text: str) -> str:
         """Note that a text is given out, and return it."""
-        self.given, self.piece = self.given + len(text), text or self.piece
+        self.given, self.piece = self.given + len(text), text[-PIECE:] or self.piece
         return text
 
 
@@ -308,8 +309,8 @@ class ResponsesReader:
         self._calls, self._naming = ToolCalls(limit), Naming()
         # The output indices of messages that are a commentary and no answer (lm15-contract's recordings, 2026).
         self._asides: set[object] = set()
-        # The ids of the items whose state was given out.
-        self._sent = set[str]()
+        # The hashes of the ids of the items whose state was given out.
+        self._sent = set[int]()
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The parts of the output so far.
@@ -506,11 +507,13 @@ class ResponsesReader:
         (The item of `response.output_item.added` has another `encrypted_content`: types of openai-python 3.57.0.)
         """
         kind, item_id = item.get("type"), item.get("id")
-        if not isinstance(item_id, str) or item_id in self._sent:
+        if not isinstance(item_id, str) or hash(item_id) in self._sent:
             # The next text is another message's.
             yield TurnState(None)
             return
-        self._sent.add(item_id)
+        self._sent.add(hash(item_id))
+        if len(self._sent) > MOST_PARTS:
+            raise LimitError(f"the items of the reply are more than {MOST_PARTS}")
         if kind == "reasoning":
             yield TurnState({key: value for key, value in item.items() if key != "status" and value is not None})
         # Items of the service's own tools go back as they came: most need their `status`, and some a field that is

@@ -65,6 +65,33 @@ FLOODS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "calls with long indices": (
         "openai", lambda n: chunk({"tool_calls": [{"index": f"{LONG}{n}", "function": {"name": "t"}}]}),
     ),
+    "names of fields": ("openai", lambda n: chunk({f"{LONG}{n}": "x", "content": "a"})),
+    "short names of fields": ("openai", lambda n: chunk({f"k{n}": "x", "content": "a"})),
+    "objects in the details of the reasoning": (
+        "openrouter", lambda n: chunk({"reasoning_details": [{"type": {f"{LONG}{n}": n}}]}),
+    ),
+    "numbers in the details of the reasoning": (
+        "openrouter", lambda n: chunk({"reasoning_details": [{"index": [n] * 3000}]}),
+    ),
+    "items with long ids": (
+        "openai-responses", lambda n: named("response.output_item.done", output_index=n, item={
+            "type": "message", "id": f"{LONG}{n}", "content": []}),
+    ),
+    "items with short ids": (
+        "openai-responses", lambda n: named("response.output_item.done", output_index=n, item={
+            "type": "message", "id": f"m{n}", "content": []}),
+    ),
+    "reasoning with long ids": (
+        "openai-responses", lambda n: named("response.output_item.done", output_index=n, item={
+            "type": "reasoning", "id": f"{LONG}{n}", "summary": []}),
+    ),
+    "long pieces of many parts": (
+        "openai-responses", lambda n: named("response.reasoning_summary_text.delta", output_index=n, summary_index=n,
+                                            delta=LONG),
+    ),
+    "long texts of many parts": (
+        "openai-responses", lambda n: named("response.output_text.delta", output_index=n, delta=LONG),
+    ),
 }  # fmt: skip
 
 
@@ -107,6 +134,14 @@ def kept_by(name: str, frame: Callable[[int], Any], count: int) -> int:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return kept
+
+
+def test_a_flood_of_fields_costs_no_text_and_repeats_none() -> None:
+    """A whole message behind the deltas says nothing new, though more fields came than are remembered."""
+    pieces = [chunk({f"k{number}": "x"}) for number in range(2 * MOST_NAMES)] + [chunk({"content": "Noon."})]
+    end = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Noon."}}]}
+    items = read_whole("openai", sse(*pieces, end, "data: [DONE]"))
+    assert "".join(item for item in items if isinstance(item, str)) == "Noon."
 
 
 @pytest.mark.parametrize("blocks", [5, 2000])
