@@ -78,6 +78,11 @@ error_in_base_resp = _failing(b'data: {"base_resp":{"status_code":2013,"status_m
 error_in_choice = _failing(
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error","error":{"message":"prompt is too long"}}]}\n\n'
 )
+# OpenRouter's word for what ended the answer at the service behind it (OleksandrChekhovskyi/hax#15, August 2026).
+error_in_native_reason = _failing(
+    b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop","native_finish_reason":"network_error"}]}\n\n'
+    b"data: [DONE]\n\n"
+)
 error_on_lines = _failing(b'{\n  "error": "prompt is too long"\n}\n')
 error_in_field = _failing(
     b'error: {"code":400,"message":"prompt is too long","type":"invalid_request_error"}\n\ndata: [DONE]\n\n'
@@ -93,6 +98,7 @@ QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "error_of_another_protocol": dict.fromkeys(STREAMS, error_of_another_protocol),
     "error_in_a_list": dict.fromkeys(STREAMS, error_in_a_list),
     "error_in_choice": {"chat": error_in_choice},
+    "error_in_native_reason": {"chat": error_in_native_reason},
     "error_in_base_resp": dict.fromkeys(STREAMS, error_in_base_resp),
     "error_as_detail": dict.fromkeys(STREAMS, error_as_detail),
     "error_in_field": dict.fromkeys(STREAMS, error_in_field),

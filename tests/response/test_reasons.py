@@ -78,6 +78,45 @@ def test_a_reason_that_is_an_error_raises_in_each_protocol(driver: Driver, serve
             assert (stream.partial, stream.finish_reason, stream.native_finish_reason) == ("a", "error", word), name
 
 
+@rows(
+    ("word", "native", "reason"),
+    [
+        ("stop", "network_error", "error"),
+        ("tool_calls", "MALFORMED_FUNCTION_CALL", "error"),
+        ("length", "error", "error"),
+        ("stop", "MAX_TOKENS", "length"),
+        ("new", "SAFETY", "content_filter"),
+        ("length", "SAFETY", "length"),
+        ("content_filter", "max_tokens", "content_filter"),
+        ("stop", "completed", "stop"),
+        ("length", "STOP", "length"),
+        ("tool_calls", "end_turn", "tool_calls"),
+        ("stop", "new", "stop"),
+        ("stop", "tool_use", "stop"),
+        ("stop", "", "stop"),
+    ],
+)
+def test_a_native_word_counts_if_it_is_worse(
+    word: str, native: str, reason: str, driver: Driver, server: Emulator
+) -> None:
+    """OpenRouter says "stop" of an answer that an error has ended at the service behind it."""
+    body = sse(said("a"), chunk(finish_reason=word, native_finish_reason=native), DONE)
+    server.script = Script(body=body, headers={"content-type": "text/event-stream"})
+    try:
+        driver.collect("openrouter", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
+    except g4flite.ProviderError as error:
+        assert (reason, error.code) == ("error", native)
+    assert (driver.stream.partial, driver.stream.finish_reason) == ("a", reason)
+    assert driver.stream.native_finish_reason == (native or word)
+
+
+def test_half_an_answer_is_none_if_only_the_native_word_is_an_error(driver: Driver, server: Emulator) -> None:
+    server.script = Script(quirk="error_in_native_reason")
+    with pytest.raises(g4flite.ProviderError, match="finish reason network_error; try again"):
+        driver.collect("openrouter", "Hi", model="m", base_url=server.url + "/v1", api_key="sk-test-1", retries=1)
+    assert len(server.exchanges) == 2
+
+
 # Words that are none: what comes of them as the native word.
 ODD = {"a number": (7, "7"), "half a surrogate pair": ("a#", "a\ufffd"), "an escape": ("\x1b[2J", "\ufffd[2J"),
        "endless": ("a" * 5000, None), "a list": (["stop"], None), "an object": ({"stop": 1}, None),

@@ -49,7 +49,14 @@ REASONS: Final[Mapping[str, FinishReason]] = {
 def finish_of(word: object, other: object = None) -> Finish | None:
     """Return the `Finish` that a word means, None if it is no word; `other` is the native word, if not empty.
 
-    The native word is a text that can be shown, also if the service sent a number.
+    The native word is a text that can be shown, also if the service sent a number.  It counts if it is worse: of an
+    answer that a network error has ended at the service behind it, OpenRouter says "stop", and the native word alone
+    tells of the error (OleksandrChekhovskyi/hax#15, August 2026).
     """
-    named = name_of(word) if word else None
-    return Finish(REASONS.get(named, "other"), name_of(other) or named) if named else None
+    named, native = name_of(word) if word else None, name_of(other)
+    if named is None:
+        return None
+    reason, told = REASONS.get(named, "other"), REASONS.get(native or "", "other")
+    if told == "error" or (told in ("length", "content_filter") and reason in ("stop", "other")):
+        reason = told
+    return Finish(reason, native or named)
