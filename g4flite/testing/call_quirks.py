@@ -105,6 +105,11 @@ def empty_id(fragment: JSON, _: int) -> None:
     fragment["function"] = {"name": "", **fragment["function"]}
 
 
+def null_ids(fragment: JSON, _: int) -> None:
+    """The fragments behind the head of a call have the id "null" (Mistral: zed-industries/zed#54058, April 2026)."""
+    fragment.setdefault("id", "null")
+
+
 def one_id(fragment: JSON, _: int) -> None:
     if "id" in fragment:
         fragment["id"] = "call_0"
@@ -512,6 +517,12 @@ CALL_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "calls_without_ids": {
         "chat": each(no_id), "gemini": with_ids(None), "ollama": with_ids(None), "cohere": with_ids(None),
         "responses": with_ids(None), "anthropic": with_ids(None),
+    },
+    "call_tails_whose_id_is_null": {"chat": each(null_ids)},
+    "calls_numbered_0_whose_tails_have_null_as_id": {"chat": each(numbered_0, null_ids)},
+    "calls_with_null_as_ids": {
+        "chat": each(no_id, null_ids), "gemini": with_ids("null"), "ollama": with_ids("null"),
+        "cohere": with_ids("null"), "responses": with_ids("null"), "anthropic": with_ids("null"),
     },
     "calls_with_numbers_as_ids": {"chat": each(number_as_id)},
     "calls_interleaved": {

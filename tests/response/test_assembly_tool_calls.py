@@ -82,6 +82,12 @@ def in_fragments(slot: Any, id: Any, name: Any, *pieces: str) -> list[Fragment]:
 NUMBERED_0 = {
     "distinct ids, whole": ([(0, "a", "t", ONE), (0, "b", "t", TWO)], ["a", "b"]),
     "empty ids, whole": ([(0, "", "t", ONE), (0, "", "t", TWO)], [MADE, MADE]),
+    "null as ids, whole": ([(0, "null", "t", ONE), (0, "None", "t", TWO)], [MADE, MADE]),
+    "null behind the heads": (
+        [(0, key, "t", "") if not place else (0, "null", "null", piece) for key, pieces in (
+            ("a", ("", '{"po', 'rt": 1}')), ("b", ("", '{"po', 'rt": 2}'))) for place, piece in enumerate(pieces)],
+        ["a", "b"],
+    ),
     "no ids, whole": ([(0, NONE, "t", ONE), (0, NONE, "t", TWO)], [MADE, MADE]),
     "repeated ids, whole": ([(0, "a", "t", ONE), (0, "a", "t", TWO)], ["a", MADE]),
     "no index, empty ids": ([(NONE, "", "t", ONE), (NONE, "", "t", TWO)], [MADE, MADE]),

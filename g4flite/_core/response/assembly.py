@@ -6,9 +6,9 @@ calls.add(0, arguments='ne": 1}')                           # yields ToolCallDel
 calls.whole()                                               # yields ToolCall("c1", "now", '{"zone": 1}')
 
 What a tool call is.  A fragment of a tool call may have a slot (an index, or the id of an item), an id, a name and a
-piece of the arguments.  Null and "" count as missing.  Services number all calls 0, repeat ids, send the id and the
-name with every fragment or never, and number the end of a call otherwise than its beginning.  So no slot and no id
-alone says to which call a fragment belongs; the arguments have to agree.
+piece of the arguments.  Null and "" count as missing, and so does "null".  Services number all calls 0, repeat
+ids, send the id and the name with every fragment or never, and number the end of a call otherwise than its beginning.
+So no slot and no id alone says to which call a fragment belongs; the arguments have to agree.
 
 - *Here* is the last call in the fragment's slot, or the last call of all if the fragment has no slot.
 - A call is *whole* once its JSON object, list or string has its end, if its arguments are none of these, and while they
@@ -103,7 +103,8 @@ with its id, or, as services make new ids there, one of its name with the same a
 Sources, all of 2026: NousResearch/hermes-agent#62940, #57939 and omnigent#28 (all calls numbered 0); agno-agi/agno#8879
 (head and tail of a call numbered differently); headroom PR#2890 and praxis#266 (pieces behind the end of their block,
 and interleaved ones); noho/dayu-agent#45 and earendil-works/pi#6733 (no index); pydantic-ai's recordings (`id: ""`);
-huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids).
+huggingface/ml-intern#341 and maximhq/bifrost#1829 (repeated ids); zed-industries/zed#54058 (Mistral's id "null" in the
+fragments behind the first, which is the default in the types of mistralai).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -189,7 +190,7 @@ class ToolCalls:
         `arguments` is the first piece of the arguments; `spare` are all arguments, which count if no piece comes, and
         which no piece may contradict.
         """
-        call, text = self._new(Fragment(_keys(slots), string_of(id), string_of(name))), arguments_of(arguments)
+        call, text = self._new(Fragment(_keys(slots), id_of(id), string_of(name))), arguments_of(arguments)
         call.spare = arguments_of(spare)
         call.full_head = text.strip() not in ("", EMPTY) or call.spare.strip() not in ("", EMPTY)
         call.begins = True
@@ -220,7 +221,7 @@ class ToolCalls:
             self._seen.identified, call.bare, self._growing = False, True, keys
             yield from self._put(call, text)
             return
-        part = Fragment(keys, string_of(id), string_of(name), text)
+        part = Fragment(keys, id_of(id), id_of(name), text)
         if not part.name and part.id in self._seen.repeated:
             part = part._replace(id=None)
         if not part.id and not part.name and not self._skipped.isdisjoint(part.keys):
@@ -288,7 +289,7 @@ class ToolCalls:
         The arguments may have been written anew, but they must have the same value as the pieces joined.  `last` says
         that the protocol lists all calls once more, so that no entry is the call of another entry.
         """
-        part = Fragment(_keys(slots), string_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
+        part = Fragment(_keys(slots), id_of(id), string_of(name), join_surrogates(arguments_of(arguments)))
         call = self._settled(part, last) or self._new(part)
         text, before = part.text, call.text.getvalue()
         # It says nothing: LM Studio's comes behind arguments that came whole (earendil-works/pi PR#917, January 2026).
@@ -332,7 +333,7 @@ class ToolCalls:
     @_with_errors
     def once(self, name: object, arguments: object, id: object = None) -> Pieces:  # noqa: A002
         """Yield the only piece of a call, then the call, for a protocol whose calls come at once."""
-        call = self._new(Fragment([], string_of(id), string_of(name)))
+        call = self._new(Fragment([], id_of(id), string_of(name)))
         call.spare = arguments_of(arguments)
         yield from self._end(call)
 
@@ -660,6 +661,12 @@ class ToolCalls:
             raise LimitError("the tool calls of the reply are longer than max_frame allows")
         if self._places < 0:
             raise LimitError(f"the reply has more than {MOST_CALLS} tool calls")
+
+
+def id_of(value: object) -> str | None:
+    """Return the id of a call, or the name in a fragment; None also for the texts of JSON's null and Python's None."""
+    text = string_of(value)
+    return None if text in ("null", "None") else text
 
 
 def string_of(value: object) -> str | None:
