@@ -29,7 +29,7 @@ from .._core.response.counts import found, merged, usage_of
 from .._core.response.fields import as_object, name_of, reasoning_of
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, reported, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import REASONS, word_of
 from .._core.response.repeats import Tell, fields
 from .._core.takes import Refused, Takes
 
@@ -227,7 +227,7 @@ class CohereReader:
         self.done = True
         yield from self._plan()
         yield from self._calls.whole()
-        counts, native = merged({}, delta.get("usage")), name_of(delta.get("finish_reason"))
+        counts, native = merged({}, delta.get("usage")), word_of(delta.get("finish_reason"))
         # `billed_units`, which stands beside `tokens`, counts otherwise.
         prompt, answer = found(counts, "tokens.input_tokens"), found(counts, "tokens.output_tokens")
         yield usage_of(counts, prompt, answer) if "tokens" in counts else None

@@ -28,7 +28,7 @@ from .._core.response.counts import count_or_none, usage_of
 from .._core.response.fields import name_of, reasoning_of
 from .._core.response.framing import Lines
 from .._core.response.parsers import FrameParser, Items, failure, is_report, reported, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import REASONS, word_of
 from .._core.response.repeats import Tell, fields
 from .._core.takes import EFFORTS, Takes
 
@@ -173,8 +173,8 @@ class OllamaReader:
                 # Without a count of the prompt, all of it came from the cache, or none of it was counted.
                 yield usage_of(counts, prompt, answer)
             word = frame.get("done_reason") or "stop"
-            native = name_of(frame.get("done_reason"))
-            reason = REASONS.get(name_of(word) or "", "other")
+            native = word_of(frame.get("done_reason"))
+            reason = REASONS.get(word_of(word) or "", "other")
             finish = Finish(self._calls.reason(reason), native)
             yield from (finish, failure(finish))
 

@@ -34,7 +34,7 @@ from .._core.response.excerpts import KEPT
 from .._core.response.fields import Naming, as_object, name_of, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
-from .._core.response.reasons import REASONS
+from .._core.response.reasons import REASONS, word_of
 from .._core.response.repeats import Tell, fields
 from .._core.takes import IMAGES, SAME_LEVELS
 from .openai import OPENAI
@@ -625,7 +625,7 @@ class ResponsesReader:
             if not part.given:
                 yield from (*self._give(part, item), *self._kept(item))
         words = (as_object(response.get("incomplete_details")).get("reason"), response.get("status"), word)
-        native = next(filter(None, map(name_of, words)), None)
+        native = next(filter(None, map(word_of, words)), None)
         yield from self._calls.whole()
         yield self._count(response)
         finish = Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)

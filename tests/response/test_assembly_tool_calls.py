@@ -83,6 +83,7 @@ NUMBERED_0 = {
     "distinct ids, whole": ([(0, "a", "t", ONE), (0, "b", "t", TWO)], ["a", "b"]),
     "empty ids, whole": ([(0, "", "t", ONE), (0, "", "t", TWO)], [MADE, MADE]),
     "null as ids, whole": ([(0, "null", "t", ONE), (0, "None", "t", TWO)], [MADE, MADE]),
+    "undefined as ids, whole": ([(0, "undefined", "t", ONE), (0, "undefined", "t", TWO)], [MADE, MADE]),
     "null behind the heads": (
         [(0, key, "t", "") if not place else (0, "null", "null", piece) for key, pieces in (
             ("a", ("", '{"po', 'rt": 1}')), ("b", ("", '{"po', 'rt": 2}'))) for place, piece in enumerate(pieces)],

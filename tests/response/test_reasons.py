@@ -94,6 +94,7 @@ def test_a_reason_that_is_an_error_raises_in_each_protocol(driver: Driver, serve
         ("stop", "new", "stop"),
         ("stop", "tool_use", "stop"),
         ("stop", "", "stop"),
+        ("stop", "null", "stop"),
     ],
 )
 def test_a_native_word_counts_if_it_is_worse(
@@ -107,7 +108,7 @@ def test_a_native_word_counts_if_it_is_worse(
     except g4flite.ProviderError as error:
         assert (reason, error.code) == ("error", native)
     assert (driver.stream.partial, driver.stream.finish_reason) == ("a", reason)
-    assert driver.stream.native_finish_reason == (native or word)
+    assert driver.stream.native_finish_reason == (word if native in ("", "null") else native)
 
 
 def test_half_an_answer_is_none_if_only_the_native_word_is_an_error(driver: Driver, server: Emulator) -> None:
@@ -120,7 +121,8 @@ def test_half_an_answer_is_none_if_only_the_native_word_is_an_error(driver: Driv
 # Words that are none: what comes of them as the native word.
 ODD = {"a number": (7, "7"), "half a surrogate pair": ("a#", "a\ufffd"), "an escape": ("\x1b[2J", "\ufffd[2J"),
        "endless": ("a" * 5000, None), "a list": (["stop"], None), "an object": ({"stop": 1}, None),
-       "true": (True, None)}  # fmt: skip
+       "true": (True, None), "null as a text": ("null", None), "None as a text": ("None", None),
+       "undefined as a text": ("undefined", None)}  # fmt: skip
 
 
 @rows("odd", ODD)
@@ -137,6 +139,15 @@ def test_a_word_of_any_shape_costs_no_answer_and_its_native_form_is_a_text(
         # The event that ends a response is a word of its own.
         reason = "stop" if native is None and name == "openai-responses" else "other"
         assert (driver.stream.finish_reason, driver.stream.native_finish_reason) == (reason, native), name
+
+
+@pytest.mark.parametrize("word", ["null", "None", "undefined"])
+def test_null_as_a_text_ends_no_answer(word: str, driver: Driver, server: Emulator) -> None:
+    """With each chunk, it would make half an answer a whole one."""
+    server.script = Script(body=sse(chunk({"content": "a"}, finish_reason=word), chunk({}, finish_reason=word)))
+    with pytest.raises(g4flite.TruncatedStreamError):
+        driver.collect("openai", "Hi", model="m", base_url=server.url, api_key="sk-test-1")
+    assert driver.stream.partial == "a"
 
 
 # The last event of a response, and its finish reason.

@@ -116,6 +116,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, scan_exactly
+from .fields import NONE
 from .partial_calls import NOTHING, Fragment, PartialCall, Readings, Slots, unclear, value_of
 from .surrogates import join_surrogates
 
@@ -664,9 +665,9 @@ class ToolCalls:
 
 
 def id_of(value: object) -> str | None:
-    """Return the id of a call, or the name in a fragment; None also for the texts of JSON's null and Python's None."""
+    """Return the id of a call, or the name in a fragment; None also for null as a text."""
     text = string_of(value)
-    return None if text in ("null", "None") else text
+    return None if text in NONE else text
 
 
 def string_of(value: object) -> str | None:

@@ -12,6 +12,8 @@ from .surrogates import join_surrogates
 
 # Characters of the longest id or name that is kept.  LiteLLM's ids have 445 characters.
 LONGEST_NAME: Final = 4096
+# What JSON's null, Python's None and JavaScript's undefined become if a service or a relay writes them as texts.
+NONE: Final = ("null", "None", "undefined")
 
 
 def name_of(value: object) -> str | None:

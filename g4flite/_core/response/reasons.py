@@ -7,16 +7,17 @@ One table serves all protocols, because relays pass the words of the service beh
 Anthropic's `end_turn` come inside OpenAI's chunks, too.  No word means two things.
 
 Sources (November 2026): the types of openai, anthropic, google-genai, mistralai, cohere, ollama, groq, together,
-openrouter, xai-sdk and huggingface_hub.  `aborted` (DeepSeek), `sensitive` and `network_error`
-(Z.AI) are quoted by public programs; so is `abort`, with which vLLM and SGLang end an answer that their engine has
-broken off (vllm-project/vllm#57082, radixark/miles#3337, September 2026).
+openrouter, xai-sdk and huggingface_hub.  "null" is no word: it stands in each chunk of DashScope's before the last
+(dashscope/dashscope-sdk-python#4, April 2025).  `aborted` (DeepSeek), `sensitive` and `network_error` (Z.AI) are quoted
+by public programs; so is `abort`, with which vLLM and SGLang end an answer that their engine has broken off
+(vllm-project/vllm#57082, radixark/miles#3337, September 2026).
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from ..events import Finish, FinishReason
-from .fields import name_of
+from .fields import NONE, name_of
 
 _WORDS: Mapping[FinishReason, str] = {
     # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
@@ -46,6 +47,12 @@ REASONS: Final[Mapping[str, FinishReason]] = {
 }
 
 
+def word_of(value: object) -> str | None:
+    """Return a finish reason as a text that can be shown; None for what is no word, and for null as a text."""
+    word = name_of(value) if value else None
+    return None if word in NONE else word
+
+
 def finish_of(word: object, other: object = None) -> Finish | None:
     """Return the `Finish` that a word means, None if it is no word; `other` is the native word, if not empty.
 
@@ -53,7 +60,7 @@ def finish_of(word: object, other: object = None) -> Finish | None:
     answer that a network error has ended at the service behind it, OpenRouter says "stop", and the native word alone
     tells of the error (OleksandrChekhovskyi/hax#15, August 2026).
     """
-    named, native = name_of(word) if word else None, name_of(other)
+    named, native = word_of(word), word_of(other)
     if named is None:
         return None
     reason, told = REASONS.get(named, "other"), REASONS.get(native or "", "other")
