@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
+from urllib.parse import urlsplit
 
 from .._core.conversation import fitted
 from .._core.events import Finish, Native, Reasoning, Start
@@ -40,6 +41,8 @@ GPT_OSS = "(.*/)?gpt-oss.*"
 LEVELS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 # The options that have the common name in this protocol's `options`.
 SAME = {name: name for name in ("temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty")}
+# The host of Ollama's cloud.  400 for an answer that comes back with its `thinking` (can1357/oh-my-pi#1000, May 2026).
+CLOUD = ("ollama.com", "www.ollama.com", "api.ollama.com")
 SWITCH = {name: name != "none" for name in EFFORTS}
 
 
@@ -48,13 +51,18 @@ def payload(call: Call) -> JSON:
 
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.  `reasoning_effort` becomes `think`, true or false; a level for
-    gpt-oss.  `cache=True` changes nothing: the server caches by itself.
+    gpt-oss.  `cache=True` changes nothing: the server caches by itself.  Ollama's cloud gets no reasoning of earlier
+    answers back, which it refuses.
     """
     messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)
     wanted, tools = schema(call.options), as_chat_tools(call.options.get("tools", ()), TAKES)
     options = as_wire_names(call.options, max_tokens="num_predict", **SAME)
     turns = [turn(message, names) for message in messages]
+    if urlsplit(call.base_url).hostname in CLOUD:
+        thoughts = [one.pop("thinking", "") for one in turns]
+        if any(thoughts):
+            call.dropped.append("the reasoning of earlier answers is left out, which this service refuses")
     return (
         {"model": required_model(call.model), "messages": turns, "stream": True}
         | logprob_fields(call.options, "logprobs", "top_logprobs")

@@ -6,11 +6,36 @@ Each test names its source: a documentation page, or a recording ("cassette", "c
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 import g4flite
 from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage
 from tests.providers.frames import made, read
+
+
+@pytest.mark.parametrize(
+    ("url", "thinks"), [("https://ollama.com", False), ("https://ollama.com:443/", False), ("https://h.test", True)]
+)
+def test_the_cloud_gets_no_reasoning_back(url: str, thinks: bool) -> None:
+    """400 for `thinking` in the history (can1357/oh-my-pi#1000, May 2026)."""
+    sent = list[Any]()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        line = {"model": "m", "message": {"role": "assistant", "content": "Noon.", "thinking": "Look."}, "done": True}
+        return httpx.Response(200, content=json.dumps(line).encode() + b"\n")
+
+    history: list[Any] = [{"role": "user", "content": "When?"}]
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        for _ in range(2):
+            stream = g4flite.stream("ollama", history, model="m", base_url=url, api_key="k-123456", client=client)
+            assert stream.text() == "Noon."
+            history += [stream.message, {"role": "user", "content": "Where?"}]
+    said = {"role": "assistant", "content": "Noon."}
+    assert sent[1]["messages"][1] == said | ({"thinking": "Look."} if thinks else {})
+    left_out = "the reasoning of earlier answers is left out, which this service refuses"
+    assert stream.dropped == (() if thinks else (left_out,))
 
 
 class TestOllama:
