@@ -67,9 +67,11 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
 def is_empty_answer(message: Message) -> bool:
     """Return whether a message is an assistant's and has neither text nor tool calls nor anything else.
 
-    Without text, `prefix` says nothing: there is no beginning that the model could go on with.
+    Without text, `prefix` says nothing: there is no beginning that the model could go on with.  `reasoning_content` is
+    no content for the services that take it.
     """
-    return message["role"] == "assistant" and not message["content"] and message.keys() <= {"role", "content", "prefix"}
+    silent = {"role", "content", "prefix", "reasoning_content"}
+    return message["role"] == "assistant" and not message["content"] and message.keys() <= silent
 
 
 def _check_pairs(messages: Sequence[Message]) -> None:

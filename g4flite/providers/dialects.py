@@ -77,6 +77,9 @@ MOONSHOT_TAKES = THINKING_TAKES._replace(
     # 400 "thinking is enabled but reasoning_content is missing in assistant tool call message at index N"
     # (continuedev/continue#11711).
     reasoned="kimi-.*",
+    # 400 "the message at position N with role 'assistant' must not be empty" (router-for-me/CLIProxyAPI#1730,
+    # anomalyco/opencode#37887 of one with reasoning alone, 2026).
+    empty_answers=False,
     refused=(
         Refused(option="tool_choice", but=("auto", "none"), models="kimi-(?!k3).+", thinking=(None, "enabled")),
         Refused(option="tool_choice", but=("auto", "none", "required"), models="kimi-k3.*"),
@@ -284,11 +287,18 @@ def moonshot_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
     Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
+    Such a message without text and tool calls is left out, and an empty text beside tool calls.
     A `tool_choice` that demands a tool of a Kimi model that thinks raises `OptionError`, and a `temperature`
     other than 1 raises it for Kimi K2.5 and later models.  `reasoning_effort` becomes `thinking` for Kimi K2, and
     low or high for K3.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, MOONSHOT_TAKES, moonshot_effort), **USAGE}
+    made = dialect(call, MOONSHOT_TAKES, moonshot_effort)
+    for message in made["messages"]:
+        # Kimi K3 refuses an empty text beside tool calls (anomalyco/opencode#39451); Moonshot's own client leaves it
+        # out, also one of blanks (MoonshotAI/kimi-cli PR#2035).
+        if message.get("tool_calls") and not str(message["content"]).strip():
+            del message["content"]
+    return {**made, **USAGE}
 
 
 def deepseek_payload(call: Call) -> JSON:

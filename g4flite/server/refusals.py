@@ -179,8 +179,15 @@ def deepseek(data: JSON) -> None:
 
 
 def moonshot(data: JSON) -> None:
-    """Refuse of a model that thinks a tool choice and a tool call without its reasoning, and a temperature."""
+    """Refuse an empty answer, and of a model that thinks a tool choice, a call without reasoning, a temperature."""
     model_refusals.check(model_refusals.MOONSHOT, data)
+    for number, message in enumerate(data["messages"]):
+        # router-for-me/CLIProxyAPI#1730; K3 also beside tool calls (anomalyco/opencode#39451).
+        is_bad = not message.get("tool_calls") or ("content" in message and "kimi-k3" in str(data.get("model")))
+        if message["role"] == "assistant" and not message.get("content") and is_bad:
+            raise Refusal(
+                400, f"Invalid request: the message at position {number} with role 'assistant' must not be empty"
+            )
     # continuedev/continue#11711
     for number in without_reasoning(data, r"kimi-(k2\.[5-9]|k2-thinking|k[3-9])(\W.*)?"):
         raise Refusal(

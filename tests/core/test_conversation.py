@@ -63,6 +63,9 @@ def test_a_developer_message_becomes_a_system_message_if_the_service_knows_no_de
 def test_an_empty_answer_is_left_out_if_the_service_refuses_it() -> None:
     empty = {"role": "assistant", "content": ""}
     assert fit(HI, empty, HI, asking("a"), answer("a"), empty_answers=False) == [HI, HI, asking("a"), answer("a")]
+    thought = {**empty, "reasoning_content": "why"}
+    assert fit(HI, thought, keys=["reasoning_content"], empty_answers=False) == [HI]
+    assert fit(HI, thought, keys=["reasoning_content"]) == [HI, thought]
     said = {**empty, "refusal": "no"}
     assert fit(HI, said, keys=["refusal"], empty_answers=False) == [HI, said]
     assert "every message is empty" in refused(empty, empty_answers=False)

@@ -74,6 +74,7 @@ CASES: dict[str, tuple[list[Any], set[str]]] = {
     "an empty reasoning_content": ([HI, {**asking("a"), "reasoning_content": ""}, answer("a")], NOBODY),
     "an empty answer": ([HI, said(""), HI], NOBODY),
     "an empty answer at the end": ([HI, said("")], NOBODY),
+    "an empty text beside a call": ([HI, asking("abcdefgh1", content=""), answer("abcdefgh1")], NOBODY),
     "a blank answer": ([HI, said("\n\n"), HI], NOBODY),
     "blank text beside a call": ([HI, asking("abcdefgh1", content="\n\n"), answer("abcdefgh1")], NOBODY),
     "an empty result": ([HI, asking("abcdefgh1"), answer("abcdefgh1", "")], NOBODY),
@@ -506,6 +507,18 @@ def test_an_empty_reasoning_content_goes_to_those_who_want_it() -> None:
     with pytest.raises(g4flite.MessagesError, match="message 2 has no content"):
         body("deepseek", [HI, {"role": "assistant", "content": None, "reasoning_content": ""}])
     assert body("cromicle", [HI, {**said("a"), "reasoning_content": ""}])
+
+
+@rows("model", ["kimi-k3", "kimi-k2.5", "moonshot-v1-8k"])
+def test_moonshot_gets_no_answer_without_content(model: str, server: Emulator) -> None:
+    server.script = Script(dialect="moonshot")
+    thought = {**said(""), "reasoning_content": "why"}
+    calls = [asking("a", content=""), answer("a"), asking("b", content=" "), answer("b"),
+             asking("c", content="Look."), answer("c")]  # fmt: skip
+    call = {**settings("moonshot", server), "model": model}
+    g4flite.stream("moonshot", [HI, said(""), HI, thought, HI, *calls], tools=TOOLS, **call).text()
+    messages = json.loads(server.exchanges[-1].body)["messages"]
+    assert [message.get("content") for message in messages if message["role"] == "assistant"] == [None, None, "Look."]
 
 
 def test_anthropic_s_blocks_hold_no_blanks() -> None:

@@ -270,6 +270,10 @@ def strict(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 PREFILL = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "He"}]
+EMPTY = {"role": "assistant", "content": ""}
+CALLED = {"role": "assistant", "reasoning_content": "",
+          "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]}  # fmt: skip
+RESULT = {"role": "tool", "tool_call_id": "a", "content": "1"}
 # The dialect, what the request says besides, and the refusal; "" means that the service takes it.
 OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("deepseek", {"model": "deepseek-reasoner", "tool_choice": "required"}, "Thinking mode does not support this tool"),
@@ -301,6 +305,12 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("moonshot", {"model": "kimi-k3", "tool_choice": "required"}, ""),
     ("moonshot", {"model": "kimi-k2.6", "tool_choice": "required", "thinking": {"type": "disabled"}}, ""),
     ("moonshot", {"tool_choice": NAMED_TOOL}, ""),
+    ("moonshot", {"messages": [*PREFILL[:1], EMPTY, *PREFILL[:1]]}, "message at position 1 with role 'assistant' must"),
+    ("moonshot", {"messages": [*PREFILL[:1], {**EMPTY, "reasoning_content": "a"}]}, "position 1 with role 'assistant'"),
+    ("moonshot", {"model": "kimi-k2.5", "messages": [{**CALLED, "content": ""}, RESULT]}, ""),
+    ("moonshot", {"model": "kimi-k3", "messages": [{**CALLED, "content": ""}, RESULT]}, "position 0 with role 'assist"),
+    ("moonshot", {"model": "kimi-k3", "messages": [CALLED, RESULT]}, ""),
+    ("moonshot", {"messages": PREFILL}, ""),
     ("mistral", {"stream_options": {"include_usage": True}}, "Extra inputs are not permitted"),
     ("mistral", {"user": "ann"}, "Extra inputs are not permitted"),
     ("mistral", {"logprobs": True}, "Extra inputs are not permitted"),
