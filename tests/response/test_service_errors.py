@@ -580,6 +580,20 @@ USED_UP: dict[str, tuple[int, Any, str]] = {
     # Z.AI, as text and as number
     "zai": (429, openai("Insufficient balance or no resource package.", None, "1113"), "package"),
     "zai, a number": (429, {"error": {"code": 1113, "message": "Please recharge."}}, "recharge"),
+    # tetsuo-ai/agenc-core PR#2491, dirge-code/dirge#818
+    **{f"zai {code}": (429, openai("No more.", None, code), "No more")
+       for code in ("1308", "1309", "1310", "1316", "1317", "1318", "1319", "1320", "1321")},
+    "zai, five hours": (429, anthropic("rate_limit_error", "[x][Usage limit reached for 5 hour. Your limit will reset "
+                                       "at 2026-08-25 07:41:44]"), "5 hour"),
+    "zai, a week": (429, openai("Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-02-01 10:00:00", None,
+                                None), "Exhausted"),
+    # openclaw/openclaw PR#142656
+    "kimi 403": (403, openai("You've reached your weekly (7-day) usage limit. Your quota will reset when the current "
+                             "7-day window ends.", "access_terminated_error", None), "7-day"),
+    "kimi 403, a month": (403, openai("You've reached your usage limit for this billing cycle.",
+                                      "access_terminated_error", None), "billing cycle"),
+    # github/copilot-cli#2769
+    "copilot": (429, openai("Sorry, you've exceeded your weekly rate limit.", None, "user_weekly_rate_limited"), "wee"),
     # google-gemini/gemini-cli#8437, with and without RetryInfo
     "gemini, a day": (
         429, {"error": {"code": 429, "message": SPENT, "status": "RESOURCE_EXHAUSTED", "details": [
@@ -660,6 +674,8 @@ PACE: dict[str, tuple[int, Any]] = {
     "mistral": (429, {"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "code": "1300"}),
     "mistral, busy": (429, {"message": "Service tier capacity exceeded for this model."}),
     "deepseek": (429, openai("Rate limit reached", "rate_limit", None)),
+    "zai": (429, openai("High concurrency usage of this API, please reduce concurrency", None, "1302")),
+    "zai, overload": (429, openai("The service may be temporarily overloaded", None, "1305")),
     "kimi": (429, openai("The engine is busy", "engine_overloaded_error", None)),
     "cohere": (429, {"message": "You are using a Trial key, which is limited to 20 API calls / minute."}),
     "groq, a day": (

@@ -126,21 +126,26 @@ class Rule(NamedTuple):
 
 # What says that a quota or a balance is used up, so that no second attempt can succeed before somebody pays or a day
 # has passed.  The words are those of OpenAI (codes of 2026: jin-bo/agentao#283), Codex (`usage_limit_reached`),
-# Moonshot (`exceeded_current_quota_error`), Z.AI (1113), Anthropic (the balance, the limit of a workspace), OpenRouter
-# and DeepSeek (402), Hugging Face and Cohere (the month), xAI (403), Azure API Management (403), LiteLLM (the budget),
-# MiniMax (the balance, five hours), Ollama's cloud (the session, the week), Gemini (the day in its `quotaId`, a limit
-# of 0) and OpenRouter (`free-models-per-day`): simonw/llm#494, anthropics/claude-code#66314, earendil-works/pi#4172,
+# Moonshot (`exceeded_current_quota_error`, and the 403 of Kimi's plans), Z.AI (1113, and nine more of its plans),
+# GitHub's Copilot (the week), Anthropic (the balance, the limit of a workspace), OpenRouter and DeepSeek (402), Hugging
+# Face and Cohere (the month), xAI (403), Azure API Management (403), LiteLLM (the budget), MiniMax (the balance, five
+# hours), Ollama's cloud (the session, the week), Gemini (the day in its `quotaId`, a limit of 0) and OpenRouter
+# (`free-models-per-day`): simonw/llm#494, anthropics/claude-code#66314, earendil-works/pi#4172,
 # google-gemini/gemini-cli#8437 and #10925, can1357/oh-my-pi#9569, continuedev/continue#10373 and #11444,
+# openclaw/openclaw PR#142656, tetsuo-ai/agenc-core PR#2491, dirge-code/dirge#818, github/copilot-cli#2769,
 # cohere-ai/cohere-developer-experience#199, Gitlawb/openclaude#936 and PR#249, MiniMax-AI/MiniMax-M2.7#36.
 USED_UP: Final = Rule(
     RateLimitError, (),
     r"insufficient_(quota|balance|credits?|funds)(_error)?|exceeded_current_quota(_error)?|billing_\w+"
-    r"|payment_required|1113|(budget|credit_limit)(_exceeded)?|(credit_balance|quota)_exhausted"
+    r"|payment_required|1113|1308|1309|1310|131[6-9]|132[01]|(budget|credit_limit)(_exceeded)?"
+    r"|user_weekly_rate_limited|(credit_balance|quota)_exhausted"
     r"|((organization|project)_)?(spend|usage)_limit_(exceeded|reached)"
     r"|\w+_per_day(_\w+)?",
     r"\b(credit balance is too low|insufficient (account )?(balance|credits?|funds|quota)"
     r"|(used|consumed|exhausted) all (of )?(your |its )?(available )?credits|(does not|doesn't|don't) have any credits"
-    r"|(\d-hour|hourly|session|daily|weekly|monthly) (spending|usage) limit|quota exceeded for metric: \S+, limit: 0"
+    r"|(\d-hour|hourly|session|daily|weekly|monthly)( \(\d+-day\))? (spending|usage) limit"
+    r"|usage limit (for this billing cycle|reached for \d+ hours?)|(weekly|monthly) limit exhausted"
+    r"|quota exceeded for metric: \S+, limit: 0"
     r"|spending limit (reached|exceeded)|specified (\w+ )?api usage limits"
     r"|free-models-per-day[\w-]*|(credit|key) limit exceeded|budget has been exceeded|out of call volume quota"
     r"|exceeded your monthly (included )?(credits|quota|limit)|requires more credits|out of credits"
