@@ -248,6 +248,11 @@ class Part:
     piece: str = ""
     # How many annotations were given out.
     notes: int = 0
+    # The form of an item's reasoning that came first, "summary" or "content", and how its text begins; "" if none came.
+    form: str = ""
+    head: str = ""
+    # Whether the other form says the same; None if it has not come.
+    again: bool | None = None
 
     def fits(self, index: object, item_id: int | None) -> bool | None:
         """Return whether this is the part of an item with this number and id; None if the two do not tell."""
@@ -262,6 +267,21 @@ class Part:
         """
         began = whole[: self.given].rstrip().endswith(self.piece.strip())
         return whole[self.given :] if began else None
+
+    def is_again(self, form: str, text: str) -> bool:
+        """Return whether a text of an item's reasoning in this form says what has come in the other form.
+
+        The beginnings decide: the pieces of the two forms may take turns, or differ in length.
+        """
+        began = text.strip()[:PIECE]
+        self.form = self.form or form
+        if self.form == form:
+            self.head = self.head or began
+            return False
+        if self.again is None and began:
+            self.again = self.head != "" and (began.startswith(self.head) or self.head.startswith(began))
+        # Blanks before the first word of the second form are as little as a repeat.
+        return self.again is not False
 
     def told(self, text: str) -> None:
         """Note that a text, which is not empty, is given out."""
@@ -293,6 +313,10 @@ class ResponsesReader:
     The events number and name an item in several ways, or not at all.  If a number and an id contradict each other, or
     neither is known, the text decides which part it is.  The `output` of `response.completed` has all items: its parts
     are matched with those that were given out by their ids, then by their texts, then in order; any other is new.
+
+    An item may say its reasoning in two forms, as a text and as a summary, of which some servers make one and the same
+    (peonist-ai/halogen-flash-server#67, chenyme/grok2api PR#960, 2026).  If the second form begins as the first, it is
+    given out as `Native`.
     """
 
     # (What `response.content_part.added` holds comes again in later events.)
@@ -353,9 +377,13 @@ class ResponsesReader:
         number = place_of(frame.get("content_index")) or 0
         if kind in REASONING:
             place, said = place_of(frame.get("summary_index", number)), frame.get("delta")
+            form, thought = ("summary" if "summary" in kind else "content"), self._at("reasoning", index, None, item_id)
+            known = self._at(form, index, place, item_id)
+            if thought.is_again(form, thought_in(said)):
+                known.add(thought_in(said))
+                yield Native(str(kind).removeprefix("response."), frame)
+                return
             yield from self._think(index, place, said)
-            known = self._at("summary" if "summary" in kind else "content", index, place, item_id)
-            thought = self._at("reasoning", index, None, item_id)
             self._count_thought(thought, known, thought_in(said))
             self.told = {Reasoning: partial(self._count_thought, thought, known)}
         elif kind in REASONED:
@@ -549,6 +577,10 @@ class ResponsesReader:
             said = text = part.rest(text) or ""
         # Nothing is new, or it is no text and came before.
         if not said or (part.notes and not text):
+            return
+        if thought.is_again(form, text):
+            part.add(text)
+            yield Native("reasoning_summary_text" if form == "summary" else "reasoning_text", said)
             return
         self._count_thought(thought, part, text)
         yield from self._think(index, number, said)

@@ -134,6 +134,16 @@ def reasoning_in_done(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield Frame(name, data)
 
 
+def reasoning_in_two_forms(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Responses: each piece of the summary comes as a text before, too (peonist-ai/halogen-flash-server#67, 2026)."""
+    for name, data in frames:
+        if name == "response.reasoning_summary_text.delta":
+            again = {key: value for key, value in data.items() if key != "summary_index"}
+            kind = "response.reasoning_text.delta"
+            yield Frame(kind, {**again, "type": kind, "content_index": 0})
+        yield Frame(name, data)
+
+
 def _without_output(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "response": {**data["response"], "output": []}} if "response" in data else data
 
@@ -146,6 +156,7 @@ WHOLE_QUIRKS: Mapping[str, Mapping[str, Quirk]] = {
     "rest_in_message": {"chat": rest_in_message},
     "text_beside_deltas": {"chat": text_beside_deltas},
     "reasoning_in_done": {"responses": reasoning_in_done},
+    "reasoning_in_two_forms": {"responses": reasoning_in_two_forms},
     "first_delta_alone": {"responses": first_delta_alone},
     "text_in_content_part": {"responses": text_in_content_part},
     "answer_behind_commentary": {"responses": answer_behind_commentary},

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, ToolCall, Usage, providers
+from g4flite import Finish, Native, Reasoning, ToolCall, Usage, providers
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.providers.frames import DONE, STOP, chunk, read, said, sse
@@ -219,6 +219,21 @@ REASONED: dict[str, list[Any]] = {
                           reasoned("summary_part.done", ""), thought_done("hm", "ok"), ended(thoughts("hm", "ok"))],
     "a summary beside the reasoning": [reasoned("text.delta", "hm"), reasoned("text.delta", "ok", 1), thought_done(
         "In short, and in many more words"), ended()],
+    "a text and a summary by turns": [
+        reasoned(f"{form}.delta", said, number) for number, words in enumerate((("h", "m"), ("o", "k")))
+        for said in words for form in ("text", "summary_text")
+    ] + [thought_done("hm", "ok"), ended(thoughts("hm", "ok"))],
+    "a summary and a text by turns": [
+        reasoned(f"{form}.delta", said, number) for number, said in enumerate(("hm", "ok"))
+        for form in ("summary_text", "text")] + [ended()],
+    "the text as a summary behind it": [
+        reasoned("text.delta", "h"), reasoned("text.delta", "m"), reasoned("text.delta", "ok", 1),
+        reasoned("summary_text.delta", " "), reasoned("summary_text.delta", "hm\n\n"),
+        reasoned("summary_text.delta", "ok"), ended()],
+    "the text whole as a summary": [reasoned("text.delta", "h"), reasoned("text.delta", "m"), reasoned(
+        "text.delta", "ok", 1), reasoned("summary_text.done", "hm\n\nok"), ended()],
+    "the summary whole as a text": [reasoned("summary_text.done", "hm"), reasoned("text.done", "hm"), reasoned(
+        "summary_text.done", "ok", 1), reasoned("text.done", "ok", 1), ended()],
     "a reasoning that was rewritten": [reasoned("summary_text.delta", "hm"), reasoned("summary_text.delta", "ok", 1),
                                        thought_done("Well, hm.", "And ok."), ended(thoughts("Well, hm.", "And ok."))],
 }  # fmt: skip
@@ -237,6 +252,21 @@ def test_the_reasoning_of_a_response_comes_once_wherever_it_stands(form: str) ->
     said = "".join(item.text for item in items if isinstance(item, Reasoning))
     assert said == LATER.get(form, "hm\n\nok")
     assert items[-1] == "done"
+
+
+def test_a_reasoning_that_comes_again_in_another_form_is_native() -> None:
+    twice = [reasoned(f"{form}.delta", said) for said in ("h", "m") for form in ("text", "summary_text")]
+    ends = [reasoned("text.done", "hm"), reasoned("summary_text.done", "hm")]
+    items = read("openai-responses", sse(*twice, *ends, ended()))
+    natives = [(item.name, item.value["delta"]) for item in items if isinstance(item, Native)]
+    assert natives == [("reasoning_summary_text.delta", "h"), ("reasoning_summary_text.delta", "m")]
+    whole = reasoned("summary_text.done", "hm, ok")
+    items = read("openai-responses", sse(reasoned("text.delta", "hm"), whole, ended()))
+    assert [item for item in items if isinstance(item, Native)] == [Native("reasoning_summary_text", "hm, ok")]
+    # Other words are reasoning, too.
+    words = [reasoned("summary_text.delta", said) for said in ("In", " short")]
+    items = read("openai-responses", sse(reasoned("text.delta", "hm"), *words, ended()))
+    assert [item.text for item in items if isinstance(item, Reasoning)] == ["hm", "In", " short"]
 
 
 def test_the_reasoning_of_a_response_comes_once_in_each_driver(driver: Driver, server: Emulator) -> None:
