@@ -33,8 +33,9 @@ from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.excerpts import KEPT as KEPT_WORDS
-from .._core.response.fields import as_object, name_of, reasoning_of, weight
+from .._core.response.fields import as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
+from .._core.response.names import name_of
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields

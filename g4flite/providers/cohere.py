@@ -26,8 +26,9 @@ from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import found, merged, usage_of
-from .._core.response.fields import as_object, name_of, reasoning_of
+from .._core.response.fields import as_object, reasoning_of
 from .._core.response.framing import ServerSentEvents
+from .._core.response.names import name_of
 from .._core.response.parsers import FrameParser, Items, reported, text_or_error
 from .._core.response.reasons import REASONS, word_of
 from .._core.response.repeats import Tell, fields

@@ -26,8 +26,9 @@ from .._core.options import (
 from .._core.provider import JSON, Call, Provider
 from .._core.response.assembly import ToolCalls
 from .._core.response.counts import count_or_none, usage_of
-from .._core.response.fields import name_of, reasoning_of
+from .._core.response.fields import reasoning_of
 from .._core.response.framing import Lines
+from .._core.response.names import name_of
 from .._core.response.parsers import FrameParser, Items, failure, is_report, reported, text_or_error
 from .._core.response.reasons import REASONS, word_of
 from .._core.response.repeats import Tell, fields
@@ -51,8 +52,8 @@ def payload(call: Call) -> JSON:
 
     The name and the description of a JSON Schema become its `title` and `description`.  A message with a `name` and an
     image at an `https:` URL raise `MessagesError`.  `reasoning_effort` becomes `think`, true or false; a level for
-    gpt-oss.  `cache=True` changes nothing: the server caches by itself.  Ollama's cloud gets no reasoning of earlier
-    answers back, which it refuses.
+    gpt-oss.  `cache=True` changes nothing: the server caches by itself.  No reasoning of earlier answers goes to
+    Ollama's cloud, which refuses it.
     """
     messages = in_order(fitted(call, TAKES))
     names = tool_names(messages)

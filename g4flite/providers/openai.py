@@ -32,8 +32,9 @@ from .._core.response.counts import ANSWER, LONGEST, MOST_NAMES, PROMPT, count_o
 from .._core.response.counts import REASONING as REASONED
 from .._core.response.ending import Ending
 from .._core.response.excerpts import KEPT
-from .._core.response.fields import Naming, as_object, name_of, reasoning_of, weight
+from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
+from .._core.response.names import name_of
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.partial_calls import NOTHING
 from .._core.response.reasons import finish_of

@@ -31,7 +31,7 @@ from .._core.refused import check_effort, check_refused
 from .._core.response.assembly import ToolCalls, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.excerpts import KEPT
-from .._core.response.fields import Naming, as_object, name_of, reasoning_of, weight
+from .._core.response.fields import Naming, as_object, reasoning_of, weight
 from .._core.response.framing import ServerSentEvents
 from .._core.response.parsers import FrameParser, Items, failure, refusal, reported, text_or_error
 from .._core.response.reasons import REASONS, word_of

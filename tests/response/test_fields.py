@@ -3,7 +3,8 @@
 from typing import Any
 
 from g4flite import Native, Reasoning, Start
-from g4flite._core.response.fields import LONGEST_NAME, Naming, as_object, name_of, reasoning_of
+from g4flite._core.response.fields import Naming, as_object, reasoning_of
+from g4flite._core.response.names import LONGEST_NAME, name_of
 from tests.rows import rows
 
 

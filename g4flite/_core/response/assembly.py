@@ -116,7 +116,7 @@ from typing import Concatenate, Final, ParamSpec, TypeAlias
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, scan_exactly
-from .fields import NONE
+from .names import NONE
 from .partial_calls import NOTHING, Fragment, PartialCall, Readings, Slots, unclear, value_of
 from .surrogates import join_surrogates
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..events import Finish, FinishReason
-from .fields import NONE, name_of
+from .names import NONE, name_of
 
 _WORDS: Mapping[FinishReason, str] = {
     # eos: Together.  eos_token: Hugging Face.  compaction: Anthropic.  reason_stop: xAI's gRPC, like its words below.
