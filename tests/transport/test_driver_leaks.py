@@ -494,10 +494,10 @@ def test_the_child_of_a_fork_does_not_wait_for_a_lock_of_its_parent(
     """Another thread of the parent makes the client, under the pool's lock, at the moment of the fork."""
     make_client, begun, go_on = clients.make_client, threading.Event(), threading.Event()
 
-    def slowly(kind: Any, to: clients.Connection) -> Any:
+    def slowly(*arguments: Any) -> Any:
         begun.set()
         assert go_on.wait(60)
-        return make_client(kind, to)
+        return make_client(*arguments)
 
     monkeypatch.setattr(clients, "make_client", slowly)
     with g4flite.Client("cromicle", base_url=server.url) as client:

@@ -1,8 +1,8 @@
 """Where a stream gets its HTTP client: from the caller (`Given`), from a pool (`Pool`), or a new one (`OneShot`).
 
 Each of the three classes is a `Source` of the exchange.  It sends requests over its client, and is released when the
-stream ends.  A pool makes a client when the first request is sent: one for `for`, and one for each event loop of
-`async for`.
+stream ends.  A pool makes clients when requests are sent, for `for` and for each event loop of `async for`: the first
+one, and another one whenever all have as many streams as they are to have.
 """
 
 import os
@@ -10,9 +10,10 @@ import ssl
 import sys
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sized
 from contextlib import suppress
 from functools import partial
+from http.cookiejar import CookieJar
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, Union
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
@@ -44,6 +45,9 @@ C = TypeVar("C", httpx.Client, httpx.AsyncClient)
 Keepers: TypeAlias = list[AsyncGenerator[None, None]]
 # No stream waits for another stream's connection.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+# The streams at a time of one client of a pool.  To begin or to end one, httpcore walks through all connections of the
+# client, and for each that is idle through all of them again; and behind the 20th, it keeps none open.
+STREAMS: Final = 8
 # Seconds that closing a client may take when its event loop ends.
 CLOSING: Final = 2.0
 # The most stale connections that one attempt replaces: as many as httpx keeps open.  (curl 8: CONN_MAX_RETRIES, 5.)
@@ -232,7 +236,7 @@ class Given:
 
 
 class Pool:
-    """The HTTP clients of a `g4flite.Client`: one for `for` and one for each event loop, kept until the pool is closed.
+    """The HTTP clients of a `g4flite.Client`: for `for` and for each event loop, kept until the pool is closed.
 
     Threads may share a pool.  After a fork, the child makes clients of its own.  `name` is what a warning calls the
     `Client` if nobody closes it.
@@ -241,10 +245,12 @@ class Pool:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name, self.own = connection, name, Own()
         self.proxy = connection.proxy_for
-        self._client: httpx.Client | None = None
-        # For each event loop its client, None once the client is retired, and the generators that close this client and
-        # those that were retired before when the loop ends.
-        self._async_clients: dict[object, tuple[httpx.AsyncClient | None, Keepers]] = {}
+        self._clients: list[httpx.Client] = []
+        # For each event loop its clients, and the generators that close these, and those that were retired before, when
+        # the loop ends.
+        self._async_clients: dict[object, tuple[list[httpx.AsyncClient], Keepers]] = {}
+        # All clients keep the cookies that a service has set for one of them.
+        self._cookies = CookieJar()
         # Holds True once an event loop has ended before anybody closed its client.
         self._ended: set[bool] = set()
         # The timers of the streams that have read over the pool, and each one's event loop, by its id; 0 in sync.
@@ -266,9 +272,11 @@ class Pool:
         self._renew()
         with self._lock:
             self._check_open()
-            if self._client is None:
-                self._client = make_client(httpx.Client, self._connection)
-            return self._client
+            client = with_room(self._clients)
+            if client is None:
+                client = make_client(httpx.Client, self._connection, self._cookies)
+                self._clients.append(client)
+            return client
 
     def async_client(self) -> httpx.AsyncClient:
         self._renew()
@@ -276,13 +284,15 @@ class Pool:
         with self._lock:
             self._check_open()
             self._forget_closed_loops()
-            client, keepers = self._async_clients.get(loop, (None, []))
+            clients, keepers = self._async_clients.get(loop, ([], []))
+            client = with_room(clients)
             if client is None:
                 self._forget_idle_loops()
-                client = make_client(httpx.AsyncClient, self._connection)
+                client = make_client(httpx.AsyncClient, self._connection, self._cookies)
+                clients.append(client)
                 # Not a method of the pool: the loop would keep the pool alive.
-                keepers.append(kept_open(client, partial(_forget, self._async_clients, self._ended, loop, client)))
-                self._async_clients[loop] = client, keepers
+                keepers.append(kept_open(client, partial(_forget, self._async_clients, self._ended, loop, clients)))
+                self._async_clients[loop] = clients, keepers
             return client
 
     def release(self) -> None:
@@ -290,16 +300,16 @@ class Pool:
 
     def retire(self) -> None:
         """Make new clients for the next stream.  Streams of other threads and tasks may read over the old ones."""
-        self._client = None
-        # `aclose` or the end of the loop closes the loop's old client, in a bounded time.
+        self._clients = []
+        # `aclose` or the end of the loop closes the loop's old clients, in a bounded time.
         if loop_runs() and (kept := self._async_clients.get(running_loop())) is not None:
-            self._async_clients[running_loop()] = None, kept[1]
+            self._async_clients[running_loop()] = [], kept[1]
 
     async def arelease(self) -> None:
         """Keep the client for the next stream."""
 
     def close(self) -> None:
-        """End the streams of `for`, and close their client.
+        """End the streams of `for`, and close their clients.
 
         Raises `TypeError` if an event loop uses the pool: call `aclose()` on it then.
         """
@@ -308,16 +318,16 @@ class Pool:
         if self._async_clients:
             raise TypeError("this Client was read with `async for`; close it with `async with` or `await aclose()`")
         self._abort(0)
-        if self._client is not None:
-            self._client.close()
+        for client in self._clients:
+            client.close()
 
     async def aclose(self) -> None:
         """End the streams of `for` and of this event loop, and close their clients."""
         self._renew()
         self._abort(0, id(running_loop()))
-        if self._client is not None:
-            self._client.close()
-        _, keepers = self._async_clients.pop(running_loop(), (None, []))
+        for client in self._clients:
+            client.close()
+        _, keepers = self._async_clients.pop(running_loop(), ([], []))
         for keeper in keepers:
             await keeper.aclose()
 
@@ -327,7 +337,7 @@ class Pool:
         In sync that is the garbage collection, in async the end of the event loop.
         """
         # The child of a fork must not close its parent's pool.
-        used = self._client or self._async_clients or self._ended
+        used = self._clients or self._async_clients or self._ended
         if used and not self.closed and self._pid == os.getpid():
             warnings.warn(
                 f"{self._name}: this Client was not closed; use it in `with` or `async with`, or call close() or "
@@ -361,8 +371,8 @@ class Pool:
         parent held the lock during the fork, nobody would release it in the child.
         """
         if self._pid != os.getpid():
-            self._inherited.append((self._client, self._async_clients))
-            self._client, self._async_clients, self._running = None, {}, WeakKeyDictionary()
+            self._inherited.append((self._clients, self._async_clients))
+            self._clients, self._async_clients, self._running = [], {}, WeakKeyDictionary()
             self._ended = set()
             self._lock, self._pid = threading.Lock(), os.getpid()
 
@@ -400,9 +410,24 @@ def running_loop() -> object:
         return trio.lowlevel.current_trio_token()
 
 
-def _forget(clients: dict[object, Any], ended: set[bool], loop: object, client: object = None) -> None:
-    """Note that an event loop has ended, and drop its client; not another one that the loop has by now."""
-    if client is None or clients.get(loop, (None,))[0] in (client, None):
+def with_room(clients: list[C]) -> C | None:
+    """Return the first client that has room for a stream, None if none has: so open connections are used first."""
+    return next((client for client in clients if sum(map(len, map(_requests, _transports(client)))) < STREAMS), None)
+
+
+def _transports(client: Any) -> list[Any]:
+    """Return the transports of a client that was made here."""
+    return [client._transport, *client._mounts.values()]
+
+
+def _requests(transport: Any) -> Sized:
+    """Return the requests of httpcore's pool that are under way or wait; none if it does not tell."""
+    return getattr(getattr(transport, "_pool", None), "_requests", ())
+
+
+def _forget(clients: dict[object, Any], ended: set[bool], loop: object, own: object = None) -> None:
+    """Note that an event loop has ended, and drop its clients; not others that the loop has by now."""
+    if own is None or clients.get(loop, (own,))[0] is own or not clients[loop][0]:
         clients.pop(loop, None)
     ended.add(True)
 
@@ -439,14 +464,14 @@ def use_safe_locks(client: httpx.Client) -> None:
     `acquire`, leaves the lock held, and httpcore waits for it at once, and for ever.  Of a lock written in C, Python
     knows once it is taken.
     """
-    for transport in (client._transport, *client._mounts.values()):
+    for transport in _transports(client):
         pool: Any = getattr(transport, "_pool", None)
         if hasattr(pool, "_optional_thread_lock"):
             pool._optional_thread_lock = threading.Lock()
 
 
-def make_client(kind: Callable[..., C], to: Connection) -> C:
-    """Return a new client, which connects once it sends a request.
+def make_client(kind: Callable[..., C], to: Connection, cookies: CookieJar | None = None) -> C:
+    """Return a new client, which connects once it sends a request, and keeps its cookies in this jar.
 
     Certificates are loaded only for an https URL.  Raises `OptionError` if they cannot be loaded or the proxy cannot be
     used.
@@ -463,7 +488,9 @@ def make_client(kind: Callable[..., C], to: Connection) -> C:
         own = to.verify if (chosen or "").startswith("https:") else None
         proxy = None if chosen is None else httpx.Proxy(chosen, ssl_context=own)
         # If no variable says anything of proxies, httpx asks the system's settings on macOS and Windows.
-        client = kind(verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ))
+        client = kind(
+            verify=context, proxy=proxy, limits=LIMITS, trust_env=not names_proxies(os.environ), cookies=cookies
+        )
         limit_offer(client.headers)
         if isinstance(client, httpx.Client):
             use_safe_locks(client)
