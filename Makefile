@@ -240,7 +240,7 @@ $(SERVERS)/servers: setup.cfg pyproject.toml tests/constraints.txt tests/install
 .venv-lowest/tools: setup.cfg pyproject.toml tests/constraints.txt tests/lowest.txt
 	@echo "== making .venv-lowest (a minute, once)"
 	@$(PYTHON) -m venv .venv-lowest
-	@grep -vE '^(anyio|httpx|httpx-aiohttp|pydantic|pydantic_core)==' tests/constraints.txt > .venv-lowest/constraints.txt
+	@grep -vE '^(anyio|httpx|httpx-aiohttp|jiter|pydantic|pydantic_core)==' tests/constraints.txt > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python -m pip --quiet --disable-pip-version-check install --constraint .venv-lowest/constraints.txt --constraint tests/lowest.txt --editable '.[socks,cli,lowest]'
 	@touch $@
 

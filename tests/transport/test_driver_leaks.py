@@ -847,6 +847,8 @@ def test_a_cancelled_stream_retires_no_client(backend: str, slow: Emulator) -> N
     Driver(backend).run(main)
 
 
+# anyio before 4.16 leaves a socket to the garbage collection if it is cancelled at the wrong step of connecting.
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_stream_that_is_cancelled_while_it_connects_retires_no_client(backend: str, slow: Emulator) -> None:
     """anyio's task group raises the cancellation inside an exception group."""
@@ -864,6 +866,7 @@ def test_a_stream_that_is_cancelled_while_it_connects_retires_no_client(backend:
             assert client._pool.async_client() is old
 
     Driver(backend).run(main)
+    gc.collect()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
