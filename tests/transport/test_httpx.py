@@ -170,14 +170,15 @@ def test_the_request_of_an_own_client_is_the_one_that_httpx_would_make(
 
 def test_a_source_parses_a_url_anew_once_it_is_another() -> None:
     own = Own()
-    first = own.url("http://acme.test/a")
-    assert own.url("http://acme.test/a") is first
-    assert [str(own.url(url)) for url in ("http://acme.test/b", "http://acme.test/a")] == [
+    first = own.url("http://acme.test/a", httpx.URL)
+    assert own.url("http://acme.test/a", httpx.URL) is first
+    assert type(own.url("http://acme.test/a", httpx2.URL)) is httpx2.URL
+    assert [str(own.url(url, httpx.URL)) for url in ("http://acme.test/b", "http://acme.test/a")] == [
         "http://acme.test/b", "http://acme.test/a"
     ]  # fmt: skip
     for _ in range(2):
         with pytest.raises(UnicodeError):
-            own.url("http://xn--zzzz--.test/")
+            own.url("http://xn--zzzz--.test/", httpx.URL)
 
 
 def test_requests_that_begin_together_on_asyncio_find_a_connection_at_once(

@@ -118,14 +118,14 @@ class Own:
     def __init__(self) -> None:
         self._last: tuple[str, httpx.URL] | None = None
 
-    def url(self, text: str) -> httpx.URL:
-        """Return the URL of a request.  Any thread may ask.
+    def url(self, text: str, kind: type[httpx.URL]) -> httpx.URL:
+        """Return the URL of a request, as `kind`: a class of httpx or httpx2.  Any thread may ask.
 
         Raises `httpx.InvalidURL`, or `UnicodeError` for a host that is no name of IDNA.
         """
         last = self._last
-        if last is None or last[0] != text:
-            last = text, httpx.URL(text)
+        if last is None or last[0] != text or type(last[1]) is not kind:
+            last = text, kind(text)
             # httpx looks at the name only now.
             _ = last[1].host
             self._last = last
@@ -143,13 +143,16 @@ def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None)
         )
         limit_offer(request.headers)
         return request
-    url = own.url(wanted.url)
+    home = sys.modules[type(client).__module__.partition(".")[0]]
+    url = own.url(wanted.url, home.URL)
     # What httpx would add, in its order; no request has a header of its own that httpx computes.  With `content=`,
     # httpx would make its `Headers` three times, and read them.
     headers: list[Any] = [(b"Host", url.netloc)]
     headers += [pair for pair in client.headers.raw if pair[0].lower().decode() not in wanted.headers]
     headers += [*wanted.headers.items(), (b"Content-Length", b"%d" % len(wanted.body))]
-    made = httpx.Request(wanted.method, url, headers=headers, stream=httpx.ByteStream(wanted.body), extensions=passed)
+    made: httpx.Request = home.Request(
+        wanted.method, url, headers=headers, stream=home.ByteStream(wanted.body), extensions=passed
+    )
     # The body is known, to a transport that is not httpx's own.
     made.read()
     return made
