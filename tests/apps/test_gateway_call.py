@@ -511,6 +511,45 @@ def test_a_connection_that_ends_with_the_last_byte_is_no_client_that_left(backen
 
 
 @rows("backend", ["asyncio", "trio"])
+def test_who_leaves_is_noticed_also_if_no_cancellation_comes_through(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines, sent = list[dict[str, Any]](), list[Any]()
+
+    class Fast:
+        """The events of a service that has always something to read, under uvloop."""
+
+        left = 100
+
+        def __aiter__(self) -> Fast:
+            return self
+
+        async def __anext__(self) -> str:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+            self.left -= 1
+            if not self.left:
+                raise StopAsyncIteration
+            return "word "
+
+    monkeypatch.setattr(g4flite.Stream, "events", lambda _: Fast())
+
+    async def run() -> None:
+        gone = anyio.Event()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            gone.set()
+
+        async with Client("ollama", model="m") as one:
+            await asked_over(Gateway({"ollama": [one]}, log=lines.append), send, gone)
+
+    anyio.run(run, backend=backend)
+    assert [line["outcome"] for line in lines] == ["left"]
+    assert len(sent) < 20
+
+
+@rows("backend", ["asyncio", "trio"])
 def test_a_sign_of_life_that_waits_for_a_slow_reader_is_sent_before_the_answer(backend: str) -> None:
     release, sent = threading.Event(), list[Any]()
 

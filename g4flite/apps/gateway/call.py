@@ -286,6 +286,10 @@ class Call:
         held, last, hides_counts = b"", b"", self._wire is CHAT and "usage" not in writer.turn.form
         async with stream:
             async for event in stream.events():
+                if self._outcome == "left":
+                    # A cancellation may not come through: under uvloop, anyio looks for it between two reads, when
+                    # the next one of a fast service has always ended.
+                    raise ConnectionError
                 if isinstance(event, Raw):
                     frames = event.value
                     last = frames[-1] if frames else last
