@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from g4flite import Client, G4fliteError
+from g4flite.apps.gateway import asgi
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.testing import Emulator
 from tests.rows import rows
@@ -372,3 +375,77 @@ def test_a_fault_of_the_gateway_is_500_and_told_to_its_log_alone(
     assert response.status_code == 500
     assert "disk" not in response.text
     assert "the gateway has failed" in caplog.text
+
+
+@rows(("method", "path", "given", "status"), [
+    ("POST", "/v1/chat/completions", {}, 401), ("POST", "/v1/messages", {"key": "sk-wrong"}, 401),
+    ("POST", "/v1/messages", {"key": "sk-anna", "host": "evil.test"}, 403), ("POST", "/v1/nope", {}, 404),
+    ("POST", "/v1/messages", {"key": "sk-anna", "size": "99999"}, 413), ("POST", "/v1/models", {}, 405),
+    ("GET", "/v1/models", {}, 401), ("GET", "/favicon.ico", {}, 404),
+])  # fmt: skip
+def test_a_call_that_is_refused_at_the_door_is_a_line_of_the_log(
+    method: str, path: str, given: dict[str, str], status: int, service: Emulator, http: httpx.Client
+) -> None:
+    lines = list[JSON]()
+    with served(
+        Gateway(routes(service), keys=Keys(), origins=["https://chat.test"], max_body=99, log=lines.append)
+    ) as url:
+        headers = {"x-api-key": given.get("key", ""), "host": given.get("host", "localhost")}
+        response = http.request(method, url + path, headers=headers, content="x" * int(given.get("size", 9)))
+    assert response.status_code == status
+    if method == "GET":
+        assert lines == []
+    else:
+        (line,) = lines
+        assert (line["status"], line["outcome"], line["attempts"]) == (status, "failed", 0)
+        assert line["id"] == response.headers["x-request-id"]
+        assert line["key"] == ("anna" if status == 413 else None)
+        assert line["error"]
+        assert "sk-" not in str(line)
+
+
+def test_a_call_is_answered_also_if_it_can_neither_be_settled_nor_logged(
+    service: Emulator, http: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Keys):
+        def settle(self, call: int, dollars: float) -> None:
+            raise G4fliteError("the file is locked")
+
+    def full(_: JSON) -> None:
+        raise OSError("no space left")
+
+    with served(Gateway(routes(service), keys=Broken(), log=full)) as url:
+        for model, status in (("openai", 200), ("nope", 404)):
+            body = WIRES["chat"].question(model, "Hello")
+            response = http.post(f"{url}/v1/chat/completions", json=body, headers={"x-api-key": "sk-anna"})
+            assert response.status_code == status
+    assert caplog.messages == ["a call was not settled", *["a line of the log was not written"] * 2]
+
+
+@rows("backend", ["asyncio", "trio"])
+def test_the_end_of_the_server_waits_a_while_for_the_lines_of_calls_that_it_has_ended(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(*, ends: bool) -> None:
+        sent, said = list[str](), ["lifespan.startup", "lifespan.shutdown"]
+
+        async def receive() -> JSON:
+            return {"type": said.pop(0)}
+
+        async def send(message: Any) -> None:
+            sent.append(message["type"])
+
+        app = Gateway({})
+        app.running = 1
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(app, {"type": "lifespan"}, receive, send)
+            if ends:
+                await anyio.wait_all_tasks_blocked()
+                assert sent == ["lifespan.startup.complete"]
+                app.running = 0
+        assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+    anyio.run(partial(run, ends=True), backend=backend)
+    with monkeypatch.context() as patched:
+        patched.setattr(asgi, "LAST", 0.0)
+        anyio.run(partial(run, ends=False), backend=backend)

@@ -29,7 +29,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import uuid4
 
-from anyio import CancelScope, to_thread
+from anyio import CancelScope, move_on_after, sleep, to_thread
 
 from ...client import Client
 from ...server.checks import Refusal
@@ -44,6 +44,8 @@ from .upstream import Upstream
 from .wires import Wire, find, meant, status_of
 
 MIB = 2**20
+# How many seconds the calls may take that the server has ended, to settle and to write their lines, before it stops.
+LAST = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +128,9 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         while (message := await receive())["type"] != "lifespan.shutdown":
             await send({"type": f"{message['type']}.complete"})
+        with move_on_after(LAST):
+            while self.running:
+                await sleep(0.01)
         await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -134,6 +139,7 @@ class Gateway:
         id_ = uuid4().hex[:24]
         told = {"x-request-id": f"req_{id_}", "request-id": f"req_{id_}", **http.cors(headers, self.origins)}
         wire = meant(path)
+        call, key = None, None
         try:
             if method == "OPTIONS":
                 allowed = http.preflight(headers) if headers.get("origin") in self.origins else {}
@@ -153,12 +159,19 @@ class Gateway:
                 given = [("content-type", "application/json"), *headers.items()]
                 post = Post(path=place, query=query, headers=given[:1], body=body, keyless=True)
                 if action == "ask":
-                    await self._ask(Call(self, wire, key, headers, post, told, id_), receive, send)
+                    call = Call(self, wire, key, headers, post, told, id_)
+                    await self._ask(call, receive, send)
                 else:
                     await http.send_json(send, 200, LISTS[action](self, wire, key, post), told)
         except LeftError:
             pass
         except Exception as error:
+            if call is None and method == "POST":
+                # Nothing was asked, and the log says why.
+                unread = Post(path=path, query={}, headers=[], body=b"", keyless=True)
+                call = Call(self, wire, key, headers, unread, told, id_)
+                call.refuse(error)
+                self._tell(call)
             await self._fail(wire, error, send, told)
 
     async def _fail(self, wire: Wire, error: Exception, send: Send, told: http.Headers) -> None:
@@ -216,14 +229,18 @@ class Gateway:
         try:
             await call.run(receive, send)
         finally:
-            self.running -= 1
             with CancelScope(shield=True):
                 await call.settle()
             self._tell(call)
+            self.running -= 1
 
     def _tell(self, call: Call) -> None:
         if self.log is not None:
-            self.log(call.line())
+            try:
+                self.log(call.line())
+            except Exception as error:
+                # The client has its answer, or an error of its own.
+                logger.error("a line of the log was not written", exc_info=error)
 
     def route(self, name: str, key: Key | None = None) -> list[Upstream]:
         """Return what is asked for a model's name.  Raises `FaultError` 404 for a name that no route has."""

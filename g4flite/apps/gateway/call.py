@@ -279,7 +279,11 @@ class Call:
                 logger.error("what a call has cost is not known", exc_info=error)
         reserved, self._reserved = self._reserved, None
         if reserved is not None:
-            await to_thread.run_sync(self._home.keys.settle, reserved, self._known.cost[0] or 0.0)
+            try:
+                await to_thread.run_sync(self._home.keys.settle, reserved, self._known.cost[0] or 0.0)
+            except Exception as error:
+                # What was set aside stays charged.
+                logger.error("a call was not settled", exc_info=error)
 
     async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Read the answer, and write the reply."""
