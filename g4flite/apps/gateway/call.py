@@ -24,7 +24,7 @@ from anyio import CancelScope, Event, create_task_group, sleep, to_thread
 from ... import Stream, UsageError
 from ..._core.events import CONTENT, Start
 from ..._core.exchange import Run
-from ..._core.ledger import Entry, Ledger, listed_cost
+from ..._core.ledger import BYTES, Entry, Ledger, listed_cost
 from ...client import start
 from ...server.checks import NAME, Refusal, need
 from ...server.conversation import Messages
@@ -41,8 +41,14 @@ from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
 logger = logging.getLogger(__name__)
 
-# How many tokens of an answer are paid for in advance, if the request names no limit.
-ANSWER_TOKENS = 4096
+# How many tokens of an answer are set aside, if the request names no limit, and at most: no model writes more.
+ANSWER_TOKENS, MOST_TOKENS = 4096, 10**7
+# The fields of all wires that limit an answer, and those that say how many answers are wanted.
+LIMITS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens",
+    "options.num_predict",
+)  # fmt: skip
+COUNTS = ("n", "generationConfig.candidateCount")
 Options = dict[str, Any]
 LEDGER = Ledger()
 UNKNOWN = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
@@ -100,6 +106,13 @@ def is_streamed(wire: Wire, post: Post, data: dict[str, Any]) -> bool:
     return data.get("stream") is True or (wire is OLLAMA and data.get("stream") is None)
 
 
+def answer_tokens(data: dict[str, Any]) -> int:
+    """Return how many tokens may be written for a request, whatever its wire; the reader may have refused it."""
+    limits, counts = ([one for one in (value_at(data, name) for name in names) if type(one) is int and one > 0]
+                      for names in (LIMITS, COUNTS))  # fmt: skip
+    return min(max(limits, default=ANSWER_TOKENS) * max(counts, default=1), MOST_TOKENS)
+
+
 class Call:
     """One question; see above."""
 
@@ -120,7 +133,9 @@ class Call:
         self._failed: Exception | None = None
         # Whether the answer is passed on as it came.
         self._passed = False
+        # What was set aside for it, and how many dollars that are.
         self._reserved: Any = None
+        self._dollars = 0.0
         self._upstreams: list[Upstream] = []
         # What of the request and of the answer was left out.
         self._notes: list[str] = []
@@ -213,7 +228,8 @@ class Call:
             if not as_it_is:
                 raise
             refusal = error
-        prompt = prompt_tokens(turn)
+        # Of what is not read, the whole body counts.
+        prompt = prompt_tokens(turn) if turn.messages else len(self._post.body) // BYTES
         told = described(wire, turn, id_=self._id, now=self._began)
         writer = (Writer if turn.stream else Whole)(wire, told, prompt_tokens=prompt)
         self._writer = writer
@@ -232,7 +248,7 @@ class Call:
         if not routes:
             raise errors[0]
         self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
-        await self._reserve(upstreams, prompt, options.get("max_tokens") or ANSWER_TOKENS)
+        await self._reserve(upstreams, prompt, answer_tokens(data))
         self._stream = start(routes, refused=tuple(errors))
         # An answer of images alone is one: the client decides.
         self._stream._run.kept = True
@@ -263,24 +279,32 @@ class Call:
         asked_for = [Asked(one.provider.name, one.model_for(self._model)) for one in upstreams]
         costs = [listed_cost(one, prompt, answer, 0, 0) for one in asked_for]
         dollars = max((cost for cost in costs if cost is not None), default=None)
+        self._dollars = dollars or 0.0
         self._reserved = await to_thread.run_sync(self._home.keys.reserve, self._key.name, dollars)
 
     async def settle(self) -> None:
-        """Let go of the clients, and say what the call has cost; of a call whose cost is unknown, nothing."""
+        """Let go of the clients, and say what the call has cost: what was set aside for it, if nobody knows.
+
+        A service may charge for a call that was left before its first text, and else a key could spend without end.
+        """
         while self._upstreams:
             await self._upstreams.pop().release()
         # Its traceback holds this call: such a circle would keep the stream until a garbage collection.
         failed, self._failed = self._failed, None
-        if self._stream is not None and self._stream._run.state != "new":
-            run = self._stream._run
+        run = None if self._stream is None or self._stream._run.state == "new" else self._stream._run
+        if run is not None:
             try:
                 self._known = LEDGER._entry(run.routes[0].call, Ended(run, failed, self._first))
             except Exception as error:
                 logger.error("what a call has cost is not known", exc_info=error)
         reserved, self._reserved = self._reserved, None
         if reserved is not None:
+            (prompt, _), (completion, _), (cost, _) = self._known
+            if cost is None:
+                # Where no service was asked, or each has refused, no token is charged.
+                cost = self._dollars if run is not None and (prompt, completion) != (0, 0) else 0.0
             try:
-                await to_thread.run_sync(self._home.keys.settle, reserved, self._known.cost[0] or 0.0)
+                await to_thread.run_sync(self._home.keys.settle, reserved, cost)
             except Exception as error:
                 # What was set aside stays charged.
                 logger.error("a call was not settled", exc_info=error)
