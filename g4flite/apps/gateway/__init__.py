@@ -11,6 +11,7 @@ A call walks through these modules:
     upstream.py     a provider's client             the question, as this provider can be asked it
     carry.py        from one protocol to another    options and messages; events to pieces of a reply
     passing.py      or the same protocol            the bytes of a streamed answer, as they came
+    naming.py       and its model                   but for the name, which is the one that was asked for
 
 `command.py` has the command `serve`, `config.py` reads gateway.toml, `keys.py` keeps the keys, and `page/` is the chat
 page.  `lists.py` answers what needs no provider, `memory.py` keeps the state of turns, and `faults.py` says what errors

@@ -35,6 +35,7 @@ from .faults import FaultError, fault_of
 from .http import Receive, Send
 from .lists import prompt_tokens
 from .memory import Memory
+from .naming import Naming
 from .passing import Raw, is_count
 from .upstream import Upstream
 from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
@@ -312,6 +313,7 @@ class Call:
     async def _relay(self, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Read the answer, and write the reply."""
         held, last, hides_counts = b"", b"", self._wire is CHAT and "usage" not in writer.turn.form
+        named: Naming | None = None
         async with stream:
             async for event in stream.events():
                 if self._outcome == "left":
@@ -323,9 +325,13 @@ class Call:
                     last = frames[-1] if frames else last
                     if not self._passed:
                         held, self._passed = b"", True
+                        # A name of the gateway's own is the client's name for the model, in the answer as well.
+                        named = Naming(self._wire, self._model) if stream.model != self._model else None
                     writer.events += len(frames)
                     if hides_counts:
                         frames = [frame for frame in frames if not is_count(frame)]
+                    if named is not None:
+                        frames = [*map(named, frames)]
                     data = b"" if isinstance(writer, Whole) else b"".join(frames)
                 elif self._passed:
                     continue
@@ -342,7 +348,7 @@ class Call:
             if not self._passed:
                 self._home.memory.keep(self._owner, dict(stream.message))
         if isinstance(writer, Whole):
-            status, body = writer.end() if not self._passed else (200, last)
+            status, body = writer.end() if not self._passed else (200, named(last) if named is not None else last)
             self._status, self._whole = status, True
             await http.send_json(send, status, body, {"content-type": "application/json", **self._told})
         elif self._passed:
