@@ -179,6 +179,24 @@ def test_tokens_are_estimated(path: str, body: JSON, field: str, keyless: str, h
     assert http.post(keyless + path, json=body).json() == {field: 104}
 
 
+@rows("given", [[1], "x", 5, {"contents": 5}])
+def test_a_request_to_count_that_is_none_is_refused(given: Any, keyless: str, http: httpx.Client) -> None:
+    response = http.post(f"{keyless}/v1beta/models/m:countTokens", json={"generateContentRequest": given})
+    assert (response.status_code, response.json()["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+@rows("wire", WIRES)
+def test_the_name_of_a_model_is_bounded(wire: str, service: Emulator, http: httpx.Client) -> None:
+    lines = list[JSON]()
+    any_model = Client("ollama", base_url=service.url)
+    with served(Gateway({"*": [any_model]}, log=lines.append)) as url:
+        for name, status in (("m" * 500, 200), ("m" * 501, 400)):
+            response = http.post(WIRES[wire].url(url, name), json=WIRES[wire].question(name, "Hello"))
+            assert response.status_code == status, response.text
+        assert "model: expected" in WIRES[wire].told(response.json())
+    assert [len(line["model"]) for line in lines] == [500, 0]
+
+
 def test_tools_and_images_count_as_well(keyless: str, http: httpx.Client) -> None:
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
     body = {
@@ -203,7 +221,9 @@ def test_bodies_are_bounded(keyless: str, http: httpx.Client) -> None:
 @rows(("headers", "status"), [
     ({"host": "127.0.0.1:1"}, 200), ({"host": "localhost"}, 200), ({"host": "[::1]:80"}, 200),
     ({"host": "evil.test"}, 403), ({"host": "[::"}, 403), ({"origin": "https://chat.test"}, 200),
-    ({"origin": "https://evil.test"}, 403), ({"origin": "null"}, 403),
+    ({"origin": "https://evil.test"}, 403), ({"origin": "null"}, 403), ({"origin": "http://["}, 403),
+    ({"host": "localhost:9", "origin": "http://localhost:9"}, 200),
+    ({"host": "localhost:9", "origin": "http://localhost:9/x"}, 403),
 ])  # fmt: skip
 def test_without_keys_no_page_of_another_origin_may_ask(
     headers: dict[str, str], status: int, keyless: str, http: httpx.Client

@@ -26,7 +26,7 @@ from ..._core.events import CONTENT, Start
 from ..._core.exchange import Run
 from ..._core.ledger import BYTES, Entry, Ledger, listed_cost
 from ...client import start
-from ...server.checks import NAME, Refusal, need
+from ...server.checks import Refusal, Rule
 from ...server.conversation import Messages
 from ...server.protocol import Post, Turn
 from . import http
@@ -51,6 +51,8 @@ LIMITS = (
 )  # fmt: skip
 COUNTS = ("n", "generationConfig.candidateCount")
 Options = dict[str, Any]
+# The log has the name of each call, and errors quote it.
+MODEL = Rule("a string of 1 to 500 characters", lambda got: isinstance(got, str) and 0 < len(got) <= 500)
 LEDGER = Ledger()
 UNKNOWN = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
 
@@ -94,10 +96,10 @@ class Asked:
 
 
 def model_of(wire: Wire, post: Post, data: dict[str, Any]) -> str:
-    """Return the name of the model that a request asks for.  Raises `Refusal` 400 without one."""
-    if wire is GEMINI:
-        return post.path.partition("/models/")[2].rpartition(":")[0]
-    return str(need(data, "model", NAME))
+    """Return the name of the model that a request asks for.  Raises `Refusal` 400 without one, and for a long one."""
+    name = post.path.partition("/models/")[2].rpartition(":")[0] if wire is GEMINI else data.get("model")
+    MODEL.check(400, "model", name)
+    return str(name)
 
 
 def is_streamed(wire: Wire, post: Post, data: dict[str, Any]) -> bool:

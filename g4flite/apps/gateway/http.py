@@ -68,7 +68,9 @@ def host_of(headers: Headers) -> str:
 def is_foreign(headers: Headers, origins: Collection[str]) -> bool:
     """Return whether a web page of another origin asks that is none of `origins`."""
     origin = headers.get("origin")
-    return origin is not None and origin not in origins and urlsplit(origin).netloc != headers.get("host")
+    # A page of this host sends nothing else.
+    own = tuple(f"{scheme}://{headers.get('host')}" for scheme in ("http", "https"))
+    return origin is not None and origin not in origins and origin not in own
 
 
 def cors(headers: Headers, origins: Collection[str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any, Protocol
 
 from ..._core.ledger import estimated, text_of
+from ...server.checks import OBJECT, may
 from ...server.framing import compact
 from ...server.protocol import Post, Turn
 from .carry import asked
@@ -118,7 +119,7 @@ def count(home: Home, wire: Wire, key: Any, post: Post) -> JSON:  # noqa: ARG001
     """Return about how many tokens a request has."""
     data = post.data()
     # The request that is counted has no room for an answer, or stands inside that of the count.
-    given = {"max_tokens": 1, **data.get("generateContentRequest", data)}
+    given = {"max_tokens": 1, **(may(data, "generateContentRequest", OBJECT) or data)}
     counted = prompt_tokens(wire.read(_with(post, given)))
     return {"totalTokens": counted} if wire is GEMINI else {"input_tokens": counted}
 
