@@ -169,7 +169,7 @@ GOOD = '\n[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
         ('[models.""]\nprovider = "openai"\nmodel = "m"', ', line 1: models."": the name of a model must be a text'),
         ('[models."a.b"]\nprovider = 1', ', line 2: models."a.b": provider must be a text'),
         ('[models.m]\nprovider = "openai"', ", line 1: models.m: openai: there is no default model; name one"),
-        ('[models.m]\nprovider = "openai"\nmodel = ""', ", line 1: models.m: openai: model must be a string that is"),
+        ('[models.m]\nprovider = "openai"\nmodel = ""', ", line 3: models.m: openai: model must be a string that is"),
         # Its settings.
         (GOOD + "timeout = 0", ", line 5: models.m: timeout must be a positive number of seconds or None, not 0"),
         (GOOD + 'timeout = "1 s"', ", line 5: models.m: timeout must be a number or a table, not a text"),
@@ -178,8 +178,10 @@ GOOD = '\n[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
         (GOOD + "[models.m.timeout]\ntotal = true", ", line 6: models.m.timeout: total must be a number, not true or"),
         (GOOD + "retries = -1", ", line 5: models.m: retries must be a whole number from 0 up"),
         (GOOD + "retries = true", ", line 5: models.m: retries must be a whole number, not true or false"),
-        (GOOD + "options = {temprature = 1}", ", line 2: models.m: openai: there is no option 'temprature' (did you"),
-        (GOOD + 'options = {temperature = "hot"}', ", line 2: models.m: openai: temperature must be of the type"),
+        (GOOD + "options = {temprature = 1}", ", line 5: models.m.options: openai: there is no option 'temprature'"),
+        (GOOD + 'options = {temperature = "hot"}', ", line 5: models.m.options: openai: temperature must be of"),
+        (GOOD + '[models.m.options]\nseed = 1\ntemperature = "hot"', ", line 7: models.m.options: openai: temperature"),
+        (GOOD + "options = {timeout = 1}", ", line 5: models.m.options: there is no option 'timeout'; it is a field"),
         # What no provider can be asked for.
         ('[models.m]\nprovider = ["anthropic", "cohere"]\nmodel = "m"',
          ", line 2: models.m: no provider can be asked: anthropic: there is no API key; set ANTHROPIC_API_KEY; cohere: "
@@ -195,7 +197,12 @@ GOOD = '\n[models.m]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
         (GOOD + '[providers.p]\nprovider = "openai"\nproxy = "ftp://me:pass@h"',
          ", line 7: providers.p: proxy must be a URL scheme://host:port with one of the schemes"),
         ('[models.m]\nprovider = "p"\n[providers.p]\nprovider = "openai-compatible"\nbase_url = "x"',
-         ", line 1: models.m: openai-compatible: base_url must begin with http:// or https://"),
+         ", line 5: providers.p: openai-compatible: base_url must begin with http:// or https://"),
+        ('[models.m]\nprovider = "p"\nmodel = "m"\n[providers.p]\nprovider = "ollama"\n\nheaders = {a = 1}',
+         ", line 7: providers.p: ollama: the header a must be a string, not int"),
+        # The log.
+        (GOOD + '[log]\nfile = "none/calls.jsonl"', ", line 6: log: file: "),
+        (GOOD + '[log]\nfile = "."', ", line 6: log: file: "),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_by_line_and_field(text: str, said: str, tmp_path: Path) -> None:

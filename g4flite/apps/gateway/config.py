@@ -177,8 +177,16 @@ def _config(file: dict[str, Any], folder: Path) -> Config:
         keys=_path(folder, top.get("keys"), (), "keys"),
         origins=tuple(map(_origin, top.get("origins", []))),
         hosts=tuple(map(_host, top.get("hosts", []))),
-        log=Log(file=_path(folder, log.get("file"), ("log",), "file"), content=log.get("content", False)),
+        log=Log(file=_log_file(folder, log.get("file")), content=log.get("content", False)),
     )
+
+
+def _log_file(folder: Path, name: str | None) -> Path | None:
+    """Return the file of the log; each call would fail to write its line there if nobody looked before."""
+    file = _path(folder, name, ("log",), "file")
+    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
+        raise _WrongError(("log",), "file", f"file: {str(file)!r} cannot be written; is its folder there?")
+    return file
 
 
 def _path(folder: Path, name: str | None, table: tuple[str, ...], of: str) -> Path | None:
@@ -289,9 +297,25 @@ def _missing(target: Target, model: Model, where: tuple[str, ...]) -> str:
         first_request(call)
     except UsageError as error:
         if not getattr(error, "own_setting", False):
-            raise _WrongError(where, "", _said(error)) from None
+            raise _misplaced(error, target, model, where) from None
         return _said(error)
     return ""
+
+
+def _misplaced(error: UsageError, target: Target, model: Model, where: tuple[str, ...]) -> _WrongError:
+    """Return the error of a request that cannot be made, with the field from which it comes."""
+    wrong, said, known = error.argument or "", _said(error), providers.find(target.provider).options
+    if unknown := next((name for name in model.options if name not in known), ""):
+        if unknown in MODEL:
+            said = f"there is no option {unknown!r}; it is a field of {'.'.join(map(_quoted, where))}"
+        return _WrongError((*where, "options"), unknown, said)
+    if wrong in model.options:
+        return _WrongError((*where, "options"), wrong, said)
+    # The error of a header names the header alone.
+    own = "headers" if "the header" in said and target.headers else wrong
+    if own in PROVIDER and getattr(target, own):
+        return _WrongError(("providers", target.name), own, said)
+    return _WrongError(where, wrong if wrong in MODEL else "", said)
 
 
 def _fields(table: object, where: tuple[str, ...], kinds: Mapping[str, tuple[type, ...]]) -> dict[str, Any]:
