@@ -442,6 +442,23 @@ def test_a_call_is_answered_also_if_it_can_neither_be_settled_nor_logged(
     assert caplog.messages == ["a call was not settled", *["a line of the log was not written"] * 2]
 
 
+def test_a_call_that_has_not_begun_when_the_gateway_stops_asks_nobody(service: Emulator, http: httpx.Client) -> None:
+    class Stopping(Keys):
+        def reserve(self, name: str, dollars: float | None) -> int:
+            app.stop()
+            return super().reserve(name, dollars)
+
+    keys, asked = Stopping(), len(service.exchanges)
+    app = Gateway(routes(service), keys=keys)
+    with served(app) as url:
+        for stream in (True, False):
+            body = WIRES["chat"].question("openai", "Hello", stream=stream)
+            response = http.post(f"{url}/v1/chat/completions", json=body, headers={"x-api-key": "sk-anna"})
+            assert (response.status_code, "stops" in response.text) == (503, True)
+    assert len(service.exchanges) == asked
+    assert [dollars for _, dollars in keys.settled] == [0, 0]
+
+
 @rows("backend", ["asyncio", "trio"])
 def test_the_end_of_the_server_waits_a_while_for_the_lines_of_calls_that_it_has_ended(
     backend: str, monkeypatch: pytest.MonkeyPatch

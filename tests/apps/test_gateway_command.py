@@ -245,10 +245,10 @@ def test_ctrl_c_lets_calls_finish_and_turns_new_ones_away(
             http.get(f"{url}/health")
             stop()
             if drain == "0.1":
-                # It is cut, and no end is made up.
-                with pytest.raises(httpx.RemoteProtocolError):
-                    response.read()
-                return "", 0
+                # It is cut, the client is told why, and no end is made up.
+                text = response.read().decode()
+                assert not WIRES["ollama"].ended(text)
+                return str(WIRES["ollama"].error(text)), 0
             while http.get(f"{url}/health").status_code != 503:
                 pass
             turned_away = http.post(f"{url}/api/chat", json=body).status_code
@@ -260,6 +260,6 @@ def test_ctrl_c_lets_calls_finish_and_turns_new_ones_away(
             running = Running(service, act, "--drain", drain)
         finally:
             release.set()
-    assert running.done == (("Hello", 503) if outcome == "complete" else ("", 0))
+    assert running.done == (("Hello", 503) if outcome == "complete" else ("the gateway stops; try again later", 0))
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
     assert [line["outcome"] for line in lines][-1] == outcome

@@ -98,6 +98,7 @@ class Gateway:
         self.memory = Memory()
         # How many calls run, and whether new ones are turned away, because the gateway is about to stop.
         self.running, self.draining = 0, False
+        self._calls = set[Call]()
         self.began = int(time.time())
 
     async def use(self, routes: Mapping[str, Sequence[Client]]) -> None:
@@ -112,6 +113,11 @@ class Gateway:
             if client not in kept:
                 upstream.retired = True
                 await upstream.close_if_idle()
+
+    def stop(self) -> None:
+        """End the calls that run; their clients are told, each in the form of its protocol."""
+        for call in self._calls:
+            call.stop()
 
     async def aclose(self) -> None:
         """Close the clients of the routes."""
@@ -226,9 +232,11 @@ class Gateway:
             self._tell(call)
             raise refusal
         self.running += 1
+        self._calls.add(call)
         try:
             await call.run(receive, send)
         finally:
+            self._calls.remove(call)
             with CancelScope(shield=True):
                 await call.settle()
             self._tell(call)

@@ -131,6 +131,9 @@ class Call:
         self._known = UNKNOWN
         self._model = ""
         self._messages: Any = None
+        # Where its tasks run, and whether they were stopped.
+        self._scope: CancelScope | None = None
+        self._stopped = False
         # What has failed: until the client is told, and until it is known what the call has cost.
         self._failure: Exception | None = None
         self._failed: Exception | None = None
@@ -175,6 +178,9 @@ class Call:
     async def _attend(self, receive: Receive, send: Send, stream: Stream, writer: Writer | Whole) -> None:
         """Let the three tasks run until one of them ends the call; `_failure` is then what has failed."""
         async with create_task_group() as tasks:
+            self._scope = tasks.cancel_scope
+            if self._stopped:
+                self._scope.cancel()
             tasks.start_soon(self._watch, receive, tasks.cancel_scope)
             if isinstance(writer, Writer) and self._wire.alive:
                 tasks.start_soon(self._live, send, tasks.cancel_scope)
@@ -185,14 +191,25 @@ class Call:
                 # The server says so of a client that has gone.
                 self._outcome = "left"
             except Exception as error:
-                self._failure = self._failed = error
-                self._note_error(error)
-                if self._status:
-                    id_ = (stream.response_id if self._passed else None) or writer.turn.response_id
-                    turn = replace(writer.turn, response_id=id_)
-                    data = self._wire.cut(fault_of(error), turn, writer.events)
-                    await self._send(send, data, last=True)
+                await self._break(send, stream, writer, error)
             tasks.cancel_scope.cancel()
+        if self._stopped and not self._whole and self._outcome != "left":
+            await self._break(send, stream, writer, Refusal(503, "the gateway stops; try again later"))
+
+    async def _break(self, send: Send, stream: Stream, writer: Writer | Whole, error: Exception) -> None:
+        """Note what has failed, and tell the client in the stream, if there is one."""
+        self._failure = self._failed = error
+        self._note_error(error)
+        if self._status:
+            id_ = (stream.response_id if self._passed else None) or writer.turn.response_id
+            turn = replace(writer.turn, response_id=id_)
+            await self._send(send, self._wire.cut(fault_of(error), turn, writer.events), last=True)
+
+    def stop(self) -> None:
+        """End the call now, because the gateway stops; the client is told so."""
+        self._stopped = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     def _note_error(self, error: Exception) -> None:
         fault = fault_of(error)

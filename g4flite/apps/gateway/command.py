@@ -186,6 +186,9 @@ def serve(arguments: argparse.Namespace) -> None:
             over = self.ends is not None and (not app.running or time.monotonic() >= self.ends)
             if over and not self.should_exit:
                 super().handle_exit(self.caught, None)
+            if self.should_exit:
+                # The server waits a second for them, and then just closes their connections.
+                app.stop()
             return await super().on_tick(counter)
 
     # Holds True once SIGHUP has come.
