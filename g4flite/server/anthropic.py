@@ -102,7 +102,7 @@ KINDS = {
 SINGLE = ("tool_use", "redacted_thinking", "server_tool_use", "tool_result")
 
 CONTENT = Rule("a string or a list of blocks, at least one", lambda got: NAME.holds(got) or OBJECTS.holds(got))
-RESULT = Rule("a string or a list", lambda got: isinstance(got, str | list))
+RESULT = Rule("a string or a list of objects", lambda got: isinstance(got, str) or TOOLS.holds(got))
 SHARE = Rule("a number from 0 to 1", lambda got: NUMBER.holds(got) and 0 <= got <= 1)
 BLOCKS = {
     "user": one_of(("text", "image", "document", "tool_result")),

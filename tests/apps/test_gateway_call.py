@@ -32,6 +32,7 @@ CALL = ToolCall("call_1", "weather", '{"city": "Oslo"}')
 # Before the first event, inside events, behind the last text, and never.
 CUTS = (0, 150, 260, 370, 480, 590, 1100)
 FAILURES = (("authentication", 401), ("rate_limit", 429), ("overloaded", 503), ("server", 500))
+SAID = [{"role": "user", "content": "x"}]
 TOOL = {"name": "weather", "description": "Tells the weather", "parameters": {"type": "object", "properties": {}}}
 
 
@@ -349,6 +350,25 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
     ("chat", {"tools": [{"type": "function", "function": {**TOOL, "odd": 1}}]}, 400, "'odd'"),
     ("chat", {"tools": [{"type": "function", "function": TOOL}], "tool_choice": "required"}, 400, "tool_choice"),
     ("responses", {"reasoning": {"context": "auto"}}, 200, "left out of the request: reasoning.context"),
+    # Inside messages.
+    ("chat", {"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": {}}]}]}, 200,
+     "left out of the request: messages.content.cache_control"),
+    ("chat", {"messages": [*SAID, {"role": "assistant", "content": "b", "reasoning_content": "c", "refusal": None},
+                           *SAID]}, 200, "left out of the request: messages.reasoning_content"),
+    ("responses", {"input": [*SAID, {"type": "reasoning", "id": "r", "summary": []},
+                             {"type": "web_search_call", "id": "w", "status": "completed", "action": {}}, *SAID]}, 200,
+     "left out of the request: input of the type reasoning, input of the type web_search_call"),
+    ("anthropic", {"messages": [*SAID, {"role": "assistant", "content": [
+        {"type": "thinking", "thinking": "c", "signature": "s"}, {"type": "text", "text": "b", "cache_control": {}},
+    ]}, *SAID]}, 200,
+     "left out of the request: messages.content of the type thinking, messages.content.cache_control"),
+    ("anthropic", {"system": [{"type": "text", "text": "s", "cache_control": {}}]}, 200, "system.cache_control"),
+    ("ollama", {"messages": [*SAID, {"role": "assistant", "content": "b", "thinking": "c"}, *SAID]}, 200,
+     "left out of the request: messages.thinking"),
+    ("gemini", {"contents": [{"parts": [{"text": "x"}, {"text": "y", "thought": True, "thoughtSignature": "z"}]}]}, 200,
+     "left out of the request: contents.parts.thought, contents.parts.thoughtSignature"),
+    # Names of any length and number.
+    ("chat", {f"{number:03}" + "x" * 99: 1 for number in range(40)}, 200, "x, and 10 more"),
 ])  # fmt: skip
 def test_what_cannot_be_carried_is_refused_or_noted(
     wire: str, more: dict[str, Any], status: int, part: str, place: Place

@@ -65,6 +65,10 @@ REFUSED: list[tuple[Wire, str]] = [
         "tool_result blocks before",
     ),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c"}])), "call c before"),
+    (
+        ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c", "content": [5]}])),
+        "content: expected a string or a list of objects",
+    ),
     (ANTHROPIC.field(**message(role="user", content=[{"type": "image", "source": {"type": "x"}}])), "source.type"),
     (
         ANTHROPIC.field(**message(role="assistant", content=[{**text("x"), "citations": [{"cited_text": "c"}]}])),

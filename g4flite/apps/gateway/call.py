@@ -50,6 +50,8 @@ LIMITS = (
     "options.num_predict",
 )  # fmt: skip
 COUNTS = ("n", "generationConfig.candidateCount")
+# How many fields that were left out are named.
+MOST_NAMES = 30
 Options = dict[str, Any]
 # The log has the name of each call, and errors quote it.
 MODEL = Rule("a string of 1 to 500 characters", lambda got: isinstance(got, str) and 0 < len(got) <= 500)
@@ -114,6 +116,12 @@ def answer_tokens(data: dict[str, Any]) -> int:
     limits, counts = ([one for one in (value_at(data, name) for name in names) if type(one) is int and one > 0]
                       for names in (LIMITS, COUNTS))  # fmt: skip
     return min(max(limits, default=ANSWER_TOKENS) * max(counts, default=1), MOST_TOKENS)
+
+
+def listed(names: list[str]) -> str:
+    """Return the names of what a request has, as a text of bounded length for the log."""
+    more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
+    return ", ".join([*(name[:80] for name in names[:MOST_NAMES]), *more])
 
 
 class Call:
@@ -286,11 +294,11 @@ class Call:
             if value_at(data, name) not in (None, nothing):
                 said = f"{name}: expected none: it cannot be carried to the provider's protocol"
                 raise FaultError(400, "invalid", said)
-        left = sorted({*unread(self._wire, data)})
-        self._notes += [f"left out of the request: {', '.join(left)}"] if left else []
+        left = sorted(unread(self._wire, data))
+        self._notes += [f"left out of the request: {listed(left)}"] if left else []
         kinds = {str(tool.get("type", "")) for tool in data.get("tools") or () if isinstance(tool, dict)}
         own = sorted(kinds - {"", "function", "custom"})
-        self._notes += [f"left out of the request: tools of the types {', '.join(own)}"] if own else []
+        self._notes += [f"left out of the request: tools of the types {listed(own)}"] if own else []
 
     async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
         """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""

@@ -72,6 +72,9 @@ class Wire:
     refused: Mapping[str, object]
     # The fields that the reader reads.  Of an object of which no field is named, "options.seed", it reads them all.
     known: tuple[str, ...]
+    # The field whose items have types, and the types that the reader reads.
+    typed: str = ""
+    types: tuple[str, ...] = ()
 
 
 def value_at(data: JSON, name: str) -> object:
@@ -82,16 +85,33 @@ def value_at(data: JSON, name: str) -> object:
     return found
 
 
-def unread(wire: Wire, value: JSON, where: str = "") -> Iterator[str]:
-    """Yield the names of the fields that the wire does not know, like "options.num_ctx" and "tools.strict"."""
-    for name, given in value.items():
-        place = where + name
-        known = [one for one in (*wire.known, *wire.refused) if one == place or one.startswith(f"{place}.")]
-        if not known:
-            yield place
-        elif any(one != place for one in known):
-            for one in given if isinstance(given, list) else [given]:
-                yield from unread(wire, one, f"{place}.") if isinstance(one, dict) else ()
+def unread(wire: Wire, data: JSON) -> set[str]:
+    """Return the names of the fields that the wire does not know, like "options.num_ctx" and "messages.thinking"."""
+    found = set[str]()
+    # Of each name: whether the wire knows it, and whether it knows fields in it.
+    kinds: dict[str, tuple[bool, bool]] = {}
+
+    def look(value: JSON, where: str) -> None:
+        for name, given in value.items():
+            place = where + name
+            if place not in kinds:
+                known = [one for one in (*wire.known, *wire.refused) if one == place or one.startswith(f"{place}.")]
+                kinds[place] = bool(known), any(one != place for one in known)
+            is_known, has_known = kinds[place]
+            # Clients send back answers with all that they might hold.
+            if not is_known and given is not None:
+                found.add(place)
+            elif has_known:
+                for one in given if isinstance(given, list) else [given]:
+                    if not isinstance(one, dict):
+                        continue
+                    if place == wire.typed and (kind := str(one.get("type", "message"))) not in wire.types:
+                        found.add(f"{place} of the type {kind}")
+                    else:
+                        look(one, f"{place}.")
+
+    look(data, "")
+    return found
 
 
 def carries(wire: Wire, event: object) -> bool:
@@ -199,6 +219,10 @@ def whole_generated(turn: Turn, pieces: Iterator[Piece]) -> Reply:
     return Reply(reply.status, generated(reply.body))
 
 
+CHAT_MESSAGES = tuple(f"messages.{name}" for name in (
+    "role", "name", "tool_call_id", "content.type", "content.text", "content.image_url", "content.input_audio",
+    "content.file", "tool_calls.id", "tool_calls.index", "tool_calls.type", "tool_calls.function",
+))  # fmt: skip
 CHAT = Wire(
     name="chat",
     protocol=openai_chat.chat(HABITS),
@@ -216,11 +240,16 @@ CHAT = Wire(
         "modalities": ["text"], "web_search_options": None,
     },
     known=(
-        *openai_chat.KNOWN, "model", "messages", "stream", "stream_options", "reasoning_effort", "reasoning",
+        *openai_chat.KNOWN, "model", *CHAT_MESSAGES, "stream", "stream_options", "reasoning_effort", "reasoning",
         "thinking", "chat_template_kwargs", "logprobs", "top_logprobs", "cache_control", "tools.type", "tools.function",
         "tools.custom",
     ),
 )  # fmt: skip
+RESPONSES_ITEMS = tuple(f"input.{name}" for name in (
+    "type", "role", "id", "status", "name", "arguments", "call_id", "output", "content.type", "content.text",
+    "content.image_url", "content.detail", "content.file_id", "content.file_url", "content.file_data",
+    "content.filename",
+))  # fmt: skip
 RESPONSES = Wire(
     name="responses",
     protocol=openai_responses.responses(HABITS),
@@ -238,10 +267,16 @@ RESPONSES = Wire(
         "max_tool_calls": None,
     },
     known=(
-        *openai_responses.KNOWN, "model", "input", "instructions", "stream", "reasoning.effort", "reasoning.summary",
-        "include", "top_logprobs", "tools", "tool_choice", "text.format", "store",
+        *openai_responses.KNOWN, "model", *RESPONSES_ITEMS, "instructions", "stream", "reasoning.effort",
+        "reasoning.summary", "include", "top_logprobs", "tools", "tool_choice", "text.format", "store",
     ),
+    typed="input",
+    types=("message", "function_call", "function_call_output"),
 )  # fmt: skip
+ANTHROPIC_MESSAGES = tuple(f"messages.{name}" for name in (
+    "role", "content.type", "content.text", "content.source", "content.title", "content.id", "content.name",
+    "content.input", "content.tool_use_id", "content.content.type", "content.content.text", "content.content.source",
+))  # fmt: skip
 ANTHROPIC = Wire(
     name="anthropic",
     protocol=anthropic.ANTHROPIC,
@@ -255,11 +290,15 @@ ANTHROPIC = Wire(
     others=(),
     refused={"top_k": None, "mcp_servers": [], "container": None},
     known=(
-        *anthropic.KNOWN, "model", "messages", "system", "stream", "thinking", "tool_choice", "metadata.user_id",
+        *anthropic.KNOWN, "model", *ANTHROPIC_MESSAGES, "system.type", "system.text", "stream", "thinking",
+        "tool_choice", "metadata.user_id",
         "output_config.effort", "output_config.format", "cache_control", "tools.type", "tools.name",
         "tools.description", "tools.input_schema", "tools.cache_control", "tools.strict",
     ),
+    typed="messages.content",
+    types=("text", "image", "document", "tool_use", "tool_result"),
 )  # fmt: skip
+OLLAMA_MESSAGES = ("role", "content", "images", "name", "tool_name", "tool_call_id", "tool_calls")
 OLLAMA = Wire(
     name="ollama",
     protocol=ollama.OLLAMA,
@@ -275,7 +314,7 @@ OLLAMA = Wire(
     refused={},
     known=(
         "model",
-        "messages",
+        *(f"messages.{name}" for name in OLLAMA_MESSAGES),
         "stream",
         *(f"options.{name}" for name in ollama.KNOWN),
         "think",
@@ -293,6 +332,7 @@ GENERATE = replace(
     refused={"suffix": "", "template": "", "context": [], "raw": False},
     known=(*OLLAMA.known, "prompt", "system", "images"),
 )
+GEMINI_PARTS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
 GEMINI = Wire(
     name="gemini",
     protocol=gemini.GEMINI,
@@ -312,8 +352,10 @@ GEMINI = Wire(
         "generationConfig.speechConfig": {},
     },
     known=(
-        "contents",
-        "systemInstruction",
+        "contents.role",
+        *(f"contents.parts.{name}" for name in GEMINI_PARTS),
+        "systemInstruction.role",
+        "systemInstruction.parts.text",
         *(f"generationConfig.{name}" for name in gemini.KNOWN),
         "generationConfig.responseLogprobs",
         "generationConfig.logprobs",
