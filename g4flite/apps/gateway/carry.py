@@ -52,7 +52,7 @@ def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
     waiting: list[tuple[str, str]] = []
     for number, message in enumerate(turn.messages):
         if calls := message.get("tool_calls"):
-            named = [{**call, "id": call.get("id") or f"call_{number}_{place}"} for place, call in enumerate(calls)]
+            named = [{**call, "id": call.get("id") or numbered(number, place)} for place, call in enumerate(calls)]
             waiting = [(call["id"], call["function"]["name"]) for call in named]
             messages.append({**message, "tool_calls": named})
         elif message["role"] == "tool":
@@ -60,6 +60,11 @@ def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
         else:
             messages.append({**message, "content": message["content"] or ""})
     return messages, options
+
+
+def numbered(message: int, place: int) -> str:
+    """Return the id of a tool call that has come without one, by the number of its message and its place in it."""
+    return f"call_{message}_{place}"
 
 
 def _named(message: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str, Any]:

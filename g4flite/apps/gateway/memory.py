@@ -2,20 +2,25 @@
 
 A turn with tool calls may carry signed reasoning or a signature (Gemini, Anthropic, Responses), and some models refuse
 a history without it.  The client sends the turn back without its state, and the gateway puts it in again, found by the
-id of the first tool call.  The core decides whether the state still fits.
+id of the first tool call, or by what the calls say: Ollama's clients send no ids.  The core decides whether the state
+still fits.
 """
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from hashlib import sha256
 from typing import Any
 
 from ...server.conversation import Messages
+from .carry import numbered
 
 # How many turns are remembered, and how many characters a state may have to be.
 TURNS = 4096
 SIZE = 256 * 1024
+# How many turns are remembered whose calls say the same.
+ALIKE = 16
 
 
 class Memory:
@@ -23,15 +28,20 @@ class Memory:
 
     def __init__(self) -> None:
         self._turns: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        # The ids of the turns whose calls say the same, the newest last.
+        self._alike: OrderedDict[tuple[str, str], list[str]] = OrderedDict()
 
     def keep(self, owner: str, message: dict[str, Any]) -> None:
         """Remember a turn, as `Stream.message` has it, if it has tool calls and a state that is not too large."""
         calls = message.get("tool_calls")
         if not calls or "state" not in message or len(json.dumps(message["state"])) > SIZE:
             return
-        self._turns[owner, calls[0]["id"]] = message
-        while len(self._turns) > TURNS:
-            self._turns.popitem(last=False)
+        id_, alike = calls[0]["id"], (owner, _digest(calls))
+        self._turns[owner, id_] = message
+        self._alike[alike] = [*self._alike.pop(alike, ()), id_][-ALIKE:]
+        for kept in (self._turns, self._alike):
+            while len(kept) > TURNS:
+                kept.popitem(last=False)
 
     def recall(self, owner: str, messages: Messages) -> Messages:
         """Return the messages, with what is known of the turns among them.
@@ -39,7 +49,31 @@ class Memory:
         A turn that is known comes back as it was, if its calls say the same: some protocols write the arguments of a
         call anew, and a state belongs to the text that the model wrote.
         """
-        return [self._known(owner, message) if message.get("tool_calls") else message for message in messages]
+        found, ids = list[dict[str, Any]](), self._ids(owner, messages)
+        for message in messages:
+            if calls := message.get("tool_calls"):
+                found.append(self._known(owner, {**message, "tool_calls": [_with(call, ids) for call in calls]}))
+            elif message["role"] == "tool":
+                found.append({**message, "tool_call_id": ids.get(message["tool_call_id"], message["tool_call_id"])})
+            else:
+                found.append(message)
+        return found
+
+    def _ids(self, owner: str, messages: Messages) -> dict[str, str]:
+        """Return the ids that the model gave to the calls that came without one.
+
+        The last turn of the history is the last one that is remembered with such calls, and so on.
+        """
+        ids, left = dict[str, str](), dict[str, list[str]]()
+        for number, message in reversed([*enumerate(messages)]):
+            calls = message.get("tool_calls")
+            if not calls or calls[0]["id"] != numbered(number, 0):
+                continue
+            digest = _digest(calls)
+            known = left.setdefault(digest, [*self._alike.get((owner, digest), ())])
+            if known and (turn := self._turns.get((owner, known.pop()))) is not None:
+                ids |= {call["id"]: one["id"] for call, one in zip(calls, turn["tool_calls"], strict=True)}
+        return ids
 
     def _known(self, owner: str, message: dict[str, Any]) -> dict[str, Any]:
         calls = message["tool_calls"]
@@ -50,11 +84,20 @@ class Memory:
         return {**message, "tool_calls": known["tool_calls"], "state": known["state"]}
 
 
+def _with(call: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
+    return {**call, "id": ids.get(call["id"], call["id"])}
+
+
 def _meaning(call: dict[str, Any]) -> tuple[str, str, Any]:
     """Return what two calls that say the same have in common."""
     asked = call["function"]
     try:
         arguments = json.loads(asked["arguments"])
-    except ValueError:
+    except (ValueError, RecursionError):
         arguments = asked["arguments"]
     return call["id"], asked["name"], arguments
+
+
+def _digest(calls: list[dict[str, Any]]) -> str:
+    """Return a text that is the same for calls that say the same, whatever their ids."""
+    return sha256(json.dumps([_meaning(call)[1:] for call in calls], sort_keys=True).encode()).hexdigest()
