@@ -38,7 +38,10 @@ def failing(findings: tuple[Finding, ...]) -> list[str]:
     return [finding.name for finding in findings if finding.verdict == "fail"]
 
 
-@rows(("front", "behind"), [("anthropic", "anthropic"), ("openai", "gemini"), ("anthropic", "ollama")])
+@rows(("front", "behind"), [
+    ("anthropic", "anthropic"), ("openai", "gemini"), ("anthropic", "ollama"), ("ollama", "gemini"),
+    ("anthropic", "openai"),
+])  # fmt: skip
 def test_our_gateway_changes_nothing(
     service: Emulator, front: str, behind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,10 +226,12 @@ def broken() -> G4fliteError:
     return error
 
 
-def heard(error: G4fliteError | None = None, *, asked: tuple[Any, ...] = (None,), text: bytes = b"") -> Any:
+def heard(
+    error: G4fliteError | None = None, *, asked: tuple[Any, ...] = (None,), text: bytes = b"", reasoning: str = ""
+) -> Any:
     """Return what was heard of a call, as far as the lines of the report read it."""
     asked = tuple(SimpleNamespace(body=text, service="chat") for _ in asked)
-    stream = SimpleNamespace(reasoning="", partial="", message={})
+    stream = SimpleNamespace(reasoning=reasoning, partial="", message={})
     return through_lines.Heard(stream, error, None, None, asked)  # type: ignore[arg-type]
 
 
@@ -236,6 +241,10 @@ MARKED = Bound().sign("anthropic", "Hm.").encode()
 @rows(
     ("line", "verdict", "says"),
     [
+        (through_lines.reasoning(heard(reasoning="The tool"), heard(), [b"The ", b"tool"]), "fail",
+         "'The tool' became ''"),
+        (through_lines.reasoning(heard(reasoning="The tool"), heard(), [b"no word"]), "unknown",
+         "the protocol in which the gateway asks the service shows none"),
         (through_lines.signatures(heard(), [MARKED], heard(RateLimitError("x", status=400))), "fail",
          "0 of the service's came back to it, and the tool's result is refused: RateLimitError 400"),
         (through_lines.cache_marks(heard(), heard(RateLimitError("x", status=429)), "mark"), "fail",

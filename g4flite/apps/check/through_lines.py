@@ -63,12 +63,15 @@ def held_back(*, in_time: bool, seconds: float) -> Finding:
     return Finding("streaming", "fail", f"a text is held back until the next one comes, at least {seconds:g} s")
 
 
-def reasoning(own: Heard, other: Heard) -> Finding:
-    """Judge whether the reasoning is the same."""
+def reasoning(own: Heard, other: Heard, sent: Iterable[bytes]) -> Finding:
+    """Judge whether the reasoning is the same; `sent` is the body of the service's reply to the gateway."""
     if not own.stream.reasoning and not other.stream.reasoning:
         return Finding("reasoning", "unknown", "the protocol shows none")
     if not own.stream.reasoning:
         return Finding("reasoning", "unknown", f"the gateway shows it, the protocol does not: {other.stream.reasoning}")
+    # The words come in pieces, as they are: the reasoning is ASCII.
+    if not other.stream.reasoning and own.stream.reasoning.split()[-1].encode() not in b"".join(sent):
+        return Finding("reasoning", "unknown", "the protocol in which the gateway asks the service shows none")
     return compare("reasoning", own.stream.reasoning, other.stream.reasoning)
 
 
