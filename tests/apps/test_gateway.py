@@ -234,6 +234,27 @@ def test_without_keys_no_page_of_another_origin_may_ask(
     assert response.headers.get("access-control-allow-origin") == ("https://chat.test" if known else None)
 
 
+@rows(("server", "status"), [
+    (("127.0.0.1", 80), 200), (("127.8.8.8", 80), 200), (("::1", 80), 200), (("::ffff:127.0.0.1", 80), 200),
+    (("/run/gateway.sock", None), 200), (("testserver", 80), 200), (None, 200),
+    (("192.0.2.1", 80), 403), (("0.0.0.0", 80), 403), (("2001:db8::1", 80), 403), (("::ffff:192.0.2.1", 80), 403),
+])  # fmt: skip
+def test_without_keys_no_other_machine_may_ask(server: Any, status: int) -> None:
+    async def ask(keys: Keys | None) -> int:
+        sent = list[Any]()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"localhost"), (b"x-api-key", b"sk-anna")]
+        scope = {"type": "http", "method": "GET", "path": "/v1/models", "headers": headers, "server": server}
+        await Gateway({}, keys=keys)(scope, anyio.sleep_forever, send)
+        return int(sent[0]["status"])
+
+    assert anyio.run(ask, None) == status
+    assert anyio.run(ask, Keys()) == 200
+
+
 def test_a_page_of_a_known_origin_is_told_what_it_may_send(keyless: str, http: httpx.Client) -> None:
     asked = {"origin": "https://chat.test", "access-control-request-headers": "authorization, x-stainless-os"}
     response = http.options(f"{keyless}/v1/messages", headers=asked)

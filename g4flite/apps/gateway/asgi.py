@@ -151,7 +151,7 @@ class Gateway:
                 allowed = http.preflight(headers) if headers.get("origin") in self.origins else {}
                 await http.send_json(send, 204, b"", {**told, **allowed})
                 return
-            self._check_origin(headers)
+            self._check_origin(scope, headers)
             wire, action, place = find(method, path)
             if action == "health":
                 status, word = (503, "stopping") if self.draining else (200, "ok")
@@ -192,12 +192,14 @@ class Gateway:
             more["x-should-retry"] = "true" if fault.retry else "false"
         await http.send_json(send, status_of(wire, fault), wire.body(fault), {**told, **more})
 
-    def _check_origin(self, headers: http.Headers) -> None:
+    def _check_origin(self, scope: Mapping[str, Any], headers: http.Headers) -> None:
         """Raise `FaultError` 403 for a page of another origin, and for a host that is not this one.
 
         Without keys, any page that a user of this machine opens could ask, also by a name of its own that it lets mean
-        127.0.0.1 ("DNS rebinding").
+        127.0.0.1 ("DNS rebinding"); and so could everyone, if the app's server listens on other addresses.
         """
+        if self.keys is None and not http.is_loopback(scope):
+            raise FaultError(403, "permission", "without keys, the gateway answers on this machine alone; see --keys")
         if (self.keys is None or self.origins) and http.host_of(headers) not in self.hosts:
             said = "the header host names another host than this gateway's; --hostname adds a name"
             raise FaultError(403, "permission", said)

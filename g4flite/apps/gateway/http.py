@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -63,6 +64,17 @@ def host_of(headers: Headers) -> str:
         return (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
     except ValueError:
         return ""
+
+
+def is_loopback(scope: Mapping[str, Any]) -> bool:
+    """Return whether a request has come over an address that this machine alone can reach, or over no network."""
+    name = (scope.get("server") or ("", None))[0]
+    try:
+        address = ip_address(name)
+    except ValueError:
+        # A socket in the file system, or what a test calls its server.
+        return True
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def is_foreign(headers: Headers, origins: Collection[str]) -> bool:
