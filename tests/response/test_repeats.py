@@ -20,8 +20,8 @@ from g4flite._core.events import Finish, Native, ToolCallDelta, TurnState, Usage
 from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
-from g4flite._core.response.repeats import TEXT, Pattern, Repeats, Tell, fields, sampled, simple, strings
-from tests.real_streams import STREAMS
+from g4flite._core.response.repeats import TEXT, Pattern, Repeats, Tell, fields, sampled, simple, skipping, strings
+from tests.real_streams import STREAMS, texts
 from tests.rows import rows
 from tests.splits import cut
 
@@ -393,16 +393,21 @@ def test_pieces_that_are_no_strings_are_not_scanned(raws: list[bytes]) -> None:
     assert strings(raws) is None
 
 
-def test_a_burst_is_matched_up_to_an_event_of_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    burst = Pattern.burst
+def burst_sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that gets the number of events of each burst from now on."""
+    sizes, texts_of = list[int](), Pattern.texts_of
 
     def counted(self: Pattern, *places: Any) -> Any:
-        found = burst(self, *places)
+        found = texts_of(self, *places)
         sizes.append(0 if found is None else len(found[0]))
         return found
 
-    monkeypatch.setattr(Pattern, "burst", counted)
+    monkeypatch.setattr(Pattern, "texts_of", counted)
+    return sizes
+
+
+def test_a_burst_is_matched_up_to_an_event_of_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = burst_sizes(monkeypatch)
     parser = providers.find("openai").parser(1000_000)
     text, other = b"data: " + dumped(chat("hi"), True) + b"\n\n", b"data: " + dumped(chat("ho", more=1), True) + b"\n\n"
     assert [*parser.feed(text * 65)][1:] == ["hi"] * 65
@@ -415,6 +420,124 @@ def test_a_burst_is_matched_up_to_an_event_of_another_form(monkeypatch: pytest.M
     sizes.clear()
     assert list(parser.feed((text + other) * 32)) == ["hi", "ho"] * 32
     assert len(sizes) < 10
+
+
+def test_a_burst_ends_at_an_event_of_another_name_and_begins_again_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = STREAMS["anthropic"]
+    parser = providers.find("anthropic").parser(1000_000)
+    for piece in (reply.begin, *reply.events[:10]):
+        list(parser.feed(piece))
+    seen, sizes = parsed(monkeypatch), burst_sizes(monkeypatch)
+    ping = b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert [*parser.feed(b"".join([*reply.events[10:50], ping, *reply.events[50:90]]))] == [*texts()][10:90]
+    assert seen == ['{"type":"ping"}']
+    assert [size for size in sizes if size] == [40, 40]
+
+
+def test_the_expression_of_a_burst_is_compiled_at_the_first_burst(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[bytes] = []
+    monkeypatch.setattr(repeats, "skipping", lambda constant: (made.append(constant), skipping(constant))[1])
+    parser = providers.find("ollama").parser(10_000)
+    for text in "one", "two", "three":
+        assert [*parser.feed(frame_of("ollama", text))][-1] == text
+    assert not made
+    for _ in range(3):
+        assert [*parser.feed(frame_of("ollama", "more") * 9)] == ["more"] * 9
+    assert made == frame_of("ollama", "?").split(b"?")
+    # That of the first event, whose padding is taken for a constant, is not compiled at all.
+    made.clear()
+    reply = STREAMS["obfuscated"]
+    parser = providers.find("openai").parser(1000_000)
+    assert [*parser.feed(reply.begin + b"".join(reply.events[:30]))][1:] == [*texts()][:30]
+    assert not made
+    assert [*parser.feed(b"".join(reply.events[30:60]))] == [*texts()][30:60]
+    assert len(made) == 3
+
+
+# Frames from which a pattern is learnt, with a text, something unread, a kept number and blanks; events of the same
+# lengths and of others.
+VARIED = b'{"at": "%b", "a": "%b", "choices": {"id": %b}, "usage": {"n": %b}%b}\n'
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(INSIDES),
+            st.sampled_from(INSIDES + BROKEN),
+            st.sampled_from(NUMBERS + BROKEN_NUMBERS[:5]),
+            st.sampled_from([b"1", b"9", b"1000"]),
+            st.sampled_from([b"", b" ", b"   "]),
+        ),
+        max_size=8,
+    ),
+    st.lists(st.tuples(st.integers(0, 700), st.sampled_from(list(b'x"\\\n,1{}: '))), max_size=2),
+    st.integers(0, 80),
+)
+@settings(max_examples=300)
+def test_a_burst_holds_what_its_events_hold_one_by_one(
+    values: list[Any], changes: list[tuple[int, int]], missing: int
+) -> None:
+    known = learnt(VARIED[:-1] % (b"1", b"x", b"1", b"1", b""), VARIED[:-1] % (b"2", b"x", b"22", b"2", b" "))
+    assert known is not None
+    data = bytearray(b"".join(VARIED % value for value in values))
+    # Bytes that change leave all lengths as they are; the last event may be cut off.
+    for place, byte in changes:
+        if place < len(data):
+            data[place] = byte
+    whole = bytes(data[: len(data) - missing])
+    expected, kept, place = list[str](), b"", 0
+    while (found := known.found(whole, place, stop := whole.find(b"\n", place) + 1)) is not None:
+        expected.append(parsers.unescaped(found[known.text]))
+        kept, place = found[known.kept], stop
+    burst = known.texts_of(whole, 0, len(whole)) if whole else None
+    if burst is not None:
+        texts, stop, last = burst
+        assert texts == expected
+        assert stop == place
+        assert last == kept
+    # None if an event has another byte between its slots, if a surrogate is lone, or if nothing is there.
+    else:
+        assert changes or not whole or any("\ud800" <= char <= "\udfff" for char in "".join(expected))
+
+
+ODD_EVENTS = [
+    # A string that does not end where it should; many escapes; numbers and lists that go on; blanks.
+    VARIED % (b"x" * 2**14, b"y" * 2**14, b"1", b"1", b"~"),
+    VARIED % (b"\\n" * 900, b"\\n" * 900, b"1", b"1", b"~"),
+    VARIED % (b"\\n" * 2**13, b"\\n" * 2**13, b"1", b"1", b"~"),
+    VARIED % (b'\\"' * 900, b'x\\"' * 900, b"1", b"1", b"~"),
+    VARIED % (b"1", b"x", b"1", b"1", b" " * 2**15 + b"~"),
+    VARIED % (b"1", b"x", b"1" * 2**14, b"1" * 2**14, b"~"),
+    VARIED % (b"1", b"x", b"[" + b"1, " * 2**13 + b"1]", b"1", b"~"),
+    VARIED % (b"1", b'"' * 2**14, b"1", b"1", b""),
+    b'{"at": "' * 2**12,
+]
+
+
+@rows(
+    ("one", "two", "odd"),
+    [
+        *(
+            (VARIED % (b"1", b"x", b"[1]", b"1", b""), VARIED % (b"2", b"x", b"[22]", b"2", b" "), odd)
+            for odd in ODD_EVENTS
+        ),
+        # A text that might give some of its blanks to the slot behind it.
+        (b'{"a": "x"}\n', b'{"a": "x" }\n', b'{"a": "%b"~}\n' % (b" " * 2**15)),
+    ],
+)  # fmt: skip
+def test_the_end_of_a_burst_is_found_in_linear_time(one: bytes, two: bytes, odd: bytes) -> None:
+    known = learnt(one[:-1], two[:-1])
+    assert known is not None
+    data = one * 100 + odd + one * 100
+
+    def taken() -> float:
+        began = time.thread_time()
+        texts, stop, _ = known.texts_of(data, 0, len(data)) or ([], 0, b"")
+        assert (texts, stop) == (["x"] * 100, len(one) * 100)
+        return time.thread_time() - began
+
+    # Seconds: a quadratic search takes half a second.
+    assert min(taken() for _ in range(3)) < 0.1
 
 
 WIRES = {

@@ -206,15 +206,19 @@ class FrameParser:
             # Not in `_feed`, because a list costs less than a generator.
             if (burst := self._burst(known, data, 0, BURST)) is not None:
                 items, stop = burst
-                return items if stop == len(data) else chain(items, self._feed(data[stop:]))
+                return items if stop == len(data) else chain(items, self._feed(data[stop:], BURST, -stop))
             room = 0
         # Nothing is learnt any more.
         if self._repeats.off and not self.done:
             return self._parsed(data)
         return self._feed(data, room)
 
-    def _feed(self, data: bytes, room: int = BURST) -> Iterator[str | Event]:
-        """Yield what the events hold that `data` completes; at first, match bursts of at most `room` bytes."""
+    def _feed(self, data: bytes, room: int = BURST, began: int = 0) -> Iterator[str | Event]:
+        """Yield what the events hold that `data` completes; at first, match bursts of at most `room` bytes.
+
+        Behind an event that did not match, as many bytes are matched at once as matched in the row before that event.
+        The first row `began` before the data if the number is negative.
+        """
         if self.done:
             return
         if self._held:
@@ -224,9 +228,6 @@ class FrameParser:
             yield from self._parsed(data)
             return
         place, more, first = 0, len(end), end[:1]
-        # How many bytes are matched at once: behind an event that did not match, as many as matched in the row before
-        # it, which began at `began`.
-        began = 0
         while place < len(data):
             known = self._known if fits and self._idle else None
             if known is not None:
@@ -258,9 +259,9 @@ class FrameParser:
             yield from self._parsed(rest)
 
     def _burst(self, known: Pattern, data: bytes, place: int, room: int) -> tuple[list[Any], int] | None:
-        """Return what the events hold that match from this place on, and the place behind them; None if too few match.
+        """Return what the events from this place on hold that match, and the place behind them; None if too few match.
 
-        As long as some within `room` do not match, half as many are tried.
+        Half as many bytes are tried if the pattern cannot tell which of the events match.
         """
         kind, least = self._type, 2 * (len(known.before) + len(known.after))
         pairs = self._text_pairs if kind is str else self._reasoning_pairs
@@ -268,9 +269,9 @@ class FrameParser:
         if pairs.high or (known.beside and self._wants_beside):
             return None
         room, found = min(room, len(data) - place), None
-        while room > least and (found := known.burst(data, place, place + room)) is None:
+        while room > least and (found := known.texts_of(data, place, place + room)) is None:
             room //= 2
-        if found is None:
+        if found is None or not found[0]:
             return None
         texts, stop, kept = found
         tell: Any = self._tell

@@ -22,8 +22,10 @@ that the pattern was learnt from, token by token, and what differs becomes a slo
 - a string, a number or such a list in the field that comes out *beside* the text, as a `Native`;
 - the number of blanks before a token.
 
-The events of a burst, a read that holds many, are matched all at once (`Pattern.burst`): the data are split, put
-together again and compared, and the texts are scanned as one list.
+The events of a burst, a read that holds many, are matched all at once (`Burst`).  `re` takes some ten instructions for
+each byte that has to be equal, and equal bytes are most of an event.  So another expression finds the slots and skips
+so many bytes between them, whatever they are; then the events are put together again from the equal bytes and from what
+stood in the slots, and are compared with the read.  The texts are scanned as one list.
 
 Why this cannot change an answer:
 
@@ -44,7 +46,6 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
-from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..numbers import scan
@@ -59,23 +60,29 @@ MOST_MISSES: Final = 16
 MOST_TRIES: Final = 8
 # How many patterns with several slots are remembered, for replies whose frames take turns.
 MOST_PATTERNS: Final = 4
-# The most bytes of a mark at which a burst is split: for long ones, `bytes.split` prepares a table at each place.
-MARK: Final = 24
 
-# The inside of a JSON string without line breaks, as a bytes pattern; and the same as a group, if it is not empty.
-# A thousand escapes at most: each takes memory while the expression runs.  Most strings have none, and pass by the
-# branch `(?!\\)`: `re` allocates memory for a repeated group even if the group does not come at all.
-STRING: Final = rb'[^"\\\x00-\x1f]*(?:(?!\\)|(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*){1,999})'
-TEXT: Final = rb'(?=[^"])(' + STRING + rb")"
+# Bytes patterns of JSON values without line breaks.  Each has a branch of its own for what is frequent: a string
+# without escapes, a whole number, a list of one number.  `re` allocates memory for a repeated or optional group even if
+# the group does not come at all.
+#
+# The characters of a string that are not escaped; and what may stand behind them, escapes with more such characters.
+# A thousand escapes at most, because each takes memory while the expression runs.
+PLAIN: Final = rb'[^"\\\x00-\x1f]*'
+ESCAPES: Final = rb'(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})' + PLAIN + rb"){1,999}"
+# The inside of a string, if it is not empty.
+TEXT: Final = rb'(?=[^"])' + PLAIN + rb"(?:(?!\\)|" + ESCAPES + rb")"
 # Fewer digits than `int` refuses.
 WHOLE: Final = rb"(?:0|[1-9][0-9]{0,17})"
+DECIMALS: Final = rb"\.[0-9]{1,30}"
 # What may stand in a slot, by the first byte of what stood there: a string, a list of whole numbers, a number.
 SLOTS: Final = {
-    b'"': b'"' + STRING + b'"',
-    b"[": rb"\[" + WHOLE + rb"(?:, ?" + WHOLE + rb"){0,999}\]",
-    b"-": rb"-?" + WHOLE + rb"(?:\.[0-9]{1,30})?(?:[eE][-+]?[0-9]{1,3})?",
+    b'"': b'"' + PLAIN + b'(?:"|' + ESCAPES + b'")',
+    b"[": rb"\[" + WHOLE + rb"(?:\]|(?:, ?" + WHOLE + rb"){1,999}\])",
+    b"-": rb"-?" + WHOLE + rb"(?:|" + DECIMALS + rb"|(?:" + DECIMALS + rb")?[eE][-+]?[0-9]{1,3})",
 }
 POSITIVE: Final = rb"[1-9][0-9]{0,14}"
+# The slot of the text, as pieces of a pattern: not equal in each event.
+TEXT_GROUP: Final = ((False, b"("), (False, TEXT), (False, b")"))
 # A token of valid JSON, with the blanks before it.
 TOKEN: Final = (
     rb'(?s)([ \t]*)("[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|true|false|null|[]{}:,[])'
@@ -106,9 +113,8 @@ class Pattern(NamedTuple):
     """What an event looks like: `match` finds its slots, a regular expression for all between `before` and `after`.
 
     These two include the event's framing, `after` with the bytes that `end` it.  `text`, `kept` and `beside` are the
-    numbers of their groups, 0 if there is no such group; `name` is that of the `Native` beside.  `mark` are the first
-    bytes of `after`, which stand at no other place of an event around its slots; `alone` says that there is no other
-    slot than the text.
+    numbers of their groups, 0 if there is no such group; `name` is that of the `Native` beside.  `burst` finds the
+    slots of many events.
     """
 
     before: bytes
@@ -119,8 +125,7 @@ class Pattern(NamedTuple):
     kept: int
     beside: int
     name: str
-    mark: bytes
-    alone: bool
+    burst: "Burst"
 
     def found(self, data: bytes, start: int, stop: int) -> re.Match[bytes] | None:
         """Return the match of the event that stands between these places, or None.  (`texts` does so in less time.)"""
@@ -130,33 +135,65 @@ class Pattern(NamedTuple):
         # Without a match if the two overlap.
         return self.match(data, start + len(before), stop - len(after))
 
-    def burst(self, data: bytes, start: int, stop: int) -> tuple[list[str], int, bytes] | None:
-        """Return the texts of the events between two places that are complete, if all match and no surrogate is lone.
+    def texts_of(self, data: bytes, start: int, stop: int) -> tuple[list[str], int, bytes] | None:
+        """Return the texts of the events from `start` on, up to the first that does not match or is not complete.
 
-        Returns also the place behind them, and the last `kept` value, b"" if there is none.  This takes a few calls of
-        C functions for all events, not a few for each.
+        Returns also the place behind them, and the last `kept` value, b"" if there is none.  Returns None if an event
+        matches in all but the bytes between its slots, or if a text has a lone surrogate; fewer events may then match.
         """
-        before, after, mark = self.before, self.after, self.mark
-        around = after + before
-        # What stands between `before` and `after`: these bytes are what the marks say only if the events, put together
-        # again, are equal to the data.
-        skip = len(around) - len(mark)
-        # A function in C for each piece, which takes half the time of a comprehension.
-        middles = [*map(itemgetter(slice(skip, None)), (after[len(mark) :] + data[start:stop]).split(mark))]
-        del middles[-1]
-        events = before + around.join(middles) + after
-        if not middles or not data.startswith(events, start):
+        # Most patterns that do not match are told by these bytes, like the first of a reply, in which all is equal but
+        # the text: its expression need not be compiled.
+        if not data.startswith(self.before, start) or data.find(self.after, start + len(self.before), stop) < 0:
+            return [], start, b""
+        raws, events, last = self.burst.found(data[start:stop])
+        if not raws:
+            return [], start, b""
+        texts = strings(raws) if data.startswith(events, start) else None
+        if texts is None:
             return None
-        raws, kept = middles, b""
-        if not self.alone:
-            match: Any = self.match
-            found = [*map(match, middles)]
-            if None in found:
-                return None
-            raws = [*map(itemgetter(self.text), found)]
-            kept = found[-1][self.kept] if self.kept else b""
-        texts = strings(raws)
-        return None if texts is None else (texts, start + len(events), kept)
+        found: Any = self.found(last, 0, len(last)) if self.kept else None
+        return texts, start + len(events), found[self.kept] if self.kept else b""
+
+
+class Burst:
+    """Finds the slots of many events by a few calls of C functions for all events, not a few for each.
+
+    An event is the first of the `constants`, a slot, the next constant, and so on; `text` is the number of the text's
+    slot.  Of the event `{"t":"Hi","at":12}`, with slots for "Hi" and 12, the expression is
+
+        {.{4}"(TEXT)".{5}:(NUMBER)}|.+
+
+    The byte behind a slot is not skipped: without it, a slot could give back some of its bytes, and the expression
+    would try all numbers of them in each slot.  The byte before a slot and the last one are not skipped either, so that
+    most events of another form end the burst; then `.+` takes all that is left in one step.
+    """
+
+    def __init__(self, constants: list[bytes], slots: list[bytes], text: int) -> None:
+        # An event with its slots empty.
+        self._event = [b""] * (2 * len(slots) + 1)
+        self._event[::2] = constants
+        self._slots, self._text = slots, text
+        self._split: Callable[[bytes], list[Any]] | None = None
+
+    def found(self, data: bytes) -> tuple[list[bytes], bytes, bytes]:
+        """Return the texts of the first events, as JSON without quotes; these events; and the last of them.
+
+        The `data` begin with these events only if the bytes are equal: the constants were not compared.
+        """
+        if self._split is None:
+            # Compiled here, which takes 200 microseconds, because most replies have no bursts.
+            first, *others = self._event[::2]
+            rest = (b"(%b)%b" % (one, skipping(other)) for one, other in zip(self._slots, others, strict=True))
+            self._split = re.compile(b"(?s)%b%b|.+" % (skipping(first), b"".join(rest))).split
+        # For each event, the nothing before it and its slots, which are None if `.+` has matched.
+        parts, each = self._split(data), 1 + len(self._slots)
+        count = len(parts) // each - (parts[-2] is None)
+        columns = [parts[at : each * count : each] for at in range(1, each)]
+        size = len(self._event)
+        pieces = self._event * count
+        for at, column in enumerate(columns):
+            pieces[2 * at + 1 :: size] = column
+        return columns[self._text], b"".join(pieces), b"".join(pieces[-size:])
 
 
 class Token(NamedTuple):
@@ -271,7 +308,8 @@ def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
     # Two calls of `find`, because `rfind` takes quadratic time on some inputs.
     if at < 0 or frame.find(quoted, at + 1) >= 0:
         return None
-    return finished(head + frame[: at + 1], TEXT, frame[at + len(quoted) - 1 :], end, ["text"])
+    before, after = head + frame[: at + 1], frame[at + len(quoted) - 1 :]
+    return finished([(True, before), *TEXT_GROUP, (True, after + end)], end, ["text"])
 
 
 def tokens(frame: bytes, known: Roles) -> list[Token]:
@@ -401,16 +439,13 @@ def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None) -> Pat
         pieces.append((False, b" *") if at in sample.blanks else (True, token.blanks))
         pieces += [(False, b"(") for first, _ in groups.values() if first == at != sample.text]
         if at == sample.text:
-            pieces += [(True, b'"'), (False, TEXT), (True, b'"')]
+            pieces += [(True, b'"'), *TEXT_GROUP, (True, b'"')]
         else:
             pieces.append((False, slot(token)) if at in sample.values else (True, token.body))
         pieces += [(False, b")") for _, last in groups.values() if last == at != sample.text]
-    before = [piece for _, piece in takewhile(lambda piece: piece[0], pieces)]
-    after = [piece for _, piece in takewhile(lambda piece: piece[0], reversed(pieces))][::-1]
-    middle = pieces[len(before) : len(pieces) - len(after)]
-    source = b"".join(re.escape(piece) if equal else piece for equal, piece in middle)
+    pieces.append((True, end))
     order = sorted(groups, key=lambda name: groups[name])
-    return finished(b"".join(before), source, b"".join(after), end, order, beside[0] if beside is not None else "")
+    return finished(pieces, end, order, beside[0] if beside is not None else "")
 
 
 def value_of(made: list[Token], first: int, last: int) -> str:
@@ -418,12 +453,31 @@ def value_of(made: list[Token], first: int, last: int) -> str:
     return b"".join(token.blanks + token.body for token in made[first : last + 1]).decode("utf-8", "replace").lstrip()
 
 
-def finished(before: bytes, source: bytes, after: bytes, end: bytes, groups: list[str], name: str = "") -> Pattern:
-    """Return the pattern of these parts; `groups` are the names of the groups in the expression, in order."""
+def skipping(constant: bytes) -> bytes:
+    """Return the regular expression of as many bytes as a constant has, of which only the first and the last count."""
+    if len(constant) <= 2:
+        return re.escape(constant)
+    return b"%b.{%d}%b" % (re.escape(constant[:1]), len(constant) - 2, re.escape(constant[-1:]))
+
+
+def finished(pieces: list[tuple[bool, bytes]], end: bytes, groups: list[str], name: str = "") -> Pattern:
+    """Return the pattern of an event; `groups` are the names of the groups in the expression, in order.
+
+    The pieces are equal in each event, or are pieces of the regular expression.
+    """
+    before = [piece for _, piece in takewhile(lambda piece: piece[0], pieces)]
+    after = [piece for _, piece in takewhile(lambda piece: piece[0], reversed(pieces))][::-1]
+    middle = pieces[len(before) : len(pieces) - len(after)]
+    source = b"".join(re.escape(piece) if equal else piece for equal, piece in middle)
     text, kept, beside = (groups.index(role) + 1 if role in groups else 0 for role in ("text", "kept", "beside"))
-    after += end
-    # What has the end in it stands nowhere else.
-    mark = after[:MARK] if (after + before).count(after[:MARK]) == 1 else after
+    constants, slots = [b""], list[bytes]()
+    for equal, piece in pieces:
+        if equal:
+            constants[-1] += piece
+        elif piece not in (b"(", b")"):
+            slots.append(piece)
+            constants.append(b"")
+    burst = Burst(constants, slots, slots.index(TEXT))
     # `re` keeps what it has compiled, which takes 100 microseconds and more.
     match = re.compile(source).fullmatch
-    return Pattern(before, after, end, match, text, kept, beside, name, mark, source == TEXT)
+    return Pattern(b"".join(before), b"".join(after), end, match, text, kept, beside, name, burst)
