@@ -109,8 +109,9 @@ def instructions(pattern: str) -> None:
     """Print the instructions an event: of a run with all events, less those of a run without."""
     if shutil.which("valgrind") is None:
         sys.exit("valgrind is not installed; apt-get install valgrind")
-    # A first process, so that none of the counted ones compiles a module.
-    subprocess.run([*ONCE, "openai", "alone", "1"], check=True)
+    # First processes, so that none of the counted ones compiles a module.
+    for name in {name for name, _ in rows(pattern)}:
+        subprocess.run([*ONCE, name, "alone", "1"], check=True)
     print(f"{'':<50}instructions an event")
     for name, read in rows(pattern):
         runs = [counted(name, read, times) for times in (FEW, 3 * FEW)]
