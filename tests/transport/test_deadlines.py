@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -11,10 +12,12 @@ import pytest
 
 import g4flite
 from g4flite._core.timers import Timers
-from g4flite._core.transport.deadlines import attach
+from g4flite._core.transport.deadlines import attach, extensions, watch
+from g4flite._core.transport.httpx import Own
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.exchanges import answering
+from tests.rows import rows
 
 NO_KEEP = httpx.Limits(max_keepalive_connections=0)
 SLOW = g4flite.Timeout(first_token=5, idle=0.1)
@@ -181,3 +184,18 @@ def test_a_connection_that_speaks_http2_is_refused_before_the_request(driver: Dr
     with pytest.raises(g4flite.OptionError, match="http2=True"):
         driver.collect("cromicle", "Hi", base_url="http://127.0.0.1:1", client=client)
     driver.close(client)
+
+
+@rows(("own", "ours"), [(Own(), True), (None, False)])
+def test_only_a_client_of_the_caller_s_which_may_log_in_is_watched_behind_the_head(own: Own | None, ours: bool) -> None:
+    timers = Timers(g4flite.Timeout())
+    timers.source = SimpleNamespace(own=own)
+    passed = extensions(timers, watch)
+    watched = passed["trace"]
+    request = SimpleNamespace(method=b"CONNECT", headers=[], extensions=passed)
+    watched("http11.send_request_headers.started", {"request": request})
+    # The request itself comes behind that for the tunnel.
+    assert "trace" in passed
+    request.method = b"POST"
+    watched("http11.send_request_headers.started", {"request": request})
+    assert ("trace" not in passed) is ours

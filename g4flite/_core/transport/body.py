@@ -219,16 +219,16 @@ def source_of(response: Any) -> Source | None:
     """Return where the body comes from, and take the bytes that h11 holds of it; None if h11 has to decode it."""
     layer = response
     before: Any = None
-    while package(layer) in FAMILIES and not hasattr(layer, "_h11_state"):
-        before, layer = layer, next((getattr(layer, name) for name in INNER if hasattr(layer, name)), None)
-    if package(layer) not in FAMILIES:
+    while (home := package(layer)) in FAMILIES and not hasattr(layer, "_h11_state"):
+        before, layer = layer, inner(layer)
+    if home not in FAMILIES:
         return None
     try:
         h11, network, timeout = layer._h11_state, layer._network_stream, before._request.extensions["timeout"]["read"]
         # A hook of the caller's client has read or closed the response; or the timers do not bound the reads.
         if response.is_stream_consumed or response.is_closed or not network.asks_timers:
             return None
-        state, buffer, core = vars(h11._reader), h11._receive_buffer, sys.modules[package(layer)]
+        state, buffer, core = vars(h11._reader), h11._receive_buffer, sys.modules[home]
         if state == FRESH:
             decoder: Chunked | Known = Chunked(h11)
         elif state.keys() == KNOWN and state["_remaining"]:
@@ -243,6 +243,14 @@ def source_of(response: Any) -> Source | None:
     except (AttributeError, KeyError, TypeError):
         return None
     return Source(decoder, first, network, timeout, failures, family)
+
+
+def inner(layer: object) -> Any:
+    """Return the next layer of a response, None if there is none."""
+    for name in INNER:
+        if (found := getattr(layer, name, None)) is not None:
+            return found
+    return None
 
 
 def package(thing: object) -> str:

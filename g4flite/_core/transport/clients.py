@@ -412,7 +412,13 @@ def running_loop() -> object:
 
 def with_room(clients: list[C]) -> C | None:
     """Return the first client that has room for a stream, None if none has: so open connections are used first."""
-    return next((client for client in clients if sum(map(len, map(_requests, _transports(client)))) < STREAMS), None)
+    for client in clients:
+        under_way = 0
+        for transport in _transports(client):
+            under_way += len(_requests(transport))
+        if under_way < STREAMS:
+            return client
+    return None
 
 
 def _transports(client: Any) -> list[Any]:

@@ -113,6 +113,10 @@ def watch(timers: Timers, event: str, info: Mapping[str, Any]) -> None:
         timers.connected = info["request"].method != b"CONNECT"
         timers.head_is_next = timers.connected
         timers.requesting()
+        # A client that was made here sends this request alone, and neither its body nor its response says anything new.
+        # A client of the caller's may log in, and send the request once more.
+        if timers.connected and getattr(timers.source, "own", None) is not None:
+            info["request"].extensions.pop("trace", None)
     # The caller's own request has made the connection, so that its network stream has not been seen yet.
     elif step == "send_request_headers.complete" and (pool := getattr(timers.waiting, "pool", None)):
         timers.head_is_next = False

@@ -54,8 +54,11 @@ AUTHS: Final = ("httpx._auth", "httpx2._auth")
 
 def httpx_classes(*names: str) -> tuple[type[Any], ...]:
     """Return the classes of these names in httpx, and in its successor httpx2 if the caller has imported httpx2."""
-    families = (httpx, sys.modules.get("httpx2"))
-    return tuple(getattr(family, name) for family in families for name in names if hasattr(family, name))
+    found = [getattr(httpx, name) for name in names]
+    if (successor := sys.modules.get("httpx2")) is not None:
+        # While another thread imports a module, it lacks names.
+        found += [getattr(successor, name) for name in names if hasattr(successor, name)]
+    return tuple(found)
 
 
 def failures(timers: Timers | None = None) -> tuple[type[Exception], ...]:
