@@ -333,8 +333,10 @@ def _extras(where: str, given: Mapping[Any, Any], keys: Sequence[str]) -> dict[s
     extras = {
         key: given[key] for key in keys if not _is_empty(given.get(key)) or (key in KEPT_EMPTY and given.get(key) == "")
     }
+    if not extras:
+        return {}
     try:
-        text = json.dumps(extras, ensure_ascii=False, allow_nan=False) if extras else "{}"
+        text = json.dumps(extras, ensure_ascii=False, allow_nan=False)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise MessagesError(f"{where} has a field among {', '.join(extras)} that is not JSON: {error}") from None

@@ -68,7 +68,7 @@ def as_wire_names(options: Mapping[str, Any], **names: str) -> dict[str, Any]:
     >>> as_wire_names({"max_tokens": 9, "seed": 1}, max_tokens="num_predict")
     {'num_predict': 9}
     """
-    return {wire: options[name] for name, wire in names.items() if name in options}
+    return {wire: options[name] for name, wire in names.items() if name in options} if options else {}
 
 
 def non_empty(**fields: Any) -> dict[str, Any]:
@@ -78,7 +78,9 @@ def non_empty(**fields: Any) -> dict[str, Any]:
 
 def stops(options: Mapping[str, Any]) -> list[str]:
     """Return the option `stop` as a list of texts, [] without the option.  Raises `OptionError` for anything else."""
-    stop = options.get("stop", ())
+    stop = options.get("stop")
+    if stop is None:
+        return []
     found = [stop] if isinstance(stop, str) else list(stop)
     if not all(isinstance(text, str) and text for text in found):
         raise OptionError(f"must be a text or a list of texts, none of them empty, not {stop!r}", argument="stop")

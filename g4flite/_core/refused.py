@@ -34,10 +34,11 @@ def check_refused(
     `thinking` is the field of that name which the payload has.  A field of `extra` is not looked at, but for those that
     say whether the model thinks: `extra` is the caller's way past these rules.
     """
-    given = {**options, "thinking": extra.get("thinking", thinking)}
+    thinking = extra.get("thinking", thinking)
     # Most calls give no option, and the rules are many.
-    if all(value is None for value in given.values()):
+    if not options and thinking is None:
         return
+    given = {**options, "thinking": thinking}
     for name in () if takes.negatives else AMOUNTS:
         if isinstance(options.get(name), int | float) and options[name] < 0:
             raise OptionError(f"{name}={options[name]!r} is below zero, which the service refuses; pass 0 or more")
@@ -66,7 +67,8 @@ def check_effort(call: "Question", takes: Takes) -> None:
 
     Whoever translates the option knows the service's levels, but not those that this model takes.
     """
-    check_refused(call.model, {"reasoning_effort": call.options.get("reasoning_effort")}, {}, (), takes)
+    if (given := call.options.get("reasoning_effort")) is not None:
+        check_refused(call.model, {"reasoning_effort": given}, {}, (), takes)
 
 
 def _concerns(rule: Refused, given: Mapping[str, Any]) -> bool:

@@ -214,7 +214,8 @@ class ServerSentEvents:
             tail += data
             # Beyond the limit, `_events` raises.
             return self._events(self._take_tail()) if len(tail) + len(self._data or b"") > self.limit else ()
-        data = self._take_tail() + data
+        if tail:
+            data = self._take_tail() + data
         return self._blocks(data) if self._is_between_events() and _CR not in data else self._events(data)
 
     def forms(self, name: str) -> Iterable[tuple[bytes, bytes]]:
@@ -275,7 +276,8 @@ class ServerSentEvents:
                 yield name, text
             else:
                 yield from self._events(block + b"\n\n")
-        yield from self._events(rest)
+        if rest:
+            yield from self._events(rest)
 
     def _events(self, data: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield the events that `data` completes, and hold back its last line if no line break ends it."""
