@@ -11,7 +11,6 @@ HTTP client that sends its requests, its timers and its retries.
 import os
 import warnings
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from . import providers
@@ -28,7 +27,7 @@ from ._core.errors import (
 from ._core.loops import frames_of_ours
 from ._core.other_options import OWN_CLIENT
 from ._core.provider import Call, Provider
-from ._core.request import check_mapping, first_request, make_call, merged, request_for_attempt
+from ._core.request import check_mapping, make_call, merged
 from ._core.secrets import is_secret
 from ._core.settings import Retry, Timeout, as_retry, as_timeout
 from ._core.stream import Stream
@@ -37,7 +36,7 @@ from ._core.urls import check_proxy, is_loopback
 if TYPE_CHECKING:
     import ssl
 
-    from ._core.exchange import Route, Source
+    from ._core.exchange import Route
     from ._core.transport.clients import Connection
 
 # What the argument `messages` may be.  mypy takes a list of dicts for a list of objects, unless it is annotated, if one
@@ -224,8 +223,11 @@ class Client:
         self._system, self._public, self._exposed = system, base_url is None, is_exposed(self._call.base_url)
         self._timeout, self._retry = as_timeout(timeout), as_retry(retries)
         connection = resolve_connection(self._call, proxy, verify)
-        from ._core.transport.clients import Pool  # noqa: PLC0415 - httpx is imported with the first client
+        from ._core import routes  # noqa: PLC0415 - httpx is imported with the first client
+        from ._core.transport.clients import Pool  # noqa: PLC0415
 
+        # Kept, because an `import` in a function takes 12,000 instructions each time.
+        self._routes = routes
         self._pool = Pool(connection, self._call.provider.name)
 
     def stream(
@@ -245,7 +247,7 @@ class Client:
         """Return a `Stream` of the answer, which reads over the client's pool."""
         route = self._route(messages, system, model, headers, timeout, retries, extra, options)
         observers = self._observers if observer is None else observers_of(observer)
-        return start([route], keep_partial=keep_partial, observers=observers)
+        return Stream(*self._routes.driven([route], keep_partial=keep_partial, observers=observers))
 
     def _route(
         self,
@@ -273,7 +275,7 @@ class Client:
             extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
             system=self._system if system is None else system,
         )
-        route = _route_over(
+        route = self._routes.route_over(
             call,
             self._pool,
             self._timeout if timeout is None else as_timeout(timeout),
@@ -379,17 +381,11 @@ def route_of(
     retries: Retry | int | None,
 ) -> "Route":
     """Return the route of a call, over the caller's HTTP client or, if `client` is None, over one for the stream."""
-    from ._core.transport.clients import Given, OneShot  # noqa: PLC0415 - httpx is imported with the first call
+    from ._core.routes import route_over  # noqa: PLC0415 - httpx is imported with the first call
+    from ._core.transport.clients import Given, OneShot  # noqa: PLC0415
 
     source = OneShot(connection) if client is None else Given(client, call.base_url)
-    return _route_over(call, source, as_timeout(timeout), as_retry(retries))
-
-
-def _route_over(call: Call, source: "Source", timeout: Timeout, retry: Retry) -> "Route":
-    """Return the route of a call over a source of HTTP clients; builds the first request, which checks the call."""
-    from ._core.exchange import Route  # noqa: PLC0415 - logging is imported with the first call
-
-    return Route(call, source, timeout, retry, partial(request_for_attempt, call, first_request(call)))
+    return route_over(call, source, as_timeout(timeout), as_retry(retries))
 
 
 def observers_of(observer: object) -> tuple[Any, ...]:
@@ -412,11 +408,9 @@ def start(
 
     `refused` are the errors of providers that cannot be asked.
     """
-    from ._core.exchange import Run  # noqa: PLC0415 - logging is imported with the first call
-    from ._core.timers import Timers  # noqa: PLC0415
+    from ._core.routes import driven  # noqa: PLC0415 - httpx is imported with the first call
 
-    timers = Timers(routes[0].timeout)
-    return Stream(Run(tuple(routes), timers, keep_partial, refused=refused, observers=observers))
+    return Stream(*driven(routes, keep_partial=keep_partial, refused=refused, observers=observers))
 
 
 name_by_package(Client)

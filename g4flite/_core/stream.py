@@ -1,8 +1,8 @@
 """`Stream`: the answer to one call, which `for` and `async for` can read.
 
-    stream = Stream(run)                # nothing is sent yet
-    for chunk in stream: ...            # `iterate` sends the request and yields the answer
-    stream.usage, stream.partial        # read from the `Run`
+    stream = Stream(run, iterate, aiterate)     # nothing is sent yet
+    for chunk in stream: ...                    # `iterate` sends the request and yields the answer
+    stream.usage, stream.partial                # read from the `Run`
 
 A stream does not keep the generator that its loop runs.  If it did, the generator would stay alive after `break` as
 long as the stream does, and its socket open.  The stream has a weak reference instead: after `break` nothing else
@@ -10,7 +10,7 @@ refers to the generator, so CPython closes the generator, and with it the connec
 """
 
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Mapping
 from threading import get_ident
 from types import AsyncGeneratorType, GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,9 @@ class Stream:
     to write instead.
     """
 
-    def __init__(self, run: "Run") -> None:
-        self._run = run
+    def __init__(self, run: "Run", iterate: Callable[..., Any], aiterate: Callable[..., Any]) -> None:
+        # The drivers, `transport/driver.py`.
+        self._run, self._iterate, self._aiterate = run, iterate, aiterate
         # The generator that a loop runs, for `close` and `aclose`.  Weak: see above.
         self._running: weakref.ref[Any] | None = None
         # The same generator, kept alive inside `async with`.  Else `break` would leave it to the event loop, which
@@ -173,22 +174,18 @@ class Stream:
 
     def _read(self, *, everything: bool = False) -> Generator[Any, None, None]:
         """Return the generator of a `for` loop, which yields the events as well if `everything`."""
-        from .transport.driver import iterate  # noqa: PLC0415 - httpx is imported with the first call
-
         warn_of_blocking(self.provider)
         self._begin()
         self._run.everything = everything
-        running = iterate(self._run)
+        running: Generator[Any, None, None] = self._iterate(self._run)
         self._running = weakref.ref(running)
         return running
 
     def _aread(self, *, everything: bool = False) -> AsyncGenerator[Any, None]:
         """Return the async generator of an `async for` loop, which yields the events as well if `everything`."""
-        from .transport.driver import aiterate  # noqa: PLC0415 - httpx is imported with the first call
-
         self._begin()
         self._run.everything = everything
-        running = aiterate(self._run)
+        running: AsyncGenerator[Any, None] = self._aiterate(self._run)
         self._running = weakref.ref(running)
         self._kept = running if self._entered else None
         return running
