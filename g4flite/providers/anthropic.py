@@ -604,10 +604,13 @@ class MessagesReader:
     roles = fields()
 
     def __init__(self, limit: int) -> None:
-        self._calls, self._ending, self._counts, self.done = ToolCalls(limit), Ending(), dict[str, Any](), False
+        self._calls, self._ending, self.done = ToolCalls(limit), Ending(), False
+        self._counts: dict[str, Any] = {}
         # The open blocks of other kinds, by their index; the indices of those that have stopped; and how many
         # characters the open ones may still have.
-        self._blocks, self._stopped, self._left = dict[object, Block](), set[object](), limit
+        self._blocks: dict[object, Block] = {}
+        self._stopped: set[object] = set()
+        self._left = limit
         # The finish reason in a `message_start`, for servers that send a whole answer there.
         self._early: Finish | None = None
         # What the service says about a refusal.

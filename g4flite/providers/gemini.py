@@ -299,9 +299,11 @@ class GeminiReader:
                    beside="candidates.logprobsResult")  # fmt: skip
 
     def __init__(self, limit: int) -> None:
-        self._calls, self._naming, self._ending, self._sources = ToolCalls(limit), Naming(), Ending(), dict[str, Any]()
+        self._calls, self._naming, self._ending = ToolCalls(limit), Naming(), Ending()
+        self._sources: dict[str, Any] = {}
         # The token counts so far, and whether they have changed since they were given out.
-        self._counts, self._uncounted = dict[str, Any](), False
+        self._counts: dict[str, Any] = {}
+        self._uncounted = False
         # Whether the last counts have replaced those before.
         self._anew = True
         # The tool call whose arguments are coming in pieces, and the most characters of them.

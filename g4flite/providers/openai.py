@@ -138,7 +138,7 @@ def chat(
     `reasoning` returns the fields of `reasoning_effort`, and `names` are the options that a dialect names otherwise.
     """
     check_effort(call, takes)
-    tools = as_chat_tools(call.options.get("tools", ()), takes)
+    tools = as_chat_tools(call.options["tools"], takes) if "tools" in call.options else []
     thought = reasoning(call) if "reasoning_effort" in call.options else {}
     # These options go out unchanged.  The functions raise for a value that the service would refuse.
     stops(call.options)
@@ -302,24 +302,26 @@ class ChatReader:
         # The fields and parts with content of other kinds that the service takes back: "images", "reference".
         self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
-        self._counts, self._timings = dict[str, Any](), dict[str, Any]()
+        self._counts: dict[str, Any] = {}
+        self._timings: dict[str, Any] = {}
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
         # OpenRouter's reasoning, in the pieces that have come, and whether the last delta had some.
-        self._details, self._has_details = list[dict[str, Any]](), False
+        self._details: list[dict[str, Any]] = []
+        self._has_details = False
         # How many characters of them may still come.
         self._left = limit
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
-        self._sources = dict[str, Any]()
+        self._sources: dict[str, Any] = {}
         # The id and the media type of the audio, "" if none came.
         self._audio = self._sound = ""
         # The places of Groq's tools of which a call was given out.
         self._ran: frozenset[str] = NOTHING
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said: frozenset[str] = NOTHING
-        self._message = dict[str, Any]()
+        self._message: dict[str, Any] = {}
         # The ends of the text and of the reasoning that came in deltas; None before the first reasoning.
         self._text = Tail()
         self._thought: Tail | None = None
@@ -606,8 +608,9 @@ class ChatReader:
         if finish is None:
             return
         self.done = True
-        yield from self._delta(self._unsaid(self._message))
-        yield from self._think.close()
+        if self._message:
+            yield from self._delta(self._unsaid(self._message))
+            yield from self._think.close()
         yield from self._calls.whole()
         if self._details:
             yield TurnState({"reasoning_details": joined_details(self._details)})

@@ -334,7 +334,7 @@ class ResponsesReader:
         # The output indices of messages that are a commentary and no answer (lm15-contract's recordings, 2026).
         self._asides: set[object] = set()
         # The hashes of the ids of the items whose state was given out.
-        self._sent = set[int]()
+        self._sent: set[int] = set()
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The parts of the output so far.
@@ -346,7 +346,7 @@ class ResponsesReader:
         self._begun: dict[Part, dict[str, Any]] = {}
         self._left = limit
         # The types of `WHOLE` that came.
-        self._whole = set[str]()
+        self._whole: set[str] = set()
         # The item and part of the last reasoning, None if none came; and whether a part of a summary has begun since.
         self._thought: tuple[object, object] | None = None
         self._new_part = False

@@ -165,7 +165,8 @@ class ToolCalls:
         # How many characters and calls may still come.
         self._left, self._places = limit, MOST_CALLS
         # All calls in order; the index of the first one that is not given out; how many at the beginning are whole.
-        self._calls, self._first, self._closed = list[PartialCall](), 0, 0
+        self._calls: list[PartialCall] = []
+        self._first = self._closed = 0
         # The last call in each slot, and of all in the slot None; and the slots whose fragments are not read.
         self._slots: dict[str | int | None, PartialCall] = {}
         self._skipped: frozenset[str | int | None] = NOTHING
@@ -367,6 +368,8 @@ class ToolCalls:
 
         Raises `MalformedReplyError` before the first of these calls, if one of them cannot be right.
         """
+        if not self._calls:
+            return
         for call in self._calls[:]:
             # The model has broken a second call off.
             if call.echoed and call.head is not None:

@@ -31,7 +31,7 @@ class Nesting:
         self._depth, self._tail = 0, ""
         self._escaped = self._quoted = self.is_object = self.whole = False
         # Pieces without brackets, which are not read yet.
-        self._unread = list[str]()
+        self._unread: list[str] = []
 
     def skip(self, piece: str) -> bool:
         """Do what `read` does with a piece that opens and closes nothing, but later; return whether it is such a piece.

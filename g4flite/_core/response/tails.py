@@ -23,7 +23,7 @@ class Tail:
     """The last pieces of a text."""
 
     def __init__(self) -> None:
-        self._pieces = deque[str](maxlen=PIECES)
+        self._pieces: deque[str] = deque(maxlen=PIECES)
         self.add = self._pieces.append
 
     def pause(self) -> bool:

@@ -56,7 +56,8 @@ class Chunked:
         """Return the bytes of the body in the next bytes of the connection, which are b"" at its end."""
         self.over = is_end = not data
         data = self._beginning + data
-        at, due, parts = 0, self._due, list[bytes]()
+        at, due = 0, self._due
+        parts: list[bytes] = []
         while at < len(data):
             start, left = at, due
             if not left:
