@@ -262,6 +262,8 @@ class Client:
     ) -> "Route":
         """Return the route of one call: the arguments that are given, else the client's settings."""
         own = self._call
+        if extra is not None:
+            extra = merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values"))
         typed = {"response_format": own.answer_type} if own.answer_type is not None else {}
         call = make_call(
             own.provider,
@@ -272,7 +274,7 @@ class Client:
             headers={**own.headers, **check_mapping(headers)},
             options={**own.options, **typed, **options},
             api_key=own.api_key or None,
-            extra=merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values")),
+            extra=own.extra if extra is None else extra,
             system=self._system if system is None else system,
         )
         route = self._routes.route_over(

@@ -41,12 +41,14 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     """
     messages, model = call.messages, call.model
     call.notes.bound_to = takes.state
-    _check_pairs(messages)
-    if any("state" in message or "partial" in message for message in messages):
-        from .state import with_states  # noqa: PLC0415 - most messages hold no state
+    # Without tools and answers of before, the rules below have nothing to do.
+    if any(message.keys() != PLAIN for message in messages):
+        _check_pairs(messages)
+        if any("state" in message or "partial" in message for message in messages):
+            from .state import with_states  # noqa: PLC0415 - most messages hold no state
 
-        messages = with_states(call, takes)
-    messages = _with_ids(messages, takes.call_ids)
+            messages = with_states(call, takes)
+        messages = _with_ids(messages, takes.call_ids)
     # The ids are unique now: some services count them anew in every turn.
     functions = tool_names(messages)
     fit = [_fitted(number, message, takes, functions, call.dropped) for number, message in enumerate(messages, 1)]
@@ -249,8 +251,6 @@ def _with_ids(messages: Sequence[Message], pattern: str) -> list[Message]:
     The new id depends on the old one alone (and on whether that came before), so that a conversation that grows keeps
     its ids, and with them the service's cache.
     """
-    if all(message.keys() == PLAIN for message in messages):
-        return [*messages]
     fits, used, result = re.compile(pattern, re.DOTALL).fullmatch, set[str](), list[Message]()
     # The new ids of the calls whose results are to come, by the old id.
     renamed: dict[str, list[str]] = {}

@@ -119,9 +119,11 @@ def check_mapping(
     mapping: Mapping[str, Any] | None, wanted: str = "headers= must be a mapping of names to values"
 ) -> Mapping[str, Any]:
     """Return the mapping, or {} for None.  Raises `OptionError`, which begins with `wanted`, for any other type."""
-    if mapping is not None and not isinstance(mapping, Mapping):
+    if mapping is None:
+        return {}
+    if not isinstance(mapping, Mapping):
         raise OptionError(f"{wanted}, not {type(mapping).__name__}")
-    return mapping or {}
+    return mapping
 
 
 def nearest(word: str, words: Sequence[str]) -> str:

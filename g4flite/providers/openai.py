@@ -208,7 +208,9 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
         fields[takes.reasoning] = reasoning
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
-    return fields | non_empty(tool_calls=calls)
+    if calls:
+        fields["tool_calls"] = calls
+    return fields
 
 
 def chunks(state: Sequence[Any]) -> list[dict[str, Any]]:

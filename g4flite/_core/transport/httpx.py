@@ -109,7 +109,7 @@ def told(response: httpx.Response) -> Pieces:
 
 
 class Own:
-    """The clients of a source that are made here; remembers the URL of the last request.
+    """The clients of a source that are made here; remembers the URL of the last request, and whether a cookie came.
 
     Nearly all requests of a source have the same URL, and httpx takes as long to parse a URL as for a third of a
     request.
@@ -117,6 +117,9 @@ class Own:
 
     def __init__(self) -> None:
         self._last: tuple[str, httpx.URL] | None = None
+        # Whether a response has brought a cookie.  To ask the jar of the clients, which may have forgotten it since,
+        # takes longer.
+        self.had_cookies = False
 
     def url(self, text: str, kind: type[httpx.URL]) -> httpx.URL:
         """Return the URL of a request, as `kind`: a class of httpx or httpx2.  Any thread may ask.
@@ -137,7 +140,7 @@ def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None)
 
     An `own` client has no base URL, and no cookies before a service has set some.  Its accept-encoding is limited.
     """
-    if own is None or client.cookies.jar or not wanted.body:
+    if own is None or own.had_cookies or not wanted.body:
         request: httpx.Request = client.build_request(
             wanted.method, wanted.url, headers=wanted.headers, content=wanted.body, extensions=passed
         )
@@ -163,10 +166,11 @@ def note(request: httpx.Request, timers: Timers) -> None:
     timers.sent.append((request.headers, request.url))
 
 
-def answered(client: Any, response: httpx.Response, request: httpx.Request) -> httpx.Response:
+def answered(client: Any, response: httpx.Response, request: httpx.Request, own: Own) -> httpx.Response:
     """Return the response that a transport gave; the client keeps its cookies."""
     response.request = request
     if "set-cookie" in response.headers:
+        own.had_cookies = True
         client.cookies.extract_cookies(response)
     return response
 
@@ -185,7 +189,7 @@ def send(client: httpx.Client, wanted: Request, timers: Timers, *, own: Own | No
     if not has_sockets(through[0]):
         begin(timers)
     if own is not None:
-        raw = answered(client, through[0].handle_request(request), request)
+        raw = answered(client, through[0].handle_request(request), request, own)
     else:
         raw = client.send(request, stream=True, follow_redirects=False)
     note(raw.request, timers)
@@ -206,7 +210,7 @@ async def asend(client: httpx.AsyncClient, wanted: Request, timers: Timers, *, o
     awaiting = Awaiting(timers, pool_of(through), None if has_sockets(through[0]) else begin(timers))
     with awaiting.scope:
         if own is not None:
-            raw = answered(client, await through[0].handle_async_request(request), request)
+            raw = answered(client, await through[0].handle_async_request(request), request, own)
         else:
             raw = await client.send(request, stream=True, follow_redirects=False)
         if own is not None and not timers.reused:
@@ -226,7 +230,11 @@ def is_used_up(response: httpx.Response) -> bool:
 
 def has_sockets(transport: object) -> bool:
     """Return whether this is a transport of httpx's own, which tells of its sockets."""
-    return type(transport) in httpx_classes("HTTPTransport", "AsyncHTTPTransport")
+    kind = type(transport)
+    # First the classes that nearly all have, without a look for httpx2.
+    return kind in (httpx.HTTPTransport, httpx.AsyncHTTPTransport) or (
+        kind in httpx_classes("HTTPTransport", "AsyncHTTPTransport")
+    )
 
 
 def transports(client: Any, url: str | httpx.URL) -> list[Any]:
@@ -293,8 +301,9 @@ def head_of(response: httpx.Response) -> Head:
     """Return the head of a response."""
     headers = response.headers
     # A mock transport has no connection that may break; httpx-aiohttp has one, and shows no network stream, either.
-    maker = type(getattr(response.stream, "_stream", None)).__module__.partition(".")[0]
-    is_mock = "network_stream" not in response.extensions and maker != "httpx_aiohttp"
+    is_mock = "network_stream" not in response.extensions and (
+        type(getattr(response.stream, "_stream", None)).__module__.partition(".")[0] != "httpx_aiohttp"
+    )
     # A 204 has no body (RFC 9110 15.3.5).
     bounded = is_mock or response.status_code == 204 or is_delimited(headers)
     # If an event hook of the client has read the body, httpx has inflated it, too.
