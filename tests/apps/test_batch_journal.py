@@ -65,10 +65,7 @@ def test_an_id_that_is_there_twice_is_a_row_that_has_failed(out: Path) -> None:
     journal.close()
 
 
-@rows(
-    "rest",
-    ["", '{"id": "b"', '{"id": "b", "answer": ""}', "\0\0\0", "\0\0\n", "{broken}\n", "[1]\n", '{"answer": "no id"}\n'],
-)
+@rows("rest", ["", '{"id": "b"', '{"id": "b", "answer": ""}', "\0\0\0", "\0\0\n", '\0\0wer": ""}\n\0\n{"id"'])
 def test_what_a_kill_has_left_behind_the_last_line_is_cut_off(rest: str, tmp_path: Path) -> None:
     out = tmp_path / f"out{len(list(tmp_path.iterdir()))}.jsonl"
     journal = Journal(out, SETTINGS)
@@ -82,12 +79,23 @@ def test_what_a_kill_has_left_behind_the_last_line_is_cut_off(rest: str, tmp_pat
     journal.close()
 
 
-def test_a_line_between_others_that_is_no_result_is_told(out: Path) -> None:
+@rows("rest", ["\n", "{broken}\n", "[1]\n", '{"answer": "no id"}\n', '{\n "id": "b"\n}\n', '\0\n{"id": "b"}\n'])
+def test_a_whole_line_that_is_no_result_is_told_and_kept(rest: str, tmp_path: Path) -> None:
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}.jsonl"
     Journal(out, SETTINGS).close()
-    out.write_text('{"id": "a"}\n\n{"id": "b"}\n')
-    with pytest.raises(g4flite.UsageError, match=r"line 2 of .*out.jsonl is no result of a batch"):
+    for more in ("", '{"id": "c"}\n'):
+        out.write_text(text := f'{{"id": "a"}}\n{rest}{more}')
+        with pytest.raises(g4flite.UsageError, match=r"line 2 of .*.jsonl is no result of a batch; mend it"):
+            Journal(out, SETTINGS)
+        assert out.read_text() == text
+
+
+def test_an_output_that_was_made_readable_is_not_cut_off(out: Path) -> None:
+    Journal(out, SETTINGS).close()
+    out.write_text(text := json.dumps({"id": "a", "answer": "paid"}, indent=1) + "\n")
+    with pytest.raises(g4flite.UsageError, match=r"line 1 of .*out.jsonl is no result of a batch"):
         Journal(out, SETTINGS)
-    assert out.read_text() == '{"id": "a"}\n\n{"id": "b"}\n'
+    assert out.read_text() == text
 
 
 @rows(

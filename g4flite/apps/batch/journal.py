@@ -6,7 +6,8 @@
 
 A result is written to its file, past all buffers of this process, before its row counts as done: kill -9 loses nothing
 of it.  The files are synced to the disk at most once a second, and at the end, so that a power cut loses the results of
-the last second: their rows are asked again.  A line that was begun is cut off when the job goes on.
+the last second: their rows are asked again.  A line that was begun is cut off when the job goes on.  Nothing else is
+cut off: a file that something else has rewritten, as `jq .` does, is refused as it is.
 """
 
 import json
@@ -96,20 +97,24 @@ class Journal:
             raise UsageError(f"another process writes {self.out}; wait for it, or name another output") from None
 
     def _recover(self, path: Path) -> None:
-        """Note the rows of a file, and cut off what a kill or a power cut has left behind the last whole line."""
+        """Note the rows of a file, and cut off what a kill or a power cut has left behind the last whole line.
+
+        A kill leaves a line without its end.  A power cut may leave null bytes, in place of what was not on the disk.
+        """
         end = position = 0
-        wrong = None
+        begun = None
         with open(self._files[path], "rb", closefd=False) as file:
             for number, line in enumerate(file, 1):
                 position += len(line)
-                result = parsed(line) if line.endswith(b"\n") else None
-                if not isinstance(result, dict) or "id" not in result:
-                    wrong = wrong or number
-                elif wrong is not None:
+                if not line.endswith(b"\n") or b"\0" in line:
+                    begun = begun or number
+                    continue
+                result = parsed(line)
+                if begun is not None or not isinstance(result, dict) or "id" not in result:
+                    wrong = begun or number
                     raise UsageError(f"line {wrong} of {path} is no result of a batch; mend it, or name another output")
-                else:
-                    self._met[key(result["id"])] = True
-                    end = position
+                self._met[key(result["id"])] = True
+                end = position
         os.ftruncate(self._files[path], end)
 
     def to_ask(self, rows: Iterable[Row]) -> Iterator[Row]:
