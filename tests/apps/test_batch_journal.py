@@ -205,6 +205,16 @@ def test_files_are_synced_once_in_a_while(out: Path, monkeypatch: pytest.MonkeyP
 
 def test_what_json_has_not_is_text(out: Path) -> None:
     journal = Journal(out, SETTINGS)
-    journal.write({"id": "a", "answer": "\ud800", "path": Path("x")})
+    given = {"id": "a", "answer": "\ud800", "path": Path("x"), "é": [1.5]}
+    journal.write(given)
+    journal.write({**given, "answer": "é", "x": float("nan"), "y": [{"z": -float("inf")}]})
+    journal.write({**given, "x": float("inf")})
     journal.close()
-    assert json.loads(out.read_bytes()) == {"id": "a", "answer": "\ud800", "path": "x"}
+
+    def wrong(constant: str) -> None:
+        raise AssertionError(constant)
+
+    one, two, three = (json.loads(line, parse_constant=wrong) for line in out.read_bytes().splitlines())
+    assert one == {"id": "a", "answer": "\ud800", "path": "x", "é": [1.5]}
+    assert two == {**one, "answer": "é", "x": None, "y": [{"z": None}]}
+    assert three == {**one, "x": None}

@@ -172,12 +172,19 @@ def parsed(text: str | bytes) -> Any:
 
 
 def encoded(result: Result) -> bytes:
-    """Return a result as a line of JSON in UTF-8.  Values that JSON has not, like dates, are texts."""
+    """Return a result as a line of JSON in UTF-8.
+
+    Of the values that JSON has not, dates and the like are texts, and NaN and the infinities, which empty numbers of a
+    Parquet file often are, are null.
+    """
     try:
-        return json.dumps(result, ensure_ascii=False, default=str).encode() + b"\n"
+        return json.dumps(result, ensure_ascii=False, allow_nan=False, default=str).encode() + b"\n"
     # Half of a surrogate pair.
     except UnicodeEncodeError:
         return json.dumps(result, default=str).encode() + b"\n"
+    except ValueError:
+        python = json.dumps(result, default=str)
+        return encoded(json.loads(python, parse_constant=lambda _: None))
 
 
 def key(name: str | int) -> int:
