@@ -118,6 +118,26 @@ def test_pauses_without_a_hint_double_up_to_a_limit_and_begin_anew_after_an_answ
     assert limiter.begin(0, 0) == 0.5
 
 
+@rows("hint", [0.0, 0.02])
+def test_a_hint_that_is_too_short_is_trusted_three_times(hint: float) -> None:
+    limiter, now = Limiter(1, chance=lambda: 1.0), 0.0
+
+    def refused(asked: float) -> float:
+        nonlocal now
+        now += 100
+        assert limiter.begin(now, 0) == 0
+        limiter.refused(now, now, asked)
+        return round(limiter.due[0] - now, 9)
+
+    pauses = [refused(hint) for _ in range(11)]
+    assert pauses == [hint, hint, hint, 1, 2, 4, 8, 16, 32, LONGEST, LONGEST]
+    # A longer one is kept to, and after an answer all begins anew.
+    assert refused(90.0) == 90
+    limiter.begin(now + 100, 0)
+    limiter.answered(0.1)
+    assert refused(hint) == hint
+
+
 def answers(limiter: Limiter, first: float, rounds: int) -> None:
     for _ in range(rounds):
         for _ in range(begun(limiter, 0)):

@@ -16,7 +16,8 @@ doubles them each round, until the service refuses one or the times to the first
 rise far, before anything is refused (TCP Vegas).
 
 *A pause.*  After a refusal nobody asks until the time that the service has named has passed, or else a second, which
-doubles with each further cut.
+doubles with each further cut.  It does so, too, if the service has named too short a time `TRUSTED` times in a row: some
+name 0 with each refusal, and rows would be refused by the hundred a second until they have failed.
 
 *Rates.*  `rpm` and `tpm` are the generic cell rate algorithm: for each, one number says when the next call is due.
 """
@@ -39,6 +40,8 @@ LATE: Final = 1.0
 # Seconds of the pause after a refusal that names none: at first, and at most.
 PAUSE: Final = 1.0
 LONGEST: Final = 60.0
+# How many cuts without an answer between them there are before the time that the service names is too short.
+TRUSTED: Final = 3
 # With "auto": an answer's time to first text weighs so much in the smoothed one, as prompts differ.
 SMOOTH: Final = 1 / 16
 # The times have risen if the smoothed one is so many times its lowest, and by this slack of the client's own: no more
@@ -124,9 +127,10 @@ class Limiter:
             self._cut_at, self._doubles = now, False
             self._cuts += 1
             self.allowed = max(1.0, min(self.allowed, self.under_way + 1) / 2)
-            if asked is None:
+            if (doubled := self._cuts - (0 if asked is None else TRUSTED)) > 0:
                 # At least the half, so that the pauses grow; the rest by chance, so that processes do not meet again.
-                asked = min(LONGEST, PAUSE * 2.0 ** min(self._cuts - 1, 60)) * (0.5 + self._chance() / 2)
+                own = min(LONGEST, PAUSE * 2.0 ** min(doubled - 1, 60)) * (0.5 + self._chance() / 2)
+                asked = max(own, asked or 0.0)
         self.pause(now, asked or 0.0)
 
     def failed(self) -> None:
