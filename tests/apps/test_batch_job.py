@@ -221,8 +221,64 @@ def test_a_budget_is_nearly_used_and_not_broken(at_a_time: int) -> None:
     assert asked(job, at_a_time, Usage(50, 50)) == 1
 
 
+def attempt(job: Job, error: G4fliteError, *, sent: bool = True) -> None:
+    """Let an attempt of a row end in an error, before its first text."""
+    run = SimpleNamespace(call=SimpleNamespace(messages=[{"content": "Hi"}], options={}), state="failed",
+                          start=g4flite.Start(), finish=None, url="https://p.test" if sent else None)  # fmt: skip
+    stream = SimpleNamespace(
+        usage=None, partial="", reasoning="", tool_calls=(), provider="p", model="m", attempts=(), _run=run
+    )
+    job.end(begun(job), stream, error)
+
+
+@rows("bound", ["max_cost", "max_tokens_total"])
+def test_a_row_is_asked_alone_until_one_is_answered(bound: str) -> None:
+    prices = {"m": (1000, 1000)}
+    job = job_of(max_cost=0.4, prices=prices) if bound == "max_cost" else job_of(max_tokens_total=400)
+    first = begun(job)
+    assert not may_begin(job)
+    attempt_ends = job.end(first, None, StatusError(status=500))
+    assert attempt_ends is not None
+    assert job.begin(first) == 0
+    assert not may_begin(job)
+    answer(job, first, Usage(50, 50))
+    # The first has said what the others take.
+    under_way = 0
+    while not job.over and may_begin(job):
+        under_way += 1
+    assert (under_way, job.stopped) == (3, bound)
+
+
+@rows("bound", ["max_cost", "max_tokens_total"])
+def test_attempts_that_are_refused_do_not_make_answers_look_cheap(bound: str) -> None:
+    job = job_of(max_cost=1.0, prices={"m": (1000, 1000)}) if bound == "max_cost" else job_of(max_tokens_total=1000)
+    answer(job, begun(job), Usage(50, 50))
+    for _ in range(20):
+        attempt(job, StatusError(status=500), sent=False)
+    under_way = 0
+    while not job.over and may_begin(job):
+        under_way += 1
+    assert (under_way, job.stopped) == (9, bound)
+
+
+@rows("bound", ["max_cost", "max_tokens_total"])
+def test_an_attempt_without_a_word_may_have_taken_as_much_as_an_answer_and_ends_no_job(bound: str) -> None:
+    job = job_of(max_cost=1.0, prices={"m": (1000, 1000)}) if bound == "max_cost" else job_of(max_tokens_total=1050)
+    attempt(job, FirstTokenTimeoutError())
+    assert not job.over
+    answer(job, begun(job), Usage(50, 50))
+    for _ in range(3):
+        attempt(job, TransportError())
+    under_way = 0
+    while not job.over and may_begin(job):
+        under_way += 1
+    assert (under_way, job.stopped, job.error) == (5, bound, None)
+
+
 def test_a_budget_without_a_price_ends_the_job() -> None:
     job = job_of(max_cost=1.0)
+    attempt(job, TransportError())
+    assert not job.over
     answer(job, begun(job), Usage(1, 1))
     assert job.over
     assert "the cost of an answer is unknown; pass prices" in str(job.error)

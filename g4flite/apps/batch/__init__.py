@@ -60,8 +60,8 @@ def run(
     - `ordered` gives out the results in the order of the rows.
     - `prices` are those of `Ledger`, for `max_cost`.
     - After `max_cost` (dollars), `max_tokens_total` or `deadline` (seconds), no more rows are asked; those under way
-      are finished, and `Batch.stopped` names the limit.  With `max_cost` the first row is asked alone: its answer says
-      what the others will cost.
+      are finished, and `Batch.stopped` names the limit.  With the first two, a row is asked alone until one is
+      answered: its answer says what the others will take.
     - `settings` are the other arguments of `Client`.
 
     A row that fails has `error` in its result, and never ends the loop.  The loop raises what every further row would

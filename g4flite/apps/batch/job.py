@@ -115,6 +115,8 @@ class Job:
         # The tokens of the answers that were counted, and how many these were; the tokens of the calls under way.
         self._counted, self._of = 0, 0
         self._under_way = 0
+        # How many attempts have failed whose cost is unknown.
+        self._lost = 0
 
     def left(self) -> float | None:
         """Return the seconds until the deadline, None if there is none or if it has passed."""
@@ -136,15 +138,18 @@ class Job:
             return None
         total = self.ledger.total
         tokens = total.prompt_tokens.known + total.completion_tokens.known
-        mean = 1 / max(1, total.streams)
-        expected = tokens * mean + max(self._under_way, tokens * mean * self.limiter.under_way)
+        # By answers: among all attempts, those that were refused would make an answer look cheap.
+        mean = 1 / max(1, self.answered)
+        # Of an attempt that failed before its first text, nobody knows what was written: as much as an answer, say.
+        lost = total.completion_tokens.unknown
+        expected = tokens * mean * (1 + lost) + max(self._under_way, tokens * mean * self.limiter.under_way)
         if self._max_tokens_total is not None and tokens + expected > self._max_tokens_total:
             return "max_tokens_total"
         if self._max_cost is not None:
             cost = total.cost.known
-            if cost + cost * mean * (self.limiter.under_way + 1) > self._max_cost:
+            if cost + cost * mean * (self.limiter.under_way + 1 + self._lost) > self._max_cost:
                 return "max_cost"
-            if total.cost.unknown:
+            if total.cost.unknown > self._lost:
                 self.error = OptionError("max_cost: the cost of an answer is unknown; pass prices")
         return None
 
@@ -157,8 +162,9 @@ class Job:
     def begin(self, trial: Trial) -> float:
         """Let the next attempt of a row begin and return 0.0, or return how long to wait before asking again."""
         now = self.clock()
-        # Until an answer has come, nobody knows what one costs: so the first row is asked alone.
-        alone = self._max_cost is not None and not self.answered and self.limiter.under_way
+        # Until an answer has come, nobody knows what one takes: so the first row is asked alone.
+        bounded = self._max_cost is not None or self._max_tokens_total is not None
+        alone = bounded and not self.answered and self.limiter.under_way
         if wait := math.inf if alone else self.limiter.begin(now, trial.tokens):
             return min(wait, max(self._deadline - now, 0.001))
         self._under_way += trial.tokens
@@ -172,12 +178,19 @@ class Job:
         `stream` is the `Stream`, None if none could be made; `parsed` holds the answer's value, if one was asked for.
         """
         if stream is not None:
+            before = self._unpriced()
             # What an observer of the stream is told is more, and costs a seventh of the call.
             self.ledger.end(stream._run.call, told(stream, trial.first, error))
+            if error is not None:
+                self._lost += self._unpriced() - before
         if error is not None:
             return self._fail(trial, error)
         self._complete(trial, stream, parsed)
         return None
+
+    def _unpriced(self) -> int:
+        """Return how many attempts have an unknown cost, if that matters."""
+        return 0 if self._max_cost is None else self.ledger.total.cost.unknown
 
     def _complete(self, trial: Trial, stream: Stream, parsed: tuple[Any, ...]) -> None:
         now = self.clock()
