@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -407,6 +408,48 @@ def test_ctrl_c_leaves_the_loop() -> None:
 
     with Service(interrupt) as service, pytest.raises(KeyboardInterrupt):
         list(asked(say(3), service.url, concurrency=1))
+
+
+def test_ctrl_c_while_the_calls_are_ended_leaves_none_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    close = g4flite.Client.close
+
+    def interrupted(client: g4flite.Client) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        # In the main thread, the exception comes before the next line.
+        time.sleep(0.001)
+        close(client)
+
+    def batch_threads() -> list[threading.Thread]:
+        return [thread for thread in threading.enumerate() if thread.name.startswith("g4flite-batch")]
+
+    with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
+        running = iter(asked(say(9), service.url, concurrency=5))
+        next(running)
+        while service.under_way < 5:
+            time.sleep(0.001)
+        monkeypatch.setattr(g4flite.Client, "close", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            running.close()
+        until = time.monotonic() + 60
+        while threads := batch_threads():
+            # Each Ctrl-C comes here, too.
+            with suppress(KeyboardInterrupt):
+                assert time.monotonic() < until, threads
+                time.sleep(0.001)
+
+
+def test_a_loop_that_ends_with_the_interpreter_begins_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
+        running = iter(asked(say(9), service.url, concurrency=5))
+        next(running)
+        while service.under_way < 5:
+            time.sleep(0.001)
+        monkeypatch.setattr(threading.Thread, "start", start)
+        running.close()
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("g4flite-batch_")]
 
 
 def test_an_exit_in_the_code_of_the_caller_is_raised() -> None:

@@ -222,16 +222,29 @@ class Batch:
                         self._dropped = True
             self._raise()
         finally:
-            with self._lock:
-                self._stopping = True
-            self._left.set()
-            self._change.set()
-            self._window.release()
-            for client in self._clients.made:
-                client.close()
-            self._pool.shutdown()
-            if self._shared is not None:
-                self._shared.close()
+            # In a thread of its own: a second Ctrl-C, which reaches the main thread alone, would leave calls under way,
+            # and the process would not end before their answers.
+            closing = threading.Thread(target=self._close, name="g4flite-batch-close")
+            try:
+                closing.start()
+            # The interpreter ends, and begins no more threads.
+            except RuntimeError:
+                self._close()
+            else:
+                closing.join()
+
+    def _close(self) -> None:
+        """End the calls under way, and wait for their threads."""
+        with self._lock:
+            self._stopping = True
+        self._left.set()
+        self._change.set()
+        self._window.release()
+        for client in self._clients.made:
+            client.close()
+        self._pool.shutdown()
+        if self._shared is not None:
+            self._shared.close()
 
     def _feed(self, rows: "Iterable[object]") -> None:
         """Take the rows, and let a thread ask each as soon as it may be asked."""
