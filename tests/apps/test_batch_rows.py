@@ -37,14 +37,16 @@ def test_a_row_without_an_id_gets_one_of_what_is_asked() -> None:
         (7, "a row must be an object, not int"),
         ({}, "no prompt and no messages, but no field"),
         ({"text": "Hi", "id": 1}, "no prompt and no messages, but 'text', 'id'"),
-        ({"prompt": " "}, "no prompt"),
-        ({"prompt": 7}, "no prompt"),
+        ({"prompt": None}, "no prompt and no messages, but 'prompt'"),
+        ({"prompt": " "}, "the prompt must be a text that is not empty, not ' '"),
+        ({"prompt": 7}, "the prompt must be a text that is not empty, not 7"),
         ({"prompt": "Hi", "messages": MESSAGES}, "both prompt and messages"),
         ({"messages": "Hi"}, "messages must be JSON, not 'Hi'"),
         ({"messages": {"role": "user"}}, "messages must be a list, not dict"),
         ({"prompt": "Hi", "options": [1]}, "options must be an object, not list"),
         ({"prompt": "Hi", "options": {"api_key": "k"}}, "'api_key' is a setting of the whole job"),
         ({"prompt": "Hi", "id": 1.5}, "id must be a text or a whole number, not 1.5"),
+        ({"prompt": "Hi", "id": True}, "id must be a text or a whole number, not True"),
         ({"prompt": "Hi", "answer": "gold"}, "a field 'answer', which the result would replace"),
         ({"prompt": "Hi", "error": "no result of ours"}, "a field 'error', which the result would replace"),
     ],
@@ -60,6 +62,12 @@ def test_what_is_no_row_keeps_all_that_it_holds() -> None:
     given = {"id": "a", "prompt": "Hi", "answer": "gold"}
     assert row_of(given).fields == {"id": "a", "prompt": "Hi", "row": given}
     assert row_of([1]).fields["row"] == [1]
+    # The id that cannot be one, as of a column of Parquet that lacks some.
+    for wrong in (1.0, True, ["a"]):
+        given = {"id": wrong, "prompt": "Hi"}
+        fields = row_of(given).fields
+        assert (fields["prompt"], fields["row"], fields["id"]) == ("Hi", given, row_of(given).id)
+    assert row_of({"id": None, "text": "Hi"}).fields.keys() == {"id", "text"}
     assert row_of({"id": "a"}).fields == {"id": "a"}
 
 
@@ -71,7 +79,9 @@ def test_a_row_that_has_failed_is_a_row_again() -> None:
 
 def test_a_template_is_filled_with_fields() -> None:
     assert filled("{a} and {b c}: {n}, {a}", {"a": "{n}", "b c": "two", "n": [1, "é"]}) == '{n} and two: [1, "é"], {n}'
-    assert filled('Write {"a": 1} like {}.', {}) == 'Write {"a": 1} like {}.'
+    assert filled('Write {"a": 1} like {}, {{"b": {c}}}.', {"c": 2}) == 'Write {"a": 1} like {}, {{"b": 2}}.'
+    # A name of a column that looks like none is one if the row has it.
+    assert filled("{Question?} {Size (cm)} { x }", {"Question?": "Who", "Size (cm)": 5}) == "Who 5 { x }"
     row = row_of({"text": "Hi", "messages": "kept"}, "Translate {text}")
     assert (row.messages, row.fields["messages"]) == ("Translate Hi", "kept")
     assert "names {txt}, which the row has not; it has text" in str(row_of({"text": "Hi"}, "{txt}").error)

@@ -21,8 +21,11 @@ from ..._core.ledger import estimated, text_of
 RESULT: Final = ("answer", "finish_reason", "usage", "tool_calls", "parsed", "attempts", "seconds", "error")
 # The arguments of `Client.stream` that belong to the whole job.
 OF_THE_JOB: Final = ("observer", "keep_partial", "retries", "api_key", "base_url", "proxy", "client", "verify")
-# A field in a template.  The names of columns may hold blanks; JSON in a template does not look like this.
-FIELD: Final = re.compile(r"\{(\w(?:[\w .-]*\w)?)\}")
+# What may be a field in a template.
+FIELD: Final = re.compile(r"\{([^{}]+)\}")
+# What is meant to be one, also if the row has no such field.  The names of columns may hold blanks; JSON in a template
+# does not look like this.
+NAME: Final = re.compile(r"\w(?:[\w .-]*\w)?")
 # Bytes of an id that is made here: among a million rows, two questions get the same one with a chance of 4e-13.
 ID_BYTES: Final = 10
 
@@ -57,9 +60,9 @@ def row_of(given: object, template: str | None = None) -> Row:
     except UsageError as error:
         own = dict(given) if isinstance(given, Mapping) else {}
         fields = {name: value for name, value in own.items() if name not in RESULT}
-        if not own or len(fields) < len(own):
+        named = is_id(own.get("id"))
+        if not own or len(fields) < len(own) or not (named or own.get("id") in (None, "")):
             fields["row"] = given
-        named = isinstance(own.get("id"), str | int) and own["id"] != ""
         name = id_of(fields if named else {}, given)
         return Row(name, {"id": name, **without_id(fields)}, None, {}, named, error)
     return Row(name, {"id": name, **without_id(fields)}, messages, options, fields.get("id") not in (None, ""))
@@ -80,7 +83,9 @@ def asked_by(fields: Mapping[str, Any], template: str | None) -> tuple[Any, dict
     if template is not None:
         return filled(template, fields), options
     if fields.get("messages") in (None, ""):
-        if not isinstance(prompt, str) or not prompt.strip():
+        if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
+            raise UsageError(f"the prompt must be a text that is not empty, not {prompt!r:.80}")
+        if prompt is None:
             raise UsageError(f"the row has no prompt and no messages, but {', '.join(map(repr, fields)) or 'no field'}")
         return prompt, options
     if prompt not in (None, ""):
@@ -125,6 +130,8 @@ def filled(template: str, fields: Mapping[str, Any]) -> str:
     """Return the template with each `{field}` replaced: a text as it is, anything else as JSON."""
 
     def value(found: re.Match[str]) -> str:
+        if found[1] not in fields and not NAME.fullmatch(found[1]):
+            return found[0]
         if found[1] not in fields:
             raise UsageError(f"the template names {found[0]}, which the row has not; it has {', '.join(fields)}")
         one = fields[found[1]]
@@ -139,9 +146,15 @@ def id_of(fields: Mapping[str, Any], asked: object) -> str | int:
     if given in (None, ""):
         text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=repr)
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
-    if not isinstance(given, str | int):
+    if not is_id(given):
         raise UsageError(f"id must be a text or a whole number, not {given!r}")
-    return given
+    name: str | int = given
+    return name
+
+
+def is_id(given: object) -> bool:
+    """Return whether a value is the id of a row.  True is none: in a dict, it is the same as 1."""
+    return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 
 
 def tokens_of(row: Row) -> int:
