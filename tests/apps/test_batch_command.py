@@ -226,8 +226,33 @@ def test_processes_on_windows_share_no_limits(monkeypatch: pytest.MonkeyPatch) -
         patch.setattr(os, "name", "nt")
         assert command.limits_of("openai", "https://host.test") is None
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert str(command.limits_of("openai", "https://host.test")).startswith("/home/ada/.cache/g4flite/openai-")
+    monkeypatch.setenv("HOME", "ada")
+    path = command.limits_of("openai", "https://host.test")
+    assert str(path).startswith("ada/.cache/g4flite/openai-")
+    assert path is not None
+    assert path.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks of POSIX")
+def test_limits_that_cannot_be_shared_do_not_keep_the_rows_from_being_asked(
+    service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(1)
+    Path("file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", "file")
+    assert batch(service, "--quiet") == 0
+    assert a_line(capsys.readouterr().err, "warning: the limits cannot be shared by a file: ")
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", homeless)
+    written(2)
+    assert batch(service, "--quiet") == 0
+    told = "Could not determine home directory.; they hold for this process alone: set XDG_CACHE_HOME to share them"
+    assert told in capsys.readouterr().err
+    assert len(found()) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

@@ -1,5 +1,6 @@
 """Rows out of files: JSON lines, CSV, Parquet."""
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import g4flite
+from g4flite.apps.batch import files
 from g4flite.apps.batch.files import count, read
 
 
@@ -78,8 +80,50 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(g4flite.UsageError, match=r"none.jsonl cannot be read: .*No such file"):
         list(read(str(tmp_path / "none.jsonl")))
     (tmp_path / "in.csv").write_bytes(b"prompt\n\xff\n")
-    with pytest.raises(g4flite.UsageError, match=r"in.csv cannot be read: .*utf-8"):
+    with pytest.raises(g4flite.UsageError, match=r"in.csv cannot be read: .*utf-8.*; save it as UTF-8$"):
         list(read(str(tmp_path / "in.csv")))
+
+
+def test_a_file_that_cannot_be_read_has_no_known_number_of_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = csv.field_size_limit()
+    monkeypatch.setattr(files, "LONGEST_CELL", 5)
+    path = str(tmp_path / "in.csv")
+    Path(path).write_text("prompt\nlonger\n")
+    assert count(path) is None
+    with pytest.raises(g4flite.UsageError, match=r"in.csv cannot be read: field larger than field limit"):
+        list(read(path))
+    # The limit is that of all readers.
+    csv.field_size_limit(before)
+    for name in ("pyarrow", "pyarrow.parquet", "polars"):
+        monkeypatch.setitem(sys.modules, name, None)
+    path = str(tmp_path / "in.parquet")
+    Path(path).write_bytes(b"PAR1")
+    assert count(path) is None
+
+
+@pytest.mark.parametrize("installed", ["pyarrow.parquet", "polars"])
+def test_a_parquet_file_that_is_damaged_is_told(
+    installed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class PolarsError(Exception):
+        """Not a ValueError."""
+
+    def damaged(path: str) -> None:
+        raise ValueError("no footer") if installed == "pyarrow.parquet" else PolarsError("no footer")
+
+    module: Any = ModuleType(installed)
+    module.ParquetFile = module.read_metadata = module.read_parquet = module.scan_parquet = damaged
+    module.exceptions = SimpleNamespace(PolarsError=PolarsError)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, installed, module)
+    monkeypatch.setitem(sys.modules, "pyarrow", ModuleType("pyarrow"))
+    path = tmp_path / "in.parquet"
+    path.touch()
+    assert count(str(path)) is None
+    with pytest.raises(g4flite.UsageError, match=r"in.parquet cannot be read: no footer"):
+        list(read(str(path)))
 
 
 @pytest.mark.parametrize("installed", ["pyarrow.parquet", "polars"])

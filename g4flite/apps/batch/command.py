@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ... import G4fliteError, Ledger, Usage, UsageError, providers
+from ... import G4fliteError, Ledger, OptionError, Usage, UsageError, providers
 from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
 from ..._core.urls import public_url
@@ -28,6 +28,7 @@ from .journal import Journal, files_of
 from .progress import Progress, shown
 from .results import Result
 from .rows import Row, tokens_of
+from .shared import Shared
 from .vendor_batch import VendorBatch
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
@@ -274,8 +275,18 @@ def rehearsal(rows: Iterable[Row], asked: dict[str, Any], prices: Any) -> str:
 
 
 def limits_of(provider: str, url: str) -> Path | None:
-    """Return the file through which the processes of this user share the limits of a service; None on Windows."""
+    """Return the file through which the processes of this user share the limits of a service.
+
+    None on Windows, and, with a warning, if the file cannot be made: as in a container whose files are read-only.
+    """
     if os.name != "posix":
         return None
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "g4flite"
-    return folder / f"{provider}-{blake2b(url.encode(), digest_size=6).hexdigest()}.limits"
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "g4flite"
+        path = folder / f"{provider}-{blake2b(url.encode(), digest_size=6).hexdigest()}.limits"
+        Shared(path).close()
+    # A RuntimeError if the user has no home.
+    except (OptionError, RuntimeError) as error:
+        tell("warning", f"{error}; they hold for this process alone: set XDG_CACHE_HOME to share them")
+        return None
+    return path

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -33,8 +34,10 @@ def read(path: str, template: str | None = None) -> Iterator[Row]:
         else:
             with Path(path).open("rb") as file:
                 yield from lines(file, template)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
+    # A damaged file of Parquet is a ValueError.
+    except (OSError, ValueError, csv.Error) as error:
+        instead = "; save it as UTF-8" if isinstance(error, UnicodeError) else ""
+        raise UsageError(f"{path} cannot be read: {error}{instead}") from error
 
 
 def lines(file: BinaryIO, template: str | None) -> Iterator[Row]:
@@ -87,11 +90,22 @@ def parquet(path: str) -> Iterator[dict[str, Any]]:
 
 def by_polars(path: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file, which polars reads as a whole."""
+    with polars_for(path) as polars:
+        table = polars.read_parquet(path)
+    yield from table.iter_rows(named=True)
+
+
+@contextmanager
+def polars_for(path: str) -> Iterator[Any]:
+    """Inside the `with` is polars.  Raises `UsageError` if it is not installed, or cannot read the file."""
     try:
         polars = import_module("polars")
     except ImportError:
         raise UsageError("a Parquet file is read by pyarrow or polars: pip install pyarrow") from None
-    yield from polars.read_parquet(path).iter_rows(named=True)
+    try:
+        yield polars
+    except polars.exceptions.PolarsError as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
 
 
 def count_of_parquet(path: str) -> int:
@@ -99,15 +113,26 @@ def count_of_parquet(path: str) -> int:
     try:
         module = import_module("pyarrow.parquet")
     except ImportError:
-        polars = import_module("polars")
-        return int(polars.scan_parquet(path).select(polars.len()).collect().item())
+        with polars_for(path) as polars:
+            return int(polars.scan_parquet(path).select(polars.len()).collect().item())
     return int(module.read_metadata(path).num_rows)
 
 
 def count(path: str) -> int | None:
-    """Return about how many rows a file has, what a progress bar needs; None for a pipe, which is read but once."""
+    """Return about how many rows a file has, what a progress bar needs.
+
+    None for a pipe, which is read but once, and for a file that cannot be read: `read` says why.
+    """
     if path == "-" or not Path(path).is_file():
         return None
+    try:
+        return counted(path)
+    except (UsageError, OSError, ValueError, csv.Error):
+        return None
+
+
+def counted(path: str) -> int:
+    """Return about how many rows a file has.  Raises several errors if it cannot be read."""
     kind = Path(path).suffix.lower()
     if kind == ".parquet":
         return count_of_parquet(path)
