@@ -216,11 +216,11 @@ def test_a_question_that_fails_on_the_way_is_asked_again(server: Emulator, monke
     written({"id": 1, "prompt": "Hello"})
     real, left_over = VendorBatch._asked, [2]
 
-    def weak(self: VendorBatch, ask: Ask) -> Any:
+    def weak(self: VendorBatch, ask: Ask, *read: Any) -> Any:
         if ask.path.startswith("/batches/") and left_over[0]:
             left_over[0] -= 1
             raise g4flite.ConnectError("gone")
-        return real(self, ask)
+        return real(self, ask, *read)
 
     monkeypatch.setattr(VendorBatch, "_asked", weak)
     assert batch("--quiet") == 0
@@ -230,6 +230,85 @@ def test_a_question_that_fails_on_the_way_is_asked_again(server: Emulator, monke
     assert batch("--quiet") == 1
     assert batch("--quiet") == 0
     assert sorted(found()) == [1, 2]
+
+
+def test_a_result_that_cannot_be_read_fails_its_row_alone(server: Emulator) -> None:
+    written({"id": 1, "prompt": "Hello"}, {"id": 2, "prompt": "Ho"})
+    server.batches.lasts = 10**9
+    assert batch("--deadline", "0.05") == 3
+    (made,) = server.batches.made.values()
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}]}
+    good = json.dumps({"custom_id": "0", "response": {"status_code": 200, "body": body}}).encode()
+    strange = [b'{"custom_id": "1", "resp', b"[1]", b"\xff", b'{"custom_id": "1", "response": {"status_code": 200}}',
+               b'{"custom_id": "1", "error": "text"}']  # fmt: skip
+    server.batches.files["file-9"] = ("", b"\n".join([*strange, good]))
+    made.update(status="completed", output_file_id="file-9")
+    assert batch() == 1
+    assert found()[1]["answer"] == "Hi"
+    message = found("out.failed.jsonl")[2]["error"]["message"]
+    assert message == "openai: the results of batch_1 (completed) lack this row, and 5 of them cannot be read"
+
+
+@rows("reply", [{"ok": True}, [1], None, "text", {"id": 5}])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "mistral", "gemini"])
+def test_a_reply_of_another_form_is_told(provider: str, reply: Any, server: Emulator, capsys: Captured) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(VendorBatch, "_sent", lambda *_: iter([json.dumps(reply).encode()]))
+        # Where a reply without most fields is one, the batch is not over.
+        assert batch("--provider", provider, "--quiet", "--deadline", "0.01") in (1, 3)
+    told = capsys.readouterr().err
+    assert "the reply is none of the interface for batches" in told or "--deadline is reached" in told
+    for path in Path().glob("out.*"):
+        path.unlink()
+
+
+def test_a_batch_that_is_gone_is_told_and_may_be_given_up(server: Emulator, capsys: Captured) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    server.batches.lasts = 10**9
+    assert batch("--deadline", "0.05") == 3
+    server.batches.made.clear()
+    server.batches.lasts = 0
+    for _ in range(2):
+        capsys.readouterr()
+        assert batch("--quiet") == 1
+        told = capsys.readouterr().err
+        assert "if the batch is gone, delete out.vendor.json: its rows are then asked, and paid, again" in told
+        assert "openai: status 404" in told
+    Path("out.vendor.json").unlink()
+    assert batch("--quiet") == 0
+    assert found()[1]["answer"] == "You said: Hello"
+
+
+@pytest.mark.parametrize("full_at", ["prepare", "submit", "fetch", "lack"])
+def test_a_full_disk_is_told_and_the_job_goes_on(
+    full_at: str, server: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    written({"id": 1, "prompt": "Hello"})
+    server.batches.unasked = {"0": "unknown"} if full_at == "lack" else {}
+
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    real, saves = VendorBatch._save, [0]
+
+    def full_later(self: VendorBatch) -> None:
+        saves[0] += 1
+        full() if saves[0] == 2 else real(self)
+
+    with monkeypatch.context() as patch:
+        if full_at == "prepare":
+            finish = vendor_batch.finish
+            patch.setattr(vendor_batch, "finish", lambda file: (finish(file), full()))
+        elif full_at == "submit":
+            patch.setattr(VendorBatch, "_save", full_later)
+        else:
+            patch.setattr(vendor_batch.Journal, "write", full)
+        assert batch("--quiet") == 1
+    error = "out.jsonl cannot be written: No space left on device; make room, and type the same again"
+    assert error in capsys.readouterr().err
+    assert batch("--quiet") == (full_at == "lack")
+    assert len(server.batches.made) == 1
 
 
 @rows(

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ... import G4fliteError, Ledger, OptionError, Usage, UsageError, providers
+from ... import Ledger, OptionError, Usage, UsageError, providers
 from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
 from ..._core.urls import public_url
@@ -24,7 +24,7 @@ from ..cli import add_settings, flag, option, program, settings, tell, warnings_
 from . import run, vendor_batch
 from .files import count, read
 from .job import ANSWER, ended
-from .journal import Journal, files_of
+from .journal import Journal, files_of, told_by_name
 from .progress import Progress, shown
 from .results import Result
 from .rows import Row, tokens_of
@@ -235,10 +235,8 @@ def hint(failed: int, now: int, journal: Journal) -> str:
 
 def write(journal: Journal, result: Result | None = None) -> None:
     """Write a result, or all that was written to the disk.  Raises `G4fliteError` if that fails."""
-    try:
+    with told_by_name(journal.out):
         journal.sync() if result is None else journal.write(result)
-    except OSError as error:
-        raise G4fliteError(f"{journal.out} cannot be written: {error}; make room, and type the same again") from error
 
 
 def is_same(source: str, path: Path) -> bool:

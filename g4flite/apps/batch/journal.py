@@ -14,11 +14,12 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-from ... import UsageError
+from ... import G4fliteError, UsageError
 from .results import Result
 from .rows import Row
 
@@ -156,6 +157,15 @@ class Journal:
         for file in (*self._files.values(), *([self._header] if self._header >= 0 else [])):
             os.close(file)
         self._files, self._header = {}, -1
+
+
+@contextmanager
+def told_by_name(out: Path) -> Iterator[None]:
+    """Inside the `with`, a failure to write a file of this job is a `G4fliteError` that names the output."""
+    try:
+        yield
+    except OSError as error:
+        raise G4fliteError(f"{out} cannot be written: {error}; make room, and type the same again") from error
 
 
 def files_of(out: Path) -> tuple[Path, Path, Path]:

@@ -16,8 +16,8 @@ doubles them each round, until the service refuses one or the times to the first
 rise far, before anything is refused (TCP Vegas).
 
 *A pause.*  After a refusal nobody asks until the time that the service has named has passed, or else a second, which
-doubles with each further cut.  It does so, too, if the service has named too short a time `TRUSTED` times in a row: some
-name 0 with each refusal, and rows would be refused by the hundred a second until they have failed.
+doubles with each further cut.  So it is also if the service has named too short a time `TRUSTED` times in a row: some
+name 0 with each refusal, and the rows would be refused by the hundred a second until they have failed.
 
 *Rates.*  `rpm` and `tpm` are the generic cell rate algorithm: for each, one number says when the next call is due.
 """

@@ -23,16 +23,16 @@ from contextlib import suppress
 from copy import copy
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from ... import Client, G4fliteError, Ledger, MalformedReplyError, ProviderError, UsageError, stream
+from ... import Client, G4fliteError, Ledger, MalformedReplyError, NotFoundError, ProviderError, UsageError, stream
 from ..._core.provider import Request
 from ..._core.response.service_errors import status_error
 from ..._core.settings import may_pass
 from ..cli import tell
 from .job import told
-from .journal import Journal, sync_folder
+from .journal import Journal, sync_folder, told_by_name
 from .results import answered, failed
 from .rows import Row
 from .vendors import VENDORS, Ask, Outcome, State, whole
@@ -44,6 +44,11 @@ SELDOM: Final = 60.0
 FAILURES: Final = 10
 # Bytes of a reply that is no file of results.
 LONGEST: Final = 16 * 2**20
+
+# What comes of JSON of another form than expected.
+UNEXPECTED: Final = (ValueError, LookupError, TypeError, AttributeError)
+
+Read = TypeVar("Read")
 
 
 class VendorBatch:
@@ -80,6 +85,13 @@ class VendorBatch:
         if self._state.exists():
             self._job = json.loads(self._state.read_text(encoding="utf-8"))
             return False
+        with told_by_name(self.out):
+            self._job = {"name": f"g4flite-{secrets.token_hex(8)}", "parts": self._parts(rows, journal)}
+            self._save()
+        return True
+
+    def _parts(self, rows: Iterable[Row], journal: Journal) -> list[dict[str, Any]]:
+        """Write the rows into parts, and return what the file of the job says of these."""
         parts: list[dict[str, Any]] = []
         # The part that each model has open, as a file takes requests of one model alone: its file, lines and bytes.
         open_parts: dict[str | None, tuple[Any, list[int]]] = {}
@@ -107,9 +119,7 @@ class VendorBatch:
             for file, _ in open_parts.values():
                 finish(file)
         journal.sync()
-        self._job = {"name": f"g4flite-{secrets.token_hex(8)}", "parts": parts}
-        self._save()
-        return True
+        return parts
 
     def _size(self, row: Row) -> tuple[str | None, int]:
         """Return the model that a row asks, and the bytes of its line.  Raises what a stream of it would raise."""
@@ -153,12 +163,13 @@ class VendorBatch:
         for number in waiting:
             name = f"{self._job['name']}-{number}"
             self._job["parts"][number]["batch"] = made.get(name) or self._submitted(number, name)
-            self._save()
+            with told_by_name(self.out):
+                self._save()
 
     def _listed(self, page: Callable[[str], Ask]) -> Iterator[State]:
         after, more = "", True
         while more:
-            states, after = self.vendor.listed(self._asked(page(after)), after)
+            states, after = self._asked(page(after), self.vendor.listed, after)
             yield from states
             more = bool(after)
 
@@ -166,10 +177,10 @@ class VendorBatch:
         requests = [self._request(row)[0] for row in self._rows(number)]
         data = b"".join(self._line(at, request) for at, request in enumerate(requests))
         upload = self.vendor.upload
-        file = data if upload is None else self.vendor.uploaded(self._asked(upload(name, data)))
+        file = data if upload is None else self._asked(upload(name, data), self.vendor.uploaded)
         path = urlsplit(requests[0].url).path
         model = self._job["parts"][number]["model"]
-        return self.vendor.state(self._asked(self.vendor.create(file, name, path, model))).id
+        return self._asked(self.vendor.create(file, name, path, model), self.vendor.state).id
 
     # Fetch.
 
@@ -180,11 +191,16 @@ class VendorBatch:
         """
         wait, said = SOON, ""
         while open_parts := [n for n, part in enumerate(self._job["parts"]) if not part["fetched"]]:
-            states = {number: self._state_of(number) for number in open_parts}
-            for number, state in states.items():
-                if state.over:
-                    self._write(number, state, journal)
-                    wait = SOON
+            try:
+                states = {number: self._state_of(number) for number in open_parts}
+                for number, state in states.items():
+                    if state.over:
+                        self._write(number, state, journal)
+                        wait = SOON
+            except NotFoundError:
+                # Vendors delete results after some weeks, and the key of another account sees no batch.
+                tell("vendor", f"if the batch is gone, delete {self._state}: its rows are then asked, and paid, again")
+                raise
             now = ", ".join(f"{state.id}: {state.status}" for state in states.values())
             if now != said:
                 said = now
@@ -206,7 +222,7 @@ class VendorBatch:
         failures = 0
         while True:
             try:
-                return self.vendor.state(self._asked(self.vendor.check(self._job["parts"][number]["batch"])))
+                return self._asked(self.vendor.check(self._job["parts"][number]["batch"]), self.vendor.state)
             except G4fliteError as error:
                 failures += 1
                 if failures == FAILURES or not may_pass(error):
@@ -219,17 +235,26 @@ class VendorBatch:
         # By their place in the part: the rows that are not in the journal.
         places = {row.id: str(at) for at, row in enumerate(rows)}
         open_rows = {places[row.id]: row for row in journal.to_ask(rows)}
-        lines = (json.loads(line) for path in state.files for line in self._lines(path))
+        lines = (line for path in state.files for line in self._lines(path))
+        strange = 0
         for result in chain(state.results, lines):
-            outcome = self.vendor.result(result)
+            try:
+                outcome = self.vendor.result(json.loads(result) if isinstance(result, bytes) else result)
+            except UNEXPECTED:
+                # Nobody knows whose it is: the row fails below.
+                strange += 1
+                continue
             if (row := open_rows.pop(str(outcome.custom_id), None)) is not None:
-                self._write_row(row, outcome, journal)
-        for row in open_rows.values():
-            error = state.error or ProviderError(f"the results of {state.id} ({state.status}) lack this row")
-            self._write_row(row, Outcome("", error=copy(error)), journal)
-        journal.sync()
-        self._job["parts"][number]["fetched"] = True
-        self._save()
+                with told_by_name(self.out):
+                    self._write_row(row, outcome, journal)
+        said = f", and {strange} of them cannot be read" if strange else ""
+        with told_by_name(self.out):
+            for row in open_rows.values():
+                error = state.error or ProviderError(f"the results of {state.id} ({state.status}) lack this row{said}")
+                self._write_row(row, Outcome("", error=copy(error)), journal)
+            journal.sync()
+            self._job["parts"][number]["fetched"] = True
+            self._save()
 
     def _write_row(self, row: Row, outcome: Outcome, journal: Journal) -> None:
         """Write what became of a row; the provider's own parser reads its answer."""
@@ -263,13 +288,18 @@ class VendorBatch:
         if rest.strip():
             yield rest
 
-    def _asked(self, ask: Ask) -> Any:
-        """Return the JSON of a reply."""
+    def _asked(self, ask: Ask, read: Callable[..., Read], *more: str) -> Read:
+        """Return what `read` reads in the JSON of a reply; `more` are its other arguments."""
         body = b"".join(self._sent(ask))
         try:
-            return json.loads(body)
+            reply = json.loads(body)
         except ValueError:
             raise MalformedReplyError("the reply is no JSON", provider=self.provider) from None
+        try:
+            return read(reply, *more)
+        except UNEXPECTED as error:
+            said = f"{ask.method} {ask.path}: the reply is none of the interface for batches: {reply!r:.200}"
+            raise MalformedReplyError(said, provider=self.provider) from error
 
     def _sent(self, ask: Ask) -> Iterator[bytes]:
         """Yield the pieces of a reply.  Raises what a failure on the way, or a status that is no success, means."""
@@ -312,9 +342,9 @@ def answers(outcome: Outcome, as_stream: Callable[[Any], bytes]) -> Any:
 
 def finish(file: Any) -> None:
     """Write a file to the disk, and close it."""
-    file.flush()
-    os.fsync(file.fileno())
-    file.close()
+    with file:
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def shown(*, quiet: bool) -> Callable[[str], None]:

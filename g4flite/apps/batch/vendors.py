@@ -150,7 +150,7 @@ def openai_state(batch: Mapping[str, Any]) -> State:
     """Return the state of a `Batch`."""
     status = str(batch.get("status"))
     return State(
-        id=batch["id"],
+        id=str(batch["id"]),
         name=(batch.get("metadata") or {}).get(NAME),
         status=status,
         over=status in ("completed", "failed", "expired", "cancelled"),
@@ -216,7 +216,7 @@ def anthropic_state(batch: Mapping[str, Any]) -> State:
     # Of the URL, the path alone: the key goes to no other host than the base URL's.
     files = (urlsplit(batch["results_url"]).path,) if batch.get("results_url") else ()
     status = str(batch.get("processing_status"))
-    return State(batch["id"], None, status, status == "ended", files)
+    return State(str(batch["id"]), None, status, status == "ended", files)
 
 
 # The status of a reply with an error of this type.  Source: platform.claude.com, docs/en/api/errors (November 2026).
@@ -272,7 +272,7 @@ def mistral_state(job: Mapping[str, Any]) -> State:
         "CANCELLED": CanceledError("the job was cancelled"),
     }
     return State(
-        id=job["id"],
+        id=str(job["id"]),
         name=(job.get("metadata") or {}).get(NAME),
         status=status,
         over=status == "SUCCESS" or status in errors,
@@ -318,7 +318,7 @@ def gemini_state(batch: Mapping[str, Any]) -> State:
     }
     output = metadata.get("output") or {}
     return State(
-        id=batch["name"],
+        id=str(batch["name"]),
         name=metadata.get("displayName"),
         status=status,
         over=status == "SUCCEEDED" or status in errors,
