@@ -28,9 +28,14 @@ def test_json_lines_are_rows_and_what_is_none_has_failed(tmp_path: Path) -> None
 
 def test_a_deep_line_is_no_json(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
-    path.write_text("[" * 100_000)
+    for depth in (100_000, 986, 101):
+        path.write_text(f'{{"prompt": "Hi", "x": {"[" * (depth - 1)}{"]" * (depth - 1)}}}\n')
+        (row,) = read(str(path))
+        assert str(row.error) == "line 1 is not JSON"
+    # Many brackets beside each other are not deep.
+    path.write_text(f'{{"prompt": "Hi", "x": {"[" * 99}{"]" * 99}, "y": [{", ".join(["{}"] * 500)}]}}\n')
     (row,) = read(str(path))
-    assert str(row.error) == "line 1 is not JSON"
+    assert row.error is None
 
 
 def test_csv_has_a_row_for_each_line(tmp_path: Path) -> None:

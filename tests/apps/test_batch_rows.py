@@ -42,6 +42,8 @@ def test_a_row_without_an_id_gets_one_of_what_is_asked() -> None:
         ({"prompt": 7}, "the prompt must be a text that is not empty, not 7"),
         ({"prompt": "Hi", "messages": MESSAGES}, "both prompt and messages"),
         ({"messages": "Hi"}, "messages must be JSON, not 'Hi'"),
+        ({"messages": "[" * 100_000}, "messages must be JSON"),
+        ({"messages": "[" * 500 + "]" * 500}, "messages must be JSON"),
         ({"messages": {"role": "user"}}, "messages must be a list, not dict"),
         ({"prompt": "Hi", "options": [1]}, "options must be an object, not list"),
         ({"prompt": "Hi", "options": {"api_key": "k"}}, "'api_key' is a setting of the whole job"),

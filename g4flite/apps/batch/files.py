@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from ... import UsageError
-from .rows import Row, row_of, unreadable
+from .rows import Row, loaded, row_of, unreadable
 
 # The most characters of a cell of CSV, which may hold messages with images.
 LONGEST_CELL = 64 * 1024 * 1024
@@ -46,8 +46,8 @@ def lines(file: BinaryIO, template: str | None) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            given = json.loads(line)
-        except (ValueError, RecursionError):
+            given = loaded(line)
+        except ValueError:
             yield unreadable(line.decode("utf-8", "replace").rstrip("\r\n"), f"line {number} is not JSON")
         else:
             yield row_of(given, template)

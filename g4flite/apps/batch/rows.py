@@ -28,6 +28,9 @@ FIELD: Final = re.compile(r"\{([^{}]+)\}")
 NAME: Final = re.compile(r"\w(?:[\w .-]*\w)?")
 # Bytes of an id that is made here: among a million rows, two questions get the same one with a chance of 4e-13.
 ID_BYTES: Final = 10
+# How deep a row may be nested.  Python reads about 980 levels, but whether it can write them depends on who asks: such
+# a row was asked, and ended the job when its result was to be written.
+DEEPEST: Final = 100
 
 
 class Row(NamedTuple):
@@ -116,14 +119,42 @@ def read_json(fields: Mapping[str, Any], name: str, kind: type) -> Any:
     value = fields.get(name)
     if isinstance(value, str) and value:
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = loaded(value)
+        except ValueError:
             raise UsageError(f"{name} must be JSON, not {value[:80]!r}") from None
     if value in (None, ""):
         return None
     if not isinstance(value, kind):
         raise UsageError(f"{name} must be {'an object' if kind is dict else 'a list'}, not {type(value).__name__}")
     return value
+
+
+def loaded(text: str | bytes) -> Any:
+    """Return the value of a JSON text.  Raises `ValueError` if it is not JSON, or nested too deeply."""
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    openings = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
+    # Only a text with many brackets can be deep; to look at all values costs more than to read them.
+    if openings > DEEPEST and is_deep(value):
+        raise ValueError("nested too deeply")
+    return value
+
+
+def is_deep(value: object) -> bool:
+    """Return whether a value of JSON is nested more deeply than `DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def filled(template: str, fields: Mapping[str, Any]) -> str:
