@@ -301,10 +301,14 @@ def test_chats_are_exported_and_imported_elsewhere(
 ) -> None:
     gateway.key = "sk-secret-1"
     page.reload()
+    # Before the page is ready, it opens no settings and sends nothing.
+    expect(page.locator("#notice")).to_contain_text("This gateway wants a key.")
     page.get_by_label("API key").fill("sk-secret-1")
     page.keyboard.press("Escape")
+    expect(page.locator("#model option")).to_have_count(2)
     gateway.replies.append(whole("# Title"))
     say(page, "Export me")
+    expect(page.locator(".assistant h1")).to_have_text("Title")
     idle(page)
     with page.expect_download() as download:
         page.get_by_role("button", name="Export", exact=True).click()
