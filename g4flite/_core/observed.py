@@ -160,8 +160,8 @@ class Watch:
         if _open.pop(self.call.id, None) is None:
             return
         self._run = None
-        by_the_caller = run.state == "complete" or isinstance(error, GeneratorExit)
-        error = None if by_the_caller else error
+        if run.state == "complete" or isinstance(error, GeneratorExit):
+            error = None
         # First, so that the message of the error that the observers are told of names the recorder's file.
         for observer in self._taps:
             self._call(observer, "landed", observer.landed, run.state, error)

@@ -410,6 +410,15 @@ def test_ctrl_c_leaves_the_loop() -> None:
         list(asked(say(3), service.url, concurrency=1))
 
 
+def with_calls(service: Service, calls: int) -> Iterator[Any]:
+    """Return the results of a batch of which one has come, and that has so many calls under way."""
+    running: Iterator[Any] = iter(asked(say(9), service.url, concurrency=calls))
+    next(running)
+    while service.under_way < calls:
+        time.sleep(0.001)
+    return running
+
+
 def test_ctrl_c_while_the_calls_are_ended_leaves_none_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     close = g4flite.Client.close
 
@@ -423,10 +432,7 @@ def test_ctrl_c_while_the_calls_are_ended_leaves_none_under_way(monkeypatch: pyt
         return [thread for thread in threading.enumerate() if thread.name.startswith("g4flite-batch")]
 
     with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
-        running = iter(asked(say(9), service.url, concurrency=5))
-        next(running)
-        while service.under_way < 5:
-            time.sleep(0.001)
+        running: Any = with_calls(service, 5)
         monkeypatch.setattr(g4flite.Client, "close", interrupted)
         with pytest.raises(KeyboardInterrupt):
             running.close()
@@ -443,10 +449,7 @@ def test_a_loop_that_ends_with_the_interpreter_begins_no_thread(monkeypatch: pyt
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
-        running = iter(asked(say(9), service.url, concurrency=5))
-        next(running)
-        while service.under_way < 5:
-            time.sleep(0.001)
+        running: Any = with_calls(service, 5)
         monkeypatch.setattr(threading.Thread, "start", start)
         running.close()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("g4flite-batch_")]

@@ -258,7 +258,7 @@ def test_a_reply_of_another_form_is_told(provider: str, reply: Any, server: Emul
         # Where a reply without most fields is one, the batch is not over.
         assert batch("--provider", provider, "--quiet", "--deadline", "0.01") in (1, 3)
     told = capsys.readouterr().err
-    assert "the reply is none of the interface for batches" in told or "--deadline is reached" in told
+    assert "the reply has not the form of the interface for batches" in told or "--deadline is reached" in told
     for path in Path().glob("out.*"):
         path.unlink()
 

@@ -433,8 +433,10 @@ def _requests(transport: Any) -> Sized:
 
 def _forget(clients: dict[object, Any], ended: set[bool], loop: object, own: object = None) -> None:
     """Note that an event loop has ended, and drop its clients; not others that the loop has by now."""
-    if own is None or clients.get(loop, (own,))[0] is own or not clients[loop][0]:
-        clients.pop(loop, None)
+    kept = clients.get(loop)
+    # The list is another one, and empty, once the clients are retired.
+    if kept is not None and (own is None or kept[0] is own or not kept[0]):
+        del clients[loop]
     ended.add(True)
 
 
@@ -477,7 +479,7 @@ def use_safe_locks(client: httpx.Client) -> None:
 
 
 def make_client(kind: Callable[..., C], to: Connection, cookies: CookieJar | None = None) -> C:
-    """Return a new client, which connects once it sends a request, and keeps its cookies in this jar.
+    """Return a new client, which connects once it sends a request, and keeps its cookies in this jar, or else its own.
 
     Certificates are loaded only for an https URL.  Raises `OptionError` if they cannot be loaded or the proxy cannot be
     used.

@@ -184,7 +184,7 @@ def id_of(fields: Mapping[str, Any], asked: object) -> str | int:
 
 
 def is_id(given: object) -> bool:
-    """Return whether a value is the id of a row.  True is none: in a dict, it is the same as 1."""
+    """Return whether a value is the id of a row.  True is not an id, as a dict takes it for 1."""
     return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 
 

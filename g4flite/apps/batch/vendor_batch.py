@@ -298,7 +298,7 @@ class VendorBatch:
         try:
             return read(reply, *more)
         except UNEXPECTED as error:
-            said = f"{ask.method} {ask.path}: the reply is none of the interface for batches: {reply!r:.200}"
+            said = f"{ask.method} {ask.path}: the reply has not the form of the interface for batches: {reply!r:.200}"
             raise MalformedReplyError(said, provider=self.provider) from error
 
     def _sent(self, ask: Ask) -> Iterator[bytes]:
