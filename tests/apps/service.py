@@ -55,9 +55,11 @@ class Service:
 
     def __init__(
         self, fate: Callable[[str, int], str] = lambda prompt, attempt: "answer", *, seconds: float = 0.0,
-        headers: str = "",
+        headers: str = "", together: int = 1,
     ) -> None:  # fmt: skip
         self.fate, self.seconds, self.headers = fate, seconds, headers.encode()
+        # The first calls are answered when so many of them have come: the calls that wait for the others.
+        self.together, self.first = together, list[Callable[[], object]]()
         # How often each prompt was asked; the last request; the calls under way at a time, at most; the tokens counted.
         self.asked: Counter[str] = Counter()
         self.fates: Counter[str] = Counter()
@@ -129,8 +131,14 @@ class Connection(asyncio.Protocol):
         service.under_way += 1
         service.most = max(service.most, service.under_way)
         service.times.append(service._loop.time())
-        if fate != "held":
-            service._loop.call_later(service.seconds + 0.03 * (fate == "slow"), self.respond, prompt, fate)
+        if fate == "held":
+            return
+        delay = service.seconds + 0.03 * (fate == "slow")
+        service.first.append(lambda: service._loop.call_later(delay, self.respond, prompt, fate))
+        if service.asked.total() >= service.together:
+            for answer in service.first:
+                answer()
+            service.first.clear()
 
     def respond(self, prompt: str, fate: str) -> None:
         self.service.under_way -= 1

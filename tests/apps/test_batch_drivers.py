@@ -318,7 +318,7 @@ def test_the_end_of_a_budget_ends_rows_that_wait_until_they_may_begin(driver: Dr
             batch._job.stopped = "max_cost"
         return "429"
 
-    with Service(refuse) as service:
+    with Service(refuse, together=2) as service:
         batch = asked(say(2), service.url, concurrency=2)
         assert results(driver, batch) == []
         assert sum(service.asked.values()) == 3
