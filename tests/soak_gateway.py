@@ -178,14 +178,15 @@ def faults(first: Left, last: Left, folder: Path, clients: Clients) -> list[str]
         (held, spent) = file.execute("SELECT sum(held), sum(spent) FROM keys").fetchone()
         (running,) = file.execute("SELECT count(*) FROM calls WHERE held IS NOT NULL").fetchone()
         (calls,) = file.execute("SELECT seq FROM sqlite_sequence WHERE name = 'calls'").fetchone()
-    cost = sum(line["cost"] or 0.0 for line in log)
-    print(f"SQLite: {calls} calls, {spent / 1e9:.6f} dollars spent, {held} held; the log: {len(log)} calls, {cost:.6f}")
+    charged = sum(line["charged"] or 0.0 for line in log)
+    print(f"SQLite: {calls} calls, {spent / 1e9:.6f} dollars spent, {held} held")
+    print(f"the log: {len(log)} calls, {charged:.6f} dollars")
     print("the log:", dict(Counter(line["outcome"] for line in log)))
     if held or running:
         found.append(f"SQLite holds {held} for {running} calls that have ended")
-    # A cost is rounded up to the next billionth.
-    if not -1e-6 <= spent / 1e9 - cost <= 1e-9 * len(log) + 1e-6:
-        found.append(f"SQLite has charged {spent / 1e9}, the log {cost}")
+    # A charge is rounded up to the next billionth.
+    if not -1e-6 <= spent / 1e9 - charged <= 1e-9 * len(log) + 1e-6:
+        found.append(f"SQLite has charged {spent / 1e9}, the log {charged}")
     if calls != len(log):
         found.append(f"SQLite counts {calls} calls, the log {len(log)}")
     whole = sum(line["outcome"] == "complete" for line in log)

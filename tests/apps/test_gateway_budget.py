@@ -36,6 +36,7 @@ class Place:
             httpx.post(self.url + path, json=body, timeout=timeout, headers={"x-api-key": "sk-anna"})
         self.line = self.log.get(timeout=10)
         assert len(self.keys.settled) == before + 1
+        assert self.line["charged"] == self.keys.settled[-1][1]
         return self.keys.reserved[-1][1], self.keys.settled[-1][1]
 
 

@@ -147,9 +147,9 @@ class Call:
         self._failed: Exception | None = None
         # Whether the answer is passed on as it came.
         self._passed = False
-        # What was set aside for it, and how many dollars that are.
+        # What was set aside for it, and how many dollars its key is charged: what was set aside, until it is settled.
         self._reserved: Any = None
-        self._dollars = 0.0
+        self._charged: float | None = None
         self._upstreams: list[Upstream] = []
         # What of the request and of the answer was left out.
         self._notes: list[str] = []
@@ -307,8 +307,8 @@ class Call:
         asked_for = [Asked(one.provider.name, one.model_for(self._model)) for one in upstreams]
         costs = [listed_cost(one, prompt, answer, 0, 0) for one in asked_for]
         dollars = max((cost for cost in costs if cost is not None), default=None)
-        self._dollars = dollars or 0.0
         self._reserved = await to_thread.run_sync(self._home.keys.reserve, self._key.name, dollars)
+        self._charged = dollars or 0.0
 
     async def settle(self) -> None:
         """Let go of the clients, and say what the call has cost: what was set aside for it, if nobody knows.
@@ -330,9 +330,10 @@ class Call:
             (prompt, _), (completion, _), (cost, _) = self._known
             if cost is None:
                 # Where no service was asked, or each has refused, no token is charged.
-                cost = self._dollars if run is not None and (prompt, completion) != (0, 0) else 0.0
+                cost = self._charged if run is not None and (prompt, completion) != (0, 0) else 0.0
             try:
                 await to_thread.run_sync(self._home.keys.settle, reserved, cost)
+                self._charged = cost
             except Exception as error:
                 # What was set aside stays charged.
                 logger.error("a call was not settled", exc_info=error)
@@ -436,7 +437,8 @@ class Call:
         """Return the line of the log; it holds no word of the conversation, unless that was asked for.
 
         `tokens` says how the numbers are known: "counted" by the service, "estimated" or "unknown".  `cost` is in
-        dollars; `first_ms` are the milliseconds to the first text, reasoning or tool call, `ms` those to the end.
+        dollars, None if nobody knows it; `charged` is what the key was charged, in dollars, None without a key.
+        `first_ms` are the milliseconds to the first text, reasoning or tool call, `ms` those to the end.
         """
         stream, (prompt, completion, cost) = self._stream, self._known
         marks = {prompt[1], completion[1]}
@@ -457,6 +459,7 @@ class Call:
             "completion_tokens": completion[0],
             "tokens": known,
             "cost": cost[0],
+            "charged": self._charged,
             "first_ms": None if self._first is None else round((self._first - self._clock) * 1000, 1),
             "ms": round((time.monotonic() - self._clock) * 1000, 1),
         }
