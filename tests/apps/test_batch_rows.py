@@ -21,11 +21,17 @@ def test_in_csv_messages_and_options_are_json() -> None:
     assert row.fields["options"] == '{"seed": 1}'
 
 
-def test_a_row_without_an_id_gets_one_of_what_is_asked() -> None:
+def test_a_row_without_an_id_gets_one_of_its_fields() -> None:
+    one = row_of({"prompt": "Hi", "other": 1})
+    assert one.id == row_of({"other": 1, "id": None, "prompt": "Hi"}).id == one.fields["id"]
     one = row_of({"prompt": "Hi"})
-    assert one.id == row_of({"prompt": "Hi", "other": 1}).id == one.fields["id"]
-    others = [{"prompt": "Ho"}, {"prompt": "Hi", "options": {"seed": 1}}, {"messages": MESSAGES}]
-    assert len({one.id, *(row_of(other).id for other in others)}) == 4
+    others = [
+        {"prompt": "Ho"}, {"prompt": "Hi", "other": 1}, {"prompt": "Hi", "options": {"seed": 1}},
+        {"messages": MESSAGES}, {"prompt": "Hi", 7: "no name of JSON's", "other": 1},
+    ]  # fmt: skip
+    itself: dict[str, Any] = {"prompt": "Hi"}
+    itself["row"] = itself
+    assert len({one.id, *(row_of(other).id for other in [*others, itself])}) == 7
     assert row_of({"prompt": "\ud800"}).id != one.id
     again = one.with_id("b")
     assert (again.id, again.fields, again.messages) == ("b", {"id": "b", "prompt": "Hi"}, "Hi")
@@ -86,7 +92,7 @@ def test_a_template_is_filled_with_fields() -> None:
     assert filled("{Question?} {Size (cm)} { x }", {"Question?": "Who", "Size (cm)": 5}) == "Who 5 { x }"
     row = row_of({"text": "Hi", "messages": "kept"}, "Translate {text}")
     assert (row.messages, row.fields["messages"]) == ("Translate Hi", "kept")
-    assert "names {txt}, which the row has not; it has text" in str(row_of({"text": "Hi"}, "{txt}").error)
+    assert "names {txt}, which the row has not; it has text, 7" in str(row_of({"text": "Hi", 7: 1}, "{txt}").error)
 
 
 @rows(

@@ -124,7 +124,7 @@ class Journal:
             row = one
             while (met := self._met.get(key(row.id))) is False:
                 self._equal[one.id] = number = self._equal.get(one.id, 1) + 1
-                row = one.with_id(f"{one.id}-{number}")
+                row = one.with_id(another(one.id, number))
             if row is not one and one.named:
                 why = f"an earlier row has the id {one.id!r}, too; leave out the ids, or make them differ"
                 row = row._replace(error=UsageError(why))
@@ -195,6 +195,14 @@ def encoded(result: Result) -> bytes:
     except ValueError:
         python = json.dumps(result, default=str)
         return encoded(json.loads(python, parse_constant=lambda _: None))
+
+
+def another(name: str | int, number: int) -> str:
+    """Return an id for a later row of the same id.
+
+    Its end is that of no id that people give: `a-2` could be the id of a row that comes further behind.
+    """
+    return f"{name}-{number}-{key(json.dumps([name, number])):016x}"
 
 
 def key(name: str | int) -> int:

@@ -5,7 +5,9 @@
     {"text": "Hello"}                               # with the template "Translate: {text}"
     {"id": "a", "prompt": "Hello", "error": {...}, "attempts": 3, "seconds": 1.5}       # has failed: is asked again
 
-A row without an id gets one of what is asked, so that the same question has the same id in each run.
+A row without an id gets one of its fields, so that the same row has the same id in each run, wherever it stands.  Rows
+that ask the same but differ in another field are two rows: under one id, the answer of one would be taken for the
+other's if their order changes.
 """
 
 import json
@@ -26,7 +28,7 @@ FIELD: Final = re.compile(r"\{([^{}]+)\}")
 # What is meant to be one, also if the row has no such field.  The names of columns may hold blanks; JSON in a template
 # does not look like this.
 NAME: Final = re.compile(r"\w(?:[\w .-]*\w)?")
-# Bytes of an id that is made here: among a million rows, two questions get the same one with a chance of 4e-13.
+# Bytes of an id that is made here: among a million rows, two get the same one with a chance of 4e-13.
 ID_BYTES: Final = 10
 # How deep a row may be nested.  Python reads about 980 levels, but whether it can write them depends on who asks: such
 # a row was asked, and ended the job when its result was to be written.
@@ -59,7 +61,7 @@ def row_of(given: object, template: str | None = None) -> Row:
     try:
         fields = fields_of(given)
         messages, options = asked_by(fields, template)
-        name = id_of(fields, [messages, options])
+        name = id_of(fields, without_id(fields))
     except UsageError as error:
         own = dict(given) if isinstance(given, Mapping) else {}
         fields = {name: value for name, value in own.items() if name not in RESULT}
@@ -164,18 +166,24 @@ def filled(template: str, fields: Mapping[str, Any]) -> str:
         if found[1] not in fields and not NAME.fullmatch(found[1]):
             return found[0]
         if found[1] not in fields:
-            raise UsageError(f"the template names {found[0]}, which the row has not; it has {', '.join(fields)}")
+            raise UsageError(
+                f"the template names {found[0]}, which the row has not; it has {', '.join(map(str, fields))}"
+            )
         one = fields[found[1]]
         return one if isinstance(one, str) else json.dumps(one, ensure_ascii=False, default=str)
 
     return FIELD.sub(value, template)
 
 
-def id_of(fields: Mapping[str, Any], asked: object) -> str | int:
-    """Return the id that the row names, else one that is made of what is asked.  Raises `UsageError` for no id."""
+def id_of(fields: Mapping[str, Any], whole: object) -> str | int:
+    """Return the id that the row names, else one that is made of the whole row.  Raises `UsageError` for no id."""
     given = fields.get("id")
     if given in (None, ""):
-        text = json.dumps(asked, sort_keys=True, ensure_ascii=False, default=repr)
+        try:
+            text = json.dumps(whole, sort_keys=True, ensure_ascii=False, default=repr)
+        # Names of fields that are no texts, or a value that holds itself.
+        except (TypeError, ValueError):
+            text = repr(whole)
         return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=ID_BYTES).hexdigest()
     if not is_id(given):
         raise UsageError(f"id must be a text or a whole number, not {given!r}")
