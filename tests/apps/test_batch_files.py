@@ -54,6 +54,18 @@ def test_csv_has_a_row_for_each_line(tmp_path: Path) -> None:
     assert (row.messages, row.fields["x"]) == ("Hi", ",")
 
 
+def test_a_quote_that_is_not_closed_takes_no_row_with_it_unsaid(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('id,text\n1,Hi\n2,"He said "no"."\n3,"Good\nmorning"\n4,"open\n5,Ho\n')
+    one, two, three, four = read(str(path), "{text}")
+    assert [row.messages for row in (one, three)] == ["Hi", "Good\nmorning"]
+    assert two.fields["row"] == '2,"He said "no"."\n'
+    assert str(two.error).startswith("lines 3 to 3 are not CSV (")
+    assert four.fields["row"] == '4,"open\n5,Ho\n'
+    assert str(four.error).startswith("lines 6 to 7 are not CSV (")
+    assert count(str(path)) == 4
+
+
 def test_standard_input_is_json_lines(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"prompt": "Hi"}\n')
     before, given = os.dup(0), os.open(tmp_path / "in.jsonl", os.O_RDONLY)
@@ -93,10 +105,13 @@ def test_a_file_that_cannot_be_read_has_no_known_number_of_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = csv.field_size_limit()
-    monkeypatch.setattr(files, "LONGEST_CELL", 5)
+    monkeypatch.setattr(files, "LONGEST_CELL", 6)
     path = str(tmp_path / "in.csv")
-    Path(path).write_text("prompt\nlonger\n")
+    Path(path).write_text("prompt\nlongest\n")
     assert count(path) is None
+    (row,) = read(path)
+    assert "field larger than field limit" in str(row.error)
+    Path(path).write_text("longest,prompt\n")
     with pytest.raises(g4flite.UsageError, match=r"in.csv cannot be read: field larger than field limit"):
         list(read(path))
     # The limit is that of all readers.

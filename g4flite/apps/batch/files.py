@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -54,19 +54,42 @@ def lines(file: BinaryIO, template: str | None) -> Iterator[Row]:
 
 
 def table(path: str, separator: str, template: str | None) -> Iterator[Row]:
-    """Yield the rows of CSV, whose first line names the fields.  A field that is missing at the end is left out."""
+    """Yield the rows of CSV, whose first line names the fields.  A field that is missing at the end is left out.
+
+    A row with a quote that is not closed, or not doubled, has failed: Python's reader would take all rows behind the
+    quote for one long cell, unless it is strict.
+    """
     with cells_of(path) as file:
-        reader = csv.DictReader(file, delimiter=separator)
+        # The lines of the next row.
+        read = list[str]()
+        reader = csv.DictReader(noted(file, read), delimiter=separator, strict=True)
         names = reader.fieldnames or []
         if twice := [name for name in names if names.count(name) > 1]:
             raise UsageError(f"{path} has two columns {twice[0]!r}; rename one")
-        for cells in reader:
+        while True:
+            read.clear()
+            before = reader.reader.line_num
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                wrong = f"lines {before + 1} to {reader.reader.line_num} are not CSV ({error})"
+                yield unreadable("".join(read), f"{wrong}; is a quote not closed, or not doubled?")
+                continue
             given: dict[Any, Any] = {name: cell for name, cell in cells.items() if cell is not None}
             if None in given:
                 why = f"line {reader.line_num} has more cells than the first line has names"
                 yield unreadable(json.dumps([*map(str, given.values())], ensure_ascii=False), why)
             else:
                 yield row_of(given, template)
+
+
+def noted(file: Iterable[str], into: list[str]) -> Iterator[str]:
+    """Yield the lines of a file, and append each to a list."""
+    for line in file:
+        into.append(line)
+        yield line
 
 
 def cells_of(path: str, errors: str = "strict") -> TextIO:
