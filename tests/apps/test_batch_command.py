@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -219,6 +220,17 @@ def test_standard_input_is_read(service: Service) -> None:
     done = subprocess.run(command, input='{"prompt": "Hi"}\n', text=True, env=bare_environment(), timeout=60)
     assert done.returncode == 0
     assert [row["answer"] for row in found()] == ["You said: Hi"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_standard_input_that_is_closed_is_told(service: Service) -> None:
+    line = shlex.join([sys.executable, "-m", "g4flite", *arguments(service, source="-")])
+    done = subprocess.run(
+        ["sh", "-c", f"{line} <&-"], env=bare_environment(), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert a_line(done.stderr, "error: standard input is closed; name a file, or pipe the rows in")
+    assert not [*Path().glob("out*")]
 
 
 def test_processes_on_windows_share_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,9 @@ def batch(arguments: argparse.Namespace) -> None:
     out = Path(outputs[0])
     if out.suffix != ".jsonl":
         raise UsageError(f"the output is JSON lines; its name ends with .jsonl, not {out.suffix or 'so'!r}")
+    # Its file descriptor would be that of the next file that is opened: one of the job's own.
+    if arguments.input == "-" and sys.stdin is None:
+        raise UsageError("standard input is closed; name a file, or pipe the rows in")
     if arguments.input != "-" and not os.access(arguments.input, os.R_OK):
         raise UsageError(f"{arguments.input} cannot be read")
     if any(is_same(arguments.input, path) for path in files_of(out)):
