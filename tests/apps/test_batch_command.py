@@ -141,6 +141,8 @@ def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
     assert capsys.readouterr().out == f"2 rows to ask, 1 that cannot be asked; {tokens}; about $0.2210\n"
     assert batch(service, "--dry-run", "-m", "no-such-model") == 0
     assert capsys.readouterr().out.endswith("265 of answers; the cost is unknown: pass --price\n")
+    assert batch(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100", "--vendor-batch") == 0
+    assert capsys.readouterr().out.endswith("of answers; about $0.1105, at the price of the vendor's batches\n")
     assert not Path("out.jsonl").exists()
     assert not service.asked
 

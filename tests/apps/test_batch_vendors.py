@@ -89,7 +89,7 @@ def test_answers_come_of_the_vendors_batch(server: Emulator, capsys: Captured) -
     )
     server.batches.unasked = {"3": "batch_expired", "4": "batch_cancelled", "5": "request_timeout"}
     server.batches.lasts = 3
-    assert batch("-o", "temperature=0.5", "-s", "Be brief, as json", "--price", "1,1") == 1
+    assert batch("-o", "temperature=0.5", "-s", "Be brief, as json", "--price", "1e4,1e4") == 1
     out, failures = found(), found("out.failed.jsonl")
     assert {*out} == {"1", 1, 3}
     assert (out[1]["answer"], out[1]["mine"], out[1]["finish_reason"]) == ("You said: Hello", 5, "stop")
@@ -104,6 +104,9 @@ def test_answers_come_of_the_vendors_batch(server: Emulator, capsys: Captured) -
     assert "vendor: batch_1: validating" not in told
     assert "vendor: batch_1: in_progress, batch_2: in_progress" in told
     assert "3 answered, 5 failed, " in told
+    # The price of the model `m`, the half of it; nobody knows that of the other one.
+    tokens = sum(out[name]["usage"]["total_tokens"] for name in (1, "1"))
+    assert f" tokens, ${tokens * 0.01 / 2:.4f}: out.jsonl" in told
     assert "done before" not in told
     # A file has the requests of one model, with the options of the job, and none asks for a stream.
     (_, one), (_, two) = [*server.batches.files.values()][:2]

@@ -30,6 +30,7 @@ from .results import Result
 from .rows import Row, tokens_of
 from .shared import Shared
 from .vendor_batch import VendorBatch
+from .vendors import PRICE
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
 OPTION = re.compile(r"\w+=")
@@ -173,7 +174,7 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
         journal.close()
         vendor.close()
     if not arguments.quiet:
-        print(summary(vendor, first), file=sys.stderr)
+        print(summary(vendor, first, PRICE), file=sys.stderr)
     if not over:
         tell("stopped", "--deadline is reached, and the vendor goes on; type the same again for the results")
         raise SystemExit(3)
@@ -247,11 +248,11 @@ def is_same(source: str, path: Path) -> bool:
     return source != "-" and path.exists() and path.samefile(source)
 
 
-def summary(rows: Any, journal: Journal) -> str:
-    """Return what a run has done, as a line."""
+def summary(rows: Any, journal: Journal, price: float = 1.0) -> str:
+    """Return what a run has done, as a line; `price` is the part of the usual price that was paid."""
     sums = rows.ledger.total
     tokens = sums.prompt_tokens.known + sums.completion_tokens.known
-    cost = f", ${sums.cost.known:,.4f}" if sums.cost.known else ""
+    cost = f", ${price * sums.cost.known:,.4f}" if sums.cost.known else ""
     before = f", {journal.done:,} done before" if journal.done else ""
     return f"{rows.answered:,} answered, {rows.failed:,} failed{before}, {tokens:,.0f} tokens{cost}: {journal.out}"
 
@@ -268,7 +269,8 @@ def rehearsal(rows: Iterable[Row], asked: dict[str, Any], prices: Any) -> str:
         model = row.options.get("model", asked["model"])
         ledger.end(None, ended(asked["provider"], model, usage))
     total = ledger.total
-    cost = f"about ${total.cost.known:,.4f}" if total.cost.known else "the cost is unknown: pass --price"
+    price, said = (PRICE, ", at the price of the vendor's batches") if "vendor_batch" in asked else (1.0, "")
+    cost = f"about ${price * total.cost.known:,.4f}{said}" if total.cost.known else "the cost is unknown: pass --price"
     tokens = (
         f"about {total.prompt_tokens.known:,.0f} tokens of prompts and {total.completion_tokens.known:,.0f} of answers"
     )

@@ -46,6 +46,9 @@ from urllib.parse import quote, urlsplit
 
 from ... import G4fliteError, ProviderError
 
+# What a request of a batch costs, as a part of the usual price, with each of the vendors.
+PRICE: Final = 0.5
+
 
 class ExpiredError(G4fliteError):
     """The service has not carried out the request within the time of its batch; ask the row again."""
