@@ -22,6 +22,7 @@ from zlib import crc32
 ERRORS = {
     "429": (429, "retry-after: 0.02\r\n", {"message": "Slow down", "type": "requests", "code": "rate_limit_exceeded"}),
     "429, no hint": (429, "", {"message": "Slow down", "type": "requests", "code": "rate_limit_exceeded"}),
+    "429, minutes": (429, "retry-after: 300\r\n", {"message": "Slow down", "code": "rate_limit_exceeded"}),
     "429, an age": (429, "retry-after: 7200\r\n", {"message": "Slow down", "code": "rate_limit_exceeded"}),
     "500": (500, "", {"message": "Oh", "type": "server_error"}),
     "529": (529, "retry-after: 0.01\r\n", {"message": "Overloaded", "type": "overloaded_error"}),

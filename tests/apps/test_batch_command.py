@@ -204,8 +204,8 @@ def test_standard_error_that_is_closed_is_no_full_disk(service: Service, monkeyp
     def closed(*_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(command, "Progress", closed)
-    parsed = make_parser([command.add]).parse_args(arguments(service, "--quiet"))
+    monkeypatch.setattr(command, "summary", closed)
+    parsed = make_parser([command.add]).parse_args(arguments(service))
     with pytest.raises(BrokenPipeError):
         parsed.run(parsed)
     assert len(found()) == 1

@@ -261,6 +261,35 @@ def test_leaving_the_loop_ends_the_calls_under_way(driver: Driver) -> None:
         assert len(results(driver, batch, limit=1)) == 1
 
 
+def test_how_long_nothing_is_asked_after_a_refusal_can_be_seen(driver: Driver) -> None:
+    waits = list[float]()
+
+    def refuse(prompt: str, attempt: int) -> str:
+        return "429, minutes" if prompt == "Say 1" else "answer"
+
+    async def read() -> None:
+        async with batch:
+            async for _ in batch:
+                while not batch.waits:  # noqa: ASYNC110
+                    await anyio.sleep(0.001)
+                waits.append(batch.waits)
+                break
+
+    with Service(refuse) as service:
+        batch = asked(say(2), service.url, concurrency=2)
+        assert batch.waits == 0
+        if driver.name == "sync":
+            with batch:
+                for _ in batch:
+                    while not batch.waits:
+                        time.sleep(0.001)
+                    waits.append(batch.waits)
+                    break
+        else:
+            driver.run(read)
+    assert 0 < waits[0] <= 300
+
+
 def test_a_budget_ends_the_loop_without_an_error(driver: Driver) -> None:
     with Service() as service:
         batch = asked(say(1000), service.url, max_tokens_total=60, max_tokens=4, concurrency=1)

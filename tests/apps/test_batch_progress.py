@@ -2,6 +2,8 @@
 
 import io
 import sys
+import threading
+from itertools import count
 from typing import Any
 
 import pytest
@@ -20,6 +22,11 @@ FAR = Progress(200, 1000, 3, 5000, 50, 310_000, 0.123)
         (Progress(0, 7, 0, None, 7, 12, 0), "7 rows, 1.0 a second, 12 tokens"),
         (Progress(9, 0, 0, 9, 0, 0, 0), "9 of 9 rows, 0.0 a second, 0 tokens"),
         (Progress(9, 3, 0, 9, 1, 0, 0), "12 of 9 rows, 3.0 a second, 0 tokens, 0:00 left"),
+        (
+            Progress(0, 1, 0, 9, 1, 0, 0, 60),
+            "1 of 9 rows, 1.0 a second, 0 tokens, 1:08 left, waits 1:00 for the service",
+        ),
+        (Progress(0, 0, 0, 9, 1, 0, 0, 298.2), "0 of 9 rows, 0.0 a second, 0 tokens, waits 4:58 for the service"),
     ],
 )
 def test_the_line_says_how_far_it_is(progress: Progress, text: str) -> None:
@@ -37,30 +44,47 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a function that shows progress twice and returns what is on standard error."""
-    monkeypatch.setattr(module, "TERMINAL", 0.0)
-    monkeypatch.setattr(module, "ELSEWHERE", 0.0)
+    """Return a function that shows progress until it was shown a second time, and returns what is on standard error."""
+    monkeypatch.setattr(module, "TERMINAL", 0.001)
+    monkeypatch.setattr(module, "ELSEWHERE", 0.001)
 
-    def run(stderr: Any, *, quiet: bool = False) -> Any:
+    def run(stderr: Any, *, quiet: bool = False, again: bool = True) -> Any:
         monkeypatch.setattr(sys, "stderr", stderr)
-        with shown(quiet=quiet) as tell:
-            tell(FAR)
+        twice, times = threading.Event(), count(1)
+
+        def state() -> Progress:
+            if next(times) == 3:
+                twice.set()
+            return FAR
+
+        with shown(state, quiet=quiet):
+            assert not again or twice.wait(60)
         return stderr and stderr.getvalue()
 
     return run
 
 
 def test_without_a_terminal_there_are_lines(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert show(io.StringIO()) == line(FAR) + "\n"
-    assert show(io.StringIO(), quiet=True) == ""
-    assert show(None) is None
+    assert show(io.StringIO()).startswith(f"{line(FAR)}\n" * 2)
+    assert show(io.StringIO(), quiet=True, again=False) == ""
+    assert show(None, again=False) is None
     monkeypatch.setattr(module, "ELSEWHERE", 1000.0)
-    assert show(io.StringIO()) == ""
+    assert show(io.StringIO(), again=False) == ""
+
+
+def test_the_job_goes_on_if_nobody_reads_standard_error(show: Any) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    assert show(Closed()) == ""
 
 
 def test_on_a_terminal_there_is_one_line(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert show(Terminal()) == f"\r{line(FAR)}\x1b[K\n"
+    said = show(Terminal())
+    assert said.startswith(f"\r{line(FAR)}\x1b[K" * 2)
+    assert said.endswith("\x1b[K\n")
 
 
 def test_with_rich_there_is_a_bar(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,15 +209,18 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
         **settings(arguments),
     )
     total = None if arguments.quiet else count(arguments.input)
+
+    def progress() -> Progress:
+        sums = rows.ledger.total
+        tokens = sums.prompt_tokens.known + sums.completion_tokens.known
+        spent = time.monotonic() - began
+        return Progress(journal.done, now, rows.failed, total, spent, tokens, sums.cost.known, rows.waits)
+
     try:
-        with shown(quiet=arguments.quiet) as show, rows:
+        with shown(progress, quiet=arguments.quiet), rows:
             for result in rows:
                 write(journal, result)
                 now += 1
-                sums = rows.ledger.total
-                tokens = sums.prompt_tokens.known + sums.completion_tokens.known
-                spent = time.monotonic() - began
-                show(Progress(journal.done, now, rows.failed, total, spent, tokens, sums.cost.known))
     finally:
         write(journal)
         if not arguments.quiet:

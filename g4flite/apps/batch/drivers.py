@@ -141,6 +141,11 @@ class Batch:
         return int(self._job.limiter.allowed)
 
     @property
+    def waits(self) -> float:
+        """The seconds of a pause after a refusal in which nothing is asked; 0.0 if there is none."""
+        return max(0.0, self._job.limiter.due[0] - self._job.clock())
+
+    @property
     def ledger(self) -> Any:
         """The `Ledger` of this batch: its tokens and its cost, those of failed attempts included."""
         return self._job.ledger

@@ -1,14 +1,14 @@
 """How far a job is: one line, behind a bar if rich is installed and standard error is a terminal.
 
-    1,200 of 5,000 rows, 3 failed, 41.2 a second, 310,000 tokens, $0.12, 1:32 left
+    1,200 of 5,000 rows, 3 failed, 41.2 a second, 310,000 tokens, $0.12, 6:30 left, waits 4:58 for the service
 
 Without a terminal, the line comes every ten seconds.
 """
 
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Final, NamedTuple
 
@@ -18,7 +18,10 @@ ELSEWHERE: Final = 10.0
 
 
 class Progress(NamedTuple):
-    """How far a job is.  `total` is None if nobody knows; `done` are the rows of earlier runs, `now` those of this."""
+    """How far a job is.  `total` is None if nobody knows; `done` are the rows of earlier runs, `now` those of this.
+
+    `waits` are the seconds of a pause after a refusal: until then nothing is asked.
+    """
 
     done: int
     now: int
@@ -27,6 +30,7 @@ class Progress(NamedTuple):
     seconds: float
     tokens: float
     cost: float
+    waits: float = 0.0
 
 
 def line(progress: Progress) -> str:
@@ -37,7 +41,8 @@ def line(progress: Progress) -> str:
     parts += [f"{rate:,.1f} a second", f"{progress.tokens:,.0f} tokens"]
     parts += [f"${progress.cost:,.2f}"] if progress.cost else []
     if progress.total is not None and progress.now:
-        parts.append(f"{clock(max(0, progress.total - rows) / rate)} left")
+        parts.append(f"{clock(max(0, progress.total - rows) / rate + progress.waits)} left")
+    parts += [f"waits {clock(progress.waits)} for the service"] if progress.waits >= 1 else []
     return ", ".join(parts)
 
 
@@ -49,20 +54,50 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def shown(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
-    """Inside the `with`, show what the function is given, but not more often than it can be read."""
+def shown(state: Callable[[], Progress], *, quiet: bool) -> Iterator[None]:
+    """Inside the `with`, a thread shows what `state` returns, as often as it can be read.
+
+    A thread, so that the line goes on also while no result comes.
+    """
     terminal = bool(sys.stderr and sys.stderr.isatty())
     if quiet or not sys.stderr:
-        yield lambda _: None
+        yield
     elif terminal and find_spec("rich") is not None:
-        with bar() as show:
-            yield now_and_then(show, TERMINAL)
+        with bar() as show, repeated(lambda: show(state()), TERMINAL):
+            yield
     elif terminal:
         # Goes to the beginning of the line, and clears what is behind the text.
-        yield now_and_then(lambda one: print(f"\r{line(one)}\x1b[K", end="", file=sys.stderr, flush=True), TERMINAL)
-        print(file=sys.stderr)
+        with repeated(lambda: tell(f"\r{line(state())}\x1b[K"), TERMINAL):
+            yield
+        tell("\n")
     else:
-        yield now_and_then(lambda one: print(line(one), file=sys.stderr, flush=True), ELSEWHERE)
+        with repeated(lambda: tell(f"{line(state())}\n"), ELSEWHERE):
+            yield
+
+
+def tell(text: str) -> None:
+    """Write a text to standard error."""
+    # Nobody reads it any more: the job goes on.
+    with suppress(BrokenPipeError):
+        print(text, end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def repeated(show: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Inside the `with`, a thread calls `show` each time when so many seconds have passed."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(seconds):
+            show()
+
+    thread = threading.Thread(target=run, name="g4flite-batch-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager
@@ -75,16 +110,3 @@ def bar() -> Iterator[Callable[[Progress], None]]:
     with Bar(BarColumn(20), TextColumn("{task.description}"), console=Console(stderr=True)) as shown_bar:
         task = shown_bar.add_task("", total=None)
         yield lambda one: shown_bar.update(task, total=one.total, completed=one.done + one.now, description=line(one))
-
-
-def now_and_then(show: Callable[[Progress], None], seconds: float) -> Callable[[Progress], None]:
-    """Return a function that calls `show` unless it has done so in the last seconds."""
-    due = time.monotonic() + seconds
-
-    def maybe(progress: Progress) -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + seconds
-            show(progress)
-
-    return maybe
