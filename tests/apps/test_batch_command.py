@@ -225,13 +225,18 @@ def test_standard_input_is_read(service: Service) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
-def test_standard_input_that_is_closed_is_told(service: Service) -> None:
+def test_standard_input_that_is_closed_is_told(
+    service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = shlex.join([sys.executable, "-m", "g4flite", *arguments(service, source="-")])
     done = subprocess.run(
         ["sh", "-c", f"{line} <&-"], env=bare_environment(), capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 2
     assert a_line(done.stderr, "error: standard input is closed; name a file, or pipe the rows in")
+    monkeypatch.setattr(sys, "stdin", None)
+    assert batch(service, source="-") == 2
+    assert capsys.readouterr().err == done.stderr
     assert not [*Path().glob("out*")]
 
 
@@ -312,6 +317,26 @@ def test_ctrl_c_ends_the_command_and_keeps_what_is_done() -> None:
             assert process.communicate(timeout=60)[1].endswith("5 answered, 0 failed, 30 tokens: out.jsonl\n")
         assert process.returncode == 130
         assert sorted(row["id"] for row in found()) == [*range(5)]
+
+
+def test_ctrl_c_keeps_what_waits_for_an_earlier_row(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(8)
+    real, first = command.write, iter([True])
+
+    def write(journal: command.Journal, result: Any = None) -> None:
+        real(journal, result)
+        if next(first, False):
+            # One of two calls is held, so that the rows before the last are answered.
+            while sum(service.asked.values()) < 8:
+                time.sleep(0.001)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "write", write)
+    with Service(lambda prompt, attempt: "held" if prompt == "Say 1" else "answer") as service:
+        assert batch(service, "--ordered", "--concurrency", "2") == 130
+    count = len(found())
+    assert [row["id"] for row in found()][:6] == [0, 2, 3, 4, 5, 6]
+    assert capsys.readouterr().err.endswith(f"{count} answered, 0 failed, {6 * count} tokens: out.jsonl\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

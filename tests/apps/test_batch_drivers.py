@@ -261,6 +261,35 @@ def test_leaving_the_loop_ends_the_calls_under_way(driver: Driver) -> None:
         assert len(results(driver, batch, limit=1)) == 1
 
 
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_the_loop_has_not_got_when_it_is_left_can_be_had(driver: Driver, ordered: bool) -> None:
+    found = list[Any]()
+
+    async def read() -> None:
+        async with batch:
+            async for result in batch:
+                found.append(result)
+                while batch.answered < 7:  # noqa: ASYNC110 - a batch tells nobody of an answer
+                    await anyio.sleep(0.001)
+                break
+
+    with Service(lambda prompt, attempt: "held" if prompt == "Say 1" else "answer") as service:
+        batch = asked(say(8), service.url, ordered=ordered, concurrency=4)
+        if driver.name == "sync":
+            with batch:
+                for result in batch:
+                    found.append(result)
+                    while batch.answered < 7:
+                        time.sleep(0.001)
+                    break
+        else:
+            driver.run(read)
+    (one,) = found
+    rest = [row["id"] for row in batch.unread]
+    assert rest == sorted(rest)
+    assert {one["id"], *rest} == {0, 2, 3, 4, 5, 6, 7}
+
+
 def test_how_long_nothing_is_asked_after_a_refusal_can_be_seen(driver: Driver) -> None:
     waits = list[float]()
 

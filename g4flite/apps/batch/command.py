@@ -221,6 +221,11 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
             for result in rows:
                 write(journal, result)
                 now += 1
+    except KeyboardInterrupt:
+        # Those that wait for an earlier one, with --ordered, are paid.
+        for result in rows.unread:
+            write(journal, result)
+        raise
     finally:
         write(journal)
         if not arguments.quiet:

@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from heapq import heappop, heappush
+from operator import itemgetter
 from pathlib import Path
 from types import AsyncGeneratorType
 from typing import Any
@@ -52,6 +53,11 @@ class Order:
     def __init__(self, ordered: bool) -> None:
         self._ordered, self._next = ordered, 0
         self._early: dict[int, Result | None] = {}
+
+    def rest(self, queued: Iterable[tuple[int, Result | None]]) -> list[Result]:
+        """Return the results that wait for an earlier one, and those of a queue, in the order of the rows."""
+        waiting = sorted([*self._early.items(), *queued], key=itemgetter(0))
+        return [result for _, result in waiting if result is not None]
 
     def put(self, number: int, result: Result | None) -> Iterator[Result | None]:
         """Yield the results that come next, now that the row of this number has this one; None for a row without."""
@@ -117,6 +123,7 @@ class Batch:
         # Whether all rows have been taken, and whether one was taken that was not asked to its end.
         self._all = self._dropped = False
         self._fed = self._begun = self._stopping = self._entered = False
+        self._unread: list[Result] = []
         self._running: Callable[[], Any] = lambda: None
         self._kept: Any = None
 
@@ -144,6 +151,11 @@ class Batch:
     def waits(self) -> float:
         """The seconds of a pause after a refusal in which nothing is asked; 0.0 if there is none."""
         return max(0.0, self._job.limiter.due[0] - self._job.clock())
+
+    @property
+    def unread(self) -> list[Result]:
+        """The results that have come and that the loop, which was left, has not got: their answers are paid."""
+        return self._unread
 
     @property
     def ledger(self) -> Any:
@@ -238,6 +250,7 @@ class Batch:
                 self._close()
             else:
                 closing.join()
+            self._unread = self._order.rest(self._results.get_nowait() for _ in range(self._results.qsize()))
 
     def _close(self) -> None:
         """End the calls under way, and wait for their threads."""
@@ -393,6 +406,8 @@ class Batch:
             self._scope.cancel()
             with anyio.CancelScope(shield=True):
                 await self._closed.wait()
+            count = receive.statistics().current_buffer_used
+            self._unread = self._order.rest(receive.receive_nowait() for _ in range(count))
             self._asend.close()
             receive.close()
             if self._shared is not None:

@@ -194,8 +194,8 @@ class OnRay:
     large.  Ray is the cluster of RAY_ADDRESS, else one on this machine.  Raises `UsageError` if ray is not installed.
     """
 
-    # No limit ends this job early, and no actor tells of a pause.
-    stopped, waits = None, 0.0
+    # No limit ends this job early, and no actor tells of a pause, or of a row before its block is whole.
+    stopped, waits, unread = None, 0.0, ()
 
     def __init__(
         self, rows: Iterable[Row], provider: str, *, ordered: bool, prices: Mapping[str, Any] | None, **settings: Any
