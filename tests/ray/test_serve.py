@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,13 @@ class Place(NamedTuple):
 
     def ask(self, key: str, **more: Any) -> httpx.Response:
         return self.http.post(self.url, json=question(**more), headers={"authorization": f"Bearer {key}"})
+
+    def lines(self, count: int) -> list[dict[str, Any]]:
+        """Return the lines of the log, once there are so many: the line of an answer is written behind its end."""
+        until = time.monotonic() + 60
+        while (text := self.log.read_text()).count("\n") < count and time.monotonic() < until:
+            time.sleep(0.01)
+        return [json.loads(line) for line in text.splitlines()]
 
     def key(self, **limits: Any) -> str:
         with Store(self.keys) as store:
@@ -85,7 +93,7 @@ def test_both_replicas_answer(place: Place) -> None:
     with ThreadPoolExecutor(8) as threads:
         found = [*threads.map(lambda _: place.ask(key), range(40))]
     assert all(one.status_code == 200 and one.text.endswith("data: [DONE]\n\n") for one in found)
-    lines = [json.loads(line) for line in place.log.read_text().splitlines()]
+    lines = place.lines(40)
     assert len({line["pid"] for line in lines}) == 2
     assert Counter(line["outcome"] for line in lines) == {"complete": 40}
 
