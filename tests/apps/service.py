@@ -90,13 +90,14 @@ class Service:
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         self._started.set()
         self._loop.run_forever()
-        server.close()
-        self._loop.run_until_complete(self._leave())
+        self._loop.run_until_complete(self._leave(server))
 
-    async def _leave(self) -> None:
+    async def _leave(self, server: asyncio.Server) -> None:
         """Close all connections, also one that was accepted in this round of the loop."""
         while accepting := asyncio.all_tasks() - {asyncio.current_task()}:
             await asyncio.wait(accepting)
+        # Not before: asyncio leaves a connection open that it has accepted from a server which is closed by now.
+        server.close()
         while self.connections:
             for connection in self.connections:
                 connection.transport.abort()
