@@ -1,11 +1,13 @@
 """`run`: rows in, results out, over threads, asyncio and trio, against a service on a socket of this machine."""
 
+import asyncio
 import contextvars
 import itertools
 import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -230,16 +232,34 @@ def test_async_rows_are_read_in_async_alone(driver: Driver) -> None:
             assert len(results(driver, batch)) == 9
 
 
-def test_what_the_rows_raise_is_raised_behind_the_results(driver: Driver) -> None:
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), SystemExit("the disk is gone")])
+def test_what_the_rows_raise_is_raised_behind_the_results(driver: Driver, error: BaseException) -> None:
     def broken() -> Iterator[dict[str, Any]]:
         yield from say(5)
-        raise OSError("the disk is gone")
+        raise error
 
     with Service() as service:
         batch = asked(broken(), service.url)
-        with pytest.raises(OSError, match="the disk is gone"):
+        with pytest.raises(type(error), match="the disk is gone"):
             results(driver, batch)
     assert batch.answered == 5
+
+
+def test_rows_that_pass_on_the_cancellation_of_something_else_do_not_end_the_loop_unsaid() -> None:
+    async def rows() -> AsyncIterator[dict[str, Any]]:
+        for row in say(2):
+            yield row
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    async def read() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            async for _ in asked(rows(), service.url):
+                pass
+
+    with Service() as service:
+        asyncio.run(read())
 
 
 def test_a_row_that_is_left_is_neither_answered_nor_failed(driver: Driver) -> None:
@@ -255,6 +275,7 @@ def test_leaving_the_loop_ends_the_calls_under_way(driver: Driver) -> None:
     with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
         batch = asked(say(100), service.url, concurrency=4)
         assert len(results(driver, batch, limit=1)) == 1
+        assert batch.under_way == 0
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("g4flite-batch")]
         # Also those that wait until they may begin.
         batch = asked(say(100), service.url, concurrency=4, rpm=1)
@@ -383,10 +404,38 @@ def test_the_end_of_a_budget_ends_rows_that_wait_until_they_may_begin(driver: Dr
     assert (batch.stopped, batch.failed) == ("max_cost", 0)
 
 
-def test_a_fault_in_the_batch_itself_is_raised(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Job, "end", lambda *_: 1 / 0)
+@pytest.mark.parametrize("name", ["trial", "begin", "end"])
+def test_a_fault_in_the_batch_itself_is_raised(driver: Driver, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, name, lambda *_: 1 / 0)
     with Service() as service, pytest.raises(ZeroDivisionError):
         results(driver, asked(say(10), service.url, concurrency=1))
+
+
+def test_a_system_that_has_no_more_threads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, count = ThreadPoolExecutor.submit, itertools.count()
+
+    def submit(pool: ThreadPoolExecutor, *work: Any) -> Any:
+        number = next(count)
+        # The pool has the work before it finds that there is no thread for it: one that it has may do it.
+        if number < 4:
+            real(pool, *work)
+        if number >= 3:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    with Service() as service, pytest.raises(RuntimeError, match="can't start new thread"):
+        list(asked(say(10), service.url))
+
+
+def test_settings_that_make_no_sense_ask_nothing() -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"template": 5}, "template must be a text, not 5"),
+        ({"rpm": True}, "rpm must be a number above 0, not True"),
+        ({"deadline": True}, "deadline must be a number above 0, not True"),
+    ]
+    for settings, message in wrong:
+        with pytest.raises(g4flite.OptionError, match=message):
+            asked(say(1), "http://127.0.0.1:1", **settings)
 
 
 def test_an_own_error_of_the_callers_code_fails_a_row(driver: Driver) -> None:
@@ -447,7 +496,7 @@ def test_a_task_that_is_cancelled_ends_its_calls(driver: Driver) -> None:
         with anyio.move_on_after(0.05):
             async for _ in batch:
                 pass
-        assert batch.under_way > 0
+        assert batch._job.limiter.under_way > batch.under_way == 0
         with anyio.move_on_after(0):
             async for _ in other:
                 pass

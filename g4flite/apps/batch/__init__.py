@@ -14,7 +14,7 @@ from collections.abc import AsyncIterable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ... import Client, Provider, Retry
+from ... import Client, OptionError, Provider, Retry
 from ..._core.settings import as_retry
 from .job import Job
 from .limits import Limiter
@@ -34,7 +34,7 @@ def run(
     concurrency: int | Literal["auto"] = 16,
     rpm: float | None = None,
     tpm: float | None = None,
-    shared: Path | None = None,
+    shared: Path | str | None = None,
     retries: Retry | int = 2,
     ordered: bool = False,
     prices: Mapping[str, Any] | None = None,
@@ -71,6 +71,8 @@ def run(
     """
     from .drivers import Batch  # noqa: PLC0415 - anyio is imported with the first batch
 
+    if not isinstance(template, str | None):
+        raise OptionError(f"template must be a text, not {template!r:.80}")
     limiter = Limiter(concurrency, rpm=rpm, tpm=tpm)
     job = Job(
         limiter,
@@ -89,5 +91,5 @@ def run(
         template=template,
         ordered=ordered,
         typed=settings.get("response_format") is not None,
-        shared=shared,
+        shared=None if shared is None else Path(shared),
     )

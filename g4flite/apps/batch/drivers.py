@@ -140,7 +140,8 @@ class Batch:
     @property
     def under_way(self) -> int:
         """How many calls are under way."""
-        return self._job.limiter.under_way
+        # The end of the loop has ended them.
+        return 0 if self._stopping else self._job.limiter.under_way
 
     @property
     def allowed(self) -> int:
@@ -185,7 +186,8 @@ class Batch:
 
     def _ended(self) -> bool:
         """Return whether the loop has got all that there is."""
-        return self._fed and self._given == self._taken
+        # More, if a row was given up for which the pool had a thread after all.
+        return self._fed and self._given >= self._taken
 
     def _patience(self) -> float | None:
         """Return the seconds to wait for a result; None: until one comes."""
@@ -274,11 +276,10 @@ class Batch:
                 self._all = given is self
                 if self._all or self._job.over:
                     break
-                number, row = self._take(given)
-                trial = self._job.trial(row)
-                if row.error is not None:
+                number, trial = self._take(given)
+                if trial.row.error is not None:
                     with self._lock:
-                        self._job.give_up(trial, row.error)
+                        self._job.give_up(trial, trial.row.error)
                     self._results.put((number, trial.result))
                     continue
                 try:
@@ -287,6 +288,10 @@ class Batch:
                     self._pool.submit(contextvars.copy_context().run, self._try, number, trial)
                 except Over:
                     self._results.put((number, None))
+                # As if the system has no more threads: the loop must not wait for this row.
+                except BaseException:
+                    self._results.put((number, None))
+                    raise
         # What the caller's iterator raises goes to the caller's loop, also KeyboardInterrupt.
         except BaseException as error:
             self._job.error = error
@@ -295,10 +300,12 @@ class Batch:
         self._fed = True
         self._results.put((-1, None))
 
-    def _take(self, given: object) -> tuple[int, Row]:
-        """Return the number of a row that was taken, and the row."""
+    def _take(self, given: object) -> tuple[int, Trial]:
+        """Return the number of a row that was taken, and its attempts, none yet."""
+        trial = self._job.trial(given if isinstance(given, Row) else row_of(given, self._template))
+        # Now alone, as the loop waits for the result of each row that is taken.
         self._taken += 1
-        return self._taken - 1, given if isinstance(given, Row) else row_of(given, self._template)
+        return self._taken - 1, trial
 
     def _admit(self, trial: Trial) -> None:
         """Wait until the next attempt of a row may begin; only one thread waits for that.  Raises `Over`."""
@@ -440,10 +447,9 @@ class Batch:
                 self._all = given is self
                 if self._all or self._job.over:
                     break
-                number, row = self._take(given)
-                trial = self._job.trial(row)
-                if row.error is not None:
-                    self._job.give_up(trial, row.error)
+                number, trial = self._take(given)
+                if trial.row.error is not None:
+                    self._job.give_up(trial, trial.row.error)
                     self._asend.send_nowait((number, trial.result))
                     continue
                 try:
@@ -451,10 +457,24 @@ class Batch:
                     tasks.start_soon(self._atry, number, trial)
                 except Over:
                     self._asend.send_nowait((number, None))
-        except Exception as error:
-            self._job.error = error
+                except BaseException:
+                    self._asend.send_nowait((number, None))
+                    raise
+        except BaseException as error:
+            self._end_by(error)
         if self._job.over:
             self._aleft.set()
+
+    def _end_by(self, error: BaseException) -> None:
+        """End the job by an error in the caller's own code, or of the batch itself.  Raises it if it is a cancellation.
+
+        Without an error, the loop would end as if all rows were answered: also if the caller's iterator passes on the
+        cancellation of something else, or raises SystemExit, which would end the event loop of trio as a bug of trio.
+        """
+        if not self._stopping:
+            self._job.error = self._job.error or error
+        if isinstance(error, anyio.get_cancelled_exc_class() | GeneratorExit):
+            raise error
 
     async def _aadmit(self, trial: Trial) -> None:
         """Do the same as `_admit`, in async."""
@@ -482,8 +502,8 @@ class Batch:
                 await self._aadmit(trial)
         except Over:
             pass
-        except Exception as error:
-            self._job.error = error
+        except BaseException as error:
+            self._end_by(error)
         finally:
             self._achange.set()
             if self._job.over:

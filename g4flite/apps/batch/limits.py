@@ -68,7 +68,9 @@ class Limiter:
         if concurrency != "auto" and not (whole and concurrency >= 1):
             raise OptionError(f"concurrency must be a whole number from 1 up, or 'auto', not {concurrency!r}")
         for name, limit in (("rpm", rpm), ("tpm", tpm)):
-            if limit is not None and not (isinstance(limit, int | float) and 0 < limit < math.inf):
+            if limit is not None and (
+                isinstance(limit, bool) or not (isinstance(limit, int | float) and 0 < limit < math.inf)
+            ):
                 raise OptionError(f"{name} must be a number above 0, not {limit!r}")
         self._auto = concurrency == "auto"
         self.most = MOST if concurrency == "auto" else concurrency
