@@ -110,11 +110,11 @@ async def by_async_batch_llm(url: str, count: int, calls: int) -> int:
 
 def on_ray(count: int) -> Any:
     """Start a Ray of two workers, and return a data set of the rows."""
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+    # The workers inherit it.  With an environment of their own, those that Ray starts ahead would be of no use.
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "PYTHONPATH": str(Path.cwd())}
     import ray  # type: ignore[import-not-found]
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error",
-             runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}})  # fmt: skip
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     return ray.data.from_items([*rows(count)], override_num_blocks=-(-count // 256))
 
 

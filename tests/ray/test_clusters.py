@@ -44,7 +44,8 @@ class Dying(Ask):
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     # The workers import the tests, too.
-    ray.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(Path.cwd())}})
+    os.environ["PYTHONPATH"] = str(Path.cwd())
+    ray.init(num_cpus=2, include_dashboard=False)
     yield
     ray.shutdown()
 

@@ -219,7 +219,8 @@ class OnRay:
         self._ray.shutdown()
 
     def __iter__(self) -> Iterator[Result]:
-        self._ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="error")
+        # The dashboard of a Ray that is started here would be ten processes of Python more.
+        self._ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="error", include_dashboard=False)
         context = self._data.DataContext.get_current()
         context.execution_options.preserve_order = self._ordered
         context.enable_progress_bars = False
