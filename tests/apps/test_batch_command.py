@@ -141,7 +141,9 @@ def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
     assert capsys.readouterr().out == f"2 rows to ask, 1 that cannot be asked; {tokens}; about $0.2210\n"
     assert batch(service, "--dry-run", "-m", "no-such-model") == 0
     assert capsys.readouterr().out.endswith("265 of answers; the cost is unknown: pass --price\n")
-    assert batch(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100", "--vendor-batch") == 0
+    openai = [*arguments(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100")]
+    openai[openai.index("llamacpp")] = "openai"
+    assert main([*openai, "--vendor-batch", "-H", "authorization: Bearer any"]) == 0
     assert capsys.readouterr().out.endswith("of answers; about $0.1105, at the price of the vendor's batches\n")
     assert not Path("out.jsonl").exists()
     assert not service.asked
@@ -159,13 +161,19 @@ def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
         (["--price", "1"], "argument --price: the prices are two numbers, like 0.15,0.60"),
         (["--retries", "-1"], "--retries must be a whole number from 0 up"),
         (["-o", "no_such=1"], "llamacpp: no option 'no_such'"),
+        (["--vendor-batch"], "llamacpp: no interface for batches is known"),
+        (["--resume"], "out.jsonl has no job to go on with"),
     ],
 )
 def test_a_wrong_call_asks_nothing(more: list[str], message: str, service: Service, capsys: Captured) -> None:
     written(1)
+    assert batch(service, *more, "--dry-run") == 2
+    assert not [*Path().glob("out*")]
+    rehearsed = capsys.readouterr().err
     assert batch(service, *more, "--quiet") == 2
     error = capsys.readouterr().err
     assert message in error or "no_such" in more[1], error
+    assert rehearsed == error
     assert not service.asked
     for name in ("out.jsonl", "out.job.json", "out.failed.jsonl"):
         Path(name).unlink(missing_ok=True)

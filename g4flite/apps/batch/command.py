@@ -135,10 +135,16 @@ def batch(arguments: argparse.Namespace) -> None:
     if arguments.vendor_batch:
         # The rows that the vendor has are not asked by a command without the flag.
         asked["vendor_batch"] = True
-    if arguments.dry_run and not any(path.exists() for path in files_of(out)):
-        print(rehearsal(read(arguments.input, arguments.prompt), asked, prices))
-        return
-    if arguments.vendor_batch and not arguments.dry_run:
+    if arguments.dry_run:
+        # What the job would refuse is refused.
+        if arguments.vendor_batch:
+            vendor_of(arguments, out, asked, prices).close()
+        else:
+            job_of(arguments, (), prices, None)
+        if not arguments.resume and not any(path.exists() for path in files_of(out)):
+            print(rehearsal(read(arguments.input, arguments.prompt), asked, prices))
+            return
+    elif arguments.vendor_batch:
         with warnings_as_lines():
             let_vendor_ask(arguments, out, asked, prices)
         return
@@ -149,13 +155,18 @@ def batch(arguments: argparse.Namespace) -> None:
             ask(arguments, journal, prices, limits_of(provider.name, url))
 
 
-def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, Any], prices: Any) -> None:
-    """Let the vendor's own batches ask the rows, and write the results."""
+def vendor_of(arguments: argparse.Namespace, out: Path, asked: dict[str, Any], prices: Any) -> VendorBatch:
+    """Return the job that the vendor carries out.  Raises what is wrong in the arguments."""
     names = ("on", "rpm", "tpm", "ordered", "max_cost", "max_tokens_total")
     if given := [name for name in names if getattr(arguments, name)]:
         raise UsageError(f"--{given[0].replace('_', '-')} does not go with --vendor-batch: the vendor asks as it likes")
     own = {"system": arguments.system, "model": arguments.model, **settings(arguments)}
-    vendor = VendorBatch(out, asked["provider"], own, prices)
+    return VendorBatch(out, asked["provider"], own, prices)
+
+
+def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, Any], prices: Any) -> None:
+    """Let the vendor's own batches ask the rows, and write the results."""
+    vendor = vendor_of(arguments, out, asked, prices)
     until = math.inf if arguments.deadline is None else time.monotonic() + arguments.deadline
     journal = first = Journal(out, asked, resume=arguments.resume)
     over, new = True, False
@@ -183,16 +194,15 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
         raise SystemExit(1)
 
 
-def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:
-    """Ask the rows that are not done, write the results, and say how it has ended."""
-    began, now = time.monotonic(), 0
+def job_of(arguments: argparse.Namespace, rows: Iterable[Row], prices: Any, limits: Path | None) -> Any:
+    """Return what asks the rows, a `Batch` or the like.  Raises what is wrong in the arguments."""
     asked_by: Any = run
     if arguments.on is not None:
         from .ray import OnRay  # noqa: PLC0415 - asyncio is imported for it alone
 
         asked_by = OnRay
-    rows = asked_by(
-        journal.to_ask(read(arguments.input, arguments.prompt)),
+    return asked_by(
+        rows,
         arguments.provider,
         concurrency=arguments.concurrency,
         rpm=arguments.rpm,
@@ -208,6 +218,12 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
         model=arguments.model,
         **settings(arguments),
     )
+
+
+def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Path | None) -> None:
+    """Ask the rows that are not done, write the results, and say how it has ended."""
+    began, now = time.monotonic(), 0
+    rows = job_of(arguments, journal.to_ask(read(arguments.input, arguments.prompt)), prices, limits)
     total = None if arguments.quiet else count(arguments.input)
 
     def progress() -> Progress:
