@@ -12,7 +12,9 @@ import pytest
 
 import g4flite
 from g4flite.__main__ import main
-from g4flite.apps.batch.ray import COLUMNS, Ask, plain
+from g4flite.apps.batch.job import Job
+from g4flite.apps.batch.ray import COLUMNS, Ask, AskLines, plain
+from g4flite.apps.batch.rows import row_of
 from tests.apps.service import Service
 
 
@@ -152,3 +154,34 @@ def test_the_command_asks_on_ray(
     # All is done: nothing is asked, and Ray is not given anything.
     assert main(command) == 0
     assert sum(service.asked.values()) == 300
+
+
+def test_an_error_that_ends_the_job_on_ray_loses_no_answer(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    command = ["batch", "in.csv", "--provider", "llamacpp", "--base-url", service.url, "-o", "out.jsonl", "--on",
+               "ray", "--concurrency", "4", "--quiet"]  # fmt: skip
+    OwnRay(monkeypatch)
+    rows = "".join(f'Say {n},"{{""seed"": {n}}}"\n' for n in range(8, 600))
+    Path("in.csv").write_text(f"prompt,options\n{rows}")
+    fate = "key"
+    service.fate = lambda prompt, attempt: fate if prompt == "Say 50" else "answer"
+    assert main(command) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("g4flite: error: llamacpp: status 401")
+    assert error.count("\n") == 1
+    written = len(Path("out.jsonl").read_text().splitlines())
+    assert 39 <= written == service.fates["answer"]
+    fate = "answer"
+    assert main(command) == 0
+    assert service.fates["answer"] == 592
+    assert len(Path("out.jsonl").read_text().splitlines()) == 592
+
+
+def test_a_fault_of_the_batch_itself_is_raised_on_ray(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Job, "end", lambda *_: 1 / 0)
+    actor = AskLines("llamacpp", {"base_url": service.url})
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(actor({"line": [json.dumps(row_of({"prompt": "Hi"})[:4])]}))

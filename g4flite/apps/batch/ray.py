@@ -24,7 +24,7 @@ from ... import G4fliteError, Ledger, OptionError, Usage, UsageError
 from . import run
 from .job import ended
 from .results import Result, failed
-from .rows import Row, row_of
+from .rows import Row, read_json, row_of
 
 # Arguments of `run` that mean all rows together, of which an actor has but some.
 OF_ALL: Final = ("ordered", "prices", "max_cost", "max_tokens_total", "deadline")
@@ -55,18 +55,27 @@ class Asker:
 
     async def ask(self, rows: Iterable[Row]) -> list[Result]:
         """Return the results of rows, in their order.  Raises what every further row would fail by."""
+        results = list[Result]()
+        for one in await self.each(rows):
+            if isinstance(one, BaseException):
+                raise one
+            results.append(one)
+        return results
+
+    async def each(self, rows: Iterable[Row]) -> list[Result | BaseException]:
+        """Do the same, but return what every further row would fail by in place of each result that did not come."""
         if self._error is not None:
-            raise self._error
+            return [self._error for _ in rows]
         loop = asyncio.get_running_loop()
         self._task = self._task or loop.create_task(self._run())
-        results = []
+        results = list[asyncio.Future[Result]]()
         for row in rows:
             # Rows of several blocks may have the same id.
             number = next(self._numbers)
             self._open[number] = future = loop.create_future()
             results.append(future)
             self._queue.put_nowait(row._replace(fields={**row.fields, "id": number}))
-        return list(await asyncio.gather(*results))
+        return await asyncio.gather(*results, return_exceptions=True)
 
     async def _rows(self) -> AsyncIterator[Row]:
         while True:
@@ -175,11 +184,18 @@ class AskLines:
         self._asker = Asker(provider, settings)
 
     async def __call__(self, batch: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
-        """Return the results, as texts of JSON."""
+        """Return the results, as texts of JSON: that of a text in place of a row that was not asked to its end.
+
+        If an error was raised, Ray would drop the answers of the block, which are paid.
+        """
         rows = [Row(*json.loads(line)) for line in batch["line"]]
-        results = await self._asker.ask(rows)
-        whole = ({**result, "id": row.id} for row, result in zip(rows, results, strict=True))
-        return {"line": [json.dumps(one, default=str) for one in whole]}
+        lines = list[str]()
+        for row, result in zip(rows, await self._asker.each(rows), strict=True):
+            if isinstance(result, BaseException) and not isinstance(result, G4fliteError):
+                raise result
+            one = str(result) if isinstance(result, BaseException) else {**result, "id": row.id}
+            lines.append(json.dumps(one, default=str))
+        return {"line": lines}
 
 
 def at_a_time() -> dict[str, int]:
@@ -244,16 +260,25 @@ class OnRay:
             ),
             ray_remote_args_fn=at_a_time,
         )
+        error: str | None = None
         for batch in answers.iter_batches(batch_size=None):
             for line in batch["line"]:
-                yield self._count(json.loads(line))
+                result = json.loads(line)
+                if isinstance(result, str):
+                    error = error or result
+                else:
+                    yield self._count(result)
+        if error is not None:
+            raise G4fliteError(error)
 
     def _count(self, result: Result) -> Result:
         """Return a result that is counted."""
         self.failed += "error" in result
         self.answered += "error" not in result
         if "prompt_tokens" in (usage := result.get("usage", {})):
-            model = result.get("options", {}).get("model", self._settings.get("model"))
+            # Of CSV, the options are a text.
+            options = read_json(result, "options", dict) or {}
+            model = options.get("model", self._settings.get("model"))
             self.ledger.end(None, ended(self._provider, model, Usage(**usage)))
         return result
 
