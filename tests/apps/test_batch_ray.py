@@ -150,7 +150,7 @@ def test_the_command_asks_on_ray(
     assert [row["answer"] for row in found] == [f"You said: Say {n}" for n in range(300) if n != 7]
     assert sorted(failed) == ["MalformedReplyError", "UsageError"]
     assert (ray.running, ray.context.execution_options.preserve_order) == (False, True)
-    assert (ray.kept["compute"]["max_size"], ray.kept["ray_remote_args_fn"]()) == (2, {"max_concurrency": 4})
+    assert (ray.kept["compute"]["max_size"], ray.kept["compute"]["max_concurrent_calls_per_actor"]) == (2, 4)
     # All is done: nothing is asked, and Ray is not given anything.
     assert main(command) == 0
     assert sum(service.asked.values()) == 300

@@ -120,12 +120,14 @@ def on_ray(count: int) -> Any:
 
 def by_ray(url: str, count: int, calls: int) -> int:
     """Answer the rows by one actor of ours, which has so many calls under way."""
+    from ray.data import ActorPoolStrategy  # type: ignore[import-not-found]
+
     from g4flite.apps.batch.ray import Ask
 
     settings = {"provider": "llamacpp", "base_url": url, "concurrency": calls}
     asked = on_ray(count).map_batches(
-        Ask, fn_constructor_kwargs=settings, batch_size=256, concurrency=1,
-        ray_remote_args_fn=lambda: {"max_concurrency": 4},
+        Ask, fn_constructor_kwargs=settings, batch_size=256,
+        compute=ActorPoolStrategy(size=1, max_concurrent_calls_per_actor=4),
     )  # fmt: skip
     return sum(1 for row in asked.iter_rows() if row["answer"])
 

@@ -57,8 +57,7 @@ def test_each_row_is_there_once_if_an_actor_dies(cluster: None, tmp_path: Path) 
             Dying,
             fn_constructor_kwargs={"once": str(tmp_path / "died"), "base_url": service.url},
             batch_size=50,
-            concurrency=2,
-            ray_remote_args_fn=lambda: {"max_concurrency": 4},
+            compute=ray.data.ActorPoolStrategy(size=2, max_concurrent_calls_per_actor=4),
         ).write_parquet(str(tmp_path / "out"))
         found = ray.data.read_parquet(str(tmp_path / "out")).take_all()
         assert (tmp_path / "died").exists()

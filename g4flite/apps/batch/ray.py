@@ -15,6 +15,7 @@ actor that has died, and gives the rows that it had to another: they are asked a
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import count, islice
@@ -198,11 +199,6 @@ class AskLines:
         return {"line": lines}
 
 
-def at_a_time() -> dict[str, int]:
-    """Return what Ray is to know of an actor: how many blocks it has at a time."""
-    return {"max_concurrency": BLOCKS}
-
-
 class OnRay:
     """The results of rows that are asked on Ray, for one `for` loop, like a `Batch`.
 
@@ -236,6 +232,8 @@ class OnRay:
 
     def __iter__(self) -> Iterator[Result]:
         # The dashboard of a Ray that is started here would be ten processes of Python more.
+        # What Ray Data says of its plans would come beside the progress, also with --quiet.
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         self._ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="error", include_dashboard=False)
         context = self._data.DataContext.get_current()
         context.execution_options.preserve_order = self._ordered
@@ -256,9 +254,11 @@ class OnRay:
             fn_constructor_args=(self._provider, self._settings),
             batch_size=BLOCK,
             compute=self._data.ActorPoolStrategy(
-                min_size=1, max_size=min(most, len(refs)), max_tasks_in_flight_per_actor=2 * BLOCKS
+                min_size=1,
+                max_size=min(most, len(refs)),
+                max_tasks_in_flight_per_actor=2 * BLOCKS,
+                max_concurrent_calls_per_actor=BLOCKS,
             ),
-            ray_remote_args_fn=at_a_time,
         )
         error: str | None = None
         for batch in answers.iter_batches(batch_size=None):
