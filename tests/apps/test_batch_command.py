@@ -139,8 +139,18 @@ def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
     assert batch(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100") == 0
     tokens = "about 3 tokens of prompts and 109 of answers"
     assert capsys.readouterr().out == f"2 rows to ask, 1 that cannot be asked; {tokens}; about $0.2210\n"
+    # The system message comes before the messages of each row.
+    assert batch(service, "--dry-run", "-m", "no-such-model", "-s", "twelve bytes") == 0
+    assert "about 9 tokens of prompts" in capsys.readouterr().out
     assert batch(service, "--dry-run", "-m", "no-such-model") == 0
     assert capsys.readouterr().out.endswith("265 of answers; the cost is unknown: pass --price\n")
+    with Path("in.jsonl").open("a") as file:
+        file.write('{"prompt": "Hi", "options": {"model": "other", "system": "four"}}\n')
+    assert batch(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100", "-s", "Be brief") == 0
+    assert capsys.readouterr().out.startswith(
+        "3 rows to ask, 1 that cannot be asked; about 9 tokens of prompts and 209"
+    )
+    Path("in.jsonl").write_text("".join(Path("in.jsonl").read_text().splitlines(keepends=True)[:2]))
     openai = [*arguments(service, "--dry-run", "--price", "1000,2000", "-m", "m", "-o", "max_tokens=100")]
     openai[openai.index("llamacpp")] = "openai"
     assert main([*openai, "--vendor-batch", "-H", "authorization: Bearer any"]) == 0

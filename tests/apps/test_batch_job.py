@@ -158,6 +158,7 @@ def test_the_tokens_of_an_answer_are_estimated_by_those_before() -> None:
     assert job.trial(row_of({"prompt": "Hi"})).tokens == 1 + ANSWER
     assert job.trial(row_of({"prompt": "Hi", "options": {"max_tokens": 9}})).tokens == 1 + 9
     assert job_of(max_tokens=7).trial(row_of({"prompt": "Hi"})).tokens == 1 + 7
+    assert job_of(max_tokens=7, system="eight by").trial(row_of({"prompt": "Hi"})).tokens == 3 + 7
     answer(job, begun(job), Usage(5, 20))
     answer(job, begun(job), Usage(None, 40))
     answer(job, begun(job))

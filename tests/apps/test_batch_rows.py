@@ -106,3 +106,6 @@ def test_a_template_is_filled_with_fields() -> None:
 )
 def test_the_tokens_of_a_row_are_estimated(messages: Any, tokens: int) -> None:
     assert tokens_of(Row("a", {}, messages, {})) == tokens
+    if tokens:
+        assert tokens_of(Row("a", {}, messages, {}), "four") == tokens + 1
+        assert tokens_of(Row("a", {}, messages, {"system": "eight by"}), "four") == tokens + 2

@@ -82,6 +82,7 @@ def run(
         max_tokens_total=max_tokens_total,
         deadline=deadline,
         max_tokens=settings.get("max_tokens"),
+        system=settings.get("system"),
         clock=time.monotonic if shared is None else time.time,
     )
     return Batch(

@@ -289,12 +289,14 @@ def rehearsal(rows: Iterable[Row], asked: dict[str, Any], prices: Any) -> str:
             wrong += 1
             continue
         most = row.options.get("max_tokens", asked["options"].get("max_tokens"))
-        usage = Usage(tokens_of(row), most if isinstance(most, int) else ANSWER)
+        usage = Usage(tokens_of(row, asked["system"]), most if isinstance(most, int) else ANSWER)
         model = row.options.get("model", asked["model"])
         ledger.end(None, ended(asked["provider"], model, usage))
     total = ledger.total
     price, said = (PRICE, ", at the price of the vendor's batches") if "vendor_batch" in asked else (1.0, "")
     cost = f"about ${price * total.cost.known:,.4f}{said}" if total.cost.known else "the cost is unknown: pass --price"
+    if total.cost.known and total.cost.unknown:
+        cost += f", without {total.cost.unknown:,} of unknown price"
     tokens = (
         f"about {total.prompt_tokens.known:,.0f} tokens of prompts and {total.completion_tokens.known:,.0f} of answers"
     )

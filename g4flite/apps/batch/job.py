@@ -96,6 +96,7 @@ class Job:
         max_tokens_total: float | None = None,
         deadline: float | None = None,
         max_tokens: int | None = None,
+        system: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -111,7 +112,7 @@ class Job:
         self._retry, self._chance = retry, chance
         self._max_cost, self._max_tokens_total = max_cost, max_tokens_total
         self._deadline = math.inf if deadline is None else clock() + deadline
-        self._max_tokens = max_tokens
+        self._max_tokens, self._system = max_tokens, system
         # The tokens of the answers that were counted, and how many these were; the tokens of the calls under way.
         self._counted, self._of = 0, 0
         self._under_way = 0
@@ -157,7 +158,7 @@ class Job:
         """Return the attempts of a row, none yet."""
         most = row.options.get("max_tokens", self._max_tokens)
         answer = self._counted // self._of if self._of else most if isinstance(most, int) else ANSWER
-        return Trial(row, tokens_of(row) + answer, self.clock())
+        return Trial(row, tokens_of(row, self._system) + answer, self.clock())
 
     def begin(self, trial: Trial) -> float:
         """Let the next attempt of a row begin and return 0.0, or return how long to wait before asking again."""

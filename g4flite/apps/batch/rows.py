@@ -196,11 +196,16 @@ def is_id(given: object) -> bool:
     return isinstance(given, str | int) and not isinstance(given, bool) and given != ""
 
 
-def tokens_of(row: Row) -> int:
-    """Return about how many tokens the row's messages have; images, files and audio count as nothing."""
+def tokens_of(row: Row, system: object = None) -> int:
+    """Return about how many tokens the row's messages have; images, files and audio count as nothing.
+
+    `system` is the system message of the job, before those of each row that has none of its own.
+    """
+    before = row.options.get("system", system)
     messages = [{"content": row.messages}] if isinstance(row.messages, str) else row.messages
     try:
-        return sum(estimated(text_of(message) or "") for message in messages)
+        own = sum(estimated(text_of(message) or "") for message in messages)
     # The messages are checked when the row is asked.
     except (AttributeError, KeyError, TypeError):
         return 0
+    return own + (estimated(before) if isinstance(before, str) else 0)
