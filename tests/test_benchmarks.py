@@ -2,15 +2,13 @@
 
 import asyncio
 import re
-from contextlib import ExitStack
-from importlib import import_module
 from typing import Any
 
 import pytest
 
 from g4flite import ToolCallDelta, providers
 from g4flite._core.events import Reasoning
-from tests.benchmarks import check, contenders, decode, gateway, guide, inside, run, server, table
+from tests.benchmarks import check, contenders, decode, gateway, guide, run, server, table
 from tests.benchmarks.rows import ROWS
 from tests.real_streams import DISTINCT, PIECES, STREAMS, WORDS
 from tests.rows import rows
@@ -101,17 +99,6 @@ def test_the_server_serialises_as_many_events_as_are_asked_for(kind: str, group:
     sent = b"".join(server.reply(kind, group, 131))
     assert sent.count(b"hello word") + sent.count(b"other text") == 131
     assert sent.endswith(b"0\r\n\r\n")
-
-
-def test_the_functions_that_the_benchmark_switches_off_exist_and_come_back() -> None:
-    def switches() -> list[Any]:
-        return [getattr(import_module(f"g4flite.{module}"), name) for module, name, _ in inside.SWITCHES]
-
-    before = switches()
-    with ExitStack() as stack:
-        inside.switch_off(stack)
-        assert not {*before} & {*switches()}
-    assert switches() == before
 
 
 @rows("read", decode.READS)

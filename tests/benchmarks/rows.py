@@ -129,10 +129,6 @@ def other_rows() -> Iterator[Row]:
         figure = Figure("times", "Inside", "", "value", {OURS: 2})
         name = f"{WIRES[kind]}, 1 MiB line in pieces of 100 bytes, to whole"
         yield Row(name, "inside.linear", (OURS,), {"kind": kind}, (figure,))
-    for driver in "sync", "async":
-        figure = Figure("times", "Inside", "", "value", {OURS: 1.03})
-        name = f"with .partial and timers, to without, {driver}"
-        yield Row(name, "inside.bookkeeping", (OURS,), {"driver": driver, "count": 1600}, (figure,))
     figure = Figure("late", "A timer of 100 ms, late by at most", "ms", "value", {OURS: 250})
     for timer, over in ("idle", "a reply that falls silent"), ("connect", "a TLS handshake that is never answered"):
         for driver in "sync", "async":
