@@ -437,13 +437,13 @@ def test_a_burst_ends_at_an_event_of_another_name_and_begins_again_behind_it(mon
 def test_the_expression_of_a_burst_is_compiled_at_the_first_burst(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[bytes] = []
     monkeypatch.setattr(repeats, "skipping", lambda constant: (made.append(constant), skipping(constant))[1])
-    parser = providers.find("ollama").parser(10_000)
+    parser = providers.find("openai").parser(10_000)
     for text in "one", "two", "three":
-        assert [*parser.feed(frame_of("ollama", text))][-1] == text
+        assert [*parser.feed(frame_of("openai", text))][-1] == text
     assert not made
     for _ in range(3):
-        assert [*parser.feed(frame_of("ollama", "more") * 9)] == ["more"] * 9
-    assert made == frame_of("ollama", "?").split(b"?")
+        assert [*parser.feed(frame_of("openai", "more") * 9)] == ["more"] * 9
+    assert made == frame_of("openai", "?").split(b"?")
     # That of the first event, whose padding is taken for a constant, is not compiled at all.
     made.clear()
     reply = STREAMS["obfuscated"]
@@ -498,6 +498,30 @@ def test_a_burst_holds_what_its_events_hold_one_by_one(
     # None if an event has another byte between its slots, if a surrogate is lone, or if nothing is there.
     else:
         assert changes or not whole or any("\ud800" <= char <= "\udfff" for char in "".join(expected))
+
+
+# A short event whose text alone differs, and other events.
+SHORT = b'{"a": "%b"}\n'
+SHORTS = [SHORT % text for text in INSIDES + BROKEN] + [b'{"b": 1}\n', b"\n", b'{"a": 1}\n', b'{"a": "x"} \n']
+
+
+@given(st.lists(st.sampled_from(SHORTS), max_size=8), st.integers(0, 12))
+@settings(max_examples=300)
+def test_a_burst_of_short_events_holds_what_they_hold_one_by_one(events: list[bytes], missing: int) -> None:
+    known = learnt(b'{"a": "x"}')
+    assert known is not None
+    whole = b"".join(events)
+    whole = whole[: len(whole) - missing]
+    expected, place = list[str](), 0
+    while (found := known.found(whole, place, stop := whole.find(b"\n", place) + 1)) is not None:
+        expected.append(parsers.unescaped(found[known.text]))
+        place = stop
+    burst = known.texts_of(whole, 0, len(whole))
+    if burst is not None:
+        assert burst == (expected, place, b"")
+    # None only if the strings cannot be scanned at once, or if an event has another byte between its slots.
+    else:
+        assert any("\ud800" <= char <= "\udfff" for char in "".join(expected)) or place < len(whole)
 
 
 ODD_EVENTS = [
