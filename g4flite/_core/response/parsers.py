@@ -69,7 +69,7 @@ TAIL: Final = 4096
 CHECK = "check {base_url} and the provider"
 # The same for the line of a `JsonLinesParser`: the service has sent another form, or the caller's function is wrong.
 TEXT_FUNCTION = 'return "" for a line without text, and check that the service sends this form'
-BACKSLASH: Final = ord("\\")
+QUOTE, BACKSLASH = b'"\\'
 # The numbers of two bytes, for which Python searches in the least time.
 _LF, _CR = b"\n\r"
 # Reads the event between two places of a read: returns its items, or None if it has to be parsed.
@@ -598,7 +598,8 @@ def calls(known: Pattern, tell: Any) -> Again:
     start, size = len(before), len(after)
 
     def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
-        if not data.startswith(before, begin) or not data.endswith(after, begin, stop):
+        # Slices take half as long as `startswith` and `endswith`.
+        if data[begin : begin + start] != before or data[stop - size : stop] != after:
             return None
         found = match(data, begin + start, stop - size)
         items = tell(unescaped(found[group])) if found is not None else None
@@ -613,11 +614,18 @@ def calls(known: Pattern, tell: Any) -> Again:
 def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs) -> Again:
     """Return what does the same as that of `events` for texts or reasoning with nothing beside, in half the time."""
     before, after, _, match, group, kept, *_ = known
-    start, size, is_text = len(before), len(after), kind is str
+    start, size, is_text, is_alone = len(before), len(after), kind is str, known.is_alone
 
     def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
-        if not data.startswith(before, begin) or not data.endswith(after, begin, stop):
+        if data[begin : begin + start] != before or data[stop - size : stop] != after:
             return None
+        # Most texts need no regular expression.
+        if is_alone and QUOTE not in (raw := data[begin + start : stop - size]) and BACKSLASH not in raw:
+            text = raw.decode("utf-8", "replace")
+            if text and text.isprintable() and not pairs.high:
+                if tell is not None:
+                    tell(text)
+                return (text,) if is_text else (new(Reasoning, (text,)),)
         found = match(data, begin + start, stop - size)
         if found is None:
             return None

@@ -129,6 +129,8 @@ class Pattern(NamedTuple):
     kept: int
     beside: int
     name: str
+    # Whether the text is the only slot.
+    is_alone: bool
     burst: "Burst"
 
     def found(self, data: bytes, start: int, stop: int) -> re.Match[bytes] | None:
@@ -503,4 +505,4 @@ def finished(pieces: list[tuple[bool, bytes]], end: bytes, groups: list[str], na
     burst = Burst(constants, slots, slots.index(TEXT))
     # `re` keeps what it has compiled, which takes 100 microseconds and more.
     match = re.compile(source).fullmatch
-    return Pattern(b"".join(before), b"".join(after), end, match, text, kept, beside, name, burst)
+    return Pattern(b"".join(before), b"".join(after), end, match, text, kept, beside, name, len(slots) == 1, burst)
