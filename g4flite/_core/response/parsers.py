@@ -150,16 +150,15 @@ class FrameParser:
         self._framing, self._reader, self._unit = framing, reader, unit
         # Join surrogate pairs that are split between two texts, or between two pieces of reasoning.
         self._text_pairs, self._reasoning_pairs = SurrogatePairs(), SurrogatePairs()
-        # The pattern that the next event may match, None if there is none; what reads such an event; and the type of
-        # its item.
+        # The pattern that the next event may match, None if there is none, or if the framing holds the beginning of an
+        # event back; what reads such an event; and the type of its item.
         self._repeats = Repeats(framing.forms, reader.roles)
         self._known: Pattern | None = None
         self._again: Again = never
         self._tell: Tell = None
         self._type: type = str
-        # Whether the framing holds nothing back, so that the next byte begins an event; and such bytes that it has not
-        # seen, the beginning of an event that may match.
-        self._idle, self._held = framing.idle, b""
+        # Bytes that the framing has not seen, the beginning of an event that may match.
+        self._held = b""
         # What ends an event, b"" if that is not known.
         self._end = next((end for _, end in framing.forms("")), b"")
         # The last `kept` value that the reader was not given yet, as JSON.
@@ -174,31 +173,18 @@ class FrameParser:
         return self._reader.done
 
     def feed(self, data: bytes) -> Iterable[str | Event]:
-        known, room = self._known, BURST
-        # Most reads are one event that matches.  (The framing, which would have refused an event beyond its limit, does
-        # not see it.)
-        if known is not None and self._idle and len(data) <= self._limit:
-            if held := self._held:
-                # The middle of an event.
-                if _LF not in data and _CR not in data and len(held) + len(data) <= self._most_held:
-                    self._held += data
-                    return ()
-                data, self._held = held + data, b""
-                if len(data) > self._limit:
-                    return self._feed(data)
-                # Its end, and most often the beginning of the next.
-                stop = data.find(known.end[:1], len(known.before)) + len(known.end)
-                if stop < len(data) and (items := self._again(self, data, 0, stop)) is not None:
-                    self._matches = True
-                    rest = data[stop:]
-                    if not self._may_match(rest):
-                        return chain(items, self._feed(rest))
-                    self._held = rest
-                    return items
-            items = self._again(self, data, 0, len(data))
-            if items is not None:
-                self._matches = True
-                return items
+        if self._held:
+            return self._with_held(data)
+        # The framing, which refuses an event beyond its limit, does not see those that match.
+        if (size := len(data)) > self._limit:
+            return self._feed(data)
+        # Most reads are one event that matches.
+        items = self._again(self, data, 0, size)
+        if items is not None:
+            self._matches = True
+            return items
+        known = self._known
+        if known is not None:
             # The beginning of an event.
             if self._may_match(data):
                 self._held = data
@@ -206,12 +192,31 @@ class FrameParser:
             # Not in `_feed`, because a list costs less than a generator.
             if (burst := self._burst(known, data, 0, BURST)) is not None:
                 items, stop = burst
-                return items if stop == len(data) else chain(items, self._feed(data[stop:], BURST, -stop))
-            room = 0
+                return items if stop == size else chain(items, self._feed(data[stop:], BURST, -stop))
         # Nothing is learnt any more.
         if self._repeats.off and not self.done:
             return self._parsed(data)
-        return self._feed(data, room)
+        return self._feed(data, BURST if known is None else 0)
+
+    def _with_held(self, data: bytes) -> Iterable[str | Event]:
+        """Do the same as `feed` behind the beginning of an event that may match."""
+        held, known = self._held, self._known
+        # The middle of an event.
+        if _LF not in data and _CR not in data and len(held) + len(data) <= self._most_held:
+            self._held += data
+            return ()
+        data, self._held = held + data, b""
+        # Its end, and most often the beginning of the next.
+        if known is not None and len(data) <= self._limit:
+            stop = data.find(known.end[:1], len(known.before)) + len(known.end)
+            if stop < len(data) and (items := self._again(self, data, 0, stop)) is not None:
+                self._matches = True
+                rest = data[stop:]
+                if not self._may_match(rest):
+                    return chain(items, self._feed(rest))
+                self._held = rest
+                return items
+        return self.feed(data)
 
     def _feed(self, data: bytes, room: int = BURST, began: int = 0) -> Iterator[str | Event]:
         """Yield what the events hold that `data` completes; at first, match bursts of at most `room` bytes.
@@ -221,15 +226,13 @@ class FrameParser:
         """
         if self.done:
             return
-        if self._held:
-            data, self._held = self._held + data, b""
         end, fits = self._end, len(data) <= self._limit
         if not end:
             yield from self._parsed(data)
             return
         place, more, first = 0, len(end), end[:1]
         while place < len(data):
-            known = self._known if fits and self._idle else None
+            known = self._known if fits else None
             if known is not None:
                 again, start = self._again, len(known.before)
                 while (burst := self._burst(known, data, place, room)) is not None:
@@ -290,7 +293,7 @@ class FrameParser:
     def _may_match(self, rest: bytes) -> bool:
         """Return whether the end of a read is the beginning of an event that may match."""
         known = self._known
-        if known is None or not self._idle or len(rest) > self._most_held:
+        if known is None or len(rest) > self._most_held:
             return False
         before, size = known.before, len(known.before)
         if len(rest) <= size:
@@ -316,16 +319,15 @@ class FrameParser:
             if self._reader.done:
                 yield from self._lone_surrogates()
                 return
-        self._idle = self._framing.idle
         if last is not None:
             self._learn(data, *last)
         # A frame that holds nothing, like a ping, changes nothing, unless the reader says otherwise.
-        elif self._known is not None and self._type not in self._reader.told:
-            self._known = None
+        if not self._framing.idle or (last is None and self._type not in self._reader.told):
+            self._known, self._again = None, never
 
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
         """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
-        self._known = None
+        self._known, self._again = None, never
         if self._repeats.off:
             return
         if self._matches:
