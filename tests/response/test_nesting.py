@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from g4flite._core.response import nesting
 from g4flite._core.response.nesting import Nesting
@@ -37,6 +39,20 @@ def test_the_object_ends_at_one_place_at_every_split(text: str, end: int | None)
     for place in range(1, len(text)):
         assert ends_at([text[:place], text[place:]]) == end
     assert ends_at(list(text)) == end
+
+
+@given(st.lists(st.tuples(st.text('{}[]"\\a ,:', min_size=1, max_size=4), st.booleans())))
+def test_pieces_that_are_read_later_say_the_same(pieces: list[tuple[str, bool]]) -> None:
+    at_once, later = Nesting(), Nesting()
+    for piece, is_asked in [('{"a":', False), *pieces]:
+        if at_once.whole:
+            break
+        at_once.read(piece)
+        if not later.skip(piece):
+            later.read(piece)
+        assert later.whole == at_once.whole
+        assert not is_asked or later.takes_brace == at_once.takes_brace
+    assert later.takes_brace == at_once.takes_brace
 
 
 def test_arguments_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial, wraps
 from itertools import repeat
 from os import urandom
-from typing import Concatenate, Final, ParamSpec, TypeAlias
+from typing import Any, Concatenate, Final, ParamSpec, TypeAlias
 
 from ..errors import G4fliteError, LimitError
 from ..events import FinishReason, ToolCall, ToolCallDelta
@@ -131,6 +131,8 @@ Pieces: TypeAlias = Iterator[ToolCallDelta | ToolCall | G4fliteError]
 AGAIN: Final = "a part of its arguments came again, and may be another call's"
 MORE: Final = "more came behind its arguments, and may be another call's"
 P = ParamSpec("P")
+# Makes a named tuple of the tuple of its values, in half the time.
+new: Final[Any] = tuple.__new__
 
 
 def _with_errors(
@@ -254,6 +256,7 @@ class ToolCalls:
     def _grown(self, keys: Slots, text: str, *more: str) -> Sequence[ToolCallDelta | G4fliteError] | None:
         """Return the items of further fragments in these slots, None if the rules have to decide.
 
+        They are a tuple of one piece, or a list that may hold an error.
         Nothing that the rules look at has changed but the call itself, while `_growing` are the same slots.
         """
         call = self._slots[None]
@@ -264,18 +267,17 @@ class ToolCalls:
             if call.given and call.name and len(whole) <= self._left and call.skim(whole, 1 + len(more)):
                 self._left -= len(whole)
                 self._seen.frames += 1 + len(more)
-                # In less time than by the class.
                 if not more:
-                    return (tuple.__new__(ToolCallDelta, (call.index, call.given, call.name, text)),)
+                    return (new(ToolCallDelta, (call.index, call.given, call.name, text)),)
                 values = zip(repeat(call.index), repeat(call.given), repeat(call.name), (text, *more), strict=False)
-                return [*map(tuple.__new__, repeat(ToolCallDelta), values)]
+                return [*map(new, repeat(ToolCallDelta), values)]
             # The rules look at one fragment after the other.
             if more:
                 return None
             self._seen.frames += 1
-            return tuple(self._put(call, text))
+            return [*self._put(call, text)]
         except G4fliteError as error:
-            return (error,)
+            return [error]
 
     @_with_errors
     def settle(

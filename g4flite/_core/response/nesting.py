@@ -48,7 +48,12 @@ class Nesting:
     def _catch_up(self) -> None:
         if self._unread:
             pieces, self._unread = "".join(self._unread), []
-            self.read(pieces)
+            # Nothing but backslashes and quotes counts in them.
+            if self._escaped or "\\" in pieces:
+                self.read(pieces)
+            else:
+                self._quoted ^= pieces.count('"') % 2 == 1
+                self._tail = pieces.rstrip()[-1:] or self._tail
 
     def read(self, piece: str) -> int:
         """Return how many characters of the next piece belong to the object; all, if the text is no object.

@@ -604,11 +604,12 @@ def calls(known: Pattern, tell: Any) -> Again:
         if data[begin : begin + start] != before or data[stop - size : stop] != after:
             return None
         found = match(data, begin + start, stop - size)
-        items = tell(unescaped(found[group])) if found is not None else None
-        # One piece is most often all, and is given out as it is.
-        if items is None or (len(items) == 1 and type(items[0]) is ToolCallDelta):
-            return items
-        return parser.joined(items)
+        if found is None:
+            return None
+        raw = found[group]
+        items = tell(raw.decode("utf-8", "replace") if BACKSLASH not in raw else unescaped(raw))
+        # A piece that is given out as it is comes as a tuple.
+        return parser.joined(items) if type(items) is list else items
 
     return again
 
