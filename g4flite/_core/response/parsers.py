@@ -597,14 +597,14 @@ def with_beside(known: Pattern, tell: Tell) -> Again:
 def calls(known: Pattern, tell: Any) -> Again:
     """Return what reads the events that match a pattern and hold a piece of a tool call."""
     before, after, _, match, group, *_ = known
-    start, size = len(before), len(after)
+    start, size, long, equal = len(before), len(after), known.long, known.equal
 
     def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
         # Slices take half as long as `startswith` and `endswith`.
         if data[begin : begin + start] != before or data[stop - size : stop] != after:
             return None
         found = match(data, begin + start, stop - size)
-        if found is None:
+        if found is None or (long and found[long] != equal):
             return None
         raw = found[group]
         items = tell(raw.decode("utf-8", "replace") if BACKSLASH not in raw else unescaped(raw))
@@ -618,6 +618,7 @@ def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs) -> Agai
     """Return what does the same as that of `events` for texts or reasoning with nothing beside, in half the time."""
     before, after, _, match, group, kept, *_ = known
     start, size, is_text, is_alone = len(before), len(after), kind is str, known.is_alone
+    long, equal = known.long, known.equal
 
     def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
         if data[begin : begin + start] != before or data[stop - size : stop] != after:
@@ -630,7 +631,7 @@ def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs) -> Agai
                     tell(text)
                 return (text,) if is_text else (new(Reasoning, (text,)),)
         found = match(data, begin + start, stop - size)
-        if found is None:
+        if found is None or (long and found[long] != equal):
             return None
         raw = found[group]
         if BACKSLASH not in raw:

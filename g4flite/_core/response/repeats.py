@@ -14,8 +14,9 @@ parses a frame, asks its reader what the frame holds, and lets `Repeats` learn a
     found = pattern.found(data, start, stop)                # the match of the next event, with the text as a group
 
 A pattern is bytes that must be equal, `before` and `after`, and between them a regular expression with a slot for each
-value that may differ.  At first the only slot is the text.  If a frame does not match, it is compared with the frame
-that the pattern was learnt from, token by token, and what differs becomes a slot, too, if it is
+value that may differ.  Many bytes between two slots that must be equal are skipped there and compared afterwards.  At
+first the only slot is the text.  If a frame does not match, it is compared with the frame that the pattern was learnt
+from, token by token, and what differs becomes a slot, too, if it is
 
 - a string, a number or a list of whole numbers in a field that the reader calls *unread* (`roles`);
 - a positive whole number in the field of which the reader wants the *kept* value, that of the last frame;
@@ -46,7 +47,8 @@ All else is parsed: a frame with another field, a finish reason, counts that are
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from itertools import takewhile
+from itertools import groupby, takewhile
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..numbers import scan
@@ -86,7 +88,9 @@ SLOTS: Final = {
 }
 POSITIVE: Final = rb"[1-9][0-9]{0,14}"
 # The slot of the text, as pieces of a pattern: not equal in each event.
-TEXT_GROUP: Final = ((False, b"("), (False, TEXT), (False, b")"))
+TEXT_GROUP: Final = ((False, b"(?P<text>"), (False, TEXT), (False, b")"))
+# How many bytes between two slots are compared by `re`.
+MOST_COMPARED: Final = 64
 # A token of valid JSON, with the blanks before it.
 TOKEN: Final = (
     rb'(?s)([ \t]*)("[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|true|false|null|[]{}:,[])'
@@ -131,6 +135,10 @@ class Pattern(NamedTuple):
     name: str
     # Whether the text is the only slot.
     is_alone: bool
+    # The number of the group of the most equal bytes between two slots, if they are many, and these bytes, which are
+    # compared behind the match.
+    long: int
+    equal: bytes
     burst: "Burst"
 
     def found(self, data: bytes, start: int, stop: int) -> re.Match[bytes] | None:
@@ -139,7 +147,8 @@ class Pattern(NamedTuple):
         if not data.startswith(before, start) or not data.endswith(after, start, stop):
             return None
         # Without a match if the two overlap.
-        return self.match(data, start + len(before), stop - len(after))
+        found = self.match(data, start + len(before), stop - len(after))
+        return found if found is None or not self.long or found[self.long] == self.equal else None
 
     def texts_of(self, data: bytes, start: int, stop: int) -> tuple[list[str], int, bytes] | None:
         """Return the texts of the events from `start` on, up to the first that does not match or is not complete.
@@ -334,7 +343,7 @@ def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
     if at < 0 or frame.find(quoted, at + 1) >= 0:
         return None
     before, after = head + frame[: at + 1], frame[at + len(quoted) - 1 :]
-    return finished([(True, before), *TEXT_GROUP, (True, after + end)], end, ["text"])
+    return finished([(True, before), *TEXT_GROUP, (True, after + end)], end)
 
 
 def tokens(frame: bytes, known: Roles) -> list[Token]:
@@ -462,15 +471,15 @@ def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None) -> Pat
     pieces: list[tuple[bool, bytes]] = [(True, head)]
     for at, token in enumerate(made):
         pieces.append((False, b" *") if at in sample.blanks else (True, token.blanks))
-        pieces += [(False, b"(") for first, _ in groups.values() if first == at != sample.text]
+        begins = [role for role, (first, _) in groups.items() if first == at != sample.text]
+        pieces += [(False, b"(?P<%b>" % role.encode()) for role in begins]
         if at == sample.text:
             pieces += [(True, b'"'), *TEXT_GROUP, (True, b'"')]
         else:
             pieces.append((False, slot(token)) if at in sample.values else (True, token.body))
         pieces += [(False, b")") for _, last in groups.values() if last == at != sample.text]
     pieces.append((True, end))
-    order = sorted(groups, key=lambda name: groups[name])
-    return finished(pieces, end, order, beside[0] if beside is not None else "")
+    return finished(pieces, end, beside[0] if beside is not None else "")
 
 
 def value_of(made: list[Token], first: int, last: int) -> str:
@@ -478,31 +487,42 @@ def value_of(made: list[Token], first: int, last: int) -> str:
     return b"".join(token.blanks + token.body for token in made[first : last + 1]).decode("utf-8", "replace").lstrip()
 
 
-def skipping(constant: bytes) -> bytes:
-    """Return the regular expression of as many bytes as a constant has, of which only the first and the last count."""
+def skipping(constant: bytes, group: bytes = b"(?:") -> bytes:
+    """Return the regular expression of as many bytes as a constant has, of which only the first and the last count.
+
+    The others stand in a group, whose beginning is given.
+    """
     if len(constant) <= 2:
         return re.escape(constant)
-    return b"%b.{%d}%b" % (re.escape(constant[:1]), len(constant) - 2, re.escape(constant[-1:]))
+    return b"%b%b(?s:.{%d}))%b" % (re.escape(constant[:1]), group, len(constant) - 2, re.escape(constant[-1:]))
 
 
-def finished(pieces: list[tuple[bool, bytes]], end: bytes, groups: list[str], name: str = "") -> Pattern:
-    """Return the pattern of an event; `groups` are the names of the groups in the expression, in order.
+def finished(pieces: list[tuple[bool, bytes]], end: bytes, name: str = "") -> Pattern:
+    """Return the pattern of an event.
 
-    The pieces are equal in each event, or are pieces of the regular expression.
+    The pieces are equal in each event, or are pieces of the regular expression, in which the groups have names.
     """
     before = [piece for _, piece in takewhile(lambda piece: piece[0], pieces)]
     after = [piece for _, piece in takewhile(lambda piece: piece[0], reversed(pieces))][::-1]
     middle = pieces[len(before) : len(pieces) - len(after)]
-    source = b"".join(re.escape(piece) if equal else piece for equal, piece in middle)
-    text, kept, beside = (groups.index(role) + 1 if role in groups else 0 for role in ("text", "kept", "beside"))
+    sources, longest, place = list[bytes](), b"", 0
+    for equal, run in groupby(middle, key=itemgetter(0)):
+        source = b"".join(piece for _, piece in run)
+        if equal and len(source) > max(len(longest), MOST_COMPARED):
+            longest, place = source, len(sources)
+        sources.append(re.escape(source) if equal else source)
+    if longest:
+        sources[place] = skipping(longest, b"(?P<long>")
     constants, slots = [b""], list[bytes]()
     for equal, piece in pieces:
         if equal:
             constants[-1] += piece
-        elif piece not in (b"(", b")"):
+        elif piece != b")" and not piece.startswith(b"(?P<"):
             slots.append(piece)
             constants.append(b"")
     burst = Burst(constants, slots, slots.index(TEXT))
     # `re` keeps what it has compiled, which takes 100 microseconds and more.
-    match = re.compile(source).fullmatch
-    return Pattern(b"".join(before), b"".join(after), end, match, text, kept, beside, name, len(slots) == 1, burst)
+    known = re.compile(b"".join(sources))
+    text, kept, beside, long = (known.groupindex.get(role, 0) for role in ("text", "kept", "beside", "long"))
+    own = known.fullmatch, text, kept, beside, name, len(slots) == 1, long, longest[1:-1], burst
+    return Pattern(b"".join(before), b"".join(after), end, *own)
