@@ -291,7 +291,8 @@ class Repeats:
         """Return what stands before the frame and behind it in an event of its own, None if it came in another form."""
         forms = list(self._forms(name))
         for head, end in forms:
-            if head + frame + end in data:
+            # Most often it is all of the read, which is told in less time than by a search.
+            if (event := head + frame + end) == data or event in data:
                 return head, end
         # Its beginning came in earlier reads.
         for head, end in forms:
@@ -343,7 +344,9 @@ def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
     if at < 0 or frame.find(quoted, at + 1) >= 0:
         return None
     before, after = head + frame[: at + 1], frame[at + len(quoted) - 1 :]
-    return finished([(True, before), *TEXT_GROUP, (True, after + end)], end)
+    # What `finished` returns, in a fifth of the time: frames that take turns are learnt again each time.
+    match, burst = re.compile(b"(%b)" % TEXT).fullmatch, Burst([before, after + end], [TEXT], 0)
+    return Pattern(before, after + end, end, match, 1, 0, 0, "", True, 0, b"", burst)
 
 
 def tokens(frame: bytes, known: Roles) -> list[Token]:
