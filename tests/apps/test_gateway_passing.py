@@ -14,7 +14,16 @@ import pytest
 from g4flite import Client, LimitError, TruncatedStreamError, providers
 from g4flite._core.events import Finish
 from g4flite.apps.gateway.asgi import Gateway
-from g4flite.apps.gateway.passing import Parser, Raw, WholeParser, is_count, is_whole, takes_usage_option, wire_of
+from g4flite.apps.gateway.passing import (
+    Parser,
+    Raw,
+    WholeParser,
+    finished,
+    is_count,
+    is_whole,
+    takes_usage_option,
+    wire_of,
+)
 from g4flite.apps.gateway.upstream import Upstream
 from g4flite.apps.gateway.wires import ANTHROPIC, CHAT
 from g4flite.testing import Emulator, Problem, Reasoning, Script, ToolCall
@@ -22,6 +31,7 @@ from tests.rows import rows
 
 from .gateways import WIRES, client, events, routes, served
 
+JSON = dict[str, Any]
 SAME = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthropic", "gemini": "gemini",
         "ollama": "ollama"}  # fmt: skip
 
@@ -241,6 +251,56 @@ def test_an_answer_that_is_cut_behind_its_finish_reason_is_whole_and_says_so(
     response = place.ask(wire, **({"stream_options": {"include_usage": True}} if wire == "chat" else {}))
     assert WIRES[wire].said(response.text) == "You said: Hello"
     assert WIRES[wire].ended(response.text)
+
+
+def several(wire: str) -> list[bytes]:
+    """Return the events of two answers to one question, of which the second ends behind the first."""
+    said: list[tuple[int, str | None, str | None]] = [
+        (0, "One", None), (1, "Uno", None), (0, None, "stop"), (1, " dos", None), (1, None, "stop"),
+    ]  # fmt: skip
+    found = list[JSON]()
+    for index, text, reason in said:
+        if wire == "chat":
+            delta = {"content": text} if text else {}
+            found.append({"choices": [{"index": index, "delta": delta, "finish_reason": reason}]})
+        else:
+            ended = {"finishReason": reason.upper()} if reason else {}
+            # Protobuf's JSON leaves a 0 out.
+            number = {"index": index} if index else {}
+            found.append({"candidates": [{**number, "content": {"parts": [{"text": text or ""}]}, **ended}]})
+    return [f"data: {json.dumps(event)}\n\n".encode() for event in found]
+
+
+@rows(("wire", "more", "end"), [
+    ("chat", {"n": 2}, b"data: [DONE]\n\n"), ("chat", {"n": 2}, b""),
+    ("gemini", {"generationConfig": {"candidateCount": 2}}, b""),
+    ("gemini", {"generation_config": {"candidate_count": 2}}, b""),
+])  # fmt: skip
+def test_several_answers_are_whole_once_each_has_ended(wire: str, more: JSON, end: bytes, place: Place) -> None:
+    frames = several(wire)
+    body = b"".join(frames)
+    for cut in (*range(0, len(body), 40), len(body) - len(frames[-1]), len(body) - 9):
+        place.service.script = Script(body=body + end, cut=cut)
+        response = place.ask(wire, **more)
+        assert response.status_code >= 500 or WIRES[wire].error(response.text), cut
+        assert response.status_code >= 500 or not WIRES[wire].ended(response.text), cut
+    place.service.script = Script(body=body + end)
+    response = place.ask(wire, **more)
+    assert WIRES[wire].error(response.text) is None
+    assert WIRES[wire].ended(response.text)
+    # A service that answers once all the same says by its end marker that this is all.
+    if end:
+        place.service.script = Script(body=frames[0] + frames[2] + end)
+        assert WIRES[wire].ended(place.ask(wire, **more).text)
+
+
+@rows(("frame", "wanted"), [
+    (b'data: {"choices": [{"index": 1, "finish_reason": "stop"}, {"finish_reason": null}]}\n\n', {1}),
+    (b'data: {"candidates": [{"finishReason": "STOP"}]}\r\n\r\n', {0}), (b"data: [DONE]\n\n", set()),
+    (b'data: {"choices": 1}\n\n', set()), (b'data: {"choices": [1]}\n\n', set()), (b"data: [1]\n\n", set()),
+])  # fmt: skip
+def test_the_answers_that_have_ended_are_known(frame: bytes, wanted: set[int]) -> None:
+    assert finished(frame) == wanted
 
 
 def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:

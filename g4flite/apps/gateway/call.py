@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from anyio import CancelScope, Event, create_task_group, sleep, to_thread
 
-from ... import Stream, UsageError
+from ... import Stream, TruncatedStreamError, UsageError
 from ..._core.events import CONTENT, Start
 from ..._core.exchange import Run
 from ..._core.ledger import BYTES, Entry, Ledger, listed_cost
@@ -36,7 +36,7 @@ from .http import Receive, Send
 from .lists import prompt_tokens
 from .memory import Memory
 from .naming import Naming
-from .passing import Raw, is_count
+from .passing import Raw, finished, is_count
 from .upstream import Upstream
 from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
@@ -47,9 +47,9 @@ ANSWER_TOKENS, MOST_TOKENS = 4096, 10**7
 # The fields of all wires that limit an answer, and those that say how many answers are wanted.
 LIMITS = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens",
-    "options.num_predict",
+    "generation_config.max_output_tokens", "options.num_predict",
 )  # fmt: skip
-COUNTS = ("n", "generationConfig.candidateCount")
+COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
 # How many fields that were left out are named.
 MOST_NAMES = 30
 Options = dict[str, Any]
@@ -111,11 +111,15 @@ def is_streamed(wire: Wire, post: Post, data: dict[str, Any]) -> bool:
     return data.get("stream") is True or (wire is OLLAMA and data.get("stream") is None)
 
 
+def largest(data: dict[str, Any], names: tuple[str, ...], default: int) -> int:
+    """Return the largest of these numbers in a request, whatever its wire; the reader may have refused it."""
+    found = [one for one in (value_at(data, name) for name in names) if type(one) is int and one > 0]
+    return max(found, default=default)
+
+
 def answer_tokens(data: dict[str, Any]) -> int:
-    """Return how many tokens may be written for a request, whatever its wire; the reader may have refused it."""
-    limits, counts = ([one for one in (value_at(data, name) for name in names) if type(one) is int and one > 0]
-                      for names in (LIMITS, COUNTS))  # fmt: skip
-    return min(max(limits, default=ANSWER_TOKENS) * max(counts, default=1), MOST_TOKENS)
+    """Return how many tokens may be written for a request."""
+    return min(largest(data, LIMITS, ANSWER_TOKENS) * largest(data, COUNTS, 1), MOST_TOKENS)
 
 
 def listed(names: list[str]) -> str:
@@ -145,8 +149,8 @@ class Call:
         # What has failed: until the client is told, and until it is known what the call has cost.
         self._failure: Exception | None = None
         self._failed: Exception | None = None
-        # Whether the answer is passed on as it came.
-        self._passed = False
+        # Whether the answer is passed on as it came, and how many answers were asked for at once.
+        self._passed, self._answers = False, 1
         # What was set aside for it, and how many dollars its key is charged: what was set aside, until it is settled.
         self._reserved: Any = None
         self._charged: float | None = None
@@ -236,7 +240,7 @@ class Call:
         for upstream in upstreams:
             upstream.calls += 1
             self._upstreams.append(upstream)
-        streamed = is_streamed(wire, self._post, data)
+        streamed, self._answers = is_streamed(wire, self._post, data), largest(data, COUNTS, 1)
         # No service is asked for Gemini's array, which says no more than its events.
         is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
         as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
@@ -342,6 +346,7 @@ class Call:
         """Read the answer, and write the reply."""
         held, last, hides_counts = b"", b"", self._wire is CHAT and "usage" not in writer.turn.form
         named: Naming | None = None
+        ended = set[int]()
         async with stream:
             async for event in stream.events():
                 if self._outcome == "left":
@@ -356,6 +361,8 @@ class Call:
                         # A name of the gateway's own is the client's name for the model, in the answer as well.
                         named = Naming(self._wire, self._model) if stream.model != self._model else None
                     writer.events += len(frames)
+                    if self._answers > 1:
+                        ended = ended.union(*map(finished, frames))
                     if hides_counts:
                         frames = [frame for frame in frames if not is_count(frame)]
                     if named is not None:
@@ -380,9 +387,13 @@ class Call:
             self._status, self._whole = status, True
             await http.send_json(send, status, body, {"content-type": "application/json", **self._told})
         elif self._passed:
-            # The core takes an answer for whole that was cut behind its finish reason.
+            # The core takes an answer for whole that was cut behind its finish reason, and reads the first one alone.
             word, end = self._wire.end
-            await self._send(send, b"" if word in last else end, last=True)
+            told = bool(word) and word in last
+            if not told and self._answers > max(len(ended), 1):
+                said = f"{stream.provider}: the reply ends before each of its {self._answers} answers has ended"
+                raise TruncatedStreamError(said)
+            await self._send(send, b"" if told else end, last=True)
         else:
             await self._send(send, held + writer.end(), last=True)
 

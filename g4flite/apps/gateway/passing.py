@@ -125,6 +125,16 @@ def is_count(frame: bytes) -> bool:
         return False
 
 
+def finished(frame: bytes) -> set[int]:
+    """Return which of several answers to one question (`n`, `candidateCount`) have their finish reason in an event."""
+    try:
+        value = json.loads(b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:")))
+        answers = value.get("choices") or value.get("candidates") or ()
+        return {one.get("index", 0) for one in answers if one.get("finish_reason") or one.get("finishReason")}
+    except (ValueError, AttributeError, TypeError):
+        return set()
+
+
 def is_whole(frame: bytes) -> bool:
     """Return whether an event or a line is whole that nothing ends: its data are JSON, or the end marker."""
     data = frame.rpartition(b"data:")[2].strip()
