@@ -262,6 +262,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
                 need(tool, "name", NAME, "tools: "),
                 tool.get("description"),
                 need(tool, "input_schema", OBJECT, "tools: "),
+                tool.get("strict"),
             )
             for tool in tools
             if tool.get("type", "custom") == "custom"

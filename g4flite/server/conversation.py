@@ -63,9 +63,11 @@ def assistant(content: Any, calls: list[dict[str, Any]]) -> dict[str, Any]:
     return {"role": "assistant", "content": content or None, "tool_calls": calls}
 
 
-def function(name: str, description: str | None, parameters: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return one entry of `tools`."""
-    given = {"name": name, "description": description, "parameters": parameters}
+def function(
+    name: str, description: str | None, parameters: Mapping[str, Any] | None, strict: bool | None = None
+) -> dict[str, Any]:
+    """Return one entry of `tools`; `strict` stands in it if it is true."""
+    given = {"name": name, "description": description, "parameters": parameters, "strict": strict or None}
     return {"type": "function", "function": picked(given, *given)}
 
 

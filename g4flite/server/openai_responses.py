@@ -279,7 +279,9 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
             may(tool, "parameters", OBJECT, "tools: ")
             openai_schema(tool)
         found["tools"] = [
-            function(tool["name"], tool.get("description"), may(tool, "parameters", OBJECT, "tools: "))
+            function(
+                tool["name"], tool.get("description"), may(tool, "parameters", OBJECT, "tools: "), tool.get("strict")
+            )
             for tool in asked
         ]
     if choice := may(data, "tool_choice", CHOICE):

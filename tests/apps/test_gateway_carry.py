@@ -34,6 +34,13 @@ def writer_of(wire: Wire) -> Writer:
     return Writer(wire, described(wire, turn_of(logprobs=True), id_="1", now=0.0), prompt_tokens=9)
 
 
+def test_the_detail_that_each_model_chooses_is_left_out() -> None:
+    image = {"url": "data:image/png;base64,AA=="}
+    parts = [{"type": "image_url", "image_url": {**image, "detail": detail}} for detail in ("auto", "low")]
+    (message,), _ = asked(turn_of({"role": "user", "content": [{"type": "text", "text": "Hi"}, *parts]}))
+    assert [part["image_url"] for part in message["content"][1:]] == [image, {**image, "detail": "low"}]
+
+
 def function(name: str, **more: Any) -> dict[str, Any]:
     return {**more, "type": "function", "function": {"name": name, "arguments": "{}"}}
 

@@ -300,9 +300,6 @@ class Call:
                 raise FaultError(400, "invalid", said)
         left = sorted(unread(self._wire, data))
         self._notes += [f"left out of the request: {listed(left)}"] if left else []
-        kinds = {str(tool.get("type", "")) for tool in data.get("tools") or () if isinstance(tool, dict)}
-        own = sorted(kinds - {"", "function", "custom"})
-        self._notes += [f"left out of the request: tools of the types {listed(own)}"] if own else []
 
     async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
         """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""

@@ -36,6 +36,7 @@ from .wires import Wire, carries
 
 # Options that do not change what is asked: a service that does not know them answers without.
 HINTS = ("user", "metadata", "cache", "parallel_tool_calls", "reasoning_effort")
+AUTO = ("detail", "auto")
 
 
 def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
@@ -44,6 +45,9 @@ def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
     Every tool call has an id then, and every result names its call: Ollama's and Gemini's clients leave ids out.
     """
     options = dict(turn.options)
+    if "tools" in options:
+        # Others than functions have no form in other protocols.
+        options["tools"] = [tool for tool in options["tools"] if "function" in tool]
     # "It may reason" without a level: what a model does by itself.
     if options.get("reasoning_effort") is True:
         del options["reasoning_effort"]
@@ -59,7 +63,22 @@ def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
             messages.append(_named(message, waiting))
         else:
             messages.append({**message, "content": message["content"] or ""})
-    return messages, options
+    return [{**message, "content": _plain(message["content"])} for message in messages], options
+
+
+def _plain(content: Any) -> Any:
+    """Return a content whose images have no `detail: auto`, which clients send without being told to.
+
+    It means what each model does by itself, and most services refuse the field.
+    """
+    if not isinstance(content, list):
+        return content
+    return [
+        {**part, "image_url": {name: value for name, value in part["image_url"].items() if (name, value) != AUTO}}
+        if "image_url" in part
+        else part
+        for part in content
+    ]
 
 
 def numbered(message: int, place: int) -> str:

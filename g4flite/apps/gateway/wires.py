@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -72,9 +72,8 @@ class Wire:
     refused: Mapping[str, object]
     # The fields that the reader reads.  Of an object of which no field is named, "options.seed", it reads them all.
     known: tuple[str, ...]
-    # The field whose items have types, and the types that the reader reads.
-    typed: str = ""
-    types: tuple[str, ...] = ()
+    # The fields whose items have types, with the types that the reader reads; the first one needs not be said.
+    typed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def value_at(data: JSON, name: str) -> object:
@@ -105,7 +104,8 @@ def unread(wire: Wire, data: JSON) -> set[str]:
                 for one in given if isinstance(given, list) else [given]:
                     if not isinstance(one, dict):
                         continue
-                    if place == wire.typed and (kind := str(one.get("type", "message"))) not in wire.types:
+                    types = wire.typed.get(place, ())
+                    if types and (kind := str(one.get("type", types[0]))) not in types:
                         found.add(f"{place} of the type {kind}")
                     else:
                         look(one, f"{place}.")
@@ -242,9 +242,10 @@ CHAT = Wire(
     known=(
         *openai_chat.KNOWN, "model", *CHAT_MESSAGES, "stream", "stream_options", "reasoning_effort", "reasoning",
         "thinking", "chat_template_kwargs", "logprobs", "top_logprobs", "cache_control", "tools.type", "tools.function",
-        "tools.custom",
     ),
+    typed={"tools": ("function",)},
 )  # fmt: skip
+TOOL = ("type", "name", "description", "parameters", "strict")
 RESPONSES_ITEMS = tuple(f"input.{name}" for name in (
     "type", "role", "id", "status", "name", "arguments", "call_id", "output", "content.type", "content.text",
     "content.image_url", "content.detail", "content.file_id", "content.file_url", "content.file_data",
@@ -268,10 +269,10 @@ RESPONSES = Wire(
     },
     known=(
         *openai_responses.KNOWN, "model", *RESPONSES_ITEMS, "instructions", "stream", "reasoning.effort",
-        "reasoning.summary", "include", "top_logprobs", "tools", "tool_choice", "text.format", "store",
+        "reasoning.summary", "include", "top_logprobs", *(f"tools.{name}" for name in TOOL), "tool_choice",
+        "text.format", "store",
     ),
-    typed="input",
-    types=("message", "function_call", "function_call_output"),
+    typed={"input": ("message", "function_call", "function_call_output"), "tools": ("function",)},
 )  # fmt: skip
 ANTHROPIC_MESSAGES = tuple(f"messages.{name}" for name in (
     "role", "content.type", "content.text", "content.source", "content.title", "content.id", "content.name",
@@ -293,10 +294,9 @@ ANTHROPIC = Wire(
         *anthropic.KNOWN, "model", *ANTHROPIC_MESSAGES, "system.type", "system.text", "stream", "thinking",
         "tool_choice", "metadata.user_id",
         "output_config.effort", "output_config.format", "cache_control", "tools.type", "tools.name",
-        "tools.description", "tools.input_schema", "tools.cache_control", "tools.strict",
+        "tools.description", "tools.input_schema", "tools.strict",
     ),
-    typed="messages.content",
-    types=("text", "image", "document", "tool_use", "tool_result"),
+    typed={"messages.content": ("text", "image", "document", "tool_use", "tool_result"), "tools": ("custom",)},
 )  # fmt: skip
 OLLAMA_MESSAGES = ("role", "content", "images", "name", "tool_name", "tool_call_id", "tool_calls")
 OLLAMA = Wire(
@@ -365,7 +365,7 @@ GEMINI = Wire(
         "generationConfig.thinkingConfig.thinkingLevel",
         "generationConfig.thinkingConfig.thinkingBudget",
         "generationConfig.thinkingConfig.includeThoughts",
-        "tools.functionDeclarations",
+        *(f"tools.functionDeclarations.{name}" for name in (*TOOL, "parametersJsonSchema")),
         "toolConfig.functionCallingConfig",
         "model",
     ),
