@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from g4flite import Client, G4fliteError
 from g4flite.apps.gateway import asgi
@@ -104,6 +107,40 @@ def test_a_base_url_may_be_pasted_in_several_ways(wire: str, path: str, keyless:
     response = http.post(keyless + path, json=WIRES[wire].question("any", "Hello"))
     assert WIRES[wire].said(response.text) == "You said: Hello"
     assert WIRES[wire].ended(response.text)
+
+
+@rows(("root", "path", "place"), [
+    ("/llm", "/llm/page/x", "/page/x"), ("/llm/", "/llm/page/x", "/page/x"), ("/llm", "/llm", "/"), ("", "/", "/"),
+    # Frameworks that leave the root out of the path.
+    ("/llm", "/page/x", "/page/x"), ("/p", "/page/x", "/page/x"),
+])  # fmt: skip
+def test_the_app_may_be_mounted_below_a_path(root: str, path: str, place: str) -> None:
+    async def ask() -> bytes:
+        sent = list[Any]()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "headers": [(b"host", b"localhost")]}
+        await Gateway({}, page=page)({**scope, "root_path": root}, anyio.sleep_forever, send)
+        return bytes(sent[1]["body"])
+
+    assert anyio.run(ask).decode() == place
+
+
+def test_a_mounted_app_answers(service: Emulator, http: httpx.Client) -> None:
+    gateway = Gateway(routes(service))
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        await gateway.aclose()
+
+    with served(Starlette(routes=[Mount("/llm", app=gateway)], lifespan=lifespan)) as url:
+        for wire, spoken in WIRES.items():
+            response = http.post(spoken.url(f"{url}/llm", "openai"), json=spoken.question("openai", "Hello"))
+            assert spoken.said(response.text) == "You said: Hello", wire
+        assert http.post(f"{url}/llm/v1/nope", json={}).status_code == 404
 
 
 def test_gemini_answers_in_an_array_without_sse(keyless: str, http: httpx.Client) -> None:

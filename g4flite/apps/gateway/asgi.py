@@ -128,7 +128,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._answer(http.below(scope), receive, send)
         # Any other, like a websocket, is refused by the server.
 
     async def _live(self, receive: Receive, send: Send) -> None:

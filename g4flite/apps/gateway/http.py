@@ -24,6 +24,14 @@ class LeftError(Exception):
     """The client has gone."""
 
 
+def below(scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the scope with the path below the place where the app is mounted, which `path` has as well in ASGI 3."""
+    root, path = scope.get("root_path", "").rstrip("/"), scope["path"]
+    if not root or not f"{path}/".startswith(f"{root}/"):
+        return scope
+    return {**scope, "path": path[len(root) :] or "/", "root_path": ""}
+
+
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers of a request, by names in lower case; of a header that came twice, the first counts."""
     found: dict[str, str] = {}
