@@ -523,6 +523,7 @@ def test_the_end_of_the_server_waits_a_while_for_the_lines_of_calls_that_it_has_
 ) -> None:
     async def run(*, ends: bool) -> None:
         sent, said = list[str](), ["lifespan.startup", "lifespan.shutdown"]
+        loaded.clear()
 
         async def receive() -> JSON:
             return {"type": said.pop(0)}
@@ -539,7 +540,11 @@ def test_the_end_of_the_server_waits_a_while_for_the_lines_of_calls_that_it_has_
                 assert sent == ["lifespan.startup.complete"]
                 app.running = 0
         assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+        assert loaded == [1]
 
+    # The first call would wait for the prices, and all others with it.
+    loaded = list[int]()
+    monkeypatch.setattr(asgi, "load_prices", lambda: loaded.append(len(loaded) + 1))
     anyio.run(partial(run, ends=True), backend=backend)
     with monkeypatch.context() as patched:
         patched.setattr(asgi, "LAST", 0.0)

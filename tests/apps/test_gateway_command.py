@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -24,7 +25,7 @@ from g4flite import UsageError
 from g4flite.__main__ import main
 from g4flite.apps import gateway
 from g4flite.apps.gateway.asgi import Gateway
-from g4flite.apps.gateway.command import reload
+from g4flite.apps.gateway.command import append_line, print_line, reload
 from g4flite.apps.gateway.http import LOOPBACK
 from g4flite.testing import Emulator
 from tests.rows import rows
@@ -44,6 +45,35 @@ from .gateways import WIRES, served
 def test_a_wrong_command_line_starts_nothing(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", *flags]) == 2
     assert said in capsys.readouterr().err
+
+
+class Writes(io.RawIOBase):
+    """A file that knows how many bytes each write had."""
+
+    def __init__(self) -> None:
+        self.sizes = list[int]()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.sizes.append(len(data))
+        return len(data)
+
+
+@rows("to_file", [True, False])
+def test_a_long_line_of_the_log_is_one_write(to_file: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Several workers may write into the same file.
+    raw = Writes()
+    text = io.TextIOWrapper(io.BufferedWriter(raw), line_buffering=not to_file)
+    if to_file:
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "open", lambda *_, **__: text)
+            append_line(tmp_path / "calls.jsonl", {"answer": "x" * 20_000})
+    else:
+        monkeypatch.setattr(sys, "stderr", text)
+        print_line({"answer": "x" * 20_000})
+    assert len(raw.sizes) == 1
 
 
 def test_without_uvicorn_the_error_says_what_to_install(

@@ -35,7 +35,7 @@ from ...client import Client
 from ...server.checks import Refusal
 from ...server.protocol import Post
 from . import http
-from .call import Call
+from .call import Call, load_prices
 from .faults import FaultError, fault_of
 from .http import LeftError, Receive, Send
 from .lists import LISTS
@@ -134,6 +134,8 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         while (message := await receive())["type"] != "lifespan.shutdown":
             await send({"type": f"{message['type']}.complete"})
+            # The server takes calls meanwhile.
+            await to_thread.run_sync(load_prices)
         with move_on_after(LAST):
             while self.running:  # noqa: ASYNC110 - an event would cost something at the end of each call
                 await sleep(0.01)

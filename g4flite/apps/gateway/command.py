@@ -137,16 +137,25 @@ def app_of_environment() -> Gateway:
     return app_of(parser.parse_args(shlex.split(os.environ[VARIABLE])))
 
 
+def in_one_piece(line: dict[str, Any]) -> str:
+    """Return a line of the log with its end.
+
+    Written by `print`, the end of a long one is a write of its own, before which another worker may write.
+    """
+    return f"{json.dumps(line, ensure_ascii=False)}\n"
+
+
 def append_line(file: Path, line: dict[str, Any]) -> None:
     """Append a line of the log to a file, which its owner alone may read."""
     file.touch(mode=0o600)
     with file.open("a", encoding="utf-8") as log:
-        print(json.dumps(line, ensure_ascii=False), file=log)
+        log.write(in_one_piece(line))
 
 
 def print_line(line: dict[str, Any]) -> None:
     """Print a line of the log on standard error."""
-    print(json.dumps(line, ensure_ascii=False), file=sys.stderr, flush=True)
+    sys.stderr.write(in_one_piece(line))
+    sys.stderr.flush()
 
 
 def serve(arguments: argparse.Namespace) -> None:
