@@ -261,7 +261,7 @@ def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:
                 parts.append(image_part(uri) if media_type.startswith("image/") else file_part(file_url=uri))
             case "functionCall":
                 asked = need(given, "name", NAME, where), may(given, "args", OBJECT, where) or {}
-                calls.append(tool_call(*asked, given.get("id")))
+                calls.append(tool_call(*asked, may(given, "id", TEXT, where)))
             case "functionResponse":
                 messages.append(_result(given, where))
     if role == "model":
@@ -281,7 +281,7 @@ def _result(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """
     response = need(given, "response", OBJECT, where)
     text = response.get("result", response.get("output")) if len(response) == 1 else None
-    extra = {"tool_call_id": given["id"]} if given.get("id") else {}
+    extra = {"tool_call_id": given["id"]} if may(given, "id", TEXT, where) else {}
     parts = [
         _inline(need(part, "inlineData", OBJECT, where), where) for part in may(given, "parts", OBJECTS, where) or ()
     ]

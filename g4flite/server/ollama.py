@@ -102,7 +102,8 @@ def _message(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     if role == "assistant":
         asked = may(given, "tool_calls", OBJECTS, where) or ()
         return assistant(content, [_call(call, where + "tool_calls: ") for call in asked])
-    extra = picked({**given, "name": given.get("tool_name")}, "name", "tool_call_id") if role == "tool" else {}
+    named = {"name": may(given, "tool_name", TEXT, where), "tool_call_id": may(given, "tool_call_id", TEXT, where)}
+    extra = picked(named, *named) if role == "tool" else {}
     return {"role": role, "content": joined([text_part(content), *images]) if images else content, **extra}
 
 
@@ -113,7 +114,9 @@ def _image(data: str) -> str:
 
 def _call(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     asked = need(given, "function", OBJECT, where)
-    return tool_call(need(asked, "name", NAME, where), need(asked, "arguments", OBJECT, where), given.get("id"))
+    return tool_call(
+        need(asked, "name", NAME, where), need(asked, "arguments", OBJECT, where), may(given, "id", TEXT, where)
+    )
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:

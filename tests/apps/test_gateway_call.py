@@ -377,6 +377,16 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
      "left out of the request: messages.thinking"),
     ("gemini", {"contents": [{"parts": [{"text": "x"}, {"text": "y", "thought": True, "thoughtSignature": "z"}]}]}, 200,
      "left out of the request: contents.parts.thought, contents.parts.thoughtSignature"),
+    # Ids of a wrong type.
+    ("ollama", {"messages": [{"role": "assistant", "tool_calls": [
+        {"id": [1], "function": {"name": "f", "arguments": {}}},
+    ]}]}, 400, "id: expected a string"),
+    ("ollama", {"messages": [{"role": "tool", "content": "x", "tool_call_id": {}}]}, 400,
+     "tool_call_id: expected a string"),
+    ("gemini", {"contents": [{"role": "model", "parts": [{"functionCall": {"name": "f", "id": [1]}}]}]}, 400,
+     "id: expected a string"),
+    ("gemini", {"contents": [{"parts": [{"functionResponse": {"name": "f", "id": {"a": 1}, "response": {}}}]}]}, 400,
+     "id: expected a string"),
     # Names of any length and number.
     ("chat", {f"{number:03}" + "x" * 99: 1 for number in range(40)}, 200, "x, and 10 more"),
 ])  # fmt: skip
@@ -404,6 +414,31 @@ def test_the_log_has_the_conversation_only_if_that_is_asked_for(place: Place) ->
         place.app.log_content = False
     assert line["messages"] == [{"role": "user", "content": "a secret word"}]
     assert line["answer"] == "You said: a secret word"
+
+
+@rows(("wire", "provider", "reply"), [
+    ("ollama", "openai", [ToolCall("c1", "f", "a secret: don't tell \"it\"")]),
+    ("gemini", "openai", [ToolCall("c1", "f", "secret")]),
+    ("chat", "ollama", b'{"message": "secret'), ("chat", "openai", b"data: [\"it's secret\n\n"),
+    ("ollama", "openai",
+     b'data: {"choices": [{"index": 0, "delta": {"refusal": "secret"}, "finish_reason": "stop"}]}\n\n'),
+])  # fmt: skip
+def test_the_log_has_no_word_of_the_conversation_that_an_error_quotes(
+    wire: str, provider: str, reply: Any, place: Place
+) -> None:
+    if isinstance(reply, bytes):
+        place.service.script = Script(body=reply)
+    else:
+        place.service.reply = lambda _: reply
+    response = place.ask(wire, provider, stream=False)
+    assert "secret" in WIRES[wire].told(response.json())
+    line = place.line(response)
+    assert ("secret" in str(line), "'...'" in line["error"]) == (False, True)
+    place.app.log_content = True
+    try:
+        assert "secret" in place.line(place.ask(wire, provider, stream=False))["error"]
+    finally:
+        place.app.log_content = False
 
 
 def test_a_call_is_settled_also_if_what_it_has_cost_cannot_be_told(

@@ -14,6 +14,7 @@ inside the stream, in the form that makes the client raise.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -50,6 +51,8 @@ LIMITS = (
     "generation_config.max_output_tokens", "options.num_predict",
 )  # fmt: skip
 COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
+# What a message quotes, as `repr` does: no apostrophe, as in "the reply's".
+QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""", re.DOTALL)
 # How many fields that were left out are named.
 MOST_NAMES = 30
 Options = dict[str, Any]
@@ -279,17 +282,25 @@ class Call:
                 elif refusal is None:
                     routes.append(upstream.route(self._model, messages, options, self._notes))
                 else:
-                    self._notes.append(f"{upstream.provider.name} is not asked: {fault_of(refusal).message}")
+                    self._note_not_asked(upstream.provider.name, refusal)
             except UsageError as error:
                 errors.append(error)
         if not routes:
             raise errors[0]
-        self._notes += [f"{error.provider} is not asked: {error}" for error in errors]
+        for wrong in errors:
+            self._note_not_asked(wrong.provider, wrong)
         await self._reserve(upstreams, prompt, answer_tokens(data))
         self._stream = start(routes, refused=tuple(errors))
         # An answer of images alone is one: the client decides.
         self._stream._run.kept = True
         return self._stream, writer
+
+    def _note_not_asked(self, provider: str | None, error: Exception) -> None:
+        self._notes.append(f"{provider} is not asked: {self._logged(fault_of(error).message)}")
+
+    def _logged(self, message: str) -> str:
+        """Return an error's message as the log may have it: what it quotes may be of a prompt, or of an answer."""
+        return message if self._home.log_content else QUOTED.sub("'...'", message)
 
     @property
     def _owner(self) -> str:
@@ -479,7 +490,7 @@ class Call:
         notes = [*self._notes, *(self._writer.notes if self._writer is not None else ())]
         notes += stream.dropped if stream is not None else ()
         line |= {"notes": notes} if notes else {}
-        line |= {"error": self._error} if self._error else {}
+        line |= {"error": self._logged(self._error)} if self._error else {}
         if self._home.log_content:
             line |= {"messages": self._messages, "answer": stream.partial if stream is not None else ""}
         return line
