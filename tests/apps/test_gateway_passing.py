@@ -253,6 +253,50 @@ def test_an_answer_that_is_cut_behind_its_finish_reason_is_whole_and_says_so(
     assert WIRES[wire].ended(response.text)
 
 
+def refusal(wire: str) -> list[JSON]:
+    """Return the events of an answer that refuses, and the same as one JSON value at the end."""
+    if wire == "chat":
+        deltas: list[JSON] = [{"content": None, "refusal": "I "}, {"refusal": "refuse"}, {}]
+        reasons = [None, None, "stop"]
+        choices = [{"index": 0, "delta": delta, "finish_reason": reason}
+                   for delta, reason in zip(deltas, reasons, strict=True)]  # fmt: skip
+        message = {"role": "assistant", "content": None, "refusal": "I refuse"}
+        whole = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        return [*({"choices": [choice]} for choice in choices), whole]
+    if wire == "responses":
+        part = {"type": "refusal", "refusal": "I refuse"}
+        output = [{"type": "message", "id": "m", "role": "assistant", "content": [part]}]
+        whole = {"object": "response", "id": "r", "model": SAME[wire], "status": "completed", "output": output}
+        delta = {"type": "response.refusal.delta", "item_id": "m", "output_index": 0, "content_index": 0}
+        return [{**delta, "delta": "I refuse"}, {"type": "response.completed", "response": whole}, whole]
+    start = {"id": "m", "type": "message", "role": "assistant", "model": SAME[wire]}
+    whole = {**start, "content": [{"type": "text", "text": "I refuse"}], "stop_reason": "refusal", "usage": {}}
+    return [
+        {"type": "message_start", "message": {**start, "content": [], "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "I refuse"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "refusal"}, "usage": {}}, {"type": "message_stop"}, whole,
+    ]  # fmt: skip
+
+
+@rows("wire", ["chat", "responses", "anthropic"])
+def test_a_refusal_is_an_answer_of_its_own(wire: str, place: Place) -> None:
+    *told, whole = refusal(wire)
+    body = "".join(f"event: {one.get('type', 'message')}\ndata: {json.dumps(one)}\n\n" for one in told)
+    body += "data: [DONE]\n\n" if wire == "chat" else ""
+    place.service.script = Script(body=body)
+    response = place.ask(wire)
+    assert (response.status_code, events(response.text)) == (200, told)
+    assert WIRES[wire].ended(response.text)
+    place.service.script = Script(body=json.dumps(whole), headers={"content-type": "application/json"})
+    assert place.ask(wire, stream=False).json() == whole
+    # Half of it is none.
+    place.service.script = Script(body=body, cut=body.index("refuse") + 20)
+    cut = place.ask(wire)
+    assert cut.status_code == 502 or WIRES[wire].error(cut.text)
+
+
 def several(wire: str) -> list[bytes]:
     """Return the events of two answers to one question, of which the second ends behind the first."""
     said: list[tuple[int, str | None, str | None]] = [

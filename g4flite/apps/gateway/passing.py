@@ -21,7 +21,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-from ..._core.errors import G4fliteError, LimitError, MalformedReplyError, TruncatedStreamError
+from ..._core.errors import ContentFilterError, G4fliteError, LimitError, MalformedReplyError, TruncatedStreamError
 from ..._core.events import CONTENT, Event, Finish, Native
 from ..._core.provider import JSON, WEB_PAGE, Call, Provider
 from ...client import Client
@@ -150,6 +150,17 @@ def split(data: bytes, end: re.Pattern[bytes]) -> list[bytes]:
     return [data[begin:stop] for begin, stop in zip([0, *stops], [*stops, len(data)], strict=True)]
 
 
+def read(said: Iterable[str | Event]) -> list[str | Event]:
+    """Return what a parser says.  It takes a refusal for an error, which is an answer here: its words go on."""
+    found = list[str | Event]()
+    try:
+        found.extend(said)
+    except ContentFilterError as error:
+        if error.code != "refusal":
+            raise
+    return found
+
+
 def joined(said: Iterable[str | Event]) -> Iterator[str | Event]:
     """Yield the same with one text in place of several in a row, each of which would cost a turn of the loop."""
     for kind, items in groupby(said, type):
@@ -193,7 +204,7 @@ class Parser:
         """Yield what the events say that the data complete, and then these as they came."""
         # Most reads are one event.
         if self._open and not self._size and (end := self._end.search(data)) and end.end() == len(data):
-            said = list(self._parser.feed(data))
+            said = read(self._parser.feed(data))
             self._hold(data)
             yield from self._passed(said)
             return
@@ -207,7 +218,7 @@ class Parser:
             said = list[str | Event]()
             for frame in frames:
                 try:
-                    found = list(self._parser.feed(frame))
+                    found = read(self._parser.feed(frame))
                 except G4fliteError:
                     # What stands before the error goes on, and then the error.
                     yield from self._passed(said)
@@ -246,7 +257,7 @@ class Parser:
 
     def _ended(self, end: Callable[[], Any]) -> Iterator[str | Event]:
         rest, self._parts = b"".join(self._parts), []
-        said = [*self._parser.feed(rest), *end()]
+        said = [*read(self._parser.feed(rest)), *read(end())]
         # Half an event would swallow the error behind it.
         if is_whole(rest):
             self._hold(rest.rstrip() + self._blank)
@@ -290,7 +301,7 @@ class WholeParser:
                 raise TruncatedStreamError("the reply ends without its end marker")
             self.done = True
             return
-        said = [*self._parser.feed(self._frames(value)), *self._parser.close()]
+        said = [*read(self._parser.feed(self._frames(value))), *read(self._parser.close())]
         if not any(isinstance(event, OPENING) for event in said):
             raise MalformedReplyError("the reply holds no answer")
         yield Raw("raw", (body,))
