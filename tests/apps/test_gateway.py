@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -253,6 +254,20 @@ def test_bodies_are_bounded(keyless: str, http: httpx.Client) -> None:
         assert response.json()["type"] == "error"
     deep = http.post(f"{keyless}/v1/messages", content=b"[" * 20_000)
     assert deep.status_code == 400
+
+
+@rows("wire", WIRES)
+def test_how_deeply_a_request_is_nested_is_bounded(wire: str, keyless: str, http: httpx.Client) -> None:
+    body = json.dumps(WIRES[wire].question("any", "Hello", odd="DEEP")).encode()
+    codes = set[int]()
+    # How deep is too deep depends on the version of Python.
+    for depth in (100, 700, 900, 3_000, 6_000, 9_900):
+        nested = body.replace(b'"DEEP"', b"[" * depth + b"]" * depth)
+        response = http.post(WIRES[wire].url(keyless, "any"), content=nested)
+        codes.add(response.status_code)
+        if response.status_code != 200:
+            assert WIRES[wire].told(response.json())
+    assert codes <= {200, 400}
 
 
 @rows(("headers", "status"), [

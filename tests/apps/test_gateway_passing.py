@@ -124,7 +124,7 @@ def test_an_unknown_field_of_a_whole_answer_passes(place: Place) -> None:
 @rows(("body", "status", "said"), [
     ('{"error": {"message": "no sk-upstream", "code": 429, "type": "rate_limit_exceeded"}}', 429, "no ***"),
     ('{"choices": [{"index": 0, "message": {"content": "Hi"', 502, "no JSON object"),
-    ("[]", 502, "no JSON object"), ("{}", 502, "no answer"),
+    ("[]", 502, "no JSON object"), ("{}", 502, "no answer"), ('{"a":' * 100_000, 502, "no JSON object"),
 ])  # fmt: skip
 def test_a_whole_answer_that_is_none_is_an_error(body: str, status: int, said: str, place: Place) -> None:
     place.service.script = Script(body=body, headers={"content-type": "application/json"})

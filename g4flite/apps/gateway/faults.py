@@ -108,6 +108,9 @@ def fault_of(error: Exception) -> Fault:
             return fault_of(error.errors[-1])._replace(message=said(error))
         case G4fliteError():
             return _fault_of(error)
+        case RecursionError():
+            # The parsers of replies tell of their own.
+            return Fault(400, "invalid", "body: expected JSON that is nested less deeply", retry=False)
     # A fault of the gateway, whose message nobody has checked for secrets.
     return Fault(500, "server", "the gateway has failed; its log says how", retry=False)
 

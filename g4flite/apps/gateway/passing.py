@@ -290,7 +290,7 @@ class WholeParser:
         body = bytes(self._body)
         try:
             value = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             if not self._parser.recognises(body):
