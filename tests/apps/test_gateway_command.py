@@ -41,6 +41,12 @@ from .gateways import WIRES, served
     (["--provider", "openai", "--provider", "ollama", "--base-url", "http://127.0.0.1:1"], "--base-url belongs to one"),
     (["--provider", "ollama", "--host", "0.0.0.0"], "this machine alone"),
     (["--provider", "ollama", "--port", "99999"], "a port is a number"),
+    (["--provider", "ollama", "--drain", "-1"], "--drain -1: name a number"),
+    (["--provider", "ollama", "--max-streams", "0"], "--max-streams 0: name a number"),
+    (["--provider", "ollama", "--keep-alive", "0"], "--keep-alive 0: name a number"),
+    (["--provider", "ollama", "--keep-alive", "nan"], "--keep-alive nan: name a number"),
+    (["--provider", "ollama", "--origin", "https://chat.test/"], "--origin: 'https://chat.test/' is no origin"),
+    (["--provider", "ollama", "--hostname", "http://gateway.test"], "--hostname: 'http://gateway.test' is no name"),
 ])  # fmt: skip
 def test_a_wrong_command_line_starts_nothing(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", *flags]) == 2

@@ -18,6 +18,7 @@ import sys
 import time
 import webbrowser
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,7 @@ def app_of(arguments: argparse.Namespace) -> Gateway:
 
     if (arguments.config is None) is (not arguments.provider):
         raise UsageError(f"name a provider, or a file: --provider NAME or --config FILE; see {program()} providers")
+    check_values(arguments)
     found = None if arguments.config is None else config.load(arguments.config)
     kept = arguments.keys if found is None else found.keys or arguments.keys
     if kept is not None and not Path(kept).exists():
@@ -97,6 +99,21 @@ def app_of(arguments: argparse.Namespace) -> Gateway:
     )
     set_up(app, arguments, found)
     return app
+
+
+def check_values(arguments: argparse.Namespace) -> None:
+    """Raise `UsageError` for a flag with a value that makes no sense."""
+    if arguments.max_streams < 1:
+        raise UsageError(f"--max-streams {arguments.max_streams}: name a number of 1 or more")
+    if not 0 < arguments.keep_alive < inf:
+        raise UsageError(f"--keep-alive {arguments.keep_alive:g}: name a number of seconds above 0")
+    checks = (("--origin", config.origin_of, arguments.origin), ("--hostname", config.host_of, arguments.hostname))
+    for flag, checked, values in checks:
+        for value in values:
+            try:
+                checked(value)
+            except ValueError as error:
+                raise UsageError(f"{flag}: {error}") from None
 
 
 def set_up(app: Gateway, arguments: argparse.Namespace, found: config.Config | None) -> None:
@@ -170,6 +187,8 @@ def serve(arguments: argparse.Namespace) -> None:
         raise UsageError("serve needs uvicorn; install it with: pip install 'g4flite[serve]'") from error
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"--port {arguments.port}: a port is a number from 0 to 65535")
+    if not 0 <= arguments.drain < inf:
+        raise UsageError(f"--drain {arguments.drain:g}: name a number of seconds, 0 or more")
     app = app_of(arguments)
     if app.keys is None and arguments.host not in LOOPBACK:
         raise UsageError(f"--host {arguments.host}: without --keys, the gateway listens on this machine alone")

@@ -31,7 +31,7 @@ clients that the gateway asks for a model.
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -175,8 +175,8 @@ def _config(file: dict[str, Any], folder: Path) -> Config:
     return Config(
         models=FrozenDict({name: _model(name, table, own) for name, table in top["models"].items()}),
         keys=_path(folder, top.get("keys"), (), "keys"),
-        origins=tuple(map(_origin, top.get("origins", []))),
-        hosts=tuple(map(_host, top.get("hosts", []))),
+        origins=_each(origin_of, top, "origins"),
+        hosts=_each(host_of, top, "hosts"),
         log=Log(file=_log_file(folder, log.get("file")), content=log.get("content", False)),
     )
 
@@ -195,18 +195,25 @@ def _path(folder: Path, name: str | None, table: tuple[str, ...], of: str) -> Pa
     return None if name is None else folder / name
 
 
-def _origin(origin: object) -> str:
-    """Return the origin of a web page as browsers send it.  Any other text would never equal what they send."""
+def _each(checked: Callable[[object], str], top: dict[str, Any], name: str) -> tuple[str, ...]:
+    try:
+        return tuple(map(checked, top.get(name, [])))
+    except ValueError as error:
+        raise _WrongError((), name, f"{name}: {error}") from None
+
+
+def origin_of(origin: object) -> str:
+    """Return the origin of a web page as browsers send it.  Raises `ValueError` for what none of them sends."""
     parts = urlsplit(origin) if isinstance(origin, str) else None
     if parts is None or parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc.lower()}":
-        raise _WrongError((), "origins", f'origins: {origin!r} is no origin; write it like "https://chat.example"')
+        raise ValueError(f'{origin!r} is no origin; write it like "https://chat.example"')
     return str(origin)
 
 
-def _host(host: object) -> str:
-    """Return the name of a host as requests have it, without a port."""
+def host_of(host: object) -> str:
+    """Return the name of a host as requests have it, without a port.  Raises `ValueError` for any other text."""
     if not isinstance(host, str) or urlsplit(f"//{host}").hostname != host.strip("[]"):
-        raise _WrongError((), "hosts", f'hosts: {host!r} is no name of a host; write it like "gateway.example"')
+        raise ValueError(f'{host!r} is no name of a host; write it like "gateway.example"')
     return host.strip("[]")
 
 
