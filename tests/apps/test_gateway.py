@@ -311,6 +311,7 @@ def test_a_page_of_a_known_origin_is_told_what_it_may_send(keyless: str, http: h
     asked = {"origin": "https://chat.test", "access-control-request-headers": "authorization, x-stainless-os"}
     response = http.options(f"{keyless}/v1/messages", headers=asked)
     assert response.headers["access-control-allow-headers"] == "authorization, x-stainless-os"
+    assert (response.status_code, "content-length" in response.headers) == (204, False)
     other = http.options(f"{keyless}/v1/messages", headers={**asked, "origin": "https://evil.test"})
     assert "access-control-allow-headers" not in other.headers
 

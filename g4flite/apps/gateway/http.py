@@ -124,5 +124,7 @@ async def send_json(send: Send, status: int, body: object, headers: Headers) -> 
     """Send a whole answer, as JSON; "" and bytes as they are."""
     data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
     kind = {"content-type": "application/json"} if not isinstance(body, bytes) else {}
-    await send_head(send, status, {**kind, "content-length": str(len(data)), **headers})
+    # RFC 9110 8.6: a 204 has no length.
+    size = {"content-length": str(len(data))} if status != 204 else {}
+    await send_head(send, status, {**kind, **size, **headers})
     await send({"type": "http.response.body", "body": data})
