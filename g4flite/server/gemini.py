@@ -313,6 +313,9 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
     if mode := may(calling, "mode", one_of(MODES), "toolConfig."):
         only = may(calling, "allowedFunctionNames", STRINGS, "toolConfig.") or []
         found["tool_choice"] = named(only[0]) if len(only) == 1 else MODES[mode]
+        if len(only) > 1:
+            # No other protocol can say so.
+            found["tools"] = [tool for tool in declared if tool["function"]["name"] in only]
     schema = config.get("responseJsonSchema", config.get("responseSchema"))
     if schema is not None:
         schemas.gemini(config.get("responseJsonSchema") or {})

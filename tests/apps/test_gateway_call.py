@@ -432,6 +432,8 @@ def test_the_log_has_no_word_of_the_conversation_that_an_error_quotes(
         place.service.reply = lambda _: reply
     response = place.ask(wire, provider, stream=False)
     assert "secret" in WIRES[wire].told(response.json())
+    # What the error of the package has besides.
+    assert ".body" not in response.text
     line = place.line(response)
     assert ("secret" in str(line), "'...'" in line["error"]) == (False, True)
     place.app.log_content = True
@@ -471,6 +473,15 @@ def test_the_state_of_a_turn_comes_back_for_clients_that_have_no_place_for_it() 
         response = http.post(place, json={**body, "messages": [*body["messages"], turn, result]})
     # Gemini 3 refuses a call that comes back without its signature.
     assert WIRES["chat"].whole(response.json()) == "Cold"
+
+
+def test_of_several_functions_those_go_on_that_gemini_may_call(place: Place) -> None:
+    tools = [{"functionDeclarations": [{**TOOL, "name": name} for name in "abc"]}]
+    calling = {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["a", "c"]}}
+    assert place.ask("gemini", "openai", tools=tools, toolConfig=calling).status_code == 200
+    sent = json.loads(place.service.exchanges[-1].body)
+    assert [tool["function"]["name"] for tool in sent["tools"]] == ["a", "c"]
+    assert sent["tool_choice"] == "required"
 
 
 def test_an_array_of_gemini_ends_with_the_error(place: Place) -> None:

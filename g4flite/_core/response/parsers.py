@@ -686,9 +686,12 @@ def is_report(value: Any, *, bare: bool = False) -> bool:
     return service_errors.report_of(value, bare=bare) is not None
 
 
+IN_BODY = "its words are in .body, and "
+
+
 def refusal(text: str) -> ContentFilterError:
     """Return the error for a model that refuses to answer, and says `text` instead."""
-    said = f"the model refuses: {excerpt(text)}; its words are in .body, and another question may help"
+    said = f"the model refuses: {excerpt(text)}; {IN_BODY}another question may help"
     return ContentFilterError(said, status=200, body=text, code="refusal")
 
 

@@ -29,6 +29,7 @@ from ... import (
 )
 from ..._core.exchange import IN_PARTIAL
 from ..._core.options import OPTIONS
+from ..._core.response.parsers import IN_BODY
 from ...server.checks import Refusal
 from ...server.openai_habits import field_of
 
@@ -118,7 +119,7 @@ def fault_of(error: Exception) -> Fault:
 def said(error: G4fliteError) -> str:
     """Return the message of an error as one line, with the arguments that a client of the gateway has."""
     own = error.spelled(lambda name: name if name in OWN else "")
-    return " ".join(own.replace(IN_PARTIAL, "the text so far is above").split())
+    return " ".join(own.replace(IN_PARTIAL, "the text so far is above").replace(IN_BODY, "").split())
 
 
 def _fault_of(error: G4fliteError) -> Fault:
