@@ -37,6 +37,7 @@ def no_key() -> OptionError:
     (ContentFilterError(), 400, "content_filter", False), (ChallengeError(status=403), 502, "server", False),
     (ModelNotFoundError(), 404, "not_found", False), (FirstTokenTimeoutError(), 504, "server", False),
     (MessagesError(), 400, "invalid", False), (no_key(), 500, "server", False),
+    (RecursionError(), 400, "invalid", False),
     (StatusError(status=422), 422, "invalid", False), (StatusError(status=500), 502, "server", False),
     (ProviderError(passing=True), 503, "overloaded", None), (ProviderError(), 502, "server", False),
     (TruncatedStreamError(), 502, "server", False),

@@ -297,6 +297,13 @@ def test_a_refusal_is_an_answer_of_its_own(wire: str, place: Place) -> None:
     assert cut.status_code == 502 or WIRES[wire].error(cut.text)
 
 
+def test_what_a_filter_has_cut_off_is_no_refusal(place: Place) -> None:
+    place.service.reply = lambda _: ["Hello", Finish("content_filter")]
+    response = place.ask("gemini")
+    assert WIRES["gemini"].said(response.text) == "Hello"
+    assert "SAFETY" in str(WIRES["gemini"].error(response.text))
+
+
 def several(wire: str) -> list[bytes]:
     """Return the events of two answers to one question, of which the second ends behind the first."""
     said: list[tuple[int, str | None, str | None]] = [
