@@ -13,8 +13,8 @@ What else may be plugged in:
   `.allows(model)`, or None; `reserve(name, dollars)` returns a call before it goes out (`dollars` is None if nobody
   knows the price), and raises a `G4fliteError` with a `reason` ("budget", "price", "rate" or "revoked") and
   `retry_after`; `settle(call, dollars)` is called once behind each call that was reserved.  They are called in a worker
-  thread.  Without `keys`, everyone may ask who reaches the port,
-  but no page of another origin, and no request for a host that is not one of `hosts`.
+  thread.  Without `keys`, everyone on this machine may ask, but no page of another origin, and no request for a host
+  that is not one of `hosts`.
 - `page` is an ASGI app that answers GET and HEAD at `/` and below `/page/`.
 - `log` is called with a dict for each call, which JSON can hold: see `Call.line`.
 - `origins` are the web pages that may ask from a browser; `hosts` are the names that a request may give for the host
@@ -27,6 +27,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from anyio import CancelScope, move_on_after, sleep, to_thread
@@ -274,8 +275,6 @@ class Gateway:
 
 def parsed_query(query: bytes) -> dict[str, str]:
     """Return the fields of a query, of which the first counts."""
-    from urllib.parse import parse_qsl  # noqa: PLC0415
-
     found: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         found.setdefault(name, value)

@@ -402,11 +402,11 @@ class Call:
         elif self._passed:
             # The core takes an answer for whole that was cut behind its finish reason, and reads the first one alone.
             word, end = self._wire.end
-            told = bool(word) and word in last
-            if not told and self._answers > max(len(ended), 1):
+            marked = bool(word) and word in last
+            if not marked and self._answers > max(len(ended), 1):
                 said = f"{stream.provider}: the reply ends before each of its {self._answers} answers has ended"
                 raise TruncatedStreamError(said)
-            await self._send(send, b"" if told else end, last=True)
+            await self._send(send, b"" if marked else end, last=True)
         else:
             await self._send(send, held + writer.end(), last=True)
 
