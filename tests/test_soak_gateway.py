@@ -13,7 +13,7 @@ def test_what_is_left_behind_is_named(tmp_path: Path) -> None:
         store.add("soak", budget=1.0)
         store.settle(store.reserve("soak", 0.5), 0.25)
     log = tmp_path / "calls.jsonl"
-    log.write_text(json.dumps({"outcome": "complete", "cost": 0.25}) + "\n")
+    log.write_text(json.dumps({"outcome": "complete", "charged": 0.25}) + "\n")
     clients = Clients(1, "sk")
     clients.outcomes["whole"] = 1
     left = Left(2, 10, 20, 1000, 60.0)
