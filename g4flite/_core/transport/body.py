@@ -15,8 +15,10 @@ as one piece.
 *What happens on anything else.*  At the end of the body, a trailer, an extension, a size that is no number, a wrong
 line end, or the end of the connection, h11's reader is set to this place of the body, h11 gets the bytes from there on,
 and the rest of the body is read from `response.body`.  So h11 alone judges what is wrong and whether the message is
-complete, and httpcore alone closes the connection or returns it to its pool.  If a layer of the response is neither
-httpx's nor httpcore's own, or h11 does not look like version 0.16, the whole body is read from `response.body`.
+complete, and httpcore alone closes the connection or returns it to its pool.  If all that is left is the last chunk,
+h11 is asked here, and not through the generators of httpx and httpcore, which have nothing more to say.  If a layer of
+the response is neither httpx's nor httpcore's own, or h11 does not look like version 0.16, the whole body is read from
+`response.body`.
 """
 
 import re
@@ -37,6 +39,8 @@ LINE_END: Final = b"\r\n"
 # streams of httpcore, the connection.
 INNER: Final = ("stream", "_httpcore_stream", "_stream", "_connection")
 FAMILIES: Final = ("httpx", "httpcore", "httpx2", "httpcore2")
+# The last chunk, without trailers.
+LAST: Final = b"0\r\n\r\n"
 # The attributes of h11's readers: of a chunked body, before its first byte, and of a body whose length is known.
 FRESH: Final = {"_bytes_in_chunk": 0, "_bytes_to_discard": b"", "_reading_trailer": False}
 KNOWN: Final = {"_length", "_remaining"}
@@ -48,6 +52,8 @@ class Chunked:
     def __init__(self, h11: Any) -> None:
         self.over = False
         self._h11 = h11
+        # Whether h11 has the last chunk alone.
+        self._is_last = False
         # How many bytes are to come of the chunk under way, its line end included.  Between two chunks this is 0, and
         # the beginning of the next chunk's line may have come.
         self._due, self._beginning = 0, b""
@@ -78,9 +84,20 @@ class Chunked:
             self._h11._reader._bytes_in_chunk = max(due - 2, 0)
             self._h11._reader._bytes_to_discard = LINE_END[-due:] if 0 < due <= 2 else b""
             self._h11.receive_data(self._beginning)
+            self._is_last = not due and self._beginning == LAST
             if is_end:
                 self._h11.receive_data(b"")
         return b"".join(parts)
+
+    def ended(self) -> bool:
+        """Return whether nothing of the body is left.  h11 has then taken the end of the message, which it does once.
+
+        Only then is the rest of the body not read from httpx.
+        """
+        is_last, self._is_last = self._is_last, False
+        if is_last:
+            self._h11.next_event()
+        return is_last
 
 
 class Known:
@@ -99,6 +116,10 @@ class Known:
         self.over = True
         self._h11.receive_data(data)
         return b""
+
+    def ended(self) -> bool:
+        """Return False: h11 has the last bytes of the body."""
+        return False
 
 
 class Source(NamedTuple):
@@ -131,8 +152,9 @@ def past_h11(response: Any, tap: Tap | None = None) -> Iterator[bytes]:
 def past_h11_async(response: Any, tap: Tap | None = None) -> AsyncIterator[bytes]:
     """Do the same as `past_h11`, in async."""
     source = source_of(response.raw)
-    body: AsyncIterator[bytes] = response.body if tap is None else AsyncTapped(response.body, tap)
-    return body if source is None else AsyncBody(source, body, tap)
+    if source is not None:
+        return AsyncBody(source, response.body, tap)
+    return response.body if tap is None else AsyncTapped(response.body, tap)
 
 
 def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[bytes]:
@@ -154,15 +176,19 @@ def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[byt
         if tap is not None:
             tap.stop(error)
         raise
-    yield from rest
+    if not decoder.ended():
+        yield from rest
+    elif tap is not None:
+        tap.stop(StopIteration())
 
 
 class AsyncBody:
     """Does the same as `read`, in async.  No generator: trio and asyncio watch each one that is left suspended."""
 
-    def __init__(self, source: Source, rest: AsyncIterator[bytes], tap: Tap | None) -> None:
+    def __init__(self, source: Source, rest: Any, tap: Tap | None) -> None:
         # `_first` is given up once it is read.
-        self._source, self._first, self._rest, self._tap = source._replace(first=b""), source.first, rest, tap
+        self._source, self._first, self._tap = source._replace(first=b""), source.first, tap
+        self._rest, self._discard = rest if tap is None else AsyncTapped(rest, tap), getattr(rest, "aclose", None)
         self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed, SIZE)
 
     def __aiter__(self) -> "AsyncBody":
@@ -171,6 +197,10 @@ class AsyncBody:
     async def __anext__(self) -> bytes:
         decoder, _, network, timeout, failures, _ = source = self._source
         if decoder.over:
+            if self._discard is not None and decoder.ended():
+                # Else the closing of the response would read on in the rest of the body, and take the bytes of the next
+                # response.
+                await self._discard()
             return await anext(self._rest)
         data, self._first = self._first, b""
         if not data:
