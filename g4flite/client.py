@@ -27,7 +27,7 @@ from ._core.errors import (
 from ._core.loops import frames_of_ours
 from ._core.other_options import OWN_CLIENT
 from ._core.provider import Call, Provider
-from ._core.request import check_mapping, make_call, merged
+from ._core.request import check_mapping, make_call, merged, next_call
 from ._core.secrets import is_secret
 from ._core.settings import Retry, Timeout, as_retry, as_timeout
 from ._core.stream import Stream
@@ -262,21 +262,25 @@ class Client:
     ) -> "Route":
         """Return the route of one call: the arguments that are given, else the client's settings."""
         own = self._call
-        if extra is not None:
-            extra = merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values"))
-        typed = {"response_format": own.answer_type} if own.answer_type is not None else {}
-        call = make_call(
-            own.provider,
-            messages,
-            model=own.model if model is None else model,
-            base_url=None,
-            checked_url=own.base_url,
-            headers={**own.headers, **check_mapping(headers)},
-            options={**own.options, **typed, **options},
-            api_key=own.api_key or None,
-            extra=own.extra if extra is None else extra,
-            system=self._system if system is None else system,
-        )
+        system = self._system if system is None else system
+        if not options and model is None and headers is None and extra is None:
+            call = next_call(own, messages, system)
+        else:
+            if extra is not None:
+                extra = merged(own.extra, check_mapping(extra, "extra is a mapping of fields to values"))
+            typed = {"response_format": own.answer_type} if own.answer_type is not None else {}
+            call = make_call(
+                own.provider,
+                messages,
+                model=own.model if model is None else model,
+                base_url=None,
+                checked_url=own.base_url,
+                headers={**own.headers, **check_mapping(headers)},
+                options={**own.options, **typed, **options},
+                api_key=own.api_key or None,
+                extra=own.extra if extra is None else extra,
+                system=system,
+            )
         route = self._routes.route_over(
             call,
             self._pool,

@@ -54,6 +54,40 @@ def test_a_key_over_plain_http_to_another_machine_raises_a_warning(url: str, war
             call(HEADERS)
 
 
+def request_of(stream: g4flite.Stream) -> Any:
+    route = stream._run.routes[0]
+    return route.request(0, route.call.now_ms)
+
+
+def test_a_plain_call_over_a_client_sends_what_a_call_without_one_sends() -> None:
+    settings: dict[str, Any] = {
+        "base_url": "http://localhost:1", "api_key": "sk-1", "model": "m", "headers": {"X-A": "b"},
+        "temperature": 0.5, "extra": {"more": {"a": [1]}}, "system": "Be brief",
+    }  # fmt: skip
+    client = g4flite.Client("openai", **settings)
+    once = request_of(g4flite.stream("openai", "Hi", **settings))
+    # The second is made with the URL and the headers of the first, which nobody else can change.
+    for _ in range(2):
+        made = request_of(client.stream("Hi"))
+        assert tuple(made) == tuple(once)
+        made.headers["x-a"] = "c"
+    assert request_of(client.stream("Hi", headers={"X-A": "d"})).headers == {**once.headers, "x-a": "d"}
+    with pytest.raises(g4flite.MessagesError) as caught:
+        client.stream([])
+    assert caught.value.provider == "openai"
+
+
+def test_a_client_without_a_key_takes_the_one_that_the_environment_has_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = g4flite.Client("ollama", base_url="http://localhost:1", model="m")
+    for key in None, "sk-1", "sk-2", None:
+        if key is None:
+            monkeypatch.delenv("OLLAMA_API_KEY", raising=False)
+        else:
+            monkeypatch.setenv("OLLAMA_API_KEY", key)
+        sent = request_of(client.stream("Hi")).headers.get("authorization")
+        assert sent == (None if key is None else f"Bearer {key}")
+
+
 def test_a_placeholder_is_not_a_key_and_raises_no_warning() -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

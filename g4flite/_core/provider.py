@@ -286,6 +286,7 @@ class Call:
       payload builders take time and randomness from the call alone, so that a test can freeze both.
     - `signed` holds the fields that the signer returned; it is empty while the signer runs.
     - `notes` is what the payload builder says beside the payload: see `Notes`.
+    - `head` holds the URL and the headers of the request, once they were made.  The calls of a `Client` share it.
     """
 
     provider: Provider
@@ -302,6 +303,7 @@ class Call:
     random_below: Callable[[int], int] = _below
     signed: Mapping[str, str | int] = field(default_factory=dict, repr=False)
     notes: Notes = field(init=False, default_factory=Notes, repr=False, compare=False)
+    head: list[tuple[str, dict[str, str]]] = field(init=False, default_factory=list, repr=False, compare=False)
 
     @property
     def dropped(self) -> list[str]:

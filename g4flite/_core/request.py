@@ -81,6 +81,33 @@ def make_call(
         raise
 
 
+def next_call(own: Call, messages: object, system: str | None) -> Call:
+    """Return the `Call` of other messages with the settings of `own`, which `make_call` has checked.
+
+    Raises `MessagesError` or `OptionError`, as `make_call` does.
+    """
+    try:
+        call = Call(
+            provider=own.provider,
+            messages=_system_message(system) + normalise(messages),
+            model=own.model,
+            options=_copy(own.options),
+            base_url=own.base_url,
+            headers=own.headers,
+            # The environment may have a key by now.
+            api_key=own.api_key or resolve_key(own.provider, None, own.headers),
+            extra=_copy(own.extra),
+            answer_type=own.answer_type,
+            now_ms=time.time_ns() // 1_000_000,
+        )
+    except UsageError as error:
+        error.provider = own.provider.name
+        raise
+    if call.api_key == own.api_key:
+        object.__setattr__(call, "head", own.head)
+    return call
+
+
 def _system_message(text: object) -> tuple[Message, ...]:
     """Return the system message of a text, as a tuple of one; () for None and an empty text."""
     if text is not None and not isinstance(text, str):
@@ -336,24 +363,9 @@ def build(call: Call) -> Request:
         raise ModelNotFoundError("there is no default model", advice="name one with {model}")
     if provider.signer is not unsigned:
         call = replace(call, signed=_signed(call))
-    fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
-    quoted = {
-        name: value if name == "base_url" else quote(str(value), safe="")
-        for name, value in fields.items()
-        if f"{{{name}}}" in provider.url
-    }
-    try:
-        url = provider.url.format_map(quoted)
-        headers = {
-            name.lower(): value.format_map(fields)
-            for name, value in provider.headers.items()
-            if call.api_key or "{api_key}" not in value
-        }
-    # Templates hold plain names alone (`check_template`), so a name without a value is all that can fail here.
-    except KeyError as error:
-        raise SpecError(
-            f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
-        ) from None
+    if not call.head:
+        call.head.append(_head(call))
+    url, headers = call.head[0]
     notes = call.notes
     notes.dropped.clear()
     payload = provider.payload(call)
@@ -362,8 +374,30 @@ def build(call: Call) -> Request:
         body = _body(payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"the payload is not JSON: {error}") from error
-    own = _checked_headers({**headers, **call.headers})
-    return Request(url, own, body, dropped=tuple(notes.dropped), bound_to=notes.bound_to)
+    return Request(url, dict(headers), body, dropped=tuple(notes.dropped), bound_to=notes.bound_to)
+
+
+def _head(call: Call) -> tuple[str, dict[str, str]]:
+    """Return the URL and the headers of a call that is signed."""
+    fields = {"base_url": call.base_url, "model": call.model or "", "api_key": call.api_key, **call.signed}
+    quoted = {
+        name: value if name == "base_url" else quote(str(value), safe="")
+        for name, value in fields.items()
+        if f"{{{name}}}" in call.provider.url
+    }
+    try:
+        url = call.provider.url.format_map(quoted)
+        headers = {
+            name.lower(): value.format_map(fields)
+            for name, value in call.provider.headers.items()
+            if call.api_key or "{api_key}" not in value
+        }
+    # Templates hold plain names alone (`check_template`), so a name without a value is all that can fail here.
+    except KeyError as error:
+        raise SpecError(
+            f"a template names {error}, which the signer does not return; the fields are {', '.join(fields)}"
+        ) from None
+    return url, _checked_headers({**headers, **call.headers})
 
 
 def _body(payload: object) -> bytes:
