@@ -233,7 +233,7 @@ def test_a_version_that_looks_otherwise_is_read_by_httpx(
 ) -> None:
     made, own = list[Any](), body.Chunked
     with monkeypatch.context() as patch:
-        patch.setattr(body, "Chunked", lambda h11: made.append(h11) or own(h11))
+        patch.setattr(body, "Chunked", lambda *args: made.append(args) or own(*args))
         assert "".join(driver.collect("cromicle", "Hi", base_url=server.url)) == "You said: Hi"
         assert made
         made.clear()

@@ -47,10 +47,10 @@ KNOWN: Final = {"_length", "_remaining"}
 
 
 class Chunked:
-    """Decodes a chunked body.  `over` is true once h11 has the rest."""
+    """Decodes a chunked body.  `over` is true once h11 has the rest; `first` are the bytes that came with the head."""
 
-    def __init__(self, h11: Any) -> None:
-        self.over = False
+    def __init__(self, h11: Any, first: bytes) -> None:
+        self.over, self.first = False, first
         self._h11 = h11
         # Whether h11 has the last chunk alone.
         self._is_last = False
@@ -101,10 +101,10 @@ class Chunked:
 
 
 class Known:
-    """Decodes a body whose length is known.  `over` is true once h11 has the rest."""
+    """Decodes a body whose length is known.  `over` is true once h11 has the rest; `first` is as for `Chunked`."""
 
-    def __init__(self, h11: Any) -> None:
-        self.over = False
+    def __init__(self, h11: Any, first: bytes) -> None:
+        self.over, self.first = False, first
         self._h11 = h11
 
     def feed(self, data: bytes) -> bytes:
@@ -126,8 +126,6 @@ class Source(NamedTuple):
     """Where the bytes of a body come from, and who decodes them."""
 
     decoder: Chunked | Known
-    # The bytes that came with the head.
-    first: bytes
     # httpcore's network stream, the timeout of a read, and the exceptions of a read that fails.
     network: Any
     timeout: Any
@@ -159,9 +157,9 @@ def past_h11_async(response: Any, tap: Tap | None = None) -> AsyncIterator[bytes
 
 def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[bytes]:
     """Yield the bytes of a body in sync.  Raises httpx's exceptions and the timers' errors."""
-    decoder, data, network, timeout, failures, _ = source
-    # The first bytes may be many, and the stream may last long.
-    source = source._replace(first=b"")
+    decoder, network, timeout, failures, _ = source
+    # The decoder gives them up: the first bytes may be many, and the stream may last long.
+    data, decoder.first = decoder.first, b""
     feed = decoder.feed if tap is None else tap.through(decoder.feed, SIZE)
     try:
         if data:
@@ -186,8 +184,7 @@ class AsyncBody:
     """Does the same as `read`, in async.  No generator: trio and asyncio watch each one that is left suspended."""
 
     def __init__(self, source: Source, rest: Any, tap: Tap | None) -> None:
-        # `_first` is given up once it is read.
-        self._source, self._first, self._tap = source._replace(first=b""), source.first, tap
+        self._source, self._tap = source, tap
         self._rest, self._discard = rest if tap is None else AsyncTapped(rest, tap), getattr(rest, "aclose", None)
         self._feed = source.decoder.feed if tap is None else tap.through(source.decoder.feed, SIZE)
 
@@ -195,14 +192,14 @@ class AsyncBody:
         return self
 
     async def __anext__(self) -> bytes:
-        decoder, _, network, timeout, failures, _ = source = self._source
+        decoder, network, timeout, failures, _ = source = self._source
         if decoder.over:
             if self._discard is not None and decoder.ended():
                 # Else the closing of the response would read on in the rest of the body, and take the bytes of the next
                 # response.
                 await self._discard()
             return await anext(self._rest)
-        data, self._first = self._first, b""
+        data, decoder.first = decoder.first, b""
         if not data:
             try:
                 data = await network.read(SIZE, timeout)
@@ -260,20 +257,21 @@ def source_of(response: Any) -> Source | None:
         if response.is_stream_consumed or response.is_closed or not network.asks_timers:
             return None
         state, buffer, core = vars(h11._reader), h11._receive_buffer, sys.modules[home]
+        kind: type[Chunked | Known]
         if state == FRESH:
-            decoder: Chunked | Known = Chunked(h11)
+            kind = Chunked
         elif state.keys() == KNOWN and state["_remaining"]:
-            decoder = Known(h11)
+            kind = Known
         else:
             return None
         failures = core.NetworkError, core.TimeoutException
         family = sys.modules[package(response)]
-        first = bytes(buffer.maybe_extract_at_most(len(buffer)) or b"")
+        decoder = kind(h11, bytes(buffer.maybe_extract_at_most(len(buffer)) or b""))
     # Another version of h11 or httpcore, a network stream without timers, or a message without a body, for which h11
     # has no such reader.
     except (AttributeError, KeyError, TypeError):
         return None
-    return Source(decoder, first, network, timeout, failures, family)
+    return Source(decoder, network, timeout, failures, family)
 
 
 def inner(layer: object) -> Any:
