@@ -41,8 +41,9 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     """
     messages, model = call.messages, call.model
     call.notes.bound_to = takes.state
-    # Without tools and answers of before, the rules below have nothing to do.
-    if any(message.keys() != PLAIN for message in messages):
+    # Without tools and answers of before, most rules below have nothing to do.
+    plain = all(message.keys() == PLAIN for message in messages)
+    if not plain:
         _check_pairs(messages)
         if any("state" in message or "partial" in message for message in messages):
             from .state import with_states  # noqa: PLC0415 - most messages hold no state
@@ -50,14 +51,14 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
             messages = with_states(call, takes)
         messages = _with_ids(messages, takes.call_ids)
     # The ids are unique now: some services count them anew in every turn.
-    functions = tool_names(messages)
+    functions = {} if plain else tool_names(messages)
     fit = [_fitted(number, message, takes, functions, call.dropped) for number, message in enumerate(messages, 1)]
     if takes.no_system and re.fullmatch(takes.no_system, model or ""):
         for message in fit:
             message["role"] = "user" if message["role"] in SYSTEM else message["role"]
     if not takes.late_system:
         _check_system(fit)
-    if "tool.image_url" not in takes.keys:
+    if not plain and "tool.image_url" not in takes.keys:
         fit = _with_images_behind(fit, functions)
     if not takes.empty_answers:
         fit = [message for message in fit if not is_empty_answer(message)]

@@ -147,7 +147,7 @@ def chat(
     named = call.options.get("response_format", {}).get("json_schema")
     if isinstance(named, dict) and isinstance(named.get("name"), str):
         check_name("response_format=", named["name"], takes)
-    options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names})
+    options = as_wire_names(call.options, **{**SAME, "max_tokens": "max_tokens", **names}) if call.options else {}
     if tool_choice(call.options, call.extra) is None:
         options.pop("tool_choice", None)
     # 400 "'parallel_tool_calls' is only allowed when 'tools' are specified."
