@@ -576,7 +576,7 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             if isinstance(item, CONTENT):
                 if run.watch is not None:
                     run.watch.tell_first(run)
-                yield Opening(reply, chain(early.values(), (item,), items), ended)
+                yield Opening(reply, chain((*early.values(), item), items), ended)
             kind = type(item) if not isinstance(item, TurnState) else len(early)
             early.pop(kind, None)
             early[kind] = item

@@ -71,9 +71,12 @@ class Plain(asyncio.Protocol):
         self._is_full = self._is_paused = False
         # The wait under way or before, when it has to end and by which exception; when the alarm will ring.
         self._waiter: asyncio.Future[None] = self._loop.create_future()
-        self._late: type[Exception]
+        self._late: type[Exception] = core.ReadTimeout
         self._ends_at = self._rings_at = math.inf
         self._alarm: asyncio.TimerHandle | None = None
+        # What `deadlines` sets.  A name that `__init__` has not set would make the dict of attributes 600 bytes larger.
+        self.timers: Any = None
+        self.head = b""
         transport.set_protocol(self)
         transport.resume_reading()
 
