@@ -281,6 +281,7 @@ READ = frozenset((
     "token_ids", "usage", "status", "phase", "tool_call_id", "finish_reason", "stop_reason",
 ))  # fmt: skip
 KNOWN = READ.union(THOUGHTS)
+NO_CALLS = ToolCalls(0)
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
 SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
 
@@ -300,7 +301,8 @@ class ChatReader:
         "choices.content_filter_offsets"), beside="choices.logprobs")  # fmt: skip
 
     def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
-        self._calls, self._think, self._naming, self._ending = ToolCalls(limit), ThinkTag(), Naming(), Ending()
+        # `_calls` are none, for all readers the same, until a tool call comes: they would take half a kilobyte.
+        self._calls, self._think, self._naming, self._ending = NO_CALLS, ThinkTag(), Naming(), Ending()
         # The fields and parts with content of other kinds that the service takes back: "images", "reference".
         self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
@@ -311,8 +313,8 @@ class ChatReader:
         # OpenRouter's reasoning, in the pieces that have come, and whether the last delta had some.
         self._details: list[dict[str, Any]] = []
         self._has_details = False
-        # How many characters of them may still come.
-        self._left = limit
+        # How many characters of them may still come, and how many characters the tool calls may have.
+        self._left = self._limit = limit
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
@@ -442,6 +444,8 @@ class ChatReader:
                 repeats = key in THOUGHTS[:4] or (key == "thinking_blocks" and reasoning)
                 if value and key not in READ and not repeats and isinstance(value, str | list | dict):
                     yield from self._others(key, value)
+        if self._calls is NO_CALLS and (delta.get("tool_calls") or delta.get("function_call")):
+            self._calls = ToolCalls(self._limit)
         # No text comes behind a tool call that could complete a tag.
         if delta.get("tool_calls"):
             yield from self._think.close()
