@@ -32,7 +32,7 @@ from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import dumps, loads, scan, scan_exactly
 from .excerpts import excerpt
 from .framing import WHOLE, Framing, Lines
-from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
+from .repeats import WORTH, Pattern, Repeats, Roles, Tell, fields, scan_string
 from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
@@ -163,8 +163,8 @@ class FrameParser:
         self._end = next((end for _, end in framing.forms("")), b"")
         # The last `kept` value that the reader was not given yet, as JSON.
         self.kept = b""
-        # Whether an event has matched since the last one was learnt from.
-        self._matches = False
+        # How many events have matched since the last one that was learnt from.
+        self._matches = 0
         self._wants_beside = True
         self._limit, self._most_held = framing.limit, min(framing.limit, HELD_BACK)
 
@@ -181,7 +181,7 @@ class FrameParser:
         # Most reads are one event that matches.
         items = self._again(self, data, 0, size)
         if items is not None:
-            self._matches = True
+            self._matches += 1
             return items
         known = self._known
         if known is not None:
@@ -210,7 +210,7 @@ class FrameParser:
         if known is not None and len(data) <= self._limit:
             stop = data.find(known.end[:1], len(known.before)) + len(known.end)
             if stop < len(data) and (items := self._again(self, data, 0, stop)) is not None:
-                self._matches = True
+                self._matches += 1
                 rest = data[stop:]
                 if not self._may_match(rest):
                     return chain(items, self._feed(rest))
@@ -242,7 +242,8 @@ class FrameParser:
                 while (items := again(self, data, place, stop := data.find(first, place + start) + more)) is not None:
                     for item in items:  # noqa: UP028 - `yield from` takes longer for one item
                         yield item
-                    place, self._matches = stop, True
+                    place = stop
+                    self._matches += 1
             if (stop := data.find(end, place)) < 0:
                 break
             if known is not None:
@@ -280,9 +281,11 @@ class FrameParser:
         tell: Any = self._tell
         if kind is ToolCallDelta:
             calls = tell(*texts) if len(texts) > 1 else None
-            self._matches = self._matches or calls is not None
-            return None if calls is None else (calls, stop)
-        self._matches = True
+            if calls is None:
+                return None
+            self._matches += len(texts)
+            return calls, stop
+        self._matches += len(texts)
         if kept:
             self.kept = kept
         if tell is not None:
@@ -327,14 +330,19 @@ class FrameParser:
 
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
         """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
+        old = self._known, self._again
         self._known, self._again = None, never
         if self._repeats.off:
             return
-        if self._matches:
-            self._repeats.misses, self._matches = 0, False
+        matches, self._matches = self._matches, 0
+        self._repeats.misses = max(self._repeats.misses - matches // WORTH, 0)
         told = self._reader.told
         item, beside = items[0], items[1] if len(items) > 1 else None
         if type(item) not in told or len(items) > 2:
+            return
+        # One event of another form among those that match is no reason to learn.
+        if matches and type(item) is self._type is not ToolCallDelta and told[self._type] == self._tell:
+            self._known, self._again = old
             return
         # What is not declared beside the text is content of its own.
         if beside is not None and not (isinstance(beside, Native) and "beside" in self._reader.roles.values()):

@@ -57,8 +57,10 @@ from ..numbers import scan
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
 # The C scanner of JSON that takes no control characters inside strings.
 scan_strictly: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-# After so many frames in a row that no pattern fitted, all further frames of the reply are parsed at once.
+# After so many frames that no pattern fitted, all further frames of the reply are parsed at once.  So many events that
+# match make up for one of these frames: to learn from it takes as long as to parse two events and more.
 MOST_MISSES: Final = 16
+WORTH: Final = 2
 # How often a reply's frames are compared token by token, which takes 30 microseconds, without learning anything new.
 MOST_TRIES: Final = 8
 # How many patterns with several slots are remembered, for replies whose frames take turns.
@@ -253,7 +255,7 @@ class Repeats:
 
     def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
         self._forms, self._roles = forms, known
-        # How many frames that might have been learnt were parsed in a row, and whether these were too many, so that
+        # How many frames were learnt from, less those that were worth it, and whether these were too many, so that
         # nothing is learnt any more.
         self.misses, self.off = 0, False
         # The last frame that was parsed and learnt from, with its text; and as a sample, None if not yet taken apart.
