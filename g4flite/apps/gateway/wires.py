@@ -270,7 +270,7 @@ RESPONSES = Wire(
     known=(
         *openai_responses.KNOWN, "model", *RESPONSES_ITEMS, "instructions", "stream", "reasoning.effort",
         "reasoning.summary", "include", "top_logprobs", *(f"tools.{name}" for name in TOOL), "tool_choice",
-        "text.format", "store",
+        "text.format",
     ),
     typed={"input": ("message", "function_call", "function_call_output"), "tools": ("function",)},
 )  # fmt: skip
@@ -332,7 +332,10 @@ GENERATE = replace(
     refused={"suffix": "", "template": "", "context": [], "raw": False},
     known=(*OLLAMA.known, "prompt", "system", "images"),
 )
-GEMINI_PARTS = ("text", "inlineData", "fileData", "functionCall", "functionResponse")
+GEMINI_PARTS = (
+    "text", "inlineData.mimeType", "inlineData.data", "fileData.mimeType", "fileData.fileUri", "functionCall",
+    "functionResponse",
+)  # fmt: skip
 GEMINI = Wire(
     name="gemini",
     protocol=gemini.GEMINI,
@@ -364,7 +367,6 @@ GEMINI = Wire(
         "generationConfig.responseJsonSchema",
         "generationConfig.thinkingConfig.thinkingLevel",
         "generationConfig.thinkingConfig.thinkingBudget",
-        "generationConfig.thinkingConfig.includeThoughts",
         *(f"tools.functionDeclarations.{name}" for name in (*TOOL, "parametersJsonSchema")),
         "toolConfig.functionCallingConfig",
         "model",
