@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from g4flite.__main__ import main
-from g4flite.apps.batch import command
+from g4flite.apps.batch import command, progress
 from g4flite.apps.cli import make_parser
 from tests.apps.complaints import a_line
 from tests.apps.service import Service, mixed
@@ -335,6 +336,28 @@ def test_ctrl_c_ends_the_command_and_keeps_what_is_done() -> None:
             assert process.communicate(timeout=60)[1].endswith("5 answered, 0 failed, 30 tokens: out.jsonl\n")
         assert process.returncode == 130
         assert sorted(row["id"] for row in found()) == [*range(5)]
+
+
+def test_the_progress_of_a_job_is_shown_while_it_runs(
+    service: Service, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(2)
+    seen, tell, write = threading.Event(), progress.tell, command.write
+
+    def told(text: str) -> None:
+        tell(text)
+        seen.set()
+
+    def written_once_seen(journal: command.Journal, result: Any = None) -> None:
+        assert seen.wait(60)
+        write(journal, result)
+
+    monkeypatch.setattr(progress, "tell", told)
+    monkeypatch.setattr(progress, "ELSEWHERE", 0.01)
+    monkeypatch.setattr(command, "write", written_once_seen)
+    assert batch(service) == 0
+    first, *_ = capsys.readouterr().err.splitlines()
+    assert first.startswith("0 of 2 rows, 0.0 a second, ")
 
 
 def test_ctrl_c_keeps_what_waits_for_an_earlier_row(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
