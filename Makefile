@@ -155,6 +155,7 @@ bench: $(VENV)/bench .venv-bench/core
 	@$(BIN)/python -m tests.benchmarks.picture tests/benchmarks/results.json tests/benchmarks/benchmark.svg
 	@$(BIN)/python -m tests.benchmarks.dashboard tests/benchmarks/traces.json tests/benchmarks/dashboard.svg
 	@$(BIN)/python -m tests.benchmarks.guide tests/benchmarks/results.json examples/guides/speed.md README.md
+	@$(BIN)/python -m tests.benchmarks.check --write
 
 bench-peers: .venv-peers/core
 

@@ -1,6 +1,7 @@
 """Compare the ratios of a short run with those of baseline.json: does anything cost far more than before?
 
-    python -m tests.benchmarks.check [--strict] [--write]
+    python -m tests.benchmarks.check [--strict]
+    python -m tests.benchmarks.check --write    # the ratios in results.json become the baseline, as `make bench` does
 
 Times are not compared.  Each row is printed, and whether it is within its margin.  The exit code is 0; with --strict,
 it is 1 if a row is beyond its margin.
@@ -17,7 +18,7 @@ from pathlib import Path
 from tests.benchmarks import run, table
 from tests.benchmarks.rows import BOTH, ROWS
 
-BASELINE = Path(__file__).with_name("baseline.json")
+BASELINE, RESULTS = (Path(__file__).with_name(name) for name in ("baseline.json", "results.json"))
 CHECKED = re.compile(
     "(OpenAI as asked for|Responses|Anthropic with|Gemini|Ollama|Mistral|OpenAI with o).*64 events|TLS, one event an|"
     "(raw text|NDJSON|OpenAI SSE|Anthropic SSE), one event an|(NDJSON|OpenAI SSE|Anthropic SSE), 64 events|"
@@ -57,13 +58,15 @@ def compare(found: Mapping[str, float], baseline: Mapping[str, float]) -> tuple[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a row is beyond its margin")
-    parser.add_argument("--write", action="store_true", help="make what is measured the baseline")
+    parser.add_argument("--write", action="store_true", help="make what `make bench` has measured the baseline")
     arguments = parser.parse_args()
+    if arguments.write:
+        entries = json.loads(RESULTS.read_text())["entries"]
+        kept = ratios(entry for entry in entries if CHECKED.search(entry["row"]))
+        BASELINE.write_text(json.dumps({name: round(ratio, 3) for name, ratio in kept.items()}, indent=1) + "\n")
+        return
     rows = [row._replace(who=tuple(who for who in row.who if who in BOTH)) for row in ROWS if CHECKED.search(row.name)]
     found = ratios(run.run(rows, ROUNDS, peers=False, quick=True))
-    if arguments.write:
-        rounded = {name: round(ratio, 3) for name, ratio in found.items()}
-        BASELINE.write_text(json.dumps(rounded, indent=1) + "\n")
     lines, sound = compare(found, json.loads(BASELINE.read_text()))
     print("\n".join(lines))
     sys.exit(arguments.strict and not sound)
