@@ -93,7 +93,7 @@ def next_call(own: Call, messages: object, system: str | None) -> Call:
             model=own.model,
             options=_copy(own.options),
             base_url=own.base_url,
-            headers=own.headers,
+            headers=dict(own.headers),
             # The environment may have a key by now.
             api_key=own.api_key or resolve_key(own.provider, None, own.headers),
             extra=_copy(own.extra),

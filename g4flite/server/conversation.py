@@ -88,7 +88,7 @@ def check_tools(messages: Messages, *, unanswered: str = "", unasked: str = "") 
             answered = message.get("tool_call_id") or message["name"]
             if answered not in waiting:
                 raise Refusal(
-                    400, f"messages: expected a tool call {answered} before its result. {unasked}".rstrip(". ")
+                    400, f"messages: expected a tool call {answered!r:.100} before its result. {unasked}".rstrip(". ")
                 )
             waiting.remove(answered)
         elif waiting:

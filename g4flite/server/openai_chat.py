@@ -139,7 +139,7 @@ def _message(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict
         # What the model said aloud stands for its text (types of openai-python 3.57.0).
         silent = calls or may(given, "audio", OBJECT, where)
         content = may(given, "content", CONTENT, where) if silent else need(given, "content", CONTENT, where)
-        return {**assistant(_content(content, where, kinds), calls), **picked(given, "name")}
+        return assistant(_content(content, where, kinds), calls)
     extra = {"tool_call_id": need(given, "tool_call_id", NAME, where)} if role == "tool" else {}
     content = _content(need(given, "content", CONTENT, where), where, kinds)
     return {"role": role, "content": content, **extra, **picked(given, "name")}

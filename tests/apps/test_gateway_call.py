@@ -383,8 +383,6 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
         "mimeType": "image/png", "data": "AAAA", "displayName": "a.png",
     }}]}]}, 200, "left out of the request: contents.parts.inlineData.displayName"),
     ("responses", {"store": False}, 200, "left out of the request: store"),
-    # For the provider, ollama, which has no place for it.
-    ("chat", {"messages": [*SAID, {"role": "assistant", "content": "b", "name": "ann"}, *SAID]}, 400, "a name"),
     # Ids of a wrong type.
     ("ollama", {"messages": [{"role": "assistant", "tool_calls": [
         {"id": [1], "function": {"name": "f", "arguments": {}}},

@@ -425,7 +425,7 @@ def test_a_burst_is_matched_up_to_an_event_of_another_form(monkeypatch: pytest.M
     assert sizes == [63]
     sizes.clear()
     assert list(parser.feed(text * 40 + other + text * 23)) == [*["hi"] * 40, "ho", *["hi"] * 23]
-    assert [size for size in sizes if size] == [40, 23]
+    assert sum(sizes) == 40
     # Every second event is of another form: no time is lost on bursts.
     sizes.clear()
     assert list(parser.feed((text + other) * 32)) == ["hi", "ho"] * 32
@@ -958,20 +958,6 @@ def test_a_known_frame_that_is_a_read_of_its_own_is_not_framed() -> None:
     for n in range(50):
         assert list(parser.feed(b'{"text": "%d"}\n' % n)) == [str(n)]
     assert framing.reads == 1
-
-
-@pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("equal", [2, 5])
-def test_a_frame_of_another_form_is_parsed_alone_if_most_frames_match(
-    monkeypatch: pytest.MonkeyPatch, equal: int, alone: bool
-) -> None:
-    """To learn from each of a hundred such frames would take longer than to parse all."""
-    seen, parser = parsed(monkeypatch), providers.find("flowgpt").parser(1000)
-    for at in range(100):
-        pieces = [b'{"event": "text", "data": "a"}\n'] * equal + [b'{"event": "text", "data": "b", "at": %d}\n' % at]
-        for piece in pieces if alone else [b"".join(pieces)]:
-            assert "".join(map(str, parser.feed(piece))) in ("a", "b", "a" * equal + "b")
-    assert 100 <= len(seen) <= 105
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -64,7 +64,7 @@ REFUSED: list[tuple[Wire, str]] = [
         ANTHROPIC.field(**message(role="user", content=[text("x"), {"type": "tool_result"}])),
         "tool_result blocks before",
     ),
-    (ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c"}])), "call c before"),
+    (ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c"}])), "call 'c' before"),
     (
         ANTHROPIC.field(**message(role="user", content=[{"type": "tool_result", "tool_use_id": "c", "content": [5]}])),
         "content: expected a string or a list of objects",

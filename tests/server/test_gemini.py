@@ -56,7 +56,10 @@ REFUSED: list[tuple[Wire, str]] = [
         ),
         "results of the tool calls f",
     ),
-    (GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]), "a tool call f before"),
+    (
+        GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]),
+        "a tool call 'f' before",
+    ),
     (GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": ""}}]}]), "response: expected"),
     (GEMINI.field(systemInstruction="x"), "systemInstruction: expected an object"),
     (GEMINI.field(generationConfig={"temperature": "x"}), "generationConfig.temperature: expected a number"),

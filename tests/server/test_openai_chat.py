@@ -74,7 +74,7 @@ REFUSED: list[tuple[Wire, str]] = [
     (CHAT.field(messages=asked(function={"arguments": "{}"})), "name: expected"),
     (CHAT.field(messages=asked()[:1]), "messages: expected the results of the tool calls c"),
     (CHAT.field(messages=[*asked()[:1], *MESSAGES]), "messages: expected the results of the tool calls c"),
-    (CHAT.field(messages=asked()[1:]), "messages: expected a tool call c before its result"),
+    (CHAT.field(messages=asked()[1:]), "messages: expected a tool call 'c' before its result"),
     (CHAT.field(messages=[tool()]), "tool_call_id: expected"),
     (CHAT.field(max_tokens=0), "max_tokens: expected an integer above 0"),
     (CHAT.field(max_completion_tokens=1.5), "max_completion_tokens: expected"),

@@ -65,7 +65,7 @@ REFUSED: list[tuple[Wire, str]] = [
     (RESPONSES.field(input=[assistant([{"type": "input_text", "text": "x"}])]), "expected one of output_text"),
     (RESPONSES.field(input=[{"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}]), "arguments"),
     (RESPONSES.field(input=[{"type": "function_call", "call_id": "c", "name": "f", "arguments": ""}]), "results of"),
-    (RESPONSES.field(input=[{"type": "function_call_output", "call_id": "c", "output": "x"}]), "call c before"),
+    (RESPONSES.field(input=[{"type": "function_call_output", "call_id": "c", "output": "x"}]), "call 'c' before"),
     (RESPONSES.field(instructions=1), "instructions: expected a string"),
     *(
         (

@@ -330,7 +330,6 @@ class FrameParser:
 
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
         """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
-        old = self._known, self._again
         self._known, self._again = None, never
         if self._repeats.off:
             return
@@ -339,10 +338,6 @@ class FrameParser:
         told = self._reader.told
         item, beside = items[0], items[1] if len(items) > 1 else None
         if type(item) not in told or len(items) > 2:
-            return
-        # One event of another form among those that match is no reason to learn.
-        if matches and type(item) is self._type is not ToolCallDelta and told[self._type] == self._tell:
-            self._known, self._again = old
             return
         # What is not declared beside the text is content of its own.
         if beside is not None and not (isinstance(beside, Native) and "beside" in self._reader.roles.values()):

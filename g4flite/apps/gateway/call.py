@@ -51,6 +51,8 @@ LIMITS = (
     "generation_config.max_output_tokens", "options.num_predict",
 )  # fmt: skip
 COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
+# Those of a wire that can have several answers at once; other services do not read such a field.
+ANSWERS = {CHAT.name: COUNTS[:1], GEMINI.name: COUNTS[1:]}
 # What a message quotes, as `repr` does: no apostrophe, as in "the reply's".
 QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""", re.DOTALL)
 # How many fields that were left out are named.
@@ -248,7 +250,8 @@ class Call:
         for upstream in upstreams:
             upstream.calls += 1
             self._upstreams.append(upstream)
-        streamed, self._answers = is_streamed(wire, self._post, data), largest(data, COUNTS, 1)
+        streamed = is_streamed(wire, self._post, data)
+        self._answers = largest(data, ANSWERS.get(wire.name, ()), 1)
         # No service is asked for Gemini's array, which says no more than its events.
         is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
         as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
@@ -402,7 +405,8 @@ class Call:
         elif self._passed:
             # The core takes an answer for whole that was cut behind its finish reason, and reads the first one alone.
             word, end = self._wire.end
-            marked = bool(word) and word in last
+            # A text may hold the word.
+            marked = bool(word) and any(line.partition(b":")[2].strip() == word for line in last.splitlines())
             if not marked and self._answers > max(len(ended), 1):
                 said = f"{stream.provider}: the reply ends before each of its {self._answers} answers has ended"
                 raise TruncatedStreamError(said)
