@@ -25,7 +25,7 @@ from g4flite import UsageError
 from g4flite.__main__ import main
 from g4flite.apps import gateway
 from g4flite.apps.gateway.asgi import Gateway
-from g4flite.apps.gateway.command import append_line, print_line, reload
+from g4flite.apps.gateway.command import append_line, check_values, print_line, reload
 from g4flite.apps.gateway.http import LOOPBACK
 from g4flite.testing import Emulator
 from tests.rows import rows
@@ -224,11 +224,14 @@ def test_a_wrong_file_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_what_is_read_again_is_all_of_the_file_but_its_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gateway.toml"
-    given = Namespace(config=str(file), keys=None, origin=["https://a.test"], hostname=["Own.test"], log_content=False)
+    names = ["Own.test", "[::A]"]
+    given = Namespace(config=str(file), keys=None, origin=["https://a.test"], hostname=names, log_content=False)
+    check_values(Namespace(**vars(given), max_streams=1, keep_alive=1.0))
     file.write_text(TOML.replace("{url}", "http://127.0.0.1:9").replace("keys =", HOSTS + "keys ="))
     app = Gateway({})
     asyncio.run(reload(app, given))
-    assert (app.origins, app.hosts) == ({"https://a.test", "https://b.test"}, LOOPBACK | {"own.test", "::2", "b.test"})
+    hosts = LOOPBACK | {"own.test", "::a", "::2", "b.test"}
+    assert (app.origins, app.hosts) == ({"https://a.test", "https://b.test"}, hosts)
     assert app.log is not None
     app.log({"a": 1})
     assert (tmp_path / "calls.jsonl").read_text() == '{"a": 1}\n'

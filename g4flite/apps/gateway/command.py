@@ -122,7 +122,7 @@ def set_up(app: Gateway, arguments: argparse.Namespace, found: config.Config | N
 
     of_file = found or config.Config(models={})
     app.origins = frozenset([*arguments.origin, *of_file.origins])
-    app.hosts = OWN_NAMES | {name.lower() for name in (*arguments.hostname, *of_file.hosts)}
+    app.hosts = OWN_NAMES.union(map(config.host_of, arguments.hostname), of_file.hosts)
     app.log = print_line if of_file.log.file is None else partial(append_line, of_file.log.file)
     app.log_content = arguments.log_content or of_file.log.content
 

@@ -212,9 +212,9 @@ def origin_of(origin: object) -> str:
 
 def host_of(host: object) -> str:
     """Return the name of a host as requests have it, without a port.  Raises `ValueError` for any other text."""
-    if not isinstance(host, str) or urlsplit(f"//{host}").hostname != host.strip("[]"):
+    if not isinstance(host, str) or urlsplit(f"//{host}").hostname != host.strip("[]").lower():
         raise ValueError(f'{host!r} is no name of a host; write it like "gateway.example"')
-    return host.strip("[]")
+    return host.strip("[]").lower()
 
 
 def _target(name: str, table: object) -> Target:
