@@ -128,13 +128,18 @@ class OwnRay:
         return SimpleNamespace(map_batches=map_batches)
 
 
-def test_the_command_asks_on_ray(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def flags(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The flags of `g4flite batch` on Ray, in a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    command = ["batch", "in.jsonl", "--provider", "llamacpp", "--base-url", service.url, "-o", "out.jsonl", "--on",
-               "ray"]  # fmt: skip
+    return ["--provider", "llamacpp", "--base-url", service.url, "-o", "out.jsonl", "--on", "ray"]
+
+
+def test_the_command_asks_on_ray(
+    service: Service, flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["batch", "in.jsonl", *flags]
     monkeypatch.setitem(sys.modules, "ray", None)
     Path("in.jsonl").write_text("no row\n" + "".join(f'{{"prompt": "Say {n}"}}\n' for n in range(300)))
     assert main(command) == 2
@@ -157,12 +162,9 @@ def test_the_command_asks_on_ray(
 
 
 def test_an_error_that_ends_the_job_on_ray_loses_no_answer(
-    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: Service, flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    command = ["batch", "in.csv", "--provider", "llamacpp", "--base-url", service.url, "-o", "out.jsonl", "--on",
-               "ray", "--concurrency", "4", "--quiet"]  # fmt: skip
+    command = ["batch", "in.csv", *flags, "--concurrency", "4", "--quiet"]
     OwnRay(monkeypatch)
     rows = "".join(f'Say {n},"{{""seed"": {n}}}"\n' for n in range(8, 600))
     Path("in.csv").write_text(f"prompt,options\n{rows}")

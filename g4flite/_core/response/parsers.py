@@ -32,7 +32,7 @@ from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import dumps, loads, scan, scan_exactly
 from .excerpts import excerpt
 from .framing import WHOLE, Framing, Lines
-from .repeats import WORTH, Pattern, Repeats, Roles, Tell, fields, scan_string
+from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
 from .surrogates import SurrogatePairs
 
 # What a reader finds in a frame: texts, events, an error to be raised.  None stands for nothing, so that a reader may
@@ -333,8 +333,8 @@ class FrameParser:
         self._known, self._again = None, never
         if self._repeats.off:
             return
-        matches, self._matches = self._matches, 0
-        self._repeats.misses = max(self._repeats.misses - matches // WORTH, 0)
+        self._repeats.reward(self._matches)
+        self._matches = 0
         told = self._reader.told
         item, beside = items[0], items[1] if len(items) > 1 else None
         if type(item) not in told or len(items) > 2:

@@ -57,9 +57,9 @@ from ..numbers import scan
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
 # The C scanner of JSON that takes no control characters inside strings.
 scan_strictly: Any = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-# After so many frames that no pattern fitted, all further frames of the reply are parsed at once.  So many events that
-# match make up for one of these frames: to learn from it takes as long as to parse two events and more.
+# After so many frames that no pattern fitted, all further frames of the reply are parsed at once.
 MOST_MISSES: Final = 16
+# So many events that match make up for one of these frames: to learn from a frame takes as long as to parse two.
 WORTH: Final = 2
 # How often a reply's frames are compared token by token, which takes 30 microseconds, without learning anything new.
 MOST_TRIES: Final = 8
@@ -263,6 +263,10 @@ class Repeats:
         self._sample: Sample | None = None
         self._tries = MOST_TRIES
         self._patterns: list[Pattern] = []
+
+    def reward(self, matches: int) -> None:
+        """Count the events that have matched a pattern: they make up for frames that no pattern fitted."""
+        self.misses = max(self.misses - matches // WORTH, 0)
 
     def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.

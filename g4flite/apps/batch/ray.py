@@ -231,9 +231,9 @@ class OnRay:
         self._ray.shutdown()
 
     def __iter__(self) -> Iterator[Result]:
-        # The dashboard of a Ray that is started here would be ten processes of Python more.
-        # What Ray Data says of its plans would come beside the progress, also with --quiet.
+        # Ray Data logs its plans, beside the progress and also with --quiet.
         logging.getLogger("ray.data").setLevel(logging.ERROR)
+        # The dashboard of a Ray that is started here would be ten processes of Python more.
         self._ray.init(ignore_reinit_error=True, log_to_driver=False, logging_level="error", include_dashboard=False)
         context = self._data.DataContext.get_current()
         context.execution_options.preserve_order = self._ordered

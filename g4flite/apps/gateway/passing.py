@@ -114,13 +114,17 @@ def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
     return {name: headers[name] for name in HEADERS.get(wire.name, ()) if name in headers}
 
 
+def data_of(frame: bytes) -> Any:
+    """Return the JSON that an event holds.  Raises `ValueError` if it is none."""
+    return json.loads(b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:")))
+
+
 def is_count(frame: bytes) -> bool:
     """Return whether an event of Chat Completions has the tokens alone, which its client may not have asked for."""
     if b'"usage"' not in frame or not NO_CHOICES.search(frame):
         return False
-    data = b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:"))
     try:
-        return bool(json.loads(data).get("choices") == [])
+        return bool(data_of(frame).get("choices") == [])
     except (ValueError, AttributeError):
         return False
 
@@ -128,7 +132,7 @@ def is_count(frame: bytes) -> bool:
 def finished(frame: bytes) -> set[int]:
     """Return which of several answers to one question (`n`, `candidateCount`) have their finish reason in an event."""
     try:
-        value = json.loads(b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:")))
+        value = data_of(frame)
         answers = value.get("choices") or value.get("candidates") or ()
         return {one.get("index", 0) for one in answers if one.get("finish_reason") or one.get("finishReason")}
     except (ValueError, AttributeError, TypeError):
