@@ -513,7 +513,8 @@ def test_a_call_is_answered_also_if_it_can_neither_be_settled_nor_logged(
             body = WIRES["chat"].question(model, "Hello")
             response = http.post(f"{url}/v1/chat/completions", json=body, headers={"x-api-key": "sk-anna"})
             assert response.status_code == status
-    assert caplog.messages == ["a call was not settled", *["a line of the log was not written"] * 2]
+    # A call is settled behind its answer, so the next call may be over before that.
+    assert sorted(caplog.messages) == ["a call was not settled", *["a line of the log was not written"] * 2]
 
 
 def test_a_call_that_has_not_begun_when_the_gateway_stops_asks_nobody(service: Emulator, http: httpx.Client) -> None:
