@@ -244,8 +244,8 @@ class Gateway:
             self._calls.remove(call)
             with CancelScope(shield=True):
                 await call.settle()
-            self._tell(call)
             self.running -= 1
+            self._tell(call)
 
     def _tell(self, call: Call) -> None:
         if self.log is not None:
