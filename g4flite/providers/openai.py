@@ -397,7 +397,7 @@ class ChatReader:
             items.append(counted)
         if name == "error" or frame.get("error") or frame.get("object") == "error":
             items += (finish, reported(frame if frame.get("error") else {"error": frame}))
-        elif finish is not None and (finish.reason == "error" or self._refusal):
+        elif finish is not None and finish.reason == "error":
             items += self.end(marked=False)
         return items
 

@@ -41,11 +41,17 @@ class Place:
         self.service, self.url, self.http, self.log = service, url, http, log
 
     def ask(
-        self, wire: str, *, headers: dict[str, str] | None = None, stream: bool = True, **more: Any
+        self, wire: str, name: str = "", *, headers: dict[str, str] | None = None, stream: bool = True, **more: Any
     ) -> httpx.Response:
-        name = SAME[wire]
+        name = name or SAME[wire]
         body = WIRES[wire].question(name, "Hello", stream=stream, **more)
         return self.http.post(WIRES[wire].url(self.url, name, stream=stream), json=body, headers=headers)
+
+    def line(self, response: httpx.Response) -> dict[str, Any]:
+        """Return the line of the log for a response, which comes behind its last byte."""
+        while (line := self.log.get(timeout=10))["id"] != response.headers["x-request-id"]:
+            pass
+        return line
 
 
 @pytest.fixture(scope="module")
@@ -297,11 +303,58 @@ def test_a_refusal_is_an_answer_of_its_own(wire: str, place: Place) -> None:
     assert cut.status_code == 502 or WIRES[wire].error(cut.text)
 
 
-def test_what_a_filter_has_cut_off_is_no_refusal(place: Place) -> None:
-    place.service.reply = lambda _: ["Hello", Finish("content_filter")]
+@rows("split", [None, 1])
+def test_the_tokens_that_come_behind_a_refusal_are_counted(split: int | None, place: Place) -> None:
+    *told, _ = refusal("chat")
+    count = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}}
+    sent = [*(f"data: {json.dumps(one)}\n\n".encode() for one in (*told, count)), b"data: [DONE]\n\n"]
+    cuts = tuple(sum(map(len, sent[:number])) for number in range(1, len(sent)))
+    place.service.script = Script(body=b"".join(sent), split=split or cuts)
+    response = place.ask("chat", stream_options={"include_usage": True})
+    assert response.content == b"".join(sent)
+    line = place.line(response)
+    assert (line["outcome"], line["prompt_tokens"], line["completion_tokens"]) == ("complete", 7, 5)
+    assert line["tokens"] == "counted"
+
+
+SAFETY: dict[str, list[JSON]] = {
+    "prompt": [{"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}],
+    "before the first text": [{"candidates": [{"finishReason": "SAFETY", "index": 0, "safetyRatings": []}]}],
+    "behind a text": [
+        {"candidates": [{"content": {"parts": [{"text": "Hello"}], "role": "model"}, "index": 0}]},
+        {"candidates": [{"finishReason": "PROHIBITED_CONTENT", "index": 0}]},
+    ],
+}  # fmt: skip
+
+
+@rows("case", SAFETY)
+def test_what_gemini_blocks_goes_on_as_it_came(case: str, place: Place) -> None:
+    counts = {"promptTokenCount": 7, "totalTokenCount": 7}
+    *told, last = SAFETY[case]
+    sent = "".join(f"data: {json.dumps(one)}\r\n\r\n" for one in (*told, {**last, "usageMetadata": counts}))
+    for split in (None, 1):
+        place.service.script = Script(body=sent, split=split)
+        response = place.ask("gemini", generationConfig={"candidateCount": 2} if case == "prompt" else {})
+        assert (response.status_code, response.text) == (200, sent)
+        line = place.line(response)
+        assert (line["outcome"], line["prompt_tokens"]) == ("complete", 7)
+    # Half of it is none.
+    place.service.script = Script(body=sent, cut=len(sent) - 60)
     response = place.ask("gemini")
-    assert WIRES["gemini"].said(response.text) == "Hello"
-    assert "SAFETY" in str(WIRES["gemini"].error(response.text))
+    assert response.status_code == 502 or WIRES["gemini"].error(response.text)
+    whole = json.dumps(last)
+    place.service.script = Script(body=whole, headers={"content-type": "application/json"})
+    response = place.ask("gemini", stream=False)
+    assert (response.status_code, response.text) == (200, whole)
+    # An error is none, whatever it is about.
+    error = {"error": {"code": 400, "message": "blocked by the content filter", "status": "content_filter"}}
+    for reported in (error, [error]):
+        place.service.script = Script(body=f"data: {json.dumps(reported)}\n\n")
+        assert place.ask("gemini").status_code == 400
+    # Another protocol has no such answer.
+    place.service.script = Script(body=sent)
+    response = place.ask("chat", "gemini")
+    assert response.status_code == 400 or WIRES["chat"].error(response.text)
 
 
 def several(wire: str) -> list[bytes]:
@@ -353,10 +406,11 @@ def test_several_answers_are_whole_once_each_has_ended(wire: str, more: JSON, en
 @rows(("frame", "wanted"), [
     (b'data: {"choices": [{"index": 1, "finish_reason": "stop"}, {"finish_reason": null}]}\n\n', {1}),
     (b'data: {"candidates": [{"finishReason": "STOP"}]}\r\n\r\n', {0}), (b"data: [DONE]\n\n", set()),
+    (b'data: {"promptFeedback": {"blockReason": "OTHER"}}\n\n', {0, 1}),
     (b'data: {"choices": 1}\n\n', set()), (b'data: {"choices": [1]}\n\n', set()), (b"data: [1]\n\n", set()),
 ])  # fmt: skip
 def test_the_answers_that_have_ended_are_known(frame: bytes, wanted: set[int]) -> None:
-    assert finished(frame) == wanted
+    assert finished(frame, 2) == wanted
 
 
 def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
@@ -428,7 +482,7 @@ LAST = b'data: {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
 @rows("end", [b"\n\n", b"\r\n\r\n"])
 def test_events_pass_whole_at_any_split(split: int, end: bytes) -> None:
     body = b": alive\n\n" + EVENT % b"Hel" + end + EVENT % b"lo" + end + LAST.replace(b"\n\n", end)
-    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, CHAT)
     found = [event for n in range(0, len(body), split) for event in parser.feed(body[n : n + split])]
     found += parser.close()
     raw = [frame for event in found if isinstance(event, Raw) for frame in event.value]
@@ -440,7 +494,7 @@ def test_events_pass_whole_at_any_split(split: int, end: bytes) -> None:
 
 @rows("blank", [b"\n", b"\r\n"])
 def test_the_events_of_one_read_come_as_one_piece_without_the_blank_lines_before_them(blank: bytes) -> None:
-    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, CHAT)
     first, second, third = (EVENT % text + b"\n\n" for text in (b"One", b" two", b" three"))
     found = [*parser.feed(blank + first + blank + second), *parser.feed(blank + b": alive\n" + blank + third)]
     assert [event for event in found if isinstance(event, Raw | str)] == [
@@ -449,7 +503,7 @@ def test_the_events_of_one_read_come_as_one_piece_without_the_blank_lines_before
 
 
 def test_a_torn_event_is_not_passed() -> None:
-    parser = Parser(providers.OPENAI.parser(10_000), 10_000, lines=False)
+    parser = Parser(providers.OPENAI.parser(10_000), 10_000, CHAT)
     found = [*parser.feed(EVENT % b"Hel" + b"\n\n" + EVENT[:30])]
     with pytest.raises(TruncatedStreamError):
         found += parser.cut_off()
@@ -457,7 +511,7 @@ def test_a_torn_event_is_not_passed() -> None:
 
 
 def test_an_event_has_a_limit() -> None:
-    parser = Parser(providers.OPENAI.parser(100), 100, lines=False)
+    parser = Parser(providers.OPENAI.parser(100), 100, CHAT)
     with pytest.raises(LimitError):
         for _ in range(10):
             list(parser.feed(b"data: " + b"x" * 50))
@@ -471,7 +525,7 @@ def test_a_whole_answer_has_a_limit() -> None:
 
 
 def test_a_parser_that_knows_nothing_of_cuts_is_closed() -> None:
-    parser = Parser(providers.find("cromicle").parser(100), 100, lines=False)
+    parser = Parser(providers.find("cromicle").parser(100), 100, CHAT)
     assert list(parser.cut_off()) == []
 
 

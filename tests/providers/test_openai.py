@@ -176,6 +176,10 @@ class TestChat:
         assert items == [BEGIN, Finish("stop", "stop")]
         assert isinstance(error, g4flite.ContentFilterError)
         assert (error.code, error.body) == ("refusal", "I can't help.")
+        # The tokens are counted behind the finish reason.
+        counted = {**chunk({}), "choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
+        finish, usage, _ = read("openai", data + sse(counted, DONE))[1:]
+        assert (finish, usage[:2]) == (Finish("stop", "stop"), (7, 5))
 
     @pytest.mark.parametrize("index", [1, "1", -1])
     def test_the_only_choice_is_read_whatever_its_index_is(self, index: Any) -> None:

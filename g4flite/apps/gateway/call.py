@@ -378,7 +378,7 @@ class Call:
                         named = Naming(self._wire, self._model) if stream.model != self._model else None
                     writer.events += len(frames)
                     if self._answers > 1:
-                        ended = ended.union(*map(finished, frames))
+                        ended = ended.union(*(finished(frame, self._answers) for frame in frames))
                     if hides_counts:
                         frames = [frame for frame in frames if not is_count(frame)]
                     if named is not None:

@@ -129,10 +129,24 @@ def is_count(frame: bytes) -> bool:
         return False
 
 
-def finished(frame: bytes) -> set[int]:
-    """Return which of several answers to one question (`n`, `candidateCount`) have their finish reason in an event."""
+def reports_error(frame: bytes) -> bool:
+    """Return whether an event of Gemini's reports an error, in a list of one if an array was asked for."""
     try:
         value = data_of(frame)
+    except ValueError:
+        return False
+    return any("error" in one for one in (value if isinstance(value, list) else [value]))
+
+
+def finished(frame: bytes, wanted: int) -> set[int]:
+    """Return which of several answers to one question (`n`, `candidateCount`) have their finish reason in an event.
+
+    All that are wanted have it if the prompt is blocked.
+    """
+    try:
+        value = data_of(frame)
+        if (value.get("promptFeedback") or {}).get("blockReason"):
+            return {*range(wanted)}
         answers = value.get("choices") or value.get("candidates") or ()
         return {one.get("index", 0) for one in answers if one.get("finish_reason") or one.get("finishReason")}
     except (ValueError, AttributeError, TypeError):
@@ -154,14 +168,21 @@ def split(data: bytes, end: re.Pattern[bytes]) -> list[bytes]:
     return [data[begin:stop] for begin, stop in zip([0, *stops], [*stops, len(data)], strict=True)]
 
 
-def read(said: Iterable[str | Event]) -> list[str | Event]:
-    """Return what a parser says.  It takes a refusal for an error, which is an answer here: its words go on."""
+def read(said: Iterable[str | Event], wire: Wire | None, frame: bytes = b"") -> list[str | Event]:
+    """Return what a parser says of an event, or of the end without one.
+
+    It takes a refusal for an error, and what a filter of Gemini's has blocked.  Here both are answers of status 200,
+    which the clients of the protocol read: `refusal`, `finishReason: "SAFETY"`, `promptFeedback.blockReason` (types of
+    google-genai 3.6.1).  A prompt that is blocked has no finish reason of its own.
+    """
     found = list[str | Event]()
     try:
         found.extend(said)
     except ContentFilterError as error:
-        if error.code != "refusal":
+        if error.code != "refusal" and (wire is not GEMINI or reports_error(frame)):
             raise
+        if not any(isinstance(event, Finish) for event in found):
+            found.append(Finish("content_filter", str(error.code)))
     return found
 
 
@@ -176,8 +197,8 @@ def joined(said: Iterable[str | Event]) -> Iterator[str | Event]:
 
 def _parser_of(provider: Provider) -> Callable[[int], Parser]:
     """Return what makes the parsers of a provider whose answers are passed on."""
-    lines = wire_of(provider) is OLLAMA
-    return lambda limit: Parser(provider.parser(limit), limit, lines=lines)
+    wire = wire_of(provider)
+    return lambda limit: Parser(provider.parser(limit), limit, wire)
 
 
 class Parser:
@@ -187,13 +208,15 @@ class Parser:
     Nothing is passed on before the first content: until then, another attempt may be made.
     """
 
-    def __init__(self, parser: Any, limit: int, *, lines: bool) -> None:
-        self._parser, self._limit = parser, limit
-        self._end, self._blank = (LINES, b"\n") if lines else (EVENTS, b"\n\n")
+    def __init__(self, parser: Any, limit: int, wire: Wire | None) -> None:
+        self._parser, self._limit, self._wire = parser, limit, wire
+        self._end, self._blank = (LINES, b"\n") if wire is OLLAMA else (EVENTS, b"\n\n")
         # The beginning of an event, in the pieces in which it came, and its last bytes.
         self._parts, self._size, self._tail = list[bytes](), 0, b""
         # The events that were not passed on yet, and whether the first content has come.
         self._held, self._open = list[bytes](), False
+        # Whether the answer is blocked, and whether its body has ended.
+        self._blocked = self._closed = False
         # What else the core may ask of a parser.
         for name in ("recognises", "whole"):
             if hasattr(parser, name):
@@ -201,14 +224,14 @@ class Parser:
 
     @property
     def done(self) -> bool:
-        """Whether the end marker came."""
-        return bool(self._parser.done)
+        """Whether the end marker came; of an answer that is blocked, Gemini's parser does not say so."""
+        return bool(self._parser.done) or (self._blocked and self._closed)
 
     def feed(self, data: bytes) -> Iterator[str | Event]:
         """Yield what the events say that the data complete, and then these as they came."""
         # Most reads are one event.
         if self._open and not self._size and (end := self._end.search(data)) and end.end() == len(data):
-            said = read(self._parser.feed(data))
+            said = self._read(data)
             self._hold(data)
             yield from self._passed(said)
             return
@@ -222,7 +245,7 @@ class Parser:
             said = list[str | Event]()
             for frame in frames:
                 try:
-                    found = read(self._parser.feed(frame))
+                    found = self._read(frame)
                 except G4fliteError:
                     # What stands before the error goes on, and then the error.
                     yield from self._passed(said)
@@ -234,6 +257,13 @@ class Parser:
             # The parser says that an event is too large.
             parts, self._parts = b"".join(self._parts), []
             yield from self._parser.feed(parts)
+
+    def _read(self, frame: bytes) -> list[str | Event]:
+        found = read(self._parser.feed(frame), self._wire, frame)
+        # Gemini's parser gives out its own finish reason at the end alone.
+        if self._wire is GEMINI and found and isinstance(found[-1], Finish):
+            self._blocked = True
+        return found
 
     def _hold(self, frame: bytes) -> None:
         # A comment is a sign of life between the service and the gateway.
@@ -261,7 +291,8 @@ class Parser:
 
     def _ended(self, end: Callable[[], Any]) -> Iterator[str | Event]:
         rest, self._parts = b"".join(self._parts), []
-        said = [*read(self._parser.feed(rest)), *read(end())]
+        said = [*self._read(rest), *read(end(), self._wire)]
+        self._closed = True
         # Half an event would swallow the error behind it.
         if is_whole(rest):
             self._hold(rest.rstrip() + self._blank)
@@ -305,7 +336,8 @@ class WholeParser:
                 raise TruncatedStreamError("the reply ends without its end marker")
             self.done = True
             return
-        said = [*read(self._parser.feed(self._frames(value))), *read(self._parser.close())]
+        frames = self._frames(value)
+        said = [*read(self._parser.feed(frames), self._wire, frames), *read(self._parser.close(), self._wire)]
         if not any(isinstance(event, OPENING) for event in said):
             raise MalformedReplyError("the reply holds no answer")
         yield Raw("raw", (body,))
