@@ -36,6 +36,10 @@ SAME = {"chat": "openai", "responses": "openai-responses", "anthropic": "anthrop
         "ollama": "ollama"}  # fmt: skip
 
 
+# JSON that is nested too deeply for Python's parser.
+DEEP = b"[" * 100_000 + b"]" * 100_000
+
+
 class Place:
     def __init__(self, service: Emulator, url: str, http: httpx.Client, log: queue.Queue[dict[str, Any]]) -> None:
         self.service, self.url, self.http, self.log = service, url, http, log
@@ -407,10 +411,22 @@ def test_several_answers_are_whole_once_each_has_ended(wire: str, more: JSON, en
     (b'data: {"choices": [{"index": 1, "finish_reason": "stop"}, {"finish_reason": null}]}\n\n', {1}),
     (b'data: {"candidates": [{"finishReason": "STOP"}]}\r\n\r\n', {0}), (b"data: [DONE]\n\n", set()),
     (b'data: {"promptFeedback": {"blockReason": "OTHER"}}\n\n', {0, 1}),
+    (b'data: {"candidates": [{"finishReason": "STOP"}, {"finishReason": "STOP"}]}\n\n', {0, 1}),
+    (b'data: {"candidates": [{"content": {}}, {"finishReason": "STOP"}]}\n\n', {1}),
+    (b'data: {"candidates": [{"index": 1, "finishReason": "STOP"}, {"finishReason": "STOP"}]}\n\n', {0, 1}),
+    (b'data: {"choices": ' + DEEP + b"}\n\n", set()),
     (b'data: {"choices": 1}\n\n', set()), (b'data: {"choices": [1]}\n\n', set()), (b"data: [1]\n\n", set()),
 ])  # fmt: skip
 def test_the_answers_that_have_ended_are_known(frame: bytes, wanted: set[int]) -> None:
     assert finished(frame, 2) == wanted
+
+
+def test_an_event_that_is_nested_too_deeply_and_says_nothing_goes_on(place: Place) -> None:
+    first, *_, last = several("chat")
+    odd = b'event: odd\ndata: {"choices": [], "usage": ' + DEEP + b"}\n\n"
+    sent = first + odd + last + last.replace(b'"index": 1', b'"index": 0') + b"data: [DONE]\n\n"
+    place.service.script = Script(body=sent)
+    assert place.ask("chat", n=2).content == sent
 
 
 def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
@@ -461,6 +477,7 @@ def test_the_wire_of_a_provider_is_known_by_its_url() -> None:
     (b'data: "usage"\n\n', False), (b'data: {"usage"\n\n', False),
     (b'data: ["usage", {"choices": []}]\n\n', False), (b'data: {"choices": [], "usage"\n\n', False),
     (b'data: {"choices": [{"choices": []}], "usage": null}\n\n', False),
+    (b'data: {"choices": [], "usage": ' + DEEP + b"}\n\n", False),
 ])  # fmt: skip
 def test_an_event_with_the_tokens_alone_is_known(frame: bytes, counts: bool) -> None:
     assert is_count(frame) is counts
@@ -468,7 +485,7 @@ def test_an_event_with_the_tokens_alone_is_known(frame: bytes, counts: bool) -> 
 
 @rows(("frame", "whole"), [
     (b'data: {"a": 1}', True), (b"data: [DONE]", True), (b'event: x\ndata: {"a"', False), (b'{"done": true}', True),
-    (b"", False), (b"data: 1", False),
+    (b"", False), (b"data: 1", False), (b"data: " + DEEP, False),
 ])  # fmt: skip
 def test_half_an_event_is_told_from_a_whole_one(frame: bytes, whole: bool) -> None:
     assert is_whole(frame) is whole

@@ -115,8 +115,16 @@ def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
 
 
 def data_of(frame: bytes) -> Any:
-    """Return the JSON that an event holds.  Raises `ValueError` if it is none."""
-    return json.loads(b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:")))
+    """Return the JSON that an event holds.  Raises `ValueError` if it is none, or is nested too deeply."""
+    return parsed(b"".join(line[5:] for line in frame.splitlines() if line.startswith(b"data:")))
+
+
+def parsed(text: bytes) -> Any:
+    """Return the value of JSON.  Raises `ValueError` if the text is none, or is nested too deeply."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("the JSON is nested too deeply") from error
 
 
 def is_count(frame: bytes) -> bool:
@@ -141,14 +149,20 @@ def reports_error(frame: bytes) -> bool:
 def finished(frame: bytes, wanted: int) -> set[int]:
     """Return which of several answers to one question (`n`, `candidateCount`) have their finish reason in an event.
 
-    All that are wanted have it if the prompt is blocked.
+    All that are wanted have it if the prompt is blocked.  An answer without a number is the first, as Protobuf's JSON
+    leaves a 0 out; if no answer of several has one, they are numbered by their places.
     """
     try:
         value = data_of(frame)
         if (value.get("promptFeedback") or {}).get("blockReason"):
             return {*range(wanted)}
         answers = value.get("choices") or value.get("candidates") or ()
-        return {one.get("index", 0) for one in answers if one.get("finish_reason") or one.get("finishReason")}
+        numbered = any("index" in one for one in answers)
+        return {
+            one.get("index", 0 if numbered else place)
+            for place, one in enumerate(answers)
+            if one.get("finish_reason") or one.get("finishReason")
+        }
     except (ValueError, AttributeError, TypeError):
         return set()
 
@@ -157,7 +171,7 @@ def is_whole(frame: bytes) -> bool:
     """Return whether an event or a line is whole that nothing ends: its data are JSON, or the end marker."""
     data = frame.rpartition(b"data:")[2].strip()
     try:
-        return data == b"[DONE]" or isinstance(json.loads(data), dict)
+        return data == b"[DONE]" or isinstance(parsed(data), dict)
     except ValueError:
         return False
 
@@ -324,8 +338,8 @@ class WholeParser:
         """
         body = bytes(self._body)
         try:
-            value = json.loads(body)
-        except (ValueError, RecursionError):
+            value = parsed(body)
+        except ValueError:
             value = None
         if not isinstance(value, dict):
             if not self._parser.recognises(body):
