@@ -87,15 +87,20 @@ def check_tools(messages: Messages, *, unanswered: str = "", unasked: str = "") 
         if message["role"] == "tool":
             answered = message.get("tool_call_id") or message["name"]
             if answered not in waiting:
-                raise Refusal(
-                    400, f"messages: expected a tool call {answered!r:.100} before its result. {unasked}".rstrip(". ")
-                )
+                problem = f"messages: expected a tool call {quoted([answered])} before its result. {unasked}"
+                raise Refusal(400, problem.rstrip(". "))
             waiting.remove(answered)
         elif waiting:
-            problem = f"messages: expected the results of the tool calls {', '.join(waiting)}. {unanswered}"
+            problem = f"messages: expected the results of the tool calls {quoted(waiting)}. {unanswered}"
             raise Refusal(400, problem.rstrip(". "))
         else:
             waiting = [call.get("id") or call["function"]["name"] for call in message.get("tool_calls") or []]
+
+
+def quoted(words: list[str]) -> str:
+    """Return words of a request as an error shows them: quoted, and not at any length or number."""
+    more = [f"and {len(words) - 10} more"] if len(words) > 10 else []
+    return ", ".join([*(repr(word[:100]) for word in words[:10]), *more])
 
 
 def text_of(message: Mapping[str, Any]) -> str:

@@ -393,6 +393,9 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
      "id: expected a string"),
     ("gemini", {"contents": [{"parts": [{"functionResponse": {"name": "f", "id": {"a": 1}, "response": {}}}]}]}, 400,
      "id: expected a string"),
+    # Names that are none.
+    ("chat", {"a secret word": 1}, 200, "left out of the request: '...'"),
+    ("chat", {"tools": [{"type": "a secret's\\"}], "tool_choice": "auto"}, 200, "request: tools of the type '...'"),
     # Names of any length and number.
     ("chat", {f"{number:03}" + "x" * 99: 1 for number in range(40)}, 200, "x, and 10 more"),
 ])  # fmt: skip
@@ -409,6 +412,7 @@ def test_what_cannot_be_carried_is_refused_or_noted(
         assert response.headers["x-should-retry"] == "false"
     else:
         assert part in " ".join(line["notes"])
+    assert "secret" not in str(line)
 
 
 def test_the_log_has_the_conversation_only_if_that_is_asked_for(place: Place) -> None:
@@ -447,6 +451,35 @@ def test_the_log_has_no_word_of_the_conversation_that_an_error_quotes(
         assert "secret" in place.line(place.ask(wire, provider, stream=False))["error"]
     finally:
         place.app.log_content = False
+
+
+def test_the_log_has_no_id_of_a_tool_call(place: Place) -> None:
+    called = [{"type": "tool_use", "id": f"secret {number}", "name": "f", "input": {}} for number in range(12)]
+    response = place.ask("anthropic", "openai", messages=[*SAID, {"role": "assistant", "content": called}])
+    assert response.status_code == 400
+    told = WIRES["anthropic"].told(response.json())
+    assert "expected the results of the tool calls 'secret 0', 'secret 1'," in told
+    assert "'secret 9', and 2 more" in told
+    line = place.line(response)
+    assert "secret" not in str(line)
+    assert "expected the results of the tool calls '...'" in line["error"]
+
+
+@rows(("said", "wanted"), [
+    ("the reply's 'secret'", "the reply's '...'"), ("it's b'secret' or x'secret'.", "it's b'...' or x'...'."),
+    ('"it\'s a secret", a=b"secret"', "'...', a=b'...'"), ("the clients' own 'secret", "the clients' own '...'"),
+    ("'secret\\", "'...'"), ("'a\\'secret' b", "'...' b"), ("'secret\n", "'...'"),
+    ("b'a', 'secret\\'", "b'...', '...'"),
+])  # fmt: skip
+def test_what_a_message_quotes_is_hidden(said: str, wanted: str) -> None:
+    assert call_module.QUOTED.sub("'...'", said) == wanted
+
+
+@rows("piece", [r"'\'\'", r"\'", "'\\", "b'", '"\\"', "'\"", "a'"])
+def test_a_message_is_searched_in_linear_time(piece: str) -> None:
+    # If each quote were searched to the end, this would take hours.
+    for begin in ("", "'", '"'):
+        assert len(call_module.QUOTED.sub("'...'", begin + piece * 200_000 + "\\")) <= 8 * 200_000
 
 
 def test_a_call_is_settled_also_if_what_it_has_cost_cannot_be_told(

@@ -63,6 +63,14 @@ def test_calls_without_ids_get_some_and_results_find_their_calls() -> None:
     assert asked(turn_of(reasoning_effort="low"))[1] == {"reasoning_effort": "low"}
 
 
+def test_what_a_service_calls_its_parts_is_bounded_and_quoted_unless_it_is_a_name() -> None:
+    writer = writer_of(CHAT)
+    for name in ("web.search_2", "a secret word", *(f"n{number}" for number in range(99))):
+        writer.feed(Native(name, {}))
+    assert writer.notes[:3] == [f"left out of the answer: {name}" for name in ("web.search_2", "'a secret word'", "n0")]
+    assert len(writer.notes) == 30
+
+
 @rows("result", [{"tool_call_id": "x"}, {"name": "other"}])
 def test_a_result_without_its_call_is_refused(result: dict[str, Any]) -> None:
     calls = {"role": "assistant", "content": None, "tool_calls": [function("a", id="1")]}

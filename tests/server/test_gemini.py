@@ -54,7 +54,7 @@ REFUSED: list[tuple[Wire, str]] = [
         GEMINI.field(
             contents=[{"parts": [{"text": "?"}]}, {"role": "model", "parts": [{"functionCall": {"name": "f"}}]}]
         ),
-        "results of the tool calls f",
+        "results of the tool calls 'f'",
     ),
     (
         GEMINI.field(contents=[{"parts": [{"functionResponse": {"name": "f", "response": {}}}]}]),

@@ -53,8 +53,13 @@ LIMITS = (
 COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
 # Those of a wire that can have several answers at once; other services do not read such a field.
 ANSWERS = {CHAT.name: COUNTS[:1], GEMINI.name: COUNTS[1:]}
-# What a message quotes, as `repr` does: no apostrophe, as in "the reply's".
-QUOTED = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*(?:'|$)|"(?:[^"\\]|\\.)*(?:"|$))""", re.DOTALL)
+# What a message quotes, as `repr` does, also of bytes (b'...'): no apostrophe, as in "the reply's".  What no quote closes
+# ends with the message.  Each quote begins a match, so that no text is searched twice.
+QUOTED = re.compile(
+    r"""(?:(?<!\w)|(?<=\b[bux]))'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)"""
+    r"""|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)""",
+    re.DOTALL,
+)
 # How many fields that were left out are named.
 MOST_NAMES = 30
 Options = dict[str, Any]
@@ -135,7 +140,7 @@ def answer_tokens(data: dict[str, Any]) -> int:
 def listed(names: list[str]) -> str:
     """Return the names of what a request has, as a text of bounded length for the log."""
     more = [f"and {len(names) - MOST_NAMES} more"] if len(names) > MOST_NAMES else []
-    return ", ".join([*(name[:80] for name in names[:MOST_NAMES]), *more])
+    return ", ".join([*names[:MOST_NAMES], *more])
 
 
 class Call:
@@ -318,7 +323,7 @@ class Call:
                 said = f"{name}: expected none: it cannot be carried to the provider's protocol"
                 raise FaultError(400, "invalid", said)
         left = sorted(unread(self._wire, data))
-        self._notes += [f"left out of the request: {listed(left)}"] if left else []
+        self._notes += [self._logged(f"left out of the request: {listed(left)}")] if left else []
 
     async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
         """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""
@@ -491,7 +496,7 @@ class Call:
             "first_ms": None if self._first is None else round((self._first - self._clock) * 1000, 1),
             "ms": round((time.monotonic() - self._clock) * 1000, 1),
         }
-        notes = [*self._notes, *(self._writer.notes if self._writer is not None else ())]
+        notes = [*self._notes, *map(self._logged, self._writer.notes if self._writer is not None else ())]
         notes += stream.dropped if stream is not None else ()
         line |= {"notes": notes} if notes else {}
         line |= {"error": self._logged(self._error)} if self._error else {}

@@ -32,11 +32,13 @@ from ...server.pieces import PAUSE, Piece
 from ...server.protocol import Reply, Turn
 from ...server.signatures import Unsigned
 from .faults import FaultError
-from .wires import Wire, carries
+from .wires import Wire, carries, shown
 
 # Options that do not change what is asked: a service that does not know them answers without.
 HINTS = ("user", "metadata", "cache", "parallel_tool_calls", "reasoning_effort")
 AUTO = ("detail", "auto")
+# How many notes a reply has at most.
+MOST_NOTES = 30
 
 
 def asked(turn: Turn) -> tuple[Messages, dict[str, Any]]:
@@ -138,7 +140,9 @@ class Answer:
 
     def note(self, what: str) -> None:
         """Note that a part of the answer is left out."""
-        if (said := f"left out of the answer: {what}") not in self.notes:
+        said = f"left out of the answer: {shown(what)}"
+        # A service may make up any number of names.
+        if said not in self.notes and len(self.notes) < MOST_NOTES:
             self.notes.append(said)
 
     @property
@@ -159,7 +163,7 @@ class Answer:
         if finish.reason in self.wire.reasons:
             return finish.reason
         if finish.reason == "other":
-            self.notes.append(f"the finish reason {finish.native!r} is told as 'stop'")
+            self.notes.append(f"the finish reason {shown(finish.native or 'other')} is told as stop")
             return "stop"
         if finish.reason == "content_filter":
             raise FaultError(400, "content_filter", "a content filter has ended the answer")

@@ -84,6 +84,11 @@ def value_at(data: JSON, name: str) -> object:
     return found
 
 
+def shown(name: str) -> str:
+    """Return the beginning of a name for the log: quoted, as all that is said, unless it has the form of a name."""
+    return name[:80] if re.fullmatch(r"[\w$.-]+", name, re.ASCII) else repr(name[:80])
+
+
 def unread(wire: Wire, data: JSON) -> set[str]:
     """Return the names of the fields that the wire does not know, like "options.num_ctx" and "messages.thinking"."""
     found = set[str]()
@@ -99,14 +104,14 @@ def unread(wire: Wire, data: JSON) -> set[str]:
             is_known, has_known = kinds[place]
             # Clients send back answers with all that they might hold.
             if not is_known and given is not None:
-                found.add(place)
+                found.add(where + shown(name))
             elif has_known:
                 for one in given if isinstance(given, list) else [given]:
                     if not isinstance(one, dict):
                         continue
                     types = wire.typed.get(place, ())
                     if types and (kind := str(one.get("type", types[0]))) not in types:
-                        found.add(f"{place} of the type {kind}")
+                        found.add(f"{place} of the type {shown(kind)}")
                     else:
                         look(one, f"{place}.")
 
