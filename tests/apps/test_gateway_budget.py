@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from g4flite import Client, Ledger, Price
+from g4flite._core import ledger
 from g4flite.apps.gateway import call as call_module
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.testing import Emulator, Script
@@ -105,3 +107,23 @@ def test_a_call_whose_price_nobody_knows_is_charged_with_what_was_set_aside(plac
 def test_a_call_whose_price_is_known_is_charged_with_what_it_has_cost(place: Place) -> None:
     body = WIRES["chat"].question("openai", "Hi", max_tokens=9)
     assert place.ask("/v1/chat/completions", body) == (14, 4)
+
+
+def test_prices_that_cannot_be_read_are_unknown(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A package that is there, and that cannot be imported.
+    monkeypatch.setattr(ledger, "find_spec", lambda _: True)
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
+    log: queue.Queue[JSON] = queue.Queue()
+    keys = Keys()
+    with Emulator() as service, served(Gateway(routes(service), keys=keys, log=log.put)) as url:
+        body, key = WIRES["chat"].question("openai", "Hello"), {"x-api-key": "sk-anna"}
+        response = httpx.post(f"{url}/v1/chat/completions", json=body, headers=key)
+        line = log.get(timeout=10)
+    assert WIRES["chat"].said(response.text) == "You said: Hello"
+    assert (line["tokens"], line["completion_tokens"], line["cost"]) == ("counted", 3, None)
+    # A key with a budget is refused by the keys for such a call.
+    assert keys.reserved[-1][1] is None
+    # At the start, for the call, and at its end.
+    assert caplog.messages == [call_module.UNPRICED] * 3

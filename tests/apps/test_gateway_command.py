@@ -24,6 +24,7 @@ import uvicorn
 from g4flite import UsageError
 from g4flite.__main__ import main
 from g4flite.apps import gateway
+from g4flite.apps.gateway import command
 from g4flite.apps.gateway.asgi import Gateway
 from g4flite.apps.gateway.command import append_line, check_values, print_line, reload
 from g4flite.apps.gateway.http import LOOPBACK
@@ -220,6 +221,19 @@ def test_a_wrong_file_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
     app = Gateway({})
     asyncio.run(reload(app, Namespace(config=str(file))))
     assert "the gateway goes on as before" in capsys.readouterr().err
+
+
+def test_an_error_that_nobody_expects_of_the_file_does_not_end_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(path: str) -> Any:
+        raise RuntimeError(path)
+
+    monkeypatch.setattr(command.config, "load", load)
+    asyncio.run(reload(Gateway({}), Namespace(config=str(tmp_path))))
+    said = capsys.readouterr().err
+    assert f"{tmp_path} was not read again: RuntimeError(" in said
+    assert "the gateway goes on as before" in said
 
 
 def test_what_is_read_again_is_all_of_the_file_but_its_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

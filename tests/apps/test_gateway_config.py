@@ -223,6 +223,9 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(tmp_path: Path) ->
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match=r"binary\.toml is not encoded in UTF-8"):
         load(str(tmp_path / "binary.toml"))
+    (tmp_path / "deep.toml").write_text("a = " + "[" * 100_000)
+    with pytest.raises(UsageError, match=r"deep\.toml is no TOML"):
+        load(tmp_path / "deep.toml")
 
 
 def test_the_file_is_read_before_python_3_11_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,19 +53,20 @@ LIMITS = (
 COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
 # Those of a wire that can have several answers at once; other services do not read such a field.
 ANSWERS = {CHAT.name: COUNTS[:1], GEMINI.name: COUNTS[1:]}
-# What a message quotes, as `repr` does, also of bytes (b'...'): no apostrophe, as in "the reply's".  What no quote closes
-# ends with the message.  Each quote begins a match, so that no text is searched twice.
+# What a message quotes, as `repr` does, also of bytes (b'...'): no apostrophe, as in "the reply's".  What no quote
+# closes ends with the message.  Each quote begins a match, so that no text is searched twice.
 QUOTED = re.compile(
     r"""(?:(?<!\w)|(?<=\b[bux]))'[^'\\]*(?:\\.[^'\\]*)*(?:'|\\?\Z)"""
     r"""|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)""",
     re.DOTALL,
 )
+# What the gateway's own log says of a package genai-prices that is broken, at the start and at each call.
+UNPRICED = "the prices of genai-prices cannot be read, so that costs are unknown; install it anew, or remove it"
 # How many fields that were left out are named.
 MOST_NAMES = 30
 Options = dict[str, Any]
 # The log has the name of each call, and errors quote it.
 MODEL = Rule("a string of 1 to 500 characters", lambda got: isinstance(got, str) and 0 < len(got) <= 500)
-LEDGER = Ledger()
 UNKNOWN = Entry((None, "unknown"), (None, "unknown"), (None, "unknown"))
 
 
@@ -107,9 +108,32 @@ class Asked:
         self.provider, self.model = provider, model
 
 
+class Costs(Ledger):
+    """A `Ledger` that counts tokens also if the prices cannot be read: the cost is unknown then."""
+
+    def _cost(self, end: Any, prompt: Any, completion: Any) -> Any:
+        try:
+            return super()._cost(end, prompt, completion)
+        except Exception as error:
+            logger.error(UNPRICED, exc_info=error)
+            return UNKNOWN.cost
+
+
+LEDGER = Costs()
+
+
+def price(asked: Asked, prompt: int, completion: int) -> float | None:
+    """Return what so many tokens cost, None if nobody knows, or if the prices cannot be read."""
+    try:
+        return listed_cost(asked, prompt, completion, 0, 0)
+    except Exception as error:
+        logger.error(UNPRICED, exc_info=error)
+        return None
+
+
 def load_prices() -> None:
     """Import the prices, if they are installed: that takes a third of a second, for which all calls would wait."""
-    listed_cost(Asked("openai", "gpt-4o"), 0, 0, 0, 0)
+    price(Asked("openai", "gpt-4o"), 0, 0)
 
 
 def model_of(wire: Wire, post: Post, data: dict[str, Any]) -> str:
@@ -330,7 +354,7 @@ class Call:
         if self._key is None:
             return
         asked_for = [Asked(one.provider.name, one.model_for(self._model)) for one in upstreams]
-        costs = [listed_cost(one, prompt, answer, 0, 0) for one in asked_for]
+        costs = [price(one, prompt, answer) for one in asked_for]
         dollars = max((cost for cost in costs if cost is not None), default=None)
         self._reserved = await to_thread.run_sync(self._home.keys.reserve, self._key.name, dollars)
         self._charged = dollars or 0.0

@@ -245,17 +245,19 @@ def serve(arguments: argparse.Namespace) -> None:
 
 
 async def reload(app: Gateway, arguments: argparse.Namespace) -> None:
-    """Answer from now on by the file; if the file is wrong, say so and go on as before.
+    """Answer from now on by the file; if the file is wrong, or anything else is, say so and go on as before.
 
     The file of keys is the one exception: it is read at each request, and which file that is stays as it was.
     """
     try:
         found = config.load(arguments.config)
         await app.use(routes_in(found))
-    except G4fliteError as error:
-        tell("error", f"{error}; the gateway goes on as before")
+        set_up(app, arguments, found)
+    except Exception as error:
+        # Any that came out of here would end the server, and all calls that run.
+        said = error if isinstance(error, G4fliteError) else f"{arguments.config} was not read again: {error!r}"
+        tell("error", f"{said}; the gateway goes on as before")
         return
-    set_up(app, arguments, found)
     tell("note", f"{arguments.config} was read again")
     kept = app.keys.path if isinstance(app.keys, keys.Store) else None
     if found.keys != kept and (found.keys is not None or arguments.keys is None):

@@ -142,7 +142,7 @@ def load(path: str | Path) -> Config:
         where = ".".join(map(_quoted, error.table))
         said = f"{where}: {error.said}" if where else error.said
         raise UsageError(f"{path}, line {line}: {said}" if line else f"{path}: {said}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # TOMLDecodeError names the line itself.
         said = "is not encoded in UTF-8" if isinstance(error, UnicodeDecodeError) else f"is no TOML: {error}"
         raise UsageError(f"{path} {said}") from error
