@@ -115,7 +115,7 @@ def read(post: Post) -> Turn:
     Tool calls and results have an id only if the client gave one; a result always has the tool's `name`.
     """
     post.demand_key("x-goog-api-key")
-    data = _camel(post.data())
+    data = camel(post.data())
     turn = _shape(post, data)
     gemini(data)
     check_tools(turn.messages, **GEMINI_PAIRS)
@@ -136,7 +136,7 @@ def shape(post: Post) -> Turn:
 
     A result need not have the id of its call: `types.Part.from_function_response` makes none (google-genai 3.6.1).
     """
-    return _shape(post, _camel(post.data()))
+    return _shape(post, camel(post.data()))
 
 
 def _shape(post: Post, data: dict[str, Any]) -> Turn:
@@ -227,17 +227,20 @@ def _is_sse(post: Post) -> bool:
     return post.query.get("alt") == "sse"
 
 
-def _camel(value: Any) -> Any:
+def camel(value: Any) -> Any:
     """Return the value with its field names in camel case, but for objects that belong to the caller.
 
-    Protobuf's JSON takes `mime_type` for `mimeType`, and the official client sends both forms.
+    Protobuf's JSON takes `mime_type` for `mimeType`, and the official client sends both forms.  Raise `Refusal` 400 for
+    a field that stands there in both: nobody knows which of them counts.
     """
     if isinstance(value, list):
-        return [_camel(item) for item in value]
+        return [camel(item) for item in value]
     if not isinstance(value, dict):
         return value
     named = {re.sub("_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
-    return {name: item if name in OPAQUE else _camel(item) for name, item in named.items()}
+    if len(named) < len(value):
+        raise Refusal(400, "body: expected each field once, in camel case or in snake case")
+    return {name: item if name in OPAQUE else camel(item) for name, item in named.items()}
 
 
 def _add(messages: Messages, content: Mapping[str, Any], where: str) -> None:

@@ -343,6 +343,9 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
     ("gemini", {"generationConfig": {"topK": 3, "seed": 1}}, 200, "left out of the request: generationConfig.topK"),
     ("gemini", {"tools": [{"googleSearch": {}}]}, 200, "tools.googleSearch"),
     ("gemini", {"generationConfig": {"candidateCount": 2}}, 400, "generationConfig.candidateCount"),
+    ("gemini", {"generation_config": {"candidate_count": 2}}, 400, "generationConfig.candidateCount"),
+    ("gemini", {"generation_config": {"top_k": 3, "seed": 1}}, 200, "left out of the request: generationConfig.topK"),
+    ("gemini", {"generation_config": {}, "generationConfig": {}}, 400, "expected each field once"),
     ("anthropic", {"tools": [{"name": "f", "input_schema": {"type": "object"}, "input_examples": []}]}, 200,
      "left out of the request: tools.input_examples"),
     ("chat", {"tools": [{"type": "function", "function": {**TOOL, "strict": True}}], "tool_choice": "auto"}, 200,
@@ -451,6 +454,21 @@ def test_the_log_has_no_word_of_the_conversation_that_an_error_quotes(
         assert "secret" in place.line(place.ask(wire, provider, stream=False))["error"]
     finally:
         place.app.log_content = False
+
+
+def test_what_gemini_reads_in_snake_case_is_not_left_out(place: Place) -> None:
+    response = place.ask(
+        "gemini", "openai",
+        contents=[{"role": "user", "parts": [
+            {"text": "x"}, {"inline_data": {"mime_type": "image/png", "data": "iVBORw0KGgo="}},
+        ]}],
+        system_instruction={"parts": [{"text": "Be brief."}]},
+        generation_config={"max_output_tokens": 9, "stop_sequences": ["end"]},
+        tools=[{"function_declarations": [TOOL]}],
+        tool_config={"function_calling_config": {"mode": "AUTO", "allowed_function_names": ["weather"]}},
+    )  # fmt: skip
+    assert response.status_code == 200, response.text
+    assert "notes" not in place.line(response)
 
 
 def test_the_log_has_no_id_of_a_tool_call(place: Place) -> None:

@@ -48,9 +48,9 @@ ANSWER_TOKENS, MOST_TOKENS = 4096, 10**7
 # The fields of all wires that limit an answer, and those that say how many answers are wanted.
 LIMITS = (
     "max_tokens", "max_completion_tokens", "max_output_tokens", "generationConfig.maxOutputTokens",
-    "generation_config.max_output_tokens", "options.num_predict",
+    "options.num_predict",
 )  # fmt: skip
-COUNTS = ("n", "generationConfig.candidateCount", "generation_config.candidate_count")
+COUNTS = ("n", "generationConfig.candidateCount")
 # Those of a wire that can have several answers at once; other services do not read such a field.
 ANSWERS = {CHAT.name: COUNTS[:1], GEMINI.name: COUNTS[1:]}
 # What a message quotes, as `repr` does, also of bytes (b'...'): no apostrophe, as in "the reply's".  What no quote
@@ -280,7 +280,9 @@ class Call:
             upstream.calls += 1
             self._upstreams.append(upstream)
         streamed = is_streamed(wire, self._post, data)
-        self._answers = largest(data, ANSWERS.get(wire.name, ()), 1)
+        # The same with the names of the protocol, where clients may write others.
+        said = wire.named(data)
+        self._answers = largest(said, ANSWERS.get(wire.name, ()), 1)
         # No service is asked for Gemini's array, which says no more than its events.
         is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
         as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
@@ -295,7 +297,7 @@ class Call:
             self._messages = messages = home.memory.recall(self._owner, messages)
             # A provider of the same protocol takes what no other can be asked.
             if len(as_it_is) < len(upstreams):
-                self._check_fields(data, options)
+                self._check_fields(said, options)
         except (Refusal, FaultError) as error:
             if not as_it_is:
                 raise
@@ -321,7 +323,7 @@ class Call:
             raise errors[0]
         for wrong in errors:
             self._note_not_asked(wrong.provider, wrong)
-        await self._reserve(upstreams, prompt, answer_tokens(data))
+        await self._reserve(upstreams, prompt, answer_tokens(said))
         self._stream = start(routes, refused=tuple(errors))
         # An answer of images alone is one: the client decides.
         self._stream._run.kept = True

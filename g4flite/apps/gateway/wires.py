@@ -74,6 +74,8 @@ class Wire:
     known: tuple[str, ...]
     # The fields whose items have types, with the types that the reader reads; the first one needs not be said.
     typed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # Returns a request with the protocol's names of its fields, of which clients may write other forms.
+    named: Callable[[JSON], JSON] = lambda data: data
 
 
 def value_at(data: JSON, name: str) -> object:
@@ -345,6 +347,7 @@ GEMINI = Wire(
     name="gemini",
     protocol=gemini.GEMINI,
     read=gemini.shape,
+    named=gemini.camel,
     body=gemini_error,
     cut=cut_gemini,
     # Its Python client takes no comment.
