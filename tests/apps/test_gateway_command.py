@@ -48,6 +48,7 @@ from .gateways import WIRES, served
     (["--provider", "ollama", "--keep-alive", "nan"], "--keep-alive nan: name a number"),
     (["--provider", "ollama", "--origin", "https://chat.test/"], "--origin: 'https://chat.test/' is no origin"),
     (["--provider", "ollama", "--hostname", "http://gateway.test"], "--hostname: 'http://gateway.test' is no name"),
+    (["--provider", "ollama", "--origin", "http://"], "--origin: 'http://' is no origin"),
 ])  # fmt: skip
 def test_a_wrong_command_line_starts_nothing(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", *flags]) == 2
@@ -238,13 +239,13 @@ def test_an_error_that_nobody_expects_of_the_file_does_not_end_the_server(
 
 def test_what_is_read_again_is_all_of_the_file_but_its_keys(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "gateway.toml"
-    names = ["Own.test", "[::A]"]
+    names = ["Own.test", "[::A]", "2001:DB8:0::1"]
     given = Namespace(config=str(file), keys=None, origin=["https://a.test"], hostname=names, log_content=False)
     check_values(Namespace(**vars(given), max_streams=1, keep_alive=1.0))
     file.write_text(TOML.replace("{url}", "http://127.0.0.1:9").replace("keys =", HOSTS + "keys ="))
     app = Gateway({})
     asyncio.run(reload(app, given))
-    hosts = LOOPBACK | {"own.test", "::a", "::2", "b.test"}
+    hosts = LOOPBACK | {"own.test", "::a", "2001:db8::1", "::2", "b.test"}
     assert (app.origins, app.hosts) == ({"https://a.test", "https://b.test"}, hosts)
     assert app.log is not None
     app.log({"a": 1})

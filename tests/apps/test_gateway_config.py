@@ -10,6 +10,7 @@ import pytest
 from g4flite import G4fliteError, Timeout, UsageError
 from g4flite.apps.gateway import config
 from g4flite.apps.gateway.config import Config, Log, Model, Target, clients, load
+from g4flite.apps.gateway.http import host_of
 from g4flite.testing import Emulator
 from tests.rows import rows
 
@@ -239,3 +240,42 @@ def test_the_file_is_read_before_python_3_11_as_well(tmp_path: Path, monkeypatch
     monkeypatch.setattr(config, "import_module", importing)
     read(tmp_path, GOOD)
     assert imported == ["tomllib" if sys.version_info >= (3, 11) else "tomli"]
+
+
+@rows(
+    "origin",
+    ["http://a", "https://chat.example", "http://127.0.0.1:8000", "https://[2001:db8::1]:8443", "http://a_b:1"],
+)
+def test_what_a_browser_sends_is_an_origin(origin: str) -> None:
+    assert config.origin_of(origin) == origin
+
+
+@rows("origin", [
+    "http://", "https://:8000", "null", "*", "", 1, None, "http://a/", "http://a:80", "https://a:443", "http://a:0",
+    "http://a:b", "http://a:123456", "http://a b", "http://me@a", "http://A", "http://b\u00fccher.example", "ftp://a",
+    "http://[::1", "http://[a]", "http://[0:0::1]", "http://[]", "http://a\n", "http://::1",
+])  # fmt: skip
+def test_what_no_browser_sends_is_none(origin: object) -> None:
+    with pytest.raises(ValueError, match="is no origin; write it like"):
+        config.origin_of(origin)
+
+
+@rows(("host", "asked"), [
+    ("2001:db8::1", "[2001:DB8:0:0::1]:8000"), ("[2001:db8::1]", "[2001:db8::1]"), ("::1", "[0::1]:1"),
+    ("Gateway.Example", "gateway.EXAMPLE:80"), ("127.0.0.1", "127.0.0.1:80"), ("a_b-c.d", "a_b-c.d"),
+])  # fmt: skip
+def test_the_name_of_a_host_is_compared_in_one_form(host: str, asked: str) -> None:
+    assert config.host_of(host) == host_of({"host": asked})
+
+
+@rows(
+    "host", ["", "[]", "[::1", "::1]", "[a]", "a:80", "2001:db8::g", "a b", "http://a", "a/b", "b\u00fccher", 1, None]
+)
+def test_another_text_is_no_name_of_a_host(host: object) -> None:
+    with pytest.raises(ValueError, match="is no name of a host; write it like"):
+        config.host_of(host)
+
+
+@rows("host", ["", "[", "[::1", "/"])
+def test_a_header_without_a_name_asks_no_host(host: str) -> None:
+    assert host_of({"host": host}) == ""

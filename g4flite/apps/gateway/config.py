@@ -32,11 +32,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ... import Client, G4fliteError, OptionError, Timeout, UsageError, providers
 from ..._core.errors import TIMERS
@@ -44,6 +45,7 @@ from ..._core.provider import FrozenDict
 from ..._core.request import first_request, make_call, nearest
 from ..._core.settings import as_retry, as_timeout
 from ..._core.urls import check_proxy
+from .http import as_host
 
 # What the values of the fields may be, by the table.
 FILE: Final[Mapping[str, tuple[type, ...]]] = {
@@ -57,6 +59,10 @@ PROVIDER: Final[Mapping[str, tuple[type, ...]]] = {
 }  # fmt: skip
 LOG: Final[Mapping[str, tuple[type, ...]]] = {"file": (str,), "content": (bool,)}
 TIMEOUT: Final[Mapping[str, tuple[type, ...]]] = {timer.name: (int, float) for timer in fields(Timeout)}
+# An origin with its parts, and the name of a host.
+ORIGIN: Final = re.compile(r"(?P<scheme>https?)://(?P<host>\[[^]]*\]|[^]:[]+)(?::(?P<port>[1-9][0-9]{0,4}))?")
+HOST: Final = re.compile(r"[\w.-]+", re.ASCII)
+DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 CALLED: Final = {str: "a text", list: "a list", dict: "a table", int: "a whole number", float: "a number",
                  bool: "true or false"}  # fmt: skip
 
@@ -203,18 +209,31 @@ def _each(checked: Callable[[object], str], top: dict[str, Any], name: str) -> t
 
 
 def origin_of(origin: object) -> str:
-    """Return the origin of a web page as browsers send it.  Raises `ValueError` for what none of them sends."""
-    parts = urlsplit(origin) if isinstance(origin, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc.lower()}":
-        raise ValueError(f'{origin!r} is no origin; write it like "https://chat.example"')
-    return str(origin)
+    """Return the origin of a web page as browsers send it.  Raises `ValueError` for what none of them sends.
+
+    They write a name in ASCII and in lower case, an address of IPv6 in its shortest form, and no default port.
+    """
+    found = ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
+    if found is not None and found["port"] != DEFAULT_PORTS[found["scheme"]]:
+        with suppress(ValueError):
+            name = host_of(found["host"])
+            if found["host"] == (f"[{name}]" if ":" in name else name):
+                return found[0]
+    raise ValueError(f'{origin!r} is no origin; write it like "https://chat.example"')
 
 
 def host_of(host: object) -> str:
-    """Return the name of a host as requests have it, without a port.  Raises `ValueError` for any other text."""
-    if not isinstance(host, str) or urlsplit(f"//{host}").hostname != host.strip("[]").lower():
-        raise ValueError(f'{host!r} is no name of a host; write it like "gateway.example"')
-    return host.strip("[]").lower()
+    """Return the name of a host as requests have it, without a port.  Raises `ValueError` for any other text.
+
+    An address of IPv6 may stand in brackets.
+    """
+    text = host if isinstance(host, str) else ""
+    try:
+        return str(IPv6Address(text[1:-1] if text[:1] + text[-1:] == "[]" else text))
+    except ValueError:
+        if HOST.fullmatch(text) is None:
+            raise ValueError(f'{host!r} is no name of a host; write it like "gateway.example"') from None
+    return as_host(text)
 
 
 def _target(name: str, table: object) -> Target:

@@ -67,11 +67,19 @@ async def body_of(receive: Receive, headers: Headers, most: int) -> bytes:
 
 
 def host_of(headers: Headers) -> str:
-    """Return the name of the host that a request asks, without its port."""
+    """Return the name of the host that a request asks, without its port; "" for none that can be read."""
     try:
-        return (urlsplit(f"//{headers.get('host', '')}").hostname or "").lower()
+        return as_host(urlsplit(f"//{headers.get('host', '')}").hostname or "")
     except ValueError:
         return ""
+
+
+def as_host(name: str) -> str:
+    """Return a host's name in the one form in which it is compared: an address may be written in several."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name.lower()
 
 
 def is_loopback(scope: Mapping[str, Any]) -> bool:
