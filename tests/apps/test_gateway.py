@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from g4flite import Client, G4fliteError
 from g4flite.apps.gateway import asgi
 from g4flite.apps.gateway.asgi import Gateway
-from g4flite.testing import Emulator
+from g4flite.testing import Emulator, Script
 from tests.rows import rows
 
 from .gateways import WIRES, client, routes, served
@@ -532,6 +532,22 @@ def test_a_call_that_has_not_begun_when_the_gateway_stops_asks_nobody(service: E
             assert (response.status_code, "stops" in response.text) == (503, True)
     assert len(service.exchanges) == asked
     assert [dollars for _, dollars in keys.settled] == [0, 0]
+
+
+@rows("wire", ["chat", "ollama"])
+def test_a_cookie_of_one_call_goes_with_no_other(wire: str, service: Emulator, http: httpx.Client) -> None:
+    # The same wire on both sides, and another.
+    begun = len(service.exchanges)
+    service.script = Script(headers={"set-cookie": "session=of-anna; Path=/"})
+    try:
+        with served(Gateway(routes(service))) as url:
+            for _ in range(3):
+                body = WIRES[wire].question("openai", "Hello")
+                assert http.post(WIRES[wire].url(url, "openai"), json=body).status_code == 200
+    finally:
+        service.script = Script()
+    sent = [{name.lower() for name, _ in exchange.headers} for exchange in service.exchanges[begun:]]
+    assert [("cookie" in names, "authorization" in names) for names in sent] == [(False, True)] * 3
 
 
 @rows("backend", ["asyncio", "trio"])

@@ -56,3 +56,26 @@ def test_a_cookie_goes_with_every_later_request_over_any_connection(driver: Driv
     read_at_once(driver, g4flite.Client("cromicle", base_url=server.url), 2 * STREAMS, rounds=1)
     sent = [dict(exchange.headers).get("Cookie") for exchange in server.exchanges]
     assert sent == [None] + ["session=of-mine"] * (2 * STREAMS - 1)
+
+
+def test_a_pool_that_keeps_no_cookies_forgets_those_that_it_has(driver: Driver, server: Emulator) -> None:
+    server.script = Script(headers={"set-cookie": "session=of-mine"})
+    client = g4flite.Client("cromicle", base_url=server.url)
+
+    async def read() -> None:
+        async with client:
+            for number in range(4):
+                if number == 2:
+                    client._pool.keep_no_cookies()
+                assert [text async for text in client.stream("Hi")]
+
+    if driver.name != "sync":
+        driver.run(read)
+    else:
+        with client:
+            for number in range(4):
+                if number == 2:
+                    client._pool.keep_no_cookies()
+                assert [*client.stream("Hi")]
+    sent = [dict(exchange.headers).get("Cookie") for exchange in server.exchanges]
+    assert sent == [None, "session=of-mine", None, None]

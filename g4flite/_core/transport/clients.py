@@ -260,6 +260,11 @@ class Pool:
         self._inherited: list[object] = []
         self.closed = False
 
+    def keep_no_cookies(self) -> None:
+        """Forget the cookies, and keep none from now on: the streams are those of people who share nothing."""
+        self.own.keeps_cookies = self.own.had_cookies = False
+        self._cookies.clear()
+
     def send(self, wanted: Request, timers: Timers) -> Response:
         self._note(timers, 0)
         return _send(self, wanted, timers)

@@ -120,6 +120,8 @@ class Own:
         # Whether a response has brought a cookie.  To ask the jar of the clients, which may have forgotten it since,
         # takes longer.
         self.had_cookies = False
+        # Whether cookies go back to the service.
+        self.keeps_cookies = True
 
     def url(self, text: str, kind: type[httpx.URL]) -> httpx.URL:
         """Return the URL of a request, as `kind`: a class of httpx or httpx2.  Any thread may ask.
@@ -167,9 +169,9 @@ def note(request: httpx.Request, timers: Timers) -> None:
 
 
 def answered(client: Any, response: httpx.Response, request: httpx.Request, own: Own) -> httpx.Response:
-    """Return the response that a transport gave; the client keeps its cookies."""
+    """Return the response that a transport gave; the client keeps its cookies, unless it is to keep none."""
     response.request = request
-    if "set-cookie" in response.headers:
+    if own.keeps_cookies and "set-cookie" in response.headers:
         own.had_cookies = True
         client.cookies.extract_cookies(response)
     return response

@@ -33,6 +33,8 @@ class Upstream:
         self.client = client
         self.provider = client._call.provider
         self._wire = wire_of(self.provider)
+        # Those that answer one key's call are nothing for another's.
+        client._pool.keep_no_cookies()
         # By whether the answer is whole, or streamed.
         self._passing = {whole: as_passing(client, whole=whole) for whole in (True, False)}
         self._usage_option = self._wire is CHAT and takes_usage_option(client)
