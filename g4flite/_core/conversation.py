@@ -32,9 +32,9 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
     assistant's empty message is left out, and so is the name of a tool's result, which its call says as well.  A tool
     call whose id the service would refuse, or that another call has already, gets another id, together with its result.
     The `state` of an answer becomes the list of its parts if it goes back; otherwise it is left out, and told in
-    `call.dropped`, and so is the mark of a failed tool's result.  If the service takes the arguments of a tool call as
-    an object and they are not a JSON object, the call goes out with `{}`, which is told as well: its result says what
-    was wrong.
+    `call.dropped`, and so are the mark of a failed tool's result and the name of a file.  If the service takes the
+    arguments of a tool call as an object and they are not a JSON object, the call goes out with `{}`, which is told as
+    well: its result says what was wrong.
     If the service takes images of a user's alone, those in the results of tools go out in a user's message behind them.
     Raises `MessagesError` for a key, a kind of media, a tool's name or a place of a system message that the service
     does not take, for a tool call without its result, and for a result without its call.
@@ -151,6 +151,10 @@ def _fitted(number: int, message: Message, takes: Takes, functions: dict[str, st
     for place, part in enumerate(parts(message), 1):
         if problem := _problem(part, takes):
             raise MessagesError(f"message {number}, part {place} {problem}")
+        if part["type"] == "file" and "filename" in part["file"] and _kind(part) not in takes.named:
+            dropped.append(
+                f"message {number}, part {place}: the name of the file is left out, which this service does not take"
+            )
     if not takes.blocks and not isinstance(fit["content"], str) and is_plain(fit["content"]):
         fit["content"] = "".join(part["text"] for part in fit["content"])
     if fit["role"] == "developer" and not takes.developer:
@@ -199,6 +203,13 @@ def _with_object(where: str, call: Mapping[str, Any], dropped: list[str]) -> Map
         )
         return {**call, "function": {**call["function"], "arguments": "{}"}}
     return call
+
+
+def _kind(part: Mapping[str, Any]) -> str:
+    """Return the kind of a medium, as `media.KINDS` has it."""
+    from .media import media_kind  # noqa: PLC0415 - most messages are text
+
+    return media_kind(part)
 
 
 def _problem(part: Mapping[str, Any], takes: Takes) -> str:

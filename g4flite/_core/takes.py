@@ -24,8 +24,9 @@ EVERY_KEY = (
 # The levels of `reasoning_effort`, and the words of a service that calls them the same.
 EFFORTS = ("none", "minimal", "low", "medium", "high")
 SAME_LEVELS = {name: name for name in EFFORTS}
-# The kinds of media that most services take, and those that have a form in OpenAI's Chat Completions.
+# The kinds of media that most services take, those of files, and those that have a form in OpenAI's Chat Completions.
 IMAGES = ("image.data", "image.url")
+FILES = ("file.data", "file.url", "file.gs", "file.id")
 CHAT_MEDIA = (*IMAGES, "file.data", "file.id", "audio.data")
 
 
@@ -63,7 +64,8 @@ class Takes(NamedTuple):
       `function.strict` in a tool's function.
     - `media` are the kinds of media that it takes, in the words of `media.KINDS`.
     - `images` are the media types of the images that it takes; () means any.  `files` is a regular expression for the
-      media types of files, and `audio` one for the formats of audio; "" means any.
+      media types of files, and `audio` one for the formats of audio; "" means any.  `named` are the kinds of files
+      whose names go out.
     - `blocks` says whether each text part of a message stays a part of its own, for a service that caches or signs what
       ends with it; else they are joined.
     - `developer` says whether it knows the role developer.
@@ -87,6 +89,7 @@ class Takes(NamedTuple):
     media: Collection[str] = IMAGES
     images: Collection[str] = ()
     files: str = ""
+    named: Collection[str] = FILES
     audio: str = ""
     blocks: bool = False
     developer: bool = False

@@ -134,6 +134,7 @@ OPENROUTER_TAKES = TAKES._replace(
 MISTRAL_TAKES = Takes(
     keys=("tool.name", "prefix", "image_url.detail", "function.strict"), empty_answers=False, call_ids="[a-zA-Z0-9]{9}",
     media=(*IMAGES, "file.data", "file.url", "file.id", "audio.data"),
+    named=("file.data", "file.url"),
     # Reasoning goes back as a part of the content, with its signature.
     state="provider", reasoning="content",
     refused=(

@@ -46,6 +46,8 @@ TAKES = Takes(
     keys=("tool.is_error",),
     # A web page's image is not fetched; a file's URL is one of the Files API, of YouTube, or of a bucket (Vertex AI).
     media=("image.data", "file.data", "file.url", "file.gs", "audio.data"),
+    # `displayName` is Vertex AI's alone (types of google-genai 3.6.1, `Blob` and `FileData`).
+    named=(),
     objects=True,
     # 400 "Function calling with a response mime type: 'application/json' is unsupported", but for Gemini 3
     # (pydantic-ai's profiles and vercel/ai#16540, 2026).

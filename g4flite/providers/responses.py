@@ -69,6 +69,7 @@ TAKES = CHAT_TAKES._replace(
     keys=("phase", "content.prompt_cache_breakpoint", "image_url.detail", "function.strict", "tool.image_url"),
     # 400 "unsupported MIME type 'audio/mpeg'" for audio (pydantic-ai's cassette, 2026).
     media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
+    named=("file.data",),
     call_ids=".{1,64}",
     empty_answers=False,
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).

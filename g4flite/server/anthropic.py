@@ -228,8 +228,8 @@ def _image(block: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def _document(block: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the file of a document; text in it becomes a part that is text."""
-    source, title = need(block, "source", OBJECT, where), block.get("title")
+    """Return the file of a document; text in it becomes a part that is text, behind its title, which models read."""
+    source, title = need(block, "source", OBJECT, where), may(block, "title", TEXT, where)
     match need(source, "type", one_of(("base64", "text", "url", "file")), where + "source."):
         case "url":
             return file_part(file_url=need(source, "url", NAME, where + "source."), filename=title)
@@ -237,7 +237,8 @@ def _document(block: Mapping[str, Any], where: str) -> dict[str, Any]:
             return file_part(file_id=need(source, "file_id", NAME, where + "source."), filename=title)
         case "text":
             need(source, "media_type", exactly("text/plain"), where + "source.")
-            return text_part(need(source, "data", NAME, where + "source."))
+            text = need(source, "data", NAME, where + "source.")
+            return text_part(f"{title}\n\n{text}" if title else text)
     need(source, "media_type", exactly("application/pdf"), where + "source.")
     return file_part(
         file_data=data_url(source["media_type"], need(source, "data", NAME, where + "source.")), filename=title

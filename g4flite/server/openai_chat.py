@@ -139,7 +139,7 @@ def _message(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict
         # What the model said aloud stands for its text (types of openai-python 3.57.0).
         silent = calls or may(given, "audio", OBJECT, where)
         content = may(given, "content", CONTENT, where) if silent else need(given, "content", CONTENT, where)
-        return assistant(_content(content, where, kinds), calls)
+        return {**assistant(_content(content, where, kinds), calls), **picked(given, "name")}
     extra = {"tool_call_id": need(given, "tool_call_id", NAME, where)} if role == "tool" else {}
     content = _content(need(given, "content", CONTENT, where), where, kinds)
     return {"role": role, "content": content, **extra, **picked(given, "name")}
@@ -170,7 +170,7 @@ def _part(given: Mapping[str, Any], where: str, kinds: Sequence[str]) -> dict[st
         names = ("data",) if "document_url" in kinds else ("data", "format")
         return {"type": kind, kind: {name: need(media, name, NAME, where) for name in names}}
     if "file_id" in media:
-        return file_part(file_id=need(media, "file_id", NAME, where))
+        return file_part(file_id=need(media, "file_id", NAME, where), filename=may(media, "filename", TEXT, where))
     return file_part(**{name: need(media, name, NAME, where) for name in ("file_data", "filename")})
 
 

@@ -95,8 +95,8 @@ SERVER_ITEMS = {
 }
 ITEM = one_of(("message", "function_call", "function_call_output", "reasoning", *SERVER_ITEMS))
 INPUT_PARTS = ("input_text", "input_image", "input_file")
-# The fields of a file: its data have a name.
-FILES = (("file_data", "filename"), ("file_url",), ("file_id",))
+# The forms of a file, of which its data have a name.
+FILES = ("file_data", "file_url", "file_id")
 KNOWN = {
     "temperature": ("temperature", AMOUNT),
     "max_output_tokens": ("max_tokens", COUNT),
@@ -261,8 +261,9 @@ def _part(given: Mapping[str, Any], kinds: tuple[str, ...], where: str) -> dict[
         return image_part(need(given, "image_url", NAME, where), given.get("detail"))
     if kind != "input_file":
         return text_part(need(given, "text", TEXT, where))
-    names = next((names for names in FILES if names[0] in given), FILES[0])
-    return file_part(**{name: need(given, name, NAME, where) for name in names})
+    form = next((name for name in FILES if name in given), FILES[0])
+    named = (need if form == FILES[0] else may)(given, "filename", NAME, where)
+    return file_part(**{form: need(given, form, NAME, where), "filename": named})
 
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:

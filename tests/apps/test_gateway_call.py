@@ -396,6 +396,8 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
      "id: expected a string"),
     ("gemini", {"contents": [{"parts": [{"functionResponse": {"name": "f", "id": {"a": 1}, "response": {}}}]}]}, 400,
      "id: expected a string"),
+    ("ollama", {"messages": [{"role": "user", "content": "x", "name": "anna"}]}, 200,
+     "left out of the request: messages.name"),
     # Names that are none.
     ("chat", {"a secret word": 1}, 200, "left out of the request: '...'"),
     ("chat", {"tools": [{"type": "a secret's\\"}], "tool_choice": "auto"}, 200, "request: tools of the type '...'"),
@@ -454,6 +456,55 @@ def test_the_log_has_no_word_of_the_conversation_that_an_error_quotes(
         assert "secret" in place.line(place.ask(wire, provider, stream=False))["error"]
     finally:
         place.app.log_content = False
+
+
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0xLjQK"}
+LETTER = {"type": "text", "media_type": "text/plain", "data": "x"}
+FILE = {"type": "input_file", "filename": "a.pdf"}
+UNNAMED = "part 1: the name of the file is left out, which this service does not take"
+
+
+@rows(("wire", "provider", "part", "noted"), [
+    ("anthropic", "openai", {"type": "document", "title": "a.pdf", "source": PDF}, False),
+    ("anthropic", "gemini", {"type": "document", "title": "a.pdf", "source": PDF}, True),
+    ("anthropic", "gemini", {"type": "document", "source": PDF}, False),
+    ("anthropic", "openai-responses",
+     {"type": "document", "title": "a.pdf", "source": {"type": "url", "url": "https://a.test/b.pdf"}}, True),
+    ("anthropic", "gemini", {"type": "document", "title": "a.pdf", "source": LETTER}, False),
+    ("responses", "gemini", {**FILE, "file_data": "data:application/pdf;base64,JVBERi0xLjQK"}, True),
+    ("responses", "anthropic", {**FILE, "file_url": "https://a.test/b.pdf"}, False),
+    ("chat", "anthropic", {"type": "file", "file": {"file_id": "file-1", "filename": "a.pdf"}}, False),
+])  # fmt: skip
+def test_the_name_of_a_file_is_carried_or_noted(
+    wire: str, provider: str, part: dict[str, Any], noted: bool, place: Place
+) -> None:
+    said = [{"role": "user", "content": [part]}]
+    response = place.ask(wire, provider, **{"input" if wire == "responses" else "messages": said})
+    assert response.status_code == 200, response.text
+    notes = place.line(response).get("notes", [])
+    assert [UNNAMED in note for note in notes] == ([True] if noted else [])
+    if not noted and "a.pdf" in str(part):
+        assert "a.pdf" in str(place.service.exchanges[-1].messages)
+
+
+def test_a_name_is_carried_noted_or_refused(place: Place) -> None:
+    def said(role: str) -> list[dict[str, Any]]:
+        return [*SAID, {"role": role, "content": "b", "name": "anna"}, *SAID]
+
+    response = place.ask("chat", "gemini", messages=said("assistant"))
+    assert response.status_code == 200
+    assert place.line(response)["notes"] == ["left out for gemini: messages.name"]
+    response = place.ask("chat", "gemini", messages=said("user"))
+    assert response.status_code == 400
+    assert "has a name, which this service cannot carry" in WIRES["chat"].told(response.json())
+    # Not the name is wrong.
+    response = place.ask("chat", "gemini", messages=[*said("assistant"), {"role": "user", "content": "x", "name": "b"}])
+    assert response.status_code == 400
+    # The same protocol, with a system prompt of the provider's own.
+    with client("openai", place.service, system="Be brief.") as own, served(Gateway({"own": [own]})) as url:
+        body = WIRES["chat"].question("own", "x", messages=said("assistant"))
+        assert place.http.post(WIRES["chat"].url(url, "own"), json=body).status_code == 200
+    assert [message.get("name") for message in place.service.exchanges[-1].messages] == [None, None, "anna", None]
 
 
 def test_what_gemini_reads_in_snake_case_is_not_left_out(place: Place) -> None:

@@ -268,6 +268,21 @@ def test_images_in_the_results_of_tools_go_out_behind_them_if_the_service_takes_
         fitted(asked(asking("x"), {**answer("x"), "content": [image]}), Takes(media=()))
 
 
+def test_the_name_of_a_file_is_told_that_does_not_go_out() -> None:
+    data = {"file_data": "data:application/pdf;base64,JVBERi0xLjQK", "filename": "a.pdf"}
+    part = {"type": "file", "file": data}
+    for named, dropped in (
+        ((), ["message 1, part 1: the name of the file is left out, which this service does not take"]),
+        (("file.data",), []),
+    ):
+        call = asked({"role": "user", "content": [part]})
+        fitted(call, Takes(media=("file.data",), named=named))
+        assert call.dropped == dropped
+    call = asked({"role": "user", "content": [{"type": "file", "file": {"file_data": data["file_data"]}}]})
+    fitted(call, Takes(media=("file.data",), named=()))
+    assert call.dropped == []
+
+
 def test_a_state_goes_back_or_is_told() -> None:
     message = {"role": "assistant", "content": "", "state": {"parts": [{"signature": "x"}]}}
     call = asked(HI, message, HI)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ... import OptionError
+from ... import MessagesError, OptionError
 from ..._core.exchange import Route
 from ...client import Client
 from ...server.conversation import Messages
@@ -24,6 +24,16 @@ def loose(tool: dict[str, Any]) -> dict[str, Any]:
     """Return a function without `strict`, which asks that its arguments fit the schema."""
     function = {name: value for name, value in tool["function"].items() if name != "strict"}
     return {**tool, "function": function}
+
+
+def has_name(message: dict[str, Any]) -> bool:
+    """Return whether a message is an answer that says who has given it."""
+    return message["role"] == "assistant" and "name" in message
+
+
+def nameless(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message without the name of the assistant who has given it."""
+    return {key: value for key, value in message.items() if key != "name"} if has_name(message) else message
 
 
 class Upstream:
@@ -64,8 +74,9 @@ class Upstream:
     def route(self, name: str, messages: Messages, options: dict[str, Any], notes: list[str]) -> Route:
         """Return the route of a question in common terms, for `client.start`.
 
-        An option that only hints is left out if the provider does not know it, and `notes` say so; so is `strict` of a
-        tool, which clients send without being told to.  Raises a `UsageError` for what the provider cannot be asked.
+        An option that only hints is left out if the provider does not know it, and `notes` say so; so are `strict` of a
+        tool and an assistant's `name`, which clients send without being told to.  Raises a `UsageError` for what the
+        provider cannot be asked.
         """
         options = dict(options)
         # What each model does by itself.
@@ -86,7 +97,11 @@ class Upstream:
                     options["tools"], left = [loose(tool) for tool in options["tools"]], "tools.strict"
                 else:
                     raise
-                notes.append(f"left out for {self.provider.name}: {left}")
+            except MessagesError:
+                if not any(map(has_name, messages)):
+                    raise
+                messages, left = [*map(nameless, messages)], "messages.name"
+            notes.append(f"left out for {self.provider.name}: {left}")
 
     def passes(self, wire: Wire) -> bool:
         """Return whether an answer can go on to this wire as it came.

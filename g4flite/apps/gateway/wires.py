@@ -305,7 +305,7 @@ ANTHROPIC = Wire(
     ),
     typed={"messages.content": ("text", "image", "document", "tool_use", "tool_result"), "tools": ("custom",)},
 )  # fmt: skip
-OLLAMA_MESSAGES = ("role", "content", "images", "name", "tool_name", "tool_call_id", "tool_calls")
+OLLAMA_MESSAGES = ("role", "content", "images", "tool_name", "tool_call_id", "tool_calls")
 OLLAMA = Wire(
     name="ollama",
     protocol=ollama.OLLAMA,
