@@ -534,6 +534,39 @@ def test_an_event_has_a_limit() -> None:
             list(parser.feed(b"data: " + b"x" * 50))
 
 
+@rows("split", [1, 50, 100_000])
+def test_what_waits_for_the_first_content_has_a_limit(split: int) -> None:
+    ping = b'event: ping\ndata: {"type": "ping"}\n\n'
+    parser = Parser(providers.ANTHROPIC.parser(1000), 1000, ANTHROPIC)
+    sent = ping * 99
+    with pytest.raises(LimitError, match="the reply holds no answer in its first 1000 bytes"):
+        for place in range(0, len(sent), split):
+            assert not [event for event in parser.feed(sent[place : place + split]) if isinstance(event, Raw)]
+    # Behind the first content, nothing waits.
+    parser = Parser(providers.ANTHROPIC.parser(1000), 1000, ANTHROPIC)
+    start = b'data: {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "Hi"}}\n\n'
+    found = [event for data in (ping * 9, start, *[ping] * 99) for event in parser.feed(data)]
+    assert b"".join(frame for event in found if isinstance(event, Raw) for frame in event.value) == (
+        ping * 9 + start + ping * 99
+    )
+
+
+def test_comments_without_an_event_are_no_event_that_is_too_large() -> None:
+    parser = Parser(providers.OPENAI.parser(100), 100, CHAT)
+    last = EVENT % b"Hi" + b"\n\n"
+    found = [event for data in (*[b": alive\n"] * 99, last) for event in parser.feed(data)]
+    assert b"".join(frame for event in found if isinstance(event, Raw) for frame in event.value) == last
+
+
+def test_a_flood_before_the_first_text_has_its_status(place: Place) -> None:
+    flood = b'event: ping\ndata: {"type": "ping", "padding": "%s"}\n\n' % (b"x" * 2**20)
+    place.service.script = Script(body=flood * 20)
+    response = place.ask("anthropic")
+    assert response.status_code == 502
+    assert "holds no answer" in WIRES["anthropic"].told(response.json())
+    assert place.line(response)["outcome"] == "failed"
+
+
 def test_a_whole_answer_has_a_limit() -> None:
     parser = WholeParser(providers.OPENAI.parser(100), 100, CHAT)
     with pytest.raises(LimitError):

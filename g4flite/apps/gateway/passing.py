@@ -219,7 +219,8 @@ class Parser:
     """The parser of a provider, which also gives out the bytes that it has read, as `Raw`.
 
     An event is passed on once the parser has read it without an error; those that one read completes go on together.
-    Nothing is passed on before the first content: until then, another attempt may be made.
+    Nothing is passed on before the first content: until then, another attempt may be made.  The events that wait for it
+    may have as many bytes together as one event may have.
     """
 
     def __init__(self, parser: Any, limit: int, wire: Wire | None) -> None:
@@ -227,8 +228,8 @@ class Parser:
         self._end, self._blank = (LINES, b"\n") if wire is OLLAMA else (EVENTS, b"\n\n")
         # The beginning of an event, in the pieces in which it came, and its last bytes.
         self._parts, self._size, self._tail = list[bytes](), 0, b""
-        # The events that were not passed on yet, and whether the first content has come.
-        self._held, self._open = list[bytes](), False
+        # The events that were not passed on yet, their size before the first content, and whether that has come.
+        self._held, self._waiting, self._open = list[bytes](), 0, False
         # Whether the answer is blocked, and whether its body has ended.
         self._blocked = self._closed = False
         # What else the core may ask of a parser.
@@ -269,7 +270,7 @@ class Parser:
             yield from self._passed(said)
         elif self._size > self._limit:
             # The parser says that an event is too large.
-            parts, self._parts = b"".join(self._parts), []
+            parts, self._parts, self._size = b"".join(self._parts), [], 0
             yield from self._parser.feed(parts)
 
     def _read(self, frame: bytes) -> list[str | Event]:
@@ -285,11 +286,15 @@ class Parser:
             frame = frame[found.end() :]
         if frame:
             self._held.append(frame)
+            if not self._open:
+                self._waiting += len(frame)
 
     def _passed(self, said: list[str | Event]) -> Iterator[str | Event]:
         if not self._open and any(isinstance(event, OPENING) for event in said):
             self._open = True
             yield Raw("raw", ())
+        elif not self._open and self._waiting > self._limit:
+            raise LimitError(f"the reply holds no answer in its first {self._limit} bytes")
         yield from joined(said)
         if self._open and self._held:
             held, self._held = tuple(self._held), []
