@@ -250,7 +250,8 @@ def _result(block: Mapping[str, Any], where: str) -> dict[str, Any]:
     content = given
     if isinstance(given, list):
         content = joined(_image(b, where) if b.get("type") == "image" else _text(b) for b in given)
-    return {"role": "tool", "content": content, "tool_call_id": need(block, "tool_use_id", NAME, where)}
+    failed = {"is_error": True} if may(block, "is_error", BOOLEAN, where) else {}
+    return {"role": "tool", "content": content, "tool_call_id": need(block, "tool_use_id", NAME, where), **failed}
 
 
 def _options(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -487,6 +487,21 @@ def test_the_name_of_a_file_is_carried_or_noted(
         assert "a.pdf" in str(place.service.exchanges[-1].messages)
 
 
+@rows(("provider", "noted"), [("gemini", False), ("openai", True)])
+def test_the_mark_of_a_failed_tool_is_carried_or_noted(provider: str, noted: bool, place: Place) -> None:
+    said = [
+        *SAID, {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "is_error": True, "content": "odd"}]},
+    ]  # fmt: skip
+    response = place.ask("anthropic", provider, messages=said)
+    assert response.status_code == 200, response.text
+    notes = ["message 3: the mark of an error is left out, which this service does not take"]
+    assert place.line(response).get("notes") == (notes if noted else None)
+    if not noted:
+        part = json.loads(place.service.exchanges[-1].body)["contents"][2]["parts"][0]
+        assert part["functionResponse"]["response"] == {"error": "odd"}
+
+
 def test_a_name_is_carried_noted_or_refused(place: Place) -> None:
     def said(role: str) -> list[dict[str, Any]]:
         return [*SAID, {"role": role, "content": "b", "name": "anna"}, *SAID]

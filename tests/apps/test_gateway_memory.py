@@ -13,7 +13,7 @@ from tests.rows import rows
 
 def turn(id_: str = "c1", arguments: str = '{"a": 1}', **more: Any) -> dict[str, Any]:
     call = {"id": id_, "type": "function", "function": {"name": "f", "arguments": arguments}}
-    return {"role": "assistant", "content": "", "tool_calls": [call], **more}
+    return {"role": "assistant", "content": "", "tool_calls": [call]} | more
 
 
 STATE = {"parts": ["x"]}
@@ -45,6 +45,22 @@ def test_memory_is_bounded(monkeypatch: Any) -> None:
         kept.recall("", [turn("c1")])
     found = kept.recall("", [turn(id_) for id_ in ("large", "no state", "c1", "c2", "c3")])
     assert ["state" in message for message in found] == [False, False, True, False, True]
+
+
+def test_memory_is_bounded_in_characters_as_well(monkeypatch: Any) -> None:
+    monkeypatch.setattr(memory, "TOTAL", 2500)
+    kept = Memory()
+    # The content does not count: it is not kept.
+    for id_ in ("c1", "c2", "c1", "c1", "c3"):
+        kept.keep("", turn(id_, state={"parts": ["x" * 1000]}, content="y" * 9999))
+    found = kept.recall("", [turn(id_) for id_ in ("c1", "c2", "c3")])
+    assert ["state" in message for message in found] == [True, False, True]
+    assert found[0]["content"] == ""
+    # Nor are arguments that are too large.
+    kept.keep("", turn("c4", '"' + "x" * memory.SIZE + '"', state=STATE))
+    assert "state" not in kept.recall("", [turn("c4", '"' + "x" * memory.SIZE + '"')])[0]
+    assert len(kept._turns) == len(kept._sizes) == 2
+    assert kept._total == sum(kept._sizes.values()) <= 2500
 
 
 def without_ids(*histories: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -437,6 +437,24 @@ def test_what_the_reader_refuses_passes_as_well(place: Place) -> None:
     assert WIRES["gemini"].error(response.text)
 
 
+@rows("asked", [True, False])
+def test_the_tokens_are_told_to_who_asks_also_if_the_reader_refuses_the_rest(asked: bool, place: Place) -> None:
+    count = b'data: {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}\n\n'
+    place.service.script = Script(body=EVENT % b"Hi" + b"\n\n" + LAST.replace(b"data: [DONE]", count + b"data: [DONE]"))
+    response = place.ask("chat", temperature="hot", stream_options={"include_usage": asked})
+    assert WIRES["chat"].said(response.text) == "Hi"
+    assert ('"usage"' in response.text) is asked
+
+
+def test_a_list_that_comes_in_several_headers_goes_on_whole(place: Place) -> None:
+    body = WIRES["anthropic"].question("anthropic", "Hello")
+    sent = [("anthropic-beta", "one-2026"), ("Anthropic-Beta", "two-2026"), ("anthropic-version", "2023-06-01"),
+            ("anthropic-version", "other")]  # fmt: skip
+    assert place.http.post(WIRES["anthropic"].url(place.url, "anthropic"), json=body, headers=sent).status_code == 200
+    told = {name.lower(): value for name, value in place.service.exchanges[-1].headers}
+    assert (told["anthropic-beta"], told["anthropic-version"]) == ("one-2026, two-2026", "2023-06-01")
+
+
 def test_a_result_without_a_call_passes_to_ollama_which_takes_it(place: Place) -> None:
     # LiteLLM 1.83 leaves the calls out.
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": ""}]

@@ -287,7 +287,8 @@ class Call:
         is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
         as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
         # What is known of a request that the reader refuses, and whose answer is passed on.
-        turn = Turn(model=self._model, messages=[], options={}, stream=streamed, form=frozenset(["sse"]))
+        counted = ["usage"] if value_at(data, "stream_options.include_usage") is True else []
+        turn = Turn(model=self._model, messages=[], options={}, stream=streamed, form=frozenset(["sse", *counted]))
         messages, options = Messages(), Options()
         refusal: Exception | None = None
         try:

@@ -95,7 +95,8 @@ def _named(message: dict[str, Any], waiting: list[tuple[str, str]]) -> dict[str,
     if found is None:
         raise FaultError(400, "invalid", f"messages: expected a tool call before the result of {id_ or name!r}")
     waiting.remove(found)
-    return {"role": "tool", "content": message["content"], "tool_call_id": found[0]}
+    failed = {"is_error": True} if "is_error" in message else {}
+    return {"role": "tool", "content": message["content"], "tool_call_id": found[0], **failed}
 
 
 def described(wire: Wire, turn: Turn, *, id_: str, now: float) -> Turn:

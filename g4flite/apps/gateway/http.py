@@ -16,6 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[str, str]
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# The headers of a request that are lists, and that go on to a provider.
+LISTS = frozenset({"anthropic-beta"})
 # The headers of an answer that a page of another origin may read.
 SHOWN = "x-request-id, request-id, retry-after, x-should-retry"
 
@@ -33,10 +35,14 @@ def below(scope: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def headers_of(scope: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of a request, by names in lower case; of a header that came twice, the first counts."""
+    """Return the headers of a request, by names in lower case.
+
+    Of a header that came twice, the first counts, unless it is a list: then they are one (RFC 9110 5.3).
+    """
     found: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1").strip())
+    for raw, value in scope["headers"]:
+        name, said = raw.decode("latin-1").lower(), value.decode("latin-1").strip()
+        found[name] = f"{found[name]}, {said}" if name in found and name in LISTS else found.get(name, said)
     return found
 
 
@@ -52,7 +58,7 @@ def key_of(headers: Headers) -> str:
 async def body_of(receive: Receive, headers: Headers, most: int) -> bytes:
     """Return the body of a request.  Raises `Refusal` 413 for more than `most` bytes, `LeftError` without an end."""
     refusal = Refusal(413, f"the body is larger than {most} bytes")
-    if headers.get("content-length", "").isdigit() and int(headers["content-length"]) > most:
+    if headers.get("content-length", "").isdecimal() and int(headers["content-length"]) > most:
         raise refusal
     body = bytearray()
     while True:

@@ -16,9 +16,10 @@ from typing import Any
 from ...server.conversation import Messages
 from .carry import numbered
 
-# How many turns are remembered, and how many characters a state may have to be.
+# How many turns are remembered, how many characters the calls and the state of one may have to be, and those of all.
 TURNS = 4096
 SIZE = 256 * 1024
+TOTAL = 64 * 2**20
 # How many turns are remembered whose calls say the same.
 ALIKE = 16
 
@@ -28,20 +29,32 @@ class Memory:
 
     def __init__(self) -> None:
         self._turns: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        # How many characters each of them has, and all together.
+        self._sizes, self._total = dict[tuple[str, str], int](), 0
         # The ids of the turns whose calls say the same, the newest last.
         self._alike: OrderedDict[tuple[str, str], list[str]] = OrderedDict()
 
     def keep(self, owner: str, message: dict[str, Any]) -> None:
-        """Remember a turn, as `Stream.message` has it, if it has tool calls and a state that is not too large."""
+        """Remember the tool calls and the state of a turn, as `Stream.message` has it, if they are not too large."""
         calls = message.get("tool_calls")
-        if not calls or "state" not in message or len(json.dumps(message["state"])) > SIZE:
+        if not calls or "state" not in message:
+            return
+        turn = {"tool_calls": calls, "state": message["state"]}
+        if (size := len(json.dumps(turn))) > SIZE:
             return
         id_, alike = calls[0]["id"], (owner, _digest(calls))
-        self._turns[owner, id_] = message
+        self._forget((owner, id_))
+        self._turns[owner, id_], self._sizes[owner, id_] = turn, size
+        self._total += size
         self._alike[alike] = [*self._alike.pop(alike, ()), id_][-ALIKE:]
-        for kept in (self._turns, self._alike):
-            while len(kept) > TURNS:
-                kept.popitem(last=False)
+        while len(self._turns) > TURNS or self._total > TOTAL:
+            self._forget(next(iter(self._turns)))
+        while len(self._alike) > TURNS:
+            self._alike.popitem(last=False)
+
+    def _forget(self, place: tuple[str, str]) -> None:
+        self._turns.pop(place, None)
+        self._total -= self._sizes.pop(place, 0)
 
     def recall(self, owner: str, messages: Messages) -> Messages:
         """Return the messages, with what is known of the turns among them.

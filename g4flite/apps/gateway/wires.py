@@ -283,7 +283,8 @@ RESPONSES = Wire(
 )  # fmt: skip
 ANTHROPIC_MESSAGES = tuple(f"messages.{name}" for name in (
     "role", "content.type", "content.text", "content.source", "content.title", "content.id", "content.name",
-    "content.input", "content.tool_use_id", "content.content.type", "content.content.text", "content.content.source",
+    "content.input", "content.tool_use_id", "content.is_error", "content.content.type",
+    "content.content.text", "content.content.source",
 ))  # fmt: skip
 ANTHROPIC = Wire(
     name="anthropic",
