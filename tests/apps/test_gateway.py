@@ -534,6 +534,18 @@ def test_a_call_that_has_not_begun_when_the_gateway_stops_asks_nobody(service: E
     assert [dollars for _, dollars in keys.settled] == [0, 0]
 
 
+@rows(("field", "refused"), [("api_base", True), ("extra_headers", True), ("models", False), ("seed", False)])
+def test_no_request_names_another_place_and_none_with_a_key_another_model(
+    field: str, refused: bool, keyless: str, locked: tuple[str, Keys], http: httpx.Client
+) -> None:
+    body = WIRES["chat"].question("openai", "Hello", **{field: 1, "stop": None})
+    response = http.post(f"{keyless}/v1/chat/completions", json=body)
+    assert response.status_code == (400 if refused else 200)
+    assert not refused or response.json()["error"]["param"] == field
+    response = http.post(f"{locked[0]}/v1/chat/completions", json=body, headers={"x-api-key": "sk-anna"})
+    assert response.status_code == (200 if field == "seed" else 400)
+
+
 @rows("wire", ["chat", "ollama"])
 def test_a_cookie_of_one_call_goes_with_no_other(wire: str, service: Emulator, http: httpx.Client) -> None:
     # The same wire on both sides, and another.

@@ -37,7 +37,7 @@ from .http import Receive, Send
 from .lists import prompt_tokens
 from .memory import Memory
 from .naming import Naming
-from .passing import Raw, finished, is_count
+from .passing import ELSEWHERE, OTHER_MODELS, Raw, finished, is_count
 from .upstream import Upstream
 from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
@@ -286,6 +286,8 @@ class Call:
         # No service is asked for Gemini's array, which says no more than its events.
         is_array = wire is GEMINI and not streamed and ":stream" in self._post.path
         as_it_is = [] if is_array else [one for one in upstreams if one.passes(wire)]
+        if as_it_is:
+            self._check_passed(data)
         # What is known of a request that the reader refuses, and whose answer is passed on.
         counted = ["usage"] if value_at(data, "stream_options.include_usage") is True else []
         turn = Turn(model=self._model, messages=[], options={}, stream=streamed, form=frozenset(["sse", *counted]))
@@ -351,6 +353,12 @@ class Call:
                 raise FaultError(400, "invalid", said)
         left = sorted(unread(self._wire, data))
         self._notes += [self._logged(f"left out of the request: {listed(left)}")] if left else []
+
+    def _check_passed(self, data: dict[str, Any]) -> None:
+        """Raise `FaultError` 400 for a field that the gateway decides alone, in a request that goes on as it is."""
+        for name in (*ELSEWHERE, *(OTHER_MODELS if self._key is not None else ())):
+            if data.get(name) is not None:
+                raise FaultError(400, "invalid", f"{name}: expected none: no request through the gateway may name it")
 
     async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
         """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""

@@ -44,6 +44,13 @@ OPENING = (*CONTENT, Finish)
 HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
 
 
+# Fields with which a server behind the gateway, itself a gateway, can be sent elsewhere or with another key (LiteLLM's
+# proxy took `api_base`, CVE-2024-6587), and those that name further models (OpenRouter's `models`, LiteLLM's
+# `fallbacks`), of which a key's list of models and its budget know nothing.
+ELSEWHERE = ("api_base", "base_url", "api_key", "extra_headers", "user_config", "model_list")
+OTHER_MODELS = ("models", "fallbacks")
+
+
 class Raw(Native):
     """A piece of the answer's body: a tuple of the events, or of the lines, that one read has completed.
 
