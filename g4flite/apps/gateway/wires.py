@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from ..._core.events import Citation, FinishReason, Media
@@ -91,23 +91,24 @@ def shown(name: str) -> str:
     return name[:80] if re.fullmatch(r"[\w$.-]+", name, re.ASCII) else repr(name[:80])
 
 
+@cache
+def places(known: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the known fields, and those of the objects in which these stand."""
+    return frozenset(known), frozenset(name[: dot.start()] for name in known for dot in re.finditer(r"\.", name))
+
+
 def unread(wire: Wire, data: JSON) -> set[str]:
     """Return the names of the fields that the wire does not know, like "options.num_ctx" and "messages.thinking"."""
     found = set[str]()
-    # Of each name: whether the wire knows it, and whether it knows fields in it.
-    kinds: dict[str, tuple[bool, bool]] = {}
+    known, opened = places((*wire.known, *wire.refused))
 
     def look(value: JSON, where: str) -> None:
         for name, given in value.items():
             place = where + name
-            if place not in kinds:
-                known = [one for one in (*wire.known, *wire.refused) if one == place or one.startswith(f"{place}.")]
-                kinds[place] = bool(known), any(one != place for one in known)
-            is_known, has_known = kinds[place]
             # Clients send back answers with all that they might hold.
-            if not is_known and given is not None:
+            if place not in known and place not in opened and given is not None:
                 found.add(where + shown(name))
-            elif has_known:
+            elif place in opened:
                 for one in given if isinstance(given, list) else [given]:
                     if not isinstance(one, dict):
                         continue
