@@ -99,7 +99,9 @@ KNOWN = {
     "frequencyPenalty": ("frequency_penalty", NUMBER),
     "presencePenalty": ("presence_penalty", NUMBER),
 }
-LEVELS = one_of(("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"))
+# Google's own clients write the levels in upper case, and programs without a client in lower case (many public ones ask
+# Gemini 3 for "low", 2026).
+LEVELS = one_of([word for level in ("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH") for word in (level, level.lower())])
 MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 OPAQUE = {"args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema"}
 # The parts of tools that the service runs itself, which come back as they were: code, and since Gemini 3 any other.

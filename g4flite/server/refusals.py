@@ -348,7 +348,7 @@ def gemini_thinking(model: str, thinking: JSON) -> None:
     if budget == 0 and model.startswith("gemini-2.5-pro"):
         raise Refusal(400, "Budget 0 is invalid. This model only works in thinking mode.")
     old, pro = model.startswith("gemini-2"), re.fullmatch(r"gemini-3(\.\d+)?-pro.*", model)
-    if level and (old or (pro and level == "MINIMAL")):
+    if level and (old or (pro and level.upper() == "MINIMAL")):
         raise Refusal(400, f"Thinking level {level} is not supported for this model.")
 
 

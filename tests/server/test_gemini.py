@@ -165,6 +165,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
     ),
     (GEMINI.field(generationConfig={"responseLogprobs": True, "logprobs": 3}), {"logprobs": 3}),
     (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingLevel": "LOW"}}), {"reasoning_effort": "low"}),
+    (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingLevel": "low"}}), {"reasoning_effort": "low"}),
     (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingBudget": 0}}), {"reasoning_effort": "none"}),
     (GEMINI.field(generationConfig={"thinkingConfig": {"thinkingBudget": -1}}), {"reasoning_effort": -1}),
     (GEMINI.field(generationConfig={"thinkingConfig": {"includeThoughts": True}}), {}),
