@@ -190,6 +190,21 @@ def test_a_wrong_call_asks_nothing(more: list[str], message: str, service: Servi
         Path(name).unlink(missing_ok=True)
 
 
+def test_an_option_that_json_has_not_fails_its_row_also_when_it_is_asked_again(service: Service) -> None:
+    wrong = '{"prompt": "Hi", "options": {"temperature": NaN}}'
+    Path("in.jsonl").write_text(f'{wrong}\n{{"prompt": "Ho", "x": Infinity}}\n')
+    assert batch(service) == 1
+    assert [(row["answer"], row["x"]) for row in found()] == [("You said: Ho", None)]
+    (failed,) = found("out.failed.jsonl")
+    again = [*arguments(service, source="out.failed.jsonl")[:-1], "again.jsonl"]
+    with pytest.raises(SystemExit, match="1"):
+        main(again)
+    (failed_again,) = found("again.failed.jsonl")
+    for row in (failed, failed_again):
+        assert (row["error"]["class"], row["options"]) == ("OptionError", '{"temperature": NaN}')
+    assert service.asked.total() == 1
+
+
 def test_wrong_files_are_told(service: Service, capsys: Captured) -> None:
     assert batch(service) == 2
     assert a_line(capsys.readouterr().err, "error: in.jsonl cannot be read")

@@ -650,6 +650,14 @@ def test_limits_are_shared_through_a_file(driver: Driver, tmp_path: Path) -> Non
         assert time.monotonic() - began >= 4 * 0.1
 
 
+@rows("limits", [{"deadline": 1e300}, {"rpm": 1e-9}, {"tpm": 1e-9}, {"deadline": 10**400, "rpm": 1e-300}])
+def test_waits_that_are_longer_than_the_system_knows_are_waits(limits: dict[str, Any], driver: Driver) -> None:
+    with Service(lambda prompt, attempt: "answer" if prompt == "Say 0" else "held") as service:
+        batch = asked(say(3), service.url, **limits)
+        (one,) = results(driver, batch, limit=1)
+        assert one["answer"] == "You said: Say 0"
+
+
 def test_no_rows_are_no_results(driver: Driver) -> None:
     empty: Iterable[Any] = []
     assert results(driver, asked(empty, "http://127.0.0.1:9/v1")) == []

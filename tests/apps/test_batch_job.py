@@ -1,5 +1,6 @@
 """The job decides: what follows an error, and when no more rows are asked."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -288,6 +289,8 @@ def test_a_budget_without_a_price_ends_the_job() -> None:
 @rows("name", ["max_cost", "max_tokens_total", "deadline"])
 def test_a_budget_that_makes_no_sense_is_refused(name: str) -> None:
     make: Callable[..., Job] = job_of
-    for wrong in (0, True, "1"):
+    for wrong in (0, True, "1", math.nan):
         with pytest.raises(g4flite.OptionError, match=f"{name} must be a number above 0"):
             make(**{name: wrong})
+    for huge in (1e300, 10**400, math.inf):
+        assert not make(**{name: huge}).over

@@ -241,3 +241,14 @@ def test_what_json_has_not_is_text(out: Path) -> None:
     assert one == {"id": "a", "answer": "\ud800", "path": "x", "é": [1.5]}
     assert two == {**one, "answer": "é", "x": None, "y": [{"z": None}]}
     assert three == {**one, "x": None}
+
+
+@rows("asks", [{"prompt": "Hi", "options": {"temperature": float("inf")}}, {"messages": [{"content": float("nan")}]}])
+def test_a_row_that_asks_with_nan_asks_the_same_when_it_is_read_again(asks: dict[str, Any], tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "out.jsonl", SETTINGS)
+    before = row_of({"id": len(list(tmp_path.iterdir())), **asks})
+    journal.write({**before.fields, "x": float("nan"), "error": {"class": "", "message": ""}})
+    journal.close()
+    again = row_of(json.loads((tmp_path / "out.failed.jsonl").read_text().splitlines()[-1]))
+    assert (repr(again.messages), repr(again.options)) == (repr(before.messages), repr(before.options))
+    assert again.fields["x"] is None

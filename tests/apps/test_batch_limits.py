@@ -65,6 +65,15 @@ def test_tokens_are_estimated_before_and_corrected_behind() -> None:
     assert limiter.begin(0, 500) == pytest.approx(2.1)
 
 
+def test_limits_may_be_as_large_or_small_as_numbers_are() -> None:
+    for limit in (10**400, math.inf):
+        limiter = Limiter(10**400, rpm=limit, tpm=limit)
+        assert begun(limiter, 0, 10**6) == 1000
+    limiter = Limiter(9, rpm=1e-9, tpm=1e-9)
+    assert begun(limiter, 0, 9) == 1
+    assert limiter.begin(0, 9) > 1e11
+
+
 def test_one_refusal_halves_the_calls_and_those_begun_before_do_not_again() -> None:
     limiter = Limiter(16)
     assert begun(limiter, 0) == 16
@@ -181,7 +190,7 @@ def test_auto_settles_where_answers_begin_to_wait_for_each_other(capacity: int, 
         ({"concurrency": True}, "concurrency"),
         ({"concurrency": "many"}, "concurrency"),
         ({"rpm": 0}, "rpm must be a number above 0, not 0"),
-        ({"tpm": math.inf}, "tpm must be a number above 0"),
+        ({"tpm": math.nan}, "tpm must be a number above 0"),
         ({"tpm": "1"}, "tpm must be a number above 0"),
     ],
 )

@@ -42,6 +42,20 @@ def test_what_lies_too_far_ahead_does_not_count(tmp_path: Path) -> None:
     shared.close()
 
 
+@pytest.mark.parametrize("limit", ["rpm", "tpm"])
+def test_calls_that_are_hours_apart_are_so_for_all_processes(limit: str, tmp_path: Path) -> None:
+    path, now = tmp_path / "limits", time.time()
+    one, other = (Limiter(9, **{limit: 0.001}) for _ in range(2))
+    other.settle(9, 9)
+    mine, yours = Shared(path), Shared(path)
+    with mine.hold(one):
+        assert one.begin(now, 9) == 0
+    for shared, limiter in ((mine, one), (yours, other)):
+        with shared.hold(limiter):
+            assert limiter.begin(now, 9) > AHEAD
+        shared.close()
+
+
 def test_a_file_that_cannot_be_used_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(g4flite.OptionError, match="cannot be shared by a file"):

@@ -318,7 +318,7 @@ class Batch:
                     self._change.clear()
                 if not wait:
                     return
-                self._change.wait(None if wait == math.inf else wait)
+                self._change.wait(wait)
 
     def _try(self, number: int, trial: Trial) -> None:
         """Ask a row until it is answered or has failed."""
@@ -488,7 +488,7 @@ class Batch:
                 if not wait:
                     return
                 self._achange = anyio.Event()
-                with anyio.move_on_after(None if wait == math.inf else wait):
+                with anyio.move_on_after(wait):
                     await self._achange.wait()
         finally:
             self._aturn.release()

@@ -21,6 +21,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from threading import TIMEOUT_MAX
 from typing import Any, Final
 
 from ... import (
@@ -40,7 +41,7 @@ from ... import (
 )
 from ..._core.observed import ObservedEnd
 from ..._core.settings import Retry, may_pass
-from .limits import Limiter, spent
+from .limits import Limiter, as_limit, spent
 from .results import Result, answered, failed
 from .rows import Row, tokens_of
 
@@ -100,9 +101,6 @@ class Job:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        for name, most in (("max_cost", max_cost), ("max_tokens_total", max_tokens_total), ("deadline", deadline)):
-            if most is not None and (isinstance(most, bool) or not isinstance(most, int | float) or not most > 0):
-                raise OptionError(f"{name} must be a number above 0, not {most!r}")
         self.limiter, self.clock = limiter, clock
         self.ledger = Ledger(prices)
         self.stopped: str | None = None
@@ -110,8 +108,10 @@ class Job:
         self.error: BaseException | None = None
         self.answered = self.failed = 0
         self._retry, self._chance = retry, chance
-        self._max_cost, self._max_tokens_total = max_cost, max_tokens_total
-        self._deadline = math.inf if deadline is None else clock() + deadline
+        self._max_cost = as_limit("max_cost", max_cost)
+        self._max_tokens_total = as_limit("max_tokens_total", max_tokens_total)
+        self._deadline = clock() + as_limit("deadline", deadline)
+        self._bounded = min(self._max_cost, self._max_tokens_total) < math.inf
         self._max_tokens, self._system = max_tokens, system
         # The tokens of the answers that were counted, and how many these were; the tokens of the calls under way.
         self._counted, self._of = 0, 0
@@ -122,7 +122,7 @@ class Job:
     def left(self) -> float | None:
         """Return the seconds until the deadline, None if there is none or if it has passed."""
         left = self._deadline - self.clock()
-        return left if 0 < left < math.inf else None
+        return left if 0 < left <= TIMEOUT_MAX else None
 
     @property
     def over(self) -> bool:
@@ -135,7 +135,7 @@ class Job:
         """Return the limit of the budget that the next row would break, with those that are under way."""
         if self.clock() >= self._deadline:
             return "deadline"
-        if self._max_cost is None and self._max_tokens_total is None:
+        if not self._bounded:
             return None
         total = self.ledger.total
         tokens = total.prompt_tokens.known + total.completion_tokens.known
@@ -144,9 +144,9 @@ class Job:
         # Of an attempt that failed before its first text, nobody knows what was written: as much as an answer, say.
         lost = total.completion_tokens.unknown
         expected = tokens * mean * (1 + lost) + max(self._under_way, tokens * mean * self.limiter.under_way)
-        if self._max_tokens_total is not None and tokens + expected > self._max_tokens_total:
+        if tokens + expected > self._max_tokens_total:
             return "max_tokens_total"
-        if self._max_cost is not None:
+        if self._max_cost < math.inf:
             cost = total.cost.known
             if cost + cost * mean * (self.limiter.under_way + 1 + self._lost) > self._max_cost:
                 return "max_cost"
@@ -164,10 +164,9 @@ class Job:
         """Let the next attempt of a row begin and return 0.0, or return how long to wait before asking again."""
         now = self.clock()
         # Until an answer has come, nobody knows what one takes: so the first row is asked alone.
-        bounded = self._max_cost is not None or self._max_tokens_total is not None
-        alone = bounded and not self.answered and self.limiter.under_way
+        alone = self._bounded and not self.answered and self.limiter.under_way
         if wait := math.inf if alone else self.limiter.begin(now, trial.tokens):
-            return min(wait, max(self._deadline - now, 0.001))
+            return min(wait, max(self._deadline - now, 0.001), TIMEOUT_MAX)
         self._under_way += trial.tokens
         trial.began, trial.first = now, None
         trial.attempts += 1
@@ -191,7 +190,7 @@ class Job:
 
     def _unpriced(self) -> int:
         """Return how many attempts have an unknown cost, if that matters."""
-        return 0 if self._max_cost is None else self.ledger.total.cost.unknown
+        return 0 if self._max_cost == math.inf else self.ledger.total.cost.unknown
 
     def _complete(self, trial: Trial, stream: Stream, parsed: tuple[Any, ...]) -> None:
         now = self.clock()
@@ -231,7 +230,7 @@ class Job:
         if wait is None:
             self.give_up(trial, error)
             return None
-        return min(wait, self._deadline - now)
+        return min(wait, self._deadline - now, TIMEOUT_MAX)
 
     def give_up(self, trial: Trial, error: BaseException) -> None:
         """Note that a row has failed."""

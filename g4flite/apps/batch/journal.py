@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from ... import G4fliteError, UsageError
 from .results import Result
-from .rows import Row
+from .rows import ASKED, Row
 
 # Seconds between two syncs.
 SYNC: Final = 1.0
@@ -185,7 +185,8 @@ def encoded(result: Result) -> bytes:
     """Return a result as a line of JSON in UTF-8.
 
     Of the values that JSON has not, dates and the like are texts, and NaN and the infinities, which empty numbers of a
-    Parquet file often are, are null.
+    Parquet file often are, are null.  But `messages` and `options` with such a number become a text, as in CSV: the row
+    has failed by it, and would ask something else if it was null.
     """
     try:
         return json.dumps(result, ensure_ascii=False, allow_nan=False, default=str).encode() + b"\n"
@@ -193,8 +194,17 @@ def encoded(result: Result) -> bytes:
     except UnicodeEncodeError:
         return json.dumps(result, default=str).encode() + b"\n"
     except ValueError:
-        python = json.dumps(result, default=str)
-        return encoded(json.loads(python, parse_constant=lambda _: None))
+        return encoded({name: finite(name, value) for name, value in result.items()})
+
+
+def finite(name: str, value: Any) -> Any:
+    """Return the value of a field of this name without NaN and the infinities."""
+    try:
+        json.dumps(value, allow_nan=False, default=str)
+    except ValueError:
+        text = json.dumps(value, default=str)
+        return text if name in ASKED else json.loads(text, parse_constant=lambda _: None)
+    return value
 
 
 def another(name: str | int, number: int) -> str:

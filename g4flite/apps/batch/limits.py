@@ -25,6 +25,7 @@ name 0 with each refusal, and the rows would be refused by the hundred a second 
 import math
 import random
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
@@ -53,6 +54,16 @@ SLACK: Final = 0.05
 NONE_LEFT: Final = re.compile(r"\b(?:r|remaining)=0\b")
 
 
+def as_limit(name: str, value: object) -> float:
+    """Return a limit as a float, infinite for None.  Raises `OptionError` unless it is a number above 0."""
+    if value is None:
+        return math.inf
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise OptionError(f"{name} must be a number above 0, not {value!r}")
+    # An integer may be larger than any float.
+    return value if isinstance(value, float) else float(min(value, sys.float_info.max))
+
+
 class Limiter:
     """What is known of a service's limits.  Times are seconds of one clock.  Raises `OptionError` for a wrong limit."""
 
@@ -67,21 +78,19 @@ class Limiter:
         whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
         if concurrency != "auto" and not (whole and concurrency >= 1):
             raise OptionError(f"concurrency must be a whole number from 1 up, or 'auto', not {concurrency!r}")
-        for name, limit in (("rpm", rpm), ("tpm", tpm)):
-            if limit is not None and (
-                isinstance(limit, bool) or not (isinstance(limit, int | float) and 0 < limit < math.inf)
-            ):
-                raise OptionError(f"{name} must be a number above 0, not {limit!r}")
+        rpm, tpm = as_limit("rpm", rpm), as_limit("tpm", tpm)
         self._auto = concurrency == "auto"
-        self.most = MOST if concurrency == "auto" else concurrency
+        self.most = MOST if concurrency == "auto" else min(concurrency, sys.maxsize)
         # How many calls may be under way, and how many are.
         self.allowed = float(FEW if self._auto else self.most)
         self.under_way = 0
         # Whether the calls still double each round.
         self._doubles = True
         # The seconds between two calls, and those that a token takes.
-        self._interval = (60 + LATE) / rpm if rpm else 0.0
-        self._per_token = (60 + LATE) / tpm if tpm else 0.0
+        self._interval = (60 + LATE) / rpm
+        self._per_token = (60 + LATE) / tpm
+        # How far ahead of the time of a call the call behind it may be due, as far as is known.
+        self.ahead = self._interval
         # When the last cut was, and how many there were since the last answer.
         self._cut_at = -math.inf
         self._cuts = 0
@@ -99,12 +108,14 @@ class Limiter:
         if (wait := max(pause, call, token) - now) > 0:
             return wait
         self.under_way += 1
+        self.ahead = max(self.ahead, tokens * self._per_token)
         self.due = (pause, max(call, now - LATE) + self._interval, max(token, now - LATE) + tokens * self._per_token)
         return 0.0
 
     def settle(self, tokens: int, counted: int) -> None:
         """Correct the tokens of a call to those that the service has counted."""
         pause, call, token = self.due
+        self.ahead = max(self.ahead, counted * self._per_token)
         self.due = (pause, call, token + (counted - tokens) * self._per_token)
 
     def answered(self, first: float) -> None:

@@ -23,6 +23,8 @@ from ..._core.ledger import estimated, text_of
 RESULT: Final = ("answer", "finish_reason", "usage", "tool_calls", "parsed", "attempts", "seconds", "error")
 # The arguments of `Client.stream` that belong to the whole job.
 OF_THE_JOB: Final = ("observer", "keep_partial", "retries", "api_key", "base_url", "proxy", "client", "verify")
+# The fields that say what is asked; in CSV, they are texts of JSON.
+ASKED: Final = ("messages", "options")
 # What may be a field in a template.
 FIELD: Final = re.compile(r"\{([^{}]+)\}")
 # What is meant to be one, also if the row has no such field.  The names of columns may hold blanks; JSON in a template

@@ -21,7 +21,8 @@ from ... import OptionError
 from .limits import Limiter
 
 FORM: Final = struct.Struct("<3d")
-# The most seconds for which a number may lie ahead: after that, the system's clock has been set back.
+# The most seconds for which a number may lie ahead, unless the limiter itself puts its calls that far apart.  If it
+# lies further ahead, the system's clock has been set back.
 AHEAD: Final = 2 * 3600.0
 
 
@@ -48,7 +49,7 @@ class Shared:
         try:
             data = os.pread(self._file, FORM.size, 0)
             if len(data) == FORM.size:
-                latest = time.time() + AHEAD
+                latest = time.time() + max(AHEAD, limiter.ahead)
                 pause, call, token = (due if due <= latest else -math.inf for due in FORM.unpack(data))
                 limiter.due = (pause, call, token)
             before = limiter.due
