@@ -180,15 +180,3 @@ def test_a_parquet_file_is_read_by_what_is_installed(
     monkeypatch.chdir(tmp_path)
     Path("in.parquet").touch()
     assert count("in.parquet") == 1
-
-
-@pytest.mark.parametrize("installed", ["pyarrow", "polars"])
-def test_a_real_parquet_file(installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip(installed)
-    polars = pytest.importorskip("polars")
-    path = tmp_path / "in.parquet"
-    polars.DataFrame({"id": [1, 2], "prompt": ["Hi", "Ho"]}).write_parquet(path)
-    if installed == "polars":
-        monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    assert [(row.id, row.messages) for row in read(str(path))] == [(1, "Hi"), (2, "Ho")]
-    assert count(str(path)) == 2
