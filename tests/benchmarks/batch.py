@@ -6,6 +6,8 @@ The service is a process of its own, which answers each call after 0.2 s.  With 
 4.0 s at best.  Each contender runs in a process of its own, one after the other.  Those on Ray include the start of a
 Ray of two workers; their CPU is that of the process that has started it.  For the memory, the rows are answered in the
 same process, without a socket: what is measured is the batch itself.
+
+`ray-empty` is a job of the same rows on the same Ray whose actor asks nothing: what `ray` takes besides is ours.
 """
 
 import argparse
@@ -29,11 +31,11 @@ from g4flite.apps.batch.drivers import Batch
 from tests.benchmarks.limits import open_files
 
 SECONDS = 0.2
-CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp", "async-batch-llm", "ray", "ray-data")
+CONTENDERS = ("threads", "asyncio", "trio", "httpx", "aiohttp", "async-batch-llm", "ray-empty", "ray", "ray-data")
 # What `make bench-peers` and `make test-ray` install has a Python of its own.
 PEERS, CLUSTERS = Path(".venv-peers/bin/python"), Path(".venv-clusters/bin/python")
-PYTHONS = {"async-batch-llm": (PEERS, "make bench-peers"), "ray": (CLUSTERS, "make test-ray"),
-           "ray-data": (CLUSTERS, "make test-ray")}  # fmt: skip
+PYTHONS = {"async-batch-llm": (PEERS, "make bench-peers"), "ray-empty": (CLUSTERS, "make test-ray"),
+           "ray": (CLUSTERS, "make test-ray"), "ray-data": (CLUSTERS, "make test-ray")}  # fmt: skip
 
 
 def rows(count: int, size: int = 0) -> Iterator[dict[str, Any]]:
@@ -118,18 +120,34 @@ def on_ray(count: int) -> Any:
     return ray.data.from_items([*rows(count)], override_num_blocks=-(-count // 256))
 
 
-def by_ray(url: str, count: int, calls: int) -> int:
-    """Answer the rows by one actor of ours, which has so many calls under way."""
+def by_actor(count: int, actor: type, **settings: Any) -> int:
+    """Answer the rows by one actor of this class."""
     from ray.data import ActorPoolStrategy  # type: ignore[import-not-found]
 
-    from g4flite.apps.batch.ray import Ask
-
-    settings = {"provider": "llamacpp", "base_url": url, "concurrency": calls}
     asked = on_ray(count).map_batches(
-        Ask, fn_constructor_kwargs=settings, batch_size=256,
+        actor, fn_constructor_kwargs=settings, batch_size=256,
         compute=ActorPoolStrategy(size=1, max_concurrent_calls_per_actor=4),
     )  # fmt: skip
     return sum(1 for row in asked.iter_rows() if row["answer"])
+
+
+def by_ray(url: str, count: int, calls: int) -> int:
+    """Answer the rows by an actor of ours, which has so many calls under way."""
+    from g4flite.apps.batch.ray import Ask
+
+    return by_actor(count, Ask, provider="llamacpp", base_url=url, concurrency=calls)
+
+
+class Empty:
+    """An actor that asks nothing."""
+
+    async def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {**batch, "answer": batch["prompt"]}
+
+
+def by_empty(url: str, count: int, calls: int) -> int:
+    """Let the rows go through an actor that asks nothing."""
+    return by_actor(count, Empty)
 
 
 def by_ray_data(url: str, count: int, calls: int) -> int:
@@ -152,7 +170,7 @@ def contend(name: str, url: str, count: int, calls: int) -> None:
     def once(number: int) -> int:
         if by := {"httpx": by_httpx, "aiohttp": by_aiohttp, "async-batch-llm": by_async_batch_llm}.get(name):
             return asyncio.run(by(url, number, calls))
-        if on := {"ray": by_ray, "ray-data": by_ray_data}.get(name):
+        if on := {"ray-empty": by_empty, "ray": by_ray, "ray-data": by_ray_data}.get(name):
             return on(url, number, calls)
         return ours(name, url, number, calls)
 
@@ -205,8 +223,8 @@ def remember(count: int) -> None:
 
 def is_installed(python: str, name: str) -> bool:
     """Return whether this Python has what a contender needs."""
-    modules = {"trio": "trio", "aiohttp": "aiohttp", "async-batch-llm": "aiohttp, async_batch_llm", "ray": "ray.data",
-               "ray-data": "ray.data.llm"}  # fmt: skip
+    modules = {"trio": "trio", "aiohttp": "aiohttp", "async-batch-llm": "aiohttp, async_batch_llm",
+               "ray-empty": "ray.data", "ray": "ray.data", "ray-data": "ray.data.llm"}  # fmt: skip
     command = [python, "-c", f"import {modules.get(name, 'g4flite')}"]
     return which(python) is not None and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
