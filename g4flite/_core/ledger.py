@@ -13,6 +13,7 @@ came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no 
 """
 
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -169,7 +170,10 @@ def _price(name: str, price: Any) -> Price:
         made = Price(*price)
     except TypeError:
         made = Price(-1, -1)
-    if not all(one is None or (isinstance(one, int | float) and one >= 0) for one in made) or None in made[:2]:
+    if (
+        not all(one is None or (isinstance(one, int | float) and 0 <= one < math.inf) for one in made)
+        or None in made[:2]
+    ):
         raise OptionError(f"prices: {name!r} must have a Price(prompt, completion) of numbers from 0 up, not {price!r}")
     return made
 

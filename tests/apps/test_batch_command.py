@@ -165,8 +165,8 @@ def test_a_dry_run_asks_nothing(service: Service, capsys: Captured) -> None:
     [
         (["-o", "other.jsonl"], "name one output: -o OUT.jsonl"),
         (["--output", "other.jsonl"], "name one output"),
-        (["--rpm", "0"], "rpm must be a number above 0"),
-        (["--concurrency", "0"], "concurrency must be"),
+        (["--rpm", "0"], "--rpm must be a number above 0"),
+        (["--concurrency", "0"], "--concurrency must be"),
         (["--concurrency", "many"], "argument --concurrency: invalid"),
         (["--deadline", "soon"], "argument --deadline: a time is a number of seconds, or like 2h30m"),
         (["--price", "1"], "argument --price: the prices are two numbers, like 0.15,0.60"),
@@ -249,6 +249,14 @@ def test_an_input_that_breaks_off_is_told(service: Service, capsys: Captured) ->
     Path("in.csv").write_bytes(b"prompt\nHi\n\xff\n")
     assert batch(service, "--quiet", source="in.csv") == 2
     assert a_line(capsys.readouterr().err, "error: in.csv cannot be read: 'utf-8'")
+
+
+def test_an_error_behind_an_answer_is_no_wrong_call(service: Service, capsys: Captured) -> None:
+    written(3)
+    assert batch(service, "--quiet", "--max-cost", "1", "-m", "no-such-model", "--concurrency", "1") == 1
+    why = "error: --max-cost cannot be kept, as the cost of an answer is unknown; pass the prices"
+    assert a_line(capsys.readouterr().err, why)
+    assert len(found()) == service.asked.total() == 1
 
 
 def test_standard_input_is_read(service: Service) -> None:

@@ -430,8 +430,8 @@ def test_a_system_that_has_no_more_threads_is_told(monkeypatch: pytest.MonkeyPat
 def test_settings_that_make_no_sense_ask_nothing() -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"template": 5}, "template must be a text, not 5"),
-        ({"rpm": True}, "rpm must be a number above 0, not True"),
-        ({"deadline": True}, "deadline must be a number above 0, not True"),
+        ({"rpm": True}, "rpm= must be a number above 0, not True"),
+        ({"deadline": True}, "deadline= must be a number above 0, not True"),
     ]
     for settings, message in wrong:
         with pytest.raises(g4flite.OptionError, match=message):

@@ -283,14 +283,14 @@ def test_a_budget_without_a_price_ends_the_job() -> None:
     assert not job.over
     answer(job, begun(job), Usage(1, 1))
     assert job.over
-    assert "the cost of an answer is unknown; pass prices" in str(job.error)
+    assert "the cost of an answer is unknown; pass the prices" in str(job.error)
 
 
 @rows("name", ["max_cost", "max_tokens_total", "deadline"])
 def test_a_budget_that_makes_no_sense_is_refused(name: str) -> None:
     make: Callable[..., Job] = job_of
     for wrong in (0, True, "1", math.nan):
-        with pytest.raises(g4flite.OptionError, match=f"{name} must be a number above 0"):
+        with pytest.raises(g4flite.OptionError, match=f"{name}= must be a number above 0"):
             make(**{name: wrong})
     for huge in (1e300, 10**400, math.inf):
         assert not make(**{name: huge}).over

@@ -186,12 +186,12 @@ def test_auto_settles_where_answers_begin_to_wait_for_each_other(capacity: int, 
 @rows(
     ("settings", "message"),
     [
-        ({"concurrency": 0}, "concurrency must be a whole number from 1 up, or 'auto', not 0"),
+        ({"concurrency": 0}, "concurrency= must be a whole number from 1 up, or 'auto', not 0"),
         ({"concurrency": True}, "concurrency"),
         ({"concurrency": "many"}, "concurrency"),
-        ({"rpm": 0}, "rpm must be a number above 0, not 0"),
-        ({"tpm": math.nan}, "tpm must be a number above 0"),
-        ({"tpm": "1"}, "tpm must be a number above 0"),
+        ({"rpm": 0}, "rpm= must be a number above 0, not 0"),
+        ({"tpm": math.nan}, "tpm= must be a number above 0"),
+        ({"tpm": "1"}, "tpm= must be a number above 0"),
     ],
 )
 def test_a_limit_that_makes_no_sense_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -125,7 +125,7 @@ def test_the_model_that_answered_is_priced_first_and_a_provider_s_own_before_all
     assert Ledger(prices)._entry(CALL, told).cost[0] == 4
 
 
-@rows("wrong", [5, (1,), ("a", 1), (1, -2), (None, 1), (1, 2, 3, 4, 5), {"input": 1}])
+@rows("wrong", [5, (1,), ("a", 1), (1, -2), (1, float("inf")), (None, 1), (1, 2, 3, 4, 5), {"input": 1}])
 def test_prices_that_are_no_numbers_are_refused(wrong: Any) -> None:
     with pytest.raises(g4flite.OptionError, match="'m' must have a Price"):
         Ledger({"m": wrong})

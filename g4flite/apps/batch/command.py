@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from ... import Ledger, OptionError, Usage, UsageError, providers
+from ... import G4fliteError, Ledger, OptionError, Usage, UsageError, providers
 from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
 from ..._core.urls import public_url
@@ -34,9 +34,8 @@ from .vendors import PRICE
 
 # What `-o` means: an option has a name before its first equals sign, a path has not.
 OPTION = re.compile(r"\w+=")
-FLAGS = {
-    name: f"--{name.replace('_', '-')}" for name in ("concurrency", "rpm", "tpm", "retries", "max_cost", "deadline")
-}
+NAMES = ("concurrency", "rpm", "tpm", "retries", "max_cost", "max_tokens_total", "deadline")
+FLAGS = {name: f"--{name.replace('_', '-')}" for name in NAMES}
 
 
 def add(commands: Any) -> None:
@@ -242,6 +241,11 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
         for result in rows.unread:
             write(journal, result)
         raise
+    except UsageError as error:
+        # As if a later line of the input cannot be read.  Its exit code would say that nothing was asked.
+        if not rows.answered:
+            raise
+        raise G4fliteError(error.spelled(arguments.spelled)) from error
     finally:
         write(journal)
         if not arguments.quiet:

@@ -151,7 +151,8 @@ class Job:
             if cost + cost * mean * (self.limiter.under_way + 1 + self._lost) > self._max_cost:
                 return "max_cost"
             if total.cost.unknown > self._lost:
-                self.error = OptionError("max_cost: the cost of an answer is unknown; pass prices")
+                wrong = "cannot be kept, as the cost of an answer is unknown; pass the prices"
+                self.error = OptionError(wrong, argument="max_cost")
         return None
 
     def trial(self, row: Row) -> Trial:

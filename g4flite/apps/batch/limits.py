@@ -59,7 +59,7 @@ def as_limit(name: str, value: object) -> float:
     if value is None:
         return math.inf
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise OptionError(f"{name} must be a number above 0, not {value!r}")
+        raise OptionError(f"must be a number above 0, not {value!r}", argument=name)
     # An integer may be larger than any float.
     return value if isinstance(value, float) else float(min(value, sys.float_info.max))
 
@@ -77,7 +77,8 @@ class Limiter:
     ) -> None:
         whole = isinstance(concurrency, int) and not isinstance(concurrency, bool)
         if concurrency != "auto" and not (whole and concurrency >= 1):
-            raise OptionError(f"concurrency must be a whole number from 1 up, or 'auto', not {concurrency!r}")
+            wrong = f"must be a whole number from 1 up, or 'auto', not {concurrency!r}"
+            raise OptionError(wrong, argument="concurrency")
         rpm, tpm = as_limit("rpm", rpm), as_limit("tpm", tpm)
         self._auto = concurrency == "auto"
         self.most = MOST if concurrency == "auto" else min(concurrency, sys.maxsize)
