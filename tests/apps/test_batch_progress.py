@@ -85,9 +85,14 @@ def test_on_a_terminal_there_is_one_line(show: Any, monkeypatch: pytest.MonkeyPa
     said = show(Terminal())
     assert said.startswith(f"\r{line(FAR)}\x1b[K" * 2)
     assert said.endswith("\x1b[K\n")
+    # How far a job is at its end is shown in any case.
+    monkeypatch.setattr(module, "TERMINAL", 1000.0)
+    assert show(Terminal(), again=False) == f"\r{line(FAR)}\x1b[K\n"
 
 
 def test_with_rich_there_is_a_bar(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "150")
     monkeypatch.setenv("TERM", "xterm")
     assert "1,200 of 5,000 rows" in show(Terminal())
+    monkeypatch.setattr(module, "TERMINAL", 1000.0)
+    assert "1,200 of 5,000 rows" in show(Terminal(), again=False)

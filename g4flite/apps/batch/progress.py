@@ -63,13 +63,15 @@ def shown(state: Callable[[], Progress], *, quiet: bool) -> Iterator[None]:
     if quiet or not sys.stderr:
         yield
     elif terminal and find_spec("rich") is not None:
-        with bar() as show, repeated(lambda: show(state()), TERMINAL):
-            yield
+        with bar() as show:
+            with repeated(lambda: show(state()), TERMINAL):
+                yield
+            show(state())
     elif terminal:
         # Goes to the beginning of the line, and clears what is behind the text.
         with repeated(lambda: tell(f"\r{line(state())}\x1b[K"), TERMINAL):
             yield
-        tell("\n")
+        tell(f"\r{line(state())}\x1b[K\n")
     else:
         with repeated(lambda: tell(f"{line(state())}\n"), ELSEWHERE):
             yield
