@@ -32,20 +32,21 @@ class Array(list[Any]):
 
 
 def test_rows_of_several_batches_share_the_calls_and_keep_their_columns(service: Service) -> None:
-    async def three() -> list[dict[str, Any]]:
+    async def four() -> list[dict[str, Any]]:
         ask = Ask("llamacpp", base_url=service.url, template="Say {n}", concurrency=4)
         one = {"n": Array(range(5)), "id": Array("aabbc"), "other": [Array([Array([{"x": Array([1])}])])] * 5}
         table = SimpleNamespace(to_pylist=lambda: [{"n": 7}, {"n": 8, "options": "no"}, {"n": 9}])
-        return [*await asyncio.gather(ask(one), ask(table)), await ask({"n": []})]
+        frame = SimpleNamespace(to_dict=lambda form: {"n": [6]} if form == "list" else None)
+        return [*await asyncio.gather(ask(one), ask(table), ask(frame)), await ask({"n": []})]
 
-    one, two, empty = asyncio.run(three())
+    one, two, three, empty = asyncio.run(four())
     assert [*one] == ["n", "id", "other", *COLUMNS]
     assert (one["id"], one["other"][4]) == ([*"aabbc"], [[{"x": [1]}]])
     assert one["answer"] == [f"You said: Say {n}" for n in range(5)]
     assert (one["prompt_tokens"], one["error"]) == ([2] * 5, [None] * 5)
     assert two["error"] == ["MalformedReplyError", "UsageError", None]
     assert (two["answer"], two["partial"]) == ([None, None, "You said: Say 9"], ["", "", None])
-    assert empty == {}
+    assert (three["answer"], empty) == (["You said: Say 6"], {})
     assert service.most <= 4
 
 

@@ -70,6 +70,16 @@ def test_each_row_is_there_once_if_an_actor_dies(cluster: None, tmp_path: Path) 
         assert row["error"] == ("MalformedReplyError" if failed else None)
 
 
+@pytest.mark.parametrize("form", ["numpy", "pandas", "pyarrow"])
+def test_a_batch_may_have_each_of_rays_forms(cluster: None, form: str) -> None:
+    given = [{"n": n, "options": {"seed": n}} for n in range(3)]
+    with Service() as service:
+        settings = {"provider": "llamacpp", "base_url": service.url, "template": "Say {n}"}
+        asked = ray.data.from_items(given).map_batches(Ask, fn_constructor_kwargs=settings, batch_format=form)
+        found = sorted(asked.take_all(), key=lambda row: row["n"])
+    assert [(row["answer"], row["error"]) for row in found] == [(f"You said: Say {n}", None) for n in range(3)]
+
+
 def test_a_row_that_fails_ends_the_job_by_choice(cluster: None) -> None:
     with Service(lambda prompt, attempt: "html") as service:
         settings = {"provider": "llamacpp", "base_url": service.url, "errors": "raise"}

@@ -101,10 +101,10 @@ class Asker:
 class Ask:
     """Asks each row of a batch: a class for `map_batches`.  Its arguments are those of `run`, and `errors`.
 
-    A batch is a dict of columns, or a table of pyarrow.  The columns `prompt` or `messages`, `options` and those that
-    the template names are read as `run` reads the fields of a row.  Added are the columns of `COLUMNS`: `tool_calls`
-    and `parsed` are JSON; `error` is the class of an error, with `error_message` and `partial`, the text that came;
-    what a row has not is None.
+    A batch is a dict of columns, a table of pyarrow, or a data frame of pandas.  The columns `prompt` or `messages`,
+    `options` and those that the template names are read as `run` reads the fields of a row.  Added are the columns of
+    `COLUMNS`: `tool_calls` and `parsed` are JSON; `error` is the class of an error, with `error_message` and `partial`,
+    the text that came; what a row has not is None.
 
     - `concurrency` is how many calls an actor has under way.  Ray Data gives it four batches of a block at a time, so
       that `batch_size` should be at least a quarter of it.
@@ -145,7 +145,9 @@ class Ask:
 
 
 def given_rows(batch: Any) -> list[dict[str, Any]]:
-    """Return the rows of a table of pyarrow, or of a dict of columns."""
+    """Return the rows of a dict of columns, of a table of pyarrow, or of a data frame of pandas."""
+    if hasattr(batch, "to_dict"):
+        batch = batch.to_dict("list")
     if not isinstance(batch, Mapping):
         return list(batch.to_pylist())
     columns = [plain(column) for column in batch.values()]
