@@ -243,6 +243,15 @@ def test_what_json_has_not_is_text(out: Path) -> None:
     assert three == {**one, "x": None}
 
 
+def test_a_line_is_a_line_for_every_reader(out: Path) -> None:
+    journal, result = Journal(out, SETTINGS), {"id": "a", "answer": "\u2028é\u2029\x85\x0b\x1c\r"}
+    journal.write(result)
+    journal.close()
+    (line,) = out.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line) == result
+    assert "é" in line
+
+
 @rows("asks", [{"prompt": "Hi", "options": {"temperature": float("inf")}}, {"messages": [{"content": float("nan")}]}])
 def test_a_row_that_asks_with_nan_asks_the_same_when_it_is_read_again(asks: dict[str, Any], tmp_path: Path) -> None:
     journal = Journal(tmp_path / "out.jsonl", SETTINGS)

@@ -12,6 +12,7 @@ cut off: a file that something else has rewritten, as `jq .` does, is refused as
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from .rows import ASKED, Row
 
 # Seconds between two syncs.
 SYNC: Final = 1.0
+# What ends a line for `str.splitlines` and for many editors, and for JSON is a character like others.
+LINE_ENDS: Final = re.compile("[\x85\u2028\u2029]")
 
 
 class Journal:
@@ -189,7 +192,8 @@ def encoded(result: Result) -> bytes:
     has failed by it, and would ask something else if it was null.
     """
     try:
-        return json.dumps(result, ensure_ascii=False, allow_nan=False, default=str).encode() + b"\n"
+        text = json.dumps(result, ensure_ascii=False, allow_nan=False, default=str)
+        return LINE_ENDS.sub(lambda found: json.dumps(found[0])[1:-1], text).encode() + b"\n"
     # Half of a surrogate pair.
     except UnicodeEncodeError:
         return json.dumps(result, default=str).encode() + b"\n"
