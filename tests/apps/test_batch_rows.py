@@ -83,6 +83,10 @@ def test_a_row_that_has_failed_is_a_row_again() -> None:
     error = {"class": "TransportError", "message": "m", "partial": ""}
     row = row_of({"id": "a", "prompt": "Hi", "error": error, "attempts": 3, "seconds": 1.0})
     assert row == row_of({"id": "a", "prompt": "Hi"})
+    # What fails again holds no more than before.
+    for wrong in ({"id": "a", "text": "Hi"}, {"prompt": "Hi", "answer": "gold", "options": 7}, [1]):
+        before = row_of(wrong).fields
+        assert row_of({**before, "error": error, "attempts": 0, "seconds": 0.0}).fields == before
 
 
 def test_a_template_is_filled_with_fields() -> None:
@@ -92,6 +96,8 @@ def test_a_template_is_filled_with_fields() -> None:
     assert filled("{Question?} {Size (cm)} { x }", {"Question?": "Who", "Size (cm)": 5}) == "Who 5 { x }"
     row = row_of({"text": "Hi", "messages": "kept"}, "Translate {text}")
     assert (row.messages, row.fields["messages"]) == ("Translate Hi", "kept")
+    for empty in ("", " {text} "):
+        assert "the prompt that the template makes of this row is empty" in str(row_of({"text": "\n"}, empty).error)
     assert "names {txt}, which the row has not; it has text, 7" in str(row_of({"text": "Hi", 7: 1}, "{txt}").error)
 
 

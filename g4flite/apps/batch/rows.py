@@ -60,6 +60,7 @@ def row_of(given: object, template: str | None = None) -> Row:
 
     With a template, the prompt is made of the row's fields; otherwise the row has `prompt` or `messages`.
     """
+    given = before_failure(given)
     try:
         fields = fields_of(given)
         messages, options = asked_by(fields, template)
@@ -88,7 +89,9 @@ def asked_by(fields: Mapping[str, Any], template: str | None) -> tuple[Any, dict
         raise OptionError(f"options: {own[0]!r} is a setting of the whole job, not of a row")
     prompt = fields.get("prompt")
     if template is not None:
-        return filled(template, fields), options
+        if not (text := filled(template, fields)).strip():
+            raise UsageError("the prompt that the template makes of this row is empty")
+        return text, options
     if fields.get("messages") in (None, ""):
         if prompt is not None and not (isinstance(prompt, str) and prompt.strip()):
             raise UsageError(f"the prompt must be a text that is not empty, not {prompt!r:.80}")
@@ -105,14 +108,19 @@ def without_id(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if name != "id"}
 
 
+def before_failure(given: object) -> object:
+    """Return a row that has failed before without the fields of its result, and anything else as it is."""
+    error = given.get("error") if isinstance(given, Mapping) else None
+    if isinstance(given, Mapping) and isinstance(error, Mapping) and {"class", "message"} <= error.keys():
+        return {name: value for name, value in given.items() if name not in RESULT}
+    return given
+
+
 def fields_of(given: object) -> dict[str, Any]:
-    """Return the fields of a row, without those of the result if it has failed before.  Raises `UsageError`."""
+    """Return the fields of a row.  Raises `UsageError` if it has one of the result."""
     if not isinstance(given, Mapping):
         raise UsageError(f"a row must be an object, not {type(given).__name__}")
     fields = dict(given)
-    error = fields.get("error")
-    if isinstance(error, Mapping) and {"class", "message"} <= error.keys():
-        return {name: value for name, value in fields.items() if name not in RESULT}
     if taken := [name for name in RESULT if name in fields]:
         raise UsageError(f"the row has a field {taken[0]!r}, which the result would replace; rename it")
     return fields
