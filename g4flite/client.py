@@ -171,8 +171,8 @@ def stream(
         raise lacking[0]
     refused = tuple(error for error in lacking if isinstance(error, OptionError))
     if observer is None:
-        clients = (item._observers for item in asked if isinstance(item, Client))
-        observers = tuple(dict.fromkeys(one for own in clients for one in own))
+        # One that several clients share is told once: `all_observers` sees to it.
+        observers = tuple(one for item in asked if isinstance(item, Client) for one in item._observers)
     else:
         observers = observers_of(observer)
     return start(routes, keep_partial=keep_partial, refused=refused, observers=observers)

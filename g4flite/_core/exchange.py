@@ -224,7 +224,6 @@ class Run:
 
     def __post_init__(self) -> None:
         self.call, self.source = self.routes[0].call, self.routes[0].source
-        self.attempts += [Attempt(error.provider or "", None, outcome_of(error), 0.0) for error in self.refused]
 
     @property
     def partial(self) -> str:
@@ -367,6 +366,15 @@ class Run:
             return
         done = Attempt(self.call.provider.name, self.call.model, outcome, self.clock() - self.began)
         self.began = None
+        self._tell(done, error)
+
+    def note_refused(self) -> None:
+        """Note an attempt for each provider that cannot be asked, and tell of it: no request was made."""
+        for error in self.refused:
+            self._tell(Attempt(error.provider or "", None, outcome_of(error), 0.0), error)
+
+    def _tell(self, done: Attempt, error: G4fliteError | None) -> None:
+        """Note an attempt that has ended, and tell the log and the observers of it."""
         self.attempts.append(done)
         if log.isEnabledFor(logging.DEBUG):
             url, status, identity = self.place(error)
@@ -464,6 +472,7 @@ def exchange(run: Run) -> Exchange:
     run.opened = run.clock()
     if run.watch is not None:
         run.watch.tell_start(run)
+    run.note_refused()
     try:
         for route in run.routes:
             try:

@@ -8,6 +8,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -160,7 +161,7 @@ ENDINGS: dict[str, tuple[Callable[[Driver, Emulator, Noted], None], str, str]] =
     "abandoned and collected": (abandon, "start first attempt end", "closed"),
     "close()": (close, "start first attempt end", "closed"),
     "an exception in the loop": (raise_in_the_loop, "start first attempt end", "closed"),
-    "a provider without a key": (fall_back_over_one_that_has_no_key, "start first attempt end", "complete"),
+    "a provider without a key": (fall_back_over_one_that_has_no_key, "start attempt first attempt end", "complete"),
 }
 
 
@@ -174,6 +175,9 @@ def test_the_end_is_told_once(how: str, driver: Driver, server: Emulator) -> Non
     assert " ".join(noted.names) == names
     told = noted.told[-1][1]
     assert (told.state, told.error, noted.names.count("end")) == (state, None, 1)
+    # Each attempt is told, with its number.
+    numbers = [value.number for name, value in noted.told if name == "attempt"]
+    assert numbers == [*range(1, told.attempts + 1)]
     assert told.first is not None
     assert told.seconds >= told.first >= 0
 
@@ -441,6 +445,26 @@ def test_each_provider_of_a_list_is_told_with_its_attempts(driver: Driver, serve
         driver.read(failing)
     assert (gone.ending.error, gone.ending.attempts) == (caught.value, 2)
     for client in (first, second):
+        client.close() if driver.name == "sync" else driver.run(client.aclose)
+
+
+def test_observers_of_several_clients_are_told_once_each_whether_or_not_they_are_equal(
+    driver: Driver, server: Emulator
+) -> None:
+    # A dataclass has no hash, and is equal to another one.
+    @dataclass
+    class Count:
+        ends: int = 0
+
+        def end(self, call: g4flite.ObservedCall, end: g4flite.ObservedEnd) -> None:
+            self.ends += 1
+
+    one, other = Count(), Count()
+    arguments = {"base_url": f"{server.url}/v1", "model": "m", "api_key": "sk-key-123456"}
+    clients = [g4flite.Client("openai", **arguments, observer=[one, own]) for own in (one, other)]
+    driver.read(g4flite.stream(clients, "Hi"))
+    assert (one.ends, other.ends) == (1, 1)
+    for client in clients:
         client.close() if driver.name == "sync" else driver.run(client.aclose)
 
 
