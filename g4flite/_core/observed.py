@@ -35,8 +35,8 @@ class ObservedCall(NamedTuple):
     """The call of a stream.  `id` is another one for each stream of this process.
 
     `provider`, `model`, `options` and `messages` are those of the first provider, if several may be asked.  Neither
-    the key nor the headers are told.  Lists in `options` and `messages` are those that a further attempt sends: an
-    observer must not change them.
+    the key nor the headers are told.  Mappings and lists in `options` and `messages` are copies that cannot be changed:
+    a list is a tuple, and `json.dumps(call.messages, default=dict)` writes them as JSON.
     """
 
     id: int
@@ -131,8 +131,8 @@ class Watch:
             call.provider.name,
             call.model,
             call.base_url,
-            FrozenDict(call.options),
-            tuple(FrozenDict(message) for message in call.messages),  # type: ignore[misc]
+            frozen(call.options),
+            frozen(call.messages),
         )
         # What `start` has added to the headers, names in lower case.
         self.headers: dict[str, str] = {}
@@ -180,7 +180,7 @@ class Watch:
             reasoning,
             tuple(run.tool_calls),
             run.start,
-            run.usage,
+            None if run.usage is None else run.usage._replace(raw=frozen(run.usage.raw)),
             run.finish,
             *run.place(error),
         )
@@ -245,6 +245,13 @@ class Watch:
             complain((kind, name), "the observer %s.%s failed in %s, and is told of other streams as before",
                      kind.__module__, kind.__qualname__, name, exc_info=error)  # fmt: skip
             return default
+
+
+def frozen(value: Any) -> Any:
+    """Return a copy of JSON, or of what options hold, that cannot be changed: mappings and tuples in it as well."""
+    if isinstance(value, Mapping):
+        return FrozenDict({name: frozen(inner) for name, inner in value.items()})
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value
 
 
 @cache

@@ -55,7 +55,10 @@ class FrozenDict(Mapping[str, Any]):
         return self
 
     def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("the fields of a provider cannot be changed; dataclasses.replace makes a variant of it")
+        raise TypeError(
+            "this mapping cannot be changed; make a copy with dict(), or a variant of a provider with "
+            "dataclasses.replace"
+        )
 
     __setitem__ = __delitem__ = __ior__ = __setattr__ = __delattr__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import gc
+import json
 import logging
 import pickle
 import threading
@@ -69,7 +70,7 @@ class Noted:
 
 def ask(server: Emulator, noted: Any, **more: Any) -> g4flite.Stream:
     arguments = {"base_url": f"{server.url}/v1", "model": "m", "api_key": "sk-key-123456", "observer": noted}
-    return g4flite.stream("openai", "Hi", **{**arguments, **more})
+    return g4flite.stream("openai", **{"messages": "Hi", **arguments, **more})
 
 
 async def leave(stream: g4flite.Stream) -> None:
@@ -490,6 +491,32 @@ def test_what_is_told_is_plain_data_that_holds_no_secret(driver: Driver, server:
     assert len({call, *(value for _, value in noted.told)}) == len({call.id for call in noted.calls}) + 5
     for _, value in noted.told:
         assert deepcopy(value) == pickle.loads(pickle.dumps(value)) or value.error is not None
+
+
+def test_what_is_told_cannot_be_changed_at_any_depth(driver: Driver, server: Emulator) -> None:
+    class Changes(Noted):
+        def start(self, call: g4flite.ObservedCall) -> None:
+            super().start(call)
+            content: Any = call.messages[0]["content"]
+            assert isinstance(content, tuple)
+            for mapping in (content[0], call.options["tools"][0]["function"]["parameters"]):
+                with pytest.raises(TypeError, match="cannot be changed"):
+                    mapping.clear()
+
+        def end(self, call: g4flite.ObservedCall, end: g4flite.ObservedEnd) -> None:
+            super().end(call, end)
+            assert end.usage is not None
+            with pytest.raises(TypeError, match="cannot be changed"):
+                end.usage.raw["prompt_tokens"] = 0  # type: ignore[index]
+
+    content = [{"type": "text", "text": "Hi"}, {"type": "text", "text": "ho"}]
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+    changes = Changes()
+    driver.read(ask(server, changes, messages=[{"role": "user", "content": content}], tools=[tool]))
+    call = changes.calls[0]
+    assert json.loads(json.dumps(call.messages, default=dict)) == [{"role": "user", "content": content}]
+    assert json.loads(json.dumps(call.options["tools"], default=dict)) == [tool]
+    assert changes.ending.state == "complete"
 
 
 def test_a_text_that_is_not_kept_is_told_as_none(driver: Driver, server: Emulator) -> None:
