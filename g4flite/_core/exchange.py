@@ -592,8 +592,8 @@ def _attempt(run: Run, route: Route, number: int) -> Exchange:
             room -= weight(item.value) if isinstance(item, TurnState) else 0
             if len(early) > MOST_STATES or room < 0:
                 raise LimitError("the reply holds no answer but too many parts that are to be sent back")
-            # The answer is complete without any content.
-            if isinstance(item, Finish):
+            # The answer is complete without any content.  An attempt that fails then may have counted its tokens.
+            if isinstance(item, Finish | Usage):
                 run.collect(item)
     # If the reply ended without a finish reason, an empty answer is an error.  (`Finish("other")` without a native word
     # stands for a reply that ended by its end marker alone.)

@@ -1,5 +1,7 @@
 """`Ledger`: an observer that sums the tokens and the cost of each stream, those that were left or failed included.
 
+A stream has the tokens of all its attempts: a service may charge for one that has failed.
+
     ledger = Ledger({"gpt-4o-mini": (0.15, 0.60)})      # dollars for a million tokens: of the prompt, of the answer
     g4flite.observe(ledger)
     ...
@@ -25,6 +27,7 @@ from .errors import (
     AllFailedError,
     ConnectError,
     ConnectTimeoutError,
+    EmptyReplyError,
     OptionError,
     ProxyError,
     StatusError,
@@ -32,7 +35,7 @@ from .errors import (
     UsageError,
     name_by_package,
 )
-from .events import Usage
+from .events import Start, Usage
 
 Mark = Literal["counted", "estimated", "unknown"]
 # Bytes of UTF-8 that are taken for a token.  OpenAI says of English text that a token is about four characters.
@@ -62,7 +65,7 @@ class Price(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A sum over streams: of what was counted, of what was estimated; and of how many streams nothing is known."""
+    """A sum: of what was counted, of what was estimated; and of how many attempts of streams nothing is known."""
 
     counted: float = 0
     estimated: float = 0
@@ -75,7 +78,7 @@ class Figure(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """The figures of some streams; `streams` is their number."""
+    """The figures of some streams; `streams` is how many there are that this model was the last to be asked by."""
 
     streams: int = 0
     prompt_tokens: Figure = Figure()
@@ -84,7 +87,7 @@ class Sums(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """The figures of one stream: pairs of a number, None if unknown, and how it is known."""
+    """The figures of one attempt: pairs of a number, None if unknown, and how it is known."""
 
     prompt_tokens: tuple[int | None, Mark]
     completion_tokens: tuple[int | None, Mark]
@@ -104,13 +107,33 @@ class Ledger:
         # A garbage collection may end a stream, and so call `end`, while this thread holds the lock.  It must neither
         # wait for the lock nor change a sum that is being added to.
         self._lock, self._adding = threading.RLock(), False
-        # The streams that have ended, and are not in the sums yet.
-        self._ended = deque[tuple[tuple[str, str | None], Entry]]()
+        # The attempts of streams that have ended, and are not in the sums yet; 1 for the last one of a stream, else 0.
+        self._ended = deque[tuple[tuple[str, str | None], int, Entry]]()
         self._sums: dict[tuple[str, str | None], Sums] = {}
+        # The attempts of the streams that run, by the ids of their calls, and for which the service may charge.
+        self._attempts: dict[int, list[Any]] = {}
+
+    def attempt(self, call: Any, attempt: Any) -> None:
+        """Note an attempt, as its `ObservedAttempt` tells of it."""
+        self._attempts.setdefault(call.id, []).append(attempt._replace(error=bare(attempt.error)))
 
     def end(self, call: Any, end: Any) -> None:
         """Add a stream, as its `ObservedEnd` tells of it."""
-        self._ended.append(((end.provider, end.model), self._entry(call, end)))
+        # A call that is no `ObservedCall` has no id, as no attempt was told.
+        earlier = self._attempts.pop(getattr(call, "id", 0), [])
+        # The last attempt was not told if another observer was interrupted.
+        last = earlier.pop() if earlier and earlier[-1].number == end.attempts else None
+        for one in earlier:
+            told = end._replace(
+                state="failed", error=one.error, provider=one.provider, model=one.model, first=None, text="",
+                reasoning="", tool_calls=(), start=Start(), usage=one.usage, finish=None, url=one.url, attempts=1,
+            )  # fmt: skip
+            if told.usage is not None or not is_free(told):
+                self._ended.append(((one.provider, one.model), 0, self._entry(call, told)))
+        # Of a list, `end.error` is that of all attempts; and a stream may end while it waits for the next one.
+        if last is not None:
+            end = end._replace(error=last.error or end.error, attempts=1)
+        self._ended.append(((end.provider, end.model), 1, self._entry(call, end)))
         self._added_up()
 
     def _added_up(self) -> dict[tuple[str, str | None], Sums]:
@@ -120,9 +143,9 @@ class Ledger:
                 self._adding = True
                 try:
                     while self._ended:
-                        key, entry = self._ended.popleft()
+                        key, more, entry = self._ended.popleft()
                         streams, *figures = self._sums.get(key, Sums())
-                        self._sums[key] = Sums(streams + 1, *map(_added, figures, entry))
+                        self._sums[key] = Sums(streams + more, *map(_added, figures, entry))
                 finally:
                     self._adding = False
             return {**self._sums}
@@ -162,6 +185,11 @@ class Ledger:
             return (plain + cached * of_cache + written * of_write + completion[0] * price.completion) / MILLION, mark
         listed = listed_cost(end, prompt[0], completion[0], cached, written)
         return (None, "unknown") if listed is None else (listed, mark)
+
+
+def bare(error: BaseException | None) -> BaseException | None:
+    """Return an error of the same class that holds nothing: a traceback would keep its stream from being collected."""
+    return None if error is None else type(error).__new__(type(error))
 
 
 def _price(name: str, price: Any) -> Price:
@@ -245,6 +273,9 @@ def completion_tokens(end: Any) -> tuple[int | None, Mark]:
         return counted, "counted"
     if is_free(end) or (end.first is None and end.state == "complete"):
         return counted or 0, "estimated"
+    # The error comes at the end of a reply, behind its counts.
+    if end.first is None and counted is not None and isinstance(end.error, EmptyReplyError):
+        return counted, "estimated"
     # It may have written without a word: before its first text, or what was not kept.
     if end.first is None or end.text is None:
         return None, "unknown"

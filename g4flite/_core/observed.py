@@ -1,7 +1,7 @@
 """What observers are told of a stream, as frozen values; and `Watch`, which tells them.  `hooks.py` says when.
 
 ObservedCall(1, "openai", "gpt-4o-mini", "https://api.openai.com/v1", {"temperature": 0.5}, ({"role": ..., ...},))
-ObservedAttempt(1, "openai", "gpt-4o-mini", "RateLimitError: ...", 0.21, "RateLimitError", "https://...", 429, "req_1")
+ObservedAttempt(1, "openai", "gpt-4o-mini", "RateLimitError: ...", 0.21, "RateLimitError", "https://...", 429, ...)
 ObservedFirst("openai", "gpt-4o-mini", 1.4, 0.6)
 ObservedEnd("complete", None, "openai", "gpt-4o-mini", ..., usage=Usage(9, 12), finish=Finish("stop", "stop"), ...)
 """
@@ -14,7 +14,7 @@ from functools import cache
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
-from .errors import name_by_package
+from .errors import G4fliteError, name_by_package
 from .events import Finish, Start, ToolCall, Usage
 from .headers import check_header
 from .hooks import methods_of, taps
@@ -54,9 +54,10 @@ class ObservedCall(NamedTuple):
 class ObservedAttempt(NamedTuple):
     """An attempt that has ended: its number (from 1), and what became of it.
 
-    `outcome` is "complete", "closed", or the class and the message of an error; `error_type` is that class, None
-    without an error.  `seconds` is how long the attempt took.  `url`, `status` and `request_id` are None if there was
-    no request, no response, no id.
+    `outcome` is "complete", "closed", or the class and the message of an error; `error_type` is that class, and `error`
+    the `G4fliteError` itself, both None without one.  Its traceback keeps the stream in memory.  `seconds` is how long
+    the attempt took.  `url`, `status` and `request_id` are None if there was no request, no response, no id.  `usage`
+    is what the service has counted of this attempt by now; the counts of the last attempt may come after it.
     """
 
     number: int
@@ -68,6 +69,12 @@ class ObservedAttempt(NamedTuple):
     url: str | None = None
     status: int | None = None
     request_id: str | None = None
+    usage: Usage | None = None
+    error: G4fliteError | None = None
+
+    def __hash__(self) -> int:
+        # `usage.raw` is a mapping, which has no hash.
+        return hash((self.number, self.provider, self.outcome, self.seconds))
 
 
 class ObservedFirst(NamedTuple):
@@ -139,13 +146,15 @@ class Watch:
         # Seconds from the beginning of the loop to the first content.
         self.first: float | None = None
 
-    def tell_attempt(self, run: Any, done: tuple[str, str | None, str, float], error: BaseException | None) -> None:
+    def tell_attempt(self, run: Any, done: tuple[str, str | None, str, float], error: G4fliteError | None) -> None:
         """Tell of an attempt that has ended."""
         # To look for secrets in the place takes a while.
         if not self._is_asked("attempt"):
             return
         kind = type(error).__name__ if error is not None else None
-        self._tell("attempt", ObservedAttempt(len(run.attempts), *done, kind, *run.place(error)))
+        url, status, identity = run.place(error)
+        told = ObservedAttempt(len(run.attempts), *done, kind, url, status, identity, counted(run), error)
+        self._tell("attempt", told)
 
     def tell_first(self, run: Any) -> None:
         """Tell that the first content has come."""
@@ -180,7 +189,7 @@ class Watch:
             reasoning,
             tuple(run.tool_calls),
             run.start,
-            None if run.usage is None else run.usage._replace(raw=frozen(run.usage.raw)),
+            counted(run),
             run.finish,
             *run.place(error),
         )
@@ -245,6 +254,11 @@ class Watch:
             complain((kind, name), "the observer %s.%s failed in %s, and is told of other streams as before",
                      kind.__module__, kind.__qualname__, name, exc_info=error)  # fmt: skip
             return default
+
+
+def counted(run: Any) -> Usage | None:
+    """Return the counts of the attempt, whose JSON cannot be changed."""
+    return None if run.usage is None else run.usage._replace(raw=frozen(run.usage.raw))
 
 
 def frozen(value: Any) -> Any:

@@ -11,10 +11,11 @@ import g4flite
 from g4flite import Finish, Price, Start, ToolCall, Usage
 from g4flite._core import ledger as ledger_module
 from g4flite._core.ledger import Figure, Ledger, Sums
-from g4flite._core.observed import ObservedCall, ObservedEnd
+from g4flite._core.observed import ObservedAttempt, ObservedCall, ObservedEnd
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
-from tests.core.test_observed import SLOW, ask
+from tests.core.test_observed import AT_ONCE, SLOW, Noted, ask
+from tests.exchanges import answering
 from tests.rows import rows
 
 CALL = ObservedCall(1, "openai", "m", "https://a.test", {}, ({"role": "user", "content": "12345678"},))
@@ -63,6 +64,9 @@ KNOWN: list[tuple[str, ObservedEnd, Any, Any]] = [
     ("silent before it was refused by another", failed(
         g4flite.AllFailedError(errors=(g4flite.FirstTokenTimeoutError("x"), g4flite.RateLimitError("x"))), url=None,
         attempts=2), (2, "estimated"), (None, "unknown")),
+    ("empty, and counted", failed(g4flite.EmptyReplyError("x"), usage=COUNTED), (100, "counted"), (10, "estimated")),
+    ("cut off early, counted at the start", failed(g4flite.TruncatedStreamError("x"), usage=Usage(9, 1)),
+     (9, "counted"), (None, "unknown")),
     ("refused in the middle", failed(g4flite.OverloadedError("x"), first=0.5, text="1234"),
      (2, "estimated"), (1, "estimated")),
 ]  # fmt: skip
@@ -164,6 +168,73 @@ def test_the_sums_of_all_streams_hold_those_that_were_left_and_failed(driver: Dr
     assert ledger.by_model["openai", "free"] == Sums(1, Figure(1), Figure(3), Figure(unknown=1))
     assert ledger.total == Sums(4, Figure(2, 1), Figure(6, 1), Figure(4, 2, 1))
     assert (ledger.total.cost.known, repr(ledger)) == (6, f"<Ledger: {ledger.total}>")
+
+
+# An answer without a text, which the service has counted all the same.
+EMPTY = Script(
+    body=b'data: {"id": "c", "choices": [{"index": 0, "delta": {}}]}\n\n'
+    b'data: {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 10}}\n\ndata: [DONE]\n\n',
+    headers={"content-type": "text/event-stream"},
+)
+
+
+def test_a_stream_costs_what_all_its_attempts_cost(driver: Driver, server: Emulator) -> None:
+    ledger, told = Ledger({"m": (1, 1), "b": (1, 1)}), Noted()
+    # A refusal costs nothing.
+    answering(server, EMPTY, Script(status=503), Script())
+    driver.read(ask(server, [ledger, told], retries=AT_ONCE))
+    assert ledger.by_model == {("openai", "m"): Sums(1, Figure(101), Figure(3, 10), Figure(4 / 1e6, 110 / 1e6))}
+    first = next(value for name, value in told.told if name == "attempt")
+    assert (first.usage.completion_tokens, type(first.error)) == (10, g4flite.EmptyReplyError)
+    assert ledger._attempts == {}
+
+
+def test_each_model_of_a_list_costs_what_its_own_attempts_cost(driver: Driver, server: Emulator) -> None:
+    ledger = Ledger({"m": (1, 1), "b": (1, 1)})
+    arguments = {"base_url": f"{server.url}/v1", "api_key": "sk-key-123456", "retries": 0}
+    clients = [g4flite.Client("openai", model=model, **arguments) for model in ("m", "b")]
+    answering(server, EMPTY, Script())
+    driver.read(g4flite.stream(clients, "Hi", observer=ledger))
+    answering(server, Script(status=503), EMPTY)
+    with pytest.raises(g4flite.AllFailedError):
+        driver.read(g4flite.stream(clients, "Hi", observer=ledger))
+    assert ledger.by_model["openai", "m"][:3] == (0, Figure(100), Figure(0, 10))
+    assert ledger.by_model["openai", "b"][:3] == (2, Figure(101), Figure(3, 10))
+    for client in clients:
+        client.close() if driver.name == "sync" else driver.run(client.aclose)
+
+
+def test_a_stream_that_is_left_between_two_attempts_costs_what_the_first_one_cost(server: Emulator) -> None:
+    ledger, stream = Ledger({"m": (1, 1)}), None
+
+    class Leaves:
+        def attempt(self, call: Any, attempt: Any) -> None:
+            stream._run.abort()
+
+    server.script = Script(status=503)
+    stream = ask(server, [ledger, Leaves()], retries=g4flite.Retry(times=1, base=30, cap=30))
+    with pytest.raises(g4flite.StreamClosedError):
+        stream.text()
+    assert ledger.total == Sums(1, Figure(), Figure(), Figure())
+
+
+def test_a_stream_whose_last_attempt_was_not_told_costs_what_its_end_says() -> None:
+    ledger = Ledger({"m": (1, 1)})
+    error = g4flite.FirstTokenTimeoutError("x")
+    ledger.attempt(CALL, ObservedAttempt(1, "openai", "m", "x", 0.1, "x", "https://a.test", error=error))
+    # An observer before this one was interrupted when it was told of the second attempt.
+    ledger.end(CALL, end(attempts=2, usage=COUNTED))
+    assert ledger.total[:3] == (1, Figure(100, 2), Figure(10, 0, 1))
+
+
+def test_a_ledger_keeps_no_error_whose_traceback_holds_the_stream(server: Emulator) -> None:
+    answering(server, EMPTY, SLOW)
+    running: Any = iter(ask(server, ledger := Ledger(), retries=AT_ONCE))
+    next(running)
+    [[noted]] = ledger._attempts.values()
+    assert (type(noted.error), noted.error.__traceback__) == (g4flite.EmptyReplyError, None)
+    running.close()
+    assert ledger._attempts == {}
 
 
 def test_a_stream_that_is_collected_while_a_ledger_adds_waits_for_nothing_and_is_added(server: Emulator) -> None:
