@@ -248,7 +248,7 @@ class Run:
         if self.headers is None:
             return NO_SECRETS
         given = self.call.headers.keys() | (self.watch.headers.keys() if self.watch is not None else ())
-        own = secrets_of(self.headers, given, self.call.api_key)
+        own = secrets_of(self.headers, given, self.call.api_key, self.url or "")
         proxy = self.source.proxy(self.url or "")
         return secrets_of_client(self.timers.sent, self.headers, own, proxy.url if proxy else "")
 

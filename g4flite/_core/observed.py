@@ -21,7 +21,7 @@ from .hooks import methods_of, taps
 from .log import log
 from .messages import Message
 from .provider import Call, FrozenDict, Request
-from .secrets import is_secret
+from .secrets import is_secret, redact, secrets_of
 
 _numbers = count(1)
 # The observers' methods whose exceptions the log has told of, and the headers that were left out.
@@ -137,7 +137,7 @@ class Watch:
             next(_numbers),
             call.provider.name,
             call.model,
-            call.base_url,
+            redact(call.base_url, secrets_of({}, (), call.api_key, call.base_url)),
             frozen(call.options),
             frozen(call.messages),
         )

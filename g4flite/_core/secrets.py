@@ -35,6 +35,10 @@ NEVER_SECRET: Final = HARMLESS | COMPUTED
 NUMBERS: Final = r"[\d\s.:-]*"
 # The name of a signature in the query of a URL: `sig` (Azure), `X-Amz-Signature`, `X-Goog-Signature`.
 SIGNATURE: Final = r"(?<![a-z])sig(nature)?(?![a-z])"
+# A key in the path of a URL, where some gateways take it, holds a long row of letters and digits, mixed.  A UUID, the
+# name of a model (`gemini-2.5-flash`) and a number hold none.
+ROW: Final = re.compile(r"[A-Za-z0-9_]{20,}")
+MIXED: Final = re.compile(r"\d[A-Za-z]\w*\d")
 # Stands for a secret in a text.
 HIDDEN = "***"
 # Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
@@ -74,6 +78,11 @@ def is_secret_parameter(name: str) -> bool:
     return is_secret(text, "") or re.search(SIGNATURE, text) is not None or text == "code"
 
 
+def keys_of_path(path: str) -> list[str]:
+    """Return the segments of a URL's path that look like keys."""
+    return [part for part in path.split("/") if any(map(MIXED.search, ROW.findall(part)))]
+
+
 def is_secret_in_response(name: str) -> bool:
     """Return whether a response's header holds a secret, such as a cookie.
 
@@ -110,15 +119,16 @@ class Secrets(tuple[str, ...]):
         return tuple(text.encode("utf-8", "surrogatepass") for text in (*self, *_base64_of(self)))
 
 
-def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str) -> Secrets:
+def secrets_of(headers: Mapping[str, str], given: Collection[str], api_key: str, url: str = "") -> Secrets:
     """Return the secrets of a request, which no message may repeat; the longest comes first.
 
-    These are the forms of the API key and of the values of `headers` that are secret by name, and the values of the
-    other headers that the caller gave (`given`, names in lower case), except for harmless headers.
+    These are the forms of the API key and of the values of `headers` that are secret by name, the values of the other
+    headers that the caller gave (`given`, names in lower case), except for harmless headers, and keys in the path of
+    the URL.
     """
     named = [value for name, value in headers.items() if is_secret(name, value)]
     others = [value for name, value in headers.items() if name in given and name not in HARMLESS]
-    return _longest_first([api_key, *others, *named, *_cookies(named)])
+    return _longest_first([api_key, *others, *named, *_cookies(named), *keys_of_path(urlsplit(url).path)])
 
 
 def secrets_of_client(

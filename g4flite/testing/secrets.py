@@ -22,6 +22,7 @@ from .._core.secrets import (
     forms_of,
     is_secret_in_response,
     is_secret_parameter,
+    keys_of_path,
     may_be_secret,
     readings,
     redact_bytes,
@@ -80,7 +81,7 @@ def public_request(request: httpx.Request) -> tuple[str, bytes, Secrets]:
         # JSON may hold half of a surrogate pair, which UTF-8 refuses.
         body = text.encode("utf-8", "surrogatepass")
     headers = [value for name, value in request.headers.multi_items() if may_be_secret(name, value)]
-    secrets = forms_of([url.username, url.password, *keys, *headers])
+    secrets = forms_of([url.username, url.password, *keys, *headers, *keys_of_path(url.path)])
     return public_url(url, secrets), redact_bytes(body, secrets), secrets
 
 

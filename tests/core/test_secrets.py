@@ -10,6 +10,7 @@ import re
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -25,6 +26,7 @@ from g4flite._core.secrets import (
     is_secret,
     is_secret_in_response,
     is_secret_parameter,
+    keys_of_path,
     may_be_secret,
     readings,
     redact,
@@ -33,7 +35,7 @@ from g4flite._core.secrets import (
     secrets_of,
     secrets_of_client,
 )
-from g4flite.testing import Emulator, Script
+from g4flite.testing import Emulator, Script, flight
 from tests.acme import ACME
 from tests.conftest import Driver, httpx
 from tests.rows import rows
@@ -248,6 +250,45 @@ def test_a_key_is_in_no_error_log_or_repr(
     # Two attempts, and the stream that failed.
     assert len(caplog.records) == 3
     assert SECRET not in "".join(shown)
+
+
+@rows(
+    ("path", "keys"),
+    [
+        ("/t/Zx8fj29fk20fkd93aQ1w/v1", ["Zx8fj29fk20fkd93aQ1w"]),
+        ("/sk-helicone-a1b2c3d4e5f6a7b8c9d0/v1", ["sk-helicone-a1b2c3d4e5f6a7b8c9d0"]),
+        ("/v1/0123456789abcdef0123456789abcdef/gateway/openai", ["0123456789abcdef0123456789abcdef"]),
+        ("/v1beta/models/gemini-2.5-flash-preview-09-2025:streamGenerateContent", []),
+        ("/v1/projects/123456789012345678901234/locations/us-central1", []),
+        ("/endpoints/f81d4fae-7dec-11d0-a765-00a0c91e6bf6/v1", []),
+        ("/inference/compatibility_mode_of_openai/v1/chat/completions", []),
+        ("", []),
+    ],
+)
+def test_a_segment_of_a_path_is_a_key_if_it_is_a_long_mixture(path: str, keys: list[str]) -> None:
+    assert keys_of_path(path) == keys
+
+
+def test_a_key_in_the_path_of_a_base_url_is_in_no_error_log_recording_or_observer(
+    driver: Driver, server: Emulator, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="g4flite")
+    key, told = "Zx8fj29fk20fkd93aQ1w", list[Any]()
+    watching = SimpleNamespace(
+        start=told.append, attempt=lambda call, attempt: told.append(attempt),
+        end=lambda call, end: told.append(end),
+    )  # fmt: skip
+    # A status that advises on the base URL, and quotes it.
+    for script in (Script(status=404, body=f"no page /{key}/v1"), Script(cut=5)):
+        server.script = script
+        with pytest.raises(g4flite.G4fliteError) as caught:
+            driver.collect("openai", "Hi", model="m", base_url=f"{server.url}/{key}/v2", retries=0, api_key="sk-123456",
+                           observer=[watching, flight(tmp_path)])  # fmt: skip
+        assert key not in "".join([str(caught.value), repr(vars(caught.value)), caplog.text, repr(told)])
+    files = [file.read_text() for file in tmp_path.iterdir()]
+    assert len(files) == 2
+    assert f"/{'*' * len(key)}/v2/chat/completions" in files[0]
+    assert key not in "".join(files)
 
 
 @rows(
