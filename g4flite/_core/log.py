@@ -1,5 +1,6 @@
-"""The log: one line of `key=value` for each attempt, and one for each stream that has failed.
+"""The log: one line of `key=value` for each attempt, each stream that has failed, and what a request leaves out.
 
+    DEBUG    dropped provider=anthropic model=claude-4 what="reasoning_effort='none' is left out, because ..."
     DEBUG    attempt number=1 provider=openai model=gpt-4o-mini outcome=complete seconds=1.204 status=200 request_id=r1
     WARNING  failed provider=openai error_type=RateLimitError error="openai: status 429: ..." attempts=3 request_id=r3
 
