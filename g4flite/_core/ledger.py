@@ -103,6 +103,8 @@ class Ledger:
     """
 
     def __init__(self, prices: Mapping[str, Price | tuple[float, ...]] | None = None) -> None:
+        if not isinstance(prices, Mapping | None):
+            raise OptionError(f"prices must be a mapping of names of models to prices, not {type(prices).__name__}")
         self._prices = {name: _price(name, price) for name, price in (prices or {}).items()}
         # A garbage collection may end a stream, and so call `end`, while this thread holds the lock.  It must neither
         # wait for the lock nor change a sum that is being added to.

@@ -251,8 +251,12 @@ class Watch:
             # What ends the stream at this moment is no part of the observer's traceback.
             error.__suppress_context__ = True
             kind = type(observer)
-            complain((kind, name), "the observer %s.%s failed in %s, and is told of other streams as before",
-                     kind.__module__, kind.__qualname__, name, exc_info=error)  # fmt: skip
+            complain(
+                (kind, name),
+                "the observer %s.%s failed in %s; it is told of other streams as before, and no further failure of "
+                "this method is logged",
+                kind.__module__, kind.__qualname__, name, exc_info=error,
+            )  # fmt: skip
             return default
 
 

@@ -55,7 +55,8 @@ def flight(path: str | PathLike[str], streams: int = 20) -> "Flight":
     cookies and passwords become stars.  `streams` is how many streams that have ended are kept in memory, for `dump()`,
     and how many files at most, besides those that `dump()` writes of streams that run: for a new one, this recorder
     removes its oldest file of a stream that is not kept any more.  Of a reply, as many of the first bytes are kept as
-    fit into 4 MiB of memory.  Raises `ValueError` unless `streams` is at least 1.
+    fit into 4 MiB of memory.  Raises `ValueError` unless `streams` is at least 1, and `OSError` if the folder cannot be
+    made.
     """
     return Flight(Path(path), streams)
 
@@ -188,6 +189,8 @@ class Flight:
     def __init__(self, folder: Path, streams: int) -> None:
         if type(streams) is not int or streams < 1:
             raise ValueError(f"streams is how many streams are kept, at least 1, not {streams!r}")
+        # Now, and not at the first failure, whose recording would be lost.
+        folder.mkdir(parents=True, exist_ok=True)
         # The handler of a signal may call `dump` while this thread writes.
         self._folder, self._lock = folder, threading.RLock()
         self._running: dict[int, Kept] = {}

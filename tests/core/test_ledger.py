@@ -135,6 +135,12 @@ def test_prices_that_are_no_numbers_are_refused(wrong: Any) -> None:
         Ledger({"m": wrong})
 
 
+def test_prices_that_are_no_mapping_are_refused() -> None:
+    wrong: Any = [("m", (1, 2))]
+    with pytest.raises(g4flite.OptionError, match="prices must be a mapping of names of models to prices, not list"):
+        Ledger(wrong)
+
+
 def test_a_model_without_a_price_costs_what_genai_prices_says(monkeypatch: pytest.MonkeyPatch) -> None:
     genai_prices = pytest.importorskip("genai_prices", reason="it needs a newer pydantic than the lowest")
     told = end(model="gpt-4o-mini", usage=Usage(1000, 100))

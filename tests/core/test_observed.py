@@ -547,7 +547,8 @@ def test_an_observer_that_raises_costs_no_answer_and_is_logged_once(
     assert noted.names.count("end") == 4
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert said == [
-        f"the observer tests.core.test_observed.Broken failed in {name}, and is told of other streams as before"
+        f"the observer tests.core.test_observed.Broken failed in {name}; it is told of other streams as before, and no "
+        "further failure of this method is logged"
         for name in ("start", "tap", "first", "attempt", "landed", "end")
     ]
     assert all(record.exc_info is not None for record in caplog.records)

@@ -116,7 +116,7 @@ def test_what_did_not_fail_leaves_no_file_until_it_is_dumped(driver: Driver, ser
         driver.read(ask(server, recorder, user=f"u{number}"))
     server.script = SLOW
     driver.read(ask(server, recorder, user="left"), limit=1)
-    assert not (tmp_path / "new").exists()
+    assert [*(tmp_path / "new").iterdir()] == []
     files = recorder.dump()
     assert recorder.dump() == files
     first, last = (path.read_text() for path in files)
@@ -309,12 +309,20 @@ def test_a_compressed_reply_is_kept_without_the_secrets_in_it(driver: Driver, se
 def test_a_folder_that_cannot_be_written_costs_nothing_but_the_file(
     driver: Driver, server: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "file").touch()
+    recorder = flight(tmp_path / "folder")
+    (tmp_path / "folder").rmdir()
+    (tmp_path / "folder").touch()
     server.script = Script(status=400)
     with pytest.raises(g4flite.StatusError) as caught:
-        driver.read(ask(server, flight(tmp_path / "file")))
+        driver.read(ask(server, recorder))
     assert "replay" not in str(caught.value)
     assert "the observer g4flite.testing.flight_recorder.Flight failed in landed" in caplog.text
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        flight(tmp_path / "file")
 
 
 @rows("streams", [0, -1, 1.5, True, "2"])
