@@ -57,7 +57,8 @@ class ObservedAttempt(NamedTuple):
     `outcome` is "complete", "closed", or the class and the message of an error; `error_type` is that class, and `error`
     the `G4fliteError` itself, both None without one.  Its traceback keeps the stream in memory.  `seconds` is how long
     the attempt took.  `url`, `status` and `request_id` are None if there was no request, no response, no id.  `usage`
-    is what the service has counted of this attempt by now; the counts of the last attempt may come after it.
+    is what the service has counted of this attempt by now; the counts of the last attempt may come after it.  A
+    provider of a list that cannot be asked, say without a key, is an attempt of 0 seconds, told behind `start`.
     """
 
     number: int
