@@ -29,6 +29,9 @@ from .headers import COMPUTED
 SECRET_WORD: Final = re.compile("auth|key|token|secret|password|cookie|credential|session|jwt")
 # Headers whose values may be shown, even if the caller gave them.
 HARMLESS = frozenset({"accept", "accept-language", "content-type", "origin", "referer", "user-agent"})
+# The keys that the documentation of Ollama, LM Studio and llama.cpp's server gives to OpenAI's clients, which want one
+# (November 2026).  As secrets, they would take the host out of "could not connect to ollama:11434".
+PLACEHOLDERS: Final = frozenset({"ollama", "lm-studio", "sk-no-key-required"})
 # With those that the client computes from the request.
 NEVER_SECRET: Final = HARMLESS | COMPUTED
 # A date, a time or a version, as in `anthropic-version: 2023-06-01`.
@@ -192,6 +195,8 @@ def _longest_first(values: Iterable[str]) -> Secrets:
     forms: set[str] = set()
     for value in values:
         scheme, _, rest = value.rpartition(" ")
+        if rest in PLACEHOLDERS:
+            continue
         parts = [value, rest]
         # Clients differ in how they write other letters than those of ASCII: httpx in UTF-8, others in Latin-1.
         for encoding in ("utf-8", "latin-1") if scheme.strip().lower() == "basic" else ():

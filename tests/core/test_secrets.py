@@ -252,6 +252,13 @@ def test_a_key_is_in_no_error_log_or_repr(
     assert SECRET not in "".join(shown)
 
 
+@rows("key", ["ollama", "lm-studio", "sk-no-key-required"])
+def test_a_placeholder_for_a_key_is_no_secret(key: str) -> None:
+    secrets = secrets_of({"authorization": f"Bearer {key}", "x-own": "own-s3cret"}, ["x-own"], key)
+    assert secrets == ("own-s3cret",)
+    assert redact(f"could not connect to {key}:11434", secrets) == f"could not connect to {key}:11434"
+
+
 @rows(
     ("path", "keys"),
     [
