@@ -445,7 +445,7 @@ class ResponsesReader:
             yield from self._item(index, frame["item"])
             yield from self._kept(frame["item"])
         elif kind in LAST and as_object(frame.get("response")).get("status") != "failed":
-            yield from self._finish(frame["response"], LAST[kind])
+            yield from self._finish(as_object(frame.get("response")), LAST[kind])
         elif kind in LAST or kind == "response.failed":
             response = as_object(frame.get("response"))
             yield self._count(response)

@@ -223,6 +223,11 @@ class TestResponses:
         end = self.named("response.completed", response={"id": "r1", "status": "completed"})
         assert read("openai-responses", sse(self.text("a"), end)) == ["a", Finish("stop", "completed"), "done"]
 
+    @pytest.mark.parametrize("extra", [{}, {"response": None}, {"response": "done"}])
+    def test_the_end_of_a_reply_may_have_no_response(self, extra: dict[str, Any]) -> None:
+        data = sse(self.text("a"), self.named("response.completed", **extra))
+        assert read("openai-responses", data) == ["a", Finish("stop", None), "done"]
+
     def test_a_failed_response_without_a_message_is_an_error(self) -> None:
         *_, raised = read("openai-responses", sse(self.named("response.failed", response={"error": None})))
         assert "the response failed" in str(raised)
