@@ -107,5 +107,7 @@ class Takes(NamedTuple):
     reasoned: str = ""
 
 
-# What a server takes whose owner, the caller, knows better than we do.
-EVERYTHING = Takes(keys=EVERY_KEY, media=CHAT_MEDIA, negatives=True, state="provider", reasoning="reasoning_content")
+# What a server takes whose owner, the caller, knows better than we do.  Chat Completions has no mark of a failed tool:
+# the name is ours, and Gemini's chat path refuses unknown ones (400 "Invalid JSON payload received. Unknown name").
+CHAT_KEYS = tuple(key for key in EVERY_KEY if key != "tool.is_error")
+EVERYTHING = Takes(keys=CHAT_KEYS, media=CHAT_MEDIA, negatives=True, state="provider", reasoning="reasoning_content")

@@ -166,6 +166,12 @@ def test_a_key_goes_out_or_is_refused_by_name(name: str, case: str) -> None:
     assert key not in ("unheard_of", "audio", "function_call")
 
 
+@rows("name", sorted({*providers.names()} - {"cromicle", "free2gpt", "gprochat", "flowgpt"}))
+def test_the_mark_of_a_failed_tool_goes_to_those_alone_who_have_one(name: str) -> None:
+    sent = json.dumps(body(name, [*asking()[:2], {**RESULT, "is_error": True}]))
+    assert ('"is_error": true' in sent, '"error": "noon"' in sent) == (name == "anthropic", name == "gemini")
+
+
 FOUNDERS = ("cromicle", "free2gpt", "gprochat", "flowgpt")
 # The providers to which a key goes out.
 TAKEN = {
