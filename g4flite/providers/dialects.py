@@ -392,6 +392,19 @@ def own_payload(call: Call) -> JSON:
     return {**dialect(call, EVERYTHING), **USAGE}
 
 
+def own_parser(limit: int) -> FrameParser:
+    """OpenAI Chat Completions: server-sent events, each with a chunk; the first of its `choices` is read.
+
+    `delta.content` is text; `delta.reasoning_content`, `delta.reasoning` and a `<think>` or `<reasoning>` element at
+    the start of the text are reasoning; `delta.tool_calls` are pieces of tool calls; `usage` holds the token counts.
+    The reasoning goes back where it came: vLLM reads `reasoning` alone, llama.cpp `reasoning_content`, and the
+    chat template of a model whose reasoning came as text reads it there (vllm-project/vllm#38488,
+    QwenLM/qwen-code#4285, NousResearch/hermes-agent#20577, 2026).
+    The reply is complete with its `[DONE]`, or if the body ends behind a `finish_reason`.
+    """
+    return FrameParser(ServerSentEvents(limit), ChatReader(limit, any_field=True), "an event")
+
+
 def llamacpp_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
@@ -563,7 +576,7 @@ AZURE_OPENAI = replace(
     example_model="gpt-4o-mini", key_variables=("AZURE_OPENAI_API_KEY",), base_url_variables=("AZURE_OPENAI_ENDPOINT",),
 )  # fmt: skip
 # Servers on this machine, at their default ports.
-OWN = replace(OTHER, payload=own_payload, key_needed=False)
+OWN = replace(OTHER, payload=own_payload, parser=own_parser, key_needed=False)
 LLAMACPP = replace(OWN, name="llamacpp", base_url="http://127.0.0.1:8080/v1", payload=llamacpp_payload,
                    default_model="default", key_variables=("LLAMA_API_KEY",), options=CACHING)  # fmt: skip
 VLLM = replace(OWN, name="vllm", base_url="http://127.0.0.1:8000/v1", payload=vllm_payload,

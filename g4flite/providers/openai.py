@@ -40,7 +40,7 @@ from .._core.response.partial_calls import NOTHING
 from .._core.response.reasons import finish_of
 from .._core.response.repeats import Tell, fields
 from .._core.response.tails import Tail
-from .._core.response.thinking import ThinkTag
+from .._core.response.thinking import TAGS, ThinkTag
 from .._core.takes import CHAT_MEDIA, SAME_LEVELS, Refused, Takes
 
 # The options that have the common name in this protocol.
@@ -187,7 +187,7 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
     if isinstance(message["content"], list):
         fields["content"] = [as_chat_part(part) for part in message["content"]]
     calls = [dict(call) for call in message.get("tool_calls", ())]
-    reasoning, state = "", fields.pop("state", ())
+    reasoning, state, field = "", fields.pop("state", ()), takes.reasoning
     if state and takes.reasoning == "content":
         fields["content"], state = chunks(state), ()
     for part in state:
@@ -195,6 +195,8 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
             calls[part["tool_call"]]["extra_content"] = part["extra_content"]
         elif isinstance(part, dict) and "reasoning" in part:
             reasoning += part["reasoning"]
+        elif isinstance(part, dict) and part.get("type") == FIELD:
+            field = part["name"]
         elif isinstance(part, dict) and "type" not in part:
             # A list may have come in several pieces.
             fields |= {key: [*fields.get(key, ()), *one] if isinstance(one, list) else one for key, one in part.items()}
@@ -205,7 +207,9 @@ def as_chat(message: Message, takes: Takes, model: str | None) -> Message:
         calls[0].setdefault("extra_content", UNCHECKED)
     # OpenRouter's details repeat the reasoning.
     if takes.reasoning and reasoning and "reasoning_details" not in fields:
-        fields[takes.reasoning] = reasoning
+        if field in TAGS:
+            field, reasoning = "content", f"{field}{reasoning}{TAGS[field]}{fields['content']}"
+        fields[field] = reasoning
     if takes.reasoned and calls and re.fullmatch(takes.reasoned, model or ""):
         fields.setdefault(takes.reasoning, "")
     if calls:
@@ -281,6 +285,8 @@ READ = frozenset((
     "token_ids", "usage", "status", "phase", "tool_call_id", "finish_reason", "stop_reason",
 ))  # fmt: skip
 KNOWN = READ.union(THOUGHTS)
+# The type of the state that names the field in which the reasoning came, or the tag with which the text began.
+FIELD = "reasoning_field"
 NO_CALLS = ToolCalls(0)
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
 SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
@@ -300,7 +306,9 @@ class ChatReader:
         "created", "service_tier", "system_fingerprint", "obfuscation", "p", "choices.content_filter_results",
         "choices.content_filter_offsets"), beside="choices.logprobs")  # fmt: skip
 
-    def __init__(self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = ()) -> None:
+    def __init__(
+        self, limit: int, *, thoughts_beside: bool = False, returned: Sequence[str] = (), any_field: bool = False
+    ) -> None:
         # `_calls` are none, for all readers the same, until a tool call comes: they would take half a kilobyte.
         self._calls, self._think, self._naming, self._ending = NO_CALLS, ThinkTag(), Naming(), Ending()
         # The fields and parts with content of other kinds that the service takes back: "images", "reference".
@@ -310,6 +318,8 @@ class ChatReader:
         self._timings: dict[str, Any] = {}
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
+        # Whether the reasoning goes back in the field in which it came, and that field; "" if it came in no field.
+        self._any_field, self._field = any_field, ""
         # OpenRouter's reasoning, in the pieces that have come, and whether the last delta had some.
         self._details: list[dict[str, Any]] = []
         self._has_details = False
@@ -411,6 +421,7 @@ class ChatReader:
         if not known:
             reasoning = reasoning or delta.get("reasoning_text") or delta.get("thinking")
         if reasoning:
+            self._field = self._field or next(key for key in THOUGHTS if delta.get(key))
             for piece in reasoning_of(reasoning):
                 if isinstance(piece, Reasoning):
                     self._add_thought(piece.text)
@@ -620,6 +631,9 @@ class ChatReader:
         yield from self._calls.whole()
         if self._details:
             yield TurnState({"reasoning_details": joined_details(self._details)})
+        field = self._field or self._think.tag
+        if self._any_field and field not in ("", "reasoning_content"):
+            yield TurnState({"type": FIELD, "name": field})
         if self._sources:
             from .._core.response.others import sources_of  # noqa: PLC0415 - most answers are text
 

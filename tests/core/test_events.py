@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, Usage, providers
+from g4flite import Finish, Reasoning, Start, ToolCall, ToolCallDelta, TurnState, Usage, providers
 from g4flite.testing import Emulator, Problem, Script
 from tests.clock import Clock
 from tests.conftest import Driver
@@ -46,8 +46,9 @@ def test_text_reasoning_and_tool_calls_come_in_the_order_of_the_reply(driver: Dr
     server.script = Script(dialect="vllm")
     items = driver.events("vllm", "Hi", **ask(server))
     assert items[1:5] == [Reasoning("hm"), "a", "b", ToolCallDelta(0, "id-1", "now", "{}")]
-    assert items[5:7] == [ToolCall("id-1", "now", "{}"), Finish("tool_calls", "tool_calls")]
-    assert [type(item) for item in (items[0], *items[7:])] == [Start, Usage]
+    state = TurnState({"type": "reasoning_field", "name": "reasoning"})
+    assert items[5:8] == [ToolCall("id-1", "now", "{}"), state, Finish("tool_calls", "tool_calls")]
+    assert [type(item) for item in (items[0], *items[8:])] == [Start, Usage]
     stream = driver.stream
     assert (stream.partial, stream.reasoning, stream.finish_reason) == ("ab", "hm", "tool_calls")
     assert (stream.native_finish_reason, stream.response_model) == ("tool_calls", "m")

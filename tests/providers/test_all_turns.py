@@ -337,6 +337,16 @@ ROWS: dict[str, tuple[str, str, bytes, Any]] = {
             chunk({"content": "I look.", "annotations": [CITED, READ]}), STOP, DONE),
         {"role": "assistant", "content": "I look.", "images": DRAWN, "annotations": [READ]}),
     "llamacpp": ("llamacpp", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
+    "vllm": ("vllm", "m", chat({"reasoning": "Lo"}, {"reasoning": "ok."}), chat_turn(reasoning="Look.")),
+    "vllm with both names": (
+        "vllm", "m", chat({"reasoning": "Look.", "reasoning_content": "Look."}), chat_turn(reasoning="Look.")),
+    "vllm before it renamed the field": (
+        "vllm", "m", chat({"reasoning_content": "Look."}), chat_turn(reasoning_content="Look.")),
+    "lmstudio": ("lmstudio", "m", chat({"reasoning": "Look."}), chat_turn(reasoning="Look.")),
+    "another server": ("openai-compatible", "m", chat({"thinking": "Look."}), chat_turn(thinking="Look.")),
+    "a server that sends the reasoning as text": (
+        "vllm", "m", chat(*({"content": piece} for piece in ("<thi", "nk>\nLook.\n</th", "ink>\n\n"))),
+        chat_turn(content="<think>\nLook.\n</think>\n\nI look.")),
     "mistral": ("mistral", "magistral-small", chat({"content": [{"type": "thinking", "thinking": [text("Look.")]}]}),
                 chat_turn(content=[{"type": "thinking", "thinking": [text("Look.")]}, text("I look.")])),
     "mistral with signatures": (
@@ -461,6 +471,8 @@ ANSWERS: dict[str, Any] = dict([
     ("ollama", {"message": {"content": "I look.", "thinking": "Look.", "tool_calls": [OLLAMA_CALL]}, "done": True}),
     whole_chat("deepseek", reasoning_content="Look."),
     whole_chat("openrouter", reasoning="Look.", reasoning_details=DETAILS),
+    whole_chat("vllm", reasoning="Look."),
+    whole_chat("a server that sends the reasoning as text", content="<think>\nLook.\n</think>\n\nI look."),
     whole_chat("openrouter with images", images=DRAWN, annotations=[CITED, READ], tool_calls=[]),
     whole_chat("gemini by its chat path", tool_calls=[call_of(0, **EXTRA), call_of(1)]),
     whole_chat("gemini 2.5 by its chat path", **EXTRA),

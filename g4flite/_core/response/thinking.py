@@ -36,6 +36,11 @@ class ThinkTag:
         """Whether the text is reasoning now."""
         return bool(self._close) and not self.off
 
+    @property
+    def tag(self) -> str:
+        """The tag with which the answer began; "" if it began with none, or has not begun."""
+        return next((tag for tag, close in TAGS.items() if close == self._close), "")
+
     def feed(self, text: str) -> Iterator[str | Reasoning]:
         """Yield the text and reasoning that the piece completes."""
         text, self._held = self._held + text, ""
