@@ -29,7 +29,7 @@ from .._core.options import (
 )
 from .._core.provider import JSON, NO_EVENTS, Call, Provider
 from .._core.refused import check_refused
-from .._core.response.assembly import ToolCalls, place_of
+from .._core.response.assembly import ToolCalls, arguments_of, place_of
 from .._core.response.counts import ANSWER, PROMPT, found, merged, usage_of
 from .._core.response.ending import Ending
 from .._core.response.excerpts import KEPT as KEPT_WORDS
@@ -729,10 +729,14 @@ class MessagesReader:
         yield citation(value)
 
     def _sign(self, piece: object) -> None:
-        """Keep a piece of a signature, which may be as long as the blocks that are open."""
+        """Keep a piece of a signature, which may be as long as the blocks that are open.
+
+        A signature that is no text is none: reasoning that is not signed costs no answer.
+        """
         self._signature = self._signature or []
-        self._signature.append(text_or_error(piece))
-        self._left -= len(self._signature[-1])
+        if isinstance(piece, str):
+            self._signature.append(piece)
+            self._left -= len(piece)
         if self._left < 0:
             raise LimitError("the signatures of the reply are longer than max_frame allows")
 
@@ -793,7 +797,8 @@ class MessagesReader:
         self._spend(block, weight(delta))
         for key, value in delta.items():
             if key == "partial_json":
-                block.pieces.append(text_or_error(value))
+                # The input of the service's own tool is no call of the caller's: what it cannot be is passed over.
+                block.pieces.append(arguments_of(value) if isinstance(value, str | dict | list) else "")
             elif key != "type":
                 before = block.value.get(key)
                 block.value[key] = before + value if isinstance(before, str) and isinstance(value, str) else value

@@ -109,6 +109,21 @@ def test_the_reasoning_of_a_response_s_item_may_have_any_shape(
     assert answer("openai-responses", sse(*frames)) == ("a", reasoning, natives)
 
 
+@rows("odd", [0, True, 1.5, [], ["x"], {}, {"text": "x"}])
+def test_a_signature_and_the_input_of_the_services_own_tool_may_have_any_shape(odd: Any) -> None:
+    signed = [
+        named("content_block_start", index=7, content_block={"type": "thinking", "thinking": "hm", "signature": odd}),
+        named("content_block_delta", index=7, delta={"type": "signature_delta", "signature": odd}),
+        named("content_block_stop", index=7),
+    ]
+    searched = [
+        named("content_block_start", index=8, content_block={"type": "server_tool_use", "id": "s", "name": "search"}),
+        named("content_block_delta", index=8, delta={"type": "input_json_delta", "partial_json": odd}),
+        named("content_block_stop", index=8),
+    ]
+    assert answer("anthropic", sse(*signed, *searched, *PLAIN["anthropic"])) == ("a", "hm", [])
+
+
 def test_a_part_of_the_reasoning_that_is_no_text_comes_once() -> None:
     done = named("response.reasoning_summary_part.done", output_index=0, part=REFERENCE)
     assert answer("openai-responses", sse(done, done, *PLAIN["openai-responses"])) == (
