@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .state import Question
 
 SYSTEM = ("system", "developer")
+# The fields beside the content in which reasoning goes back.
+THOUGHTS = ("reasoning", "reasoning_content")
 # The keys of a message that is nothing but its content.
 PLAIN = frozenset(("role", "content"))
 # The text of a tool's result that is nothing but images, if these go out in another message.
@@ -58,23 +60,34 @@ def fitted(call: "Question", takes: Takes) -> list[Message]:
             message["role"] = "user" if message["role"] in SYSTEM else message["role"]
     if not takes.late_system:
         _check_system(fit)
+    if not takes.empty_answers:
+        fit = list(_without_empty(fit, takes, call.dropped))
     if not plain and "tool.image_url" not in takes.keys:
         fit = _with_images_behind(fit, functions)
-    if not takes.empty_answers:
-        fit = [message for message in fit if not is_empty_answer(message)]
     if not fit:
         raise MessagesError("every message is empty; write something into one of them")
     return fit
 
 
-def is_empty_answer(message: Message) -> bool:
-    """Return whether a message is an assistant's and has neither text nor tool calls nor anything else.
+def _without_empty(messages: Sequence[Message], takes: Takes, dropped: list[str]) -> Iterator[Message]:
+    """Yield the messages without those of the assistant that have neither text nor tool calls nor anything else.
 
-    Without text, `prefix` says nothing: there is no beginning that the model could go on with.  `reasoning_content` is
-    no content for the services that take it.
+    Without text, `prefix` says nothing: there is no beginning that the model could go on with.  Reasoning in a field
+    beside the content is no content for the services that take it, and an answer that was cut off may have no more.
     """
-    silent = {"role", "content", "prefix", "reasoning_content"}
-    return message["role"] == "assistant" and not message["content"] and message.keys() <= silent
+    silent = {"role", "content", "prefix", *THOUGHTS}
+    for number, message in enumerate(messages, 1):
+        thoughts = takes.reasoning != "content" and all(_is_thought(part) for part in message.get("state", ()))
+        keys = message.keys() - {"state"} if thoughts else message.keys()
+        if message["role"] != "assistant" or message["content"] or not keys <= silent:
+            yield message
+        elif takes.reasoning and not {"state", *THOUGHTS}.isdisjoint(message):
+            dropped.append(f"message {number}: its reasoning is left out, because no text or tool call follows it")
+
+
+def _is_thought(part: Any) -> bool:
+    """Return whether a part of a state is reasoning, and nothing that the service wants back for itself."""
+    return isinstance(part, dict) and part.keys() == {"reasoning"}
 
 
 def _check_pairs(messages: Sequence[Message]) -> None:

@@ -70,7 +70,7 @@ class Takes(NamedTuple):
       ends with it; else they are joined.
     - `developer` says whether it knows the role developer.
     - `objects` says whether the arguments of a tool call go out as an object, and not as text.
-    - `empty_answers` says whether an assistant's message may have neither text nor tool calls.
+    - `empty_answers` says whether an assistant's message may have neither text nor tool calls; else it is left out.
     - `call_ids` is a regular expression for the ids of tool calls.
     - `tool_names` is a regular expression for the names of tools; "" means any.
     - `late_system` says whether a system message may stand behind other messages.
@@ -81,7 +81,7 @@ class Takes(NamedTuple):
       model) or "account" (to the key as well); "" means that the service wants no state back.
     - `prefix` is a regular expression for the whole names of models whose state is bound to all messages before it.
     - `reasoning` is the field of an assistant's message in which reasoning goes back, in a dialect of Chat Completions
-      ("content" stands for parts of the content);
+      and for Cohere ("content" stands for parts of the content);
       `reasoned` is a regular expression for the whole names of models that refuse tool calls without that field.
     """
 

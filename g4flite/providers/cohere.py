@@ -40,6 +40,7 @@ TAKES = Takes(
     keys=("image_url.detail",),
     empty_answers=False,
     state="provider",
+    reasoning="content",
     refused=(Refused(option="response_format", but=("text",), beside="tools"),),
 )
 

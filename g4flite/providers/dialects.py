@@ -31,7 +31,12 @@ from .openai import TAKES as OPENAI_TAKES
 
 USAGE = {"stream_options": {"include_usage": True}}
 # What OpenAI's documentation lists, without the fields that it added of late; the services have no role developer.
-TAKES = Takes(keys=("name", "image_url.detail", "function.strict"))
+# Many refuse an assistant's message without text and tool calls: 400 "An empty message was provided. Every message
+# needs at least one non-empty content element." of xAI (langbot-app/LangBot#1205), "Invalid assistant message: content
+# or tool_calls must be set" of DeepSeek (carlrobertoh/ProxyAI#830), "the message at position N with role 'assistant'
+# must not be empty" of Moonshot, also of one with reasoning alone (router-for-me/CLIProxyAPI#1730,
+# anomalyco/opencode#37887), and Z.AI alike (agent0ai/agent-zero#980, 2025-2026).
+TAKES = Takes(keys=("name", "image_url.detail", "function.strict"), empty_answers=False)
 # The name of a deployment says nothing of its model.
 # Azure takes no `file` (pydantic-ai, August 2026).
 AZURE_TAKES = OPENAI_TAKES._replace(
@@ -77,9 +82,6 @@ MOONSHOT_TAKES = THINKING_TAKES._replace(
     # 400 "thinking is enabled but reasoning_content is missing in assistant tool call message at index N"
     # (continuedev/continue#11711).
     reasoned="kimi-.*",
-    # 400 "the message at position N with role 'assistant' must not be empty" (router-for-me/CLIProxyAPI#1730,
-    # anomalyco/opencode#37887 of one with reasoning alone, 2026).
-    empty_answers=False,
     refused=(
         Refused(option="tool_choice", but=("auto", "none"), models="kimi-(?!k3).+", thinking=(None, "enabled")),
         Refused(option="tool_choice", but=("auto", "none", "required"), models="kimi-k3.*"),
@@ -240,7 +242,8 @@ def dialect(
 def payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `include_usage` asks for the
+    token counts.
     """
     return {**dialect(call, TAKES), **USAGE}
 
@@ -248,7 +251,8 @@ def payload(call: Call) -> JSON:
 def together_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `include_usage` asks for the
+    token counts.
     """
     return {**dialect(call, TOGETHER_TAKES), **USAGE}
 
@@ -256,9 +260,9 @@ def together_payload(call: Call) -> JSON:
 def openrouter_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `cache_control` goes out in parts and tools, `reasoning`
-    and `reasoning_details` in an assistant's message.  `reasoning_effort` becomes `reasoning`, a level or a budget.
-    `cache` becomes a top-level `cache_control`.  `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `cache_control` goes out in parts
+    and tools, `reasoning` and `reasoning_details` in an assistant's message.  `reasoning_effort` becomes `reasoning`, a
+    level or a budget.  `cache` becomes a top-level `cache_control`.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, OPENROUTER_TAKES, openrouter_effort), **cache_mark(call.options), **USAGE}
 
@@ -266,10 +270,10 @@ def openrouter_payload(call: Call) -> JSON:
 def groq_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `reasoning` goes out in an assistant's message.
-    A JSON Schema as `response_format`, any `response_format` of JSON beside `tools`, and one without the word "json" in
-    a message, raise `OptionError`.  `reasoning_effort` becomes `default` or `none` for Qwen's models.
-    `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `reasoning` goes out in an
+    assistant's message.  A JSON Schema as `response_format`, any `response_format` of JSON beside `tools`, and one
+    without the word "json" in a message, raise `OptionError`.  `reasoning_effort` becomes `default` or `none` for
+    Qwen's models.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, GROQ_TAKES, groq_effort), **USAGE}
 
@@ -277,9 +281,9 @@ def groq_payload(call: Call) -> JSON:
 def zai_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `reasoning_content` goes out in an assistant's message.
-    `reasoning_effort` becomes `thinking`, with a level for GLM 5.2 and 5.3; `user` becomes `user_id`.  `include_usage`
-    asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `reasoning_content` goes out in
+    an assistant's message.  `reasoning_effort` becomes `thinking`, with a level for GLM 5.2 and 5.3; `user` becomes
+    `user_id`.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, THINKING_TAKES, zai_effort, user="user_id"), **USAGE}
 
@@ -305,10 +309,10 @@ def moonshot_payload(call: Call) -> JSON:
 def deepseek_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  `reasoning_content` and `prefix` go out in an assistant's
-    message.  A JSON Schema as `response_format`, one of any JSON if no message has the word "json", and a `tool_choice`
-    that demands a tool of a model that thinks, raise `OptionError`.  `reasoning_effort` becomes `thinking` and the
-    level high.  `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  `reasoning_content` and `prefix`
+    go out in an assistant's message.  A JSON Schema as `response_format`, one of any JSON if no message has the word
+    "json", and a `tool_choice` that demands a tool of a model that thinks, raise `OptionError`.  `reasoning_effort`
+    becomes `thinking` and the level high.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, DEEPSEEK_TAKES, deepseek_effort), **USAGE}
 
@@ -316,8 +320,8 @@ def deepseek_payload(call: Call) -> JSON:
 def perplexity_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Messages of one role that follow one another become one.  A system message behind another message raises
-    `MessagesError`.  `include_usage` asks for the token counts.
+    Empty answers are left out.  Messages of one role that follow one another become one.  A system message behind
+    another message raises `MessagesError`.  `include_usage` asks for the token counts.
     """
     made = chat(call, PERPLEXITY_TAKES)
     messages = runs_joined(made["messages"])
@@ -343,8 +347,9 @@ def vllm_payload(call: Call) -> JSON:
 def azure_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged.  `model` is the name of the deployment, which the URL names, too.
 
-    `max_tokens` becomes `max_completion_tokens`.  A `response_format` of any JSON raises `OptionError` if no message
-    has the word "json", and `metadata` unless `extra=` has `store: True`.  `include_usage` asks for the token counts.
+    Empty answers are left out.  `max_tokens` becomes `max_completion_tokens`.  A `response_format` of any JSON raises
+    `OptionError` if no message has the word "json", and `metadata` unless `extra=` has `store: True`.  `include_usage`
+    asks for the token counts.
     """
     check_stored(call)
     return {**chat(call, AZURE_TAKES, max_tokens="max_completion_tokens"), **USAGE}
@@ -374,8 +379,9 @@ def xai_parser(limit: int) -> FrameParser:
 def github_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  For OpenAI's models that reason, `max_tokens` becomes
-    `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always reason raise `OptionError`.
+    Empty answers are left out.  Several system messages at the beginning become one.  For OpenAI's models that reason,
+    `max_tokens` becomes `max_completion_tokens`; `temperature`, `top_p` and `stop` for those that always reason raise
+    `OptionError`.
 
     `include_usage` asks for the token counts.
     """
@@ -424,9 +430,9 @@ def llamacpp_payload(call: Call) -> JSON:
 def xai_payload(call: Call) -> JSON:
     """`messages` and `tools` are unchanged, but a developer message becomes a system message.
 
-    Several system messages at the beginning become one.  An option that the model is known to refuse raises
-    `OptionError`: `reasoning_effort` for models without levels, penalties and `stop` for models that reason.
-    `include_usage` asks for the token counts.
+    Empty answers are left out.  Several system messages at the beginning become one.  An option that the model is known
+    to refuse raises `OptionError`: `reasoning_effort` for models without levels, penalties and `stop` for models that
+    reason.  `include_usage` asks for the token counts.
     """
     return {**dialect(call, XAI_TAKES, xai_effort), **USAGE}
 

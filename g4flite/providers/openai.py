@@ -105,6 +105,8 @@ TAKES = Takes(
     media=CHAT_MEDIA,
     images=("image/png", "image/jpeg", "image/gif", "image/webp"),
     audio="wav|mp3",
+    # 400 "Assistant messages must have either content or tool_calls" (agent0ai/agent-zero#980, February 2026).
+    empty_answers=False,
     developer=True,
     call_ids=".{1,40}",
     tool_names="[a-zA-Z0-9_-]{1,64}",
@@ -260,8 +262,8 @@ def payload(call: Call) -> JSON:
     message has the word "json".  A tool's name that the service refuses raises `OptionError`, or `MessagesError` in a
     tool call.  A level of `reasoning_effort` that the model refuses, a budget, and `metadata` unless `extra=` has
     `store: True` raise it, too.
-    `parallel_tool_calls` without tools is left out.  `cache=True` changes nothing: the service caches by itself.
-    A file without a name is named after its type.
+    `parallel_tool_calls` without tools is left out, and so are empty answers.  `cache=True` changes nothing: the
+    service caches by itself.  A file without a name is named after its type.
 
     `include_usage` asks for the token counts; `include_obfuscation` declines the padding against eavesdroppers.
     """

@@ -71,7 +71,6 @@ TAKES = CHAT_TAKES._replace(
     media=(*IMAGES, "image.id", "file.data", "file.url", "file.id"),
     named=("file.data",),
     call_ids=".{1,64}",
-    empty_answers=False,
     # 400 `invalid_encrypted_content` for another account (pydantic/pydantic-ai#4608, openai/codex#8119).
     state="account",
 )

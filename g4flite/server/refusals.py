@@ -158,8 +158,8 @@ def supported_image(url: str) -> None:
 
 
 def deepseek(data: JSON) -> None:
-    """Refuse the role developer, a JSON Schema, JSON that no message names; of a model that thinks, a tool choice and
-    missing reasoning.
+    """Refuse the role developer, an empty answer, a JSON Schema, JSON that no message names; of a model that thinks, a
+    tool choice and missing reasoning.
     """
     model_refusals.check(model_refusals.DEEPSEEK, data)
     # decolua/9router PR#3333, August 2026
@@ -169,6 +169,9 @@ def deepseek(data: JSON) -> None:
     # test_deepseek_deferred_capability_with_thinking, 2026).
     for _ in without_reasoning(data, model_refusals.DEEPSEEK_REASONING):
         raise Refusal(400, "The `reasoning_content` in the thinking mode must be passed back to the API.")
+    # carlrobertoh/ProxyAI#830
+    if has_empty_answer(data):
+        raise Refusal(400, "Invalid assistant message: content or tool_calls must be set")
     for number, message in enumerate(data["messages"]):
         if message["role"] == "developer":
             raise Refusal(
@@ -194,6 +197,12 @@ def moonshot(data: JSON) -> None:
             400,
             f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {number}",
         )
+
+
+def has_empty_answer(data: JSON) -> bool:
+    """Return whether a message of the assistant's has neither text nor tool calls."""
+    answers = (message for message in data["messages"] if message["role"] == "assistant")
+    return any(not message.get("content") and not message.get("tool_calls") for message in answers)
 
 
 def without_reasoning(data: JSON, models: str) -> Iterator[int]:
@@ -251,8 +260,11 @@ def perplexity(data: JSON) -> None:
 
 
 def xai(data: JSON) -> None:
-    """Refuse `stop` for models that reason."""
+    """Refuse `stop` for models that reason, and an empty answer."""
     model_refusals.check(model_refusals.XAI, data)
+    # langbot-app/LangBot#1205
+    if has_empty_answer(data):
+        raise Refusal(400, "An empty message was provided. Every message needs at least one non-empty content element.")
 
 
 def github(data: JSON) -> None:

@@ -883,6 +883,16 @@ def test_a_text_behind_a_call_stays_behind_it(
     assert "I look." in str(said_)
 
 
+@rows("name", ["moonshot", "deepseek", "zai", "openrouter", "xai", "openai"])
+def test_an_answer_that_was_cut_off_in_its_reasoning_is_left_out(name: str) -> None:
+    turn = turn_of(name, sse(chunk({"reasoning_content": "Lo"}), chunk(finish_reason="length"), DONE), "m")
+    payload, dropped = sent(name, [QUESTION, turn, QUESTION], "m")
+    assert payload["messages"] == [QUESTION, QUESTION]
+    told = ("message 2: its reasoning is left out, because no text or tool call follows it",)
+    # The others want no reasoning back.
+    assert dropped == (told if name not in ("xai", "openai") else ())
+
+
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
     """400 "Item 'rs_1' of type 'reasoning' was provided without its required following item." (pydantic-ai, 2026)."""
     told = ("the reasoning at the end of an answer is left out, because no text or tool call follows it",)

@@ -293,6 +293,8 @@ OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("xai", {"model": "grok-4", "stop": ["a"]}, "Argument not supported on this model: stop"),
     ("xai", {"model": "grok-code-fast-1", "stop": ["a"]}, "Argument not supported on this model: stop"),
     ("xai", {"model": "grok-3", "stop": ["a"]}, ""),
+    ("xai", {"messages": [*PREFILL[:1], EMPTY, *PREFILL[:1]]}, "Every message needs at least one non-empty content el"),
+    ("deepseek", {"messages": [*PREFILL[:1], EMPTY]}, "Invalid assistant message: content or tool_calls must be set"),
     ("llamacpp", {"messages": PREFILL, "chat_template_kwargs": {"enable_thinking": True}}, "incompatible with enable_"),
     ("llamacpp", {"messages": PREFILL, "chat_template_kwargs": {"enable_thinking": False}}, ""),
     ("llamacpp", {"chat_template_kwargs": {"enable_thinking": True}}, ""),
