@@ -312,9 +312,17 @@ def deepseek_payload(call: Call) -> JSON:
     Empty answers are left out.  Several system messages at the beginning become one.  `reasoning_content` and `prefix`
     go out in an assistant's message.  A JSON Schema as `response_format`, one of any JSON if no message has the word
     "json", and a `tool_choice` that demands a tool of a model that thinks, raise `OptionError`.  `reasoning_effort`
-    becomes `thinking` and the level high.  `include_usage` asks for the token counts.
+    becomes `thinking` and the level high.  For a model that thinks, an answer without `reasoning_content` goes out with
+    an empty one.  `include_usage` asks for the token counts.
     """
-    return {**dialect(call, DEEPSEEK_TAKES, deepseek_effort), **USAGE}
+    made = dialect(call, DEEPSEEK_TAKES, deepseek_effort)
+    if re.fullmatch(DEEPSEEK_TAKES.reasoned, call.model or ""):
+        # The same 400 for an answer of text alone, before tool calls that no user's message is in front of; an empty
+        # text is taken everywhere (experientiallabs/experiential PR#890, measured in September 2026).
+        for message in made["messages"]:
+            if message["role"] == "assistant":
+                message.setdefault("reasoning_content", "")
+    return {**made, **USAGE}
 
 
 def perplexity_payload(call: Call) -> JSON:

@@ -167,7 +167,8 @@ def deepseek(data: JSON) -> None:
     unique((function.get("name", "") for function in functions), "Tool names must be unique.")
     # anomalyco/opencode#25356; an empty text is accepted (pydantic-ai's cassette
     # test_deepseek_deferred_capability_with_thinking, 2026).
-    for _ in without_reasoning(data, model_refusals.DEEPSEEK_REASONING):
+    # With tools, the texts behind the last user's message need it, too (experientiallabs/experiential PR#890).
+    for _ in without_reasoning(data, model_refusals.DEEPSEEK_REASONING, texts=bool(data.get("tools"))):
         raise Refusal(400, "The `reasoning_content` in the thinking mode must be passed back to the API.")
     # carlrobertoh/ProxyAI#830
     if has_empty_answer(data):
@@ -205,11 +206,16 @@ def has_empty_answer(data: JSON) -> bool:
     return any(not message.get("content") and not message.get("tool_calls") for message in answers)
 
 
-def without_reasoning(data: JSON, models: str) -> Iterator[int]:
-    """Yield the numbers of messages with tool calls and no `reasoning_content`, for a model that thinks."""
+def without_reasoning(data: JSON, models: str, *, texts: bool = False) -> Iterator[int]:
+    """Yield the numbers of messages with tool calls and no `reasoning_content`, for a model that thinks.
+
+    With `texts`, the assistant's messages without tool calls behind the last user's message count as well.
+    """
     thinks = model_refusals.thinks(data, None, "enabled") and re.fullmatch(models, str(data.get("model")))
+    asked = max((number for number, message in enumerate(data["messages"]) if message["role"] == "user"), default=0)
     for number, message in enumerate(data["messages"] if thinks else ()):
-        if message.get("tool_calls") and message.get("reasoning_content") is None:
+        late = texts and number > asked and message["role"] == "assistant"
+        if (message.get("tool_calls") or late) and message.get("reasoning_content") is None:
             yield number
 
 

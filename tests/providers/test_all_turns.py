@@ -893,6 +893,17 @@ def test_an_answer_that_was_cut_off_in_its_reasoning_is_left_out(name: str) -> N
     assert dropped == (told if name not in ("xai", "openai") else ())
 
 
+def test_deepseek_gets_a_reasoning_with_each_answer_if_the_model_thinks() -> None:
+    """400 also for a text of another model's before tool calls (experientiallabs/experiential PR#890, 2026)."""
+    text, calls = {"role": "assistant", "content": "I look."}, {**chat_turn(content=""), "tool_calls": [call_of(0)]}
+    messages = [QUESTION, text, QUESTION, text, calls, tool_result("call00000", "noon"), text, QUESTION]
+    for model, field in (("deepseek-v4", {"reasoning_content": ""}), ("deepseek-chat", {})):
+        payload, _ = sent("deepseek", messages, model)
+        assert [one for one in payload["messages"] if one["role"] == "assistant"] == [
+            {**text, **field}, {**text, **field}, {**calls, **field}, {**text, **field}
+        ]  # fmt: skip
+
+
 def test_reasoning_that_nothing_follows_is_left_out() -> None:
     """400 "Item 'rs_1' of type 'reasoning' was provided without its required following item." (pydantic-ai, 2026)."""
     told = ("the reasoning at the end of an answer is left out, because no text or tool call follows it",)
