@@ -71,6 +71,15 @@ def test_from_csv_to_answers(service: Service, capsys: Captured) -> None:
     assert (header["provider"], header["prompt"]) == ("llamacpp", "Translate: {text}")
 
 
+def test_a_key_in_the_path_of_the_base_url_is_in_no_file(service: Service, folder: Path) -> None:
+    written(1)
+    key = "Zx8fj29fk20fkd93aQ1w"
+    # Of two flags, the last counts.
+    batch(service, "--base-url", service.url.replace("/v1", f"/{key}/v1"), "--retries", "0")
+    assert json.loads(Path("out.job.json").read_text())["base_url"].endswith("/***/v1")
+    assert key not in "".join(file.read_text() for file in folder.glob("out*"))
+
+
 def test_the_flags_of_stream_are_sent(service: Service) -> None:
     written(1)
     more = ["-o", "temperature=0.5", "-s", "Be brief", "-m", "m", "--concurrency", "auto", "--rpm", "6000"]

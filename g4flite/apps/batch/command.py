@@ -19,6 +19,7 @@ from typing import Any
 from ... import G4fliteError, Ledger, OptionError, Usage, UsageError, providers
 from ..._core.request import resolve_base_url, resolve_model
 from ..._core.response.waits import seconds_of
+from ..._core.secrets import redact, secrets_of
 from ..._core.urls import public_url
 from ..cli import add_settings, flag, option, program, settings, tell, warnings_as_lines
 from . import run, vendor_batch
@@ -126,7 +127,7 @@ def batch(arguments: argparse.Namespace) -> None:
     asked = {
         "provider": provider.name,
         "model": model,
-        "base_url": public_url(url),
+        "base_url": redact(public_url(url), secrets_of({}, (), "", url)),
         "system": arguments.system,
         "prompt": arguments.prompt,
         "options": dict(arguments.option),
