@@ -621,11 +621,15 @@ class MessagesReader:
         self._signature: list[str] | None = None
         # The citations of the open block of text.
         self._cited: list[Any] = []
+        # Whether the last event began a block.
+        self._begins = False
 
     @property
     def told(self) -> Mapping[type, Tell]:
-        # Behind a finish reason, it matters whether content comes.
-        return {str: None, Reasoning: None, **self._calls.told} if self._ending.finish is None else {}
+        # Behind a finish reason, it matters whether content comes; and a block's beginning ends the block before.
+        if self._begins or self._ending.finish is not None:
+            return {}
+        return {str: None, Reasoning: None, **self._calls.told}
 
     @property
     def settled(self) -> bool:
@@ -633,6 +637,7 @@ class MessagesReader:
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
+        self._begins = kind == "content_block_start"
         if kind == "content_block_delta" and self._ending.finish is None:
             return self._delta(frame.get("index"), frame["delta"])
         items = tuple(self._read(kind, name, frame))

@@ -139,13 +139,17 @@ class CohereReader:
         self._calls, self.done = ToolCalls(limit), False
         # Whether the plan of the tool calls is under way, and whether a text has begun.
         self._planned = self._begun_text = False
+        # Whether the last event began a content.
+        self._begins = False
 
     @property
     def told(self) -> Mapping[type, Tell]:
-        return {str: None, Reasoning: None, **self._calls.told}
+        # A beginning may stand for the end of the content before.
+        return {} if self._begins else {str: None, Reasoning: None, **self._calls.told}
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
         kind = frame.get("type") or name
+        self._begins = kind == "content-start"
         if kind in ("content-delta", "content-start"):
             content = frame["delta"]["message"]["content"]
             # Most pieces are a text alone.

@@ -166,6 +166,8 @@ def block_event(text: bytes, number: bytes, more: bytes, way: int) -> bytes:
         data = b'{"type":"message_delta","delta":{"stop_reason":"end_turn"}}'
     if way == 7:
         data = b'{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f"}}'
+    if way == 6:
+        data = b'{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"%b"}}' % text
     return b"event: content_block_delta\ndata: " + data + b"\n\n"
 
 
@@ -203,7 +205,8 @@ def cohere_event(text: bytes, number: bytes, more: bytes, way: int) -> bytes:
         (b"tool-plan-delta", b'{"tool_plan":"%b"}'),
         (b"tool-call-start", b'{"tool_calls":{"id":"t","function":{"name":"f","arguments":"%b"}}}'),
         (b"tool-call-delta", b'{"tool_calls":{"function":{"arguments":"%b"}}}'),
-    ][max(way - 5, 0)]  # fmt: skip
+        (b"content-start", b'{"content":{"type":"text","text":"%b"}}'),
+    ][max(way - 4, 0)]  # fmt: skip
     return b'data: {"type":"%b","index":0,"delta":{"message":' % kind + value % text + b"}}\n\n"
 
 
@@ -283,6 +286,63 @@ def test_all_details_of_the_reasoning_are_kept() -> None:
         assert items == parsed_each("openai", reads)
         states = [item.value for item in items if isinstance(item, TurnState)]
         assert states == [{"reasoning_details": [{"type": "reasoning.text", "text": "Oslo is in Norway"}]}]
+
+
+def named(kind: str, **more: object) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), dumped({"type": kind, **more}, True))
+
+
+def begun(text: str, kind: str = "text") -> bytes:
+    return named("content_block_start", index=0, content_block={"type": kind, kind: text})
+
+
+def cohere_begun(text: str) -> bytes:
+    return named("content-start", index=0, delta={"message": {"content": {"type": "text", "text": text}}})
+
+
+def counted(text: str, count: int) -> bytes:
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": count}
+    return b"data: %b\n\n" % dumped(
+        {"candidates": [{"content": {"parts": [{"text": text}]}}], "usageMetadata": usage}, True
+    )
+
+
+def sourced(text: str, source: str) -> bytes:
+    return b"data: %b\n\n" % dumped({**chat(text), "citations": [source]}, True)
+
+
+@rows(
+    ("name", "events"),
+    [
+        # The beginning of a block also ends the block before.
+        ("anthropic", [*map(begun, "abcd")]),
+        ("anthropic", [begun(text, "thinking") for text in "abcd"]),
+        ("cohere", [*map(cohere_begun, "abcd")]),
+        # An event without a text has other counts or sources, which the next one replaces.
+        ("gemini", [*(counted(text, len(text) + 1) for text in ("a", "b", "", "c")), gemini_event(b"", b"4", b"", 6)]),
+        ("gemini", [counted("a", 1), counted("b", 2), counted("", 9), counted("c", 3)]),
+        ("perplexity", [*map(sourced, ("a", "b", "", "c"), "xxyx"), b"data: [DONE]\n\n"]),
+        # The reply has ended.
+        ("ollama", [dumped({"message": {"content": text}, "done": text == "c"}, True) + b"\n" for text in "abcde"]),
+        # A ping changes nothing.
+        ("anthropic", [*[block_event(b"a", b"0", b"", 0)] * 3, named("ping"), block_event(b"b", b"0", b"", 0)]),
+    ],
+)  # fmt: skip
+def test_an_event_that_changes_what_the_next_one_says_gives_the_same_items(name: str, events: list[bytes]) -> None:
+    for reads in events, [b"".join(events)]:
+        for end in "close", "cut_off":
+            assert said(name, reads, end) == parsed_each(name, reads, end)
+
+
+def test_nothing_is_learnt_anew_behind_a_ping_or_an_event_of_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[bytes] = []
+    monkeypatch.setattr(
+        repeats, "simple", lambda head, frame, text, end: (learnt.append(frame), simple(head, frame, text, end))[1]
+    )
+    word, thought = (block_event(b"word", b"0", b"", way) for way in (0, 1))
+    pieces = [word, word, named("ping"), word, thought, word, thought, word]
+    assert len(said("anthropic", pieces)) == len(parsed_each("anthropic", pieces)) == 8
+    assert len(learnt) == 2
 
 
 @rows("name", ["azure", "tool"])

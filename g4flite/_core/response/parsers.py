@@ -46,6 +46,8 @@ BURST: Final = 32 * 1024
 # The end marker of OpenAI's Chat Completions and of the services that speak the same protocol.
 # Source: https://platform.openai.com/docs/api-reference/chat/streaming (August 2026).
 DONE = b"[DONE]"
+# What a server sends while it has nothing to say, whatever the protocol, without its blanks; it changes nothing.
+PING: Final = b'{"type":"ping"}'
 # Characters that `TextParser` holds back while the reply may still be one JSON object with an error.
 HELD = 16 * 1024
 # The next three are compiled once they are needed, for replies that are cut off: that takes half a millisecond.
@@ -307,9 +309,10 @@ class FrameParser:
     def _parsed(self, data: bytes) -> Iterator[str | Event]:
         """Yield what the frames hold that `data` completes, parsed; learn from the last of them."""
         last: tuple[str, bytes, list[Any]] | None = None
-        pairs = self._text_pairs
+        pairs, is_changed = self._text_pairs, False
         for name, frame in self._framing.feed(data):
             items = self._read(name, frame)
+            is_changed = is_changed or frame.replace(b" ", b"") != PING
             if found := [item for item in items if item is not None and item != ""]:
                 last = name, frame, found
                 for item in found:
@@ -320,12 +323,13 @@ class FrameParser:
                         yield from self._joined(item)
             # The reply is complete: the frames behind this one are not read.
             if self._reader.done:
+                self._known, self._again = None, never
                 yield from self._lone_surrogates()
                 return
         if last is not None:
             self._learn(data, *last)
-        # A frame that holds nothing, like a ping, changes nothing, unless the reader says otherwise.
-        if not self._framing.idle or (last is None and self._type not in self._reader.told):
+        # A frame that holds nothing may have replaced counts or sources that the next event would have to replace.
+        if not self._framing.idle or (last is None and is_changed):
             self._known, self._again = None, never
 
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:

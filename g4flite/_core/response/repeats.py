@@ -274,24 +274,32 @@ class Repeats:
         `data` are the bytes of a read in which the event ends, whose name is `name`.  The frame holds a text, which may
         be reasoning or a piece of a tool call's arguments, and nothing else but what is `beside`.
         """
-        self.misses += 1
-        self.off = self.misses > MOST_MISSES
         # What the framing has joined from several lines has a form of its own.
         form = None if b"\n" in frame else self._form(data, name, frame)
+        head, end = form or (b"", b"")
+        if form is not None and text and (known := self._again(head + frame + end, text, beside)) is not None:
+            return known
+        self.misses += 1
+        self.off = self.misses > MOST_MISSES
         if form is None or self.off or not text:
             return None
-        head, end = form
-        event = head + frame + end
-        for pattern in self._patterns:
-            if pattern.found(event, 0, len(event)) is not None:
-                return pattern
         learnt = self._compared(head, frame, text, end, beside)
         if learnt is None and beside is None:
             learnt = simple(head, frame, text, end)
         if learnt is None:
             learnt = self._alone(head, frame, text, end, beside)
+        if learnt is not None:
+            self._patterns = [learnt, *self._patterns[: MOST_PATTERNS - 1]]
         self._frame, self._text = frame, text
         return learnt
+
+    def _again(self, event: bytes, text: str, beside: Beside | None) -> Pattern | None:
+        """Return the pattern that was learnt before and finds in an event what was read in it, None if none does."""
+        for pattern in self._patterns:
+            found = pattern.found(event, 0, len(event)) if bool(pattern.beside) == (beside is not None) else None
+            if found is not None and string(b'"%b"' % found[pattern.text]) == text:
+                return pattern
+        return None
 
     def _form(self, data: bytes, name: str, frame: bytes) -> tuple[bytes, bytes] | None:
         """Return what stands before the frame and behind it in an event of its own, None if it came in another form."""
@@ -322,10 +330,7 @@ class Repeats:
         if not values <= old.values or not blanks <= old.blanks:
             self._tries += 1
         self._sample = new = new._replace(values=values | old.values, blanks=blanks | old.blanks)
-        pattern = built(head, new, end, beside)
-        if pattern is not None:
-            self._patterns = [pattern, *self._patterns[: MOST_PATTERNS - 1]]
-        return pattern
+        return built(head, new, end, beside)
 
     def _alone(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Beside | None) -> Pattern | None:
         """Return the pattern of a frame that cannot be compared, and has escapes or something beside its text."""
