@@ -625,7 +625,7 @@ class MessagesReader:
         self._begins = False
 
     @property
-    def told(self) -> Mapping[type, Tell]:
+    def told(self) -> Mapping[type, Tell | None]:
         # Behind a finish reason, it matters whether content comes; and a block's beginning ends the block before.
         if self._begins or self._ending.finish is not None:
             return {}

@@ -143,7 +143,7 @@ class CohereReader:
         self._begins = False
 
     @property
-    def told(self) -> Mapping[type, Tell]:
+    def told(self) -> Mapping[type, Tell | None]:
         # A beginning may stand for the end of the content before.
         return {} if self._begins else {str: None, Reasoning: None, **self._calls.told}
 

@@ -323,7 +323,7 @@ class GeminiReader:
         self.done = False
 
     @property
-    def told(self) -> Mapping[type, Tell]:
+    def told(self) -> Mapping[type, Tell | None]:
         # Behind a finish reason, it matters whether content comes.
         return {str: None, Reasoning: None} if self._ending.finish is None and self._anew else {}
 

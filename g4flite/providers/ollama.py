@@ -133,7 +133,7 @@ class OllamaReader:
 
     names: tuple[str, ...] = ("",)
     roles = fields(unread=("created_at",), beside="logprobs")
-    told: Mapping[type, Tell] = {str: None, Reasoning: None}
+    told: Mapping[type, Tell | None] = {str: None, Reasoning: None}
 
     def __init__(self, limit: int) -> None:
         self._calls = ToolCalls(limit)

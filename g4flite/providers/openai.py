@@ -348,16 +348,17 @@ class ChatReader:
         self.done = False
 
     @property
-    def told(self) -> Mapping[type, Tell]:
+    def told(self) -> Mapping[type, Tell | None]:
         # Once the model refuses, and behind a finish reason, it matters that a text comes; and details are kept.
         if self._refusal or self._ending.finish is not None or self._has_details:
             return {}
-        told: dict[type, Tell] = {**self._calls.told}
+        told: dict[type, Tell | None] = {**self._calls.told}
         # While a `<think>` tag may come, what the text says matters, and within one, it is the reasoning.
         if self._think.off:
-            told[str] = self._text.add
+            told[str] = Tell(self._text.add, self._text.extend)
         if not self._think.open:
-            told[Reasoning] = self._add_thought if self._thought is None else self._thought.add
+            tail = self._thought
+            told[Reasoning] = Tell(tail.add, tail.extend) if tail else Tell(self._add_thought, self._add_thoughts)
         return told
 
     @property
@@ -488,8 +489,12 @@ class ChatReader:
 
     def _add_thought(self, text: str) -> None:
         """Note that a piece of reasoning came."""
+        self._add_thoughts((text,))
+
+    def _add_thoughts(self, texts: Sequence[str]) -> None:
+        """Note that pieces of reasoning came."""
         self._thought = self._thought or Tail()
-        self._thought.add(text)
+        self._thought.extend(texts)
 
     def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
         """Return what of a whole message no delta held: other fields, and what is longer than its pieces."""

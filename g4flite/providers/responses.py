@@ -5,7 +5,7 @@ error as an object `error` (recorded, August 2026).  The parser reads both.
 Source: https://platform.openai.com/docs/api-reference/responses-streaming (August 2026).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -288,6 +288,11 @@ class Part:
         self.given += len(text)
         self.piece = text[-PIECE:]
 
+    def told_all(self, texts: Sequence[str]) -> None:
+        """Note that texts, none of which is empty, are given out."""
+        self.given += len("".join(texts))
+        self.piece = texts[-1][-PIECE:]
+
     def add(self, text: str) -> str:
         """Note that a text is given out, and return it."""
         self.given, self.piece = self.given + len(text), text[-PIECE:] or self.piece
@@ -353,7 +358,7 @@ class ResponsesReader:
         # The media type of the audio, "" if none came.
         self._sound = ""
         # Behind a delta, `repeats` may read the next one.
-        self.told: Mapping[type, Tell] = {}
+        self.told: Mapping[type, Tell | None] = {}
         self.done = False
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -364,7 +369,7 @@ class ResponsesReader:
                 self._key, self._part = key, self._at("text", place_of(key[0]), place_of(key[1]) or 0, key[2])
             text = self._part.add(text_or_error(frame["delta"]))
             item = Reasoning(text) if self._asides and place_of(key[0]) in self._asides else text
-            self.told = {type(item): self._part.told}
+            self.told = {type(item): Tell(self._part.told, self._part.told_all)}
             # The list is there and empty if nobody asked for logprobs.
             return (item, *logprobs_of(frame)) if frame.get("logprobs") else (item,)
         self.told = {}
@@ -385,7 +390,8 @@ class ResponsesReader:
                 return
             yield from self._think(index, place, said)
             self._count_thought(thought, known, thought_in(said))
-            self.told = {Reasoning: partial(self._count_thought, thought, known)}
+            several = partial(self._count_thoughts, thought, known)
+            self.told = {Reasoning: Tell(partial(self._count_thought, thought, known), several)}
         elif kind in REASONED:
             thought = self._at("reasoning", index, None, item_id)
             form, place = ("summary" if "summary" in kind else "content"), frame.get("summary_index", number)
@@ -584,6 +590,12 @@ class ResponsesReader:
             return
         self._count_thought(thought, part, text)
         yield from self._think(index, number, said)
+
+    @staticmethod
+    def _count_thoughts(thought: Part, part: Part, texts: Sequence[str]) -> None:
+        """Do the same as `_count_thought` for texts, none of which is empty."""
+        part.told_all(texts)
+        thought.told_all(texts)
 
     @staticmethod
     def _count_thought(thought: Part, part: Part, text: str) -> None:

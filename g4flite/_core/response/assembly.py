@@ -118,6 +118,7 @@ from ..events import FinishReason, ToolCall, ToolCallDelta
 from ..numbers import Number, dumps, scan_exactly
 from .names import NONE
 from .partial_calls import NOTHING, Fragment, PartialCall, Readings, Slots, unclear, value_of
+from .repeats import Tell
 from .surrogates import join_surrogates
 
 # How many calls a reply may have, with the slots that a service numbers otherwise than the call that they belong to.
@@ -249,12 +250,14 @@ class ToolCalls:
         return None
 
     @property
-    def told(self) -> Mapping[type, Callable[..., object]]:
+    def told(self) -> Mapping[type, Tell]:
         """What makes the items of the next pieces behind a fragment that had arguments alone: see `Reader.told`."""
-        return {ToolCallDelta: partial(self._grown, self._growing)} if self._growing is not None else {}
+        if self._growing is None:
+            return {}
+        return {ToolCallDelta: Tell(partial(self._grown, self._growing), partial(self._all_grown, self._growing))}
 
-    def _grown(self, keys: Slots, text: str, *more: str) -> Sequence[ToolCallDelta | G4fliteError] | None:
-        """Return the items of further fragments in these slots, None if the rules have to decide.
+    def _grown(self, keys: Slots, text: str) -> Sequence[ToolCallDelta | G4fliteError] | None:
+        """Return the items of a further fragment in these slots, None if the rules have to decide.
 
         They are a tuple of one piece, or a list that may hold an error.
         Nothing that the rules look at has changed but the call itself, while `_growing` are the same slots.
@@ -262,22 +265,26 @@ class ToolCalls:
         call = self._slots[None]
         if self._growing is not keys or call.nesting.whole:
             return None
-        whole = "".join((text, *more)) if more else text
+        self._seen.frames += 1
         try:
-            if call.given and call.name and len(whole) <= self._left and call.skim(whole, 1 + len(more)):
-                self._left -= len(whole)
-                self._seen.frames += 1 + len(more)
-                if not more:
-                    return (new(ToolCallDelta, (call.index, call.given, call.name, text)),)
-                values = zip(repeat(call.index), repeat(call.given), repeat(call.name), (text, *more), strict=False)
-                return [*map(new, repeat(ToolCallDelta), values)]
-            # The rules look at one fragment after the other.
-            if more:
-                return None
-            self._seen.frames += 1
+            if call.given and call.name and len(text) <= self._left and call.skim(text):
+                self._left -= len(text)
+                return (new(ToolCallDelta, (call.index, call.given, call.name, text)),)
             return [*self._put(call, text)]
         except G4fliteError as error:
             return [error]
+
+    def _all_grown(self, keys: Slots, texts: Sequence[str]) -> list[ToolCallDelta] | None:
+        """Do the same for several fragments; None if the rules have to look at one after the other."""
+        call, whole = self._slots[None], "".join(texts)
+        if self._growing is not keys or call.nesting.whole or not (call.given and call.name):
+            return None
+        if len(whole) > self._left or not call.skim(whole, len(texts)):
+            return None
+        self._left -= len(whole)
+        self._seen.frames += len(texts)
+        values = zip(repeat(call.index), repeat(call.given), repeat(call.name), texts, strict=False)
+        return [*map(new, repeat(ToolCallDelta), values)]
 
     @_with_errors
     def settle(

@@ -14,9 +14,8 @@ writes.
 import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
-from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import (
@@ -116,16 +115,15 @@ class Reader(Protocol):
     roles: Roles
 
     @property
-    def told(self) -> Mapping[type, Tell]:
+    def told(self) -> Mapping[type, Tell | None]:
         """Which frames `repeats` may read in place of this reader now: by the type of their item, whom it tells of it.
 
         A reader promises of each type here, for a frame like the last one of this type, which holds one such item and
         nothing else but a `Native` beside it: its text is a string of the frame's JSON, unchanged; and the reader's
-        state, and what its other frames mean, depend on the text no further than the function knows that is told of
+        state, and what its other frames mean, depend on the text no further than the functions know that are told of
         it, None if nobody has to know.  The promise holds until the reader has read another frame.
 
-        For `ToolCallDelta`, the function makes the items of the next pieces of the arguments, in the same place.  It
-        returns None if the frames have to be told of one by one, or, of one frame, if it has to be parsed.
+        For `ToolCallDelta`, the functions make the items of the next pieces of the arguments, in the same place.
         """
 
     def read(self, name: str, frame: dict[str, Any]) -> Items:
@@ -157,7 +155,7 @@ class FrameParser:
         self._repeats = Repeats(framing.forms, reader.roles)
         self._known: Pattern | None = None
         self._again: Again = never
-        self._tell: Tell = None
+        self._tell: Tell | None = None
         self._type: type = str
         # Bytes that the framing has not seen, the beginning of an event that may match.
         self._held = b""
@@ -282,7 +280,7 @@ class FrameParser:
         texts, stop, kept = found
         tell: Any = self._tell
         if kind is ToolCallDelta:
-            calls = tell(*texts) if len(texts) > 1 else None
+            calls = tell.several(texts) if len(texts) > 1 else None
             if calls is None:
                 return None
             self._matches += len(texts)
@@ -291,9 +289,8 @@ class FrameParser:
         if kept:
             self.kept = kept
         if tell is not None:
-            # In C, like `tell` itself: see `Tail`.
-            deque(map(tell, texts), maxlen=0)
-        return texts if kind is str else [new(Reasoning, (text,)) for text in texts], stop
+            tell.several(texts)
+        return texts if kind is str else [*map(new, repeat(Reasoning), zip(texts, strict=False))], stop
 
     def _may_match(self, rest: bytes) -> bool:
         """Return whether the end of a read is the beginning of an event that may match."""
@@ -353,17 +350,17 @@ class FrameParser:
         self._end, self._type = known.end, type(items[0])
         self._tell = tell = told[self._type]
         if self._type is ToolCallDelta:
-            self._again = calls(known, tell)
+            self._again = calls(known, told[self._type].one)  # type: ignore[union-attr]
         else:
             pairs = self._text_pairs if self._type is str else self._reasoning_pairs
             self._again = texts(known, tell, self._type, pairs, known.beside if self._wants_beside else 0)
 
-    def item(self, known: Pattern, tell: Tell, found: re.Match[bytes]) -> Iterable[str | Event]:
+    def item(self, known: Pattern, tell: Tell | None, found: re.Match[bytes]) -> Iterable[str | Event]:
         """Return the text or the reasoning in an event that matches, and what stands beside it."""
         text = unescaped(found[known.text])
         items = tuple(self._joined(text if self._type is str else Reasoning(text)))
         if tell is not None:
-            tell(text)
+            tell.one(text)
         if known.kept:
             self.kept = found[known.kept]
         if known.beside and self._wants_beside:
@@ -590,7 +587,7 @@ def never(parser: FrameParser, data: bytes, begin: int, stop: int) -> None:
     """Read no event."""
 
 
-def calls(known: Pattern, tell: Any) -> Again:
+def calls(known: Pattern, grown: Callable[[str], Any]) -> Again:
     """Return what reads the events that match a pattern and hold a piece of a tool call."""
     before, after, _, match, group, *_ = known
     start, size, long, equal = len(before), len(after), known.long, known.equal
@@ -603,18 +600,19 @@ def calls(known: Pattern, tell: Any) -> Again:
         if found is None or (long and found[long] != equal):
             return None
         raw = found[group]
-        items = tell(raw.decode("utf-8", "replace") if BACKSLASH not in raw else unescaped(raw))
+        items = grown(raw.decode("utf-8", "replace") if BACKSLASH not in raw else unescaped(raw))
         # A piece that is given out as it is comes as a tuple.
         return parser.joined(items) if type(items) is list else items
 
     return again
 
 
-def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs, beside: int) -> Again:
+def texts(known: Pattern, tell: Tell | None, kind: type, pairs: SurrogatePairs, beside: int) -> Again:
     """Return what reads the events that match a pattern and hold a text or reasoning, with the group `beside` it."""
     before, after, _, match, group, kept, *_ = known
     start, size, is_text, is_alone = len(before), len(after), kind is str, known.is_alone and not beside
     name, long, equal = known.name, known.long, known.equal
+    tell_one = tell.one if tell is not None else None
 
     def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
         if data[begin : begin + start] != before or data[stop - size : stop] != after:
@@ -623,8 +621,8 @@ def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs, beside:
         if is_alone and QUOTE not in (raw := data[begin + start : stop - size]) and BACKSLASH not in raw:
             text = raw.decode("utf-8", "replace")
             if text and text.isprintable() and not pairs.high:
-                if tell is not None:
-                    tell(text)
+                if tell_one is not None:
+                    tell_one(text)
                 return (text,) if is_text else (new(Reasoning, (text,)),)
         found = match(data, begin + start, stop - size)
         if found is None or (long and found[long] != equal):
@@ -639,8 +637,8 @@ def texts(known: Pattern, tell: Tell, kind: type, pairs: SurrogatePairs, beside:
             text = unescaped(raw)
         if pairs.high:
             return parser.item(known, tell, found)
-        if tell is not None:
-            tell(text)
+        if tell_one is not None:
+            tell_one(text)
         if kept:
             parser.kept = found[kept]
         if beside:
@@ -796,7 +794,7 @@ class _TextReader:
         verbatim: bool,
     ) -> None:
         self._text_of, self._ends, self.done = text_of, ends, False
-        self.told: Mapping[type, Tell] = {str: None} if verbatim else {}
+        self.told: Mapping[type, Tell | None] = {str: None} if verbatim else {}
 
     def read(self, name: str, frame: dict[str, Any]) -> tuple[str]:  # noqa: ARG002 - lines have no names
         try:
