@@ -57,11 +57,13 @@ from ..numbers import scan
 # The C function that decodes one string for `json.loads`, which takes six times as long for a short text.
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
 # After so many frames that no pattern fitted, all further frames of the reply are parsed at once.
-MOST_MISSES: Final = 16
+MOST_MISSES: Final = 6
 # So many events that match make up for one of these frames: to learn from a frame takes as long as to parse two.
 WORTH: Final = 2
-# How often a reply's frames are compared token by token, which takes 30 microseconds, without learning anything new.
-MOST_TRIES: Final = 8
+# How often a reply's frames are compared token by token without learning anything new, which takes as long as to parse
+# 14 of them.  So many events in a row that match make up for it.
+MOST_TRIES: Final = 3
+TRY_WORTH: Final = 16
 # How many patterns with several slots are remembered, for replies whose frames take turns.
 MOST_PATTERNS: Final = 4
 # What separates texts that are scanned as one: the only control character that JSON takes in a string.
@@ -298,6 +300,8 @@ class Repeats:
     def reward(self, matches: int) -> None:
         """Count the events that have matched a pattern: they make up for frames that no pattern fitted."""
         self.misses = max(self.misses - matches // WORTH, 0)
+        if matches >= TRY_WORTH:
+            self._tries = MOST_TRIES
 
     def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.
