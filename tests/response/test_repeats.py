@@ -268,6 +268,15 @@ def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_pat
     assert isinstance(last_item, ToolCallDelta) != bool(problem)
 
 
+def test_many_pieces_of_a_tool_call_in_one_read_give_the_same_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = STREAMS["tool"]
+    reads = [reply.begin, b"".join(reply.events[:9]), b"".join(reply.events[9:70]), reply.end]
+    items = outcome(providers.find("openai").parser(10**6), reads, "close")
+    assert sum(isinstance(item, ToolCallDelta) for item in items) > 70
+    monkeypatch.setattr(repeats, "MOST_MISSES", 0)
+    assert items == outcome(providers.find("openai").parser(10**6), reads, "close")
+
+
 def test_the_last_counts_of_many_events_in_one_read_are_kept() -> None:
     events = [gemini_event(b"word", b"%d" % number, b"", 0) for number in range(1, 30)]
     reads = [*events[:10], b"".join(events[10:]), gemini_event(b"", b"0", b"", 6)]
