@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import g4flite
-from g4flite import Finish, Reasoning, ToolCall, Usage
+from g4flite import Finish, Reasoning, ToolCall, TurnState, Usage
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
 from tests.rows import rows
@@ -165,7 +165,9 @@ def test_a_tool_call_or_reasoning_behind_the_reason_is_read(driver: Driver, serv
     for end in (b"data: [DONE]\n\n", b""):
         items = driver.events("llamacpp", "Hi", **call("llamacpp", server, script([*pieces, end])))
         assert Reasoning("hm") in items
-        assert items[-2:] == [ToolCall("c9", "tide", '{"port": 3}'), Finish("tool_calls", "tool_calls")]
+        call_, state, finish = items[-3:]
+        assert (call_, finish) == (ToolCall("c9", "tide", '{"port": 3}'), Finish("tool_calls", "tool_calls"))
+        assert state == TurnState({"type": "reasoning_field", "name": "reasoning"})
 
 
 @pytest.mark.parametrize(("reason", "delta", "whole"), [

@@ -765,7 +765,7 @@ def test_every_frame_with_a_refusal_beside_its_text_is_parsed() -> None:
     parser, out = providers.find("openai").parser(1000), list[object]()
     with pytest.raises(ContentFilterError) as caught:
         out += [item for _ in range(4) for item in parser.feed(frame)]
-        out += parser.feed(frame.replace(b"}}", b'}, "finish_reason": "stop"}'))
+        out += parser.feed(frame.replace(b"}}", b'}, "finish_reason": "stop"}') + b"data: [DONE]\n\n")
     assert out == [*["a"] * 5, Finish("stop", "stop")]
     assert caught.value.body == "no no no no no "
 

@@ -35,7 +35,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +45,6 @@ from ..._core.provider import FrozenDict
 from ..._core.request import first_request, make_call, nearest
 from ..._core.settings import as_retry, as_timeout
 from ..._core.urls import check_proxy
-from .http import as_host
 
 # What the values of the fields may be, by the table.
 FILE: Final[Mapping[str, tuple[type, ...]]] = {
@@ -234,6 +233,14 @@ def host_of(host: object) -> str:
         if HOST.fullmatch(text) is None:
             raise ValueError(f'{host!r} is no name of a host; write it like "gateway.example"') from None
     return as_host(text)
+
+
+def as_host(name: str) -> str:
+    """Return a host's name in the one form in which it is compared: an address may be written in several."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        return name.lower()
 
 
 def _target(name: str, table: object) -> Target:

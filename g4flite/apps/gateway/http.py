@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ...server.checks import Refusal
+from .config import as_host
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -78,14 +79,6 @@ def host_of(headers: Headers) -> str:
         return as_host(urlsplit(f"//{headers.get('host', '')}").hostname or "")
     except ValueError:
         return ""
-
-
-def as_host(name: str) -> str:
-    """Return a host's name in the one form in which it is compared: an address may be written in several."""
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        return name.lower()
 
 
 def is_loopback(scope: Mapping[str, Any]) -> bool:
