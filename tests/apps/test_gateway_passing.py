@@ -142,6 +142,36 @@ def test_a_whole_answer_that_is_none_is_an_error(body: str, status: int, said: s
     assert (response.status_code, said in response.json()["error"]["message"]) == (status, True), response.text
 
 
+MUTE = {"role": "assistant", "content": None}
+
+
+@rows(("wire", "body", "stream"), [
+    # An end marker without a finish reason and without content is no answer on any wire.
+    ("chat", b"data: [DONE]\n\n", True),
+    ("chat", b'data: {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}\n\ndata: [DONE]\n\n', True),
+    ("chat", {"choices": [{"index": 0, "message": MUTE, "finish_reason": None}]}, False),
+    ("anthropic", b'data: {"type": "message_start", "message": {}}\n\ndata: {"type": "message_stop"}\n\n', True),
+    ("anthropic", {"type": "message", "role": "assistant", "content": [], "stop_reason": None}, False),
+    # The first piece of an answer in place of the whole of it.
+    ("ollama", {"model": "m", "message": {"role": "assistant", "content": "Hi"}, "done": False}, False),
+    ("gemini", {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi"}]}}]}, False),
+])  # fmt: skip
+def test_what_is_no_answer_between_protocols_is_none_on_the_same_one(
+    wire: str, body: Any, stream: bool, place: Place
+) -> None:
+    if not isinstance(body, bytes):
+        place.service.script = Script(body=json.dumps(body), headers={"content-type": "application/json"})
+    else:
+        place.service.script = Script(body=body)
+    for asked in (wire, "generate"):
+        model = SAME[wire]
+        response = place.http.post(
+            WIRES[asked].url(place.url, model, stream=stream), json=WIRES[asked].question(model, "Hello", stream=stream)
+        )
+        assert response.status_code == 502, response.text
+        assert place.line(response)["outcome"] == "failed"
+
+
 def test_a_server_that_streams_whatever_it_is_asked_for_is_read_as_a_stream(place: Place) -> None:
     place.service.script = Script(body=EVENT % b"One" + b"\n\n" + LAST + b"\n\n")
     response = place.ask("chat", stream=False)

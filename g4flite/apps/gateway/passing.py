@@ -38,8 +38,6 @@ ENDS = {
     "/chat/completions": CHAT, "/responses": RESPONSES, "/v1/messages": ANTHROPIC, "/api/chat": OLLAMA,
     ":streamGenerateContent": GEMINI,
 }  # fmt: skip
-# What shows that the answer has begun, or is complete without content.
-OPENING = (*CONTENT, Finish)
 # The headers of a request that go on: what the protocol itself means by them.
 HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
 
@@ -119,6 +117,15 @@ def body_for(wire: Wire, data: dict[str, Any], *, whole: bool, usage_option: boo
 def headers_for(wire: Wire, headers: Any) -> dict[str, str]:
     """Return the headers of a client's request that go on to the provider."""
     return {name: headers[name] for name in HEADERS.get(wire.name, ()) if name in headers}
+
+
+def opens(event: str | Event) -> bool:
+    """Return whether an event shows that the answer has begun, or is complete without content.
+
+    A bare `Finish("other")` stands for an end marker without a finish reason, behind which the core takes an answer
+    without content for none.
+    """
+    return isinstance(event, CONTENT) or (isinstance(event, Finish) and event != Finish("other"))
 
 
 def data_of(frame: bytes) -> Any:
@@ -297,7 +304,7 @@ class Parser:
                 self._waiting += len(frame)
 
     def _passed(self, said: list[str | Event]) -> Iterator[str | Event]:
-        if not self._open and any(isinstance(event, OPENING) for event in said):
+        if not self._open and any(map(opens, said)):
             self._open = True
             yield Raw("raw", ())
         elif not self._open and self._waiting > self._limit:
@@ -344,7 +351,10 @@ class WholeParser:
         return iter(())
 
     def close(self) -> Iterator[str | Event]:
-        """Yield the body, and what it says.  Raises `MalformedReplyError` for a body that is no JSON object.
+        """Yield the body, and what it says.
+
+        Raises `MalformedReplyError` for a body that is no JSON object or holds no answer, and `TruncatedStreamError`
+        for one that holds a piece of an answer (`done: false`, a candidate without a finish reason).
 
         Some servers stream whatever they are asked for: of a stream, what it says is yielded alone.
         """
@@ -364,8 +374,11 @@ class WholeParser:
             return
         frames = self._frames(value)
         said = [*read(self._parser.feed(frames), self._wire, frames), *read(self._parser.close(), self._wire)]
-        if not any(isinstance(event, OPENING) for event in said):
+        if not any(map(opens, said)):
             raise MalformedReplyError("the reply holds no answer")
+        # The core takes the body for content, behind which it looks for no end.
+        if not any(isinstance(event, Finish) for event in said):
+            raise TruncatedStreamError("the reply holds the beginning of an answer alone")
         yield Raw("raw", (body,))
         yield from said
         self.done = True
