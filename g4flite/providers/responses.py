@@ -12,7 +12,7 @@ from typing import Any
 
 from .._core.conversation import fitted
 from .._core.errors import LimitError, MessagesError
-from .._core.events import Finish, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
+from .._core.events import Finish, FinishReason, Native, Other, Reasoning, ServerToolResult, TurnState, Usage
 from .._core.messages import Message, parts
 from .._core.options import (
     as_wire_names,
@@ -672,7 +672,9 @@ class ResponsesReader:
         native = next(filter(None, map(word_of, words)), None)
         yield from self._calls.whole()
         yield self._count(response)
-        finish = Finish(self._calls.reason(REASONS.get(native or "completed", "other")), native)
+        # Whatever the reason, an answer that is incomplete has been cut short.
+        unknown: FinishReason = "length" if "incomplete" in words else "other"
+        finish = Finish(self._calls.reason(REASONS.get(native or "completed", unknown)), native)
         yield from (finish, failure(finish))
         yield refusal(self._refusal) if self._refusal else None
 

@@ -60,11 +60,12 @@ class TestResponses:
         assert items[7:] == [Finish("stop", "completed"), "done"]
 
     @pytest.mark.parametrize(
-        ("reason", "common"), [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "other")]
+        ("reason", "common"),
+        [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "length"), (None, "length")],
     )
-    def test_an_incomplete_response_has_a_finish_reason(self, reason: str, common: str) -> None:
+    def test_an_incomplete_response_has_a_finish_reason(self, reason: str | None, common: str) -> None:
         data = sse(*self.begin(), self.text("a"), self.end("incomplete", incomplete_details={"reason": reason}))
-        assert read("openai-responses", data)[-2:] == [Finish(common, reason), "done"]  # type: ignore[arg-type]
+        assert read("openai-responses", data)[-2:] == [Finish(common, reason or "incomplete"), "done"]  # type: ignore[arg-type]
 
     def test_a_reply_without_its_last_event_is_cut_off(self) -> None:
         assert read("openai-responses", sse(*self.begin(), self.text("a"), DONE)) == [Start("r1", "m-1"), "a", "cut"]

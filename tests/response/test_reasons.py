@@ -154,7 +154,7 @@ def test_null_as_a_text_ends_no_answer(word: str, driver: Driver, server: Emulat
 LAST = {
     "response.completed": g4flite.Finish("stop"),
     "response.done": g4flite.Finish("stop"),
-    "response.incomplete": g4flite.Finish("other", "incomplete"),
+    "response.incomplete": g4flite.Finish("length", "incomplete"),
     "response.cancelled": g4flite.Finish("error", "cancelled"),
     "response.canceled": g4flite.Finish("error", "cancelled"),
 }
