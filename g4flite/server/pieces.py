@@ -189,7 +189,7 @@ def arguments_object(call: ToolCall | ServerToolCall) -> dict[str, Any]:
     """
     try:
         value = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Refusal(

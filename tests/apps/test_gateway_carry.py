@@ -20,6 +20,7 @@ from g4flite._core.events import (
 from g4flite.apps.gateway.carry import Calls, Whole, Writer, asked, described
 from g4flite.apps.gateway.faults import FaultError
 from g4flite.apps.gateway.wires import ANTHROPIC, CHAT, GEMINI, OLLAMA, RESPONSES, Wire
+from g4flite.server.checks import Refusal
 from g4flite.server.protocol import Turn
 from tests.rows import rows
 
@@ -181,6 +182,39 @@ def test_the_finish_reason_is_one_that_the_wire_can_tell(wire: Wire, finish: Fin
     else:
         assert whole.reason() == wanted
         assert whole.end().status == 200
+
+
+@rows("event", [None, "Hello", Reasoning("Hm"), piece(0, "{}"), ToolCall("c0", "f0", "{}"), Media("image/png", b"x")])
+def test_an_empty_answer_with_an_unknown_finish_reason_is_none(event: Any) -> None:
+    for answer in (writer_of(CHAT), Whole(CHAT, described(CHAT, turn_of(), id_="1", now=0.0))):
+        for one in (event, Usage(3, 0), Finish("other", "OTHER")):
+            if one:
+                answer.feed(one)
+        if event:
+            assert answer.end()
+            assert answer.notes == ["the finish reason OTHER is told as stop"]
+        else:
+            with pytest.raises(FaultError, match="the answer is empty, and its finish reason is 'OTHER'"):
+                answer.end()
+
+
+@rows(("wire", "arguments", "reason", "told"), [
+    (ANTHROPIC, '{"a": ', "tool_calls", False), (ANTHROPIC, "[]", "stop", False),
+    (ANTHROPIC, "[" * 100_000, "tool_calls", False), (ANTHROPIC, '{"a": ', "length", True),
+    (ANTHROPIC, "", "tool_calls", True), (CHAT, '{"a": ', "tool_calls", True),
+    (RESPONSES, '{"a": ', "tool_calls", True),
+])  # fmt: skip
+def test_a_call_that_is_to_be_an_object_and_is_none_is_an_error(
+    wire: Wire, arguments: str, reason: Any, told: bool
+) -> None:
+    writer = writer_of(wire)
+    for event in (piece(0, arguments), ToolCall("c0", "f0", arguments), Finish(reason)):
+        writer.feed(event)
+    if told:
+        assert writer.end()
+    else:
+        with pytest.raises(Refusal, match="expected a JSON object"):
+            writer.end()
 
 
 def test_an_unknown_number_of_tokens_is_estimated() -> None:

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from ..._core.events import OTHERS as OTHER_EVENTS
 from ..._core.events import (
+    CONTENT,
     Event,
     Finish,
     FinishReason,
@@ -27,8 +27,9 @@ from ..._core.events import (
     ToolCallDelta,
     Usage,
 )
+from ..._core.events import OTHERS as OTHER_EVENTS
 from ...server.conversation import Messages
-from ...server.pieces import PAUSE, Piece
+from ...server.pieces import PAUSE, Piece, arguments_object
 from ...server.protocol import Reply, Turn
 from ...server.signatures import Unsigned
 from .faults import FaultError
@@ -117,6 +118,8 @@ class Answer:
         self.events = 0
         self.finish: Finish | None = None
         self._prompt, self._usage, self._said = prompt_tokens, Usage(), 0
+        # Whether no content has come.
+        self._empty = True
 
     def take(self, event: str | Event) -> Iterable[Piece]:
         """Yield the pieces that an event means to a writer."""
@@ -163,6 +166,10 @@ class Answer:
         finish = self.finish or Finish("stop")
         if finish.reason in self.wire.reasons:
             return finish.reason
+        if finish.reason == "other" and self._empty:
+            # Gemini ends so what it has broken off (OTHER, LANGUAGE): told as stop, it would be a complete answer.
+            said = f"the answer is empty, and its finish reason is {finish.native or 'other'!r}"
+            raise FaultError(502, "server", said)
         if finish.reason == "other":
             self.notes.append(f"the finish reason {shown(finish.native or 'other')} is told as stop")
             return "stop"
@@ -179,7 +186,7 @@ class Writer(Answer):
         super().__init__(wire, turn, prompt_tokens=prompt_tokens)
         self._pending: deque[Piece] = deque()
         self._writer = wire.protocol.write(turn, self._source())
-        self._calls = Calls()
+        self._calls, self._called = Calls(), list[ToolCall]()
         # Whether no further piece comes.
         self._ended = False
 
@@ -199,6 +206,9 @@ class Writer(Answer):
 
     def feed(self, event: str | Event) -> bytes:
         """Return what of the reply is ready with an event; raises `Refusal` 500 for what has no form in the wire."""
+        self._empty = self._empty and not isinstance(event, CONTENT)
+        if isinstance(event, ToolCall) and self.wire.objects:
+            self._called.append(event)
         if not self.events:
             # Messages tell the tokens of the prompt at once.
             self._pending.append(self.usage)
@@ -213,8 +223,14 @@ class Writer(Answer):
         return self._drive()
 
     def end(self) -> bytes:
-        """Return the end of the reply.  Raises `FaultError` if the wire cannot tell how the answer ended."""
+        """Return the end of the reply.
+
+        Raises `FaultError` if the wire cannot tell how the answer ended, and `Refusal` 500 for a tool call that is to
+        be complete and is not: Anthropic's clients put its pieces together, and leave out what is missing.
+        """
         reason = self.reason()
+        for call in self._called if reason != "length" else ():
+            arguments_object(call)
         for piece in self._calls.rest():
             self._pending.extend((piece,) if isinstance(piece, ToolCallDelta) else self.take(piece))
         self._pending += (self.usage, Finish(reason))
@@ -231,6 +247,7 @@ class Whole(Answer):
 
     def feed(self, event: str | Event) -> bytes:
         """Take an event; nothing of the reply is ready before its end."""
+        self._empty = self._empty and not isinstance(event, CONTENT)
         self._pieces += self.take(event)
         return b""
 

@@ -67,6 +67,8 @@ class Wire:
     end: tuple[bytes, bytes] = (b"", b"")
     # Whether the arguments of a tool call go out piece by piece.
     by_piece: bool = True
+    # Whether the client makes an object of them.
+    objects: bool = False
     # Fields of a request that change the answer and that no other service can be told, with the value that asks for
     # nothing.  A field that is neither here nor known is left out, and the log says so.
     refused: Mapping[str, object]
@@ -298,6 +300,7 @@ ANTHROPIC = Wire(
     end=(b"message_stop", sse({"type": "message_stop"}, event="message_stop")),
     reasons=("stop", "length", "tool_calls", "content_filter", "pause"),
     others=(),
+    objects=True,
     refused={"top_k": None, "mcp_servers": [], "container": None},
     known=(
         *anthropic.KNOWN, "model", *ANTHROPIC_MESSAGES, "system.type", "system.text", "stream", "thinking",
