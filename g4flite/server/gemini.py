@@ -7,7 +7,6 @@ end marker), August 2026.
 from __future__ import annotations
 
 import json
-import re
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -239,7 +238,7 @@ def camel(value: Any) -> Any:
         return [camel(item) for item in value]
     if not isinstance(value, dict):
         return value
-    named = {re.sub("_([a-z])", lambda found: found[1].upper(), name): item for name, item in value.items()}
+    named = {schemas.camel_case(name): item for name, item in value.items()}
     if len(named) < len(value):
         raise Refusal(400, "body: expected each field once, in camel case or in snake case")
     return {name: item if name in OPAQUE else camel(item) for name, item in named.items()}
@@ -307,7 +306,7 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         function(
             need(one, "name", NAME, "tools: "),
             one.get("description"),
-            one.get("parametersJsonSchema", one.get("parameters")),
+            schema_of(one, "parametersJsonSchema", "parameters", "tools: "),
         )
         for tool in may(data, "tools", TOOLS) or ()
         for one in may(tool, "functionDeclarations", TOOLS, "tools: ") or ()
@@ -321,13 +320,19 @@ def _options(data: Mapping[str, Any]) -> dict[str, Any]:
         if len(only) > 1:
             # No other protocol can say so.
             found["tools"] = [tool for tool in declared if tool["function"]["name"] in only]
-    schema = config.get("responseJsonSchema", config.get("responseSchema"))
+    schema = schema_of(config, "responseJsonSchema", "responseSchema", "generationConfig.")
     if schema is not None:
         schemas.gemini(config.get("responseJsonSchema") or {})
         found["response_format"] = {"type": "json_schema", "json_schema": {"schema": schema}}
     elif config.get("responseMimeType") == "application/json":
         found["response_format"] = {"type": "json_object"}
     return found
+
+
+def schema_of(given: Mapping[str, Any], name: str, other: str, where: str) -> Any:
+    """Return the JSON Schema in the one field, or else that in the other, which is Gemini's own form; None without."""
+    own = may(given, other, OBJECT, where)
+    return given.get(name, None if own is None else schemas.of_openapi(own))
 
 
 def write(turn: Turn, pieces: Iterator[Piece]) -> Iterator[bytes]:

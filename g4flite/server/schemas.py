@@ -1,8 +1,9 @@
-"""What services refuse of a JSON Schema.
+"""What services refuse of a JSON Schema, and Gemini's own form of one.
 
 openai_strict(data)     # Refusal 400 "... context=('properties', 'color'), $ref cannot have keywords {'description'}."
 anthropic(schema)       # Refusal 400 "For 'object' type, 'additionalProperties' must be explicitly set to false"
 gemini(schema)          # Refusal 400 for a keyword beside a `$ref`, and for a circle of required properties
+of_openapi(schema)      # {"type": "STRING", "nullable": True} as {"type": ["string", "null"]}
 
 The words are OpenAI's own, as users have quoted them in 2024 to 2026 (langchain-ai/langchainjs#11381 and others).
 Gemini's rules are in the types of google-genai 3.6.1; its words for them are not known.
@@ -10,6 +11,7 @@ Gemini's rules are in the types of google-genai 3.6.1; its words for them are no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -20,6 +22,8 @@ JSON = dict[str, Any]
 NOT_PERMITTED = ("oneOf", "allOf", "not", "default", "prefixItems", "uniqueItems", "patternProperties", "minLength",
                  "maxLength", "minProperties", "maxProperties", "propertyNames", "contains")  # fmt: skip
 TYPED = ("type", "$ref", "anyOf", "enum", "const")
+# The int64 of Gemini's `Schema`, which Protobuf's JSON writes as texts.
+SIZES = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 
 def openai_strict(data: JSON) -> None:
@@ -105,6 +109,57 @@ def _alone(one: JSON) -> None:
         raise Refusal(400, f"responseJsonSchema: no other properties may be set beside $ref {one['$ref']!r}.")
     for inner in _inside(one, one.get("properties") or {}):
         _alone(inner)
+
+
+def of_openapi(schema: JSON) -> JSON:
+    """Return a `Schema` of Gemini's, which is a part of OpenAPI 3.0's, as a JSON Schema.
+
+    The official client writes its types in upper case and its names in snake case (google-genai 3.6.1); what is a JSON
+    Schema already stays as it is, but for the names.
+    """
+    found = {camel_case(name): value for name, value in schema.items()}
+    for name in SIZES:
+        if isinstance(found.get(name), str) and re.fullmatch("[0-9]{1,19}", found[name]):
+            found[name] = int(found[name])
+    if isinstance(kind := found.get("type"), str):
+        found["type"] = kind.lower()
+        if kind == "TYPE_UNSPECIFIED":
+            del found["type"]
+    inner = found.get("properties")
+    if isinstance(inner, dict):
+        # In this order, the model writes them.
+        order = found.pop("propertyOrdering", None)
+        order = [name for name in order if isinstance(name, str) and name in inner] if isinstance(order, list) else []
+        found["properties"] = {name: _of_openapi(inner[name]) for name in dict.fromkeys([*order, *inner])}
+    for name in ("items", "additionalProperties"):
+        if name in found:
+            found[name] = _of_openapi(found[name])
+    if isinstance(found.get("anyOf"), list):
+        found["anyOf"] = [*map(_of_openapi, found["anyOf"])]
+    if found.pop("nullable", None) is True:
+        found |= _with_null(found)
+    return found
+
+
+def camel_case(name: str) -> str:
+    """Return the name of a field in camel case, for which Protobuf's JSON takes snake case as well."""
+    return re.sub("_([a-z])", lambda found: found[1].upper(), name)
+
+
+def _of_openapi(value: Any) -> Any:
+    return of_openapi(value) if isinstance(value, dict) else value
+
+
+def _with_null(schema: JSON) -> JSON:
+    """Return the fields of a schema that let a value be null as well."""
+    new: JSON = {}
+    if isinstance(schema.get("type"), str):
+        new["type"] = [schema["type"], "null"]
+    elif isinstance(schema.get("anyOf"), list):
+        new["anyOf"] = [*schema["anyOf"], {"type": "null"}]
+    if isinstance(schema.get("enum"), list):
+        new["enum"] = [*schema["enum"], None]
+    return new
 
 
 def _no_circle(root: JSON, one: JSON, held: tuple[str, ...]) -> None:

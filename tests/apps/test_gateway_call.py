@@ -122,7 +122,8 @@ def tools_of(wire: str) -> dict[str, Any]:
         case "anthropic":
             return {"tools": [{"name": TOOL["name"], "input_schema": TOOL["parameters"]}]}
         case "gemini":
-            return {"tools": [{"functionDeclarations": [TOOL]}]}
+            # As the official client writes it.
+            return {"tools": [{"functionDeclarations": [{**TOOL, "parameters": {"type": "OBJECT"}}]}]}
     return {"tools": [{"type": "function", "function": TOOL}]}
 
 

@@ -107,7 +107,9 @@ def ollamas(url: str, model: str, text: str) -> str:
 
 def gemini(url: str, model: str, text: str) -> str:
     client = genai.Client(api_key="any", http_options=types.HttpOptions(base_url=url))
-    tool = types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters_json_schema=CITY)])
+    # The documented form, which the client writes in upper case: {"type": "OBJECT"}.
+    city = types.Schema(type=types.Type.OBJECT, properties={"city": types.Schema(type=types.Type.STRING)})
+    tool = types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters=city)])
     automatic = types.AutomaticFunctionCallingConfig(disable=True)
     config = types.GenerateContentConfig(tools=[tool], automatic_function_calling=automatic)
     history = [types.Content(role="user", parts=[types.Part(text=text)])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from g4flite.server import schemas
 from g4flite.testing import Emulator, Finish, Problem, Script, ToolCall, Usage
 from tests.open_protocols import (
     COMMON,
@@ -44,6 +45,8 @@ from tests.rows import rows
 
 REFUSED: list[tuple[Wire, str]] = [
     (GEMINI.without("contents"), "contents: expected"),
+    (GEMINI.field(tools=[{"functionDeclarations": [{"name": "f", "parameters": "x"}]}]), "parameters: expected"),
+    (GEMINI.field(generationConfig={"responseSchema": 1}), "generationConfig.responseSchema: expected"),
     (GEMINI.field(contents=[]), "contents: expected"),
     (GEMINI.field(contents=[{"role": "assistant", "parts": [{"text": ""}]}]), "contents[0].role: expected one of user"),
     (GEMINI.field(contents=[{"role": "user", "parts": []}]), "contents[0].parts"),
@@ -127,6 +130,49 @@ CONFIG = {"temperature": 0.5, "maxOutputTokens": 7, "topP": 0.9}
 DECLARED = {"functionDeclarations": [{"name": "weather", "description": "of a city", "parameters": SCHEMA}]}
 
 
+OPENAPI = {
+    "type": "OBJECT",
+    "properties": {
+        "max_days": {"type": "INTEGER", "nullable": True, "format": "int32"},
+        "city": {"type": "STRING", "min_length": "1", "max_length": 9, "nullable": False},
+        "unit": {"type": "STRING", "enum": ["C", "F"], "nullable": True},
+        "tags": {"type": "ARRAY", "items": {"type": "STRING"}, "maxItems": 3},
+        "any": {"any_of": [{"type": "NUMBER"}, {"type": "BOOLEAN"}], "nullable": True},
+        "odd": {"type": "TYPE_UNSPECIFIED", "nullable": True},
+        "more": {"type": "object", "additional_properties": True},
+    },
+    "required": ["city"],
+    "property_ordering": ["city", "max_days", "gone"],
+}
+AS_JSON_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "minLength": 1, "maxLength": 9},
+        "max_days": {"type": ["integer", "null"], "format": "int32"},
+        "unit": {"type": ["string", "null"], "enum": ["C", "F", None]},
+        "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
+        "any": {"anyOf": [{"type": "number"}, {"type": "boolean"}, {"type": "null"}]},
+        "odd": {},
+        "more": {"type": "object", "additionalProperties": True},
+    },
+    "required": ["city"],
+}
+
+
+def test_the_properties_of_a_schema_stand_in_the_order_that_it_names() -> None:
+    assert [*schemas.of_openapi(OPENAPI)["properties"]][:3] == ["city", "max_days", "unit"]
+
+
+@rows("odd", [
+    {"propertyOrdering": 5, "properties": {"a": 1}}, {"propertyOrdering": [[1]], "properties": {}}, {"items": 3},
+    {"minItems": "9" * 9999}, {"maxItems": "\u0663"}, {"anyOf": [1, None]}, {"type": 3, "nullable": True, "enum": 1},
+    {"properties": [], "nullable": "true"},
+])  # fmt: skip
+def test_a_schema_of_any_shape_is_read(odd: Any) -> None:
+    found = schemas.of_openapi(odd)
+    assert {"propertyOrdering": None, "nullable": None, **found} == {**odd, "propertyOrdering": None, "nullable": None}
+
+
 def calling(mode: str, *names: str) -> dict[str, Any]:
     return {"functionCallingConfig": {"mode": mode, "allowedFunctionNames": list(names)}}
 
@@ -155,6 +201,15 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
         {"response_format": JSON_SCHEMA},
     ),
     (GEMINI.field(generationConfig={"responseJsonSchema": SCHEMA}), {"response_format": JSON_SCHEMA}),
+    # As the official client writes its own form of a schema (google-genai 3.6.1).
+    (
+        GEMINI.field(tools=[{"functionDeclarations": [{"name": "weather", "parameters": OPENAPI}]}]),
+        {"tools": [{"type": "function", "function": {"name": "weather", "parameters": AS_JSON_SCHEMA}}]},
+    ),
+    (
+        GEMINI.field(generationConfig={"responseSchema": OPENAPI}),
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": AS_JSON_SCHEMA}}},
+    ),
     (
         GEMINI.field(generationConfig={"responseMimeType": "application/json"}),
         {"response_format": {"type": "json_object"}},
