@@ -79,7 +79,7 @@ def test_turns_whose_calls_come_without_ids_get_theirs_and_their_state_back() ->
     for number in range(3):
         kept.keep("anna", turn(f"c{number}", state={"parts": [number]}))
     kept.keep("anna", turn("other", '{"a": 2}', state={"parts": ["other"]}))
-    history = without_ids(one_turn(), one_turn('{"a":2}'), one_turn('{ "a": 1}'), one_turn("{}"))
+    history = without_ids(one_turn(), one_turn('{"a":2}'), one_turn('{ "a": 1.0}'), one_turn("{}"))
     found = kept.recall("anna", history)
     states = [message["state"]["parts"][0] if "state" in message else None for message in found[::2]]
     ids = [message["tool_calls"][0]["id"] for message in found[::2]]
@@ -88,6 +88,22 @@ def test_turns_whose_calls_come_without_ids_get_theirs_and_their_state_back() ->
     assert [message["tool_call_id"] for message in found[1::2]] == ids
     # Of another key nothing is known.
     assert kept.recall("bert", history) == history
+
+
+def test_calls_that_are_nested_as_deeply_as_can_be_read_are_remembered() -> None:
+    kept, found = Memory(), set[str]()
+    # Each depth around the limits of reading and of writing, which differ from Python to Python.
+    for depth in (*range(900, 1000), *range(1400, 1500), 100_000):
+        arguments = "[" * depth + "1.5" + "]" * depth
+        kept.keep("", turn("c1", arguments, state=STATE))
+        assert "state" in kept.recall("", [turn("c1", arguments)])[0]
+        found.add(kept.recall("", without_ids(one_turn(arguments)))[0]["tool_calls"][0]["id"])
+    assert found == {"c1"}
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    kept.keep("", turn("c2", state=deep))
+    assert "state" not in kept.recall("", [turn("c2")])[0]
 
 
 def test_turns_that_say_the_same_are_bounded(monkeypatch: Any) -> None:

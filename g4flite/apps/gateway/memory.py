@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -40,7 +41,11 @@ class Memory:
         if not calls or "state" not in message:
             return
         turn = {"tool_calls": calls, "state": message["state"]}
-        if (size := len(json.dumps(turn))) > SIZE:
+        size = SIZE + 1
+        # A state may be nested too deeply to be written.
+        with suppress(RecursionError):
+            size = len(json.dumps(turn))
+        if size > SIZE:
             return
         id_, alike = calls[0]["id"], (owner, _digest(calls))
         self._forget((owner, id_))
@@ -101,16 +106,22 @@ def _with(call: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
     return {**call, "id": ids.get(call["id"], call["id"])}
 
 
-def _meaning(call: dict[str, Any]) -> tuple[str, str, Any]:
-    """Return what two calls that say the same have in common."""
+def _meaning(call: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what two calls that say the same have in common; the arguments as a text with one order and form."""
     asked = call["function"]
-    try:
-        arguments = json.loads(asked["arguments"])
-    except (ValueError, RecursionError):
-        arguments = asked["arguments"]
-    return call["id"], asked["name"], arguments
+    text: str = asked["arguments"]
+    # What is nested almost too deeply to be read may be so to be written.
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text, parse_float=_number), sort_keys=True)
+    return call["id"], asked["name"], text
+
+
+def _number(text: str) -> float:
+    """Return a number that is written with a point: JavaScript's clients send 1.0 back as 1."""
+    value = float(text)
+    return int(value) if value.is_integer() else value
 
 
 def _digest(calls: list[dict[str, Any]]) -> str:
     """Return a text that is the same for calls that say the same, whatever their ids."""
-    return sha256(json.dumps([_meaning(call)[1:] for call in calls], sort_keys=True).encode()).hexdigest()
+    return sha256(json.dumps([_meaning(call)[1:] for call in calls]).encode()).hexdigest()
