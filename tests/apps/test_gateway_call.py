@@ -387,6 +387,7 @@ def test_a_finish_reason_that_the_wire_cannot_tell_is_an_error(
         "mimeType": "image/png", "data": "AAAA", "displayName": "a.png",
     }}]}]}, 200, "left out of the request: contents.parts.inlineData.displayName"),
     ("responses", {"store": False}, 200, "left out of the request: store"),
+    ("responses", {"input": [{**SAID[0], "name": "anna"}]}, 200, "left out of the request: input.name"),
     # Ids of a wrong type.
     ("ollama", {"messages": [{"role": "assistant", "tool_calls": [
         {"id": [1], "function": {"name": "f", "arguments": {}}},

@@ -74,8 +74,9 @@ class Wire:
     refused: Mapping[str, object]
     # The fields that the reader reads.  Of an object of which no field is named, "options.seed", it reads them all.
     known: tuple[str, ...]
-    # The fields whose items have types, with the types that the reader reads; the first one needs not be said.
-    typed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    # The fields whose items have types, with the types that the reader reads, of which the first one needs not be said,
+    # and the fields of each of these; () is all that are known.
+    typed: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     # Returns a request with the protocol's names of its fields, of which clients may write other forms.
     named: Callable[[JSON], JSON] = lambda data: data
 
@@ -104,21 +105,23 @@ def unread(wire: Wire, data: JSON) -> set[str]:
     found = set[str]()
     known, opened = places((*wire.known, *wire.refused))
 
-    def look(value: JSON, where: str) -> None:
+    def look(value: JSON, where: str, own: tuple[str, ...] = ()) -> None:
         for name, given in value.items():
             place = where + name
+            is_read = (place in known or place in opened) and (not own or name in own)
             # Clients send back answers with all that they might hold.
-            if place not in known and place not in opened and given is not None:
+            if not is_read and given is not None:
                 found.add(where + shown(name))
             elif place in opened:
                 for one in given if isinstance(given, list) else [given]:
                     if not isinstance(one, dict):
                         continue
-                    types = wire.typed.get(place, ())
-                    if types and (kind := str(one.get("type", types[0]))) not in types:
+                    types = wire.typed.get(place, {})
+                    kind = str(one.get("type", next(iter(types), "")))
+                    if types and kind not in types:
                         found.add(f"{place} of the type {shown(kind)}")
                     else:
-                        look(one, f"{place}.")
+                        look(one, f"{place}.", types.get(kind, ()))
 
     look(data, "")
     return found
@@ -253,7 +256,7 @@ CHAT = Wire(
         *openai_chat.KNOWN, "model", *CHAT_MESSAGES, "stream", "stream_options", "reasoning_effort", "reasoning",
         "thinking", "chat_template_kwargs", "logprobs", "top_logprobs", "cache_control", "tools.type", "tools.function",
     ),
-    typed={"tools": ("function",)},
+    typed={"tools": {"function": ()}},
 )  # fmt: skip
 TOOL = ("type", "name", "description", "parameters", "strict")
 RESPONSES_ITEMS = tuple(f"input.{name}" for name in (
@@ -282,7 +285,14 @@ RESPONSES = Wire(
         "reasoning.summary", "include", "top_logprobs", *(f"tools.{name}" for name in TOOL), "tool_choice",
         "text.format",
     ),
-    typed={"input": ("message", "function_call", "function_call_output"), "tools": ("function",)},
+    typed={
+        "input": {
+            "message": ("type", "role", "id", "status", "content"),
+            "function_call": ("type", "id", "status", "call_id", "name", "arguments"),
+            "function_call_output": ("type", "id", "status", "call_id", "output"),
+        },
+        "tools": {"function": ()},
+    },
 )  # fmt: skip
 ANTHROPIC_MESSAGES = tuple(f"messages.{name}" for name in (
     "role", "content.type", "content.text", "content.source", "content.title", "content.id", "content.name",
@@ -308,7 +318,10 @@ ANTHROPIC = Wire(
         "output_config.effort", "output_config.format", "cache_control", "tools.type", "tools.name",
         "tools.description", "tools.input_schema", "tools.strict",
     ),
-    typed={"messages.content": ("text", "image", "document", "tool_use", "tool_result"), "tools": ("custom",)},
+    typed={
+        "messages.content": dict.fromkeys(("text", "image", "document", "tool_use", "tool_result"), ()),
+        "tools": {"custom": ()},
+    },
 )  # fmt: skip
 OLLAMA_MESSAGES = ("role", "content", "images", "tool_name", "tool_call_id", "tool_calls")
 OLLAMA = Wire(
