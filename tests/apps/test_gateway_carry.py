@@ -165,6 +165,22 @@ def test_what_a_wire_cannot_carry_is_noted(wire: Wire, event: Any, carried: bool
     assert len(writer.notes) == (not carried)
 
 
+@rows(("wire", "event", "told"), [
+    (ANTHROPIC, Media("image/png", b"x"), False), (OLLAMA, Native("custom_tool_call", {}), False),
+    (CHAT, Media("image/png", b"x"), True),
+    # They say something about a text alone.
+    (CHAT, Native("logprobs", []), True),
+])  # fmt: skip
+def test_an_answer_of_which_nothing_can_be_carried_is_an_error(wire: Wire, event: Any, told: bool) -> None:
+    for answer in (writer_of(wire), Whole(wire, described(wire, turn_of(), id_="1", now=0.0))):
+        answer.feed(event)
+        if told:
+            assert answer.end()
+        else:
+            with pytest.raises(FaultError, match="holds nothing that this protocol can carry, but (Media|custom_tool)"):
+                answer.end()
+
+
 @rows(("wire", "finish", "wanted"), [
     (CHAT, None, "stop"), (CHAT, Finish("length"), "length"), (CHAT, Finish("other", "odd"), "stop"),
     (OLLAMA, Finish("content_filter"), None), (CHAT, Finish("pause", "pause_turn"), None),
@@ -184,7 +200,7 @@ def test_the_finish_reason_is_one_that_the_wire_can_tell(wire: Wire, finish: Fin
         assert whole.end().status == 200
 
 
-@rows("event", [None, "Hello", Reasoning("Hm"), piece(0, "{}"), ToolCall("c0", "f0", "{}"), Media("image/png", b"x")])
+@rows("event", [None, "Hello", Reasoning("Hm"), ToolCall("c0", "f0", "{}"), Media("image/png", b"x")])
 def test_an_empty_answer_with_an_unknown_finish_reason_is_none(event: Any) -> None:
     for answer in (writer_of(CHAT), Whole(CHAT, described(CHAT, turn_of(), id_="1", now=0.0))):
         for one in (event, Usage(3, 0), Finish("other", "OTHER")):

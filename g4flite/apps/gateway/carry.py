@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from ..._core.events import OTHERS as OTHER_EVENTS
 from ..._core.events import (
-    CONTENT,
     Event,
     Finish,
     FinishReason,
@@ -27,7 +27,6 @@ from ..._core.events import (
     ToolCallDelta,
     Usage,
 )
-from ..._core.events import OTHERS as OTHER_EVENTS
 from ...server.conversation import Messages
 from ...server.pieces import PAUSE, Piece, arguments_object
 from ...server.protocol import Reply, Turn
@@ -118,16 +117,18 @@ class Answer:
         self.events = 0
         self.finish: Finish | None = None
         self._prompt, self._usage, self._said = prompt_tokens, Usage(), 0
-        # Whether no content has come.
-        self._empty = True
+        # Whether the reply has no content so far, and what of the answer's was left out.
+        self._empty, self._left = True, ""
 
     def take(self, event: str | Event) -> Iterable[Piece]:
         """Yield the pieces that an event means to a writer."""
         match event:
             case str() | Reasoning():
+                self._empty = False
                 self._said += len(event if isinstance(event, str) else event.text)
                 yield event
             case ToolCall():
+                self._empty = False
                 self._said += len(event.arguments)
                 yield event
             case Usage():
@@ -138,9 +139,12 @@ class Answer:
                 self.note("logprobs")
             case _ if isinstance(event, OTHER_EVENTS):
                 if carries(self.wire, event):
+                    self._empty = False
                     yield event  # type: ignore[misc]  # no Native is carried
                 else:
-                    self.note(event.name if isinstance(event, Native) else type(event).__name__)
+                    name = event.name if isinstance(event, Native) else type(event).__name__
+                    self._left = self._left or shown(name)
+                    self.note(name)
 
     def note(self, what: str) -> None:
         """Note that a part of the answer is left out."""
@@ -162,8 +166,14 @@ class Answer:
         )  # fmt: skip
 
     def reason(self) -> FinishReason:
-        """Return the finish reason, as the wire can tell it.  Raises `FaultError` for one that it cannot tell."""
+        """Return the finish reason, as the wire can tell it.
+
+        Raises `FaultError` for one that it cannot tell, and for an answer of which it can carry nothing.
+        """
         finish = self.finish or Finish("stop")
+        if self._empty and self._left and finish.reason != "content_filter":
+            said = f"the answer holds nothing that this protocol can carry, but {self._left}"
+            raise FaultError(502, "server", said)
         if finish.reason in self.wire.reasons:
             return finish.reason
         if finish.reason == "other" and self._empty:
@@ -206,7 +216,6 @@ class Writer(Answer):
 
     def feed(self, event: str | Event) -> bytes:
         """Return what of the reply is ready with an event; raises `Refusal` 500 for what has no form in the wire."""
-        self._empty = self._empty and not isinstance(event, CONTENT)
         if isinstance(event, ToolCall) and self.wire.objects:
             self._called.append(event)
         if not self.events:
@@ -216,6 +225,7 @@ class Writer(Answer):
         for piece in pieces:
             if isinstance(piece, ToolCallDelta):
                 if self.wire.by_piece:
+                    self._empty = False
                     self._said += len(piece.arguments)
                     self._pending.append(piece)
             else:
@@ -247,7 +257,6 @@ class Whole(Answer):
 
     def feed(self, event: str | Event) -> bytes:
         """Take an event; nothing of the reply is ready before its end."""
-        self._empty = self._empty and not isinstance(event, CONTENT)
         self._pieces += self.take(event)
         return b""
 
