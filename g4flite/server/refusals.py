@@ -16,7 +16,7 @@ from itertools import dropwhile, pairwise
 from typing import Any
 
 from . import model_refusals, schemas
-from .checks import Refusal
+from .checks import NAME, Refusal, may
 from .conversation import check_tools
 from .model_refusals import SERVER_BLOCKS
 from .signatures import Signature, digest
@@ -435,12 +435,13 @@ def anthropic(data: JSON) -> None:
     if last["role"] == "assistant" and end != end.rstrip():
         raise Refusal(400, "messages: final assistant content cannot end with trailing whitespace")
     for number, tool in enumerate(data.get("tools") or ()):
-        if not re.fullmatch("[a-zA-Z0-9_-]{1,128}", tool["name"]):
+        # `mcp_toolset` has none; the reader wants one of a `custom` tool.
+        if not re.fullmatch("[a-zA-Z0-9_-]{1,128}", may(tool, "name", NAME, f"tools.{number}.") or "none"):
             raise Refusal(400, f"tools.{number}.custom.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
         # lidge-jun/opencodex#75, Kilo-Org/kilocode#12238 (July 2026)
         if "input_schema" in tool and "type" not in tool["input_schema"]:
             raise Refusal(400, f"tools.{number}.custom.input_schema.type: Field required")
-    unique((tool["name"] for tool in data.get("tools") or ()), "tools: Tool names must be unique.")
+    unique((tool["name"] for tool in data.get("tools") or () if "name" in tool), "tools: Tool names must be unique.")
 
 
 def anthropic_blocks(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -88,6 +88,7 @@ REFUSED: list[tuple[Wire, str]] = [
         "content.caller.type: expected one of direct",
     ),
     (ANTHROPIC.field(tools=[{"name": "f"}]), "tools: input_schema"),
+    (ANTHROPIC.field(tools=[{"type": "web_search_20250305", "name": 5}]), "tools.0.name: expected a string"),
     (ANTHROPIC.field(tool_choice={"type": "required"}), "tool_choice.type: expected one of auto, any"),
     (ANTHROPIC.field(tool_choice={"type": "tool"}), "tool_choice.name"),
     (
@@ -174,6 +175,7 @@ OPTIONS: list[tuple[Wire, dict[str, Any]]] = [
             tools=[
                 {"name": "weather", "description": "of a city", "input_schema": SCHEMA},
                 {"type": "bash_20250124", "name": "b"},
+                {"type": "mcp_toolset", "mcp_server_name": "docs"},
             ],
             tool_choice={"type": "any"},
         ),
