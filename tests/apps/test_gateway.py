@@ -534,6 +534,23 @@ def test_a_call_that_has_not_begun_when_the_gateway_stops_asks_nobody(service: E
     assert [dollars for _, dollars in keys.settled] == [0, 0]
 
 
+@rows(("tool", "refused"), [
+    ({"type": "advisor_20260301", "name": "advisor", "model": "dear"}, True),
+    ({"type": "openrouter:advisor", "parameters": {"tools": [{"model": "dear"}, 1]}}, True),
+    ({"type": "advisor_20260301", "name": "advisor", "model": None}, False), ("x", False),
+    # The names of its schema are the client's.
+    ({"name": "f", "input_schema": {"type": "object", "properties": {"model": {"type": "string"}}}}, False),
+])  # fmt: skip
+def test_no_request_with_a_key_has_a_tool_that_names_a_model(
+    tool: Any, refused: bool, keyless: str, locked: tuple[str, Keys], http: httpx.Client
+) -> None:
+    begun = {"max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+    body = {"model": "anthropic", **begun, "tools": [tool]}
+    for url in (keyless, locked[0]):
+        response = http.post(f"{url}/v1/messages", json=body, headers={"x-api-key": "sk-anna"})
+        assert ("tools.model: expected none" in response.text) == (refused and url != keyless)
+
+
 @rows(("field", "refused"), [("api_base", True), ("extra_headers", True), ("models", False), ("seed", False)])
 def test_no_request_names_another_place_and_none_with_a_key_another_model(
     field: str, refused: bool, keyless: str, locked: tuple[str, Keys], http: httpx.Client

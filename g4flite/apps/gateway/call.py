@@ -37,7 +37,7 @@ from .http import Receive, Send
 from .lists import prompt_tokens
 from .memory import Memory
 from .naming import Naming
-from .passing import ELSEWHERE, OTHER_MODELS, Raw, finished, is_count
+from .passing import ELSEWHERE, OTHER_MODELS, Raw, finished, is_count, names_model
 from .upstream import Upstream
 from .wires import CHAT, GEMINI, OLLAMA, Wire, status_of, unread, value_at
 
@@ -356,9 +356,13 @@ class Call:
 
     def _check_passed(self, data: dict[str, Any]) -> None:
         """Raise `FaultError` 400 for a field that the gateway decides alone, in a request that goes on as it is."""
-        for name in (*ELSEWHERE, *(OTHER_MODELS if self._key is not None else ())):
-            if data.get(name) is not None:
-                raise FaultError(400, "invalid", f"{name}: expected none: no request through the gateway may name it")
+        named = [name for name in ELSEWHERE if data.get(name) is not None]
+        if self._key is not None:
+            named += (name for name in OTHER_MODELS if data.get(name) is not None)
+            tools = data["tools"] if isinstance(data.get("tools"), list) else []
+            named += ("tools.model" for tool in tools if isinstance(tool, dict) and names_model(tool))
+        if named:
+            raise FaultError(400, "invalid", f"{named[0]}: expected none: no request through the gateway may name it")
 
     async def _reserve(self, upstreams: list[Upstream], prompt: int, answer: int) -> None:
         """Reserve what the call may cost at the dearest provider.  Raises the refusal of the keys."""

@@ -44,9 +44,11 @@ HEADERS = {"anthropic": ("anthropic-beta", "anthropic-version")}
 
 # Fields with which a server behind the gateway, itself a gateway, can be sent elsewhere or with another key (LiteLLM's
 # proxy took `api_base`, CVE-2024-6587), and those that name further models (OpenRouter's `models`, LiteLLM's
-# `fallbacks`), of which a key's list of models and its budget know nothing.
+# `fallbacks`, NanoGPT's `advisor`), of which a key's list of models and its budget know nothing.
 ELSEWHERE = ("api_base", "base_url", "api_key", "extra_headers", "user_config", "model_list")
-OTHER_MODELS = ("models", "fallbacks")
+OTHER_MODELS = ("models", "fallbacks", "advisor")
+# The types of tools that the client runs, and whose schemas may have a property of any name.
+OF_CLIENT = (None, "function", "custom")
 
 
 class Raw(Native):
@@ -82,6 +84,21 @@ def as_passing(client: Client, *, whole: bool) -> Client:
         own = replace(provider, payload=payload, parser=_parser_of(provider))
     passing._call = replace(client._call, provider=own)
     return passing
+
+
+def names_model(tool: dict[str, Any]) -> bool:
+    """Return whether a tool that the service runs is told a model of its own.
+
+    Anthropic's `advisor_20260301` has it in `model`, OpenRouter's `openrouter:advisor` in `parameters.model`, and again
+    in the tools of the adviser (types and documentation, November 2026).
+    """
+    return tool.get("type") not in OF_CLIENT and _names_model(tool)
+
+
+def _names_model(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_names_model, value))
+    return isinstance(value, dict) and (value.get("model") is not None or any(map(_names_model, value.values())))
 
 
 def takes_usage_option(client: Client) -> bool:
