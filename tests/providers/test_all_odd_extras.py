@@ -152,6 +152,25 @@ def test_an_error_of_any_shape_keeps_its_words(name: str, field: str) -> None:
         assert "boom" in str(raised)
 
 
+@rows("code", [
+    {"code": 50505, "data": None}, {"code": "InternalError", "request_id": "r"}, {"statusCode": 500}, {"code": "503"},
+])  # fmt: skip
+@rows("name", PLAIN)
+def test_a_code_of_a_failure_beside_a_message_is_an_error_also_before_an_end(name: str, code: dict[str, Any]) -> None:
+    """As DashScope and SiliconFlow write their errors, and relays in JavaScript."""
+    frames = [PLAIN[name][0], {"message": "boom", **code}, *([DONE] if name == "openai" else PLAIN[name][1:])]
+    *items, raised = read(name, body_of(name, frames))
+    assert "a" in items
+    assert isinstance(raised, g4flite.G4fliteError), raised
+    assert "boom" in str(raised)
+
+
+@rows("code", [{"code": 200}, {"code": "Success", "data": 1}, {"code": 0}, {"code": ""}, {"code": None}, {"n": 1}])
+def test_a_message_beside_a_code_of_success_is_no_error(code: dict[str, Any]) -> None:
+    frames = [*PLAIN["openai"][:1], {"message": "fine", **code}, *PLAIN["openai"][1:]]
+    assert answer("openai", body_of("openai", frames)) == ("a", "", [])
+
+
 @rows("indent", [None, 1, 4])
 def test_an_error_of_several_lines_is_read_between_lines(indent: int | None) -> None:
     error = json.dumps({"error": "boom\n{", "code": [1, {}]}, indent=indent).encode()

@@ -471,8 +471,10 @@ class FrameParser:
             relayed = "error" in (value.get("object"), value.get("type")) or "base_resp" in value
             if relayed and not any(isinstance(item, str | G4fliteError) for item in items):
                 items = (*items, reported(value))
-            # A relay's own error has one field, {"detail": "text"}.
-            says_error = len(value) == 1 and name in ("", "message") and is_report(value, bare=True)
+            # A relay's own error has one field, {"detail": "text"}, or a code beside its message: DashScope's and
+            # SiliconFlow's {"code": 50505, "message": "overloaded", "data": null}, and {"statusCode": 500, "message"}.
+            bare = len(value) == 1 or (isinstance(value.get("message"), str) and has_failed(value))
+            says_error = bare and name in ("", "message") and is_report(value, bare=True)
             if says_error and not any(isinstance(item, (*CONTENT, Finish, G4fliteError)) for item in items):
                 return *items, reported({"error": value})
             return items
@@ -684,11 +686,24 @@ def reported(report: Any) -> G4fliteError | None:
     return service_errors.reported(report)
 
 
+# The words that stand as a code beside a message that tells of no failure.
+NO_FAILURES = ("", "ok", "success")
+
+
 def is_report(value: Any, *, bare: bool = False) -> bool:
     """Return whether a JSON value reports an error: see `service_errors.report_of`."""
     from . import service_errors  # noqa: PLC0415 - slow to import, and needed for errors only
 
     return service_errors.report_of(value, bare=bare) is not None
+
+
+def has_failed(value: dict[str, Any]) -> bool:
+    """Return whether an object has the code of a failure, neither a status below 400 nor a word of success."""
+    codes = [value[name] for name in ("code", "statusCode", "status_code") if name in value]
+    return any(
+        int(code) >= 400 if str(code).isdecimal() else isinstance(code, str) and code.lower() not in NO_FAILURES
+        for code in codes
+    )
 
 
 IN_BODY = "its words are in .body, and "
