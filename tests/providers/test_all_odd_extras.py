@@ -154,6 +154,7 @@ def test_an_error_of_any_shape_keeps_its_words(name: str, field: str) -> None:
 
 @rows("code", [
     {"code": 50505, "data": None}, {"code": "InternalError", "request_id": "r"}, {"statusCode": 500}, {"code": "503"},
+    {"code": "5" * 5000},
 ])  # fmt: skip
 @rows("name", PLAIN)
 def test_a_code_of_a_failure_beside_a_message_is_an_error_also_before_an_end(name: str, code: dict[str, Any]) -> None:
