@@ -85,14 +85,21 @@ def _is_short(value: object) -> bool:
 
 
 def found(counts: Mapping[str, Any], *paths: str) -> int | None:
-    """Return the first count at these paths that is not zero, else zero if there is one, else None."""
-    values = []
+    """Return the first count at these paths that is not zero, else zero if there is one, else None.
+
+    A path is the name of a count, or with a point that of an object and that of a count in it.
+    """
+    zero = None
     for path in paths:
-        value: Any = counts
-        for name in path.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        values.append(count_or_none(value))
-    return next(filter(None, values), 0 if 0 in values else None)
+        outer, _, inner = path.partition(".")
+        # Most of the names are those of other services.
+        if (value := counts.get(outer)) is not None:
+            if inner:
+                value = value.get(inner) if isinstance(value, dict) else None
+            if count := count_or_none(value):
+                return count
+            zero = zero if count is None else 0
+    return zero
 
 
 def usage_of(
