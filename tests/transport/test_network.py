@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -105,6 +106,32 @@ def test_bytes_that_nobody_reads_are_bounded_and_come_in_order(run: Any) -> None
             assert not stream._is_paused
 
     run(main)
+
+
+def test_the_event_loops_of_several_threads_do_not_mix_their_bytes(run: Any) -> None:
+    """The streams of a thread receive into one buffer."""
+    read = dict[int, list[bytes]]()
+
+    async def main(number: int) -> None:
+        async with pair() as (one, _, writer), pair() as (other, _, rival):
+            for _ in range(200):
+                writer.write(bytes([number]) * 9000)
+                rival.write(bytes([number + 100]) * 9000)
+                read[number] += [await one.read(network.SIZE, 30), await other.read(network.SIZE, 30)]
+
+    def in_thread(number: int) -> None:
+        read[number] = []
+        run(lambda: main(number))
+
+    threads = [threading.Thread(target=in_thread, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(read[number]) for number in range(4)] == [400] * 4
+    for number, pieces in read.items():
+        assert set(b"".join(pieces[::2])) == {number}
+        assert set(b"".join(pieces[1::2])) == {number + 100}
 
 
 def test_a_read_ends_when_its_time_is_over_and_a_later_one_goes_on(run: Any) -> None:
@@ -219,6 +246,9 @@ def test_tls_ends_with_the_connection_and_a_broken_record_is_an_error(run: Any) 
                 got += await stream.read(network.SIZE, 30)
             with pytest.raises(core.ReadTimeout):
                 await stream.read(9, 0.05)
+            # The rest of a record is there without another byte from the network.
+            writer.write(b"z" * 30)
+            assert [await stream.read(10, 30) for _ in range(3)] == [b"z" * 10] * 3
             assert stream.get_extra_info("ssl_object").version()
             writer.transport.abort()
             assert await stream.read(9, 30) == b""

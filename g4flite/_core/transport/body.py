@@ -60,9 +60,14 @@ class Chunked:
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes of the body in the next bytes of the connection, which are b"" at its end."""
+        at, due = 0, self._due
+        # Most reads are one whole chunk.
+        if not due and not self._beginning and (line := LINE(data)):
+            start, stop = line.end(), len(data) - 2
+            if stop - start == int(line[1], 16) and data.endswith(LINE_END):
+                return data[start:stop]
         self.over = is_end = not data
         data = self._beginning + data
-        at, due = 0, self._due
         parts: list[bytes] = []
         while at < len(data):
             start, left = at, due
