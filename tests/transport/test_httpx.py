@@ -160,7 +160,11 @@ def test_the_request_of_an_own_client_is_the_one_that_httpx_would_make(
         wanted = Request(url, headers, body)
         theirs = client.build_request(wanted.method, url, headers=headers, content=body, extensions=passed)
         theirs.headers["accept-encoding"] = "gzip, deflate"
-        made = built(client, wanted, passed, Own())
+        own = Own()
+        # A source remembers the headers of the request before.
+        for before in Request("http://acme.test/", headers, b"x"), Request(url, {"x-a": "1"}, b"x"), wanted:
+            built(client, before, passed, own)
+        made = built(client, wanted, passed, own)
         assert sorted(made.headers.multi_items()) == sorted(theirs.headers.multi_items())
         assert (made.method, made.url, made.content, made.extensions) == (
             theirs.method, theirs.url, theirs.content, theirs.extensions

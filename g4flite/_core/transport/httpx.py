@@ -6,7 +6,7 @@ response.close()
 """
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
@@ -109,14 +109,15 @@ def told(response: httpx.Response) -> Pieces:
 
 
 class Own:
-    """The clients of a source that are made here; remembers the URL of the last request, and whether a cookie came.
+    """The clients of a source that are made here; remembers URL and headers of the last request, and if a cookie came.
 
-    Nearly all requests of a source have the same URL, and httpx takes as long to parse a URL as for a third of a
-    request.
+    Nearly all requests of a source have the same URL and headers, and httpx takes as long to parse a URL as for a third
+    of a request.
     """
 
     def __init__(self) -> None:
         self._last: tuple[str, httpx.URL] | None = None
+        self._headers: tuple[httpx.URL, Mapping[str, str], httpx.Headers] | None = None
         # Whether a response has brought a cookie.  To ask the jar of the clients, which may have forgotten it since,
         # takes longer.
         self.had_cookies = False
@@ -136,6 +137,19 @@ class Own:
             self._last = last
         return last[1]
 
+    def headers(self, client: Any, url: httpx.URL, wanted: Mapping[str, str], kind: Any) -> httpx.Headers:
+        """Return the headers of a request, but for its length: what httpx would add, in its order, and `wanted`.
+
+        No request has a header of its own that httpx computes.
+        """
+        last = self._headers
+        # The URL tells httpx's from httpx2's.
+        if last is None or last[0] is not url or last[1] != wanted:
+            added = [pair for pair in client.headers.raw if pair[0].lower().decode() not in wanted]
+            last = url, wanted, kind([(b"Host", url.netloc), *added, *wanted.items()])
+            self._headers = last
+        return last[2]
+
 
 def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None) -> httpx.Request:
     """Return the request of httpx, with the client's own headers and cookies, and with these extensions.
@@ -150,14 +164,12 @@ def built(client: Any, wanted: Request, passed: dict[str, Any], own: Own | None)
         return request
     home = sys.modules[type(client).__module__.partition(".")[0]]
     url = own.url(wanted.url, home.URL)
-    # What httpx would add, in its order; no request has a header of its own that httpx computes.  With `content=`,
-    # httpx would make its `Headers` three times, and read them.
-    headers: list[Any] = [(b"Host", url.netloc)]
-    headers += [pair for pair in client.headers.raw if pair[0].lower().decode() not in wanted.headers]
-    headers += [*wanted.headers.items(), (b"Content-Length", b"%d" % len(wanted.body))]
+    # With `content=`, httpx would make its `Headers` three times, and read them.
     made: httpx.Request = home.Request(
-        wanted.method, url, headers=headers, stream=home.ByteStream(wanted.body), extensions=passed
-    )
+        wanted.method, url, headers=own.headers(client, url, wanted.headers, home.Headers),
+        stream=home.ByteStream(wanted.body), extensions=passed,
+    )  # fmt: skip
+    made.headers["Content-Length"] = str(len(wanted.body))
     # The body is known, to a transport that is not httpx's own.
     made.read()
     return made
