@@ -169,7 +169,12 @@ def test_a_loop_that_was_closed_without_ending_its_generators_leaves_no_client(s
     gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    # CPython 3.13 warns of a generator that the loop has left; pytest would keep the warning, and with it the loop.
+    "ignore:coroutine method 'aclose':RuntimeWarning",
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
 def test_a_loop_that_was_dropped_without_being_closed_leaves_neither_client_nor_socket(server: Emulator) -> None:
     def read() -> None:
         client = g4flite.Client("cromicle", base_url=server.url)
@@ -331,7 +336,9 @@ except KeyboardInterrupt:
     print(stream, flush=True)
     sys.stdin.read()
 """
-    command = [sys.executable, "-W", "error", "-c", code, slow.url]
+    # Before 3.11, asyncio does not cancel the task, and warns of what its generators do then.
+    warnings = "error" if driver == "sync" or sys.version_info >= (3, 11) else "ignore"
+    command = [sys.executable, "-W", warnings, "-c", code, slow.url]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=bare_environment()) as process:
         assert process.stdout is not None
