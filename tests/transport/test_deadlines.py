@@ -12,7 +12,7 @@ import pytest
 
 import g4flite
 from g4flite._core.timers import Timers
-from g4flite._core.transport.deadlines import attach, extensions, watch
+from g4flite._core.transport.deadlines import attach, end_of_head, extensions, watch
 from g4flite._core.transport.httpx import Own
 from g4flite.testing import Emulator, Script
 from tests.conftest import Driver
@@ -199,3 +199,14 @@ def test_only_a_client_of_the_caller_s_which_may_log_in_is_watched_behind_the_he
     request.method = b"POST"
     watched("http11.send_request_headers.started", {"request": request})
     assert ("trace" not in passed) is ours
+
+
+def test_behind_the_head_of_a_response_only_its_reads_are_bounded() -> None:
+    timers = Timers(g4flite.Timeout())
+    passed = extensions(timers, watch)
+    bounded, sent = passed["timeout"], dict(passed)
+    assert bounded.keys() == {"connect", "pool", "write", "read"}
+    end_of_head(passed, sent, timers)
+    assert sent == {"timeout": bounded}
+    assert bounded.keys() == {"read"}
+    assert bounded["read"].left == timers.left

@@ -94,7 +94,12 @@ def end_of_head(passed: Mapping[str, Any], sent: dict[str, Any], timers: Timers)
 
     `passed` are `extensions`, `sent` the dict that httpx has made of them.
     """
-    passed["timeout"]["read"].left = timers.left
+    seconds = passed["timeout"]
+    read = seconds["read"]
+    read.left = timers.left
+    # The request is sent.  What bounded it would take 240 bytes for as long as the stream is open.
+    seconds.clear()
+    seconds["read"] = read
     sent.pop("trace", None)
 
 
