@@ -6,7 +6,8 @@ Source: https://platform.openai.com/docs/api-reference/chat/streaming and the ty
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from .._core.conversation import fitted
 from .._core.errors import G4fliteError, LimitError, OptionError
@@ -290,6 +291,8 @@ KNOWN = READ.union(THOUGHTS)
 # The type of the state that names the field in which the reasoning came, or the tag with which the text began.
 FIELD = "reasoning_field"
 NO_CALLS = ToolCalls(0)
+# What a reply says of which most replies say nothing; one for all, because a dict for each takes 64 bytes of a stream.
+NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
 # The fields of a chunk with content beside the answer, which Perplexity repeats in each chunk (docs.perplexity.ai).
 SOURCES = frozenset(("citations", "search_results", "images", "videos", "related_questions"))
 
@@ -316,8 +319,8 @@ class ChatReader:
         # The fields and parts with content of other kinds that the service takes back: "images", "reference".
         self._returned = returned
         # The token counts so far, and those of llama.cpp's `timings`.
-        self._counts: dict[str, Any] = {}
-        self._timings: dict[str, Any] = {}
+        self._counts = NO_FIELDS
+        self._timings = NO_FIELDS
         # Whether the service counts the reasoning beside the answer, also where it counts no total.
         self._thoughts_beside = thoughts_beside
         # Whether the reasoning goes back in the field in which it came, and that field; "" if it came in no field.
@@ -330,14 +333,14 @@ class ChatReader:
         # The words of a refusal, as many as its error keeps.
         self._refusal = ""
         # The fields of `SOURCES` as they came last.
-        self._sources: dict[str, Any] = {}
+        self._sources = NO_FIELDS
         # The id and the media type of the audio, "" if none came.
         self._audio = self._sound = ""
         # The places of Groq's tools of which a call was given out.
         self._ran: frozenset[str] = NOTHING
         # The names of the fields that were not empty in a delta; and the last whole message that stood beside a delta.
         self._said: frozenset[str] = NOTHING
-        self._message: dict[str, Any] = {}
+        self._message = NO_FIELDS
         # The ends of the text and of the reasoning that came in deltas; None before the first reasoning.
         self._text = Tail()
         self._thought: Tail | None = None
@@ -355,10 +358,12 @@ class ChatReader:
         told: dict[type, Tell | None] = {**self._calls.told}
         # While a `<think>` tag may come, what the text says matters, and within one, it is the reasoning.
         if self._think.off:
-            told[str] = Tell(self._text.add, self._text.extend)
+            told[str] = Tell(self._text.append, self._text.extend)
         if not self._think.open:
             tail = self._thought
-            told[Reasoning] = Tell(tail.add, tail.extend) if tail else Tell(self._add_thought, self._add_thoughts)
+            told[Reasoning] = (
+                Tell(tail.append, tail.extend) if tail is not None else Tell(self._add_thought, self._add_thoughts)
+            )
         return told
 
     @property
@@ -402,7 +407,8 @@ class ChatReader:
             if isinstance(logprobs := choice.get("logprobs"), dict):
                 items.append(Native("logprobs", logprobs))
         if not SOURCES.isdisjoint(frame):
-            self._sources.update({key: value for key, value in frame.items() if key in SOURCES and value})
+            found_sources = {key: value for key, value in frame.items() if key in SOURCES and value}
+            self._sources = {**self._sources, **found_sources}
         counted, finish = self._count(frame, counts), self._ending.finish
         if counted is not None and finish is not None:
             self._usage = counted
@@ -449,7 +455,7 @@ class ChatReader:
             for part in (content,) if isinstance(content, dict) else content:
                 yield from self._part(part)
         elif content:
-            self._text.add(text_or_error(content))
+            self._text.append(text_or_error(content))
             yield from (content,) if self._think.off else self._think.feed(content)
         if delta.get("refusal"):
             self._refuse(delta["refusal"])
@@ -493,10 +499,11 @@ class ChatReader:
 
     def _add_thoughts(self, texts: Sequence[str]) -> None:
         """Note that pieces of reasoning came."""
-        self._thought = self._thought or Tail()
+        if self._thought is None:
+            self._thought = Tail()
         self._thought.extend(texts)
 
-    def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _unsaid(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return what of a whole message no delta held: other fields, and what is longer than its pieces."""
         said = self._said if self._said.isdisjoint(THOUGHTS) else self._said.union(THOUGHTS)
         unsaid = {key: value for key, value in message.items() if key not in said}
@@ -532,7 +539,7 @@ class ChatReader:
             self._refuse(part.get("refusal"))
         elif kind in (None, "text"):
             text = text_or_error(part.get("text") if kind else part["text"])
-            self._text.add(text)
+            self._text.append(text)
             yield from (text,) if self._think.off else self._think.feed(text)
         elif kind == "image_url":
             from .._core.response.others import image_of  # noqa: PLC0415 - most answers are text

@@ -29,6 +29,8 @@ class Ending:
     - `whole` is true if a finish reason came and no content since.
     """
 
+    __slots__ = ("_calls", "_content_beside", "_refuted", "finish", "whole")
+
     def __init__(self) -> None:
         self.finish: Finish | None = None
         self.whole = False

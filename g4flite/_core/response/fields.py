@@ -17,6 +17,8 @@ class Naming:
     Azure's first chunk has neither; llama.cpp and LiteLLM name the model of a response in `response.completed`.
     """
 
+    __slots__ = ("complete", "start")
+
     def __init__(self) -> None:
         self.start: Start | None = None
         # True once both are known, so that a reader need not ask any more.

@@ -248,9 +248,10 @@ class FrameParser:
                 break
             if known is not None:
                 room = min(place - began, BURST)
-            event, began = data[place : stop + more], stop + more
-            place = began
-            yield from self._parsed(event)
+            before, place = place, stop + more
+            began = place
+            # Not by a name, which would hold the event for as long as the loop waits behind it.
+            yield from self._parsed(data[before:place])
             if self._reader.done:
                 return
             # Another pattern may have been learnt, with another end, or the framing may hold something back.
@@ -611,23 +612,28 @@ def calls(known: Pattern, grown: Callable[[str], Any]) -> Again:
 
 def texts(known: Pattern, tell: Tell | None, kind: type, pairs: SurrogatePairs, beside: int) -> Again:
     """Return what reads the events that match a pattern and hold a text or reasoning, with the group `beside` it."""
-    before, after, _, match, group, kept, *_ = known
+    before, after, _, match, group, *_ = known
     start, size, is_text, is_alone = len(before), len(after), kind is str, known.is_alone and not beside
-    name, long, equal = known.name, known.long, known.equal
-    tell_one = tell.one if tell is not None else None
+    long, one = known.long, tell.one if tell is not None else None
 
-    def again(parser: FrameParser, data: bytes, begin: int, stop: int) -> Any:
+    # The values are defaults, and there are no annotations: each stream has a function of its own, which would hold 700
+    # bytes more for variables of the function around it, and 300 more for the annotations.
+    def again(  # type: ignore[no-untyped-def]
+        parser, data, begin, stop,
+        before=before, after=after, start=start, size=size, is_alone=is_alone, is_text=is_text, pairs=pairs,
+        one=one, match=match, group=group, long=long, known=known, tell=tell, beside=beside,
+    ):  # fmt: skip
         if data[begin : begin + start] != before or data[stop - size : stop] != after:
             return None
         # Most texts need no regular expression.
         if is_alone and QUOTE not in (raw := data[begin + start : stop - size]) and BACKSLASH not in raw:
             text = raw.decode("utf-8", "replace")
             if text and text.isprintable() and not pairs.high:
-                if tell_one is not None:
-                    tell_one(text)
+                if one is not None:
+                    one(text)
                 return (text,) if is_text else (new(Reasoning, (text,)),)
         found = match(data, begin + start, stop - size)
-        if found is None or (long and found[long] != equal):
+        if found is None or (long and found[long] != known.equal):
             return None
         raw = found[group]
         if BACKSLASH not in raw:
@@ -639,12 +645,12 @@ def texts(known: Pattern, tell: Tell | None, kind: type, pairs: SurrogatePairs, 
             text = unescaped(raw)
         if pairs.high:
             return parser.item(known, tell, found)
-        if tell_one is not None:
-            tell_one(text)
-        if kept:
-            parser.kept = found[kept]
+        if one is not None:
+            one(text)
+        if known.kept:
+            parser.kept = found[known.kept]
         if beside:
-            native = new(Native, (name, scan(found[beside].decode("utf-8", "replace"), 0)[0]))
+            native = new(Native, (known.name, scan(found[beside].decode("utf-8", "replace"), 0)[0]))
             return (text, native) if is_text else (new(Reasoning, (text,)), native)
         return (text,) if is_text else (new(Reasoning, (text,)),)
 

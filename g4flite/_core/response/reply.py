@@ -74,6 +74,8 @@ class Reply:
     body completes it.  `max_ratio` is how many times its size a compressed body may grow.
     """
 
+    __slots__ = ("_inflater", "_marked", "_open_ended", "_parser", "failed", "feed")
+
     def __init__(self, parser: ChunkParser, head: Head, *, marked: bool, max_ratio: int) -> None:
         self._parser, self._marked, self._open_ended = parser, marked, head.open_ended
         self._inflater = inflater(head, max_ratio)

@@ -6,6 +6,8 @@ pairs.join("\\ud83d"), pairs.join("\\ude00")                  # "", "\\U0001f600
 
 
 class SurrogatePairs:
+    __slots__ = ("high",)
+
     def __init__(self) -> None:
         # The high surrogate at the end of the last text, which is held back; "" if there is none.
         self.high = ""

@@ -25,6 +25,8 @@ class ThinkTag:
     chat path for `<reasoning>` (lm15-contract's recordings, April to October 2026).
     """
 
+    __slots__ = ("_close", "_held", "off")
+
     def __init__(self) -> None:
         # The text that is held back, and the tag that ends the reasoning; "" while an opening tag may come.
         self._held, self._close = "", ""

@@ -49,6 +49,8 @@ KNOWN: Final = {"_length", "_remaining"}
 class Chunked:
     """Decodes a chunked body.  `over` is true once h11 has the rest; `first` are the bytes that came with the head."""
 
+    __slots__ = ("_beginning", "_due", "_h11", "_is_last", "first", "over")
+
     def __init__(self, h11: Any, first: bytes) -> None:
         self.over, self.first = False, first
         self._h11 = h11
@@ -187,6 +189,8 @@ def read(source: Source, rest: Iterator[bytes], tap: Tap | None) -> Iterator[byt
 
 class AsyncBody:
     """Does the same as `read`, in async.  No generator: trio and asyncio watch each one that is left suspended."""
+
+    __slots__ = ("_discard", "_feed", "_rest", "_source", "_tap")
 
     def __init__(self, source: Source, rest: Any, tap: Tap | None) -> None:
         self._source, self._tap = source, tap
