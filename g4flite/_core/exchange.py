@@ -26,7 +26,6 @@ import random
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -162,68 +161,82 @@ class Text(io.StringIO):
         pass
 
 
-@dataclass(slots=True, eq=False, repr=False)
 class Run:
-    """The state of one stream: its routes and timers, what it has delivered, and how it ended."""
+    """The state of one stream: its routes and timers, what it has delivered, and how it ended.
 
-    routes: tuple[Route, ...]
-    timers: Timers
-    # If false, neither text nor reasoning is kept, for an answer larger than memory.
-    keep_partial: bool = True
-    # Unix time in milliseconds, a clock in seconds, and a random number in [0, 1): a test may replace each.
-    now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
-    clock: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
-    # Whether the loop gets events, or text alone.
-    everything: bool = False
-    # Whether a Conversation keeps the answer, of whatever kind it is.
-    kept: bool = False
-    # What the loop has got so far.
-    text: Text = field(default_factory=Text)
-    reasoning: Text = field(default_factory=Text)
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    # How many tool calls have begun.  A call without arguments begins in its place, and is given out at the end.
-    calls_begun: int = 0
-    # The values of `TurnState`, each behind its place: how many characters of text and of reasoning came, and how many
-    # tool calls began, before it.
-    states: list[tuple[int, int, int, Any]] = field(default_factory=list)
-    # What this attempt's request leaves out of the messages.
-    dropped: tuple[str, ...] = ()
-    bound_to: str = ""
-    # Whether the loop has got text, and the names of the content of other kinds that came, with their event types.
-    said: bool = False
-    others: dict[str, str] = field(default_factory=dict)
-    # What the service said about the reply of this attempt.
-    start: Start = field(default_factory=Start)
-    usage: Usage | None = None
-    finish: Finish | None = None
-    # The URL and the headers of this attempt's request; None before the request is made.
-    url: str | None = None
-    headers: Mapping[str, str] | None = None
-    # The head of the response to this attempt; None before the response comes.
-    head: Head | None = None
-    # The errors of providers of the list that cannot be asked, as they have no key or no base URL.
-    refused: tuple[G4fliteError, ...] = ()
-    # The stream's own observers, and the `Watch` that tells them and those of all streams; None if there are none.
-    observers: tuple[Any, ...] = ()
-    watch: Any = None
-    # When the loop began, by `clock`.
-    opened: float = 0.0
-    # The attempts that have ended.
-    attempts: list[Attempt] = field(default_factory=list)
-    state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
-    # The call of this attempt's route, and where the route gets its HTTP client.
-    call: Call = field(init=False)
-    source: Source = field(init=False)
-    # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
-    reader: object = None
-    # When this attempt began, by `clock`; None once it stands in `attempts`.
-    began: float | None = None
-    # What `place` has found out, which takes a while; None before the attempt has ended.
-    told_place: tuple[str | None, int | None, str | None] | None = None
+    No dataclass, which would take 2 ms of the start of a process.
+    """
 
-    def __post_init__(self) -> None:
-        self.call, self.source = self.routes[0].call, self.routes[0].source
+    __slots__ = (
+        "attempts", "began", "bound_to", "call", "calls_begun", "chance", "clock", "dropped", "everything", "finish",
+        "head", "headers", "keep_partial", "kept", "now_ms", "observers", "opened", "others", "reader", "reasoning",
+        "refused", "routes", "said", "source", "start", "state", "states", "text", "timers", "told_place", "tool_calls",
+        "url", "usage", "watch",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        routes: tuple[Route, ...],
+        timers: Timers,
+        keep_partial: bool = True,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        bound_to: str = "",
+        refused: tuple[G4fliteError, ...] = (),
+        observers: tuple[Any, ...] = (),
+    ) -> None:
+        self.routes, self.timers = routes, timers
+        # If false, neither text nor reasoning is kept, for an answer larger than memory.
+        self.keep_partial = keep_partial
+        # Unix time in milliseconds, a clock in seconds, and a random number in [0, 1): a test may replace each.
+        self.now_ms, self.clock, self.chance = now_ms, clock, chance
+        # Whether the loop gets events, or text alone.
+        self.everything = False
+        # Whether a Conversation keeps the answer, of whatever kind it is.
+        self.kept = False
+        # What the loop has got so far.
+        self.text, self.reasoning = Text(), Text()
+        self.tool_calls: list[ToolCall] = []
+        # How many tool calls have begun.  A call without arguments begins in its place, and is given out at the end.
+        self.calls_begun = 0
+        # The values of `TurnState`, each behind its place: how many characters of text and of reasoning came, and how
+        # many tool calls began, before it.
+        self.states: list[tuple[int, int, int, Any]] = []
+        # What this attempt's request leaves out of the messages.
+        self.dropped: tuple[str, ...] = ()
+        self.bound_to = bound_to
+        # Whether the loop has got text, and the names of the content of other kinds that came, with their event types.
+        self.said = False
+        self.others: dict[str, str] = {}
+        # What the service said about the reply of this attempt.
+        self.start = Start()
+        self.usage: Usage | None = None
+        self.finish: Finish | None = None
+        # The URL and the headers of this attempt's request; None before the request is made.
+        self.url: str | None = None
+        self.headers: Mapping[str, str] | None = None
+        # The head of the response to this attempt; None before the response comes.
+        self.head: Head | None = None
+        # The errors of providers of the list that cannot be asked, as they have no key or no base URL.
+        self.refused = refused
+        # The stream's own observers, and the `Watch` that tells them and those of all streams; None if there are none.
+        self.observers = observers
+        self.watch: Any = None
+        # When the loop began, by `clock`.
+        self.opened = 0.0
+        # The attempts that have ended.
+        self.attempts: list[Attempt] = []
+        self.state: Literal["new", "streaming", "complete", "failed", "closed"] = "new"
+        # The call of this attempt's route, and where the route gets its HTTP client.
+        self.call, self.source = routes[0].call, routes[0].source
+        # The id of the thread that reads in sync, a weak reference to the task in async; None before the loop begins.
+        self.reader: object = None
+        # When this attempt began, by `clock`; None once it stands in `attempts`.
+        self.began: float | None = None
+        # What `place` has found out, which takes a while; None before the attempt has ended.
+        self.told_place: tuple[str | None, int | None, str | None] | None = None
 
     @property
     def partial(self) -> str:
