@@ -25,7 +25,6 @@ from ._core.errors import (
     name_by_package,
 )
 from ._core.loops import frames_of_ours
-from ._core.other_options import OWN_CLIENT
 from ._core.provider import Call, Provider
 from ._core.request import check_mapping, make_call, merged, next_call
 from ._core.secrets import is_secret
@@ -129,6 +128,8 @@ def stream(
     # In a list that also names providers, these settings are for those, and each Client keeps its own.
     if asked and all(isinstance(item, Client) for item in asked) and connecting != (None,) * 4:
         if client is not None:
+            from ._core.other_options import OWN_CLIENT  # noqa: PLC0415 - needed for a message only
+
             raise OptionError(f"client= cannot be given with a Client; {OWN_CLIENT}")
         raise OptionError("base_url=, proxy= and verify= are settings of the Client; set them there")
     if not asked:

@@ -22,7 +22,6 @@ from .headers import check_header
 from .messages import Message, normalise
 from .numbers import dumps, loads_strictly
 from .options import OPTIONS
-from .other_options import instead_of
 from .provider import Call, Provider, Request, unsigned
 from .urls import EXAMPLE_URL, check_base_url, complete_host
 
@@ -291,6 +290,8 @@ def _checked_options(provider: Provider, options: Mapping[str, Any]) -> dict[str
         given["tools"] = _described(tools)
     for name, value in given.items():
         if name not in provider.options:
+            from .other_options import instead_of  # noqa: PLC0415 - needed for a message only
+
             if instead := instead_of(name):
                 raise OptionError(f"there is no option {name!r}", advice=instead)
             known = ", ".join(provider.options) or "no options"

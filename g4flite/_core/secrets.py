@@ -40,8 +40,8 @@ NUMBERS: Final = r"[\d\s.:-]*"
 SIGNATURE: Final = r"(?<![a-z])sig(nature)?(?![a-z])"
 # A key in the path of a URL, where some gateways take it, holds a long row of letters and digits, mixed.  A UUID, the
 # name of a model (`gemini-2.5-flash`) and a number hold none.
-ROW: Final = re.compile(r"[A-Za-z0-9_]{20,}")
-MIXED: Final = re.compile(r"\d[A-Za-z]\w*\d")
+ROW: Final = r"[A-Za-z0-9_]{20,}"
+MIXED: Final = r"\d[A-Za-z]\w*\d"
 # Stands for a secret in a text.
 HIDDEN = "***"
 # Characters.  `redact` leaves a shorter secret in the text: with "none" or "12345" as a key, it would take innocent
@@ -83,7 +83,7 @@ def is_secret_parameter(name: str) -> bool:
 
 def keys_of_path(path: str) -> list[str]:
     """Return the segments of a URL's path that look like keys."""
-    return [part for part in path.split("/") if any(map(MIXED.search, ROW.findall(part)))]
+    return [part for part in path.split("/") if any(re.search(MIXED, row) for row in re.findall(ROW, part))]
 
 
 def is_secret_in_response(name: str) -> bool:

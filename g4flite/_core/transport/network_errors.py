@@ -7,7 +7,6 @@ except failures() as error:
 import os
 import ssl
 import sys
-from contextlib import suppress
 from traceback import walk_tb
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -40,11 +39,6 @@ OTHERS: tuple[type[Exception], ...] = (
     # On asyncio, a TLS record is broken.
     ssl.SSLError,
 )
-with suppress(ImportError):
-    import socksio
-
-    # The SOCKS proxy speaks another protocol.
-    OTHERS += (socksio.ProtocolError,)
 
 # The methods of httpx's clients that call hooks and logins.
 CALLERS: Final = ("_send_handling_auth", "_send_handling_redirects")
@@ -68,9 +62,13 @@ def failures(timers: Timers | None = None) -> tuple[type[Exception], ...]:
     """
     if timers is not None and timers.closed:
         return (Exception,)
-    aiohttp = sys.modules.get("aiohttp")
-    others = OTHERS if aiohttp is None else (*OTHERS, aiohttp.ClientError)
-    return (*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *others)
+    found = [*httpx_classes("HTTPError", "InvalidURL", "StreamError"), *OTHERS]
+    # Both are imported only by those who use them.  socksio's means that the SOCKS proxy speaks another protocol.
+    for package, name in ("aiohttp", "ClientError"), ("socksio", "ProtocolError"):
+        # While another thread imports a module, it lacks names.
+        if (kind := getattr(sys.modules.get(package), name, None)) is not None:
+            found.append(kind)
+    return tuple(found)
 
 
 def read_failures(timers: Timers) -> tuple[type[Exception], ...]:
