@@ -117,6 +117,45 @@ def test_what_has_failed_is_an_input_and_what_is_done_is_not_asked_again(capsys:
         assert sorted(row["id"] for row in found()) == [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]
 
 
+def test_a_row_that_is_done_and_asks_something_else_now_is_told(service: Service, capsys: Captured) -> None:
+    written(9)
+    assert batch(service, "--quiet") == 0
+    given = [json.loads(line) for line in Path("in.jsonl").read_text().splitlines()]
+    for row in given[2:7]:
+        row["prompt"] += "!"
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*given, {"id": 9, "prompt": "Say 9"}]))
+    told = "changed: 5 of the rows that are done ask something else now: 2, 3, 4, ...; they keep their results; delete "
+    assert batch(service, "--dry-run") == 0
+    rehearsed = capsys.readouterr()
+    assert rehearsed.out.startswith("1 rows to ask, ")
+    assert a_line(rehearsed.err, told)
+    # A new row is asked all the same.
+    assert batch(service, "--quiet") == 1
+    assert a_line(capsys.readouterr().err, told)
+    assert (len(found()), service.asked.total()) == (10, 10)
+    done = [line for line in Path("out.jsonl").read_text().splitlines(keepends=True) if json.loads(line)["id"] != 2]
+    Path("out.jsonl").write_text("".join(done))
+    assert batch(service, "--quiet") == 1
+    assert (len(found()), service.asked["Say 2!"]) == (10, 1)
+    assert "changed: 4 of the rows that are done ask something else now: 3, 4, 5, ...;" in capsys.readouterr().err
+
+
+def test_a_prompt_that_names_no_field_is_told(service: Service, capsys: Captured) -> None:
+    Path("in.csv").write_text("seed\n1\n2\n")
+    assert batch(service, "--prompt", "Say ", "--quiet", source="in.csv") == 0
+    assert a_line(capsys.readouterr().err, "warning: each row asks the same, as --prompt names no field, like {text}")
+    assert service.asked == {"Say ": 2}
+    other = [*arguments(service, "--prompt", "Say {text}", source="in.csv"), "--output", "other.jsonl"]
+    other[other.index("-o") : other.index("-o") + 2] = []
+    assert main(other) == 2
+    why = "error: the template names {text}, which the row has not; it has seed"
+    assert a_line(capsys.readouterr().err.splitlines(keepends=True)[-1], why)
+    # Nothing is done, so that the right template goes on with the same output.
+    other[other.index("Say {text}")] = "Say {seed}"
+    assert main(other) == 0
+    assert {row["answer"] for row in found("other.jsonl")} == {"You said: Say 1", "You said: Say 2"}
+
+
 def test_what_every_row_would_meet_ends_the_command_and_is_asked_again(capsys: Captured) -> None:
     written(9)
     fate = "quota"

@@ -146,6 +146,25 @@ def test_a_parquet_file_that_is_damaged_is_told(
         list(read(str(path)))
 
 
+def test_a_template_of_a_column_that_a_table_has_not_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("id,text\n1,Hi\n2\n")
+    with pytest.raises(g4flite.UsageError, match=r"^the template names {txt}, which the row has not; it has id, text$"):
+        list(read(str(path), "Say {txt}"))
+    # A row that ends early fails alone.
+    assert [row.error is None for row in read(str(path), "Say {text}")] == [True, False]
+    path.write_text("")
+    monkeypatch.setattr(files, "parquet", lambda path: [{"id": 1, "text": "Hi"}, {"id": 2, "text": "Ho"}])
+    with pytest.raises(g4flite.UsageError, match=r"^the template names {txt}, which the row has not; it has id, text$"):
+        list(read("in.parquet", "Say {txt}"))
+    assert [row.messages for row in read("in.parquet", "Say {text}")] == ["Say Hi", "Say Ho"]
+    # A line of JSON may have other fields than the next.
+    (tmp_path / "in.jsonl").write_text('{"id": 1}\n{"text": "Hi"}\n')
+    assert [row.error is None for row in read(str(tmp_path / "in.jsonl"), "Say {text}")] == [False, True]
+
+
 @pytest.mark.parametrize("installed", ["pyarrow.parquet", "polars"])
 def test_a_parquet_file_is_read_by_what_is_installed(
     installed: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

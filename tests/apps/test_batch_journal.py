@@ -1,9 +1,11 @@
 """The files of a job: whole lines, nothing twice, and the settings."""
 
+import datetime
 import errno
 import json
 import os
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,61 @@ def test_a_job_goes_on_where_it_has_ended(out: Path) -> None:
     journal = Journal(out, SETTINGS)
     assert (journal.done, ids(journal, *prompts("a", "b", 1, "1"))) == (2, ["b", "1"])
     journal.close()
+    journal.close()
+
+
+BEFORE = {
+    "prompt": {"prompt": "Hi"},
+    "messages": {"messages": [{"role": "user", "content": "Hi"}]},
+    "nothing": {"text": "Hi"},
+    "a field of the result": {"prompt": "Hi", "answer": "gold"},
+}
+
+
+@rows(
+    ("before", "now", "told"),
+    [
+        ("prompt", {"prompt": "Ho"}, True),
+        ("prompt", {"prompt": "Hi", "options": {"seed": 1}}, True),
+        ("prompt", {"messages": [{"role": "user", "content": "Hi"}]}, True),
+        ("messages", {"messages": [{"role": "user", "content": "Ho"}]}, True),
+        ("nothing", {"prompt": "Hi"}, True),
+        ("prompt", {"text": "Hi"}, True),
+        ("a field of the result", {"prompt": "Hi", "gold": "gold"}, True),
+        ("a field of the result", {"prompt": "Hi", "answer": "gold"}, False),
+        ("prompt", {"prompt": "Hi", "options": "", "messages": None, "x": 1}, False),
+        ("messages", {"messages": '[{"content": "Hi", "role": "user"}]'}, False),
+        ("nothing", {"text": "Ho"}, False),
+    ],
+)
+def test_a_row_that_is_done_and_asks_something_else_now_is_told(
+    before: str, now: dict[str, Any], told: bool, tmp_path: Path
+) -> None:
+    out = tmp_path / f"out{len(list(tmp_path.iterdir()))}.jsonl"
+    journal = Journal(out, SETTINGS)
+    (row,) = journal.to_ask([row_of({"id": 7, **BEFORE[before]})])
+    journal.write({**row.fields, **({"answer": "Ho"} if row.error is None else {"error": {}})})
+    journal.close()
+    journal = Journal(out, SETTINGS)
+    assert ids(journal, {"id": 7, **now}) == []
+    assert (journal.changed, journal.changed_ids) == ((1, [7]) if told else (0, []))
+    journal.close()
+
+
+def test_a_row_asks_the_same_whatever_kind_of_file_it_is_read_from(out: Path) -> None:
+    settings = {**SETTINGS, "prompt": "Say {x} {id}"}
+    values = [datetime.date(2026, 11, 27), float("nan"), Decimal("1.50"), [1, {"é": None}], "\ud800", True]
+    read = [row_of({"id": number, "x": value}, "Say {x} {id}") for number, value in enumerate(values)]
+    journal = Journal(out, settings)
+    for row in journal.to_ask(read):
+        journal.write({**row.fields, "answer": ""})
+    journal.close()
+    journal = Journal(out, settings)
+    assert (list(journal.to_ask(read)), journal.changed) == ([], 0)
+    journal.close()
+    journal = Journal(out, settings)
+    changed = [row_of({"id": number, "x": "y"}, "Say {x} {id}") for number in range(6)]
+    assert (list(journal.to_ask(changed)), journal.changed, journal.changed_ids) == ([], 6, [0, 1, 2])
     journal.close()
 
 
@@ -228,7 +285,14 @@ def test_files_are_synced_once_in_a_while(out: Path, monkeypatch: pytest.MonkeyP
 
 def test_what_json_has_not_is_text(out: Path) -> None:
     journal = Journal(out, SETTINGS)
-    given = {"id": "a", "answer": "\ud800", "path": Path("x"), "é": [1.5]}
+    given = {
+        "id": "a",
+        "answer": "\ud800",
+        "path": Path("x"),
+        "é": [1.5],
+        "png": b"\x89PNG\r\n\x1a\n",
+        "raw": [b"\xff"],
+    }
     journal.write(given)
     journal.write({**given, "answer": "é", "x": float("nan"), "y": [{"z": -float("inf")}]})
     journal.write({**given, "x": float("inf")})
@@ -237,8 +301,9 @@ def test_what_json_has_not_is_text(out: Path) -> None:
     def wrong(constant: str) -> None:
         raise AssertionError(constant)
 
+    png, raw = "data:image/png;base64,iVBORw0KGgo=", "data:application/octet-stream;base64,/w=="
     one, two, three = (json.loads(line, parse_constant=wrong) for line in out.read_bytes().splitlines())
-    assert one == {"id": "a", "answer": "\ud800", "path": "x", "é": [1.5]}
+    assert one == {"id": "a", "answer": "\ud800", "path": "x", "é": [1.5], "png": png, "raw": [raw]}
     assert two == {**one, "answer": "é", "x": None, "y": [{"z": None}]}
     assert three == {**one, "x": None}
 

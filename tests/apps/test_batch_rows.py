@@ -1,5 +1,6 @@
 """Rows: what is a row, what it asks, and under which id."""
 
+from datetime import date
 from typing import Any
 
 from g4flite.apps.batch.rows import Row, filled, row_of, tokens_of
@@ -98,6 +99,9 @@ def test_a_template_is_filled_with_fields() -> None:
     assert (row.messages, row.fields["messages"]) == ("Translate Hi", "kept")
     for empty in ("", " {text} "):
         assert "the prompt that the template makes of this row is empty" in str(row_of({"text": "\n"}, empty).error)
+    for binary in (b"\xff", {"bytes": b"\xff"}):
+        assert "the template names {x}, which is binary; a prompt" in str(row_of({"x": binary}, "What is {x}").error)
+    assert row_of({"x": date(2026, 11, 27)}, "{x}").messages == '"2026-11-27"'
     assert "names {txt}, which the row has not; it has text, 7" in str(row_of({"text": "Hi", 7: 1}, "{txt}").error)
 
 

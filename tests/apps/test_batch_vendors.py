@@ -13,7 +13,8 @@ import pytest
 import g4flite
 from g4flite import Reasoning, ToolCall
 from g4flite.__main__ import main
-from g4flite.apps.batch import vendor_batch
+from g4flite.apps.batch import command, vendor_batch
+from g4flite.apps.batch.rows import Row, row_of
 from g4flite.apps.batch.vendor_batch import VendorBatch
 from g4flite.apps.batch.vendors import ANTHROPIC, GEMINI, MISTRAL, OPENAI, Ask, CanceledError, ExpiredError
 from g4flite.testing import Emulator, Problem
@@ -181,6 +182,40 @@ def test_results_that_are_written_are_not_written_again(server: Emulator, monkey
     assert batch("--quiet") == 0
     assert sorted(found()) == [*range(7)]
     assert [len(data.splitlines()) for name, data in server.batches.files.values() if "g4flite" in name] == [5, 2]
+
+
+def test_a_row_that_the_vendor_has_asked_and_that_asks_something_else_now_is_told(
+    server: Emulator, capsys: Captured
+) -> None:
+    written({"id": 1, "prompt": "Hello"}, {"id": 2, "prompt": "Hello"})
+    server.batches.lasts = 10**9
+    assert batch("--deadline", "0.05") == 3
+    server.batches.lasts = 0
+    capsys.readouterr()
+    written({"id": 1, "prompt": "Hello"}, {"id": 2, "prompt": "Good morning"}, {"id": 3, "prompt": "Hello"})
+    assert batch("--quiet") == 1
+    told = "changed: 1 of the rows that are done ask something else now: 2; they keep their results; "
+    assert told in capsys.readouterr().err
+    assert [found()[name]["answer"] for name in (1, 2, 3)] == ["You said: Hello"] * 3
+
+
+def test_a_part_holds_what_is_binary_as_it_can_be_sent(
+    server: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    def message(part: dict[str, Any]) -> Row:
+        return row_of({"id": part["type"], "messages": [{"role": "user", "content": [part]}]})
+
+    png, wav = b"\x89PNG\r\n\x1a\n", b"RIFF    WAVE"
+    image = message({"type": "image_url", "image_url": {"url": png}})
+    audio = message({"type": "input_audio", "input_audio": {"data": wav}})
+    monkeypatch.setattr(command, "read", lambda path, template: iter([image, audio]))
+    written()
+    assert batch("--quiet") == 1
+    assert found().keys() == {"image_url"}
+    (sent,) = (one for one in server.exchanges if b"data:image/png;base64," in one.body)
+    assert sent.method == "POST"
+    # Base64 text needs a format, which bytes tell.
+    assert found("out.failed.jsonl")["input_audio"]["error"]["class"] == "MessagesError"
 
 
 def test_a_deadline_leaves_the_batch_to_the_vendor(server: Emulator, capsys: Captured) -> None:

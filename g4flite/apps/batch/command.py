@@ -1,7 +1,8 @@
 """The command `batch`: the rows of a file are asked, and what became of each goes into files.
 
-It goes on where it has ended, if it is typed again.  The exit code is 0, or 1 if a row has failed or the job has ended
-by an error, 2 if nothing was asked, 3 if a limit of the budget has ended the job.
+It goes on where it has ended, if it is typed again.  The exit code is 0, or 1 if a row has failed, if a row that is
+done asks something else now, or if the job has ended by an error; 2 if nothing was asked, 3 if a limit of the budget
+has ended the job.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from .job import ANSWER, ended
 from .journal import Journal, files_of, told_by_name
 from .progress import Progress, shown
 from .results import Result
-from .rows import Row, tokens_of
+from .rows import FIELD, Row, tokens_of
 from .shared import Shared
 from .vendor_batch import VendorBatch
 from .vendors import PRICE
@@ -120,6 +121,8 @@ def batch(arguments: argparse.Namespace) -> None:
         raise UsageError(f"{arguments.input} cannot be read")
     if any(is_same(arguments.input, path) for path in files_of(out)):
         raise UsageError(f"{arguments.input} is a file of the job of {out}; name another output for its rows")
+    if arguments.prompt is not None and not FIELD.search(arguments.prompt):
+        tell("warning", 'each row asks the same, as --prompt names no field, like {text}; quote it as in "Say {text}"')
     provider = providers.find(arguments.provider)
     model = resolve_model(provider, arguments.model)
     prices = None if arguments.price is None else {model or "": arguments.price}
@@ -151,6 +154,7 @@ def batch(arguments: argparse.Namespace) -> None:
     with closing(Journal(out, asked, resume=arguments.resume)) as journal, warnings_as_lines():
         if arguments.dry_run:
             print(rehearsal(journal.to_ask(read(arguments.input, arguments.prompt)), asked, prices))
+            tell_changed(journal)
         else:
             ask(arguments, journal, prices, limits_of(provider.name, url))
 
@@ -168,11 +172,12 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
     """Let the vendor's own batches ask the rows, and write the results."""
     vendor = vendor_of(arguments, out, asked, prices)
     until = math.inf if arguments.deadline is None else time.monotonic() + arguments.deadline
-    journal = first = Journal(out, asked, resume=arguments.resume)
+    journal = first = taken = Journal(out, asked, resume=arguments.resume)
     over, new = True, False
     try:
         # What an earlier run has begun is fetched first; then the rows are asked that the input has besides.
         while over and not new:
+            taken = journal
             new = vendor.prepare(journal.to_ask(read(arguments.input, arguments.prompt)), journal)
             vendor.submit()
             # Opened anew, it has met no row yet.
@@ -186,11 +191,13 @@ def let_vendor_ask(arguments: argparse.Namespace, out: Path, asked: dict[str, An
         vendor.close()
     if not arguments.quiet:
         print(summary(vendor, first, PRICE), file=sys.stderr)
+    tell_changed(taken)
     if not over:
         tell("stopped", "--deadline is reached, and the vendor goes on; type the same again for the results")
         raise SystemExit(3)
     if vendor.failed:
         tell("failed", hint(vendor.failed, vendor.failed + vendor.answered, journal))
+    if vendor.failed or taken.changed:
         raise SystemExit(1)
 
 
@@ -251,12 +258,14 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
         write(journal)
         if not arguments.quiet:
             print(summary(rows, journal), file=sys.stderr)
+    tell_changed(journal)
     if rows.stopped is not None:
         limit = f"--{rows.stopped.replace('_', '-')}"
         tell("stopped", f"{limit} is reached; type the same again to go on, with as much again")
         raise SystemExit(3)
     if rows.failed:
         tell("failed", hint(rows.failed, now, journal))
+    if rows.failed or journal.changed:
         raise SystemExit(1)
 
 
@@ -264,6 +273,18 @@ def hint(failed: int, now: int, journal: Journal) -> str:
     """Return how many rows have failed, and how they are asked again."""
     again = f"batch {journal.failed} -o {journal.out.stem}.again.jsonl"
     return f"{failed} of {now} rows, see {journal.failed}; ask them again: {again}"
+
+
+def tell_changed(journal: Journal) -> None:
+    """Tell which rows were not asked again although they ask something else now: their results are paid."""
+    if count := journal.changed:
+        ids = ", ".join([*map(repr, journal.changed_ids), *["..."] * (count > len(journal.changed_ids))])
+        files = f"{journal.out} or {journal.failed}"
+        tell(
+            "changed",
+            f"{count} of the rows that are done ask something else now: {ids}; they keep their results; "
+            f"delete their lines in {files} to ask them, or give them other ids",
+        )
 
 
 def write(journal: Journal, result: Result | None = None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 from ... import UsageError
-from .rows import Row, loaded, row_of, unreadable
+from .rows import Row, filled, loaded, row_of, unreadable
 
 # The most characters of a cell of CSV, which may hold messages with images.
 LONGEST_CELL = 64 * 1024 * 1024
@@ -30,10 +30,15 @@ def read(path: str, template: str | None = None) -> Iterator[Row]:
         elif kind in SEPARATORS:
             yield from table(path, SEPARATORS[kind], template)
         elif kind == ".parquet":
-            yield from (row_of(given, template) for given in parquet(path))
+            for number, given in enumerate(parquet(path)):
+                if not number:
+                    check(template, given)
+                yield row_of(given, template)
         else:
             with Path(path).open("rb") as file:
                 yield from lines(file, template)
+    except UsageError:
+        raise
     # A damaged file of Parquet is a ValueError.
     except (OSError, ValueError, csv.Error) as error:
         instead = "; save it as UTF-8" if isinstance(error, UnicodeError) else ""
@@ -66,6 +71,7 @@ def table(path: str, separator: str, template: str | None) -> Iterator[Row]:
         names = reader.fieldnames or []
         if twice := [name for name in names if names.count(name) > 1]:
             raise UsageError(f"{path} has two columns {twice[0]!r}; rename one")
+        check(template, names)
         while True:
             read.clear()
             before = reader.reader.line_num
@@ -83,6 +89,12 @@ def table(path: str, separator: str, template: str | None) -> Iterator[Row]:
                 yield unreadable(json.dumps([*map(str, given.values())], ensure_ascii=False), why)
             else:
                 yield row_of(given, template)
+
+
+def check(template: str | None, columns: Iterable[str]) -> None:
+    """Raise `UsageError` if the template names a column that the table has not: every row would fail."""
+    if template is not None:
+        filled(template, dict.fromkeys(columns, ""))
 
 
 def noted(file: Iterable[str], into: list[str]) -> Iterator[str]:

@@ -22,10 +22,14 @@ from typing import Any, Final
 
 from ... import G4fliteError, UsageError
 from .results import Result
-from .rows import ASKED, Row
+from .rows import ASKED, Row, as_json, asked_in, asks
 
 # Seconds between two syncs.
 SYNC: Final = 1.0
+# The mark of a row that was met, which is no number of `asks`.
+MET: Final = -1
+# How many ids of changed rows are shown.
+SHOWN: Final = 3
 # What ends a line for `str.splitlines` and for many editors, and for JSON is a character like others.
 LINE_ENDS: Final = re.compile("[\x85\u2028\u2029]")
 
@@ -41,8 +45,9 @@ class Journal:
         self.out, self.failed, self._job = files_of(out)
         if resume and not self._job.exists():
             raise UsageError(f"{out} has no job to go on with: {self._job.name} is missing; leave out --resume")
-        # The keys of the rows: True if a row is done and has not been met in the input yet, False if it has.
-        self._met: dict[int, bool] = {}
+        self._template = settings.get("prompt")
+        # By the keys of the rows: what a row that is done has asked, or MET, once it was met in the input.
+        self._met: dict[int, int] = {}
         # How often a row without an id of its own was met, from the second time on.
         self._equal: dict[str | int, int] = {}
         self._files: dict[Path, int] = {}
@@ -57,6 +62,8 @@ class Journal:
             self.close()
             raise
         self.done = len(self._met)
+        # How many rows of the input now ask something else than when they were done, and the ids of the first.
+        self.changed, self.changed_ids = 0, list[str | int]()
 
     def _open(self, settings: Any, resume: bool | None) -> None:
         self._header = os.open(self._job, os.O_RDWR | os.O_CREAT, 0o666)
@@ -117,7 +124,7 @@ class Journal:
                 if begun is not None or not isinstance(result, dict) or "id" not in result:
                     wrong = begun or number
                     raise UsageError(f"line {wrong} of {path} is no result of a batch; mend it, or name another output")
-                self._met[key(result["id"])] = True
+                self._met[key(result["id"])] = asked_in(result, self._template)
                 end = position
         os.ftruncate(self._files[path], end)
 
@@ -125,15 +132,24 @@ class Journal:
         """Yield the rows that are not done, each with an id of its own."""
         for one in rows:
             row = one
-            while (met := self._met.get(key(row.id))) is False:
+            while (met := self._met.get(key(row.id))) == MET:
                 self._equal[one.id] = number = self._equal.get(one.id, 1) + 1
                 row = one.with_id(another(one.id, number))
             if row is not one and one.named:
                 why = f"an earlier row has the id {one.id!r}, too; leave out the ids, or make them differ"
                 row = row._replace(error=UsageError(why))
-            self._met[key(row.id)] = False
-            if not met:
+            self._met[key(row.id)] = MET
+            if met is None:
                 yield row
+            # An id that is made here is one of all fields.
+            elif row.named and met not in self._asked(row):
+                self.changed += 1
+                self.changed_ids += [row.id] if self.changed <= SHOWN else []
+
+    def _asked(self, row: Row) -> Iterator[int]:
+        """Yield what a row asks, and then what its result says of that: a date, say, is a text there."""
+        yield asks(row)
+        yield asked_in(parsed(encoded(dict(row.fields))), self._template)
 
     def write(self, result: Result) -> None:
         """Append a result to its file, whole or not at all.  Raises `OSError`, as for a full disk."""
@@ -187,16 +203,16 @@ def parsed(text: str | bytes) -> Any:
 def encoded(result: Result) -> bytes:
     """Return a result as a line of JSON in UTF-8.
 
-    Of the values that JSON has not, dates and the like are texts, and NaN and the infinities, which empty numbers of a
-    Parquet file often are, are null.  But `messages` and `options` with such a number become a text, as in CSV: the row
-    has failed by it, and would ask something else if it was null.
+    Of the values that JSON has not, bytes are data URLs, dates and the like are texts, and NaN and the infinities,
+    which empty numbers of a Parquet file often are, are null.  But `messages` and `options` with such a number become
+    a text, as in CSV: the row has failed by it, and would ask something else if it was null.
     """
     try:
-        text = json.dumps(result, ensure_ascii=False, allow_nan=False, default=str)
+        text = json.dumps(result, ensure_ascii=False, allow_nan=False, default=as_json)
         return LINE_ENDS.sub(lambda found: json.dumps(found[0])[1:-1], text).encode() + b"\n"
     # Half of a surrogate pair.
     except UnicodeEncodeError:
-        return json.dumps(result, default=str).encode() + b"\n"
+        return json.dumps(result, default=as_json).encode() + b"\n"
     except ValueError:
         return encoded({name: finite(name, value) for name, value in result.items()})
 
@@ -204,9 +220,9 @@ def encoded(result: Result) -> bytes:
 def finite(name: str, value: Any) -> Any:
     """Return the value of a field of this name without NaN and the infinities."""
     try:
-        json.dumps(value, allow_nan=False, default=str)
+        json.dumps(value, allow_nan=False, default=as_json)
     except ValueError:
-        text = json.dumps(value, default=str)
+        text = json.dumps(value, default=as_json)
         return text if name in ASKED else json.loads(text, parse_constant=lambda _: None)
     return value
 

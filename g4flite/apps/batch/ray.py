@@ -25,7 +25,7 @@ from ... import G4fliteError, Ledger, OptionError, Usage, UsageError
 from . import run
 from .job import ended
 from .results import Result, failed
-from .rows import Row, read_json, row_of
+from .rows import Row, as_json, read_json, row_of
 
 # Arguments of `run` that mean all rows together, of which an actor has but some.
 OF_ALL: Final = ("ordered", "prices", "max_cost", "max_tokens_total", "deadline")
@@ -246,7 +246,7 @@ class OnRay:
                 if row.error is not None:
                     self.failed += 1
                     yield failed(row.fields, row.error, 0, 0.0)
-            lines = [json.dumps(row[:4], default=str) for row in block if row.error is None]
+            lines = [json.dumps(row[:4], default=as_json) for row in block if row.error is None]
             refs += [self._ray.put(self._table({"line": lines}))] if lines else []
         if not refs:
             return

@@ -12,12 +12,15 @@ other's if their order changes.
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Mapping
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 from ... import OptionError, UsageError
 from ..._core.ledger import estimated, text_of
+from ..._core.media import sniffed
 
 # The fields of a result; a row must not have one of its own, which would be lost.
 RESULT: Final = ("answer", "finish_reason", "usage", "tool_calls", "parsed", "attempts", "seconds", "error")
@@ -35,6 +38,19 @@ ID_BYTES: Final = 10
 # How deep a row may be nested.  Python reads about 980 levels, but whether it can write them depends on who asks: such
 # a row was asked, and ended the job when its result was to be written.
 DEEPEST: Final = 100
+
+
+def as_json(value: object) -> str:
+    """Return what stands in JSON for a value that JSON has not: bytes are a data URL, which messages may hold.
+
+    Anything else, such as a date, is a text.
+    """
+    if not isinstance(value, bytes):
+        return str(value)
+    return f"data:{sniffed(value) or 'application/octet-stream'};base64,{b64encode(value).decode()}"
+
+
+canonical = json.JSONEncoder(sort_keys=True, default=as_json).encode
 
 
 class Row(NamedTuple):
@@ -101,6 +117,23 @@ def asked_by(fields: Mapping[str, Any], template: str | None) -> tuple[Any, dict
     if prompt not in (None, ""):
         raise UsageError("the row has both prompt and messages; leave one out")
     return read_json(fields, "messages", list), options
+
+
+def asked_in(result: Mapping[str, Any], template: str | None) -> int:
+    """Return what `asks` returns for the row of this result, as it can be read in its fields."""
+    own = {name: value for name, value in result.items() if name not in RESULT}
+    try:
+        messages, options = asked_by(own, template)
+    except UsageError:
+        messages, options = None, {}
+    return asks(Row("", own, messages, options))
+
+
+def asks(row: Row) -> int:
+    """Return a number of 32 bits for what a row asks: the same for each row that asks the same."""
+    # A row that cannot be asked has all that it was in the field `row`.
+    text = canonical([row.messages, row.options, row.fields.get("row")])
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
 
 
 def without_id(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -180,9 +213,16 @@ def filled(template: str, fields: Mapping[str, Any]) -> str:
                 f"the template names {found[0]}, which the row has not; it has {', '.join(map(str, fields))}"
             )
         one = fields[found[1]]
-        return one if isinstance(one, str) else json.dumps(one, ensure_ascii=False, default=str)
+        return one if isinstance(one, str) else json.dumps(one, ensure_ascii=False, default=partial(textual, found[0]))
 
     return FIELD.sub(value, template)
+
+
+def textual(field: str, value: object) -> str:
+    """Return a value that JSON has not, such as a date, as a text.  Raises `UsageError` for binary data."""
+    if isinstance(value, bytes):
+        raise UsageError(f"the template names {field}, which is binary; a prompt is a text, but messages hold images")
+    return str(value)
 
 
 def id_of(fields: Mapping[str, Any], whole: object) -> str | int:

@@ -34,7 +34,7 @@ from ..cli import tell
 from .job import told
 from .journal import Journal, sync_folder, told_by_name
 from .results import answered, failed
-from .rows import Row
+from .rows import Row, as_json
 from .vendors import VENDORS, Ask, Outcome, State, whole
 
 # Seconds between two questions how far a batch is: the first, and the most.
@@ -100,7 +100,9 @@ class VendorBatch:
                 try:
                     if row.error is not None:
                         raise row.error
-                    model, size = self._size(row)
+                    # As it will be read when it is sent.
+                    line = json.dumps(row[:4], default=as_json)
+                    model, size = self._size(Row(*json.loads(line)))
                 except G4fliteError as error:
                     self.failed += 1
                     journal.write(failed(row.fields, error, 0, 0.0))
@@ -112,7 +114,7 @@ class VendorBatch:
                     file, counts = self._part(len(parts)).open("w", encoding="utf-8"), [0, 0]
                     open_parts[model] = file, counts
                     parts.append({"model": model, "batch": None, "fetched": False})
-                file.write(json.dumps(row[:4], default=str) + "\n")
+                file.write(line + "\n")
                 counts[0] += 1
                 counts[1] += size
         finally:
