@@ -9,7 +9,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -425,6 +427,12 @@ def test_a_system_that_has_no_more_threads_is_told(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
     with Service() as service, pytest.raises(RuntimeError, match="can't start new thread"):
         list(asked(say(10), service.url))
+
+
+@rows("given", ["Hi", b"Hi", {"prompt": "Hi"}, StringIO('{"prompt": "Hi"}'), SimpleNamespace(columns=["prompt"])])
+def test_what_is_no_iterable_of_rows_is_told_at_once(given: Any) -> None:
+    with pytest.raises(g4flite.UsageError, match=f"must be an iterable of dicts, .*, not {type(given).__name__}$"):
+        asked(given, "http://127.0.0.1:9/v1")
 
 
 def test_settings_that_make_no_sense_ask_nothing() -> None:

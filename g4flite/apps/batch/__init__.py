@@ -11,10 +11,11 @@ when, by what `limits.py` knows of the service; `drivers.py` does it, over threa
 
 import time
 from collections.abc import AsyncIterable, Iterable, Mapping
+from io import IOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from ... import Client, OptionError, Provider, Retry
+from ... import Client, OptionError, Provider, Retry, UsageError
 from ..._core.settings import as_retry
 from .job import Job
 from .limits import Limiter
@@ -67,10 +68,15 @@ def run(
     A row that fails has `error` in its result, and never ends the loop.  The loop raises what every further row would
     fail by, such as `AuthenticationError`, behind the results that came, and what the iteration of `rows` raises.
 
-    Raises what `Client` raises, and `OptionError` for a setting that makes no sense.
+    Raises what `Client` raises, `OptionError` for a setting that makes no sense, and `UsageError` if `rows` is one row,
+    a text, a file or a data frame.
     """
     from .drivers import Batch  # noqa: PLC0415 - anyio is imported with the first batch
 
+    # The characters of a text, the names of a dict, the lines of a file and the columns of a data frame are no rows.
+    if isinstance(rows, str | bytes | Mapping | IOBase) or hasattr(rows, "columns"):
+        wrong = f"rows must be an iterable of dicts, such as [{{'prompt': 'Hello'}}], not {type(rows).__name__}"
+        raise UsageError(wrong)
     if not isinstance(template, str | None):
         raise OptionError(f"template must be a text, not {template!r:.80}")
     limiter = Limiter(concurrency, rpm=rpm, tpm=tpm)
