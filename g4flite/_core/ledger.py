@@ -17,9 +17,10 @@ came: a token is taken for four bytes of UTF-8.  It is *unknown* if there is no 
 import json
 import math
 import threading
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache, partial
 from importlib import util
 from typing import Any, Final, Literal, NamedTuple
 
@@ -47,6 +48,10 @@ UNCHARGED: Final = (StatusError, UsageError, ConnectError, ConnectTimeoutError, 
 # The names that genai-prices has for providers, where they differ from ours.
 PRICED_AS: Final = {"gemini": "google", "azure-openai": "azure", "openai-responses": "openai", "xai": "x-ai",
                     "moonshot": "moonshotai"}  # fmt: skip
+
+# The names that genai-prices has for the parts of a `Price`, and numbers of tokens of each part.
+PARTS: Final = ("input", "output", "cache_read", "cache_write")
+SAMPLE: Final = (1009, 101, 31, 7)
 
 # Once a process: to look for a package that is not there costs more than all else at the end of a stream.
 find_spec = cache(util.find_spec)
@@ -136,10 +141,10 @@ class Ledger:
         if last is not None:
             end = end._replace(error=last.error or end.error, attempts=1)
         self._ended.append(((end.provider, end.model), 1, self._entry(call, end)))
-        self._added_up()
+        self._add_up()
 
-    def _added_up(self) -> dict[tuple[str, str | None], Sums]:
-        """Return the sums, with the streams that have ended."""
+    def _add_up(self) -> None:
+        """Add the streams that have ended to the sums."""
         with self._lock:
             if not self._adding:
                 self._adding = True
@@ -150,7 +155,6 @@ class Ledger:
                         self._sums[key] = Sums(streams + more, *map(_added, figures, entry))
                 finally:
                     self._adding = False
-            return {**self._sums}
 
     def _entry(self, call: Any, end: Any) -> Entry:
         """Return the figures of one stream."""
@@ -160,7 +164,9 @@ class Ledger:
     @property
     def by_model(self) -> dict[tuple[str, str | None], Sums]:
         """The sums for each provider and model that was asked last by a stream."""
-        return self._added_up()
+        with self._lock:
+            self._add_up()
+            return {**self._sums}
 
     @property
     def total(self) -> Sums:
@@ -181,10 +187,7 @@ class Ledger:
         names = [name for model in (end.start.model, end.model) if model for name in (f"{end.provider}/{model}", model)]
         price = next((self._prices[name] for name in names if name in self._prices), None)
         if price is not None:
-            of_cache = price.prompt if price.cached is None else price.cached
-            of_write = price.prompt if price.cache_write is None else price.cache_write
-            plain = (prompt[0] - cached - written) * price.prompt
-            return (plain + cached * of_cache + written * of_write + completion[0] * price.completion) / MILLION, mark
+            return cost_of(price, prompt[0], completion[0], cached, written), mark
         listed = listed_cost(end, prompt[0], completion[0], cached, written)
         return (None, "unknown") if listed is None else (listed, mark)
 
@@ -208,12 +211,25 @@ def _price(name: str, price: Any) -> Price:
     return made
 
 
+def cost_of(price: Price, prompt: int, completion: int, cached: int, written: int) -> float:
+    """Return what so many tokens cost; those of the cache are a part of the prompt's."""
+    of_cache = price.prompt if price.cached is None else price.cached
+    of_write = price.prompt if price.cache_write is None else price.cache_write
+    plain = (prompt - cached - written) * price.prompt
+    return (plain + cached * of_cache + written * of_write + completion * price.completion) / MILLION
+
+
 def _added(figure: Figure, known: tuple[float | None, Mark]) -> Figure:
     """Return the figure with the number of one more stream."""
+    counted, estimated, unknown = figure
     number, mark = known
     if number is None:
-        return figure._replace(unknown=figure.unknown + 1)
-    return figure._replace(**{mark: getattr(figure, mark) + number})
+        return Figure(counted, estimated, unknown + 1)
+    return (
+        Figure(counted + number, estimated, unknown)
+        if mark == "counted"
+        else Figure(counted, estimated + number, unknown)
+    )
 
 
 def _summed(sums: Iterable[Sums]) -> Sums:
@@ -295,15 +311,43 @@ def listed_cost(end: Any, prompt: int, completion: int, cached: int, written: in
         return None
     import genai_prices  # noqa: PLC0415 - it is not needed, and reads a large table
 
-    usage = genai_prices.Usage(
-        input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached, cache_write_tokens=written
-    )
-    for model in filter(None, (end.start.model, end.model)):
+    cost = listed(genai_prices, end.provider, (end.start.model, end.model), int(time.monotonic()))
+    return None if cost is None else cost(prompt, completion, cached, written)
+
+
+@lru_cache(256)
+def listed(
+    package: Any, provider: str, models: tuple[str | None, ...], _second: int
+) -> Callable[[int, int, int, int], float] | None:
+    """Return what does the same as `listed_cost` for the tokens of these models, None if none of them is known.
+
+    To ask genai-prices takes 680,000 instructions, a quarter of what a short call takes.  So it is asked once a second,
+    as a price may change with the hour, and then its prices for a million tokens are used here: unless they make
+    another sum of a sample, or depend on the length of the prompt.
+    """
+
+    def asked(model: str, prompt: int, completion: int, cached: int, written: int) -> Any:
+        usage = package.Usage(
+            input_tokens=prompt, output_tokens=completion, cache_read_tokens=cached, cache_write_tokens=written
+        )
+        return package.calc_price(usage, model, provider_id=PRICED_AS.get(provider, provider))
+
+    def total(model: str, *tokens: int) -> float:
+        return float(asked(model, *tokens).total_price)
+
+    for model in filter(None, models):
         try:
-            found = genai_prices.calc_price(usage, model, provider_id=PRICED_AS.get(end.provider, end.provider))
+            found = asked(model, *SAMPLE)
         except LookupError:
             continue
-        return float(found.total_price)
+        parts: list[Any] = [getattr(found.model_price, f"{name}_mtok", None) for name in PARTS]
+        try:
+            price = Price(*(None if part is None else float(part) for part in parts))  # type: ignore[arg-type]
+            is_plain = math.isclose(cost_of(price, *SAMPLE), found.total_price)
+        # Several prices by the length of the prompt, or none.
+        except TypeError:
+            is_plain = False
+        return partial(cost_of, price) if is_plain else partial(total, model)
     return None
 
 

@@ -3,6 +3,8 @@
 import gc
 import sys
 import threading
+from decimal import Decimal
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -152,10 +154,60 @@ def test_a_model_without_a_price_costs_what_genai_prices_says(monkeypatch: pytes
         ("openai", Start("c", "no-such-model")),
         ("openai-responses", Start()),
     ):
-        assert Ledger()._entry(CALL, told._replace(provider=provider, start=start)).cost == (listed, "counted")
+        cost = Ledger()._entry(CALL, told._replace(provider=provider, start=start)).cost
+        assert cost == (pytest.approx(listed), "counted")
     assert Ledger()._entry(CALL, end(usage=COUNTED)).cost == (None, "unknown")
+    # A price that is another one for a long prompt.
+    for tokens in (1000, 300_000):
+        usage = genai_prices.Usage(input_tokens=tokens, output_tokens=100)
+        listed = float(genai_prices.calc_price(usage, "gemini-2.5-pro", provider_id="google").total_price)
+        long = end(provider="gemini", model="gemini-2.5-pro", usage=Usage(tokens, 100))
+        assert Ledger()._entry(CALL, long).cost == (pytest.approx(listed), "counted")
     monkeypatch.setattr(ledger_module, "find_spec", lambda name: None)
     assert Ledger()._entry(CALL, told).cost == (None, "unknown")
+
+
+@rows(
+    ("prices", "more", "asked"),
+    [
+        ({"input_mtok": 2, "output_mtok": 8, "cache_read_mtok": 1, "cache_write_mtok": 4}, 0, 1),
+        ({"input_mtok": 2, "output_mtok": 8, "cache_read_mtok": None}, 0, 1),
+        # A price of each request, several prices by the length of a prompt, none for an answer, none that is known.
+        ({"input_mtok": 2, "output_mtok": 8}, 1, 4),
+        ({"input_mtok": [2, 4], "output_mtok": 8}, 0, 4),
+        ({"input_mtok": 2, "output_mtok": None}, 0, 4),
+        ({}, 0, 4),
+    ],
+)
+def test_genai_prices_is_asked_once_a_second_if_its_prices_are_plain(
+    prices: dict[str, Any], more: float, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[dict[str, int]]()
+
+    def calc_price(usage: dict[str, int], model: str, provider_id: str) -> Any:
+        calls.append(usage)
+        plain = usage["input_tokens"] - usage["cache_read_tokens"] - usage["cache_write_tokens"]
+        whole = plain * 2 + usage["output_tokens"] * (prices.get("output_mtok") or 0)
+        cached = usage["cache_read_tokens"] * (prices.get("cache_read_mtok") or 2)
+        written = usage["cache_write_tokens"] * (prices.get("cache_write_mtok") or 2)
+        total = Decimal(whole + cached + written) / 1_000_000 + Decimal(more)
+        return SimpleNamespace(total_price=total, model_price=SimpleNamespace(**prices))
+
+    package: Any = ModuleType("genai_prices")
+    package.Usage, package.calc_price = dict, calc_price
+    monkeypatch.setattr(ledger_module, "find_spec", lambda name: True)
+    monkeypatch.setitem(sys.modules, "genai_prices", package)
+    monkeypatch.setattr(ledger_module, "time", SimpleNamespace(monotonic=lambda: 7.5))
+    told = end(model="m", usage=Usage(1000, 100, cached_tokens=10, cache_write_tokens=100))
+    for _ in range(3):
+        cost, mark = Ledger()._entry(CALL, told).cost
+        tokens = {"input_tokens": 1000, "output_tokens": 100, "cache_read_tokens": 10, "cache_write_tokens": 100}
+        assert (cost, mark) == (pytest.approx(float(calc_price(tokens, "m", "openai").total_price)), "counted")
+        calls.pop()
+    assert len(calls) == asked
+    monkeypatch.setattr(ledger_module, "time", SimpleNamespace(monotonic=lambda: 8.5))
+    Ledger()._entry(CALL, told)
+    assert len(calls) > asked
 
 
 def test_the_sums_of_all_streams_hold_those_that_were_left_and_failed(driver: Driver, server: Emulator) -> None:
