@@ -22,12 +22,12 @@ def answered(
 ) -> Result:
     """Return the result of a row whose stream was read to its end; `parsed` holds the value, if one was asked for."""
     usage = stream.usage
-    counted = {name: count for name, count in usage._asdict().items() if name != "raw"} if usage is not None else {}
+    counts = () if usage is None else zip(usage._fields, usage, strict=True)
     result = {
         **fields,
         "answer": stream.partial,
         "finish_reason": stream.finish_reason,
-        "usage": {name: count for name, count in counted.items() if count is not None},
+        "usage": {name: count for name, count in counts if count is not None and name != "raw"},
         "attempts": attempts,
         "seconds": round(seconds, 3),
     }

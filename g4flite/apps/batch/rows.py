@@ -80,16 +80,17 @@ def row_of(given: object, template: str | None = None) -> Row:
     try:
         fields = fields_of(given)
         messages, options = asked_by(fields, template)
-        name = id_of(fields, without_id(fields))
+        own = without_id(fields)
+        name = id_of(fields, own)
     except UsageError as error:
-        own = dict(given) if isinstance(given, Mapping) else {}
-        fields = {name: value for name, value in own.items() if name not in RESULT}
-        named = is_id(own.get("id"))
-        if not own or len(fields) < len(own) or not (named or own.get("id") in (None, "")):
+        whole = dict(given) if isinstance(given, Mapping) else {}
+        fields = {name: value for name, value in whole.items() if name not in RESULT}
+        named = is_id(whole.get("id"))
+        if not whole or len(fields) < len(whole) or not (named or whole.get("id") in (None, "")):
             fields["row"] = given
         name = id_of(fields if named else {}, given)
         return Row(name, {"id": name, **without_id(fields)}, None, {}, named, error)
-    return Row(name, {"id": name, **without_id(fields)}, messages, options, fields.get("id") not in (None, ""))
+    return Row(name, {"id": name, **own}, messages, options, fields.get("id") not in (None, ""))
 
 
 def unreadable(text: str, why: str) -> Row:
