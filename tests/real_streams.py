@@ -134,7 +134,7 @@ def reasoning(dice: random.Random) -> Reply:
 
     begin = thought(None, "", {"role": "assistant"})
     return made._replace(provider="deepseek", begin=begin, events=[thought(None, text) for text in texts()],
-                         end=thought("Yes", None) + made.end)  # fmt: skip
+                         end=thought("Yes", None) + made.end, texts_alone=False)  # fmt: skip
 
 
 def tool(dice: random.Random) -> Reply:
@@ -148,7 +148,7 @@ def tool(dice: random.Random) -> Reply:
     begin = sse(chat({"role": "assistant", "content": None})) + fragment("", id="call_Xq3T7mYd", type="function")
     begin += b"".join(map(fragment, PIECES))
     events = [fragment(text) for text in islice(cycle(PIECES[14:]), DISTINCT)]
-    return made._replace(begin=begin, events=events, end=fragment('"}') + made.end)
+    return made._replace(begin=begin, events=events, end=fragment('"}') + made.end, texts_alone=False)
 
 
 def responses(dice: random.Random) -> Reply:

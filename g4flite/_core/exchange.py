@@ -627,7 +627,7 @@ def reply_of(provider: Provider, head: Head, *, everything: bool = True) -> Repl
     if not (callable(getattr(parser, "feed", None)) and callable(getattr(parser, "close", None))):
         raise SpecError(f"parser returned a {type(parser).__name__}; it must return an object with feed and close")
     # The parsers of the open protocols need not make what a loop over texts does not get.
-    if not everything and (skip := getattr(parser, "skip_beside", None)) is not None:
+    if not everything and (skip := getattr(parser, "for_texts_alone", None)) is not None:
         skip()
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 

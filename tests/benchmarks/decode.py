@@ -68,7 +68,7 @@ def taken(reply: Reply, pieces: list[bytes], texts: int) -> float:
     parser: Any = spec.parser(spec.max_frame)
     # As for a loop over texts.
     if reply.texts_alone:
-        parser.skip_beside()
+        parser.for_texts_alone()
     drained(parser.feed, (reply.begin,))
     began = time.thread_time()
     count = drained(parser.feed, pieces)

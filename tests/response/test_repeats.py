@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from g4flite import JsonLinesParser, providers
 from g4flite._core.errors import ContentFilterError, G4fliteError, MalformedReplyError
-from g4flite._core.events import Finish, Native, ToolCallDelta, TurnState, Usage
+from g4flite._core.events import Finish, Native, Reasoning, ToolCallDelta, TurnState, Usage
 from g4flite._core.response import assembly, parsers, repeats
 from g4flite._core.response.framing import Frames, Lines
 from g4flite._core.response.parsers import FrameParser, Items
@@ -72,6 +72,28 @@ def outcome(parser: Any, pieces: list[bytes], end: str) -> list[object]:
 
 def said(name: str, pieces: list[bytes], end: str = "close") -> list[object]:
     return outcome(providers.find(name).parser(4000), pieces, end)
+
+
+def said_in_texts(name: str, pieces: list[bytes], end: str = "close") -> list[object]:
+    """Return the items of a reply for a loop over texts alone."""
+    parser: Any = providers.find(name).parser(4000)
+    # As the exchange does, whatever the parser.
+    getattr(parser, "for_texts_alone", int)()
+    return outcome(parser, pieces, end)
+
+
+def kept(items: list[object]) -> list[object]:
+    """Return what a loop over texts gives out or keeps: reasoning joined, of pieces of a call in a row its index."""
+    made = list[object]()
+    for item in items:
+        last = made[-1] if made else None
+        if isinstance(item, Reasoning) and isinstance(last, Reasoning):
+            made[-1] = Reasoning(last.text + item.text)
+        elif isinstance(item, ToolCallDelta):
+            made += [item.index] if last != item.index else []
+        elif not (isinstance(item, Native) and item.name == "logprobs"):
+            made.append(item)
+    return made
 
 
 def parsed_each(name: str, pieces: list[bytes], end: str = "close") -> list[object]:
@@ -389,7 +411,7 @@ def test_logprobs_stand_beside_each_text_unless_the_loop_gets_texts_alone(monkey
             list(parser.feed(reply.begin))
             list(parser.feed(reply.events[0]))
             if not events:
-                parser.skip_beside()
+                parser.for_texts_alone()
             list(parser.feed(reply.events[1]))
             seen = parsed(patched)
             items = [item for event in reply.events[2:5] for item in parser.feed(event)]
@@ -428,8 +450,10 @@ def check_body(name: str, seed: int) -> None:
     cuts = sorted(dice.randint(0, len(whole)) for _ in range(4))
     pieces = [whole[start:end] for start, end in pairwise([0, *cuts, len(whole)])]
     end = "close" if name == "flowgpt" or dice.random() < 0.5 else "cut_off"
-    for reads in (events, pieces, cut(whole, 100)):
-        assert said(name, reads, end) == parsed_each(name, reads, end)
+    for reads in (events, pieces, cut(whole, 100), [whole]):
+        each = parsed_each(name, reads, end)
+        assert said(name, reads, end) == each
+        assert kept(said_in_texts(name, reads, end)) == kept(each)
 
 
 @pytest.mark.parametrize("name", EVENTS)

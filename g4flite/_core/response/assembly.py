@@ -274,7 +274,7 @@ class ToolCalls:
         except G4fliteError as error:
             return [error]
 
-    def _all_grown(self, keys: Slots, texts: Sequence[str]) -> list[ToolCallDelta] | None:
+    def _all_grown(self, keys: Slots, texts: Sequence[str]) -> Iterator[ToolCallDelta] | None:
         """Do the same for several fragments; None if the rules have to look at one after the other."""
         call, whole = self._slots[None], "".join(texts)
         if self._growing is not keys or call.nesting.whole or not (call.given and call.name):
@@ -284,7 +284,7 @@ class ToolCalls:
         self._left -= len(whole)
         self._seen.frames += len(texts)
         values = zip(repeat(call.index), repeat(call.given), repeat(call.name), texts, strict=False)
-        return [*map(new, repeat(ToolCallDelta), values)]
+        return map(new, repeat(ToolCallDelta), values)
 
     @_with_errors
     def settle(

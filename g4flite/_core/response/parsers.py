@@ -15,7 +15,7 @@ import json
 import re
 from codecs import BOM_UTF8, getincrementaldecoder
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any, Final, Protocol, TypeAlias
 
 from ..errors import (
@@ -165,7 +165,8 @@ class FrameParser:
         self.kept = b""
         # How many events have matched since the last one that was learnt from.
         self._matches = 0
-        self._wants_beside = True
+        # Whether the loop gets texts alone: no event that `repeats` reads comes out of it.
+        self._texts_alone = False
         self._limit, self._most_held = framing.limit, min(framing.limit, HELD_BACK)
 
     @property
@@ -263,7 +264,7 @@ class FrameParser:
         elif rest:
             yield from self._parsed(rest)
 
-    def _burst(self, known: Pattern, data: bytes, place: int, room: int) -> tuple[list[Any], int] | None:
+    def _burst(self, known: Pattern, data: bytes, place: int, room: int) -> tuple[Iterable[Any], int] | None:
         """Return what the events from this place on hold that match, and the place behind them; None if too few match.
 
         Half as many bytes are tried if the pattern cannot tell which of the events match.
@@ -271,7 +272,7 @@ class FrameParser:
         kind, least = self._type, 2 * (len(known.before) + len(known.after))
         pairs = self._text_pairs if kind is str else self._reasoning_pairs
         # What stands beside a text costs more than to match its event.
-        if pairs.high or (known.beside and self._wants_beside):
+        if pairs.high or (known.beside and not self._texts_alone):
             return None
         room, found = min(room, len(data) - place), None
         while room > least and (found := known.texts_of(data, place, place + room)) is None:
@@ -285,13 +286,17 @@ class FrameParser:
             if calls is None:
                 return None
             self._matches += len(texts)
-            return calls, stop
+            return islice(calls, 1) if self._texts_alone else calls, stop
         self._matches += len(texts)
         if kept:
             self.kept = kept
         if tell is not None:
             tell.several(texts)
-        return texts if kind is str else [*map(new, repeat(Reasoning), zip(texts, strict=False))], stop
+        if kind is str:
+            return texts, stop
+        if self._texts_alone:
+            texts = ["".join(texts)]
+        return map(new, repeat(Reasoning), zip(texts, strict=False)), stop
 
     def _may_match(self, rest: bytes) -> bool:
         """Return whether the end of a read is the beginning of an event that may match."""
@@ -354,7 +359,7 @@ class FrameParser:
             self._again = calls(known, told[self._type].one)  # type: ignore[union-attr]
         else:
             pairs = self._text_pairs if self._type is str else self._reasoning_pairs
-            self._again = texts(known, tell, self._type, pairs, known.beside if self._wants_beside else 0)
+            self._again = texts(known, tell, self._type, pairs, 0 if self._texts_alone else known.beside)
 
     def item(self, known: Pattern, tell: Tell | None, found: re.Match[bytes]) -> Iterable[str | Event]:
         """Return the text or the reasoning in an event that matches, and what stands beside it."""
@@ -364,13 +369,17 @@ class FrameParser:
             tell.one(text)
         if known.kept:
             self.kept = found[known.kept]
-        if known.beside and self._wants_beside:
+        if known.beside and not self._texts_alone:
             items += (Native(known.name, scan(found[known.beside].decode("utf-8", "replace"), 0)[0]),)
         return items
 
-    def skip_beside(self) -> None:
-        """Give out no `Native` beside a text that `repeats` reads: a loop over texts alone does not get it."""
-        self._wants_beside = False
+    def for_texts_alone(self) -> None:
+        """Make fewer of the events that a loop over texts alone does not get, in frames that `repeats` reads.
+
+        There is no `Native` beside a text, and of the pieces of reasoning or of a tool call that come in one read at
+        once, there is one: the reasoning joined, or the first piece of the call.
+        """
+        self._texts_alone = True
         self._known, self._again = None, never
 
     def close(self) -> Iterator[str | Event]:
