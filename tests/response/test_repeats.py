@@ -355,6 +355,8 @@ def sourced(text: str, source: str) -> bytes:
         ("perplexity", [*map(sourced, ("a", "b", "", "c"), "xxyx"), b"data: [DONE]\n\n"]),
         # The reply has ended.
         ("ollama", [dumped({"message": {"content": text}, "done": text == "c"}, True) + b"\n" for text in "abcde"]),
+        # An empty object ends the frame.
+        ("openai", [b'data: {"choices": [{"delta": {"content": "%b"}}], "more": {}}\n\n' % text for text in INSIDES]),
         # A ping changes nothing.
         ("anthropic", [*[block_event(b"a", b"0", b"", 0)] * 3, named("ping"), block_event(b"b", b"0", b"", 0)]),
     ],
@@ -763,7 +765,7 @@ def test_frames_that_all_differ_are_compared_only_a_limited_number_of_times(monk
     parser = providers.find("flowgpt").parser(1000)
     for at in range(100):
         assert list(parser.feed(b'{"event": "text", "data": "a", "at": %d}\n' % at)) == ["a"]
-    assert len(compared) == repeats.MOST_MISSES
+    assert 0 < len(compared) <= repeats.MOST_MISSES
 
 
 def test_a_frame_after_the_end_marker_is_not_read_even_if_only_its_text_differs() -> None:
@@ -986,7 +988,7 @@ def test_frames_are_taken_apart_only_a_limited_number_of_times(monkeypatch: pyte
         # Every second frame matches, so that the parser goes on learning.
         for text in "a", "b":
             assert list(parser.feed(b'{"t": "%b", "at": %d}\n' % (text.encode(), at))) == [text]
-    assert len(taken) <= 2 * repeats.MOST_TRIES + 1
+    assert 0 < len(taken) <= repeats.MOST_MISSES
 
 
 def test_the_middle_of_a_line_counts_towards_its_limit() -> None:

@@ -48,22 +48,21 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
-from itertools import groupby, takewhile
-from operator import itemgetter
+from itertools import chain, compress, count, groupby, takewhile
+from operator import itemgetter, ne
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..numbers import scan
 
 # The C function that decodes one string for `json.loads`, which takes six times as long for a short text.
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
-# After so many frames that no pattern fitted, all further frames of the reply are parsed at once.
+# After so many misses, all further frames of the reply are parsed at once.  A frame that the last pattern did not fit
+# is a miss: to learn from it takes as long as to parse it.
 MOST_MISSES: Final = 6
-# So many events that match make up for one of these frames: to learn from a frame takes as long as to parse two.
+# So many events that match a pattern make up for a miss.
 WORTH: Final = 2
-# How often a reply's frames are compared token by token without learning anything new, which takes as long as to parse
-# 14 of them.  So many events in a row that match make up for it.
-MOST_TRIES: Final = 3
-TRY_WORTH: Final = 16
+# A frame that was taken apart token by token without learning anything new, as long as to parse three, is as many more.
+IN_VAIN: Final = 2
 # How many patterns with several slots are remembered, for replies whose frames take turns.
 MOST_PATTERNS: Final = 4
 # What separates texts that are scanned as one: the only control character that JSON takes in a string.
@@ -98,9 +97,10 @@ POSITIVE: Final = rb"[1-9][0-9]{0,14}"
 TEXT_GROUP: Final = ((False, b"(?P<text>"), (False, TEXT), (False, b")"))
 # How many bytes between two slots are compared by `re`.
 MOST_COMPARED: Final = 64
-# A token of valid JSON, with the blanks before it.
+# A token of valid JSON, with the blanks before it; or all that is left, so that this takes linear time.
 TOKEN: Final = (
-    rb'(?s)([ \t]*)("[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|true|false|null|[]{}:,[])'
+    rb'(?s)([ \t]*)([]{}:,]|"[^"\\]*(?:\\.[^"\\]*){0,999}"|\[ ?[0-9][0-9, ]*\]|-?[0-9][-+.0-9eE]*|'
+    rb"true|false|null|\[|.*)"
 )
 
 # What a reader says of fields, by their path without the places in lists, like "choices.logprobs".
@@ -267,22 +267,26 @@ def equal_bytes(one: bytes, other: bytes) -> int:
     return low
 
 
-class Token(NamedTuple):
-    """A token of JSON: the blanks before it, its bytes, and the role of the field in which it stands, "" for none."""
-
-    blanks: bytes
-    body: bytes
-    role: str
-
-
 class Sample(NamedTuple):
-    """A frame that was parsed, as its tokens; the place of its text among them; and the places of its slots."""
+    """A frame that was parsed, as the bytes of its tokens and the blanks before each; and the place of its text.
 
-    tokens: list[Token]
+    Behind the last token stands an empty one.
+    """
+
+    tokens: tuple[bytes, ...]
+    blanks: tuple[bytes, ...]
     text: int
-    # Places whose values differ, and places with differing numbers of blanks before them.
-    values: frozenset[int]
-    blanks: frozenset[int]
+    # The slots: places whose values differ, and places with differing numbers of blanks before them.
+    values: frozenset[int] = frozenset()
+    spaces: frozenset[int] = frozenset()
+
+    def is_name(self, at: int) -> bool:
+        """Return whether the token at a place is the name of a field, that is, a colon follows."""
+        return self.tokens[at + 1] == b":"
+
+    def joined(self, first: int, stop: int) -> bytes:
+        """Return the bytes of the tokens from the first place on, up to another."""
+        return b"".join(chain.from_iterable(zip(self.blanks[first:stop], self.tokens[first:stop], strict=True)))
 
 
 class Repeats:
@@ -292,20 +296,21 @@ class Repeats:
 
     def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
         self._forms, self._roles = forms, known
-        # How many frames were learnt from, less those that were worth it, and whether these were too many, so that
-        # nothing is learnt any more.
+        # How many misses were not made up for, and whether these were too many, so that nothing is learnt any more.
         self.misses, self.off = 0, False
         # The last frame that was parsed and learnt from, with its text; and as a sample, None if not yet taken apart.
         self._frame, self._text = b"", ""
         self._sample: Sample | None = None
-        self._tries = MOST_TRIES
         self._patterns: list[Pattern] = []
+
+    def _miss(self, count: int = 1) -> None:
+        """Count a miss, or several."""
+        self.misses += count
+        self.off = self.misses > MOST_MISSES
 
     def reward(self, matches: int) -> None:
         """Count the events that have matched a pattern: they make up for frames that no pattern fitted."""
         self.misses = max(self.misses - matches // WORTH, 0)
-        if matches >= TRY_WORTH:
-            self._tries = MOST_TRIES
 
     def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.
@@ -316,10 +321,9 @@ class Repeats:
         # What the framing has joined from several lines has a form of its own.
         form = None if b"\n" in frame else self._form(data, name, frame)
         head, end = form or (b"", b"")
+        self._miss()
         if form is not None and text and (known := self._again(head + frame + end, text, beside)) is not None:
             return known
-        self.misses += 1
-        self.off = self.misses > MOST_MISSES
         if form is None or self.off or not text:
             return None
         learnt = self._compared(head, frame, text, end, beside)
@@ -342,13 +346,12 @@ class Repeats:
 
     def _form(self, data: bytes, name: str, frame: bytes) -> tuple[bytes, bytes] | None:
         """Return what stands before the frame and behind it in an event of its own, None if it came in another form."""
-        forms = list(self._forms(name))
-        for head, end in forms:
+        for head, end in self._forms(name):
             # Most often it is all of the read, which is told in less time than by a search.
             if (event := head + frame + end) == data or event in data:
                 return head, end
         # Its beginning came in earlier reads.
-        for head, end in forms:
+        for head, end in self._forms(name):
             event = frame + end
             if event.endswith(data) or event[-len(end) - 4 :] in data:
                 return head, end
@@ -356,28 +359,23 @@ class Repeats:
 
     def _compared(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Beside | None) -> Pattern | None:
         """Return the pattern of a frame that differs from the frame before in values that may differ."""
-        if not self._frame or not self._tries:
+        if not self._frame:
             return None
-        self._tries -= 1
         old = self._sample or sampled(self._frame, self._text, self._roles)
         new = self._sample = sampled(frame, text, self._roles)
-        slots = compared(old, new) if old is not None and new is not None else None
-        if old is None or new is None or slots is None:
+        both = compared(old, new, self._roles) if old is not None and new is not None else None
+        if old is None or both is None or (both.values, both.spaces) == (old.values, old.spaces):
+            self._miss(IN_VAIN)
+        if both is None:
             return None
-        values, blanks = slots
-        # Something was learnt.
-        if not values <= old.values or not blanks <= old.blanks:
-            self._tries += 1
-        self._sample = new = new._replace(values=values | old.values, blanks=blanks | old.blanks)
-        return built(head, new, end, beside)
+        self._sample = both
+        return built(head, both, end, beside, self._roles)
 
     def _alone(self, head: bytes, frame: bytes, text: str, end: bytes, beside: Beside | None) -> Pattern | None:
         """Return the pattern of a frame that cannot be compared, and has escapes or something beside its text."""
-        if not self._tries:
-            return None
-        self._tries -= 1
+        self._miss(IN_VAIN)
         self._sample = sampled(frame, text, self._roles)
-        return built(head, self._sample, end, beside) if self._sample is not None else None
+        return built(head, self._sample, end, beside, self._roles) if self._sample is not None else None
 
 
 def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
@@ -399,18 +397,33 @@ def simple(head: bytes, frame: bytes, text: str, end: bytes) -> Pattern | None:
     return Pattern(before, after, end, match, 1, 0, 0, "", True, 0, b"", burst)
 
 
-def tokens(frame: bytes, known: Roles) -> list[Token]:
-    """Return the tokens of a frame, which is valid JSON."""
-    made: list[Token] = []
+def sampled(frame: bytes, text: str, known: Roles) -> Sample | None:
+    """Return a frame, which is valid JSON, as a sample; None if the place of its text is not certain."""
+    # Compiled here, because the first text of a reply does not need it; `re` keeps it.
+    blanks, made = zip(*re.compile(TOKEN).findall(bare := frame.rstrip()), strict=True)
+    # There is something else among the tokens, like `NaN`.
+    if len(made) < 2 or made[-2] != b"}":
+        return None
+    # Only a string with escapes, or with bytes that are not UTF-8, has other bytes than its text.
+    if b"\\" in frame or "\ufffd" in text:
+        places = [at for at, body in enumerate(made) if body[:1] == b'"' and string(body) == text]
+    else:
+        quoted = b'"%b"' % text.encode()
+        places = [*compress(count(), map(quoted.__eq__, made))]
+    if len(places) > 1:
+        kinds = roles_of(made, known)
+        places = [at for at in places if not kinds[at]]
+    sample = Sample(made, (*blanks[:-1], frame[len(bare) :]), places[0]) if len(places) == 1 else None
+    return None if sample is None or sample.is_name(sample.text) else sample
+
+
+def roles_of(tokens: Sequence[bytes], known: Roles) -> list[str]:
+    """Return for each token the role of the field in which it stands, "" for none."""
+    kinds: list[str] = []
     # Of each open container: its path and role, and whether it is an object.
     opened: list[tuple[str, str, bool]] = []
     path, role, is_object, names = "", "", False, False
-    place = 0
-    # Compiled here, because the first text of a reply does not need it; `re` keeps it.
-    match = re.compile(TOKEN).match
-    # Not by `finditer`, which would skip what is no token, in quadratic time.
-    while found := match(frame, place):
-        (blanks, body), place = found.groups(), found.end()
+    for body in tokens:
         # Commas, colons and names belong to the container.
         own = opened[-1][1] if opened else ""
         if body in (b"{", b"["):
@@ -418,40 +431,18 @@ def tokens(frame: bytes, known: Roles) -> list[Token]:
             opened.append((path, role, is_object))
             is_object = names = body == b"{"
         elif body in (b"}", b"]"):
-            path, role, is_object = opened.pop()
+            (path, role, is_object), names = opened.pop(), False
         elif body == b",":
             names = is_object
-        elif names and body != b":":
+        elif names:
             names = False
-            above = opened[-1][0]
-            path = (
-                f"{above}.{body[1:-1].decode('utf-8', 'replace')}" if above else body[1:-1].decode("utf-8", "replace")
-            )
+            above, name = opened[-1][0], body[1:-1].decode("utf-8", "replace")
+            path = f"{above}.{name}" if above else name
             role = own or known.get(path, "")
         elif body != b":":
             own = role
-        made.append(Token(blanks, body, own))
-    # What is left are blanks, if all of the frame is tokens.
-    return [*made, Token(frame[place:], b"", "")]
-
-
-def sampled(frame: bytes, text: str, known: Roles) -> Sample | None:
-    """Return a frame as a sample, None if the place of its text is not certain."""
-    made = tokens(frame, known)
-    # There is something else among the tokens, like `NaN`.
-    if made[-1].blanks.strip():
-        return None
-    places = [at for at, (_, body, role) in enumerate(made) if not role and body[:1] == b'"' and string(body) == text]
-    if len(places) != 1 or is_name(made, places[0]):
-        return None
-    # Nearly all that stands beside a text differs.
-    values = (at for at, token in enumerate(made) if token.role == "beside" and slot(token) and not is_name(made, at))
-    return Sample(made, places[0], frozenset(values), frozenset())
-
-
-def is_name(made: list[Token], at: int) -> bool:
-    """Return whether the token at a place is the name of a field, that is, a colon follows."""
-    return made[at + 1].body == b":"
+        kinds.append(own)
+    return kinds
 
 
 def string(body: bytes) -> str:
@@ -477,35 +468,38 @@ def strings(raws: list[bytes]) -> list[str] | None:
     return values if end == len(source) and len(values) == len(raws) else None
 
 
-def slot(token: Token) -> bytes:
+def slot(body: bytes, role: str) -> bytes:
     """Return the regular expression of what may stand in the place of a token, b"" if nothing else may."""
-    body = token.body
-    if token.role == "kept":
+    if role == "kept":
         return POSITIVE if re.fullmatch(POSITIVE, body) else b""
     first = b"-" if body[:1].isdigit() else body[:1]
     # An opening bracket alone is no list.
-    return SLOTS.get(first, b"") if token.role and body != b"[" else b""
+    return SLOTS.get(first, b"") if role and body != b"[" else b""
 
 
-def compared(old: Sample, new: Sample) -> tuple[frozenset[int], frozenset[int]] | None:
-    """Return the places of tokens that differ, and of blanks that do; None if something differs that may not."""
+def compared(old: Sample, new: Sample, known: Roles) -> Sample | None:
+    """Return the new sample with the slots of both, and with those that differ; None if something differs that may not.
+
+    What needs no roles is looked at first: to find them takes as long as to parse two frames.
+    """
     if len(old.tokens) != len(new.tokens) or old.text != new.text:
         return None
-    values, blanks = set(), set()
-    for at, (one, other) in enumerate(zip(old.tokens, new.tokens, strict=True)):
-        if one.blanks != other.blanks:
-            blanks.add(at)
-        if one.body != other.body and at != old.text:
-            # Names in a field that nobody reads stay.
-            if not slot(one) or slot(one) != slot(other) or one.role != other.role or is_name(new.tokens, at):
-                return None
-            values.add(at)
-    return frozenset(values), frozenset(blanks)
+    values = {*compress(count(), map(ne, old.tokens, new.tokens))} - {new.text}
+    spaces = {*compress(count(), map(ne, old.blanks, new.blanks))}
+    # Names in a field that nobody reads stay.
+    if any(map(new.is_name, values)):
+        return None
+    kinds = roles_of(new.tokens, known) if values else []
+    for at in values:
+        one, other = (slot(sample.tokens[at], kinds[at]) for sample in (old, new))
+        if not one or one != other:
+            return None
+    return new._replace(values=old.values | values, spaces=old.spaces | spaces)
 
 
-def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None) -> Pattern | None:
+def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None, known: Roles) -> Pattern | None:
     """Return the pattern of a sample, None if the value that was found `beside` is not the one in the frame."""
-    made, kinds = sample.tokens, [token.role for token in sample.tokens]
+    kinds = roles_of(sample.tokens, known)
     # The groups, each by the places of its first and its last token.
     groups = {"text": (sample.text, sample.text)}
     for role in ("kept", "beside"):
@@ -517,28 +511,35 @@ def built(head: bytes, sample: Sample, end: bytes, beside: Beside | None) -> Pat
     if "kept" in groups and all(kinds[at] != "kept" for at in sample.values):
         # The reader has read a value that is always the same.
         del groups["kept"]
+    # Nearly all that stands beside a text differs.
+    besides = (at for at, role in enumerate(kinds) if role == "beside" and not sample.is_name(at))
+    values = sample.values.union(at for at in besides if slot(sample.tokens[at], "beside"))
     if beside is None:
         groups.pop("beside", None)
-    elif "beside" not in groups or scan(value_of(made, *groups["beside"]), 0)[0] != beside[1]:
+    elif "beside" not in groups or beside[1] != value_of(sample, *groups["beside"]):
         return None
     # Pieces that are equal in each frame, and pieces of the regular expression.
     pieces: list[tuple[bool, bytes]] = [(True, head)]
-    for at, token in enumerate(made):
-        pieces.append((False, b" *") if at in sample.blanks else (True, token.blanks))
+    place = 0
+    for at in sorted({*values, *sample.spaces, *chain.from_iterable(groups.values())}):
+        pieces.append((True, sample.joined(place, at)))
+        place = at + 1
+        pieces.append((False, b" *") if at in sample.spaces else (True, sample.blanks[at]))
         begins = [role for role, (first, _) in groups.items() if first == at != sample.text]
         pieces += [(False, b"(?P<%b>" % role.encode()) for role in begins]
         if at == sample.text:
             pieces += [(True, b'"'), *TEXT_GROUP, (True, b'"')]
         else:
-            pieces.append((False, slot(token)) if at in sample.values else (True, token.body))
+            body = sample.tokens[at]
+            pieces.append((False, slot(body, kinds[at])) if at in values else (True, body))
         pieces += [(False, b")") for _, last in groups.values() if last == at != sample.text]
-    pieces.append((True, end))
+    pieces.append((True, sample.joined(place, len(kinds)) + end))
     return finished(pieces, end, beside[0] if beside is not None else "")
 
 
-def value_of(made: list[Token], first: int, last: int) -> str:
-    """Return the JSON of the tokens between two places."""
-    return b"".join(token.blanks + token.body for token in made[first : last + 1]).decode("utf-8", "replace").lstrip()
+def value_of(sample: Sample, first: int, last: int) -> Any:
+    """Return the value of the tokens between two places."""
+    return scan(sample.joined(first, last + 1).decode("utf-8", "replace").lstrip(), 0)[0]
 
 
 def skipping(constant: bytes, group: bytes = b"(?:") -> bytes:
