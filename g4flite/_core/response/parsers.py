@@ -30,7 +30,7 @@ from ..errors import (
 from ..events import CONTENT, Event, Finish, Native, Reasoning, ToolCallDelta
 from ..numbers import dumps, loads, scan, scan_exactly
 from .excerpts import excerpt
-from .framing import WHOLE, Framing, Lines
+from .framing import WHOLE, Frames, Framing, Lines
 from .repeats import Pattern, Repeats, Roles, Tell, fields, scan_string
 from .surrogates import SurrogatePairs
 
@@ -194,6 +194,9 @@ class FrameParser:
             if (burst := self._burst(known, data, 0, BURST)) is not None:
                 items, stop = burst
                 return items if stop == size else chain(items, self._feed(data[stop:], BURST, -stop))
+        # Most such pieces are the middle of a line, which completes nothing.
+        if known is None and _LF not in data and not self.done:
+            return self._parsed(data, frames) if (frames := self._framing.feed(data)) else ()
         # Nothing is learnt any more.
         if self._repeats.off and not self.done:
             return self._parsed(data)
@@ -309,11 +312,11 @@ class FrameParser:
         # An event of another form may be complete, if it has a line break.
         return rest.startswith(before) and rest.find(b"\n", size) < 0 and rest.find(b"\r", size) < 0
 
-    def _parsed(self, data: bytes) -> Iterator[str | Event]:
+    def _parsed(self, data: bytes, frames: Frames | None = None) -> Iterator[str | Event]:
         """Yield what the frames hold that `data` completes, parsed; learn from the last of them."""
         last: tuple[str, bytes, list[Any]] | None = None
         pairs, is_changed = self._text_pairs, False
-        for name, frame in self._framing.feed(data):
+        for name, frame in self._framing.feed(data) if frames is None else frames:
             items = self._read(name, frame)
             is_changed = is_changed or frame.replace(b" ", b"") != PING
             if found := [item for item in items if item is not None and item != ""]:
