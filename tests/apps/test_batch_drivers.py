@@ -435,6 +435,23 @@ def test_what_is_no_iterable_of_rows_is_told_at_once(given: Any) -> None:
         asked(given, "http://127.0.0.1:9/v1")
 
 
+def test_results_of_a_database_are_rows_although_they_have_a_method_columns(driver: Driver) -> None:
+    class Found:
+        """What `execute(...).mappings()` of SQLAlchemy 2.1 returns: an iterator of mappings."""
+
+        def __init__(self) -> None:
+            self.rows = iter(say(3))
+
+        def __iter__(self) -> Iterator[object]:
+            return self.rows
+
+        def columns(self, *names: str) -> "Found":
+            return self
+
+    with Service() as service:
+        assert len(results(driver, asked(Found(), service.url))) == 3
+
+
 def test_settings_that_make_no_sense_ask_nothing() -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"template": 5}, "template must be a text, not 5"),

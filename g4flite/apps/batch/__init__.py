@@ -74,7 +74,9 @@ def run(
     from .drivers import Batch  # noqa: PLC0415 - anyio is imported with the first batch
 
     # The characters of a text, the names of a dict, the lines of a file and the columns of a data frame are no rows.
-    if isinstance(rows, str | bytes | Mapping | IOBase) or hasattr(rows, "columns"):
+    # The results of SQLAlchemy are, and have a method `columns`.
+    is_table = hasattr(rows, "columns") and not callable(rows.columns)
+    if isinstance(rows, str | bytes | Mapping | IOBase) or is_table:
         wrong = f"rows must be an iterable of dicts, such as [{{'prompt': 'Hello'}}], not {type(rows).__name__}"
         raise UsageError(wrong)
     if not isinstance(template, str | None):
