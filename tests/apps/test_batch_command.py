@@ -96,7 +96,7 @@ def test_what_has_failed_is_an_input_and_what_is_done_is_not_asked_again(capsys:
         assert batch(service) == 1
         assert a_line(
             capsys.readouterr().err.partition("\n")[2],
-            "failed: 1 of 9 rows, see out.failed.jsonl; ask them again: batch out",
+            "failed: 1 of 9 rows, see out.failed.jsonl; ask them again, with the same flags: batch out",
         )
         (failed,) = found("out.failed.jsonl")
         assert (failed["id"], failed["prompt"], failed["error"]["class"]) == (7, "Say 7", "MalformedReplyError")

@@ -273,6 +273,8 @@ def call_pieces(*pieces: str) -> list[bytes]:
         # A surrogate pair in two pieces, and a lone surrogate.
         (["\ud83d", "\ude00", "é", "\ud83d", 'b"}'], ""),
         (["b[", "]{", "}", 'c"}'], ""),
+        # Blanks behind the last brace.
+        (['b"}', " ", " ", " "], ""),
     ],
 )
 def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_path(
@@ -280,7 +282,12 @@ def test_pieces_of_a_tool_call_give_the_same_items_with_and_without_the_fast_pat
 ) -> None:
     events = call_pieces('{"a": "', *["piece "] * 80, *last)
     # Of the pieces in one read, those behind the last that fits are told of one by one.
-    for reads in ([b"".join(events)], [*events[:3], b"".join(events[3:40]), *events[40:]], events):
+    for reads in (
+        [b"".join(events)],
+        [*events[:3], b"".join(events[3:40]), *events[40:]],
+        [*events[:-3], b"".join(events[-3:])],
+        events,
+    ):
         items = said("openai", reads)
         assert items == parsed_each("openai", reads)
     assert sum(isinstance(item, ToolCallDelta) for item in items) > 80

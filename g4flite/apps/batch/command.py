@@ -272,7 +272,7 @@ def ask(arguments: argparse.Namespace, journal: Journal, prices: Any, limits: Pa
 def hint(failed: int, now: int, journal: Journal) -> str:
     """Return how many rows have failed, and how they are asked again."""
     again = f"batch {journal.failed} -o {journal.out.stem}.again.jsonl"
-    return f"{failed} of {now} rows, see {journal.failed}; ask them again: {again}"
+    return f"{failed} of {now} rows, see {journal.failed}; ask them again, with the same flags: {again}"
 
 
 def tell_changed(journal: Journal) -> None:

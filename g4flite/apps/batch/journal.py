@@ -48,6 +48,8 @@ class Journal:
         self._template = settings.get("prompt")
         # By the keys of the rows: what a row that is done has asked, or MET, once it was met in the input.
         self._met: dict[int, int] = {}
+        # Each of these numbers once, as a row that is done would hold 32 bytes for its own.
+        self._numbers: dict[int, int] = {}
         # How often a row without an id of its own was met, from the second time on.
         self._equal: dict[str | int, int] = {}
         self._files: dict[Path, int] = {}
@@ -124,7 +126,8 @@ class Journal:
                 if begun is not None or not isinstance(result, dict) or "id" not in result:
                     wrong = begun or number
                     raise UsageError(f"line {wrong} of {path} is no result of a batch; mend it, or name another output")
-                self._met[key(result["id"])] = asked_in(result, self._template)
+                asked = asked_in(result, self._template)
+                self._met[key(result["id"])] = self._numbers.setdefault(asked, asked)
                 end = position
         os.ftruncate(self._files[path], end)
 

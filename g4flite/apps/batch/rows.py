@@ -131,10 +131,10 @@ def asked_in(result: Mapping[str, Any], template: str | None) -> int:
 
 
 def asks(row: Row) -> int:
-    """Return a number of 32 bits for what a row asks: the same for each row that asks the same."""
+    """Return a number of 16 bits for what a row asks: the same for each row that asks the same."""
     # A row that cannot be asked has all that it was in the field `row`.
     text = canonical([row.messages, row.options, row.fields.get("row")])
-    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
+    return int.from_bytes(blake2b(text.encode(), digest_size=2).digest(), "big")
 
 
 def without_id(fields: Mapping[str, Any]) -> dict[str, Any]:
