@@ -234,6 +234,27 @@ def test_the_bytes_that_came_before_the_stream_was_taken_over_are_kept(run: Any)
     run(main)
 
 
+def test_a_connection_that_was_lost_before_the_stream_was_taken_over_is_an_error_at_once(run: Any) -> None:
+    """With uvloop, the reset may come between the connect and the moment in which `Plain` becomes the protocol."""
+
+    async def main() -> None:
+        async with pair() as (stream, _, writer):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            writer.transport.abort()
+            with pytest.raises(core.ReadError):
+                await stream.read(9, 30)
+            for exception in None, anyio.BrokenResourceError():
+                stream.exception = exception
+                taken = network.Plain(stream._transport, core)
+                with pytest.raises(core.ReadError):
+                    await taken.read(9, 1)
+                with pytest.raises(core.WriteError):
+                    await taken.write(b"x", 1)
+                await taken.aclose()
+
+    run(main)
+
+
 def test_tls_ends_with_the_connection_and_a_broken_record_is_an_error(run: Any) -> None:
     async def main() -> None:
         context = tls()

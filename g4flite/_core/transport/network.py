@@ -77,11 +77,16 @@ class Plain(asyncio.BufferedProtocol):
         self._transport, self._core, self._loop = transport, core, asyncio.get_running_loop()
         # The bytes that nobody has read, and how many these are.
         # The first ones came before this moment, perhaps from a server that does not wait for the request.
-        self._pieces: list[bytes] = list(getattr(transport.get_protocol(), "read_queue", ()))
+        before: Any = transport.get_protocol()
+        self._pieces: list[bytes] = list(getattr(before, "read_queue", ()))
         self._size = sum(map(len, self._pieces))
         # Whether no more bytes will come, and the error that is the reason.
         self._over = False
         self._error: Exception | None = None
+        # A connection that is lost by now is told to nobody again.
+        if transport.is_closing():
+            lost = getattr(before, "exception", None)
+            self._over, self._error = True, getattr(lost, "__cause__", None) or lost or OSError(CLOSED)
         # Whether the transport waits until some of its bytes are sent, and whether it reads no more.
         self._is_full = self._is_paused = False
         # The wait under way or before, when it has to end and by which exception; when the alarm will ring.
