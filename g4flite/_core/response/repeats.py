@@ -292,7 +292,7 @@ class Sample(NamedTuple):
 class Repeats:
     """Learns the patterns of one reply.  `forms` are those of its framing: see `Framing.forms`."""
 
-    __slots__ = ("_forms", "_frame", "_patterns", "_roles", "_sample", "_text", "_tries", "misses", "off")
+    __slots__ = ("_forms", "_frame", "_patterns", "_roles", "_sample", "_text", "misses", "off")
 
     def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
         self._forms, self._roles = forms, known
