@@ -995,7 +995,30 @@ def test_frames_are_taken_apart_only_a_limited_number_of_times(monkeypatch: pyte
         # Every second frame matches, so that the parser goes on learning.
         for text in "a", "b":
             assert list(parser.feed(b'{"t": "%b", "at": %d}\n' % (text.encode(), at))) == [text]
-    assert 0 < len(taken) <= repeats.MOST_MISSES
+    # At the beginning, and after each rest.
+    assert 0 < len(taken) <= 2 * repeats.MOST_MISSES
+
+
+def test_a_reply_that_repeats_itself_only_behind_a_beginning_of_many_forms_is_learnt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen, parser = parsed(monkeypatch), JsonLinesParser(lambda frame: frame["t"], 1000, verbatim=True)
+    for form in range(4):
+        for text in "a", "b":
+            assert list(parser.feed(b'{"form%d": 1, "t": "%b"}\n' % (form, text.encode()))) == [text]
+    for at in range(10 * repeats.REST):
+        assert list(parser.feed(b'{"t": "%d"}\n' % at)) == [str(at)]
+    assert len(seen) < 2 * repeats.REST
+
+
+def test_events_that_match_make_up_for_misses_before_the_next_frame_is_learnt_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pattern of the last miss stayed, but nothing was learnt behind it."""
+    seen, parser = parsed(monkeypatch), JsonLinesParser(lambda frame: frame["t"], 1000, verbatim=True)
+    for form in 1, 2, *[3] * 100, *[4] * 100:
+        assert list(parser.feed(b'{"form%d": 1, "t": "a"}\n' % form)) == ["a"]
+    assert len(seen) == 4
 
 
 def test_the_middle_of_a_line_counts_towards_its_limit() -> None:

@@ -197,7 +197,7 @@ class FrameParser:
         # Most such pieces are the middle of a line, which completes nothing.
         if known is None and _LF not in data and not self.done:
             return self._parsed(data, frames) if (frames := self._framing.feed(data)) else ()
-        # Nothing is learnt any more.
+        # Nothing is learnt for a while.
         if self._repeats.off and not self.done:
             return self._parsed(data)
         return self._feed(data, BURST if known is None else 0)
@@ -341,10 +341,9 @@ class FrameParser:
     def _learn(self, data: bytes, name: str, frame: bytes, items: list[Any]) -> None:
         """Learn from a frame that was parsed what the next event may look like; `items` are those with content."""
         self._known, self._again = None, never
-        if self._repeats.off:
+        matches, self._matches = self._matches, 0
+        if not self._repeats.resumes(matches):
             return
-        self._repeats.reward(self._matches)
-        self._matches = 0
         told = self._reader.told
         item, beside = items[0], items[1] if len(items) > 1 else None
         if type(item) not in told or len(items) > 2:

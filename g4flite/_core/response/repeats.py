@@ -56,9 +56,12 @@ from ..numbers import scan
 
 # The C function that decodes one string for `json.loads`, which takes six times as long for a short text.
 scan_string: Any = json.decoder.scanstring  # type: ignore[attr-defined]
-# After so many misses, all further frames of the reply are parsed at once.  A frame that the last pattern did not fit
-# is a miss: to learn from it takes as long as to parse it.
+# After so many misses, the next frames of the reply are parsed and not learnt from.  A frame that the last pattern did
+# not fit is a miss: to learn from it takes as long as to parse it.
 MOST_MISSES: Final = 6
+# How many reads then pass before the next frame is learnt from; each time, twice as many as before.  A reply may repeat
+# itself only behind a beginning of many forms.
+REST: Final = 64
 # So many events that match a pattern make up for a miss.
 WORTH: Final = 2
 # A frame that was taken apart token by token without learning anything new, as long as to parse three, is as many more.
@@ -292,12 +295,14 @@ class Sample(NamedTuple):
 class Repeats:
     """Learns the patterns of one reply.  `forms` are those of its framing: see `Framing.forms`."""
 
-    __slots__ = ("_forms", "_frame", "_patterns", "_roles", "_sample", "_text", "misses", "off")
+    __slots__ = ("_forms", "_frame", "_left", "_patterns", "_rest", "_roles", "_sample", "_text", "misses", "off")
 
     def __init__(self, forms: Callable[[str], Iterable[tuple[bytes, bytes]]], known: Roles) -> None:
         self._forms, self._roles = forms, known
-        # How many misses were not made up for, and whether these were too many, so that nothing is learnt any more.
+        # How many misses were not made up for, and whether these were too many, so that nothing is learnt for a while:
+        # for how many reads the next time, and for how many more now.
         self.misses, self.off = 0, False
+        self._rest = self._left = REST
         # The last frame that was parsed and learnt from, with its text; and as a sample, None if not yet taken apart.
         self._frame, self._text = b"", ""
         self._sample: Sample | None = None
@@ -308,9 +313,21 @@ class Repeats:
         self.misses += count
         self.off = self.misses > MOST_MISSES
 
-    def reward(self, matches: int) -> None:
-        """Count the events that have matched a pattern: they make up for frames that no pattern fitted."""
+    def resumes(self, matches: int) -> bool:
+        """Return whether the next frame is learnt from, behind so many events that have matched since the last one.
+
+        These make up for frames that no pattern fitted.
+        """
         self.misses = max(self.misses - matches // WORTH, 0)
+        self.off = self.misses > MOST_MISSES
+        if not self.off:
+            return True
+        self._left -= 1
+        if not self._left:
+            self._rest *= 2
+            self._left, self.misses, self.off = self._rest, MOST_MISSES // 2, False
+            self._frame, self._sample = b"", None
+        return False
 
     def learn(self, data: bytes, name: str, frame: bytes, text: str, beside: Beside | None = None) -> Pattern | None:
         """Return the pattern of a frame that was parsed, None if there is none.
