@@ -627,8 +627,8 @@ def reply_of(provider: Provider, head: Head, *, everything: bool = True) -> Repl
     if not (callable(getattr(parser, "feed", None)) and callable(getattr(parser, "close", None))):
         raise SpecError(f"parser returned a {type(parser).__name__}; it must return an object with feed and close")
     # The parsers of the open protocols need not make what a loop over texts does not get.
-    if not everything and (skip := getattr(parser, "for_texts_alone", None)) is not None:
-        skip()
+    if not everything and (prepare := getattr(parser, "for_texts_alone", None)) is not None:
+        prepare()
     return Reply(parser, head, marked=provider.end == "marker", max_ratio=provider.max_ratio)
 
 

@@ -194,7 +194,7 @@ class FrameParser:
             if (burst := self._burst(known, data, 0, BURST)) is not None:
                 items, stop = burst
                 return items if stop == size else chain(items, self._feed(data[stop:], BURST, -stop))
-        # Most such pieces are the middle of a line, which completes nothing.
+        # Most reads without a line end are the middle of a line, which completes nothing.
         if known is None and _LF not in data and not self.done:
             return self._parsed(data, frames) if (frames := self._framing.feed(data)) else ()
         # Nothing is learnt for a while.
